@@ -1,0 +1,1 @@
+"""The orchestrator: plans runs, makes environments, runs the stages' workers. Imports no stage's dependencies."""

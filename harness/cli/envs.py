@@ -1,0 +1,82 @@
+"""``miro-eval envs``: list, set up, check and remove the stages' environments."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from harness.cli import options
+from harness.environments.spec import ENVIRONMENTS, EnvironmentSpec
+
+app = typer.Typer(help="The stages' isolated environments.", no_args_is_help=True, rich_markup_mode=None)
+
+Names = Annotated[list[str] | None, typer.Argument(help="miro, geneval, rewards [default: all]", metavar="[NAME]...")]
+
+
+@app.command("list")
+def list_environments(env_backend: options.EnvBackend = "auto") -> None:
+    """Backend, lock hash, size and health of each environment."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from harness.environments import manager
+
+    table = Table("environment", "backend", "lock", "size", "health", "folder")
+    for spec in ENVIRONMENTS.values():
+        environment = manager.locate(spec, env_backend)
+        state = environment.state()
+        size = f"{state.size_bytes / 1e9:.1f} GB" if state else "-"
+        health = "ready" if state else ("half-made" if environment.directory.exists() else "not set up")
+        row = (spec.name, environment.backend, environment.lock_hash, size, health, str(environment.directory))
+        table.add_row(*row)
+    for folder in manager.leftovers():
+        table.add_row(folder.name.split("-")[0], "", "", "-", "of an older lock", str(folder))
+    Console(soft_wrap=True).print(table)
+
+
+@app.command()
+def setup(names: Names = None, env_backend: options.EnvBackend = "auto") -> None:
+    """Make environments ready; an interrupted set-up continues."""
+    from harness.cli.session import session
+    from harness.environments import manager
+
+    with session() as display:
+        for spec in _specs(names):
+            environment = manager.ensure(spec, env_backend, display.step(f"environment {spec.name}"))
+            display.note(f"{spec.name}: ready ({environment.backend}), {environment.directory}")
+
+
+@app.command()
+def check(names: Names = None, env_backend: options.EnvBackend = "auto") -> None:
+    """Import everything and run a compiled operator in each environment; exit 4 where one does not work."""
+    from harness.environments import manager
+    from harness.errors import EnvironmentFailure
+
+    for spec in _specs(names):
+        environment = manager.locate(spec, env_backend)
+        if not environment.ready:
+            raise EnvironmentFailure(f"environment {spec.name} is not set up: `miro-eval envs setup {spec.name}`")
+        packages = manager.check(environment)
+        typer.echo(f"{spec.name}: healthy  " + "  ".join(f"{name} {version}" for name, version in packages.items()))
+
+
+@app.command()
+def remove(names: Names = None, env_backend: options.EnvBackend = "auto") -> None:
+    """Delete environments, and those left over from older locks."""
+    import shutil
+
+    from harness.environments import manager
+
+    for spec in _specs(names):
+        existed = manager.remove(manager.locate(spec, env_backend))
+        typer.echo(f"{spec.name}: {'removed' if existed else 'was not there'}")
+    for folder in manager.leftovers():
+        shutil.rmtree(folder)
+        typer.echo(f"{folder.name}: removed")
+
+
+def _specs(names: list[str] | None) -> list[EnvironmentSpec]:
+    from harness.environments import manager
+
+    return [manager.find_spec(name) for name in names] if names else list(ENVIRONMENTS.values())

@@ -1,0 +1,1 @@
+"""Isolated environments: made by one command, checked before they are used, never used half-made."""

@@ -1,0 +1,75 @@
+"""What the host can compile for and run on."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from functools import cache
+
+
+@cache
+def compute_capabilities() -> tuple[str, ...]:
+    """Compute capabilities of the NVIDIA GPUs present, e.g. ``("9.0",)``; empty without a GPU or its driver."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return ()
+    query = [tool, "--query-gpu=compute_cap", "--format=csv,noheader"]
+    answer = subprocess.run(query, capture_output=True, text=True, check=False)
+    found = re.findall(r"^\s*(\d+\.\d+)\s*$", answer.stdout, re.MULTILINE)
+    return tuple(sorted(set(found))) if answer.returncode == 0 else ()
+
+
+@cache
+def nvcc_version() -> str | None:
+    """Version of the CUDA compiler on the host, e.g. ``12.1``; None without one."""
+    home = os.environ.get("CUDA_HOME")
+    tool = shutil.which("nvcc", path=f"{home}/bin") if home else shutil.which("nvcc")
+    if tool is None:
+        return None
+    answer = subprocess.run([tool, "--version"], capture_output=True, text=True, check=False)
+    found = re.search(r"release (\d+\.\d+)", answer.stdout)
+    return found.group(1) if found else None
+
+
+@dataclass(frozen=True)
+class MmcvBuild:
+    """How mmcv's operators are compiled. One wheel is built, and kept, for each distinct value.
+
+    Attributes:
+        cuda: version of the CUDA toolkit, or ``none`` for operators that run on the CPU only.
+        architectures: compute capabilities to generate code for, joined by ``;``.
+    """
+
+    cuda: str
+    architectures: str
+
+    def variables(self) -> dict[str, str]:
+        """Environment variables that mmcv's and torch's build scripts read."""
+        jobs = os.environ.get("MAX_JOBS") or str(os.cpu_count() or 1)
+        # -g0: the interpreter's own flags ask for debug information, a third of the compile time.
+        common = {"MMCV_WITH_OPS": "1", "MAX_JOBS": jobs, "CFLAGS": "-g0"}
+        if self.cuda == "none":
+            return common | {"FORCE_CUDA": "0"}
+        return common | {"FORCE_CUDA": "1", "TORCH_CUDA_ARCH_LIST": self.architectures}
+
+    def arguments(self) -> list[str]:
+        """uv options that make the build part of the wheel's cache key; the build script ignores the settings."""
+        settings = {"cuda": self.cuda, "architectures": self.architectures}
+        return [
+            part for key, value in settings.items() for part in ("--config-settings-package", f"mmcv:{key}={value}")
+        ]
+
+
+#: CUDA release series that torch 2.4.0's registry wheel is made for.
+TORCH_CUDA_MAJOR = "12"
+
+
+def host_mmcv_build() -> MmcvBuild:
+    """The build for this host outside conda: CUDA where a GPU and a fitting nvcc are present, else CPU."""
+    nvcc, architectures = nvcc_version(), compute_capabilities()
+    if nvcc and architectures and nvcc.split(".")[0] == TORCH_CUDA_MAJOR:
+        return MmcvBuild(nvcc, ";".join(architectures))
+    return MmcvBuild("none", "cpu")

@@ -1,0 +1,306 @@
+"""The wire between the orchestrator and the stages, version 1.
+
+The orchestrator runs ``<environment command> python -m <stage> <job.json>``. The job names the work;
+the worker appends finished rows to ``job.output`` and reports events, one JSON object a line, on
+standard output. Whatever else it or its libraries print goes to standard error, which is the log.
+
+Events (key ``event``): ``started`` (total, device, packages), ``progress`` (done, total, label),
+``warning`` (message), ``error`` (message), ``finished`` (rows, unscored).
+
+**Same bytes after a crash.** Floating point depends on the *shape* of a batch, not on its content, and
+never on history: batches are therefore cut from the full list of items, and a batch of which any row is
+missing is computed again as a whole. An interrupted stage thus ends with the rows of an uninterrupted one.
+
+Standard library only and Python >= 3.10: this module is imported on both sides.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+from harness.errors import EnvironmentFailure, ExitCode, Interrupted, MiroEvalError, UserError
+
+__all__ = [
+    "PROTOCOL_VERSION",
+    "EnvironmentFailure",
+    "Item",
+    "Job",
+    "Reporter",
+    "RowWriter",
+    "UserError",
+    "pending_batches",
+    "read_rows",
+    "run_worker",
+]
+
+PROTOCOL_VERSION = 1
+
+#: Set in a worker's environment when its standard input is the orchestrator's life line.
+WATCH_STDIN = "MIRO_EVAL_WATCH_STDIN"
+
+Row = dict[str, Any]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image of a run: made already, or to be made.
+
+    Attributes:
+        filename: path relative to the run directory, e.g. ``00012/samples/0003.png``.
+        prompt_index: line of the suite, from 0.
+        sample_index: which sample of that prompt, from 0.
+        metadata: the suite's line; ``metadata["prompt"]`` is the prompt.
+        image_sha256: hash of the image file; None while it is to be made.
+    """
+
+    filename: str
+    prompt_index: int
+    sample_index: int
+    metadata: Row
+    image_sha256: str | None = None
+
+    @property
+    def prompt(self) -> str:
+        """The text the image was, or will be, made from."""
+        return str(self.metadata["prompt"])
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one worker process is asked to do.
+
+    Attributes:
+        stage: ``generation``, ``geneval`` or ``rewards``: also the module that is run.
+        run_dir: absolute path that ``Item.filename`` is relative to.
+        output: absolute path of the JSONL file to append rows to.
+        items: *all* items of the shard, in order, finished or not: batches are cut from this list.
+        parameters: the stage's own settings; its worker documents and checks them.
+        done: keys of rows that exist already (``Item.filename``, or ``filename#metric`` for rewards).
+        shard: (index, count) of this job among those that share the stage's work.
+        version: protocol version.
+    """
+
+    stage: str
+    run_dir: str
+    output: str
+    items: list[Item]
+    parameters: dict[str, Any] = field(default_factory=dict)
+    done: frozenset[str] = frozenset()
+    shard: tuple[int, int] = (0, 1)
+    version: int = PROTOCOL_VERSION
+
+    def write(self, path: Path) -> None:
+        """Write the job file; it appears whole or not at all."""
+        record = asdict(self) | {"done": sorted(self.done)}
+        partial = path.with_name(path.name + ".partial")
+        partial.write_text(json.dumps(record, indent=1), encoding="utf-8")
+        os.replace(partial, path)
+
+    @classmethod
+    def read(cls, path: Path) -> Job:
+        """Read a job file.
+
+        Raises:
+            UserError: the file is missing, malformed or of another protocol version.
+        """
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            if record["version"] != PROTOCOL_VERSION:
+                raise UserError(f"{path}: protocol version {record['version']}, this worker speaks {PROTOCOL_VERSION}")
+            record["items"] = [Item(**item) for item in record["items"]]
+            record["done"] = frozenset(record["done"])
+            record["shard"] = tuple(record["shard"])
+            return cls(**record)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{path}: not a readable job file ({error})") from error
+
+
+def pending_batches(items: Sequence[T], size: int, is_done: Callable[[T], bool]) -> Iterator[list[T]]:
+    """Cut ``items`` into consecutive batches of ``size`` and yield those not wholly done.
+
+    The cut does not depend on what is done (see the module's docstring). The last batch may be short:
+    a worker pads it to ``size`` where its numbers depend on the batch's shape.
+    """
+    for start in range(0, len(items), size):
+        batch = list(items[start : start + size])
+        if not all(is_done(item) for item in batch):
+            yield batch
+
+
+def read_rows(path: Path) -> Iterator[Row]:
+    """Yield the rows of a JSONL file; a last line cut short by a crash is skipped.
+
+    Raises:
+        UserError: any other line is not a JSON object; the message names file and line.
+    """
+    if not path.exists():
+        return
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.endswith(b"\n") and not _is_json(line):
+                return
+            if line.strip():
+                yield _parse_row(line, path, number)
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
+
+
+def _parse_row(line: bytes, path: Path, number: int) -> Row:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise UserError(f"{path}:{number}: not valid JSON ({error})") from error
+    if not isinstance(row, dict):
+        raise UserError(f"{path}:{number}: expected a JSON object, found {type(row).__name__}")
+    return row
+
+
+class RowWriter:
+    """Appends rows to a JSONL file, a batch at a time; each batch reaches the disk before the next starts.
+
+    On opening, a last line without its newline (a crash in the middle of a write) is cut off. The file is locked:
+    a worker that outlives its orchestrator for a moment cannot mix its rows with its successor's.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file: IO[bytes] = path.open("ab+")
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        self._drop_truncated_row()
+
+    def _drop_truncated_row(self) -> None:
+        self._file.seek(0)
+        content = self._file.read()
+        whole = content.rfind(b"\n") + 1
+        if whole != len(content):
+            self._file.truncate(whole)
+        self._file.seek(0, os.SEEK_END)
+
+    def write(self, rows: Iterable[Row]) -> None:
+        """Append rows and flush. Non-finite numbers are refused: an error is *unscored*, never NaN."""
+        text = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
+        self._file.write(text.encode("utf-8"))
+        self._file.flush()
+
+    def __enter__(self) -> RowWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+class Reporter:
+    """Writes the worker's events. One object is made per worker, by :func:`run_worker`."""
+
+    #: Seconds between two progress events; the display does not need more.
+    INTERVAL = 0.2
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+        self._last_progress = 0.0
+
+    def _emit(self, event: str, **fields: Any) -> None:
+        self._stream.write(json.dumps({"event": event, **fields}) + "\n")
+        self._stream.flush()
+
+    def started(self, total: int, device: str, packages: dict[str, str], **provenance: Any) -> None:
+        """Models are loaded and work begins. ``provenance`` goes into ``run.json`` (weights, precision, ...)."""
+        self._emit("started", protocol=PROTOCOL_VERSION, total=total, device=device, packages=packages, **provenance)
+
+    def progress(self, done: int, total: int, label: str = "") -> None:
+        """``done`` of ``total`` items are finished; ``label`` says what is worked on."""
+        now = time.monotonic()
+        if done >= total or now - self._last_progress >= self.INTERVAL:
+            self._last_progress = now
+            self._emit("progress", done=done, total=total, label=label)
+
+    def warning(self, message: str) -> None:
+        """Something the user should know; the run goes on."""
+        self._emit("warning", message=message)
+
+    def error(self, message: str) -> None:
+        """The one line shown to the user when the worker gives up."""
+        self._emit("error", message=message)
+
+    def finished(self, rows: int, unscored: int) -> None:
+        """All items are through: ``rows`` written now, ``unscored`` of them without a result."""
+        self._emit("finished", rows=rows, unscored=unscored)
+
+
+def run_worker(stage: str, work: Callable[[Job, Reporter], None]) -> None:
+    """The whole of a stage's ``__main__``: read the job, do the work, turn errors into exit codes.
+
+    ``work`` appends rows to ``job.output`` and calls ``started``, ``progress`` and ``finished``.
+    """
+    reporter = Reporter(_claim_stdout())
+    signal.signal(signal.SIGTERM, _raise_interrupted)
+    if os.environ.get(WATCH_STDIN):
+        threading.Thread(target=_end_with_orchestrator, daemon=True).start()
+    try:
+        if len(sys.argv) != 2:
+            raise UserError(f"usage: python -m {stage} JOB.json")
+        job = Job.read(Path(sys.argv[1]))
+        if job.stage != stage:
+            raise UserError(f"{sys.argv[1]}: a job for stage {job.stage!r}, not {stage!r}")
+        work(job, reporter)
+        code = ExitCode.DONE
+    except MiroEvalError as error:
+        code = error.exit_code
+        reporter.error(str(error))
+    except KeyboardInterrupt:
+        code = ExitCode.INTERRUPTED
+    except Exception as error:
+        traceback.print_exc()
+        code = ExitCode.ENVIRONMENT_FAILURE if _is_disk_full(error) else ExitCode.BUG
+        reporter.error(f"{type(error).__name__}: {error}")
+    _leave(code)
+
+
+def _claim_stdout() -> IO[str]:
+    """Keep the real standard output for events; send what libraries print, even from C, to standard error."""
+    events = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return events
+
+
+def _end_with_orchestrator() -> None:
+    """Standard input is a pipe that the orchestrator holds open: when it dies, however it dies, reading ends."""
+    while os.read(0, 1024):
+        pass
+    os._exit(int(ExitCode.INTERRUPTED))
+
+
+def _is_disk_full(error: Exception) -> bool:
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def _raise_interrupted(_signum: int, _frame: object) -> None:
+    raise Interrupted("stopped by a signal")
+
+
+def _leave(code: ExitCode) -> None:
+    """Exit at once: interpreters that hold large models take seconds to tear down, and have nothing to save."""
+    with contextlib.suppress(Exception):
+        sys.stderr.flush()
+    os._exit(int(code))

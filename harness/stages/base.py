@@ -1,0 +1,112 @@
+"""The shape that all stages share."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.files import fingerprint
+from harness.manifest import Manifest
+from harness.protocol import Item, read_rows
+from harness.run_directory import RunDirectory
+from harness.settings import RunSettings
+from harness.weight_source import WeightSource
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """What a stage would do now.
+
+    Attributes:
+        items: all images of the run, finished or not, in order.
+        done: keys of finished rows.
+        units: rows that a complete stage has.
+        settings: everything that decides the rows' values; hashed into the fingerprint.
+        parameters: what the worker needs besides: device, seeds and so on.
+        known: finished rows by key.
+    """
+
+    items: list[Item]
+    done: frozenset[str]
+    units: int
+    settings: dict[str, Any]
+    parameters: dict[str, Any]
+    known: dict[str, Row] = field(default_factory=dict)
+
+    @property
+    def pending(self) -> int:
+        """Rows still to be made."""
+        return self.units - len(self.done)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the settings."""
+        return fingerprint(self.settings)
+
+
+@dataclass(frozen=True)
+class Merged:
+    """A stage's finished file.
+
+    Attributes:
+        rows: number of rows in it.
+        unscored: how many of them (for rewards: of their cells) have no result.
+    """
+
+    rows: int
+    unscored: int
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage, as data.
+
+    Attributes:
+        name: on the command line and in ``run.json``.
+        module: worker module, and key of its environment.
+        environment: name of its environment.
+        rows_file: finished rows, in the run directory.
+        unit: what its progress counts.
+        plan: looks at the run directory and says what is to be done; starts nothing.
+        merge: puts known and new rows into the finished file.
+    """
+
+    name: str
+    module: str
+    environment: str
+    rows_file: str
+    unit: str
+    plan: Callable[[RunDirectory, Manifest, RunSettings, WeightSource], StagePlan]
+    merge: Callable[[RunDirectory, StagePlan], Merged]
+
+
+def work_file(stage: str, settings: dict[str, Any]) -> str:
+    """Name of the file a worker appends to; rows made under other settings never share it."""
+    return f"{stage}-{fingerprint(settings)}.rows.jsonl"
+
+
+def known_rows(
+    run: RunDirectory, manifest: Manifest, stage: str, rows_file: str, settings: dict[str, Any]
+) -> Iterator[Row]:
+    """Rows made under these settings: from the finished file, then from an interrupted worker's."""
+    record = manifest.stages.get(stage)
+    finished = record is not None and record.fingerprint == fingerprint(settings)
+    from_finished = read_rows(run.rows(rows_file)) if finished else iter(())
+    return itertools.chain(from_finished, read_rows(run.work(work_file(stage, settings))))
+
+
+def set_aside(
+    run: RunDirectory, manifest: Manifest, stage: str, rows_file: str, settings: dict[str, Any]
+) -> str | None:
+    """Keep rows that were made under other settings, or by another tool, as ``<name>.previous.jsonl``."""
+    path, record = run.rows(rows_file), manifest.stages.get(stage)
+    if not path.exists() or (record is not None and record.fingerprint == fingerprint(settings)):
+        return None
+    kept = path.with_suffix(".previous.jsonl")
+    os.replace(path, kept)
+    return kept.name

@@ -1,0 +1,95 @@
+"""Stage *generate*: prompts of a suite to images."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UserError
+from harness.files import sha256_of_file, write_rows
+from harness.manifest import Manifest, differing_fields
+from harness.protocol import Item
+from harness.run_directory import RunDirectory, image_name
+from harness.settings import GenerationSettings, RunSettings
+from harness.stages.base import Merged, Row, Stage, StagePlan, known_rows
+from harness.weight_source import WeightSource
+
+#: Settings that say how much is made, not what an image looks like.
+_EXTENT = ("samples", "limit", "suite", "trust_checkpoint")
+
+
+def plan(run: RunDirectory, manifest: Manifest, settings: RunSettings, source: WeightSource) -> StagePlan:
+    """All images of the suite; done are those on disk with the bytes their row tells.
+
+    Raises:
+        UserError: bad settings, or the directory holds images made under other settings.
+    """
+    generation = settings.generation
+    if generation is None:
+        raise UserError("no checkpoint given: stage generate needs one")
+    items = _items(generation)
+    deciding = image_settings(generation, manifest, source)
+    _refuse_mixture(run, manifest, deciding)
+    run.write_prompts({item.prompt_index: item.metadata for item in items if item.sample_index == 0})
+    known = {row["filename"]: row for row in known_rows(run, manifest, "generate", "images.jsonl", deciding)}
+    done = frozenset(item.filename for item in items if _is_intact(run, known.get(item.filename)))
+    return StagePlan(items, done, len(items), deciding, _parameters(settings, generation), known)
+
+
+def _items(generation: GenerationSettings) -> list[Item]:
+    from generation.suites import limit_indices, load_suite
+
+    for name in ("samples", "steps", "batch_size"):
+        if getattr(generation, name) < 1:
+            raise UserError(f"--{name.replace('_', '-')} must be at least 1, got {getattr(generation, name)}")
+    prompts = load_suite(generation.suite).lines
+    indices = limit_indices(len(prompts), generation.limit)
+    return [
+        Item(image_name(prompt, sample), prompt, sample, prompts[prompt])
+        for prompt in indices
+        for sample in range(generation.samples)
+    ]
+
+
+def image_settings(generation: GenerationSettings, manifest: Manifest, source: WeightSource) -> dict[str, Any]:
+    """Everything that decides an image's bytes (the device's kind aside)."""
+    chosen = {key: value for key, value in asdict(generation).items() if key not in _EXTENT}
+    return chosen | {
+        "checkpoint": (manifest.checkpoint or {}).get("identity", generation.checkpoint),
+        "suite_sha256": (manifest.suite or {}).get("sha256"),
+        "weights": source.identity,
+    }
+
+
+def _refuse_mixture(run: RunDirectory, manifest: Manifest, deciding: dict[str, Any]) -> None:
+    record = manifest.stages.get("generate")
+    if record is not None and (changes := differing_fields(record.settings, deciding)):
+        raise UserError(
+            f"{run.path} holds images made with other settings ({'; '.join(changes)}): choose another --out, "
+            "or delete that directory"
+        )
+
+
+def _is_intact(run: RunDirectory, row: Row | None) -> bool:
+    if row is None:
+        return False
+    path = run.path / row["filename"]
+    return path.is_file() and sha256_of_file(path) == str(row["image_sha256"])
+
+
+def _parameters(settings: RunSettings, generation: GenerationSettings) -> dict[str, Any]:
+    chosen = {key: value for key, value in asdict(generation).items() if key not in ("samples", "limit", "suite")}
+    if Path(generation.checkpoint).exists():  # the worker has another working directory
+        chosen["checkpoint"] = str(Path(generation.checkpoint).absolute())
+    return chosen | {"device": settings.device}
+
+
+def merge(run: RunDirectory, plan: StagePlan) -> Merged:
+    """Write ``images.jsonl``: a row for each image that is on disk."""
+    rows = [row for name, row in sorted(plan.known.items()) if (run.path / name).is_file()]
+    write_rows(run.rows("images.jsonl"), rows)
+    return Merged(len(rows), sum(1 for item in plan.items if item.filename not in plan.known))
+
+
+GENERATE = Stage("generate", "generation", "miro", "images.jsonl", "images", plan, merge)

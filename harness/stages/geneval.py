@@ -1,0 +1,36 @@
+"""Stage *geneval*: images to verdicts."""
+
+from __future__ import annotations
+
+from harness.files import write_rows
+from harness.manifest import Manifest
+from harness.run_directory import RunDirectory
+from harness.settings import RunSettings
+from harness.stages.base import Merged, Stage, StagePlan, known_rows
+from harness.weight_source import WeightSource
+
+
+def plan(run: RunDirectory, manifest: Manifest, settings: RunSettings, source: WeightSource) -> StagePlan:
+    """All images in the directory; done are those with a verdict for just these bytes.
+
+    Raises:
+        UserError: the directory holds no prompt folders, or a malformed one.
+    """
+    items = run.scan()
+    deciding = {"options": settings.geneval.options, "weights": source.identity_of("geneval")}
+    known = {row["filename"]: row for row in known_rows(run, manifest, "geneval", "results.jsonl", deciding)}
+    hashes = {item.filename: item.image_sha256 for item in items}
+    known = {name: row for name, row in known.items() if row.get("image_sha256") == hashes.get(name)}
+    done = frozenset(name for name, row in known.items() if row["status"] == "scored")
+    parameters = {"options": settings.geneval.options, "device": settings.device} | source.parameters("geneval")
+    return StagePlan(items, done, len(items), deciding, parameters, known)
+
+
+def merge(run: RunDirectory, plan: StagePlan) -> Merged:
+    """Write ``results.jsonl``, a row an image, in order of prompt and sample."""
+    rows = [plan.known[item.filename] for item in plan.items if item.filename in plan.known]
+    write_rows(run.rows("results.jsonl"), rows)
+    return Merged(len(rows), sum(row["status"] != "scored" for row in rows))
+
+
+GENEVAL = Stage("geneval", "geneval", "geneval", "results.jsonl", "images", plan, merge)

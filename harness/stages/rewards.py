@@ -1,0 +1,106 @@
+"""Stage *rewards*: images and prompts to one number per metric.
+
+The worker writes *cells* (image, metric, value or reason); ``rewards.jsonl`` has one row per image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from harness.errors import UserError
+from harness.files import write_rows
+from harness.manifest import Manifest
+from harness.protocol import Item
+from harness.run_directory import RunDirectory
+from harness.settings import RunSettings
+from harness.stages.base import Merged, Row, Stage, StagePlan, known_rows
+from harness.vocabulary import SEVEN_REWARDS
+from harness.weight_source import WeightSource
+
+#: Keys of a row of ``rewards.jsonl`` that are not metrics.
+_IMAGE_KEYS = ("filename", "prompt", "prompt_index", "sample_index", "image_sha256", "unscored")
+
+
+def plan(run: RunDirectory, manifest: Manifest, settings: RunSettings, source: WeightSource) -> StagePlan:
+    """All images by all metrics asked for; done are the numbers known for just these bytes.
+
+    Raises:
+        UserError: an unknown metric, or no readable images.
+    """
+    metrics = check_metrics(settings.rewards.metrics)
+    items = run.scan()
+    deciding = {
+        "precision": settings.rewards.precision,
+        "batch_size": settings.rewards.batch_size,
+        "weights": source.identity_of("rewards"),
+    }
+    hashes = {item.filename: item.image_sha256 for item in items}
+    rows = known_rows(run, manifest, "rewards", "rewards.jsonl", deciding)
+    current = (cell for cell in _cells(rows) if cell["image_sha256"] == hashes.get(cell["filename"]))
+    known = {cell_key(cell["filename"], cell["metric"]): cell for cell in current}
+    wanted = {cell_key(item.filename, metric) for item in items for metric in metrics}
+    done = frozenset(key for key in wanted if known.get(key, {}).get("value") is not None)
+    parameters: dict[str, Any] = {"metrics": list(metrics), "device": settings.device} | source.parameters("rewards")
+    parameters |= {"precision": settings.rewards.precision, "batch_size": settings.rewards.batch_size}
+    return StagePlan(items, done, len(wanted), deciding, parameters, known)
+
+
+def check_metrics(metrics: Iterable[str]) -> tuple[str, ...]:
+    """The metric ids, each once, in the order given.
+
+    Raises:
+        UserError: one is unknown; the message lists the known ones.
+    """
+    from rewards.scorers import SCORERS
+
+    chosen = tuple(dict.fromkeys(metrics))
+    if unknown := [metric for metric in chosen if metric not in SCORERS]:
+        raise UserError(f"unknown metric {', '.join(unknown)}: choose from {', '.join(SCORERS)}")
+    return chosen
+
+
+def cell_key(filename: str, metric: str) -> str:
+    """How the worker protocol names one number."""
+    return f"{filename}#{metric}"
+
+
+def _cells(rows: Iterable[Row]) -> Iterator[Row]:
+    """Cells of a mixture of finished rows (one per image) and the worker's own."""
+    for row in rows:
+        if "metric" in row:
+            yield row
+            continue
+        image = {key: row[key] for key in ("filename", "prompt_index", "sample_index", "image_sha256")}
+        for metric, value in row.items():
+            if metric not in _IMAGE_KEYS:
+                yield image | {"metric": metric, "value": value, "error": row["unscored"].get(metric)}
+
+
+def merge(run: RunDirectory, plan: StagePlan) -> Merged:
+    """Write ``rewards.jsonl``, a row an image, in order; a missing number is null, with its reason."""
+    metrics = _column_order({cell["metric"] for cell in plan.known.values()})
+    rows = [_row(item, metrics, plan.known) for item in plan.items]
+    write_rows(run.rows("rewards.jsonl"), rows)
+    return Merged(len(rows), sum(len(row["unscored"]) for row in rows))
+
+
+def _column_order(metrics: set[str]) -> list[str]:
+    return [m for m in SEVEN_REWARDS if m in metrics] + sorted(metrics - set(SEVEN_REWARDS))
+
+
+def _row(item: Item, metrics: list[str], known: dict[str, Row]) -> Row:
+    row: Row = {
+        "filename": item.filename,
+        "prompt": item.prompt,
+        "prompt_index": item.prompt_index,
+        "sample_index": item.sample_index,
+        "image_sha256": item.image_sha256,
+    }
+    cells = {metric: known.get(cell_key(item.filename, metric), {}) for metric in metrics}
+    row |= {metric: cell.get("value") for metric, cell in cells.items()}
+    reasons = {metric: cell.get("error") or "not scored yet" for metric, cell in cells.items()}
+    return row | {"unscored": {metric: reasons[metric] for metric in metrics if row[metric] is None}}
+
+
+REWARDS = Stage("rewards", "rewards", "rewards", "rewards.jsonl", "numbers", plan, merge)

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from harness.run_directory import RunDirectory
+
+MIRO_EVAL = Path(sys.executable).with_name("miro-eval")
+VERBS = ("all", "generate", "geneval", "rewards", "report", "envs", "demo")
+
+
+def run(*arguments: str | Path, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [str(MIRO_EVAL), *map(str, arguments)]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=cwd, env=os.environ | environment, timeout=120
+    )
+
+
+def test_help_names_every_verb() -> None:
+    answer = run("--help")
+    assert answer.returncode == 0
+    assert all(f"\n  {verb} " in answer.stdout for verb in VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself(verb: str) -> None:
+    answer = run(verb, "--help")
+    assert answer.returncode == 0
+    assert "Usage: miro-eval" in answer.stdout
+
+
+def test_help_imports_neither_torch_nor_pandas_nor_numpy() -> None:
+    script = "import sys; sys.argv = ['miro-eval', '--help']; from harness.cli import _run; _run(); "
+    script += "print([m for m in ('torch', 'pandas', 'numpy', 'rich', 'generation.suites') if m in sys.modules])"
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert answer.stdout.splitlines()[-1] == "[]"
+
+
+def test_help_takes_little_cpu_time() -> None:
+    # The processor's time, best of five: wall time on a busy machine says more of the machine.
+    times = []
+    for _ in range(5):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        run("--help")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(times) < 0.2
+
+
+def one_line(answer: subprocess.CompletedProcess[str], code: int, *parts: str) -> None:
+    assert answer.returncode == code, answer.stderr
+    lines = [line for line in answer.stderr.splitlines() if line.startswith("miro-eval: ")]
+    assert len(lines) == 1, answer.stderr
+    assert "Traceback" not in answer.stderr
+    for part in parts:
+        assert part in lines[0]
+
+
+def test_a_missing_checkpoint(tmp_path: Path) -> None:
+    one_line(run("all", tmp_path / "none.ckpt"), 2, "none.ckpt")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_checkpoint_without_its_configuration(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "last.ckpt", "w") as archive:
+        archive.writestr("last/data.pkl", b"")
+    one_line(run("all", tmp_path / "last.ckpt"), 2, "config.yaml")
+
+
+def test_a_checkpoint_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("model: {}\n")
+    (tmp_path / "last.ckpt").write_text("hello")
+    one_line(run("all", tmp_path / "last.ckpt"), 2, "last.ckpt")
+
+
+def test_a_directory_without_images(tmp_path: Path) -> None:
+    one_line(run("geneval", tmp_path), 2, "no prompt folders")
+    one_line(run("rewards", tmp_path / "none"), 2, "no such directory")
+
+
+def test_malformed_metadata_names_the_file(tmp_path: Path) -> None:
+    (tmp_path / "00000" / "samples").mkdir(parents=True)
+    (tmp_path / "00000" / "metadata.jsonl").write_text('{"prompt": ')
+    one_line(run("geneval", tmp_path), 2, "00000/metadata.jsonl:1: not valid JSON")
+    (tmp_path / "00000" / "metadata.jsonl").write_text('{"tag": "colors"}')
+    one_line(run("rewards", tmp_path), 2, "00000/metadata.jsonl:1", "prompt")
+    (tmp_path / "00000" / "metadata.jsonl").unlink()
+    one_line(run("rewards", tmp_path), 2, "00000/metadata.jsonl: missing")
+
+
+def test_unknown_names_list_the_known_ones(tmp_path: Path) -> None:
+    (tmp_path / "00000" / "samples").mkdir(parents=True)
+    (tmp_path / "00000" / "metadata.jsonl").write_text('{"prompt": "a photo of a cat"}')
+    one_line(run("rewards", tmp_path, "--metric", "beauty"), 2, "unknown metric beauty", "image_reward", "sciscore")
+    one_line(run("envs", "setup", "conda"), 2, "unknown environment 'conda'", "miro, geneval, rewards")
+    one_line(run("envs", "list", "--env-backend", "nix"), 2, "unknown environment backend 'nix'", "pixi")
+
+
+def test_a_usage_error_is_exit_2() -> None:
+    assert run("all").returncode == 2
+    assert run("report", "--nonsense").returncode == 2
+    assert run("generate", "x/y", "--samples", "0").returncode == 2
+
+
+def test_a_directory_in_use(tmp_path: Path) -> None:
+    (tmp_path / "00000" / "samples").mkdir(parents=True)
+    with RunDirectory(tmp_path).locked():
+        one_line(run("geneval", tmp_path), 2, "in use by another run", f"process {os.getpid()}")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    one_line(run("geneval", tmp_path), 4, "cannot be written")
+
+
+def test_an_environment_that_is_not_set_up(tmp_path: Path) -> None:
+    one_line(run("envs", "check", "miro", MIRO_EVAL_HOME=str(tmp_path)), 4, "miro-eval envs setup miro")
+    listing = run("envs", "list", MIRO_EVAL_HOME=str(tmp_path))
+    assert listing.stdout.count("not set up") == 3
+    removed = run("envs", "remove", "miro", MIRO_EVAL_HOME=str(tmp_path))
+    assert "miro: was not there" in removed.stdout

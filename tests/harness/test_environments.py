@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from harness.environments import gpu, manager, uv
+from harness.environments.spec import EnvironmentSpec, Progress
+from harness.errors import EnvironmentFailure
+
+SPEC = EnvironmentSpec("rewards", "rewards", ("uv",), disk_gb=0)
+
+
+class ThisInterpreter:
+    """An environment kind that installs nothing: it runs the interpreter that runs the tests."""
+
+    def __init__(self, lock: bytes = b"lock", fails: bool = False) -> None:
+        self.lock, self.fails, self.installations = lock, fails, 0
+
+    def find(self) -> str:
+        return sys.executable
+
+    def lock_parts(self, _spec: EnvironmentSpec) -> list[bytes]:
+        return [self.lock]
+
+    def install(self, spec: EnvironmentSpec, directory: Path, _progress: Progress) -> None:
+        self.installations += 1
+        (directory / "payload").write_text("half of it")
+        if self.fails:
+            raise EnvironmentFailure(f"environment {spec.name} could not be installed")
+
+    def command(self, _spec: EnvironmentSpec, _directory: Path, arguments: Sequence[str]) -> list[str]:
+        return [sys.executable, *arguments]
+
+
+@pytest.fixture
+def backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ThisInterpreter:
+    monkeypatch.setenv("MIRO_EVAL_HOME", str(tmp_path / "home"))
+    (tmp_path / "health_check.py").write_text('print("noise"); print(\'{"python": "3"}\')')
+    monkeypatch.setattr(manager, "environment_files", lambda _name: tmp_path)
+    made = ThisInterpreter()
+    monkeypatch.setattr(manager, "BACKENDS", {"uv": made, "pixi": made})
+    return made
+
+
+def quiet(_done: int, _total: int, _label: str) -> None:
+    pass
+
+
+def test_an_environment_is_installed_once_checked_and_recorded(backend: ThisInterpreter) -> None:
+    environment = manager.ensure(SPEC, "auto", quiet)
+    assert manager.ensure(SPEC, "auto", quiet) == environment
+    assert backend.installations == 1
+    state = environment.state()
+    assert state is not None
+    assert state.packages == {"python": "3"}
+    assert state.size_bytes > 0
+    assert (state.name, state.backend, state.lock_hash) == ("rewards", "uv", environment.lock_hash)
+
+
+def test_a_half_made_environment_is_never_used_and_is_continued(backend: ThisInterpreter) -> None:
+    backend.fails = True
+    with pytest.raises(EnvironmentFailure, match="could not be installed"):
+        manager.ensure(SPEC, "auto", quiet)
+    environment = manager.locate(SPEC)
+    assert not environment.ready
+    assert (environment.directory / "payload").exists()
+    backend.fails = False
+    assert manager.ensure(SPEC, "auto", quiet).ready
+    assert backend.installations == 2
+
+
+def test_an_environment_that_fails_its_health_check_is_deleted(backend: ThisInterpreter, tmp_path: Path) -> None:
+    (tmp_path / "health_check.py").write_text('raise SystemExit("nms keeps the wrong boxes")')
+    with pytest.raises(EnvironmentFailure, match="not healthy") as error:
+        manager.ensure(SPEC, "auto", quiet)
+    assert "nms keeps the wrong boxes" in str(error.value)
+    assert not manager.locate(SPEC).directory.exists()
+
+
+def test_two_set_ups_at_once_install_once(backend: ThisInterpreter) -> None:
+    threads = [threading.Thread(target=manager.ensure, args=(SPEC, "auto", quiet)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert backend.installations == 1
+
+
+def test_another_lock_is_another_environment_and_the_old_one_a_leftover(backend: ThisInterpreter) -> None:
+    old = manager.ensure(SPEC, "auto", quiet)
+    backend.lock = b"newer"
+    assert manager.leftovers() == [old.directory]
+    assert not manager.locate(SPEC).ready
+    assert manager.remove(old)
+    assert not manager.remove(old)
+    assert manager.leftovers() == []
+
+
+def test_too_small_a_disk_is_told_before_work_starts(backend: ThisInterpreter) -> None:
+    greedy = EnvironmentSpec("rewards", "rewards", ("uv",), disk_gb=10**9)
+    with pytest.raises(EnvironmentFailure, match=r"needs 1000000000 GB .* MIRO_EVAL_HOME"):
+        manager.ensure(greedy, "auto", quiet)
+    assert backend.installations == 0
+
+
+@pytest.mark.parametrize(
+    ("pixi_found", "gpus", "chosen"), [(True, ("9.0",), "pixi"), (True, (), "uv"), (False, ("9.0",), "uv")]
+)
+def test_pixi_is_chosen_where_it_and_a_gpu_are_present(
+    monkeypatch: pytest.MonkeyPatch, pixi_found: bool, gpus: tuple[str, ...], chosen: str
+) -> None:
+    monkeypatch.setattr(manager.pixi, "find", lambda: "pixi" if pixi_found else None)
+    monkeypatch.setattr(manager, "compute_capabilities", lambda: gpus)
+    spec = manager.find_spec("geneval")
+    assert manager.choose_backend(spec, "auto") == chosen
+    assert manager.choose_backend(spec, "uv") == "uv"
+    assert manager.choose_backend(spec, "pixi") == "pixi"
+    assert manager.choose_backend(SPEC, "pixi") == "uv"
+
+
+@pytest.mark.parametrize(
+    ("nvcc", "gpus", "build"),
+    [
+        (None, (), gpu.MmcvBuild("none", "cpu")),
+        (None, ("9.0",), gpu.MmcvBuild("none", "cpu")),
+        ("13.0", ("9.0",), gpu.MmcvBuild("none", "cpu")),
+        ("12.4", ("8.0", "9.0"), gpu.MmcvBuild("12.4", "8.0;9.0")),
+    ],
+)
+def test_mmcv_is_compiled_with_cuda_only_where_that_can_work(
+    monkeypatch: pytest.MonkeyPatch, nvcc: str | None, gpus: tuple[str, ...], build: gpu.MmcvBuild
+) -> None:
+    monkeypatch.setattr(gpu, "nvcc_version", lambda: nvcc)
+    monkeypatch.setattr(gpu, "compute_capabilities", lambda: gpus)
+    assert gpu.host_mmcv_build() == build
+
+
+def test_progress_is_read_from_the_compiler_s_and_uv_s_lines() -> None:
+    seen: list[tuple[int, int, str]] = []
+    for line in (
+        "DEBUG [12/77] c++ -MMD -MF roi.o.d -c roi.cpp",
+        "DEBUG [3/90] /usr/local/cuda/bin/nvcc -c nms.cu",
+        "Downloading torch (759.9MiB)",
+        "   Building mmcv==2.1.0",
+        "DEBUG something else [1/2]",
+    ):
+        uv.report_line(line, lambda *step: seen.append(step))
+    assert seen == [
+        (12, 77, "compiling mmcv"),
+        (3, 90, "compiling mmcv"),
+        (0, 0, "downloading torch"),
+        (0, 0, "building mmcv==2.1.0"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        ("error: No space left on device (os error 28)", "the disk is full"),
+        ("error: dns error: failed to lookup address", "registry cannot be reached"),
+        ("error: No interpreter found for Python >=3.10", "no Python 3.10 or 3.11"),
+    ],
+)
+def test_known_causes_come_first(output: str, reason: str) -> None:
+    explained = uv.explain(output)
+    assert reason in explained.splitlines()[0]
+    assert output in explained
+
+
+def test_a_missing_compiler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uv.shutil, "which", lambda _name: None)
+    assert "no C++ compiler" in uv.explain("error: failed to build mmcv==2.1.0").splitlines()[0]

@@ -1,0 +1,25 @@
+"""Each stage's own tests, run inside its real environment."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+
+import pytest
+
+from harness.environments.spec import ENVIRONMENTS
+from tests.real_environments import ROOT, with_pytest
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_a_stage_s_suite_passes_in_its_environment(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    environment = with_pytest(name)
+    folder = f"tests/{environment.spec.stage}"
+    command = environment.command("-m", "pytest", folder, "-p", "no:cacheprovider", "--durations=5")
+    variables = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    answer = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
+    with capsys.disabled():
+        print(f"\n--- {folder}, in environment {name}\n{answer.stdout[-6000:]}")
+    assert answer.returncode == 0, answer.stdout[-20000:] + answer.stderr[-5000:]
+    assert re.search(r"\d+ passed", answer.stdout)
