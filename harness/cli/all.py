@@ -28,9 +28,10 @@ def all_stages(
     device: options.Device = "auto",
     env_backend: options.EnvBackend = "auto",
     offline: options.Offline = False,
+    tiny_world: options.TinyWorld = False,
 ) -> None:
     """Generate the sweep, judge it, score it, report. The same command again continues or finds nothing to do."""
-    from harness.cli.session import run_published
+    from harness.cli.session import run
     from harness.runs import default_directory
 
     generation = generation_settings(locals())
@@ -42,4 +43,4 @@ def all_stages(
         env_backend=env_backend,
         offline=offline,
     )
-    run_published(["generate", "geneval", "rewards"], settings, report=True)
+    run(["generate", "geneval", "rewards"], settings, tiny_world=tiny_world, report=True)

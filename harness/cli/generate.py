@@ -27,14 +27,16 @@ def generate(
     trust_checkpoint: options.TrustCheckpoint = False,
     device: options.Device = "auto",
     offline: options.Offline = False,
+    tiny_world: options.TinyWorld = False,
 ) -> None:
     """Generate images only; judge and score them later, or elsewhere."""
-    from harness.cli.session import run_published
+    from harness.cli.session import run
     from harness.runs import default_directory
 
     generation = generation_settings(locals())
     where = out or default_directory(generation)
-    run_published(["generate"], RunSettings(out=where, generation=generation, device=device, offline=offline))
+    settings = RunSettings(out=where, generation=generation, device=device, offline=offline)
+    run(["generate"], settings, tiny_world=tiny_world)
 
 
 def generation_settings(values: dict[str, Any]) -> GenerationSettings:

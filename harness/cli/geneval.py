@@ -13,9 +13,10 @@ def geneval(
     device: options.Device = "auto",
     env_backend: options.EnvBackend = "auto",
     offline: options.Offline = False,
+    tiny_world: options.TinyWorld = False,
 ) -> None:
     """Judge the images in a directory, whoever made them; writes results.jsonl and geneval_summary.json there."""
-    from harness.cli.session import run_published
+    from harness.cli.session import run
 
     settings = RunSettings(out=directory, device=device, env_backend=env_backend, offline=offline)
-    run_published(["geneval"], settings)
+    run(["geneval"], settings, tiny_world=tiny_world)

@@ -34,6 +34,9 @@ RewardPrecision = Annotated[str, typer.Option(help="reference (the authors') or 
 RewardBatchSize = Annotated[int, typer.Option(help="images per forward pass of a reward model", min=1)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")]
 EnvBackend = Annotated[str, typer.Option(help="auto, pixi or uv: how the GenEval environment is made")]
+TinyWorld = Annotated[
+    bool, typer.Option(help="small random models instead of the published weights, to try things out")
+]
 Offline = Annotated[bool, typer.Option(help="never fetch weights; fail where one is missing")]
 
 

@@ -15,9 +15,11 @@ def rewards(
     reward_batch_size: options.RewardBatchSize = 16,
     device: options.Device = "auto",
     offline: options.Offline = False,
+    tiny_world: options.TinyWorld = False,
 ) -> None:
     """Score the images in a directory, whoever made them; writes rewards.jsonl and rewards_summary.json there."""
-    from harness.cli.session import run_published
+    from harness.cli.session import run
 
     chosen = RewardSettings(tuple(metric) or RewardSettings.metrics, reward_precision, reward_batch_size)
-    run_published(["rewards"], RunSettings(out=directory, rewards=chosen, device=device, offline=offline))
+    settings = RunSettings(out=directory, rewards=chosen, device=device, offline=offline)
+    run(["rewards"], settings, tiny_world=tiny_world)

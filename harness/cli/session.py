@@ -28,12 +28,14 @@ def session() -> Iterator[Display]:
         yield display
 
 
-def run_published(stages: list[str], settings: RunSettings, *, report: bool = False) -> None:
-    """Run stages with the published weights."""
-    from harness.weight_source import PublishedWeights
+def run(stages: list[str], settings: RunSettings, *, tiny_world: bool = False, report: bool = False) -> None:
+    """Run stages with the published weights, or with the tiny world's."""
+    from harness.weight_source import PublishedWeights, make_tiny_world
 
     with session() as display:
-        unscored = run_stages(stages, settings, PublishedWeights(settings.offline), display, report=report)
+        published = PublishedWeights(settings.offline)
+        source = make_tiny_world(settings.env_backend, display.step) if tiny_world else published
+        unscored = run_stages(stages, settings, source, display, report=report)
     leave(unscored, settings.out)
 
 

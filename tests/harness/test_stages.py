@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.errors import UserError
+from harness.files import write_rows
+from harness.manifest import Manifest, StageRecord
+from harness.run_directory import RunDirectory, image_name
+from harness.settings import GenerationSettings, RewardSettings, RunSettings
+from harness.stages.base import set_aside, work_file
+from harness.stages.generate import GENERATE
+from harness.stages.geneval import GENEVAL
+from harness.stages.rewards import REWARDS
+from harness.weight_source import PublishedWeights
+
+SOURCE = PublishedWeights()
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDirectory:
+    """Two prompts with two images each."""
+    run = RunDirectory(tmp_path)
+    run.write_prompts({index: {"tag": "colors", "prompt": f"prompt {index}"} for index in range(2)})
+    for prompt in range(2):
+        for sample in range(2):
+            path = tmp_path / image_name(prompt, sample)
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(f"image {prompt} {sample}".encode())
+    (tmp_path / "work").mkdir()
+    return run
+
+
+def settings(run: RunDirectory, *metrics: str) -> RunSettings:
+    return RunSettings(run.path, rewards=RewardSettings(metrics or ("image_reward", "aesthetic")))
+
+
+def cells(run: RunDirectory, metric: str, value: float | None = 1.5, error: str | None = None) -> list[dict[str, Any]]:
+    keys = ("filename", "prompt_index", "sample_index", "image_sha256")
+    images = [{key: getattr(item, key) for key in keys} for item in run.scan()]
+    return [image | {"metric": metric, "value": value, "error": error} for image in images]
+
+
+def test_a_new_directory_has_everything_to_do(run: RunDirectory) -> None:
+    assert GENEVAL.plan(run, Manifest("x"), settings(run), SOURCE).pending == 4
+    assert REWARDS.plan(run, Manifest("x"), settings(run), SOURCE).pending == 8
+
+
+def test_cells_of_an_interrupted_worker_count(run: RunDirectory) -> None:
+    plan = REWARDS.plan(run, Manifest("x"), settings(run), SOURCE)
+    write_rows(run.work(work_file("rewards", plan.settings)), cells(run, "aesthetic")[:3])
+    plan = REWARDS.plan(run, Manifest("x"), settings(run), SOURCE)
+    assert plan.pending == 5
+    assert REWARDS.merge(run, plan).unscored == 1
+    rows = [json.loads(line) for line in run.rows("rewards.jsonl").read_text().splitlines()]
+    assert [row["aesthetic"] for row in rows] == [1.5, 1.5, 1.5, None]
+    assert rows[3]["unscored"] == {"aesthetic": "not scored yet"}
+
+
+def finished(run: RunDirectory, *metrics: str) -> Manifest:
+    """A manifest after a finished rewards stage."""
+    manifest = Manifest("x")
+    plan = REWARDS.plan(run, manifest, settings(run, *metrics), SOURCE)
+    write_rows(run.work(work_file("rewards", plan.settings)), [c for metric in metrics for c in cells(run, metric)])
+    REWARDS.merge(run, REWARDS.plan(run, manifest, settings(run, *metrics), SOURCE))
+    run.work(work_file("rewards", plan.settings)).unlink()
+    manifest.stages["rewards"] = StageRecord(plan.fingerprint, plan.settings, finished=True)
+    return manifest
+
+
+def test_a_metric_added_later_touches_only_its_column(run: RunDirectory) -> None:
+    manifest = finished(run, "aesthetic")
+    before = [json.loads(line) for line in run.rows("rewards.jsonl").read_text().splitlines()]
+    both = settings(run, "aesthetic", "clip_jina")
+    plan = REWARDS.plan(run, manifest, both, SOURCE)
+    assert plan.pending == 4
+    write_rows(run.work(work_file("rewards", plan.settings)), cells(run, "clip_jina", 0.25))
+    assert REWARDS.merge(run, REWARDS.plan(run, manifest, both, SOURCE)).unscored == 0
+    after = [json.loads(line) for line in run.rows("rewards.jsonl").read_text().splitlines()]
+    assert list(after[0]) == [*list(before[0])[:5], "clip_jina", "aesthetic", "unscored"]
+    assert [row | {"clip_jina": 0.25} for row in before] == after
+
+
+def test_a_changed_image_is_scored_again_and_the_others_are_not(run: RunDirectory) -> None:
+    manifest = finished(run, "aesthetic")
+    (run.path / image_name(1, 0)).write_bytes(b"another image")
+    plan = REWARDS.plan(run, manifest, settings(run, "aesthetic"), SOURCE)
+    assert plan.pending == 1
+    assert image_name(1, 0) + "#aesthetic" not in plan.done
+
+
+def test_an_unscored_number_is_tried_again(run: RunDirectory) -> None:
+    plan = REWARDS.plan(run, Manifest("x"), settings(run, "aesthetic"), SOURCE)
+    write_rows(run.work(work_file("rewards", plan.settings)), cells(run, "aesthetic", None, "broken image"))
+    plan = REWARDS.plan(run, Manifest("x"), settings(run, "aesthetic"), SOURCE)
+    assert plan.pending == 4
+    assert REWARDS.merge(run, plan).unscored == 4
+    row = json.loads(run.rows("rewards.jsonl").read_text().splitlines()[0])
+    assert row["aesthetic"] is None
+    assert row["unscored"] == {"aesthetic": "broken image"}
+
+
+def test_rows_of_other_settings_or_tools_are_set_aside_not_lost(run: RunDirectory) -> None:
+    write_rows(run.rows("results.jsonl"), [{"filename": "a tool's own"}])
+    plan = GENEVAL.plan(run, Manifest("x"), settings(run), SOURCE)
+    assert plan.pending == 4
+    assert set_aside(run, Manifest("x"), "geneval", "results.jsonl", plan.settings) == "results.previous.jsonl"
+    assert json.loads(run.rows("results.previous.jsonl").read_text()) == {"filename": "a tool's own"}
+    same = Manifest("x", stages={"geneval": StageRecord(plan.fingerprint, plan.settings)})
+    write_rows(run.rows("results.jsonl"), [])
+    assert set_aside(run, same, "geneval", "results.jsonl", plan.settings) is None
+
+
+def test_generation_believes_only_images_with_the_bytes_of_their_row(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    (tmp_path / "work").mkdir()
+    asked = RunSettings(tmp_path, GenerationSettings("org/name", samples=2, limit=3))
+    plan = GENERATE.plan(run, Manifest("x"), asked, SOURCE)
+    assert (plan.units, plan.pending) == (6, 6)
+    assert [item.filename for item in plan.items[:3]] == [image_name(0, 0), image_name(0, 1), image_name(184, 0)]
+    rows = []
+    for item in plan.items[:2]:
+        path = tmp_path / item.filename
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"pixels")
+        digest = sha256(b"other pixels" if item.sample_index else b"pixels")
+        rows.append({"filename": item.filename, "image_sha256": digest})
+    write_rows(run.work(work_file("generate", plan.settings)), rows)
+    assert GENERATE.plan(run, Manifest("x"), asked, SOURCE).done == {image_name(0, 0)}
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def test_images_of_two_protocols_are_not_mixed(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    asked = RunSettings(tmp_path, GenerationSettings("org/name", limit=1))
+    plan = GENERATE.plan(run, Manifest("x"), asked, SOURCE)
+    manifest = Manifest("x", stages={"generate": StageRecord(plan.fingerprint, plan.settings)})
+    more = RunSettings(tmp_path, GenerationSettings("org/name", limit=2, samples=8))
+    assert GENERATE.plan(run, manifest, more, SOURCE).units == 16
+    other = RunSettings(tmp_path, GenerationSettings("org/name", limit=1, seed=7, guidance_scale=3.0))
+    with pytest.raises(UserError, match=r"guidance_scale: 7\.0 -> 3\.0; seed: 42 -> 7"):
+        GENERATE.plan(run, manifest, other, SOURCE)
