@@ -1,0 +1,96 @@
+"""A GenEval sweep in numbers: tag accuracies, overall score, prompts solved, coverage, intervals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.vocabulary import TAGS
+from reports.coverage import Coverage, cover
+from reports.numbers import Proportion, counted, mean_of_proportions
+from reports.statistics.clusters import Clusters
+from reports.statistics.correlation import intraclass_correlation
+from reports.statistics.intervals import Interval, macro_interval, mean_interval
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Verdicts counted in the three usual ways, over one tag or over all.
+
+    Attributes:
+        images: correct images, of those scored.
+        any_correct: prompts with at least one correct image, of those with a scored one ("any of N").
+        all_correct: prompts of which every scored image is correct ("all of N").
+        images_interval, any_correct_interval, all_correct_interval: None with fewer than two prompts.
+        intraclass_correlation: of verdicts within prompts, pooled within tags; None where not defined.
+    """
+
+    images: Proportion
+    images_interval: Interval | None
+    any_correct: Proportion
+    any_correct_interval: Interval | None
+    all_correct: Proportion
+    all_correct_interval: Interval | None
+    intraclass_correlation: float | None
+
+
+@dataclass(frozen=True)
+class GenevalSummary:
+    """A sweep of GenEval (Ghosh et al. 2023, arXiv 2310.11513).
+
+    Attributes:
+        overall: unweighted mean of the six tag accuracies, from 0 to 1; None unless every tag has a scored image.
+        overall_interval: None unless every tag has two prompts with scored images.
+        tags: all six, in the suite's order.
+        pooled: over all images whatever their tag: ``pooled.images`` is *not* the GenEval score.
+        coverage: what of the suite was found and scored.
+        unscored: images without a verdict; they are in no numerator and no denominator.
+        unscored_reasons: why, with counts.
+    """
+
+    overall: float | None
+    overall_interval: Interval | None
+    tags: dict[str, Accuracy]
+    pooled: Accuracy
+    coverage: Coverage
+    unscored: int
+    unscored_reasons: dict[str, int]
+
+
+def summarise_geneval(verdicts: pd.DataFrame) -> GenevalSummary:
+    """Summarise a table of :func:`reports.verdicts.read_verdicts`, which has rows; their order does not matter."""
+    scored = verdicts[verdicts["correct"].notna()]
+    clusters = Clusters.gather(list(scored["prompt_key"]), list(scored["tag"]), list(scored["correct"]), order=TAGS)
+    tags = {tag: _accuracy(clusters.only(tag)) for tag in TAGS}
+    every_tag = len(clusters.strata) == len(TAGS)
+    unscored = verdicts[verdicts["correct"].isna()]
+    return GenevalSummary(
+        overall=mean_of_proportions(tag.images for tag in tags.values()),
+        overall_interval=macro_interval(clusters) if every_tag else None,
+        tags=tags,
+        pooled=_accuracy(clusters),
+        coverage=cover(verdicts),
+        unscored=len(unscored),
+        unscored_reasons=counted(unscored["reason"]),
+    )
+
+
+def _accuracy(clusters: Clusters) -> Accuracy:
+    any_correct = clusters.prompts_where(clusters.sums > 0)
+    all_correct = clusters.prompts_where(clusters.sums == clusters.counts)
+    return Accuracy(
+        images=_proportion(clusters),
+        images_interval=mean_interval(clusters, proportion=True),
+        any_correct=_proportion(any_correct),
+        any_correct_interval=mean_interval(any_correct, proportion=True),
+        all_correct=_proportion(all_correct),
+        all_correct_interval=mean_interval(all_correct, proportion=True),
+        intraclass_correlation=intraclass_correlation(clusters),
+    )
+
+
+def _proportion(verdicts: Clusters) -> Proportion:
+    return Proportion(int(verdicts.sums.sum()), int(verdicts.counts.sum()))

@@ -1,0 +1,221 @@
+"""The leaderboard: runs ranked by GenEval's overall score, as one table for every format."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import UserError
+from harness.vocabulary import SEVEN_REWARDS, TAGS
+from reports.coverage import Suite
+from reports.files import write_text
+from reports.manifest import display_name
+from reports.markdown import leaderboard_markdown
+from reports.notes import table_notes
+from reports.run_summary import RunSummary
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from reports.statistics.intervals import Interval
+
+#: Columns that every leaderboard begins with; the others follow.
+LEADING_COLUMNS = ("model", "overall", *TAGS, *SEVEN_REWARDS, "images", "prompts", "unscored")
+
+
+class Group(Enum):
+    """Runs are ranked only among their like; groups are listed in this order."""
+
+    COMPLETE = "complete"
+    INCOMPLETE = "incomplete"
+    OTHER_PROMPTS = "other prompts"
+    NO_GENEVAL = "no geneval"
+
+
+@dataclass(frozen=True, eq=False)
+class Leaderboard:
+    """Runs in rank order.
+
+    Attributes:
+        frame: one row a run. First :data:`LEADING_COLUMNS`: fractions for overall and tags, raw means for rewards,
+            NaN where there is none. Then further metrics, ``rank`` (within ``group``), ``group``, ``coverage``,
+            ``prompts_scored``, ``samples_per_prompt``, ``pooled``, ``any_of_n``, ``all_of_n``,
+            ``intraclass_correlation``, ``<column>_low`` and ``<column>_high`` (95 % bounds), ``random_weights``,
+            ``notes`` (joined by "; ").
+        metrics: metric ids in the table: the seven, then others.
+        notes: on the runs as a whole.
+    """
+
+    frame: pd.DataFrame
+    metrics: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LeaderboardFiles:
+    """Where a leaderboard was written."""
+
+    markdown: Path
+    csv: Path
+
+
+def make_leaderboard(runs: Sequence[RunSummary]) -> Leaderboard:
+    """Rank runs: by group, then overall (highest first), then name.
+
+    Raises:
+        UserError: no run at all.
+    """
+    import pandas as pd
+
+    if not runs:
+        raise UserError("no runs to report; name run directories or result files")
+    named = sorted(distinct_names(runs), key=_rank_key)
+    extra = sorted({metric for run in named if run.rewards for metric in run.rewards.metrics} - set(SEVEN_REWARDS))
+    metrics = (*SEVEN_REWARDS, *extra)
+    frame = pd.DataFrame.from_records([_row(run, metrics) for run in named])
+    frame = frame.astype({"samples_per_prompt": "Int64"})
+    frame.insert(len(LEADING_COLUMNS) + len(extra), "rank", _ranks(frame))
+    return Leaderboard(frame, metrics, table_notes(named))
+
+
+def write_leaderboard(runs: Sequence[RunSummary], out_dir: Path) -> LeaderboardFiles:
+    """Write ``leaderboard.md`` and ``leaderboard.csv``: the same runs give the same bytes.
+
+    Raises:
+        UserError: no run, or the folder cannot be written to.
+    """
+    return write_tables(make_leaderboard(runs), out_dir)
+
+
+def write_tables(board: Leaderboard, out_dir: Path) -> LeaderboardFiles:
+    """Write a leaderboard that is made already."""
+    return LeaderboardFiles(
+        markdown=write_text(out_dir / "leaderboard.md", leaderboard_markdown(board)),
+        csv=write_text(out_dir / "leaderboard.csv", board.frame.to_csv(index=False, lineterminator="\n")),
+    )
+
+
+def read_leaderboard(path: Path) -> pd.DataFrame:
+    """Read ``leaderboard.csv`` with exactly the values that were written, whatever a run is called (even ``NA``)."""
+    import pandas as pd
+
+    texts = {"model", "group", "coverage", "notes"}
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    for column in frame.columns.difference(list(texts)):
+        frame[column] = [_cell(text) for text in frame[column]]
+    return frame
+
+
+def _cell(text: str) -> Any:
+    if text in ("True", "False"):
+        return text == "True"
+    if not text:
+        return float("nan")
+    return int(text) if text.lstrip("-").isdigit() else float(text)
+
+
+def distinct_names(runs: Sequence[RunSummary]) -> list[RunSummary]:
+    """Runs of one name (every ``last.ckpt``) go by the nearest folder in which they differ as well, else by number."""
+    places_of: dict[str, list[int]] = {}
+    for place, run in enumerate(runs):
+        places_of.setdefault(run.name, []).append(place)
+    named = list(runs)
+    for name, places in places_of.items():
+        if len(places) > 1:
+            for place, new in zip(places, _told_apart(name, [runs[place].folder for place in places]), strict=True):
+                named[place] = replace(runs[place], name=new)
+    return named
+
+
+def _told_apart(name: str, folders: list[Path]) -> list[str]:
+    from_the_end = [folder.resolve().parts[::-1] for folder in folders]
+    for level in zip(*from_the_end, strict=False):
+        if len(set(level)) == len(level):
+            return [display_name(f"{part}/{name}") for part in level]
+    return [f"{name} #{number}" for number in range(1, len(folders) + 1)]
+
+
+def _group(run: RunSummary) -> Group:
+    if run.geneval is None:
+        return Group.NO_GENEVAL
+    if run.geneval.coverage.suite is Suite.OTHER:
+        return Group.OTHER_PROMPTS
+    complete = run.geneval.coverage.all_prompts and run.geneval.coverage.suite is Suite.GENEVAL
+    return Group.COMPLETE if complete else Group.INCOMPLETE
+
+
+def _rank_key(run: RunSummary) -> tuple[int, float, str]:
+    overall = run.geneval.overall if run.geneval else None
+    return list(Group).index(_group(run)), math.inf if overall is None else -overall, run.name
+
+
+def _ranks(frame: pd.DataFrame) -> pd.Series[Any]:
+    """Place within the group; equal scores share the better place; none without a score."""
+    return frame.groupby("group")["overall"].rank(method="min", ascending=False).astype("Int64")
+
+
+def _row(run: RunSummary, metrics: Sequence[str]) -> dict[str, Any]:
+    extra = metrics[len(SEVEN_REWARDS) :]
+    means, bounds = _rewards(run, metrics)
+    scores, score_bounds = _geneval(run)
+    return {
+        "model": run.name,
+        **{name: _number(scores[name]) for name in ("overall", *TAGS)},
+        **{metric: _number(means[metric]) for metric in SEVEN_REWARDS},
+        "images": run.images,
+        "prompts": run.prompts,
+        "unscored": run.unscored,
+        **{metric: _number(means[metric]) for metric in extra},
+        "group": _group(run).value,
+        "coverage": run.geneval.coverage.text if run.geneval else f"{run.prompts} prompts",
+        **{name: _number(scores[name]) for name in _FURTHER_SCORES},
+        **score_bounds,
+        **bounds,
+        "random_weights": run.manifest.random_weights,
+        "notes": "; ".join(run.notes),
+    }
+
+
+_FURTHER_SCORES = ("samples_per_prompt", "pooled", "any_of_n", "all_of_n", "intraclass_correlation")
+
+
+def _geneval(run: RunSummary) -> tuple[dict[str, float | None], dict[str, float]]:
+    """Scores by column, and bounds by column; none without GenEval rows."""
+    summary = run.geneval
+    if summary is None:
+        names = ("overall", *TAGS)
+        return dict.fromkeys((*names, *_FURTHER_SCORES)), _bounds(dict.fromkeys(names))
+    scores: dict[str, float | None] = {
+        "overall": summary.overall,
+        **{tag: accuracy.images.value for tag, accuracy in summary.tags.items()},
+        "samples_per_prompt": summary.coverage.samples_per_prompt,
+        "pooled": summary.pooled.images.value,
+        "any_of_n": summary.pooled.any_correct.value,
+        "all_of_n": summary.pooled.all_correct.value,
+        "intraclass_correlation": summary.pooled.intraclass_correlation,
+    }
+    intervals = {tag: accuracy.images_interval for tag, accuracy in summary.tags.items()}
+    return scores, _bounds({"overall": summary.overall_interval, **intervals})
+
+
+def _rewards(run: RunSummary, metrics: Sequence[str]) -> tuple[dict[str, float | None], dict[str, float]]:
+    found = run.rewards.metrics if run.rewards else {}
+    means = {metric: found[metric].mean if metric in found else None for metric in metrics}
+    return means, _bounds({metric: found[metric].interval if metric in found else None for metric in metrics})
+
+
+def _number(value: float | None) -> float:
+    """NaN for None, so that a column without any value is still one of numbers."""
+    return math.nan if value is None else float(value)
+
+
+def _bounds(intervals: Mapping[str, Interval | None]) -> dict[str, float]:
+    bounds: dict[str, float] = {}
+    for name, interval in intervals.items():
+        bounds[f"{name}_low"] = interval.low if interval else math.nan
+        bounds[f"{name}_high"] = interval.high if interval else math.nan
+    return bounds

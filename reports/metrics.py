@@ -1,0 +1,39 @@
+"""How the rewards are to be read: scale and direction of each metric id, for headers and footnotes of tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class MetricCard:
+    """One reward.
+
+    Attributes:
+        title: model and version.
+        scale: the raw score's unit and usual range, as the model's authors define it.
+        direction: which way is better.
+    """
+
+    title: str
+    scale: str
+    direction: str = "higher is better"
+
+
+#: By metric id, which names model and version. Scales are those of the models' own scoring code.
+CARDS: dict[str, MetricCard] = {
+    "clip_jina": MetricCard("jina-clip-v2", "cosine x exp(logit scale) / 100, at most about 0.14"),
+    "aesthetic": MetricCard("LAION aesthetic predictor (sac+logos+ava1-l14)", "predicted rating, about 1 to 10"),
+    "image_reward": MetricCard("ImageReward v1.0", "standardised preference score, about -2 to 2; below 0 is usual"),
+    "pick_score": MetricCard("PickScore v1", "cosine x exp(logit scale) / 100, about 0.19 to 0.24"),
+    "hpsv2.1": MetricCard("HPS v2.1", "cosine, about 0.2 to 0.33"),
+    "vqa": MetricCard("VQAScore with CLIP-FlanT5-XXL", "likelihood of the answer, 0 to 1"),
+    "sciscore": MetricCard("SciScore", "cosine x exp(logit scale) / 100"),
+    "hpsv2.0": MetricCard("HPS v2.0", "cosine, about 0.2 to 0.33; not comparable with v2.1"),
+    "clip_openai": MetricCard("OpenAI CLIP ViT-L/14", "cosine x exp(logit scale) / 100"),
+}
+
+
+def card(metric: str) -> MetricCard:
+    """The card of a metric id; one that says so for an unknown id."""
+    return CARDS.get(metric) or MetricCard(metric, "unknown metric id, values as found", "direction unknown")

@@ -1,0 +1,93 @@
+"""Finding a run's rows: a run directory, or one bare file of rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import UserError
+from reports.manifest import Manifest, display_name, read_manifest
+from reports.reward_rows import RewardTable, is_metric, read_rewards
+from reports.rows import source_rows
+from reports.verdicts import read_verdicts
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RESULTS = "results.jsonl"
+REWARDS = "rewards.jsonl"
+MANIFEST = "run.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """The finished rows of one checkpoint.
+
+    Attributes:
+        name: the checkpoint's name from the manifest, else the folder's name or the file's stem.
+        folder: where it was read from; tells apart runs of one name.
+        manifest: how it came to be; empty for foreign runs.
+        verdicts: see :func:`reports.verdicts.read_verdicts`; None without GenEval rows.
+        rewards: None without reward rows.
+    """
+
+    name: str
+    folder: Path
+    manifest: Manifest
+    verdicts: pd.DataFrame | None
+    rewards: RewardTable | None
+
+
+def read_run(path: Path) -> Run:
+    """Read a run directory, or a bare ``results.jsonl`` or ``rewards.jsonl`` of any name.
+
+    Raises:
+        UserError: there is nothing there, no rows, or a malformed row.
+    """
+    if path.is_dir():
+        return _read_folder(path)
+    if not path.is_file():
+        raise UserError(f"{path}: no such file or run directory")
+    return _read_file(path)
+
+
+def _read_folder(folder: Path) -> Run:
+    verdicts = read_verdicts(folder / RESULTS)
+    rewards = read_rewards(folder / REWARDS)
+    if verdicts.empty and rewards.frame.empty:
+        raise UserError(f"{folder}: no rows in {RESULTS} or {REWARDS}; run `geneval` or `rewards` on it first")
+    manifest = read_manifest(folder / MANIFEST)
+    return Run(
+        name=manifest.name or _folder_name(folder),
+        folder=folder,
+        manifest=manifest,
+        verdicts=None if verdicts.empty else verdicts,
+        rewards=None if rewards.frame.empty else rewards,
+    )
+
+
+def _read_file(path: Path) -> Run:
+    """A file under its usual name is a part of its folder's run and goes by that name; any other by its own."""
+    part_of_run = path.name in (RESULTS, REWARDS)
+    manifest = read_manifest(path.parent / MANIFEST) if part_of_run else Manifest()
+    name = manifest.name or (_folder_name(path.parent) if part_of_run else display_name(path.stem) or "unnamed")
+    if _holds_rewards(path):
+        return Run(name, path.parent, manifest, None, read_rewards(path))
+    return Run(name, path.parent, manifest, read_verdicts(path), None)
+
+
+def _holds_rewards(path: Path) -> bool:
+    """Told by the first row: GenEval rows have ``correct`` or are unscored, reward rows have a metric."""
+    first = next(iter(source_rows(path)), None)
+    if first is None:
+        raise UserError(f"{path}: no rows; expected JSONL, one JSON object a line")
+    if "correct" in first.values or first.values.get("status") == "unscored":
+        return False
+    if not any(is_metric(key, value) for key, value in first.values.items()) and "unscored" not in first.values:
+        raise first.error(f"neither a GenEval row nor a reward row (keys: {', '.join(map(str, first.values))[:80]})")
+    return True
+
+
+def _folder_name(folder: Path) -> str:
+    return display_name(folder.resolve().name) or "unnamed"

@@ -1,0 +1,113 @@
+"""Values per image, gathered by prompt: what every statistic of a run is computed from.
+
+The images of one prompt are not independent, so the *prompt* is the sampling unit (a cluster), and prompts
+are drawn within *strata* (GenEval's tags). Sums and counts per prompt are all that ratio statistics need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Clusters:
+    """Per-prompt totals, ordered by stratum, then by prompt.
+
+    Attributes:
+        strata: names of the strata, in the order that they were asked for.
+        sizes: (H,) number of prompts in each stratum.
+        counts: (C,) images with a value, per prompt; at least 1.
+        sums: (C,) sum of the values, per prompt.
+        squares: (C,) sum of the squared values, per prompt.
+    """
+
+    strata: tuple[str, ...]
+    sizes: Integers
+    counts: Integers
+    sums: Floats
+    squares: Floats
+
+    @classmethod
+    def gather(
+        cls, prompts: Sequence[str], strata: Sequence[str], values: Sequence[Any], order: Sequence[str] | None = None
+    ) -> Clusters:
+        """Add up the values of each prompt.
+
+        Args:
+            prompts: (N,) identity of each image's prompt; it is looked at within the stratum.
+            strata: (N,) stratum of each image.
+            values: (N,) numbers or booleans, all present.
+            order: the strata in the order wanted; those without images are left out. Default: sorted by name.
+
+        The result does not depend on the order of the rows, up to the rounding of sums of floats.
+        """
+        present = set(strata)
+        names = tuple(name for name in (order or sorted(present)) if name in present)
+        rank = {name: place for place, name in enumerate(names)}
+        clusters = sorted({(rank[stratum], prompt) for stratum, prompt in zip(strata, prompts, strict=True)})
+        place_of = {cluster: place for place, cluster in enumerate(clusters)}
+        images = [place_of[rank[stratum], prompt] for stratum, prompt in zip(strata, prompts, strict=True)]
+        places = np.asarray(images, dtype=np.int64)
+        ranks = np.asarray([stratum for stratum, _ in clusters], dtype=np.int64)
+        numbers = np.asarray(values, dtype=np.float64)
+        size = len(clusters)
+        return cls(
+            strata=names,
+            sizes=np.bincount(ranks, minlength=len(names)),
+            counts=np.bincount(places, minlength=size),
+            sums=_added_up(places, numbers, size),
+            squares=_added_up(places, numbers * numbers, size),
+        )
+
+    @cached_property
+    def bounds(self) -> list[slice]:
+        """Where each stratum's prompts lie in the per-prompt arrays."""
+        ends = np.cumsum(self.sizes).tolist()
+        return [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
+
+    @cached_property
+    def stratum_of(self) -> Integers:
+        """(C,) index of each prompt's stratum."""
+        return np.repeat(np.arange(len(self.sizes)), self.sizes)
+
+    def totals(self) -> tuple[Floats, Floats]:
+        """(H,) sums of values and (H,) numbers of images, per stratum."""
+        return self.per_stratum(self.sums), self.per_stratum(self.counts)
+
+    def per_stratum(self, per_prompt: NDArray[Any]) -> Floats:
+        """(C,) numbers per prompt, added up to (H,) per stratum."""
+        return _added_up(self.stratum_of, per_prompt, len(self.sizes))
+
+    def estimable(self) -> bool:
+        """Whether a sampling variance can be estimated: two prompts or more in every stratum."""
+        return self.sizes.size > 0 and int(self.sizes.min()) >= 2
+
+    def only(self, name: str) -> Clusters:
+        """The prompts of one stratum; none where it has no images."""
+        if name not in self.strata:
+            return Clusters((name,), np.zeros(1, np.int64), self.counts[:0], self.sums[:0], self.squares[:0])
+        place = self.strata.index(name)
+        part = self.bounds[place]
+        return Clusters((name,), self.sizes[place : place + 1], self.counts[part], self.sums[part], self.squares[part])
+
+    def prompts_where(self, holds: NDArray[np.bool_]) -> Clusters:
+        """One verdict a prompt instead of one an image: ``holds`` has shape (C,)."""
+        verdicts = holds.astype(np.float64)
+        return Clusters(self.strata, self.sizes, np.ones_like(self.counts), verdicts, verdicts)
+
+    def merged(self) -> Clusters:
+        """The same prompts in one stratum: for samples too small to be stratified."""
+        return Clusters(("",), self.sizes.sum(keepdims=True), self.counts, self.sums, self.squares)
+
+
+def _added_up(places: Integers, values: NDArray[Any], size: int) -> Floats:
+    return np.bincount(places, weights=values, minlength=size).astype(np.float64)
