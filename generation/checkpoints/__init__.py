@@ -1,0 +1,29 @@
+"""Loaders, one file per kind of checkpoint."""
+
+from __future__ import annotations
+
+from generation.checkpoint_kinds import LIGHTNING, CheckpointSource
+from generation.checkpoints.loaded import LoadedCheckpoint
+
+__all__ = ["LoadedCheckpoint", "load_checkpoint"]
+
+
+def load_checkpoint(source: CheckpointSource, trusted: bool = False) -> LoadedCheckpoint:
+    """Load a checkpoint of any kind onto the CPU, in float32.
+
+    Args:
+        source: what :func:`generation.checkpoint_kinds.describe_checkpoint` found.
+        trusted: run whatever code a ``.ckpt`` and its ``config.yaml`` name, instead of a short list.
+
+    Raises:
+        UserError: the files are not a MIRO checkpoint, are damaged, or name code that is not on the list.
+        EnvironmentFailure: the checkpoint's repository or the VAE's cannot be had.
+    """
+    from generation.checkpoints.hub_layout import load_folder, load_repo
+    from generation.checkpoints.lightning import load_lightning
+
+    if source.path is None:
+        return load_repo(source.repo, source.revision, source.variant)
+    if source.kind == LIGHTNING:
+        return load_lightning(source.path, trusted)
+    return load_folder(source.path)

@@ -1,0 +1,55 @@
+"""Loads the published layout, from a folder or a hub repository, through miro-t2i's own ``MiroPipeline``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from generation.checkpoint_kinds import HUB_FILES
+from generation.checkpoints.loaded import LoadedCheckpoint
+from generation.hub import repo_files, repo_weights, snapshot_revision
+from generation.miro_model import VAE_FILE, VAE_REPO, MiroModel
+from harness.protocol import UserError
+
+
+def load_folder(folder: Path) -> LoadedCheckpoint:
+    """Load a folder in the published layout. See :func:`generation.checkpoints.load_checkpoint`."""
+    vae = repo_weights(VAE_REPO, VAE_FILE)
+    return LoadedCheckpoint(_load(folder, str(folder)), [folder / name for name in HUB_FILES], vae)
+
+
+def load_repo(repo: str, revision: str | None, variant: str | None) -> LoadedCheckpoint:
+    """Load a repository, or its subfolder ``variant``. See :func:`generation.checkpoints.load_checkpoint`."""
+    files = repo_files(repo, HUB_FILES, revision, variant)
+    vae = repo_weights(VAE_REPO, VAE_FILE)
+    return LoadedCheckpoint(_load(files[0].parent, repo), files, vae, repo, snapshot_revision(files[0]))
+
+
+def _load(folder: Path, place: str) -> MiroModel:
+    from miro import MiroPipeline
+    from safetensors import SafetensorError
+
+    _check_json(folder / "config.json", place)
+    try:
+        pipeline = MiroPipeline.from_pretrained(str(folder))
+        side = int(pipeline.config["data_resolution"])
+    except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{place}: its files do not make a MIRO model ({type(error).__name__}: {reason})") from error
+    return MiroModel(
+        network=pipeline.network,
+        preconditioning=pipeline.preconditioning,
+        postprocessing=pipeline.postprocessing,
+        scheduler=pipeline.scheduler,
+        uncond_embedding=pipeline.uncond_embedding.reshape(-1, pipeline.uncond_embedding.shape[-1]),
+        axes=tuple(pipeline.coherence_keys),
+        latent_shape=(4, side, side),
+        pipeline_text_length=int(pipeline.config.get("max_text_len", 77)),
+    )
+
+
+def _check_json(path: Path, place: str) -> None:
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{place}: config.json is not readable JSON ({error})") from error

@@ -1,0 +1,105 @@
+"""Loads a Lightning ``.ckpt`` with the Hydra ``config.yaml`` beside it, as MIRO's training leaves them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from generation.checkpoint_kinds import CONFIG_FILE
+from generation.checkpoints.hydra_config import TrainingConfig
+from generation.checkpoints.loaded import LoadedCheckpoint
+from generation.checkpoints.restricted_pickle import read_lightning
+from generation.checkpoints.state import load_strictly, part, plain_names
+from generation.hub import repo_weights
+from generation.miro_model import VAE_FILE, VAE_REPO, MiroModel
+from harness.protocol import UserError
+
+SUFFIX = "_coherence"
+
+
+def load_lightning(path: Path, trusted: bool) -> LoadedCheckpoint:
+    """Load the EMA weights that the configuration names as default. See :func:`generation.checkpoints.load_checkpoint`.
+
+    Unlike upstream's script, which loads leniently, every weight of the network must be in the file: a checkpoint
+    of a compiled module would otherwise be sampled from random weights.
+    """
+    config = TrainingConfig(path.parent / CONFIG_FILE, trusted)
+    state = plain_names(read_lightning(path, trusted))
+    vae = _vae_weights(config)
+    model = _build(config)
+    _fill(model, state, ema_prefix(config), path)
+    return LoadedCheckpoint(model, [path, path.parent / CONFIG_FILE], vae)
+
+
+def _vae_weights(config: TrainingConfig) -> dict[str, str]:
+    """Provenance of the VAE that the configuration names: a repository, as a rule, or a folder."""
+    name = str(config.get("model.postprocessing.vae.pretrained_model_name_or_path", VAE_REPO))
+    return {"file": Path(name).name} if Path(name).is_dir() else repo_weights(name, VAE_FILE)
+
+
+def _build(config: TrainingConfig) -> MiroModel:
+    side = int(config.require("data.data_resolution"))
+    targets = config.get("model.coherence_values", {})
+    return MiroModel(
+        network=config.build("model.network.instance"),
+        preconditioning=config.build("model.preconditioning"),
+        postprocessing=config.build("model.postprocessing"),
+        scheduler=config.build("model.inference_noise_scheduler"),
+        uncond_embedding=None,
+        axes=_axes(config),
+        latent_shape=(int(config.get("data.in_channels", 4)), side, side),
+        pipeline_text_length=int(config.require("data.num_cond_tokens")),
+        default_targets={key.removesuffix(SUFFIX): float(value) for key, value in targets.items()},
+        guidance_type=str(config.get("model.guidance_type", "constant")),
+        negative_prompts=config.get("model.negative_prompts"),
+    )
+
+
+def _axes(config: TrainingConfig) -> tuple[str, ...]:
+    """The axes to condition on; configurations that leave them null mean all that the network has."""
+    keys = config.get("model.coherence_keys") or config.require("model.network.coherence_keys")
+    return tuple(str(key).removesuffix(SUFFIX) for key in keys)
+
+
+def ema_prefix(config: TrainingConfig) -> str:
+    """Where the default EMA copy is in the state dict: upstream names all but the first after their decay."""
+    decays = config.get("model.ema_decay", 0.9999)
+    decays = decays if isinstance(decays, list) else [decays]
+    index = int(config.get("model.default_ema_index", 0))
+    if not 0 < index < len(decays):
+        return "ema_network."
+    return f"ema_network_{str(float(decays[index])).replace('.', '_')}."
+
+
+def _fill(model: MiroModel, state: dict[str, Any], ema: str, path: Path) -> None:
+    load_strictly(model.network, _without_idle_scaling(part(state, ema), path), ema, path)
+    load_strictly(model.preconditioning, part(state, "preconditioning."), "preconditioning.", path)
+    decoder = part(state, "postprocessing.")
+    if decoder:
+        load_strictly(model.postprocessing, _with_vae(model, decoder), "postprocessing.", path)
+    model.uncond_embedding = _uncond_embedding(state)
+
+
+def _without_idle_scaling(network: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Drop the ``output_scaling`` of early runs, which today's network lacks; it never left one."""
+    scaling = network.pop("output_scaling", None)
+    if scaling is not None and not bool((scaling == 1).all()):
+        raise UserError(f"{path}: output_scaling is not one everywhere, and miro-t2i's network has no place for it")
+    return network
+
+
+def _with_vae(model: MiroModel, decoder: dict[str, Any]) -> dict[str, Any]:
+    """Lightning saves the frozen VAE too; a checkpoint that was stripped of it uses the hub's."""
+    if any(key.startswith("vae.") for key in decoder):
+        return decoder
+    return {key: value for key, value in model.postprocessing.state_dict().items() if key.startswith("vae.")} | decoder
+
+
+def _uncond_embedding(state: dict[str, Any]) -> Any:
+    """The checkpoint's own, else the one in the miro package; float32, (tokens, width)."""
+    import torch
+    from miro.utils.assets import load_uncond_embedding
+
+    saved = state.get("uncond_conditioning")
+    embedding = torch.from_numpy(load_uncond_embedding()) if saved is None else saved
+    return embedding.detach().float().reshape(-1, embedding.shape[-1])

@@ -1,0 +1,54 @@
+"""A loaded MIRO checkpoint, of whichever kind: the parts that sampling needs and the settings it came with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+#: Repositories that every MIRO checkpoint builds on (named in miro-t2i; no checkpoint carries the text encoder).
+TEXT_ENCODER_REPO = "google/flan-t5-xl"
+VAE_REPO = "stabilityai/sdxl-vae"
+VAE_FILE = "diffusion_pytorch_model.safetensors"
+
+
+@dataclass
+class MiroModel:
+    """What both loaders return.
+
+    Attributes:
+        network: ``CADRINTextCond`` with the EMA weights.
+        preconditioning: ``FlowPrecond``.
+        postprocessing: ``VAEDecoderPostProcessing``: latents to uint8 images.
+        scheduler: noise level of a time in [0, 1].
+        uncond_embedding: text embedding of the guidance's negative branch, float32 (tokens, width).
+        axes: reward axes the network was trained on, e.g. ``clip_score``.
+        default_targets: reward targets the checkpoint's configuration asks for; an axis without one gets 1.0.
+        latent_shape: (channels, height, width).
+        pipeline_text_length: tokens that ``MiroPipeline`` pads to.
+        guidance_type: ``constant``, or what the configuration says.
+        negative_prompts: what the configuration says; recorded, see ``hparams``.
+    """
+
+    network: Any
+    preconditioning: Any
+    postprocessing: Any
+    scheduler: Any
+    uncond_embedding: Any
+    axes: tuple[str, ...]
+    latent_shape: tuple[int, int, int]
+    pipeline_text_length: int
+    default_targets: dict[str, float] = field(default_factory=dict)
+    guidance_type: str = "constant"
+    negative_prompts: str | None = None
+
+    @property
+    def image_size(self) -> list[int]:
+        """[width, height] in pixels: the VAE doubles the latents between each two of its levels."""
+        levels = len(self.postprocessing.vae.config.block_out_channels)
+        return [side * 2 ** (levels - 1) for side in (self.latent_shape[2], self.latent_shape[1])]
+
+    def to(self, device: Any, dtype: Any) -> None:
+        """Move the parts to a device and floating-point type."""
+        for part in (self.network, self.preconditioning, self.postprocessing):
+            part.eval().requires_grad_(False).to(device=device, dtype=dtype)
+        self.uncond_embedding = self.uncond_embedding.to(device=device, dtype=dtype)

@@ -1,0 +1,71 @@
+"""Number formats and text padding of a run: they move the images, so they are chosen by name and recorded.
+
+``paper``
+    Upstream's GenEval script, which the paper's numbers come from: float32 weights under bfloat16 autocast, prompts
+    padded to 256 tokens, their embeddings rounded to float16, float32 VAE.
+``pipeline``
+    ``MiroPipeline`` as its README uses it: on a GPU everything but the text encoder in bfloat16, prompts padded
+    to the length in the checkpoint's configuration (77), embeddings in float32.
+
+``auto`` means ``paper`` for every kind of checkpoint: a model's score must not depend on the file format it is in.
+On a CPU miro-t2i knows no autocast: both compute in float32, and differ in the text only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from harness.protocol import UserError
+
+#: Length that upstream's script (and training) pads prompts to.
+PAPER_TEXT_LENGTH = 256
+
+
+@dataclass(frozen=True)
+class Precision:
+    """One profile.
+
+    Attributes:
+        name: ``paper`` or ``pipeline``.
+        text_length: tokens a prompt is cut and padded to; None: the checkpoint's own.
+        text_autocast: encode prompts under bfloat16 autocast on a GPU.
+        half_embeddings: round embeddings to float16.
+        half_weights: bfloat16 weights, VAE included, on a GPU.
+    """
+
+    name: str
+    text_length: int | None
+    text_autocast: bool
+    half_embeddings: bool
+    half_weights: bool
+
+    def weight_dtype(self, device: Any) -> Any:
+        """Type of network and VAE weights on that ``torch.device``."""
+        import torch
+
+        return torch.bfloat16 if self.half_weights and device.type == "cuda" else torch.float32
+
+    def embedding_dtype(self) -> Any:
+        """Type that text embeddings are kept in."""
+        import torch
+
+        return torch.float16 if self.half_embeddings else torch.float32
+
+
+PAPER = Precision("paper", PAPER_TEXT_LENGTH, text_autocast=True, half_embeddings=True, half_weights=False)
+PIPELINE = Precision("pipeline", None, text_autocast=False, half_embeddings=False, half_weights=True)
+PROFILES = {profile.name: profile for profile in (PAPER, PIPELINE)}
+
+
+def precision_named(name: str) -> Precision:
+    """The profile of that name, ``auto`` included.
+
+    Raises:
+        UserError: there is none.
+    """
+    if name == "auto":
+        return PAPER
+    if name not in PROFILES:
+        raise UserError(f"precision {name!r} is unknown; expected auto, {', '.join(PROFILES)}")
+    return PROFILES[name]

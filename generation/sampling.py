@@ -1,0 +1,128 @@
+"""From noise to images: one way through miro-t2i's Euler sampler for every kind of checkpoint."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from generation.miro_model import MiroModel
+
+
+@dataclass(frozen=True)
+class SamplerSettings:
+    """How images are drawn.
+
+    Attributes:
+        steps: Euler steps.
+        guidance_scale: g in (1 + g) conditional - g unconditional; 0 turns guidance off.
+        targets: reward axis to value in [0, 1], for every axis of the model.
+        negative_targets: the same for the unconditional branch.
+    """
+
+    steps: int
+    guidance_scale: float
+    targets: dict[str, float] = field(default_factory=dict)
+    negative_targets: dict[str, float] = field(default_factory=dict)
+
+
+def sample_latents(model: MiroModel, settings: SamplerSettings, noise: Any, embeddings: Any, mask: Any) -> Any:
+    """Integrate the flow from ``noise``.
+
+    Sampling draws no random numbers, so the latents are a function of the arguments; in floating point they
+    depend on the batch's shape too, but not on what else is in the batch.
+
+    Args:
+        model: on the device of the tensors below.
+        settings: see there.
+        noise: float32 (batch, channels, height, width).
+        embeddings: text embeddings (batch, tokens, width).
+        mask: bool (batch, tokens), True at real tokens.
+
+    Returns:
+        float32 latents, shaped like ``noise``.
+    """
+    import torch
+    from miro.models.sampler import flow_euler_sampler
+
+    batch = {
+        "y": noise,
+        "previous_latents": None,
+        "text_tokens_embeddings": embeddings,
+        "text_tokens_mask": mask,
+    }
+    with torch.inference_mode(), _outer_autocast(model, noise.device), conditioning_mapped_once(model.network):
+        return flow_euler_sampler(
+            lambda inputs: model.preconditioning(model.network, inputs),
+            copy.copy(batch),
+            num_steps=settings.steps,
+            scheduler=model.scheduler,
+            conditioning_keys=["text_tokens"],
+            uncond_tokens=_uncond_tokens(model, noise.shape[0]),
+            cfg_rate=settings.guidance_scale,
+            guidance_type=model.guidance_type,
+            coherence_keys=[f"{axis}_coherence" for axis in model.axes],
+            coherence_values=_by_coherence_key(settings.targets),
+            uncoherence_values=_by_coherence_key(settings.negative_targets),
+        )
+
+
+def decode_latents(model: MiroModel, latents: Any) -> Any:
+    """Images of latents through the VAE: uint8 numpy array (batch, height, width, 3)."""
+    import torch
+
+    dtype = next(model.postprocessing.vae.parameters()).dtype
+    with torch.inference_mode():
+        return model.postprocessing(latents.to(dtype))
+
+
+def _uncond_tokens(model: MiroModel, size: int) -> dict[str, Any]:
+    import torch
+
+    embedding = model.uncond_embedding
+    return {
+        "text_tokens_embeddings": embedding.unsqueeze(0).expand(size, -1, -1).contiguous(),
+        "text_tokens_mask": torch.ones(size, embedding.shape[0], dtype=torch.bool, device=embedding.device),
+    }
+
+
+def _by_coherence_key(values: dict[str, float]) -> dict[str, float]:
+    """Named as the network and the sampler want them, for both branches alike.
+
+    Upstream's script passes its negative values under ``_uncoherence``, which the sampler never finds.
+    """
+    return {f"{axis}_coherence": value for axis, value in values.items()}
+
+
+def _outer_autocast(model: MiroModel, device: Any) -> Any:
+    """``MiroPipeline`` opens an autocast around the sampler's own when its weights are not float32."""
+    import torch
+
+    dtype = next(model.network.parameters()).dtype
+    needed = device.type == "cuda" and dtype != torch.float32
+    return torch.autocast(device.type, dtype=dtype if needed else torch.bfloat16, enabled=needed)
+
+
+@contextmanager
+def conditioning_mapped_once(network: Any) -> Iterator[None]:
+    """Let the network map its conditioning tokens once per batch instead of once per step.
+
+    The mapping sees text and reward targets, neither of which changes over the steps: the result is the same bits,
+    for a tenth less work. It is computed anew when the text tensor is another one.
+    """
+    compute = network.cond_mapping
+    last: list[Any] = [None, None]
+
+    def remembered(batch: dict[str, Any]) -> Any:
+        text = batch["text_tokens_embeddings"]
+        if last[0] is not text:
+            last[:] = [text, compute(batch)]
+        return last[1]
+
+    network.cond_mapping = remembered
+    try:
+        yield
+    finally:
+        del network.cond_mapping

@@ -1,0 +1,49 @@
+"""Which of our errors the hub client's become."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+errors = pytest.importorskip("huggingface_hub.errors", reason="runs in the generation environment")
+httpx = pytest.importorskip("httpx", reason="runs in the generation environment")
+
+from generation.hub import cached_sha256, hub_errors, snapshot_revision  # noqa: E402 - the hub decides
+from harness.errors import EnvironmentFailure, UserError  # noqa: E402
+
+RESPONSE = httpx.Response(404, request=httpx.Request("GET", "https://hub.invalid"))
+
+
+@pytest.mark.parametrize(
+    ("error", "ours", "words"),
+    [
+        (errors.RepositoryNotFoundError("x", response=RESPONSE), UserError, "no such repository"),
+        (errors.GatedRepoError("x", response=RESPONSE), UserError, "ask for access"),
+        (errors.RevisionNotFoundError("x", response=RESPONSE), UserError, "no such revision"),
+        (errors.RemoteEntryNotFoundError("x", response=RESPONSE), UserError, "not a MIRO checkpoint"),
+        (errors.HFValidationError("x"), UserError, "not a repository id"),
+        (errors.LocalEntryNotFoundError("x"), EnvironmentFailure, "offline or out of reach"),
+        (errors.OfflineModeIsEnabled("x"), EnvironmentFailure, "offline or out of reach"),
+        (errors.HfHubHTTPError("x", response=RESPONSE), EnvironmentFailure, "offline or out of reach"),
+        (ConnectionError("x"), EnvironmentFailure, "offline or out of reach"),
+    ],
+)
+def test_hub_error(error: Exception, ours: type[Exception], words: str) -> None:
+    with pytest.raises(ours) as caught, hub_errors("org/name", "v1"):
+        raise error
+    assert str(caught.value).startswith("org/name@v1: ")
+    assert words in str(caught.value)
+
+
+def test_cache_layout(tmp_path: Path) -> None:
+    digest = "ab" * 32
+    (tmp_path / "blobs").mkdir()
+    (tmp_path / "blobs" / digest).write_bytes(b"x")
+    snapshot = tmp_path / "snapshots" / "c0ffee"
+    snapshot.mkdir(parents=True)
+    (snapshot / "model.safetensors").symlink_to(tmp_path / "blobs" / digest)
+    (snapshot / "config.json").write_text("{}")
+    assert cached_sha256(snapshot / "model.safetensors") == digest
+    assert cached_sha256(snapshot / "config.json") is None
+    assert snapshot_revision(snapshot / "config.json") == "c0ffee"
