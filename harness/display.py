@@ -61,6 +61,7 @@ class PlainLines:
 
     def __init__(self) -> None:
         self._shown: dict[str, tuple[str, float]] = {}
+        self._ended: set[str] = set()
         self._started: dict[str, float] = {}
 
     def show(self, name: str, done: int, total: int, label: str) -> None:
@@ -68,8 +69,11 @@ class PlainLines:
         now = time.monotonic()
         started = self._started.setdefault(name, now)
         last_label, last_time = self._shown.get(name, ("", 0.0))
-        if now - last_time < PLAIN_INTERVAL and not (total and done == total) and (label == last_label or total):
+        ends = bool(total) and done == total and name not in self._ended
+        if now - last_time < PLAIN_INTERVAL and not ends and (label == last_label or total):
             return
+        if ends:
+            self._ended.add(name)
         self._shown[name] = (label, now)
         pace = f"  {_pace(done, total, now - started)}" if total else ""
         count = f"  {done}/{total}" if total else ""

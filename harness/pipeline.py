@@ -15,6 +15,7 @@ from typing import Any
 from harness.display import Display
 from harness.environments.manager import Environment, ensure
 from harness.environments.spec import ENVIRONMENTS
+from harness.errors import UserError
 from harness.executors import local
 from harness.manifest import Manifest, StageRecord
 from harness.protocol import Job
@@ -121,11 +122,26 @@ class Pipeline:
             elif event["event"] == "warning":
                 self.display.note(f"{stage.name}: {event['message']}")
             elif event["event"] == "started":
-                record.provenance = {k: v for k, v in event.items() if k not in ("event", "protocol", "total")}
+                self._note_provenance(stage, record, event)
 
         local.run(self._task(stage, plan, environment), on_event)
         progress(plan.units, plan.units, "")
         record.seconds = round(time.monotonic() - started, 1)
+
+    def _note_provenance(self, stage: Stage, record: StageRecord, event: dict[str, Any]) -> None:
+        """Keep what the worker says of its models, now: an interrupted stage must go on with the same ones."""
+        before, now = record.provenance, {k: v for k, v in event.items() if k not in ("event", "protocol", "total")}
+        if stage is GENERATE and before.get("weights", now["weights"]) != now["weights"]:
+            raise UserError(
+                f"the weights behind this checkpoint have changed since the first images in {self.run.path} were made "
+                f"({before['weights']} -> {now['weights']}): choose another --out, or name a revision"
+            )
+        if before.get("device", now["device"]) != now["device"]:
+            self.display.note(
+                f"{stage.name}: begun on {before['device']}, goes on on {now['device']}: last bits differ"
+            )
+        record.provenance = now
+        self._save(stage, record)
 
     def _task(self, stage: Stage, plan: StagePlan, environment: Environment) -> local.Task:
         job = self.run.work(f"{stage.name}.job.json")

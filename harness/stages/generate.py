@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError
-from harness.files import sha256_of_file, write_rows
+from harness.files import fingerprint, sha256_of_file, write_rows
 from harness.manifest import Manifest, differing_fields
 from harness.protocol import Item
 from harness.run_directory import RunDirectory, image_name
@@ -34,7 +34,8 @@ def plan(run: RunDirectory, manifest: Manifest, settings: RunSettings, source: W
     run.write_prompts({item.prompt_index: item.metadata for item in items if item.sample_index == 0})
     known = {row["filename"]: row for row in known_rows(run, manifest, "generate", "images.jsonl", deciding)}
     done = frozenset(item.filename for item in items if _is_intact(run, known.get(item.filename)))
-    return StagePlan(items, done, len(items), deciding, _parameters(settings, generation), known)
+    parameters = _parameters(settings, generation) | {"run_id": fingerprint(deciding)}
+    return StagePlan(items, done, len(items), deciding, parameters, known)
 
 
 def _items(generation: GenerationSettings) -> list[Item]:
