@@ -1,0 +1,168 @@
+"""What color an object is: zero-shot CLIP on the masked crop of each object (GenEval, arXiv 2310.11513, section 3).
+
+The classifier of a class is made from three templates and ten colors, in one forward of thirty prompts, once. All
+crops of an image go through CLIP together. Definitions are those of ``clip_benchmark.metrics.zeroshot_classification``
+and of GenEval's reference implementation; so is the precision: fp32 weights, under fp16 autocast on a GPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from geneval.clip import ARCHITECTURE, load_clip
+from geneval.judge import Box
+from harness.protocol import UserError
+from harness.vocabulary import COLORS
+
+TEMPLATES = ("a photo of a {color} {name}", "a photo of a {color}-colored {name}", "a photo of a {color} object")
+#: Scale of the cosines, as clip_benchmark has it.
+LOGIT_SCALE = 100.0
+
+
+@dataclass(frozen=True)
+class ColorOptions:
+    """How an object is shown to CLIP; the defaults are the reference implementation's.
+
+    Attributes:
+        crop: cut the object's box out; otherwise the whole image is shown.
+        background: color of the pixels outside the object's mask, in any notation that Pillow knows, or ``original``
+            to leave them as they are.
+    """
+
+    crop: bool = True
+    background: str = "#999"
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> ColorOptions:
+        """Options from a job's parameters.
+
+        Raises:
+            UserError: an unknown name, or a value that is none.
+        """
+        known = [field.name for field in fields(cls)]
+        unknown = [name for name in values if name not in known]
+        if unknown:
+            raise UserError(f"unknown color option {unknown[0]!r}: choose from {', '.join(known)}")
+        options = cls(**values)
+        if not isinstance(options.crop, bool):
+            raise UserError(f"color option crop must be true or false, not {options.crop!r}")
+        if not _is_color(options.background):
+            raise UserError(f'color option background must be "original" or a color, not {options.background!r}')
+        return options
+
+
+def _is_color(value: Any) -> bool:
+    from PIL import ImageColor
+
+    try:
+        return value == "original" or bool(ImageColor.getrgb(value))
+    except (ValueError, TypeError, AttributeError):
+        return False
+
+
+class Cutout(NamedTuple):
+    """One object of an image: its box in pixels, and its pixels as booleans of shape (height, width)."""
+
+    box: Box
+    mask: Any
+
+
+def show_object(picture: Any, cutout: Cutout, options: ColorOptions) -> Any:
+    """The picture of one object that CLIP sees: its box, with a plain background.
+
+    Cropping first and masking afterwards gives the same pixels as the reverse, and touches fewer.
+    """
+    from PIL import Image
+
+    mask = Image.fromarray(cutout.mask)
+    if options.crop:
+        picture, mask = picture.crop(cutout.box[:4]), mask.crop(cutout.box[:4])
+    if options.background == "original":
+        return picture
+    return Image.composite(picture, Image.new("RGB", picture.size, options.background), mask)
+
+
+class ColorClassifier:
+    """CLIP ViT-L/14 of OpenAI as a classifier of ten colors.
+
+    Args:
+        weights: OpenAI's TorchScript archive, or a state dict in its layout.
+        device: ``cpu`` or ``cuda[:N]``.
+        options: how objects are shown.
+
+    Raises:
+        EnvironmentFailure: the weights cannot be read or are not CLIP's.
+    """
+
+    def __init__(self, weights: Path, device: str, options: ColorOptions) -> None:
+        import open_clip
+
+        self._device, self._options = device, options
+        self._model = load_clip(weights).to(device)
+        visual = self._model.visual
+        self._transform = open_clip.image_transform(
+            visual.image_size, is_train=False, mean=open_clip.OPENAI_DATASET_MEAN, std=open_clip.OPENAI_DATASET_STD
+        )
+        self._tokenizer = open_clip.get_tokenizer(ARCHITECTURE)
+        self._classifiers: dict[str, Any] = {}
+
+    def probabilities(self, picture: Any, objects: Mapping[str, Sequence[Cutout]]) -> dict[str, list[list[float]]]:
+        """The probabilities of the ten colors, in the order of ``COLORS``; the largest is the answer.
+
+        Args:
+            picture: Pillow image, RGB.
+            objects: for each class its objects; at least one in all.
+
+        Returns:
+            For each class a list of ten numbers an object.
+        """
+        import torch
+
+        cutouts = [cutout for group in objects.values() for cutout in group]
+        crops = torch.stack([self._transform(show_object(picture, cutout, self._options)) for cutout in cutouts])
+        groups = self.encode(crops).split([len(group) for group in objects.values()])
+        # Double precision keeps apart what single precision would round to equal probabilities.
+        return {
+            name: self.logits(group, name).double().softmax(dim=-1).tolist()
+            for name, group in zip(objects, groups, strict=True)
+        }
+
+    def encode(self, crops: Any) -> Any:
+        """Unit embeddings of crops: (objects, 3, size, size) to (objects, embedding)."""
+        import torch
+
+        with torch.no_grad(), self._precision():
+            return torch.nn.functional.normalize(self._model.encode_image(crops.to(self._device)), dim=-1)
+
+    def logits(self, embeddings: Any, name: str) -> Any:
+        """Scaled cosines of objects of one class with the ten colors: float32 of shape (objects, 10), on the CPU."""
+        import torch
+
+        classifier = self.classifier(name)
+        with torch.no_grad(), self._precision():
+            return (LOGIT_SCALE * embeddings @ classifier).float().cpu()
+
+    def classifier(self, name: str) -> Any:
+        """Unit vectors of the ten colors of a class: a tensor of shape (embedding, 10)."""
+        if name not in self._classifiers:
+            self._classifiers[name] = self._make_classifier(name)
+        return self._classifiers[name]
+
+    def _make_classifier(self, name: str) -> Any:
+        import torch
+
+        texts = [template.format(color=color, name=name) for color in COLORS for template in TEMPLATES]
+        tokens = self._tokenizer(texts).to(self._device)
+        with torch.no_grad(), self._precision():
+            features = torch.nn.functional.normalize(self._model.encode_text(tokens), dim=-1)
+            means = features.unflatten(0, (len(COLORS), len(TEMPLATES))).mean(dim=1)
+            return torch.stack([mean / mean.norm() for mean in means], dim=1)
+
+    def _precision(self) -> Any:
+        import torch
+
+        kind = torch.device(self._device).type
+        return torch.autocast(kind, enabled=kind == "cuda")

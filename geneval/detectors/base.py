@@ -1,0 +1,51 @@
+"""What every detector takes and gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from geneval.judge import Box
+from harness.vocabulary import OBJECT_CLASSES
+
+
+@dataclass(frozen=True)
+class Detections:
+    """All that a detector found in one image, before any threshold.
+
+    Attributes:
+        labels: class index of each detection, in the order of ``OBJECT_CLASSES``.
+        boxes: the detections, in the detector's own order.
+        masks: their pixels: booleans of shape (detections, height, width), a tensor on any device.
+    """
+
+    labels: Sequence[int]
+    boxes: Sequence[Box]
+    masks: Any
+
+    def indices(self) -> dict[str, list[int]]:
+        """Detections of each class, classes in the detector's order; only classes that were found."""
+        found: dict[int, list[int]] = {}
+        for index, label in enumerate(self.labels):
+            found.setdefault(label, []).append(index)
+        return {OBJECT_CLASSES[label]: found[label] for label in sorted(found)}
+
+    def mask(self, index: int) -> Any:
+        """Pixels of one detection: a boolean array of shape (height, width)."""
+        return self.masks[index].cpu().numpy()
+
+
+class Detector(Protocol):
+    """A detector with its weights loaded. ``preprocess`` may run in another thread than ``detect``."""
+
+    #: Names architecture and implementation; written into every row.
+    name: str
+
+    def preprocess(self, pixels: Any) -> Any:
+        """Prepare an image: uint8 array of shape (height, width, 3), channels RGB."""
+        ...
+
+    def detect(self, prepared: Any) -> Detections:
+        """Detect in one prepared image; boxes and masks are in pixels of the original."""
+        ...

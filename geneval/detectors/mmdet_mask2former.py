@@ -1,0 +1,105 @@
+"""The reference detector: mmdet's Mask2Former with a Swin-S backbone, one image at a time.
+
+Numbers of a row must not depend on its neighbours, and those of a batch depend on its shape: hence batches of one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from geneval.detectors.base import Detections
+from geneval.detectors.checkpoint import load_strictly, read_state
+from geneval.judge import Box
+from harness.protocol import EnvironmentFailure, UserError
+
+#: mmdet's own config of the model that GenEval's reference implementation uses.
+CONFIG = "mask2former/mask2former_swin-s-p4-w7-224_8xb2-lsj-50e_coco.py"
+
+
+class MmdetMask2Former:
+    """Mask2Former through mmdet 3 (see :class:`geneval.detectors.base.Detector`).
+
+    Args:
+        weights: checkpoint file, in the key layout of mmdet 2.x or 3.x.
+        config: mmdet config file; None for the Swin-S one that mmdet ships.
+        device: ``cpu`` or ``cuda[:N]``.
+
+    Raises:
+        UserError: the config cannot be read.
+        EnvironmentFailure: mmdet or its configs are not there, or the weights do not fit the config.
+    """
+
+    def __init__(self, weights: Path, config: Path | None, device: str) -> None:
+        settings = _read_config(config or shipped_config())
+        self.name = f"mmdet/{(config or Path(CONFIG)).stem}"
+        self._model = _build(settings)
+        load_strictly(self._model, read_state(weights), weights)
+        self._model.to(device).eval()
+        _choose_deformable_attention(device)
+        self._pipeline = _pipeline(settings)
+
+    def preprocess(self, pixels: Any) -> Any:
+        """Resize and pack an RGB image (height, width, 3), as mmdet's test pipeline does."""
+        # mmdet's pipelines read images with OpenCV, whose channels are BGR.
+        return self._pipeline({"img": pixels[:, :, ::-1], "img_id": 0})
+
+    def detect(self, prepared: Any) -> Detections:
+        """Detections of one prepared image: the best ``max_per_image`` of the config, in mmdet's order."""
+        import torch
+
+        batch = {"inputs": [prepared["inputs"]], "data_samples": [prepared["data_samples"]]}
+        with torch.no_grad():
+            found = self._model.test_step(batch)[0].pred_instances
+        boxes = torch.cat([found.bboxes, found.scores[:, None]], dim=1).tolist()
+        return Detections(found.labels.tolist(), [Box(*box) for box in boxes], found.masks)
+
+
+def shipped_config() -> Path:
+    """Path of the Swin-S config inside the installed mmdet."""
+    import mmdet
+
+    path = Path(mmdet.__file__).parent / ".mim" / "configs" / CONFIG
+    if not path.is_file():
+        raise EnvironmentFailure(f"the installed mmdet has no configs ({CONFIG}): install its wheel, not its sources")
+    return path
+
+
+def _read_config(path: Path) -> Any:
+    from mmengine.config import Config
+
+    try:
+        return Config.fromfile(path)
+    except Exception as error:  # a config is a Python file: reading it can raise anything
+        raise UserError(f"{path}: not a readable mmdet config ({type(error).__name__}: {error})") from error
+
+
+def _build(settings: Any) -> Any:
+    """The model with random weights; the config's own pretrained backbone is not fetched."""
+    from mmdet.registry import MODELS
+    from mmdet.utils import register_all_modules
+
+    register_all_modules(init_default_scope=True)
+    settings.model.backbone.init_cfg = None
+    return MODELS.build(settings.model)
+
+
+def _pipeline(settings: Any) -> Any:
+    """The config's test pipeline, fed with an array in place of a file."""
+    from mmcv.transforms import Compose
+    from mmdet.utils import get_test_pipeline_cfg
+
+    steps = get_test_pipeline_cfg(settings.copy())
+    steps[0].type = "mmdet.LoadImageFromNDArray"
+    return Compose(steps)
+
+
+def _choose_deformable_attention(device: str) -> None:
+    """Use mmcv's pure PyTorch deformable attention on a GPU that the compiled op was not built for.
+
+    mmcv takes the op wherever *torch* sees a GPU, and fails when mmcv itself was compiled without CUDA.
+    """
+    from mmcv.ops import get_compiling_cuda_version, multi_scale_deform_attn
+
+    if device != "cpu" and get_compiling_cuda_version() == "not available":
+        multi_scale_deform_attn.IS_CUDA_AVAILABLE = False

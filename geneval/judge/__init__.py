@@ -1,0 +1,29 @@
+"""GenEval's verdicts as pure functions of boxes, color answers and prompt metadata; standard library only.
+
+    kept = select(boxes, threshold, options)           which detections of a class count
+    needed = colors_needed(objects, metadata)          which of them need a color answer
+    verdict = judge(objects, metadata, colors, options)
+
+Comparisons round to single precision where the reference implementation works on float32 arrays: stored boxes
+and scores are float32 values, so that a verdict decided again from them is the same verdict.
+"""
+
+from geneval.judge.boxes import Box, boxes_from_details, overlap, relations
+from geneval.judge.options import JudgeOptions
+from geneval.judge.selection import select, select_objects
+from geneval.judge.suite import check_metadata
+from geneval.judge.verdict import Verdict, colors_needed, judge
+
+__all__ = [
+    "Box",
+    "JudgeOptions",
+    "Verdict",
+    "boxes_from_details",
+    "check_metadata",
+    "colors_needed",
+    "judge",
+    "overlap",
+    "relations",
+    "select",
+    "select_objects",
+]

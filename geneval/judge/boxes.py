@@ -1,0 +1,79 @@
+"""Boxes and what can be said of two of them."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from typing import NamedTuple
+
+
+class Box(NamedTuple):
+    """A detection: corners in pixels of the original image, x to the right and y down, and its score in [0, 1]."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    score: float
+
+
+def boxes_from_details(details: str) -> dict[str, list[Box]]:
+    """Boxes of a result row's ``details``, in the order in which a detector would have given them.
+
+    Rows list a class's boxes best first, with equal scores in reverse of the detector's order; :func:`select` expects
+    the detector's order.
+    """
+    return {name: [Box(*box) for box in reversed(boxes)] for name, boxes in json.loads(details).items()}
+
+
+def single(value: float) -> float:
+    """``value`` rounded to single precision."""
+    return float(struct.unpack("f", struct.pack("f", value))[0])
+
+
+def overlap(a: Box, b: Box) -> float:
+    """Intersection over union of two boxes whose corners are both inside (a box from 3 to 5 is 3 pixels wide)."""
+    shared = Box(max(a.x0, b.x0), max(a.y0, b.y0), min(a.x1, b.x1), min(a.y1, b.y1), 0)
+    intersection = _area(shared)
+    union = _area(a) + _area(b) - intersection
+    return single(intersection / union) if union else 0.0
+
+
+def _area(box: Box) -> float:
+    return single(max(box.x1 - box.x0 + 1, 0) * max(box.y1 - box.y0 + 1, 0))
+
+
+#: Below this, in pixels, an offset between centers (shrunk by the boxes' sizes) names no relation.
+NO_OFFSET = 1e-3
+#: A relation holds when its component of the direction, of length 1, exceeds this: the four sectors then overlap.
+DIRECTION = 0.5
+
+
+def relations(a: Box, b: Box, position_threshold: float) -> tuple[str, ...]:
+    """Where ``a`` lies as seen from ``b``: none, one or two of left of, right of, above, below; horizontal first.
+
+    The offset between the centers shrinks on each axis by ``position_threshold`` times the boxes' summed sizes, to 0
+    at most, and is then divided by the length of the offset as it was.
+    """
+    offset = [single(_center(a, axis) - _center(b, axis)) for axis in (0, 1)]
+    shrunk = [_shrink(offset[axis], _size(a, axis) + _size(b, axis), position_threshold) for axis in (0, 1)]
+    if all(abs(component) < NO_OFFSET for component in shrunk):
+        return ()
+    length = single(math.sqrt(single(offset[0] * offset[0] + offset[1] * offset[1])))
+    dx, dy = (single(component / length) for component in shrunk)
+    holds = {"left of": dx < -DIRECTION, "right of": dx > DIRECTION, "above": dy < -DIRECTION, "below": dy > DIRECTION}
+    return tuple(name for name, true in holds.items() if true)
+
+
+def _center(box: Box, axis: int) -> float:
+    return single(box[axis] + box[axis + 2]) / 2
+
+
+def _size(box: Box, axis: int) -> float:
+    return single(abs(box[axis + 2] - box[axis]))
+
+
+def _shrink(offset: float, sizes: float, position_threshold: float) -> float:
+    margin = single(single(position_threshold) * single(sizes))
+    return math.copysign(max(single(abs(offset) - margin), 0.0), offset)

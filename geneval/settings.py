@@ -1,0 +1,98 @@
+"""The worker's parameters, checked before anything is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from geneval.color import ColorOptions
+from geneval.judge import JudgeOptions, check_metadata
+from harness.protocol import EnvironmentFailure, Item, UserError
+
+#: Weight files the worker needs, by the names they go by in ``parameters["files"]``.
+WEIGHTS = ("mask2former", "clip-vit-l-14")
+_PARAMETERS = ("files", "detector_config", "options", "color_options", "device")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The parameters of a job.
+
+    Attributes:
+        files: path of each of ``WEIGHTS``.
+        detector_config: mmdet config file; None for the real Swin-S one that mmdet ships.
+        options: the judge's thresholds.
+        color_options: how objects are shown to CLIP.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+    """
+
+    files: dict[str, Path]
+    detector_config: Path | None
+    options: JudgeOptions
+    color_options: ColorOptions
+    device: str
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, Any]) -> Settings:
+        """Read a job's parameters.
+
+        Raises:
+            UserError: one is unknown, missing or out of range.
+        """
+        unknown = [name for name in parameters if name not in _PARAMETERS]
+        if unknown:
+            raise UserError(f"unknown geneval parameter {unknown[0]!r}: choose from {', '.join(_PARAMETERS)}")
+        config = parameters.get("detector_config")
+        return cls(
+            files=_files(parameters.get("files")),
+            detector_config=None if config is None else Path(config),
+            options=JudgeOptions.from_mapping(_mapping(parameters, "options")),
+            color_options=ColorOptions.from_mapping(_mapping(parameters, "color_options")),
+            device=parameters.get("device", "auto"),
+        )
+
+    def check_files(self) -> None:
+        """See that all files are there.
+
+        Raises:
+            EnvironmentFailure: a weight is missing.
+            UserError: the detector's config is missing.
+        """
+        for name, path in self.files.items():
+            if not path.is_file():
+                raise EnvironmentFailure(f"weight {name} is not at {path}: fetch the weights first")
+        if self.detector_config and not self.detector_config.is_file():
+            raise UserError(f"no detector config at {self.detector_config}")
+
+
+def _files(files: Any) -> dict[str, Path]:
+    if not isinstance(files, dict):
+        raise UserError(f'geneval parameter "files" must name the weights {", ".join(WEIGHTS)}')
+    missing = [name for name in WEIGHTS if not isinstance(files.get(name), str)]
+    if missing:
+        raise UserError(f'geneval parameter "files" does not say where {missing[0]} is')
+    return {name: Path(files[name]) for name in WEIGHTS}
+
+
+def _mapping(parameters: Mapping[str, Any], name: str) -> dict[str, Any]:
+    value = parameters.get(name) or {}
+    if not isinstance(value, dict):
+        raise UserError(f'geneval parameter "{name}" must be an object, not {value!r}')
+    return value
+
+
+def check_items(items: Sequence[Item]) -> None:
+    """See that every prompt carries what GenEval judges by.
+
+    Raises:
+        UserError: one does not; the message names the first.
+    """
+    for item in items:
+        fault = check_metadata(item.metadata)
+        if fault:
+            raise UserError(
+                f"{item.filename}: its prompt cannot be judged by GenEval ({fault}); "
+                "run the geneval stage on GenEval's suite, or leave it out"
+            )

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import pytest
+
+from geneval.judge import JudgeOptions
+from harness.protocol import UserError
+
+
+def test_defaults_are_the_reference_implementations() -> None:
+    assert JudgeOptions.from_mapping({}) == JudgeOptions(0.3, 0.9, 16, 1.0, 0.1)
+
+
+def test_counting_has_its_own_threshold() -> None:
+    options = JudgeOptions(confidence_threshold=0.25, counting_threshold=0.75)
+    assert [options.threshold(tag) for tag in ("position", "counting")] == [0.25, 0.75]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"threshold": 0.3}, "unknown judge option 'threshold': choose from confidence_threshold, counting"),
+        ({"confidence_threshold": 1.5}, r"confidence_threshold must lie in \[0, 1\], not 1.5"),
+        ({"max_overlap": float("nan")}, "max_overlap must lie in"),
+        ({"max_objects": 0}, "max_objects must lie in"),
+        ({"max_objects": 2.5}, "max_objects must be a whole number, not 2.5"),
+        ({"position_threshold": "0.1"}, "position_threshold must be a number, not '0.1'"),
+        ({"position_threshold": True}, "position_threshold must be a number, not True"),
+    ],
+)
+def test_bad_options_are_named(values: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        JudgeOptions.from_mapping(values)

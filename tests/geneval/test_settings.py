@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("PIL")
+
+from geneval.color import ColorOptions
+from geneval.judge import JudgeOptions
+from geneval.settings import Settings
+from harness.protocol import UserError
+
+FILES = {"mask2former": "/w/a.pth", "clip-vit-l-14": "/w/b.pt"}
+
+
+def test_defaults() -> None:
+    settings = Settings.from_parameters({"files": FILES, "options": None})
+    files = {"mask2former": Path("/w/a.pth"), "clip-vit-l-14": Path("/w/b.pt")}
+    assert settings == Settings(files, None, JudgeOptions(), ColorOptions(), "auto")
+
+
+def test_everything_can_be_set() -> None:
+    settings = Settings.from_parameters(
+        {
+            "files": FILES,
+            "detector_config": "/w/c.py",
+            "options": {"max_overlap": 0.5},
+            "color_options": {"crop": False},
+            "device": "cuda:1",
+        }
+    )
+    assert settings.detector_config == Path("/w/c.py")
+    assert settings.options == JudgeOptions(max_overlap=0.5)
+    assert settings.color_options == ColorOptions(crop=False)
+    assert settings.device == "cuda:1"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({}, '"files" must name the weights mask2former, clip-vit-l-14'),
+        ({"files": {"mask2former": "/w/a.pth"}}, '"files" does not say where clip-vit-l-14 is'),
+        ({"files": FILES, "treshold": 1}, "unknown geneval parameter 'treshold': choose from files, detector_config"),
+        ({"files": FILES, "options": [1]}, '"options" must be an object, not'),
+        ({"files": FILES, "options": {"treshold": 1}}, "unknown judge option 'treshold'"),
+    ],
+)
+def test_bad_parameters_are_named(parameters: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Settings.from_parameters(parameters)
