@@ -17,7 +17,8 @@ def test_a_stage_s_suite_passes_in_its_environment(name: str, capsys: pytest.Cap
     environment = with_pytest(name)
     folder = f"tests/{environment.spec.stage}"
     command = environment.command("-m", "pytest", folder, "-p", "no:cacheprovider", "--durations=5")
-    variables = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    variables = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    variables.pop("PYTHONDONTWRITEBYTECODE", None)  # unset, as for workers: imports of this size need their bytecode
     answer = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
     with capsys.disabled():
         print(f"\n--- {folder}, in environment {name}\n{answer.stdout[-6000:]}")

@@ -21,7 +21,7 @@ def _run() -> int:
     except MiroEvalError as error:
         return _explain(error)
     except KeyboardInterrupt:
-        return _explain(Interrupted("stopped; everything finished is kept, run the same command again to continue"))
+        return _stopped()
     except BrokenPipeError:
         return ExitCode.DONE
     except Exception as error:
@@ -37,14 +37,18 @@ def _explain(error: MiroEvalError) -> int:
     return error.exit_code
 
 
+def _stopped() -> int:
+    return _explain(Interrupted("stopped; everything finished is kept, run the same command again to continue"))
+
+
 def _handle_foreign(error: Exception) -> int:
     """Usage errors are the command-line library's own; anything else is a bug of ours."""
-    show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
+    show = getattr(error, "show", None)
     if show is not None:
         show()
         return ExitCode.USER_ERROR
-    if type(error).__name__ in ("Exit", "Abort"):
-        return code if code is not None else ExitCode.INTERRUPTED
+    if type(error).__name__ == "Abort":  # what the library makes of Ctrl-C
+        return _stopped()
     import traceback  # 40 ms to import, wanted only here
 
     traceback.print_exc()

@@ -1,0 +1,77 @@
+"""``miro-eval paper``: the MIRO paper's tables and figures, beside what was measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="The MIRO paper's tables and figures, beside what was measured.", no_args_is_help=True)
+
+Runs = Annotated[
+    list[str] | None,
+    typer.Argument(help="run directories or files of rows; ROW=PATH says which row one stands for", metavar="[RUN]..."),
+]
+TableOut = Annotated[Path | None, typer.Option(help="also write the table as Markdown and CSV into this folder")]
+
+
+@app.command("list")
+def list_all() -> None:
+    """What there is: tables, figures, released checkpoints."""
+    from reports.paper.overview import overview
+
+    typer.echo(overview())
+
+
+@app.command()
+def table1(runs: Runs = None, out: TableOut = None) -> None:
+    """Table 1 (state of the art, specialists, MIRO) beside runs: differences, intervals, verdicts."""
+    _table("table1", runs or [], out)
+
+
+@app.command()
+def table3(runs: Runs = None, out: TableOut = None) -> None:
+    """Table 3 (ablations) beside runs: differences, intervals, verdicts."""
+    _table("table3", runs or [], out)
+
+
+@app.command()
+def figures(
+    runs: Runs = None,
+    out: Annotated[Path, typer.Option(help="folder for the images")] = Path("figures"),
+) -> None:
+    """Draw the figures: from runs where there are any, from the published points where not."""
+    from reports.paper.figure_runs import figure_runs
+    from reports.paper.figures import draw_figures
+
+    for path in draw_figures(out, figure_runs(runs or [])):
+        typer.echo(path)
+
+
+@app.command()
+def reproduce(
+    table: Annotated[str, typer.Option(help="table1 (all sixteen checkpoints) or table3")] = "table1",
+    out: Annotated[Path, typer.Option(help="folder that the runs go into")] = Path("paper"),
+    parti: Annotated[Path, typer.Option(help="PartiPrompts as a prompt suite: JSONL with a prompt a line")] = Path(
+        "parti_prompts.jsonl"
+    ),
+) -> None:
+    """Print every command that it takes to measure a table with the released checkpoints."""
+    from reports.paper.checkpoints import reproduction_commands
+
+    typer.echo("\n".join(reproduction_commands(table, str(out), str(parti))))
+
+
+def _table(key: str, runs: list[str], out: Path | None) -> None:
+    from reports.files import write_text
+    from reports.paper.tables import reproduce_table, table_csv, table_markdown
+
+    table = reproduce_table(key, runs)
+    if out is not None:
+        for path in (
+            write_text(out / f"{key}.md", table_markdown(table)),
+            write_text(out / f"{key}.csv", table_csv(table)),
+        ):
+            typer.echo(f"written: {path}", err=True)
+    typer.echo(table_markdown(table), nl=False)
