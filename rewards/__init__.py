@@ -1,0 +1,1 @@
+"""Stage *rewards*: reward models score image-prompt pairs, one cell per image and metric."""

@@ -1,0 +1,115 @@
+"""Where models run: the device, its free memory, and how many models it holds at once."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import torch
+
+from harness.errors import EnvironmentFailure
+from rewards.hub import LocalWeight
+from rewards.scorers.base import Scorer
+
+#: A model may need twice its files' size (half precision on disk, float32 in memory).
+GROWTH = 2
+#: Bytes left for activations, images and the rest of the machine.
+RESERVE = 2 * 1024**3
+
+_MEMINFO = Path("/proc/meminfo")
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+def choose_device(wanted: str) -> str:
+    """The torch device for ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Raises:
+        EnvironmentFailure: a GPU was asked for that is not there.
+    """
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if wanted == "auto":
+        return "cuda:0" if count else "cpu"
+    if wanted == "cpu":
+        return wanted
+    number = int(wanted.partition(":")[2] or 0)
+    if number >= count:
+        raise EnvironmentFailure(f"device {wanted} was asked for, and torch sees {count} GPUs; use device auto or cpu")
+    return f"cuda:{number}"
+
+
+def make_deterministic() -> None:
+    """Full float32 on GPUs (no TF32), and no choice of algorithm by timing."""
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+
+
+def describe(device: str) -> str:
+    """For the manifest: the GPU's name, or ``cpu`` with its number of threads."""
+    if device == "cpu":
+        return f"cpu ({torch.get_num_threads()} threads)"
+    return f"{device} ({torch.cuda.get_device_name(device)})"
+
+
+def free_memory(device: str) -> int:
+    """Bytes that models may still take on a device."""
+    if device != "cpu":
+        return int(torch.cuda.mem_get_info(device)[0])
+    lines = _MEMINFO.read_text(encoding="ascii").splitlines()
+    available = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    return min(available, _container_memory(available))
+
+
+def _container_memory(otherwise: int) -> int:
+    try:
+        limit = (_CGROUP / "memory.max").read_text(encoding="ascii").strip()
+        used = (_CGROUP / "memory.current").read_text(encoding="ascii")
+        return otherwise if limit == "max" else int(limit) - int(used)
+    except (OSError, ValueError):
+        return otherwise
+
+
+def estimate(weights: Sequence[LocalWeight]) -> int:
+    """Bytes that loading a model may take."""
+    return GROWTH * sum(weight.size for weight in weights) + RESERVE
+
+
+def loaded_groups(
+    scorers: Sequence[Scorer],
+    weights: Mapping[str, Sequence[LocalWeight]],
+    device: str,
+    precision: str,
+    files: Mapping[str, str],
+    group: str,
+) -> Iterator[list[Scorer]]:
+    """Yield scorers loaded together; a group's models are released before the next are loaded.
+
+    How scorers are grouped changes how often images are decoded, never a value.
+
+    Args:
+        scorers: not yet loaded.
+        weights: their files, by metric.
+        device, precision, files: as for :meth:`Scorer.load`.
+        group: ``all``, ``one``, or ``auto``: the next model joins if its estimate fits into free memory.
+    """
+    loaded: list[Scorer] = []
+    for scorer in scorers:
+        fits = group == "all" or (group == "auto" and estimate(weights[scorer.card.metric]) <= free_memory(device))
+        if loaded and not fits:
+            yield loaded
+            _release(loaded)
+        scorer.load(device, precision, files)
+        loaded.append(scorer)
+    yield loaded
+    _release(loaded)
+
+
+def _release(scorers: list[Scorer]) -> None:
+    for scorer in scorers:
+        scorer.unload()
+    scorers.clear()
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -1,0 +1,59 @@
+"""Reading image files: bytes once, decoded once, every failure a reason without paths or addresses."""
+
+from __future__ import annotations
+
+import hashlib
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+
+class UnreadableImage(Exception):
+    """The image cannot be scored; the message is the reason, the same on every machine.
+
+    Args:
+        reason: what is wrong.
+        sha256: digest of the file's bytes; None where they could not be read.
+    """
+
+    def __init__(self, reason: str, sha256: str | None = None) -> None:
+        super().__init__(reason)
+        self.sha256 = sha256
+
+
+def read_image(path: Path, expected_sha256: str | None) -> tuple[Image.Image, str]:
+    """The RGB image in a file, and the digest of the file.
+
+    Any mode becomes RGB by Pillow's conversion, which drops an alpha channel. Orientation tags are not applied,
+    as in the authors' code.
+
+    Raises:
+        UnreadableImage: missing, damaged, oversized, or not the file that the job names.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UnreadableImage(f"image file cannot be read ({error.strerror})") from error
+    digest = hashlib.sha256(content).hexdigest()
+    if expected_sha256 not in (None, digest):
+        raise UnreadableImage("image file has changed since it was listed", digest)
+    return _decode(content, digest), digest
+
+
+def _decode(content: bytes, digest: str) -> Image.Image:
+    try:
+        image = Image.open(BytesIO(content))
+        _check_size(image.size)
+        return image.convert("RGB")
+    except UnidentifiedImageError as error:
+        raise UnreadableImage("not an image file of a known format", digest) from error
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        raise UnreadableImage(f"image cannot be decoded ({error})", digest) from error
+
+
+def _check_size(size: tuple[int, int]) -> None:
+    """Refuse a decompression bomb before it is decoded, at the limit where Pillow only warns."""
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and size[0] * size[1] > limit:
+        raise ValueError(f"{size[0]} x {size[1]} pixels, more than the limit of {limit}")

@@ -1,0 +1,1 @@
+"""Networks and their strict loading; imported only where torch is."""

@@ -1,0 +1,153 @@
+"""ImageReward's network on transformers' BLIP classes, its checkpoint's keys renamed to theirs."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import BertTokenizer, BlipTextConfig, BlipVisionConfig, BlipVisionModel
+from transformers.modeling_utils import no_init_weights
+from transformers.models.blip.modeling_blip_text import BlipTextModel
+
+from harness.errors import EnvironmentFailure
+from rewards.models.linear_head import LinearHead
+from rewards.models.loading import clear_errors, load_strictly, read_checkpoint
+
+#: Width of one attention head of the image tower: ViT-L's 1024 / 16.
+VISION_HEAD = 64
+#: The image tower's LayerNorm epsilon (the package's ``vit.py``), which weights do not show.
+VISION_EPSILON = 1e-6
+
+_VISION, _TEXT, _HEAD = "blip.visual_encoder.", "blip.text_encoder.", "mlp."
+#: Projections of BLIP's pretraining, stored but not used for the reward.
+_UNUSED = ("blip.vision_proj.", "blip.text_proj.")
+#: The image tower's names in the checkpoint (timm's) and in transformers.
+_VISION_NAMES = (
+    (r"^patch_embed\.proj\.", "embeddings.patch_embedding."),
+    (r"^cls_token$", "embeddings.class_embedding"),
+    (r"^pos_embed$", "embeddings.position_embedding"),
+    (r"^norm\.", "post_layernorm."),
+    (r"^blocks\.(\d+)\.norm([12])\.", r"encoder.layers.\1.layer_norm\2."),
+    (r"^blocks\.(\d+)\.attn\.qkv\.", r"encoder.layers.\1.self_attn.qkv."),
+    (r"^blocks\.(\d+)\.attn\.proj\.", r"encoder.layers.\1.self_attn.projection."),
+    (r"^blocks\.(\d+)\.mlp\.", r"encoder.layers.\1.mlp."),
+)
+
+
+class BlipReward(nn.Module):
+    """Image tower, image-conditioned text encoder, linear head.
+
+    Args:
+        vision: architecture of the image tower.
+        text: architecture of the text encoder; its cross-attention reads the image tower's tokens.
+    """
+
+    def __init__(self, vision: BlipVisionConfig, text: BlipTextConfig) -> None:
+        super().__init__()
+        self.vision = BlipVisionModel(vision)
+        self.text = BlipTextModel(text, add_pooling_layer=False)
+        self.head = LinearHead(text.hidden_size)
+
+    def cast(self, dtype: torch.dtype) -> None:
+        """Set the two encoders' number format; the head stays in float32, as the authors have it."""
+        self.vision.to(dtype)
+        self.text.to(dtype)
+
+    def forward(self, pixels: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Raw rewards of pairs: (N, 3, H, W), (N, T), (N, T) to (N,) float32."""
+        image = self.vision(pixels.to(self.vision.dtype)).last_hidden_state
+        everywhere = torch.ones(image.shape[:-1], dtype=torch.long, device=image.device)
+        hidden = self.text(
+            ids, attention_mask=mask, encoder_hidden_states=image, encoder_attention_mask=everywhere
+        ).last_hidden_state
+        return self.head(hidden[:, 0].float()).squeeze(-1)
+
+
+def load_blip_reward(checkpoint: Path, med_config: Path) -> BlipReward:
+    """The network in float32, strictly loaded; image tower sizes are read from the weights.
+
+    Args:
+        checkpoint: ``ImageReward.pt``.
+        med_config: ``med_config.json``, the text encoder's sizes.
+
+    Raises:
+        EnvironmentFailure: not such files.
+    """
+    state = read_checkpoint(checkpoint)
+    try:
+        vision = vision_config(state)
+        text = text_config(json.loads(med_config.read_text(encoding="utf-8")), vision.hidden_size)
+        renamed = {_renamed(key): value for key, value in state.items() if not key.startswith(_UNUSED)}
+    except (KeyError, TypeError, ValueError) as error:
+        raise EnvironmentFailure(f"{checkpoint}: not an ImageReward checkpoint ({error}); fetch it again") from error
+    with no_init_weights():
+        model = BlipReward(vision, text)
+    return load_strictly(model, renamed, checkpoint.name)
+
+
+def vision_config(state: Mapping[str, Any]) -> BlipVisionConfig:
+    """Sizes of the image tower as its weights show them.
+
+    Raises:
+        KeyError: no such weights.
+    """
+    width = state[_VISION + "cls_token"].shape[-1]
+    patch = state[_VISION + "patch_embed.proj.weight"].shape[-1]
+    grid = round((state[_VISION + "pos_embed"].shape[1] - 1) ** 0.5)
+    depth = len({key.split(".")[3] for key in state if key.startswith(_VISION + "blocks.")})
+    return BlipVisionConfig(
+        hidden_size=width,
+        intermediate_size=state[_VISION + "blocks.0.mlp.fc1.weight"].shape[0],
+        num_hidden_layers=depth,
+        num_attention_heads=width // VISION_HEAD,
+        image_size=grid * patch,
+        patch_size=patch,
+        hidden_act="gelu",
+        layer_norm_eps=VISION_EPSILON,
+    )
+
+
+def text_config(med: Mapping[str, Any], vision_width: int) -> BlipTextConfig:
+    """The text encoder of ``med_config.json`` over an image tower of ``vision_width``.
+
+    Raises:
+        KeyError: a size is missing.
+    """
+    same = (
+        "vocab_size hidden_size intermediate_size num_hidden_layers num_attention_heads "
+        "max_position_embeddings hidden_act layer_norm_eps pad_token_id"
+    )
+    # is_decoder only makes the cross-attention layers; attention stays bidirectional.
+    return BlipTextConfig(encoder_hidden_size=vision_width, is_decoder=True, **{key: med[key] for key in same.split()})
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """BERT's tokenizer with the two tokens that BLIP adds (which shift no other id)."""
+    with clear_errors("BERT tokenizer"):
+        tokenizer = BertTokenizer.from_pretrained(folder)
+    tokenizer.add_special_tokens({"bos_token": "[DEC]"})
+    tokenizer.add_special_tokens({"additional_special_tokens": ["[ENC]"]})
+    return tokenizer
+
+
+def _renamed(key: str) -> str:
+    if key.startswith(_VISION):
+        return "vision." + _renamed_vision(key[len(_VISION) :])
+    if key.startswith(_TEXT):
+        return "text." + key[len(_TEXT) :]
+    if key.startswith(_HEAD):
+        return "head." + key[len(_HEAD) :]
+    raise KeyError(key)
+
+
+def _renamed_vision(key: str) -> str:
+    for pattern, name in _VISION_NAMES:
+        renamed, count = re.subn(pattern, name, key)
+        if count:
+            return renamed
+    raise KeyError(key)

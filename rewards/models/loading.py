@@ -1,0 +1,109 @@
+"""Strict loading: what a checkpoint lacks, or has too much of, is an error and never a silent default."""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from safetensors import SafetensorError
+from torch import nn
+from transformers import PreTrainedModel
+
+from harness.errors import EnvironmentFailure
+
+#: Buffers that older releases stored and newer ones compute.
+COMPUTED_BUFFERS = ("position_ids",)
+
+M = TypeVar("M", bound=nn.Module)
+P = TypeVar("P", bound=PreTrainedModel)
+
+
+def read_checkpoint(path: Path) -> Any:
+    """Read a ``torch.save`` file: tensors and plain containers only, no code.
+
+    Raises:
+        EnvironmentFailure: unreadable, or it holds anything else.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise EnvironmentFailure(f"{path}: not a readable checkpoint ({reason}); fetch it again") from error
+
+
+def load_strictly(model: M, state: Mapping[str, Any], what: str) -> M:
+    """Fill ``model`` from ``state``; both must have the same keys and shapes, computed buffers aside.
+
+    Raises:
+        EnvironmentFailure: they do not.
+    """
+    with clear_errors(what):
+        found = model.load_state_dict(state, strict=False)
+    check_keys(what, found.missing_keys, found.unexpected_keys)
+    return model
+
+
+def check_keys(what: str, missing: Iterable[str], unexpected: Iterable[str]) -> None:
+    """Raise unless only computed buffers differ.
+
+    Raises:
+        EnvironmentFailure: names how many keys are missing or unknown, and the first of them.
+    """
+    lacks, extra = _significant(missing), _significant(unexpected)
+    if lacks or extra:
+        first = (lacks + extra)[0]
+        raise EnvironmentFailure(
+            f"{what}: the weights are not this model's ({len(lacks)} keys missing, {len(extra)} unknown, "
+            f"first {first!r}); fetch them again"
+        )
+
+
+def _significant(keys: Iterable[str]) -> list[str]:
+    return sorted(key for key in keys if not key.endswith(COMPUTED_BUFFERS))
+
+
+def load_pretrained(model: type[P], folder: Path, what: str, dtype: torch.dtype, spare: tuple[str, ...] = ()) -> P:
+    """``from_pretrained`` of a local folder that refuses missing, unknown and misshapen weights.
+
+    Args:
+        model: class to load.
+        folder: its configuration and weights.
+        what: name in errors.
+        dtype: number format.
+        spare: first parts of keys that the file may hold beyond the model's.
+
+    Raises:
+        EnvironmentFailure: the folder's weights are not this model's.
+    """
+    with clear_errors(what):
+        loaded, info = model.from_pretrained(folder, torch_dtype=dtype, output_loading_info=True)
+    unexpected = (
+        [key for key in info["unexpected_keys"] if not key.startswith(spare)] if spare else info["unexpected_keys"]
+    )
+    check_keys(what, info["missing_keys"], unexpected)
+    return loaded
+
+
+@contextlib.contextmanager
+def clear_errors(what: str) -> Iterator[None]:
+    """Say in one line what could not be loaded and why.
+
+    Raises:
+        EnvironmentFailure: in place of the errors that libraries raise for missing or unfit files.
+    """
+    try:
+        yield
+    except (OSError, ImportError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise EnvironmentFailure(f"{what}: cannot be loaded ({type(error).__name__}: {reason})") from error
+
+
+def frozen(model: M, device: str, dtype: torch.dtype | None = None) -> M:
+    """The model on its device, for inference only."""
+    model.requires_grad_(False)
+    model.eval()
+    return model.to(device=device, dtype=dtype) if dtype is not None else model.to(device=device)

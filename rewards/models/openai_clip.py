@@ -1,0 +1,46 @@
+"""The image tower of OpenAI's ``clip`` package, from the published TorchScript archive or a plain state dict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from harness.errors import EnvironmentFailure
+from rewards.models.loading import frozen, read_checkpoint
+
+
+def load_visual(path: Path, device: str, dtype: torch.dtype) -> nn.Module:
+    """The package's ``model.visual``: (N, 3, 224, 224) to (N, 768), not normalised.
+
+    ``build_model`` reads the architecture from the weights and loads them strictly, in half precision as published.
+
+    Raises:
+        EnvironmentFailure: not a CLIP checkpoint.
+    """
+    from clip.model import build_model
+
+    try:
+        visual = build_model(_state(path)).visual
+    except (KeyError, RuntimeError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise EnvironmentFailure(f"{path}: not a checkpoint of OpenAI's CLIP ({reason}); fetch it again") from error
+    return _cast(frozen(visual, device), dtype)
+
+
+def _state(path: Path) -> Any:
+    try:
+        return torch.jit.load(path, map_location="cpu").state_dict()
+    except RuntimeError:
+        return dict(read_checkpoint(path))
+
+
+def _cast(visual: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """All weights in ``dtype``, but the norms: the package computes those in float32 whatever comes in."""
+    visual.to(dtype)
+    for module in visual.modules():
+        if isinstance(module, nn.LayerNorm):
+            module.float()
+    return visual

@@ -1,0 +1,66 @@
+"""The parameters of a rewards job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.errors import UserError
+from rewards.scorers import DEFAULT_METRICS, check_metrics
+
+PRECISIONS = ("reference", "fast")
+GROUPS = ("auto", "all", "one")
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What a rewards job may set.
+
+    Attributes:
+        metrics: metric ids.
+        files: paths of the weights published by address, by name: ``clip-vit-l-14`` and ``aesthetic-mlp``.
+        precision: ``reference`` (the authors' number format) or ``fast`` (bf16).
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        batch_size: pairs per forward pass; part of a result's identity, since floating point depends on shapes.
+        group: how many models are loaded at once: ``auto`` as many as fit into free memory, ``all``, or ``one``.
+    """
+
+    metrics: tuple[str, ...] = DEFAULT_METRICS
+    files: Mapping[str, str] = field(default_factory=dict)
+    precision: str = "reference"
+    device: str = "auto"
+    batch_size: int = 16
+    group: str = "auto"
+
+    @classmethod
+    def read(cls, parameters: Mapping[str, Any]) -> Parameters:
+        """Check and complete a job's parameters.
+
+        Raises:
+            UserError: an unknown name or a value out of its range.
+        """
+        unknown = set(parameters) - set(cls.__dataclass_fields__)
+        if unknown:
+            allowed = ", ".join(cls.__dataclass_fields__)
+            raise UserError(f"rewards: unknown parameter {', '.join(sorted(unknown))}; known are {allowed}")
+        given = dict(parameters)
+        if "metrics" in given:
+            given["metrics"] = check_metrics(given["metrics"])
+        chosen = cls(**given)
+        chosen._check()
+        return chosen
+
+    def _check(self) -> None:
+        _one_of("precision", self.precision, PRECISIONS)
+        _one_of("group", self.group, GROUPS)
+        if type(self.batch_size) is not int or self.batch_size < 1:
+            raise UserError(f"rewards: batch_size must be a whole number from 1, not {self.batch_size!r}")
+        kind, _, number = self.device.partition(":")
+        if kind not in ("auto", "cpu", "cuda") or (number and not (kind == "cuda" and number.isdigit())):
+            raise UserError(f"rewards: device must be auto, cpu, cuda or cuda:N, not {self.device!r}")
+
+
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise UserError(f"rewards: {name} must be one of {', '.join(allowed)}, not {value!r}")

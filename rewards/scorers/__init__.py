@@ -1,0 +1,52 @@
+"""The registry of metrics. Importing it costs nothing heavy: no torch, no transformers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from harness.errors import UserError
+from harness.vocabulary import SEVEN_REWARDS
+from rewards.scorers.aesthetic import Aesthetic
+from rewards.scorers.base import Scorer
+from rewards.scorers.clip_jina import ClipJina
+from rewards.scorers.clip_openai import ClipOpenai
+from rewards.scorers.hps_v2_0 import HpsV20
+from rewards.scorers.hps_v2_1 import HpsV21
+from rewards.scorers.image_reward import ImageReward
+from rewards.scorers.pick_score import PickScore
+from rewards.scorers.sciscore import SciScore
+from rewards.scorers.vqa import Vqa
+from rewards.scorers.vqa_xl import VqaXl
+
+__all__ = ["DEFAULT_METRICS", "SCORERS", "Scorer", "check_metrics"]
+
+#: Every metric by id: the seven that MIRO is conditioned on, then the extras.
+SCORERS: dict[str, type[Scorer]] = {
+    "clip_jina": ClipJina,
+    "aesthetic": Aesthetic,
+    "image_reward": ImageReward,
+    "pick_score": PickScore,
+    "hpsv2.1": HpsV21,
+    "vqa": Vqa,
+    "sciscore": SciScore,
+    "hpsv2.0": HpsV20,
+    "clip_openai": ClipOpenai,
+    "vqa_xl": VqaXl,
+}
+
+#: What is scored when nothing else is asked for.
+DEFAULT_METRICS: tuple[str, ...] = SEVEN_REWARDS
+
+
+def check_metrics(metrics: Iterable[str]) -> tuple[str, ...]:
+    """The metric ids, each once, in the order given.
+
+    Raises:
+        UserError: one of them is unknown, or there is none.
+    """
+    chosen = tuple(dict.fromkeys(metrics))
+    unknown = [metric for metric in chosen if metric not in SCORERS]
+    if unknown or not chosen:
+        asked = f"unknown metric {', '.join(unknown)}" if unknown else "no metric given"
+        raise UserError(f"{asked}; choose from: {', '.join(SCORERS)}")
+    return chosen

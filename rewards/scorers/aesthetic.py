@@ -1,0 +1,85 @@
+"""LAION's improved aesthetic predictor on OpenAI's CLIP ViT-L/14."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from rewards.scorers.base import Batch, Scorer
+from rewards.scorers.card import SpecCard, Weight
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import Tensor
+
+    from rewards.hub import LocalWeight
+
+_TOWER, _HEAD = "clip-vit-l-14", "aesthetic-mlp"
+_RESOLUTION = 224
+
+
+class Aesthetic(Scorer):
+    """Reads the image only; the prompt plays no part.
+
+    The tower runs in float32 in ``reference`` precision. Its published weights are half precision, and the
+    authors' script computed in half precision on a GPU.
+    """
+
+    card = SpecCard(
+        metric="aesthetic",
+        definition="five linear layers (768-1024-128-64-16-1, no activations) on the unit image embedding",
+        scale="about 1 to 10",
+        range=(None, None),
+        higher_is_better=True,
+        miro_normalised="x / 10",
+        preprocessing="CLIP 224 px (shortest edge, center crop); no text",
+        reference_dtype="float32",
+        weights=(
+            Weight(_TOWER, "ViT-L-14.pt", sha256="b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836"),
+            Weight(
+                _HEAD,
+                "sac+logos+ava1-l14-linearMSE.pth",
+                sha256="21dd590f3ccdc646f0d53120778b296013b096a035a2718c9cb0d511bff0f1e0",
+            ),
+        ),
+        licence="MIT (tower), Apache-2.0 (head)",
+        source="github.com/christophschuhmann/improved-aesthetic-predictor; arXiv 2103.00020",
+    )
+
+    def resolve(self, files: Mapping[str, str]) -> list[LocalWeight]:
+        """See :meth:`Scorer.resolve`."""
+        from rewards.hub import local_file
+
+        return [local_file(files, _TOWER), local_file(files, _HEAD)]
+
+    def load(self, device: str, precision: str, files: Mapping[str, str]) -> None:
+        """See :meth:`Scorer.load`."""
+        import torch
+
+        from rewards.models.linear_head import load_linear_head
+        from rewards.models.loading import frozen, read_checkpoint
+        from rewards.models.openai_clip import load_visual
+
+        tower, head = self.resolve(files)
+        self._dtype = getattr(torch, self.dtypes[precision])
+        self._visual: Any = load_visual(tower.path, device, self._dtype)
+        self._head: Any = frozen(load_linear_head(read_checkpoint(head.path), _HEAD), device)
+
+    def pixel_key(self, size: tuple[int, int]) -> Hashable:
+        """OpenAI's package rounds the crop's offset to nearest, as torchvision does."""
+        from rewards.preprocessing import crop_offset
+
+        return ("clip", _RESOLUTION, crop_offset(size, _RESOLUTION, "nearest"))
+
+    def prepare_image(self, image: Image) -> Tensor:
+        """(3, 224, 224), equal to OpenAI's ``clip``."""
+        from rewards.preprocessing import clip_pixels
+
+        return clip_pixels(image, _RESOLUTION, "nearest")
+
+    def score(self, batch: Batch) -> Tensor:
+        """See :meth:`Scorer.score`."""
+        from rewards.models.cosine import unit
+
+        embedding = unit(self._visual(batch.pixels.to(self._dtype)))
+        return self._head(embedding).squeeze(-1).cpu()

@@ -1,0 +1,99 @@
+"""The interface of a scorer.
+
+Scorer modules import neither torch nor transformers when they are imported: the orchestrator reads names and
+cards from them in an environment that has neither. Whatever computes is imported inside ``load``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from rewards.scorers.card import SpecCard
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import Tensor
+
+    from rewards.hub import LocalWeight
+
+#: Number formats by precision: ``reference`` is what the authors use, ``fast`` is bf16 throughout.
+FLOAT32_REFERENCE: Mapping[str, str] = {"reference": "float32", "fast": "bfloat16"}
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Image-prompt *pairs*: row i of every field belongs to pair i. Nothing is ever compared across rows.
+
+    Attributes:
+        pixels: (N, 3, H, W) float32, on the scorer's device, as ``prepare_image`` made them.
+        prompts: N texts.
+        text: (N, D) float32 rows of ``encode_text``; None for a scorer without text features.
+    """
+
+    pixels: Tensor
+    prompts: Sequence[str]
+    text: Tensor | None = None
+
+
+class Scorer(ABC):
+    """One metric: loads its model once, then scores batches of pairs.
+
+    Attributes:
+        card: the metric's specification.
+        dtypes: number format of the model by precision.
+        encodes_text: whether ``encode_text`` gives features that depend on the prompt alone (and may be cached);
+            image-conditioned models read ``Batch.prompts`` instead.
+        logit_scale: the loaded model's exp(logit scale), for the log; None where there is none.
+    """
+
+    card: ClassVar[SpecCard]
+    dtypes: Mapping[str, str] = FLOAT32_REFERENCE
+    encodes_text: ClassVar[bool] = False
+    logit_scale: float | None = None
+
+    @abstractmethod
+    def resolve(self, files: Mapping[str, str]) -> list[LocalWeight]:
+        """Make sure that every file is on this machine, fetching from the hub what may be fetched.
+
+        Args:
+            files: paths of the weights published by address, by name.
+
+        Raises:
+            EnvironmentFailure: a file is missing and cannot be fetched.
+        """
+
+    @abstractmethod
+    def load(self, device: str, precision: str, files: Mapping[str, str]) -> None:
+        """Load the model, strictly: a missing or unknown key is an error.
+
+        Args:
+            device: a torch device, e.g. ``cpu`` or ``cuda:0``.
+            precision: a key of ``dtypes``.
+            files: as for :meth:`resolve`.
+
+        Raises:
+            EnvironmentFailure: a file is missing, unreadable or not this model's.
+        """
+
+    @abstractmethod
+    def pixel_key(self, size: tuple[int, int]) -> Hashable:
+        """Names the preprocessing of an image of ``size`` (width, height): equal keys give equal tensors."""
+
+    @abstractmethod
+    def prepare_image(self, image: Image) -> Tensor:
+        """Preprocess one RGB image to (3, H, W) float32; safe to call from several threads."""
+
+    def encode_text(self, prompts: Sequence[str]) -> Tensor:
+        """Text features, (N, D) float32 of unit length; each row depends on its own prompt only."""
+        raise TypeError(f"{self.card.metric} has no text features: it reads Batch.prompts")
+
+    @abstractmethod
+    def score(self, batch: Batch) -> Tensor:
+        """Raw scores of N pairs: (N,) float32 on the CPU."""
+
+    def unload(self) -> None:
+        """Drop the model and everything else that ``load`` made."""
+        self.__dict__.clear()

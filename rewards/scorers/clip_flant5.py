@@ -1,0 +1,71 @@
+"""The common part of VQAScore metrics: a question about each image, scored by the likelihood of the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rewards.scorers.base import Batch, Scorer
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import Tensor
+
+    from rewards.hub import LocalWeight
+
+VISION_REPO = "openai/clip-vit-large-patch14-336"
+DEFINITION = "exp(-mean cross-entropy of the answer's tokens), the answer being 'Yes' and the end token"
+SCALE = "0 to 1: sqrt(P(Yes) x P(end | Yes)), not P(Yes)"
+PREPROCESSING = "padded to a square with CLIP's mean color, 336 px; text cut to 2048 tokens with the question"
+SOURCE = "arXiv 2404.01291; github.com/linzhiqiu/t2v_metrics"
+
+
+class ClipFlanT5Scorer(Scorer):
+    """CLIP-FlanT5 on plain transformers: CLIP ViT-L/14-336, a two-layer projector, FLAN-T5.
+
+    The authors' weights and arithmetic are bf16: ``reference`` is bf16 here too.
+    """
+
+    dtypes: Mapping[str, str] = {"reference": "bfloat16", "fast": "bfloat16"}
+    repo: ClassVar[str]
+    tokenizer_repo: ClassVar[str]
+
+    def resolve(self, files: Mapping[str, str]) -> list[LocalWeight]:
+        """See :meth:`Scorer.resolve`."""
+        from rewards.hub import model_files, snapshot
+
+        for repo in (self.tokenizer_repo, self.repo, VISION_REPO):
+            snapshot(repo)
+        return model_files(self.repo) + model_files(VISION_REPO)
+
+    def load(self, device: str, precision: str, files: Mapping[str, str]) -> None:
+        """See :meth:`Scorer.load`."""
+        import torch
+
+        from rewards.hub import snapshot
+        from rewards.models.clip_flant5 import Question, load_clip_flant5
+        from rewards.models.loading import frozen
+
+        self.resolve(files)
+        self._question = Question(snapshot(self.tokenizer_repo))
+        dtype = getattr(torch, self.dtypes[precision])
+        vocabulary = self._question.vocabulary
+        model = load_clip_flant5(snapshot(self.repo), snapshot(VISION_REPO), vocabulary, dtype, self.repo)
+        self._model: Any = frozen(model, device)
+        self._resolution: int = model.vision.config.image_size
+
+    def pixel_key(self, size: tuple[int, int]) -> Hashable:
+        """One preprocessing, shared by the sizes of the model."""
+        return "llava-336"
+
+    def prepare_image(self, image: Image) -> Tensor:
+        """(3, 336, 336), equal to ``expand2square`` and CLIPImageProcessor."""
+        from rewards.preprocessing import CLIP_MEAN, clip_pixels, pad_to_square
+
+        red, green, blue = (int(mean * 255) for mean in CLIP_MEAN)
+        return clip_pixels(pad_to_square(image, (red, green, blue)), self._resolution, "floor")
+
+    def score(self, batch: Batch) -> Tensor:
+        """See :meth:`Scorer.score`."""
+        head, tail, mask = self._question.tokens(batch.prompts)
+        return self._model.answer_likelihood(batch.pixels, head, tail, mask, self._question.answer).cpu()

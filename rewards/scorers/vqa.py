@@ -1,0 +1,32 @@
+"""VQAScore with CLIP-FlanT5-XXL (Lin et al. 2024, arXiv 2404.01291)."""
+
+from __future__ import annotations
+
+from rewards.scorers.card import SpecCard, Weight
+from rewards.scorers.clip_flant5 import DEFINITION, PREPROCESSING, SCALE, SOURCE, VISION_REPO, ClipFlanT5Scorer
+
+_MODEL, _TOKENIZER = "zhiqiulin/clip-flant5-xxl", "google/flan-t5-xxl"
+
+
+class Vqa(ClipFlanT5Scorer):
+    """The 11-billion-parameter model: about 22 GB of weights in bf16."""
+
+    repo = _MODEL
+    tokenizer_repo = _TOKENIZER
+    card = SpecCard(
+        metric="vqa",
+        definition=DEFINITION,
+        scale=SCALE,
+        range=(0.0, 1.0),
+        higher_is_better=True,
+        miro_normalised="x",
+        preprocessing=PREPROCESSING,
+        reference_dtype="bfloat16",
+        weights=(
+            Weight(_MODEL, "pytorch_model.bin (sharded)"),
+            Weight(VISION_REPO, "model.safetensors|pytorch_model.bin"),
+            Weight(_TOKENIZER, "tokenizer files"),
+        ),
+        licence="Apache-2.0",
+        source=SOURCE,
+    )

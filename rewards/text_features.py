@@ -1,0 +1,45 @@
+"""Text features, computed once per unique prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from rewards.scorers.base import Scorer
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class TextFeatures:
+    """A scorer's text features by prompt, encoded chunk by chunk when first asked for.
+
+    Chunks are cut from the list of *all* unique prompts and padded to one size, so that a prompt's features do not
+    depend on which other prompts are needed, or on what was encoded before.
+
+    Args:
+        scorer: a loaded scorer with ``encodes_text``.
+        prompts: all prompts of the job, in order; repeated ones count once.
+        size: prompts per chunk.
+    """
+
+    def __init__(self, scorer: Scorer, prompts: Iterable[str], size: int) -> None:
+        self._scorer = scorer
+        self._prompts = list(dict.fromkeys(prompts))
+        self._size = size
+        self._place = {prompt: index for index, prompt in enumerate(self._prompts)}
+        self._chunks: dict[int, Tensor] = {}
+
+    def rows(self, prompts: Sequence[str]) -> Tensor:
+        """Features of prompts from the list, (N, D)."""
+        import torch
+
+        places = [divmod(self._place[prompt], self._size) for prompt in prompts]
+        return torch.stack([self._chunk(chunk)[row] for chunk, row in places])
+
+    def _chunk(self, number: int) -> Tensor:
+        if number not in self._chunks:
+            chunk = self._prompts[number * self._size : (number + 1) * self._size]
+            padded = chunk + [chunk[-1]] * (self._size - len(chunk))
+            self._chunks[number] = self._scorer.encode_text(padded)
+        return self._chunks[number]

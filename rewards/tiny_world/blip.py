@@ -1,0 +1,108 @@
+"""A stand-in for ImageReward and for BERT's tokenizer."""
+
+from __future__ import annotations
+
+import re
+import string
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import BlipTextConfig, BlipVisionConfig
+
+from rewards.models.blip_reward import BlipReward
+from rewards.tiny_world.repository import repository, write_json
+from rewards.tiny_world.weights import linear_head_state, randomise, state
+from rewards.tiny_world.words import WORDS
+
+#: The head of ImageReward is 768 wide: so is the text encoder, whatever its depth.
+TEXT_WIDTH, VISION_WIDTH = 768, 64
+
+#: transformers' names of the image tower, and the checkpoint's (timm's).
+_TO_CHECKPOINT = (
+    (r"^vision\.embeddings\.patch_embedding\.", "patch_embed.proj."),
+    (r"^vision\.embeddings\.class_embedding$", "cls_token"),
+    (r"^vision\.embeddings\.position_embedding$", "pos_embed"),
+    (r"^vision\.post_layernorm\.", "norm."),
+    (r"^vision\.encoder\.layers\.(\d+)\.layer_norm([12])\.", r"blocks.\1.norm\2."),
+    (r"^vision\.encoder\.layers\.(\d+)\.self_attn\.qkv\.", r"blocks.\1.attn.qkv."),
+    (r"^vision\.encoder\.layers\.(\d+)\.self_attn\.projection\.", r"blocks.\1.attn.proj."),
+    (r"^vision\.encoder\.layers\.(\d+)\.mlp\.", r"blocks.\1.mlp."),
+)
+
+
+def write_image_reward(hub: Path) -> None:
+    """THUDM/ImageReward in its published layout, and bert-base-uncased's tokenizer files."""
+    vocabulary = write_bert_tokenizer(repository(hub, "bert-base-uncased"))
+    folder = repository(hub, "THUDM/ImageReward")
+    med = med_config(vocabulary + 2)  # BLIP adds two tokens
+    write_json(folder / "med_config.json", med)
+    torch.save(checkpoint(med), folder / "ImageReward.pt")
+
+
+def med_config(vocabulary: int) -> dict[str, Any]:
+    """The text encoder, one layer deep."""
+    return {
+        "architectures": ["BertModel"],
+        "attention_probs_dropout_prob": 0.1,
+        "hidden_act": "gelu",
+        "hidden_dropout_prob": 0.1,
+        "hidden_size": TEXT_WIDTH,
+        "initializer_range": 0.02,
+        "intermediate_size": 64,
+        "layer_norm_eps": 1e-12,
+        "max_position_embeddings": 512,
+        "model_type": "bert",
+        "num_attention_heads": 12,
+        "num_hidden_layers": 1,
+        "pad_token_id": 0,
+        "type_vocab_size": 2,
+        "vocab_size": vocabulary,
+        "encoder_width": TEXT_WIDTH,
+        "add_cross_attention": True,
+    }
+
+
+def checkpoint(med: dict[str, Any]) -> dict[str, Any]:
+    """Weights under ``ImageReward.pt``'s keys, the unused pretraining projections included."""
+    sizes = ("vocab_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "max_position_embeddings")
+    text = BlipTextConfig(
+        hidden_size=TEXT_WIDTH,
+        encoder_hidden_size=VISION_WIDTH,
+        is_decoder=True,
+        **{key: med[key] for key in sizes},
+    )
+    vision = BlipVisionConfig(
+        hidden_size=VISION_WIDTH,
+        intermediate_size=4 * VISION_WIDTH,
+        num_hidden_layers=2,
+        num_attention_heads=1,
+        image_size=224,
+        patch_size=32,
+    )
+    weights = {_published(key): value for key, value in state(randomise(BlipReward(vision, text), 51)).items()}
+    weights |= {f"mlp.{key}": value for key, value in linear_head_state(TEXT_WIDTH, seed=52, center=0.2).items()}
+    for name, width in (("vision", VISION_WIDTH), ("text", TEXT_WIDTH)):
+        weights[f"blip.{name}_proj.weight"] = torch.zeros(256, width, dtype=torch.float16)
+        weights[f"blip.{name}_proj.bias"] = torch.zeros(256, dtype=torch.float16)
+    return weights
+
+
+def _published(key: str) -> str:
+    for pattern, name in _TO_CHECKPOINT:
+        renamed, count = re.subn(pattern, name, key)
+        if count:
+            return "blip.visual_encoder." + renamed
+    return "blip.text_encoder." + key[len("text.") :] if key.startswith("text.") else "mlp." + key[len("head.") :]
+
+
+def write_bert_tokenizer(folder: Path) -> int:
+    """WordPiece over letters and a few words; returns its length."""
+    letters = list(string.ascii_lowercase + string.digits)
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    pieces = special + letters + list(string.punctuation) + ["##" + letter for letter in letters]
+    pieces += [word for word in WORDS if len(word) > 1]
+    (folder / "vocab.txt").write_text("\n".join(pieces) + "\n", encoding="utf-8")
+    write_json(folder / "tokenizer_config.json", {"do_lower_case": True, "model_max_length": 512})
+    write_json(folder / "config.json", {"model_type": "bert"})
+    return len(pieces)
