@@ -17,7 +17,8 @@ def _run() -> int:
     from harness.cli.app import app
 
     try:
-        return int(app(standalone_mode=False) or ExitCode.DONE)
+        code = int(app(standalone_mode=False) or ExitCode.DONE)
+        return _stopped() if code == ExitCode.INTERRUPTED else code  # what the library makes of Ctrl-C
     except MiroEvalError as error:
         return _explain(error)
     except KeyboardInterrupt:
@@ -47,8 +48,6 @@ def _handle_foreign(error: Exception) -> int:
     if show is not None:
         show()
         return ExitCode.USER_ERROR
-    if type(error).__name__ == "Abort":  # what the library makes of Ctrl-C
-        return _stopped()
     import traceback  # 40 ms to import, wanted only here
 
     traceback.print_exc()

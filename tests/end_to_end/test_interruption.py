@@ -109,10 +109,10 @@ def test_a_killed_run_resumes_with_the_same_bytes(undisturbed: Path, tmp_path: P
 def test_ctrl_c_leaves_a_resumable_run(undisturbed: Path, tmp_path: Path, number: signal.Signals) -> None:
     run = tmp_path / "run"
     shutil.copytree(undisturbed, run)
-    forget(run, "rewards")
+    forget(run, "generate")
     command = [str(MIRO_EVAL), "demo", *LIMIT, "--out", str(run)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    while rows_so_far(run, "rewards") < 3:
+    while rows_so_far(run, "generate") < 4:
         assert process.poll() is None
         time.sleep(0.01)
     workers = children(process.pid)
@@ -123,6 +123,6 @@ def test_ctrl_c_leaves_a_resumable_run(undisturbed: Path, tmp_path: Path, number
     assert "Traceback" not in said
     for worker in workers:
         wait_for_end(worker)
-    assert rows_so_far(run, "rewards") >= 3
+    assert rows_so_far(run, "generate") >= 4
     assert miro_eval("demo", *LIMIT, "--out", run).returncode == 0
     assert content(run) == content(undisturbed)
