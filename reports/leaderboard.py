@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +12,15 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import UserError
 from harness.vocabulary import SEVEN_REWARDS, TAGS
 from reports.coverage import Suite
-from reports.files import write_text
+from reports.files import write_json, write_text
+from reports.latex import leaderboard_latex
+from reports.leaderboard_json import leaderboard_record
 from reports.manifest import display_name
 from reports.markdown import leaderboard_markdown
+from reports.metrics import card
 from reports.notes import table_notes
+from reports.prompt_effects import ranks
+from reports.protocols import Protocol, descriptions, fingerprint, labelled, ranking_protocol
 from reports.run_summary import RunSummary
 
 if TYPE_CHECKING:
@@ -42,17 +47,20 @@ class Leaderboard:
 
     Attributes:
         frame: one row a run. First :data:`LEADING_COLUMNS`: fractions for overall and tags, raw means for rewards,
-            NaN where there is none. Then further metrics, ``rank`` (within ``group``), ``group``, ``coverage``,
-            ``prompts_scored``, ``samples_per_prompt``, ``pooled``, ``any_of_n``, ``all_of_n``,
-            ``intraclass_correlation``, ``<column>_low`` and ``<column>_high`` (95 % bounds), ``random_weights``,
-            ``notes`` (joined by "; ").
+            NaN where there is none. Then further metrics, ``rank`` (1 + the number of runs of the same ``group`` and
+            ``protocol`` that are better beyond doubt), ``group``, ``protocol``, ``suite``, ``fingerprint``,
+            ``coverage``, ``samples_per_prompt``, ``pooled``, ``any_of_n``, ``all_of_n``, ``intraclass_correlation``,
+            ``<column>_low`` and ``<column>_high`` (95 % bounds), ``<metric>_normalised`` where defined,
+            ``random_weights``, ``notes`` (joined by "; ").
         metrics: metric ids in the table: the seven, then others.
         notes: on the runs as a whole.
+        protocols: label in ``protocol`` -> in what it differs from the others.
     """
 
     frame: pd.DataFrame
     metrics: tuple[str, ...]
     notes: tuple[str, ...]
+    protocols: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -61,10 +69,13 @@ class LeaderboardFiles:
 
     markdown: Path
     csv: Path
+    latex: Path
+    html: Path
+    json: Path
 
 
 def make_leaderboard(runs: Sequence[RunSummary]) -> Leaderboard:
-    """Rank runs: by group, then overall (highest first), then name.
+    """Rank runs: by group and protocol, then overall (highest first), then name.
 
     Raises:
         UserError: no run at all.
@@ -73,17 +84,19 @@ def make_leaderboard(runs: Sequence[RunSummary]) -> Leaderboard:
 
     if not runs:
         raise UserError("no runs to report; name run directories or result files")
-    named = sorted(distinct_names(runs), key=_rank_key)
+    labels = labelled(runs)
+    named = sorted(distinct_names(runs), key=lambda run: _rank_key(run, labels))
     extra = sorted({metric for run in named if run.rewards for metric in run.rewards.metrics} - set(SEVEN_REWARDS))
     metrics = (*SEVEN_REWARDS, *extra)
-    frame = pd.DataFrame.from_records([_row(run, metrics) for run in named])
+    frame = pd.DataFrame.from_records([_row(run, metrics, labels) for run in named])
     frame = frame.astype({"samples_per_prompt": "Int64"})
-    frame.insert(len(LEADING_COLUMNS) + len(extra), "rank", _ranks(frame))
-    return Leaderboard(frame, metrics, table_notes(named))
+    ranks_by_run = pd.Series(_ranks(named, labels), dtype="Int64")
+    frame.insert(len(LEADING_COLUMNS) + len(extra), "rank", ranks_by_run)
+    return Leaderboard(frame, metrics, table_notes(named), descriptions(labels))
 
 
 def write_leaderboard(runs: Sequence[RunSummary], out_dir: Path) -> LeaderboardFiles:
-    """Write ``leaderboard.md`` and ``leaderboard.csv``: the same runs give the same bytes.
+    """Write ``leaderboard.md``, ``.csv``, ``.tex``, ``.html`` and ``.json``: the same runs give the same bytes.
 
     Raises:
         UserError: no run, or the folder cannot be written to.
@@ -93,9 +106,14 @@ def write_leaderboard(runs: Sequence[RunSummary], out_dir: Path) -> LeaderboardF
 
 def write_tables(board: Leaderboard, out_dir: Path) -> LeaderboardFiles:
     """Write a leaderboard that is made already."""
+    from reports.html import leaderboard_html
+
     return LeaderboardFiles(
         markdown=write_text(out_dir / "leaderboard.md", leaderboard_markdown(board)),
         csv=write_text(out_dir / "leaderboard.csv", board.frame.to_csv(index=False, lineterminator="\n")),
+        latex=write_text(out_dir / "leaderboard.tex", leaderboard_latex(board)),
+        html=write_text(out_dir / "leaderboard.html", leaderboard_html(board)),
+        json=write_json(out_dir / "leaderboard.json", leaderboard_record(board)),
     )
 
 
@@ -103,7 +121,7 @@ def read_leaderboard(path: Path) -> pd.DataFrame:
     """Read ``leaderboard.csv`` with exactly the values that were written, whatever a run is called (even ``NA``)."""
     import pandas as pd
 
-    texts = {"model", "group", "coverage", "notes"}
+    texts = {"model", "group", "protocol", "suite", "fingerprint", "coverage", "notes"}
     frame = pd.read_csv(path, dtype=str, keep_default_na=False)
     for column in frame.columns.difference(list(texts)):
         frame[column] = [_cell(text) for text in frame[column]]
@@ -148,17 +166,40 @@ def _group(run: RunSummary) -> Group:
     return Group.COMPLETE if complete else Group.INCOMPLETE
 
 
-def _rank_key(run: RunSummary) -> tuple[int, float, str]:
+def _rank_key(run: RunSummary, labels: Mapping[Protocol, str]) -> tuple[int, int, float, str]:
     overall = run.geneval.overall if run.geneval else None
-    return list(Group).index(_group(run)), math.inf if overall is None else -overall, run.name
+    protocol = list(labels).index(ranking_protocol(run))
+    return list(Group).index(_group(run)), protocol, math.inf if overall is None else -overall, run.name
 
 
-def _ranks(frame: pd.DataFrame) -> pd.Series[Any]:
-    """Place within the group; equal scores share the better place; none without a score."""
-    return frame.groupby("group")["overall"].rank(method="min", ascending=False).astype("Int64")
+def _ranks(runs: Sequence[RunSummary], labels: Mapping[Protocol, str]) -> list[int | None]:
+    """Rank within group and protocol; none without a score, or without an interval of it."""
+    parts: dict[tuple[Group, str], list[int]] = {}
+    for place, run in enumerate(runs):
+        if run.effects is not None:
+            parts.setdefault((_group(run), labels[ranking_protocol(run)]), []).append(place)
+    ranked: list[int | None] = [None] * len(runs)
+    for places in parts.values():
+        effects = [effect for place in places if (effect := runs[place].effects) is not None]
+        scores = [_number(summary.overall) for place in places if (summary := runs[place].geneval) is not None]
+        for place, rank in zip(places, ranks(scores, effects), strict=True):
+            ranked[place] = rank
+    return ranked
 
 
-def _row(run: RunSummary, metrics: Sequence[str]) -> dict[str, Any]:
+def _suite(run: RunSummary) -> str:
+    """GenEval's own prompts are recognised by their texts, others by the manifest's word for them."""
+    if run.geneval is not None and run.geneval.coverage.suite is Suite.GENEVAL:
+        return Suite.GENEVAL.value
+    return run.manifest.protocol.get("suite.id", "").strip('"') or Suite.UNKNOWN.value
+
+
+def _normalised(means: Mapping[str, float | None]) -> dict[str, float]:
+    known = {metric: value for metric, value in means.items() if card(metric).normal_form is not None}
+    return {f"{metric}_normalised": card(metric).normalised(_number(value)) for metric, value in known.items()}
+
+
+def _row(run: RunSummary, metrics: Sequence[str], labels: Mapping[Protocol, str]) -> dict[str, Any]:
     extra = metrics[len(SEVEN_REWARDS) :]
     means, bounds = _rewards(run, metrics)
     scores, score_bounds = _geneval(run)
@@ -171,10 +212,14 @@ def _row(run: RunSummary, metrics: Sequence[str]) -> dict[str, Any]:
         "unscored": run.unscored,
         **{metric: _number(means[metric]) for metric in extra},
         "group": _group(run).value,
+        "protocol": labels[ranking_protocol(run)],
+        "suite": _suite(run),
+        "fingerprint": fingerprint(run),
         "coverage": run.geneval.coverage.text if run.geneval else f"{run.prompts} prompts",
         **{name: _number(scores[name]) for name in _FURTHER_SCORES},
         **score_bounds,
         **bounds,
+        **_normalised(means),
         "random_weights": run.manifest.random_weights,
         "notes": "; ".join(run.notes),
     }

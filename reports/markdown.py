@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.vocabulary import TAGS
 from reports.metrics import card
+from reports.sections import BEST, SECOND, Section, sections
 from reports.statistics.resampling import RESAMPLES, SEED
 
 if TYPE_CHECKING:
@@ -15,12 +16,7 @@ if TYPE_CHECKING:
 
     from reports.leaderboard import Leaderboard
 
-_HEADINGS = {
-    "complete": "Complete sweeps",
-    "incomplete": "Incomplete sweeps, ranked apart",
-    "other prompts": "Prompts that are not GenEval's own, ranked apart",
-    "no geneval": "Without GenEval verdicts, not ranked",
-}
+_EMPHASIS = {BEST: "**{}**", SECOND: "*{}*", "": "{}"}
 #: Markdown's signs, HTML's, and what begins a link or a mention; an underscore within a word is plain text anyway.
 _SPECIAL = re.compile(r"[\\`*\[\]#|~$&<>@]|(?<!\w)_|_(?!\w)|:(?=//)|(?<=www)\.", re.IGNORECASE)
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;", ":": "&#58;", ".": "&#46;"}
@@ -35,10 +31,8 @@ def escape(text: str) -> str:
 def leaderboard_markdown(board: Leaderboard) -> str:
     """The whole document, ending with a line end."""
     blocks = ["# Leaderboard", *_warnings(board.frame)]
-    for group, heading in _HEADINGS.items():
-        rows = board.frame[board.frame["group"] == group]
-        if len(rows):
-            blocks += [f"## {heading}", _table(rows, board.metrics)]
+    for section in sections(board):
+        blocks += [f"## {escape(section.heading)}", _table(section, board.metrics)]
     blocks += ["## How to read it", *_legend(board)]
     blocks += _notes(board)
     return "\n\n".join(blocks) + "\n"
@@ -51,31 +45,38 @@ def _warnings(frame: pd.DataFrame) -> Iterator[str]:
         yield f"> **Random weights: the scores mean nothing.** Stand-in models were used for: {', '.join(random)}."
 
 
-def _table(rows: pd.DataFrame, metrics: Sequence[str]) -> str:
+def _table(section: Section, metrics: Sequence[str]) -> str:
     numbers = ["overall", "95 % interval", *TAGS, *metrics]
     counts = ["images", "prompts", "unscored"]
     header = ["rank", "model", *(escape(name) for name in numbers), *counts, "coverage"]
     rule = ["--:", ":--", *["--:"] * (len(numbers) + len(counts)), ":--"]
-    return "\n".join(_line(cells) for cells in [header, rule, *_cells(rows, metrics)])
+    return "\n".join(_line(cells) for cells in [header, rule, *_cells(section, metrics)])
 
 
-def _cells(rows: pd.DataFrame, metrics: Sequence[str]) -> Iterator[list[str]]:
-    for row in rows.to_dict("records"):
+def _cells(section: Section, metrics: Sequence[str]) -> Iterator[list[str]]:
+    for row, marks in zip(section.rows, section.marks, strict=True):
         yield [
-            _count(row["rank"]),
+            count_text(row["rank"]),
             escape(row["model"]),
-            fixed(row["overall"]),
+            _marked(row, "overall", marks),
             interval_text(row, "overall"),
-            *(fixed(row[name]) for name in (*TAGS, *metrics)),
-            *(_count(row[name]) for name in ("images", "prompts", "unscored")),
+            *(_marked(row, name, marks) for name in (*TAGS, *metrics)),
+            *(count_text(row[name]) for name in ("images", "prompts", "unscored")),
             row["coverage"],
         ]
+
+
+def _marked(row: dict[Any, Any], column: str, marks: dict[str, str]) -> str:
+    return _EMPHASIS[marks.get(column, "")].format(fixed(row[column]))
 
 
 def _legend(board: Leaderboard) -> list[str]:
     lines = [
         "- **overall**: GenEval score, the unweighted mean of the six tag accuracies; fraction of 1, higher is better. "
         "It is not the share of correct images over all tags (`pooled` in the CSV).",
+        "- **rank**: 1 + the number of runs that are better beyond doubt, the paired 95 % interval of their difference "
+        "lying wholly above 0. Runs that cannot be told apart mostly share a rank.",
+        "- **bold** is the best of its column, *italic* the second best.",
         "- **tags**: correct images of the scored images of the tag; fraction of 1, higher is better.",
         f"- **95 % interval**: of overall, from {RESAMPLES:,} resamples of whole prompts within tags (seed {SEED}); "
         "the CSV has it for every number.",
@@ -84,7 +85,9 @@ def _legend(board: Leaderboard) -> list[str]:
     ]
     for metric in board.metrics:
         spec = card(metric)
-        lines.append(f"- **{escape(metric)}**: mean {escape(spec.title)}; {escape(spec.scale)}; {spec.direction}.")
+        normal = f" MIRO-normalised in the CSV: {spec.formula}." if spec.formula else ""
+        text = f"mean {escape(spec.title)}; {escape(spec.scale)}; {spec.direction}.{normal}"
+        lines.append(f"- **{escape(metric)}**: {text}")
     return ["\n".join(lines)]
 
 
@@ -106,7 +109,8 @@ def interval_text(row: dict[Any, Any], column: str) -> str:
     return "" if low != low else f"{low:.4f} to {high:.4f}"
 
 
-def _count(value: Any) -> str:
+def count_text(value: Any) -> str:
+    """A whole number; empty where there is none."""
     import pandas as pd
 
     return "" if pd.isna(value) else str(int(value))

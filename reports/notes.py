@@ -91,10 +91,11 @@ def _unknown_protocols(runs: Sequence[RunSummary]) -> Iterator[str]:
 
 
 def _values(names_of: dict[str, list[str]]) -> str:
-    return "; ".join(f"{_shortened(value)} ({_names(names)})" for value, names in names_of.items())
+    return "; ".join(f"{shortened(value)} ({_names(names)})" for value, names in names_of.items())
 
 
-def _shortened(value: str) -> str:
+def shortened(value: str) -> str:
+    """A protocol's value, cut to what tells two settings, or two hashes, apart."""
     return value if len(value) <= VALUE_WIDTH else f"{value[:VALUE_WIDTH]}…"
 
 

@@ -11,6 +11,7 @@ from reports.geneval_summary import GenevalSummary, summarise_geneval
 from reports.manifest import Manifest
 from reports.notes import run_notes
 from reports.numbers import plain
+from reports.prompt_effects import PromptEffects
 from reports.rewards_summary import RewardsSummary, summarise_rewards
 from reports.runs import Run, read_run
 
@@ -32,6 +33,7 @@ class RunSummary:
         images: images with a row of either kind.
         prompts: prompts with a row of either kind.
         unscored: images that lack a verdict or the value of a metric of the run.
+        effects: of each prompt on the overall score, for ranking; None without an interval of it.
     """
 
     name: str
@@ -42,6 +44,7 @@ class RunSummary:
     images: int
     prompts: int
     unscored: int
+    effects: PromptEffects | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -71,6 +74,7 @@ def summarise_run(run: Run) -> RunSummary:
         images=len(prompt_of),
         prompts=len(set(prompt_of.values())),
         unscored=len(unscored),
+        effects=None if run.verdicts is None else PromptEffects.of_verdicts(run.verdicts),
     )
 
 

@@ -15,6 +15,10 @@ PROMPTS = sum(PROMPTS_PER_TAG.values())
 #: 5c48e0813e812e3c373fa5c8ed07a8f0a483be30272b4427b0559c8048e67c13.
 GENEVAL_DIGEST = "c57497b6bc432330f8f5300919635ba9a168e076684c39762b433768623a8747"
 
+#: Likewise of PartiPrompts (Yu et al. 2022, arXiv 2206.10789), 1,632 prompts without tags, as in google-research/parti.
+PARTI_PROMPTS = 1632
+PARTI_DIGEST = "ac6b4749a2491fc4fa9713248b6a5f9781d3793148a788aa4e58c5f17e4ebd48"
+
 
 def suite_digest(prompts: Iterable[tuple[str, str]]) -> str:
     """sha256 over the distinct (tag, prompt) pairs, whatever their order and number of samples.

@@ -13,6 +13,7 @@ from harness.vocabulary import SEVEN_REWARDS, TAGS
 from reports.leaderboard import LEADING_COLUMNS, make_leaderboard, read_leaderboard, write_leaderboard
 from reports.run_summary import RunSummary, summarise_run
 from reports.runs import read_run
+from reports.sections import sections
 from tests.reports.builders import SMALL, official_prompts, rewards, sweep, unscored, write_rows
 from tests.shared_data import shared
 
@@ -126,11 +127,67 @@ def test_unlike_protocols_are_named(tmp_path: Path) -> None:
         run(tmp_path / "b", protocol={"guidance": 3.0, "suite": {"id": "geneval"}}),
         run(tmp_path / "foreign", sweep(SMALL, samples=2)),
     ]
-    assert make_leaderboard(runs).notes == (
-        "runs differ in samples per prompt: 4 (a, b); 2 (foreign)",
-        "runs differ in guidance: 7.0 (a); 3.0 (b)",
+    board = make_leaderboard(runs)
+    assert board.notes == (
+        "runs differ in samples per prompt: 4 (b, a); 2 (foreign)",
+        "runs differ in guidance: 3.0 (b); 7.0 (a)",
         "no protocol is recorded (seed, sampler, precision, ...) for foreign",
     )
+    assert board.frame[["model", "protocol", "rank"]].to_numpy().tolist() == [
+        ["b", "P1", 1],
+        ["a", "P2", 1],
+        ["foreign", "P3", 1],
+    ]
+    assert board.protocols == {
+        "P1": 'guidance 3.0, samples per prompt 4, suite.id "geneval"',
+        "P2": 'guidance 7.0, samples per prompt 4, suite.id "geneval"',
+        "P3": "protocol not recorded, samples per prompt 2",
+    }
+    headings = [section.heading for section in sections(board)]
+    assert headings[1] == "Incomplete sweeps, ranked apart; protocol P2: " + board.protocols["P2"]
+    assert board.frame["fingerprint"].nunique() == 3
+    assert board.frame["fingerprint"][2] == ""
+
+
+def test_random_weights_are_ranked_apart(tmp_path: Path) -> None:
+    tiny = run(tmp_path / "tiny", sweep(SMALL | {"position": (8, 8)}), random_weights=True)
+    board = make_leaderboard([tiny, run(tmp_path / "real")])
+    assert board.frame["model"].tolist() == ["real", "tiny"]
+    assert board.frame["rank"].tolist() == [1, 1]
+
+
+def test_scoring_rewards_otherwise_does_not_part_geneval_ranks(tmp_path: Path) -> None:
+    runs = [
+        run(tmp_path / name, protocol={"steps": 50}, stages={"rewards": {"settings": {"precision": name}}})
+        for name in ("reference", "fast")
+    ]
+    board = make_leaderboard(runs)
+    assert board.frame["protocol"].tolist() == ["P1", "P1"]
+    assert "runs differ in rewards.precision" in board.notes[0]
+
+
+def test_best_and_second_best_are_marked(tmp_path: Path) -> None:
+    runs = [
+        run(tmp_path / "a", sweep(SMALL | {"position": (8, 8)})),
+        run(tmp_path / "b", sweep(SMALL | {"position": (4, 8)})),
+        run(tmp_path / "c", sweep(SMALL | {"position": (4, 8)})),
+        run(tmp_path / "d"),
+    ]
+    (section,) = sections(make_leaderboard(runs))
+    assert [marks.get("position") for marks in section.marks] == ["best", "second", "second", None]
+    assert all("colors" not in marks for marks in section.marks)
+    markdown = write_leaderboard(runs, tmp_path / "out").markdown.read_text()
+    assert "| 1 | a | **0.6458** |" in markdown
+    assert "| b | *0.5625* |" in markdown
+
+
+def test_normalised_rewards(tmp_path: Path) -> None:
+    values = {"aesthetic": 5.5, "image_reward": -1.0, "vqa": 0.5}
+    write_rows(tmp_path / "a" / "rewards.jsonl", [rewards(place, 0, values) for place in range(3)])
+    row = make_leaderboard([run(tmp_path / "a")]).frame.iloc[0]
+    assert row["aesthetic_normalised"] == pytest.approx(0.55)
+    assert row["image_reward_normalised"] == pytest.approx(0.25)
+    assert "vqa_normalised" not in row
 
 
 def test_an_all_zero_sweep_is_pointed_at(tmp_path: Path) -> None:

@@ -1,0 +1,95 @@
+"""The sixteen released checkpoints: which row of which table each stands for, and the commands that measure it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from reports.paper.printed import TABLES, printed_table, read_data
+
+#: Settings of the paper's sweeps, as upstream's script has them.
+GENERATION = ("--samples", "4", "--steps", "50", "--guidance-scale", "7.0", "--seed", "42", "--precision", "paper")
+
+
+@dataclass(frozen=True)
+class ReleasedRun:
+    """A released checkpoint under the reward targets of one table row.
+
+    Attributes:
+        name: of the checkpoint: what its runs are called.
+        folder: name for its results: the checkpoint's, with the targets where they are not the default.
+        repo, variant: where it is.
+        trained_on: in words.
+        rows: table key -> the row that it stands for.
+        reward_targets: axis -> value; empty for the default, all 1.
+    """
+
+    name: str
+    folder: str
+    repo: str
+    variant: str | None
+    trained_on: str
+    rows: dict[str, str]
+    reward_targets: dict[str, float]
+
+
+@cache
+def released_runs() -> tuple[ReleasedRun, ...]:
+    """All sixteen checkpoints, and those again that a table shows under other reward targets."""
+    return tuple(run for record in read_data("checkpoints")["checkpoints"] for run in _runs(record))
+
+
+def _runs(record: dict[str, Any]) -> Iterator[ReleasedRun]:
+    for row in (record, *record.get("targeted", ())):
+        targets = row.get("reward_targets", {})
+        yield ReleasedRun(
+            name=record["name"],
+            folder="-".join([record["name"], *(f"{axis}-{value}" for axis, value in targets.items())]),
+            repo=record["repo"],
+            variant=record.get("variant"),
+            trained_on=record["trained_on"],
+            rows={table: row[table] for table in TABLES if table in row},
+            reward_targets=dict(targets),
+        )
+
+
+def reproduction_commands(table: str, folder: str = "paper", parti: str = "parti_prompts.jsonl") -> list[str]:
+    """Shell lines that measure a table: comments and commands, the table itself last.
+
+    Args:
+        table: ``table1``: all sixteen checkpoints, those of Table 3 included; ``table3``: those of its rows only.
+        folder: where runs go.
+        parti: PartiPrompts as a prompt suite (JSONL with a ``prompt`` a line), over which the paper takes rewards.
+
+    Raises:
+        UserError: no such table.
+    """
+    printed_table(table)
+    chosen = [run for run in released_runs() if table == "table1" or table in run.rows]
+    lines = [
+        f"# {table} of the paper, {len({run.name for run in chosen})} released checkpoints.",
+        "# Each: GenEval's sweep and verdicts; then PartiPrompts, over which the paper takes its rewards.",
+    ]
+    folders: list[str] = []
+    for run in chosen:
+        rows = "; ".join(f"{key}: {row}" for key, row in run.rows.items())
+        lines += ["", f"# {run.folder} ({rows}): {run.trained_on}"]
+        places = {suite: f"{folder}/{run.folder}/{suite}" for suite in ("geneval", "parti")}
+        lines += [_generate(run, "geneval", places["geneval"]), _command("geneval", places["geneval"])]
+        lines += [_generate(run, parti, places["parti"]), _command("rewards", places["parti"])]
+        folders += places.values()
+    shown = (table,) if table == "table3" else ("table1", "table3")
+    return [*lines, "", *(_command("paper", key, *folders) for key in shown)]
+
+
+def _generate(run: ReleasedRun, suite: str, place: str) -> str:
+    variant = ("--variant", run.variant) if run.variant else ()
+    targets = [part for axis, value in run.reward_targets.items() for part in ("--reward-target", f"{axis}={value}")]
+    return _command("generate", run.repo, *variant, "--suite", suite, *GENERATION, *targets, "--out", place)
+
+
+def _command(*words: str) -> str:
+    return shlex.join(("miro-eval", *words))

@@ -1,0 +1,205 @@
+"""The paper's figures, redrawn: from runs where there are any, from the published points where not, each labelled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness.vocabulary import TAGS
+from reports.paper.printed import exact_counts, read_data
+from reports.paper.speedups import first_crossing, speedup
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from reports.paper.figure_runs import FigureRun
+
+PUBLISHED = "published points"
+#: Okabe and Ito's palette (2008), which color-blind readers can tell apart.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
+BASELINE, MIRO = "#999999", "#D55E00"
+#: Models of the radars, in the order of the legend.
+RADAR_MODELS = ("Baseline", "Aesthetic", "CLIP", "HPSv2", "Image Reward", "MIRO", "Synth MIRO")
+FILE_DPI = 150
+
+
+@dataclass(frozen=True)
+class RadarLine:
+    """One model of a radar: values along the axes, in their units."""
+
+    label: str
+    values: tuple[float, ...]
+    measured: bool
+
+
+def draw_figures(folder: Path, runs: Sequence[FigureRun] = ()) -> list[Path]:
+    """Write all five figures as PNG; ``folder`` is made if need be.
+
+    Raises:
+        UserError: the folder cannot be written to.
+    """
+    from harness.errors import UserError
+
+    makers: dict[str, Callable[[], Figure]] = {
+        "training": training_curves,
+        "best_of_n": lambda: best_of_n(runs),
+        "radar_rewards": lambda: radar_rewards(runs),
+        "radar_geneval": lambda: radar_geneval(runs),
+        "aesthetic_weight": aesthetic_weight,
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = [folder / f"{name}.png" for name in makers]
+        for path, make in zip(paths, makers.values(), strict=True):
+            make().savefig(path, dpi=FILE_DPI, metadata={"Software": None})
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written ({error.strerror}); name another folder") from error
+    return paths
+
+
+def training_curves() -> Figure:
+    """Reward against training step, with the step at which MIRO reaches what the baseline ends with."""
+    training = read_data("figures")["training"]
+    steps = training["steps"]
+    figure, panels = _panels(len(training["metrics"]), f"Training curves and speed-ups ({PUBLISHED})")
+    for axes, (metric, curves) in zip(panels, training["metrics"].items(), strict=True):
+        axes.plot(steps, curves["baseline"], marker="o", markersize=3, color=BASELINE, label="baseline")
+        axes.plot(steps, curves["miro"], marker="o", markersize=3, color=MIRO, label="MIRO")
+        _mark_speedup(axes, steps, curves["baseline"], curves["miro"])
+        axes.xaxis.set_major_formatter(lambda step, _: f"{step / 1000:.0f}k")
+        _label(axes, metric, "training step")
+    return figure
+
+
+def _mark_speedup(axes: Axes, steps: Sequence[int], slow: Sequence[float], fast: Sequence[float]) -> None:
+    crossing, factor = first_crossing(steps, fast, slow[-1]), speedup(steps, slow, fast)
+    if crossing is None or factor is None:
+        return
+    axes.axhline(slow[-1], color=BASELINE, linestyle=":", linewidth=1)
+    axes.axvline(crossing, color=MIRO, linestyle=":", linewidth=1)
+    axes.annotate(
+        f"{factor:.2f}× sooner\n(step {crossing:,.0f})",
+        (crossing, slow[-1]),
+        xytext=(12, -34),
+        textcoords="offset points",
+        fontsize=8,
+        arrowprops={"arrowstyle": "->", "color": MIRO},
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1},
+    )
+
+
+def best_of_n(runs: Sequence[FigureRun] = ()) -> Figure:
+    """Expected reward of the best of N images of a prompt, chosen by that reward."""
+    published = read_data("figures")["best_of_n"]
+    figure, panels = _panels(len(published["metrics"]), "Best of N, chosen by the same reward")
+    for axes, (metric, curves) in zip(panels, published["metrics"].items(), strict=True):
+        for model, color in (("baseline", BASELINE), ("miro", MIRO)):
+            label = f"{'MIRO' if model == 'miro' else model} ({PUBLISHED})"
+            axes.plot(published["sizes"], curves[model], marker="o", markersize=3, color=color, label=label)
+        drawn = [run for run in runs if metric in run.best_of]
+        for run, color in zip(drawn, _cycle(COLORS), strict=False):
+            sizes = range(1, len(run.best_of[metric]) + 1)
+            axes.plot(sizes, run.best_of[metric], marker="s", color=color, label=f"{run.name} (measured{run.prompts})")
+        axes.set_xscale("log", base=2)
+        axes.xaxis.set_major_formatter(lambda size, _: f"{size:.0f}")
+        _label(axes, metric, "N, images a prompt")
+    return figure
+
+
+def radar_rewards(runs: Sequence[FigureRun] = ()) -> Figure:
+    """Mean rewards of the models, each axis from its worst to its best model."""
+    record = read_data("figures")["radar_rewards"]
+    lines = []
+    for model in RADAR_MODELS:
+        measured = next((run for run in runs if run.row == model and set(record["axes"]) <= run.means.keys()), None)
+        values = [measured.means[axis] for axis in record["axes"]] if measured else record["models"][model]
+        lines.append(_radar_line(model, values, measured))
+    return _radar(record["axes"], lines, "Rewards (each axis: worst to best)")
+
+
+def radar_geneval(runs: Sequence[FigureRun] = ()) -> Figure:
+    """Tag accuracies of the models, in per cent; each axis from its worst to its best model."""
+    counts = exact_counts()
+    lines = []
+    for model in RADAR_MODELS:
+        measured = next((run for run in runs if run.row == model and set(TAGS) <= run.means.keys()), None)
+        published = [100 * float(counts[model][tag].fraction) for tag in TAGS]
+        lines.append(_radar_line(model, [measured.means[tag] for tag in TAGS] if measured else published, measured))
+    return _radar(TAGS, lines, "GenEval by tag (each axis: worst to best)")
+
+
+def _radar_line(model: str, values: Sequence[float], run: FigureRun | None) -> RadarLine:
+    label = f"{model} (measured: {run.name})" if run else f"{model} ({PUBLISHED})"
+    return RadarLine(label, tuple(values), run is not None)
+
+
+def _radar(axes_names: Sequence[str], lines: Sequence[RadarLine], title: str) -> Figure:
+    from matplotlib.figure import Figure
+
+    values = np.array([line.values for line in lines])
+    low, high = values.min(axis=0), values.max(axis=0)
+    scaled = 0.15 + 0.85 * (values - low) / np.where(high > low, high - low, 1.0)
+    angles = np.linspace(0.0, 2.0 * np.pi, len(axes_names), endpoint=False)
+    figure = Figure(figsize=(10, 6), layout="constrained")
+    axes = figure.add_subplot(projection="polar")
+    for line, radii, color in zip(lines, scaled, _cycle(COLORS), strict=False):
+        style = "-" if line.measured else "--"
+        axes.plot([*angles, angles[0]], [*radii, radii[0]], style, color=color, label=line.label, linewidth=1.6)
+    names = [f"{name}\n{_span(least, most)}" for name, least, most in zip(axes_names, low, high, strict=True)]
+    axes.set_xticks(angles, names)
+    axes.tick_params(axis="x", pad=22, labelsize=9)
+    axes.set_yticks([0.15, 1.0], ["", ""])
+    axes.set_ylim(0.0, 1.0)
+    axes.set_title(title, pad=32)
+    figure.legend(loc="outside right center", fontsize=8)
+    return figure
+
+
+def _span(least: float, most: float) -> str:
+    return f"{least:.3g} to {most:.3g}"
+
+
+def aesthetic_weight() -> Figure:
+    """GenEval and rewards of Synth MIRO against the aesthetic target that it is given."""
+    record = read_data("figures")["aesthetic_weight"]
+    metrics = [name for name in record if name != "weights"]
+    figure, panels = _panels(len(metrics), f"Synth MIRO against its aesthetic target ({PUBLISHED})")
+    for axes, metric in zip(panels, metrics, strict=True):
+        best = int(np.argmax(record[metric]))
+        axes.plot(record["weights"], record[metric], marker="o", markersize=3, color=MIRO, label="Synth MIRO")
+        where = (record["weights"][best], record[metric][best])
+        axes.plot(*where, marker="*", markersize=11, linestyle="", color=COLORS[0], label="best")
+        _label(axes, metric, "aesthetic target")
+    return figure
+
+
+def _panels(count: int, title: str) -> tuple[Figure, list[Axes]]:
+    from matplotlib.figure import Figure
+
+    columns = 2 if count <= 4 else 4
+    rows = -(-count // columns)
+    figure = Figure(figsize=(4.4 * columns if columns == 2 else 3.2 * columns, 3.2 * rows), layout="constrained")
+    figure.suptitle(title)
+    grid: list[Any] = list(np.ravel(figure.subplots(rows, columns)))
+    for unused in grid[count:]:
+        unused.remove()
+    return figure, grid[:count]
+
+
+def _label(axes: Axes, metric: str, below: str) -> None:
+    axes.set_title("GenEval overall, %" if metric == "geneval" else f"mean {metric}", fontsize=9)
+    axes.set_xlabel(below, fontsize=8)
+    axes.tick_params(labelsize=8)
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(fontsize=7, frameon=False, loc="best")
+
+
+def _cycle(colors: Sequence[str]) -> Iterator[str]:
+    while True:
+        yield from colors

@@ -1,0 +1,159 @@
+"""Runs as the paper's tables would show them: which row each stands for, and its values in the paper's units."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UserError
+from harness.vocabulary import TAGS
+from reports.coverage import Suite
+from reports.geneval_summary import GenevalSummary, summarise_geneval
+from reports.notes import RANDOM_WEIGHTS
+from reports.paper.checkpoints import released_runs
+from reports.paper.printed import GENEVAL_COLUMNS, PrintedTable
+from reports.reward_rows import RewardTable
+from reports.rewards_summary import summarise_rewards
+from reports.runs import Run, read_run
+from reports.statistics.intervals import Interval
+from reports.suite import PARTI_DIGEST, PARTI_PROMPTS, suite_digest
+
+#: Settings of the paper's sweeps that a manifest records, as JSON text.
+PAPER_SETTINGS = {"samples": "4", "steps": "50", "guidance_scale": "7.0", "seed": "42"}
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A value of a run, in the table's unit, with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class MeasuredRun:
+    """A run, under the name of a row.
+
+    Attributes:
+        name: the run's.
+        row: the table's row that it stands for.
+        columns: what was measured on the paper's prompts.
+        unlike: column -> why a value that the run has is not the paper's kind of value.
+        notes: on the run's protocol.
+        further_means: metrics that the table has no column for, measured on the paper's prompts.
+        rewards: the run's rewards, whatever their prompts; None without any, or with random weights.
+    """
+
+    name: str
+    row: str
+    columns: dict[str, Measurement]
+    unlike: dict[str, str]
+    notes: tuple[str, ...]
+    further_means: dict[str, float]
+    rewards: RewardTable | None
+
+
+def measure(table: PrintedTable, inputs: Sequence[str]) -> list[MeasuredRun]:
+    """Read runs and find their rows.
+
+    Args:
+        inputs: run directories or files of rows, each as ``PATH`` or ``ROW=PATH``. Without a row, the run's name (a
+            released checkpoint's, or a row's) and its reward targets tell.
+
+    Raises:
+        UserError: no such run, no such row, or a run that names no row.
+    """
+    return [_measured(table, *_split(text)) for text in inputs]
+
+
+def _split(text: str) -> tuple[str | None, Path]:
+    row, separator, path = text.partition("=")
+    if not separator or Path(text).exists():
+        return None, Path(text)
+    return row.strip(), Path(path)
+
+
+def _measured(table: PrintedTable, row: str | None, path: Path) -> MeasuredRun:
+    run = read_run(path)
+    name = table.row(row).name if row else _row_of(table, run, path)
+    columns: dict[str, Measurement] = {}
+    further: dict[str, float] = {}
+    unlike: dict[str, str] = {}
+    for column, value in (*_verdicts(run), *_rewards(run)):
+        if isinstance(value, str):
+            unlike[column] = value
+        elif column in table.decimals:
+            columns[column] = value
+        else:
+            further[column] = value.value
+    notes = tuple(_protocol_notes(run))
+    if run.manifest.random_weights:
+        return MeasuredRun(run.name, name, {}, dict.fromkeys((*columns, *unlike), RANDOM_WEIGHTS), notes, {}, None)
+    return MeasuredRun(run.name, name, columns, unlike, notes, further, run.rewards)
+
+
+def _row_of(table: PrintedTable, run: Run, path: Path) -> str:
+    targets = _reward_targets(run.manifest.protocol)
+    for released in released_runs():
+        if released.name == run.name and released.reward_targets == targets and table.key in released.rows:
+            return released.rows[table.key]
+    if any(row.name.lower() == run.name.lower() for row in table.rows):
+        return table.row(run.name).name
+    raise UserError(f"{path}: run {run.name!r} is no row of {table.key}; say which it stands for: ROW={path}")
+
+
+def _reward_targets(protocol: dict[str, str]) -> dict[str, float]:
+    prefix = "reward_targets."
+    return {key.removeprefix(prefix): float(value) for key, value in protocol.items() if key.startswith(prefix)}
+
+
+def _verdicts(run: Run) -> Iterator[tuple[str, Measurement | str]]:
+    if run.verdicts is None:
+        return
+    summary = summarise_geneval(run.verdicts)
+    reason = _not_the_papers_sweep(summary)
+    found: dict[str, tuple[float | None, Interval | None]] = {"overall": (summary.overall, summary.overall_interval)}
+    found |= {tag: (summary.tags[tag].images.value, summary.tags[tag].images_interval) for tag in TAGS}
+    for column in GENEVAL_COLUMNS:
+        value, interval = found[column]
+        if reason or value is None or interval is None:
+            yield column, reason or "too few prompts"
+        else:
+            yield column, Measurement(100.0 * value, 100.0 * interval.low, 100.0 * interval.high)
+
+
+def _not_the_papers_sweep(summary: GenevalSummary) -> str:
+    """Why the verdicts are not those of GenEval's whole suite; empty where they are."""
+    if not summary.coverage.all_prompts:
+        return f"{summary.coverage.text} only"
+    return "" if summary.coverage.suite is Suite.GENEVAL else "prompts that are not GenEval's own"
+
+
+def _rewards(run: Run) -> Iterator[tuple[str, Measurement | str]]:
+    if run.rewards is None:
+        return
+    reason = _not_parti(run.rewards)
+    for metric, summary in summarise_rewards(run.rewards, {}).metrics.items():
+        if reason or summary.mean is None or summary.interval is None:
+            yield metric, reason or "too few prompts"
+        else:
+            yield metric, Measurement(summary.mean, summary.interval.low, summary.interval.high)
+
+
+def _not_parti(table: RewardTable) -> str:
+    prompts: Sequence[Any] = table.frame["prompt"].tolist()
+    if suite_digest(("", prompt) for prompt in prompts) == PARTI_DIGEST:
+        return ""
+    return f"over other prompts than the paper's {PARTI_PROMPTS:,} PartiPrompts"
+
+
+def _protocol_notes(run: Run) -> Iterator[str]:
+    protocol = run.manifest.protocol
+    if not protocol:
+        yield "no protocol is recorded, so it may not be the paper's"
+    for field, paper in PAPER_SETTINGS.items():
+        if protocol and protocol.get(field) not in (None, paper):
+            yield f"{field} is {protocol[field]}, the paper's is {paper}"

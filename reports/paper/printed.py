@@ -1,0 +1,135 @@
+"""What the paper prints, read from the data files of this package."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import tomllib
+
+from harness.errors import UserError
+from harness.vocabulary import TAGS
+from reports.numbers import Proportion, mean_of_proportions
+
+TABLES = ("table1", "table3")
+FIGURES = ("training", "best_of_n", "radar_rewards", "radar_geneval", "aesthetic_weight")
+#: Columns of GenEval, printed in per cent.
+GENEVAL_COLUMNS = ("overall", *TAGS)
+_DATA = Path(__file__).with_name("data")
+
+
+@dataclass(frozen=True)
+class PrintedRow:
+    """One model of a table.
+
+    Attributes:
+        name, group: as the table has them.
+        parameters: billions; None where not printed.
+        tflops: compute of an image, in the paper's counting; None where not printed.
+        values: column -> printed value.
+    """
+
+    name: str
+    group: str
+    parameters: float | None
+    tflops: float | None
+    values: dict[str, float]
+
+
+@dataclass(frozen=True)
+class PrintedTable:
+    """A table as printed.
+
+    Attributes:
+        key: ``table1`` or ``table3``.
+        source, title: for headings.
+        decimals: column -> decimals that are printed; its keys are the columns, in order.
+        rows: in the paper's order.
+        footnotes: of the table.
+    """
+
+    key: str
+    source: str
+    title: str
+    decimals: dict[str, int]
+    rows: tuple[PrintedRow, ...]
+    footnotes: tuple[Footnote, ...]
+
+    def row(self, name: str) -> PrintedRow:
+        """The row of that name.
+
+        Raises:
+            UserError: there is none.
+        """
+        for row in self.rows:
+            if row.name.lower() == name.lower():
+                return row
+        raise UserError(f"{self.key} has no row {name!r}; its rows are {', '.join(row.name for row in self.rows)}")
+
+
+@dataclass(frozen=True)
+class Footnote:
+    """A known inconsistency; ``rows`` and ``columns`` are empty where it is about all."""
+
+    text: str
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+
+
+def read_data(name: str) -> dict[str, Any]:
+    """One of the package's TOML files."""
+    with (_DATA / f"{name}.toml").open("rb") as file:
+        return tomllib.load(file)
+
+
+@cache
+def printed_table(key: str) -> PrintedTable:
+    """``table1`` or ``table3``.
+
+    Raises:
+        UserError: any other.
+    """
+    if key not in TABLES:
+        raise UserError(f"unknown table {key!r}; known are {', '.join(TABLES)}")
+    record = read_data(key)
+    rows = tuple(
+        PrintedRow(
+            name=row["name"],
+            group=row["group"],
+            parameters=row.get("parameters"),
+            tflops=row.get("tflops"),
+            values={"overall": row["overall"], **row["tags"], **row["rewards"]},
+        )
+        for row in record["rows"]
+    )
+    return PrintedTable(key, record["source"], record["title"], record["decimals"], rows, footnotes(key))
+
+
+@cache
+def footnotes(table: str) -> tuple[Footnote, ...]:
+    """Footnotes of ``table1``, ``table3`` or ``figures``."""
+    return tuple(
+        Footnote(note["text"], tuple(note.get("rows", ())), tuple(note.get("columns", ())))
+        for note in read_data("footnotes")["footnotes"]
+        if table in note["tables"]
+    )
+
+
+@cache
+def exact_counts() -> dict[str, dict[str, Proportion]]:
+    """Model of Table 1 -> tag -> correct images, of all; for the eleven models whose counts are published."""
+    record = read_data("geneval_counts")
+    return {
+        model["name"]: {tag: Proportion(model["correct"][tag], record["images"][tag]) for tag in TAGS}
+        for model in record["models"]
+    }
+
+
+def exact_overall(model: str) -> float:
+    """GenEval overall in per cent, from the counts."""
+    overall = mean_of_proportions(exact_counts()[model].values())
+    if overall is None:
+        raise AssertionError("published counts have images of every tag")
+    return 100.0 * overall

@@ -1,0 +1,179 @@
+"""A table of the paper with what was measured beside it: differences and verdicts."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from reports.markdown import escape
+from reports.paper.measured import MeasuredRun, Measurement, measure
+from reports.paper.printed import GENEVAL_COLUMNS, Footnote, PrintedRow, PrintedTable, printed_table
+
+
+class Verdict(Enum):
+    """Whether a printed value was found again."""
+
+    AGREES = "agrees"
+    DIFFERS = "differs"
+    NOT_MEASURED = "not measured"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One printed value.
+
+    Attributes:
+        row, column: where it stands.
+        printed, decimals: the value, and how many decimals the paper gives it.
+        run: which run was measured; empty where none.
+        measurement: None where not measured.
+        verdict: ``agrees`` where the printed value, give or take its rounding, lies in the measured 95 % interval.
+        reason: why a run's value is not compared; empty elsewhere.
+    """
+
+    row: str
+    column: str
+    printed: float
+    decimals: int
+    run: str
+    measurement: Measurement | None
+    verdict: Verdict
+    reason: str = ""
+
+    @property
+    def difference(self) -> float | None:
+        """Measured minus printed; None where not measured."""
+        return None if self.measurement is None else self.measurement.value - self.printed
+
+
+@dataclass(frozen=True)
+class ReproducedTable:
+    """The whole table: every printed value has a cell, one for each run that stands for its row."""
+
+    printed: PrintedTable
+    runs: tuple[MeasuredRun, ...]
+    cells: tuple[Cell, ...]
+
+
+def reproduce_table(key: str, inputs: Sequence[str]) -> ReproducedTable:
+    """Compare runs with ``table1`` or ``table3``; see :func:`reports.paper.measured.measure` for ``inputs``.
+
+    Raises:
+        UserError: an unknown table, run or row.
+    """
+    table = printed_table(key)
+    runs = measure(table, inputs)
+    cells = tuple(cell for row in table.rows for cell in _row_cells(table, row, runs))
+    return ReproducedTable(table, tuple(runs), cells)
+
+
+def judge(printed: float, decimals: int, measurement: Measurement) -> Verdict:
+    """``agrees`` where the interval, widened by half a unit of the last printed decimal, holds the printed value."""
+    rounding = 0.5 * 10.0**-decimals
+    holds = measurement.low - rounding <= printed <= measurement.high + rounding
+    return Verdict.AGREES if holds else Verdict.DIFFERS
+
+
+def _row_cells(table: PrintedTable, row: PrintedRow, runs: Sequence[MeasuredRun]) -> Iterator[Cell]:
+    own = [run for run in runs if run.row == row.name]
+    for column, decimals in table.decimals.items():
+        found = [run for run in own if column in run.columns]
+        for run in found:
+            value = run.columns[column]
+            verdict = judge(row.values[column], decimals, value)
+            yield Cell(row.name, column, row.values[column], decimals, run.name, value, verdict)
+        if not found:
+            reasons = [run.unlike[column] for run in own if column in run.unlike]
+            reason = reasons[0] if reasons else ""
+            yield Cell(row.name, column, row.values[column], decimals, "", None, Verdict.NOT_MEASURED, reason)
+
+
+_READING = (
+    "GenEval columns in per cent, rewards raw. The verdict *agrees* where the measured 95 % interval, give or take the "
+    "rounding of the printed value, holds it. The paper gives no intervals: its own noise is not in the verdict."
+)
+
+
+def table_markdown(table: ReproducedTable) -> str:
+    """The document, ending with a line end: what was measured, the table as printed, footnotes."""
+    printed = table.printed
+    blocks = [f"# Table {printed.key.removeprefix('table')}: {printed.title}", f"As printed in {printed.source}."]
+    rows = {run.row for run in table.runs}
+    if rows:
+        lines = [_measured_line(cell) for cell in table.cells if cell.row in rows]
+        blocks += ["## Measured beside printed", "\n".join([*_MEASURED_HEAD, *lines]), _counts(table)]
+    blocks += ["## As printed", "\n".join(_printed_lines(table)), _READING]
+    notes = [f"- {escape(run.name)}: {escape(note)}" for run in table.runs for note in run.notes]
+    blocks += ["\n".join(notes)] if notes else []
+    numbered = [f"{number}. {note.text}" for number, note in enumerate(printed.footnotes, start=1)]
+    return "\n\n".join([*blocks, "## Footnotes", "\n".join(numbered)]) + "\n"
+
+
+_MEASURED_HEAD = (
+    "| model | column | printed | measured | 95 % interval | difference | verdict | run |",
+    "|:--|:--|--:|--:|:--|--:|:--|:--|",
+)
+
+
+def _measured_line(cell: Cell) -> str:
+    texts = ["", "", ""]
+    if cell.measurement is not None and cell.difference is not None:
+        found = cell.measurement
+        places = cell.decimals + (1 if cell.column in GENEVAL_COLUMNS else 2)
+        interval = f"{found.low:.{places}f} to {found.high:.{places}f}"
+        texts = [f"{found.value:.{places}f}", interval, f"{cell.difference:+.{places}f}"]
+    verdict = cell.verdict.value + (f" ({escape(cell.reason)})" if cell.reason else "")
+    cells = [escape(cell.row), cell.column, _printed(cell.printed, cell.decimals), *texts, verdict, escape(cell.run)]
+    return f"| {' | '.join(cells)} |"
+
+
+def _counts(table: ReproducedTable) -> str:
+    counts = {verdict: sum(cell.verdict is verdict for cell in table.cells) for verdict in Verdict}
+    return ", ".join(f"{count} {verdict.value}" for verdict, count in counts.items()) + "."
+
+
+def _printed_lines(table: ReproducedTable) -> Iterator[str]:
+    printed = table.printed
+    marks = {column: _marks(printed.footnotes, column=column) for column in printed.decimals}
+    yield f"| model | group | {' | '.join(f'{column}{marks[column]}' for column in printed.decimals)} | measured |"
+    yield f"|:--|:--|{'--:|' * len(printed.decimals)}:--|"
+    for row in printed.rows:
+        values = [
+            _printed(row.values[column], decimals) + _marks(printed.footnotes, row.name, column)
+            for column, decimals in printed.decimals.items()
+        ]
+        runs = ", ".join(escape(run.name) for run in table.runs if run.row == row.name)
+        yield f"| {escape(row.name)} | {escape(row.group)} | {' | '.join(values)} | {runs or 'not measured'} |"
+
+
+def _printed(value: float, decimals: int) -> str:
+    return f"{value:.{decimals}f}"
+
+
+def _marks(notes: Sequence[Footnote], row: str = "", column: str = "") -> str:
+    """Footnotes of a cell (with a row) or of a whole column (without), e.g. `` [1, 2]``."""
+    numbers = [
+        str(number)
+        for number, note in enumerate(notes, start=1)
+        if column in note.columns and (row in note.rows if row else not note.rows)
+    ]
+    return f" [{', '.join(numbers)}]" if numbers else ""
+
+
+def table_csv(table: ReproducedTable) -> str:
+    """One line a cell, full precision; empty where not measured."""
+    import csv
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(
+        ("model", "column", "printed", "decimals", "measured", "low", "high", "difference", "verdict", "run", "reason")
+    )
+    for cell in table.cells:
+        found = cell.measurement
+        numbers = (found.value, found.low, found.high, cell.difference) if found else ("", "", "", "")
+        where = (cell.row, cell.column, cell.printed, cell.decimals)
+        writer.writerow((*where, *numbers, cell.verdict.value, cell.run, cell.reason))
+    return text.getvalue()

@@ -1,0 +1,82 @@
+"""What each prompt adds to a run's overall score: enough to compare every run of a table with every other.
+
+The difference of two runs has the variance of the sum, over prompts, of (effect in one - effect in the other)^2. So one
+matrix of effects, runs by prompts, holds the paired standard errors of all pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import special  # type: ignore[import-untyped]
+
+from harness.vocabulary import TAGS
+from reports.pairing import prompt_identities
+from reports.statistics.clusters import Clusters, Floats
+from reports.statistics.estimators import MEAN_OF_STRATA
+from reports.statistics.intervals import LEVEL, linear_effects
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, eq=False)
+class PromptEffects:
+    """The linearised overall score of one run.
+
+    Attributes:
+        prompts: (C,) what each prompt is recognised by in other runs.
+        effects: (C,) its effect; their squares add up to the squared standard error of overall.
+        freedom: prompts minus tags: degrees of freedom of that error.
+    """
+
+    prompts: tuple[str, ...]
+    effects: Floats
+    freedom: int
+
+    @classmethod
+    def of_verdicts(cls, verdicts: pd.DataFrame) -> PromptEffects | None:
+        """From a table of :func:`reports.verdicts.read_verdicts`; None unless every tag has two scored prompts."""
+        scored = verdicts[verdicts["correct"].notna()]
+        identities = prompt_identities(scored)
+        clusters = Clusters.gather(identities, list(scored["tag"]), list(scored["correct"]), order=TAGS)
+        if len(clusters.strata) < len(TAGS) or not clusters.estimable():
+            return None
+        rank = {tag: place for place, tag in enumerate(TAGS)}
+        ordered = sorted({(rank[tag], identity) for tag, identity in zip(scored["tag"], identities, strict=True)})
+        effects = linear_effects(clusters, MEAN_OF_STRATA)
+        return cls(tuple(identity for _, identity in ordered), effects, len(ordered) - len(TAGS))
+
+
+def ranks(scores: Sequence[float], effects: Sequence[PromptEffects]) -> list[int]:
+    """1 + the number of runs that are better beyond doubt: whose paired 95 % interval lies wholly above.
+
+    Runs that cannot be told apart share a rank, or lie closer in rank than in place. No correction for the number of
+    pairs is made: the interval of each pair is a 95 % interval by itself.
+
+    Args:
+        scores: (R,) overall scores.
+        effects: (R,) of the same runs.
+    """
+    values = np.asarray(scores, dtype=np.float64)
+    matrix = _matrix(effects)
+    covariance = matrix @ matrix.T
+    variances = np.diag(covariance)
+    errors = np.sqrt(np.maximum(variances[:, None] + variances[None, :] - 2.0 * covariance, 0.0))
+    freedom = np.array([one.freedom for one in effects])
+    factor = special.stdtrit(np.minimum(freedom[:, None], freedom[None, :]), (1.0 + LEVEL) / 2.0)
+    # Rounding in the covariance must not part two runs that are alike.
+    better = values[:, None] - values[None, :] > factor * errors + 1e-9
+    return [int(count) + 1 for count in better.sum(axis=0)]
+
+
+def _matrix(effects: Sequence[PromptEffects]) -> Floats:
+    """(R, P) over all prompts that any run has; a prompt that a run lacks has no effect on it."""
+    column = {prompt: place for place, prompt in enumerate(dict.fromkeys(p for one in effects for p in one.prompts))}
+    matrix = np.zeros((len(effects), len(column)))
+    for row, one in enumerate(effects):
+        matrix[row, [column[prompt] for prompt in one.prompts]] = one.effects
+    return matrix

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from harness.errors import UserError
+from harness.vocabulary import TAGS
+from reports.paper.measured import Measurement
+from reports.paper.printed import exact_counts
+from reports.paper.tables import Verdict, judge, reproduce_table, table_csv, table_markdown
+from tests.reports.builders import SMALL, Row, official_prompts, rewards, sweep, write_rows
+from tests.shared_data import shared
+
+
+def paper_sweep(model: str) -> list[Row]:
+    """A sweep with exactly the published counts of correct images, spread over the prompts by chance."""
+    prompts = official_prompts(shared("data/prompts/geneval_evaluation_metadata.jsonl"))
+    counts = {tag: (count.correct, count.total) for tag, count in exact_counts()[model].items()}
+    rows = sweep(counts, texts=prompts)
+    for tag in TAGS:
+        own = [row for row in rows if row["tag"] == tag]
+        verdicts = [row["correct"] for row in own]
+        random.Random(tag).shuffle(verdicts)
+        for row, verdict in zip(own, verdicts, strict=True):
+            row["correct"] = verdict
+    return rows
+
+
+def run(folder: Path, rows: list[Row], **manifest: object) -> Path:
+    write_rows(folder / "results.jsonl", rows)
+    (folder / "run.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def test_the_papers_own_counts_agree_with_its_table(tmp_path: Path) -> None:
+    folder = run(tmp_path / "miro-only-clip", paper_sweep("CLIP"), protocol={"steps": 50})
+    table = reproduce_table("table1", [str(folder)])
+    cells = {cell.column: cell for cell in table.cells if cell.row == "CLIP"}
+    assert [cells[column].verdict for column in ("overall", *TAGS)] == [Verdict.AGREES] * 7
+    assert cells["overall"].measurement is not None
+    assert cells["overall"].measurement.value == pytest.approx(57.11761, abs=1e-5)
+    assert cells["overall"].difference == pytest.approx(0.11761, abs=1e-5)
+    assert cells["aesthetic"].verdict is Verdict.NOT_MEASURED
+    others = {cell.verdict for cell in table.cells if cell.row != "CLIP"}
+    assert others == {Verdict.NOT_MEASURED}
+    text = table_markdown(table)
+    assert "| CLIP | overall | 57 | 57.1 |" in text
+    assert "7 agrees, 0 differs, 279 not measured." in text
+
+
+def test_another_model_differs(tmp_path: Path) -> None:
+    folder = run(tmp_path / "x", paper_sweep("Baseline"))
+    table = reproduce_table("table1", [f"synth miro={folder}"])
+    cell = next(cell for cell in table.cells if (cell.row, cell.column) == ("Synth MIRO", "overall"))
+    assert cell.verdict is Verdict.DIFFERS
+    assert cell.difference == pytest.approx(52.16886 - 68, abs=1e-5)
+
+
+def test_reward_targets_choose_the_row(tmp_path: Path) -> None:
+    targeted = {"reward_targets": {"aesthetic_score": 0.625}, "steps": 20}
+    folder = run(tmp_path / "a", sweep(SMALL), name="miro", protocol=targeted)
+    plain = run(tmp_path / "b", sweep(SMALL), name="miro", protocol={"steps": 50})
+    table = reproduce_table("table1", [str(folder), str(plain)])
+    assert [measured.row for measured in table.runs] == ["Synth MIRO dagger (aesthetic 0.625)", "Synth MIRO"]
+    assert table.runs[0].notes == ("steps is 20, the paper's is 50",)
+    reason = next(cell.reason for cell in table.cells if cell.row == "Synth MIRO" and cell.column == "overall")
+    assert reason == "12 of 553 prompts only"
+
+
+def test_rewards_are_compared_over_partiprompts_alone(tmp_path: Path) -> None:
+    lines = shared("data/prompts/parti_prompts.jsonl").read_text().splitlines()
+    values = {"aesthetic": 6.28, "hpsv2.1": 0.29}
+    rows = [
+        rewards(place, 0, {name: value + 0.01 * (place % 3 - 1) for name, value in values.items()}) | {"prompt": prompt}
+        for place, prompt in enumerate(json.loads(line)["prompt"] for line in lines)
+    ]
+    parti = write_rows(tmp_path / "miro" / "rewards.jsonl", rows).parent
+    table = reproduce_table("table1", [str(parti)])
+    cells = {cell.column: cell for cell in table.cells if cell.row == "Synth MIRO"}
+    assert cells["aesthetic"].verdict is cells["hpsv2.1"].verdict is Verdict.AGREES
+    write_rows(parti / "rewards.jsonl", rows[1:])
+    cells = {cell.column: cell for cell in reproduce_table("table1", [str(parti)]).cells if cell.row == "Synth MIRO"}
+    assert cells["aesthetic"].reason == "over other prompts than the paper's 1,632 PartiPrompts"
+
+
+def test_random_weights_are_not_measurements(tmp_path: Path) -> None:
+    folder = run(tmp_path / "miro", sweep(SMALL), random_weights=True)
+    table = reproduce_table("table1", [str(folder)])
+    assert not table.runs[0].columns
+    assert "random weights" in table_markdown(table)
+
+
+def test_a_run_of_no_row(tmp_path: Path) -> None:
+    folder = run(tmp_path / "mine", sweep(SMALL))
+    with pytest.raises(UserError, match="'mine' is no row of table1; say which it stands for: ROW="):
+        reproduce_table("table1", [str(folder)])
+    with pytest.raises(UserError, match="no row 'Nobody'"):
+        reproduce_table("table1", [f"Nobody={folder}"])
+
+
+def test_without_runs_the_table_is_as_printed() -> None:
+    table = reproduce_table("table3", [])
+    assert {cell.verdict for cell in table.cells} == {Verdict.NOT_MEASURED}
+    text = table_markdown(table)
+    assert "| No Aesthetic | leave_one_out | 63 | 97 | 72 | 62 | 83 | 24 | 41 | 5.05 | 1.03 | 0.28 | 0.217 |" in text
+    assert "1. The paper's rewards are means over PartiPrompts" in text
+    assert "| Aesthetic | specialist | 33 | 74 | 37 | 24 | 42 [3] |" in table_markdown(reproduce_table("table1", []))
+
+
+def test_csv_has_every_cell() -> None:
+    table = reproduce_table("table1", [])
+    rows = list(csv.DictReader(io.StringIO(table_csv(table))))
+    assert len(rows) == 26 * 11
+    assert rows[0]["model"] == "SD v1.5"
+    assert rows[0]["verdict"] == "not measured"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [(55.0, 58.0, Verdict.AGREES), (57.4, 58.0, Verdict.AGREES), (57.6, 58.0, Verdict.DIFFERS)],
+)
+def test_the_rounding_of_the_printed_value_counts(low: float, high: float, verdict: Verdict) -> None:
+    assert judge(57.0, 0, Measurement((low + high) / 2, low, high)) is verdict
