@@ -22,7 +22,8 @@ def list_environments(env_backend: options.EnvBackend = "auto") -> None:
 
     from harness.environments import manager
 
-    table = Table("environment", "backend", "lock", "size", "health", "folder")
+    table = Table("environment", "backend", "lock", "size", "health")
+    table.add_column("folder", overflow="fold")
     for spec in ENVIRONMENTS.values():
         environment = manager.locate(spec, env_backend)
         state = environment.state()
