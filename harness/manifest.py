@@ -27,6 +27,7 @@ class StageRecord:
         environment: name, backend and lock hash.
         provenance: the worker's own words: packages, device, precision, weights with revision and sha256.
         rows, unscored: counts in the finished file.
+        rows_sha256: hash of the finished file; empty before there is one.
         seconds: wall time of the last worker.
         finished: every item has its row.
     """
@@ -37,6 +38,7 @@ class StageRecord:
     provenance: dict[str, Any] = field(default_factory=dict)
     rows: int = 0
     unscored: int = 0
+    rows_sha256: str = ""
     seconds: float = 0.0
     finished: bool = False
 

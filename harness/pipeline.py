@@ -17,11 +17,12 @@ from harness.environments.manager import Environment, ensure
 from harness.environments.spec import ENVIRONMENTS
 from harness.errors import UserError
 from harness.executors import local
+from harness.files import sha256_of_file
 from harness.manifest import Manifest, StageRecord
 from harness.protocol import Job
 from harness.run_directory import RunDirectory
 from harness.settings import RunSettings
-from harness.stages.base import Stage, StagePlan, set_aside, work_file
+from harness.stages.base import Stage, StagePlan, set_aside, work_file, work_files
 from harness.stages.generate import GENERATE
 from harness.stages.geneval import GENEVAL
 from harness.stages.rewards import REWARDS
@@ -116,15 +117,18 @@ class Pipeline:
         self.source.prepare(stage.module, progress)
         progress(len(plan.done), plan.units, "loading models")
 
-        def on_event(event: dict[str, Any]) -> None:
+        done: dict[int, int] = {}
+
+        def on_event(shard: int, event: dict[str, Any]) -> None:
             if event["event"] == "progress":
-                progress(len(plan.done) + event["done"], plan.units, event["label"])
+                done[shard] = event["done"]
+                progress(len(plan.done) + sum(done.values()), plan.units, event["label"])
             elif event["event"] == "warning":
                 self.display.note(f"{stage.name}: {event['message']}")
-            elif event["event"] == "started":
+            elif event["event"] == "started" and event["total"]:
                 self._note_provenance(stage, record, event)
 
-        local.run(self._task(stage, plan, environment), on_event)
+        local.run(self._tasks(stage, plan, environment), on_event)
         progress(plan.units, plan.units, "")
         record.seconds = round(time.monotonic() - started, 1)
 
@@ -143,19 +147,30 @@ class Pipeline:
         record.provenance = now
         self._save(stage, record)
 
-    def _task(self, stage: Stage, plan: StagePlan, environment: Environment) -> local.Task:
-        job = self.run.work(f"{stage.name}.job.json")
-        output = self.run.work(work_file(stage.name, plan.settings))
-        Job(stage.module, str(self.run.path), str(output), plan.items, plan.parameters, plan.done).write(job)
-        command = environment.command("-m", stage.module, str(job))
-        return local.Task(stage.name, command, self.run.log(stage.name), self.source.variables())
+    def _tasks(self, stage: Stage, plan: StagePlan, environment: Environment) -> list[local.Task]:
+        """One worker for each GPU named, each with its share of the batches; else a single one."""
+        gpus: tuple[str | None, ...] = self.settings.gpus or (None,)
+        return [self._task(stage, plan, environment, (i, len(gpus)), gpu) for i, gpu in enumerate(gpus)]
+
+    def _task(
+        self, stage: Stage, plan: StagePlan, environment: Environment, shard: tuple[int, int], gpu: str | None
+    ) -> local.Task:
+        name = stage.name if shard[1] == 1 else f"{stage.name}-{shard[0]}of{shard[1]}"
+        job = self.run.work(f"{name}.job.json")
+        output = self.run.work(work_file(stage.name, plan.settings, shard))
+        Job(stage.module, str(self.run.path), str(output), plan.items, plan.parameters, plan.done, shard).write(job)
+        visible = {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}
+        variables = {**self.source.variables(), **visible}
+        return local.Task(stage.name, environment.command("-m", stage.module, str(job)), self.run.log(name), variables)
 
     def _finish(self, stage: Stage, record: StageRecord) -> StageRecord:
         """Finished file first, then ``run.json``, then the worker's file goes: in this order nothing is lost."""
         plan = self._plan(stage)
         merged = stage.merge(self.run, plan)
         record.rows, record.unscored = merged.rows, merged.unscored
+        record.rows_sha256 = sha256_of_file(self.run.rows(stage.rows_file))
         record.finished = True
         self._save(stage, record)
-        self.run.work(work_file(stage.name, plan.settings)).unlink(missing_ok=True)
+        for path in work_files(self.run, stage.name, plan.settings):
+            path.unlink()
         return record

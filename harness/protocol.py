@@ -87,10 +87,10 @@ class Job:
         stage: ``generation``, ``geneval`` or ``rewards``: also the module that is run.
         run_dir: absolute path that ``Item.filename`` is relative to.
         output: absolute path of the JSONL file to append rows to.
-        items: *all* items of the shard, in order, finished or not: batches are cut from this list.
+        items: *all* items of the stage, in order, finished or not, whatever the shard: batches are cut from this list.
         parameters: the stage's own settings; its worker documents and checks them.
         done: keys of rows that exist already (``Item.filename``, or ``filename#metric`` for rewards).
-        shard: (index, count) of this job among those that share the stage's work.
+        shard: (index, count) of this job among those that share the stage's work; see :func:`pending_batches`.
         version: protocol version.
     """
 
@@ -129,14 +129,19 @@ class Job:
             raise UserError(f"{path}: not a readable job file ({error})") from error
 
 
-def pending_batches(items: Sequence[T], size: int, is_done: Callable[[T], bool]) -> Iterator[list[T]]:
-    """Cut ``items`` into consecutive batches of ``size`` and yield those not wholly done.
+def pending_batches(
+    items: Sequence[T], size: int, is_done: Callable[[T], bool], shard: tuple[int, int] = (0, 1)
+) -> Iterator[list[T]]:
+    """Cut ``items`` into consecutive batches of ``size`` and yield the shard's share of those not wholly done.
 
-    The cut does not depend on what is done (see the module's docstring). The last batch may be short:
-    a worker pads it to ``size`` where its numbers depend on the batch's shape.
+    The cut depends neither on what is done nor on the shards (see the module's docstring): shard ``i`` of ``n`` takes
+    the i-th of n runs of consecutive batches. The last batch may be short: a worker pads it to ``size`` where its
+    numbers depend on the batch's shape.
     """
-    for start in range(0, len(items), size):
-        batch = list(items[start : start + size])
+    index, count = shard
+    batches = -(-len(items) // size)
+    for number in range(batches * index // count, batches * (index + 1) // count):
+        batch = list(items[number * size : (number + 1) * size])
         if not all(is_done(item) for item in batch):
             yield batch
 

@@ -10,7 +10,7 @@ import typer
 
 def report(
     runs: Annotated[list[Path], typer.Argument(help="run directories, or files of GenEval or reward rows")],
-    out: Annotated[Path, typer.Option(help="folder for leaderboard.md and leaderboard.csv")] = Path("report"),
+    out: Annotated[Path, typer.Option(help="folder for the leaderboard, in five formats")] = Path("report"),
 ) -> None:
     """Write a leaderboard of finished runs; a bare results.jsonl of GenEval's own format will do."""
     from harness.cli.session import session, show_report

@@ -6,6 +6,7 @@ import itertools
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from harness.files import fingerprint
@@ -85,9 +86,14 @@ class Stage:
     merge: Callable[[RunDirectory, StagePlan], Merged]
 
 
-def work_file(stage: str, settings: dict[str, Any]) -> str:
-    """Name of the file a worker appends to; rows made under other settings never share it."""
-    return f"{stage}-{fingerprint(settings)}.rows.jsonl"
+def work_file(stage: str, settings: dict[str, Any], shard: tuple[int, int] = (0, 1)) -> str:
+    """Name of the file a worker appends to; neither rows made under other settings nor another shard's share it."""
+    return f"{stage}-{fingerprint(settings)}-{shard[0]}of{shard[1]}.rows.jsonl"
+
+
+def work_files(run: RunDirectory, stage: str, settings: dict[str, Any]) -> list[Path]:
+    """All such files that are there, of however many shards."""
+    return sorted(run.work("").glob(f"{stage}-{fingerprint(settings)}-*.rows.jsonl"))
 
 
 def known_rows(
@@ -97,7 +103,8 @@ def known_rows(
     record = manifest.stages.get(stage)
     finished = record is not None and record.fingerprint == fingerprint(settings)
     from_finished = read_rows(run.rows(rows_file)) if finished else iter(())
-    return itertools.chain(from_finished, read_rows(run.work(work_file(stage, settings))))
+    unfinished = (read_rows(path) for path in work_files(run, stage, settings))
+    return itertools.chain(from_finished, *unfinished)
 
 
 def set_aside(

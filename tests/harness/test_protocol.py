@@ -49,6 +49,13 @@ def test_batches_do_not_depend_on_what_is_done() -> None:
         assert left == [batch for batch in every if not set(batch) <= done]
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 20])
+def test_shards_share_the_batches_of_the_whole(count: int) -> None:
+    whole = list(pending_batches(range(50), 4, lambda item: item % 8 < 4))
+    shares = [list(pending_batches(range(50), 4, lambda item: item % 8 < 4, (i, count))) for i in range(count)]
+    assert [batch for share in shares for batch in share] == whole
+
+
 def test_rows_are_read_back_and_a_truncated_last_one_is_dropped(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     with RowWriter(path) as writer:

@@ -1,0 +1,26 @@
+"""``miro-eval doctor``: what is in the way of a run on this host, and how to mend it."""
+
+from __future__ import annotations
+
+import json as json_module
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+
+def doctor(json: Annotated[bool, typer.Option("--json", help="findings as JSON")] = False) -> None:
+    """Check tools, GPU, disk, environments, weights and the hub; exit 4 where a run cannot work. Changes nothing."""
+    from harness.doctor import FAILURE, examine
+    from harness.errors import ExitCode
+
+    findings = []
+    for finding in examine():
+        findings.append(finding)
+        if not json:
+            mend = f"\n         -> {finding.mend}" if finding.mend else ""
+            typer.echo(f"{finding.status:8} {finding.subject}: {finding.text}{mend}")
+    if json:
+        typer.echo(json_module.dumps([asdict(finding) for finding in findings], indent=2))
+    if any(finding.status == FAILURE for finding in findings):
+        raise typer.Exit(int(ExitCode.ENVIRONMENT_FAILURE))

@@ -1,0 +1,21 @@
+"""``miro-eval verify``: are a run's files still what they were?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def verify(run: Annotated[Path, typer.Argument(help="run directory")]) -> None:
+    """Recompute the hashes of a finished run's rows and images; exit 2 where one is missing or has changed."""
+    from harness.errors import UserError
+    from harness.verification import verify as verify_run
+
+    checked, problems = verify_run(run)
+    for problem in problems:
+        typer.echo(problem)
+    if problems:
+        raise UserError(f"{len(problems)} of {checked} files in {run} are not what they were")
+    typer.echo(f"{checked} files are what they were")
