@@ -6,12 +6,13 @@ import csv
 import hashlib
 import json
 import math
+import re
 from pathlib import Path
 
 import pytest
 
 from harness.vocabulary import SEVEN_REWARDS, TAGS
-from tests.real_environments import miro_eval, world
+from tests.real_environments import ROOT, miro_eval, world
 
 PROMPTS = 12
 SAMPLES = 2
@@ -50,6 +51,16 @@ def test_every_stage_leaves_its_rows(demo: Path) -> None:
     for image, result, reward in zip(images, results, rewards, strict=True):
         assert image["filename"] == result["filename"] == reward["filename"]
         assert image["image_sha256"] == result["image_sha256"] == reward["image_sha256"]
+
+
+@pytest.mark.parametrize("name", ["images", "results", "rewards"])
+def test_rows_have_the_documented_keys_in_the_documented_order(demo: Path, name: str) -> None:
+    page = (ROOT / "docs" / "files.md").read_text()
+    section = page.split(f"## `{name}.jsonl`")[1].split("\n## ")[0]
+    first_cells = re.findall(r"^\| (.*?) \|", section, re.MULTILINE)
+    metrics = {"one key per metric id": list(SEVEN_REWARDS)}
+    documented = [key for cell in first_cells for key in metrics.get(cell, re.findall(r"`(\w+)`", cell))]
+    assert list(rows(demo / f"{name}.jsonl")[0]) == documented
 
 
 def test_the_report_says_that_the_weights_are_random(demo: Path) -> None:
