@@ -1,6 +1,7 @@
 """Import what the GenEval stage needs, run a compiled mmcv operator; the last line is a JSON object of versions."""
 
 import json
+import platform
 from importlib.metadata import version
 
 import clip_benchmark  # noqa: F401
@@ -18,4 +19,5 @@ if torch.cuda.is_available():
     torch.ones(2, device="cuda").sum().item()
 
 NAMES = ("torch", "mmcv", "mmdet", "mmengine", "open-clip-torch", "clip-benchmark", "numpy", "pillow")
-print(json.dumps({name: version(name) for name in NAMES} | {"cuda": str(torch.version.cuda)}))
+FOUND = {"python": platform.python_version(), "cuda": str(torch.version.cuda)}
+print(json.dumps(FOUND | {name: version(name) for name in NAMES}))

@@ -1,6 +1,7 @@
 """Import what the generation stage needs; the last line is a JSON object of versions."""
 
 import json
+import platform
 from importlib.metadata import version
 
 import diffusers  # noqa: F401
@@ -15,4 +16,5 @@ if torch.cuda.is_available():
     torch.ones(2, device="cuda").sum().item()
 
 NAMES = ("miro-t2i", "torch", "transformers", "diffusers", "pytorch-lightning", "numpy", "pillow")
-print(json.dumps({name: version(name) for name in NAMES} | {"cuda": str(torch.version.cuda)}))
+FOUND = {"python": platform.python_version(), "cuda": str(torch.version.cuda)}
+print(json.dumps(FOUND | {name: version(name) for name in NAMES}))
