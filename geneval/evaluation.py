@@ -10,10 +10,9 @@ from typing import Any
 from geneval.color import ColorClassifier, Cutout
 from geneval.detectors.base import Detections, Detector
 from geneval.images import ImageFault, LoadedImage, read_image
-from geneval.judge import JudgeOptions, colors_needed, judge, select
+from geneval.judge import JudgeOptions, color_names, colors_needed, judge, select
 from geneval.rows import Row, scored_row, unscored_row
 from harness.protocol import Item
-from harness.vocabulary import COLORS
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class Evaluator:
         item = prepared.item
         if isinstance(prepared, Unreadable):
             return unscored_row(item, prepared.fault.sha256, self.detector.name, str(prepared.fault))
-        found = self.detector.detect(prepared.network_input)
+        found = self.detector.detect(prepared.network_input, self.options.threshold(item.metadata["tag"]))
         kept = kept_indices(found, item.metadata["tag"], self.options)
         objects = {name: [found.boxes[i] for i in indices] for name, indices in kept.items()}
         probabilities = self._probabilities(prepared.image, found, kept, colors_needed(objects, item.metadata))
@@ -88,8 +87,3 @@ def kept_indices(found: Detections, tag: str, options: JudgeOptions) -> dict[str
         for name, indices in found.indices().items()
     }
     return {name: indices for name, indices in kept.items() if indices}
-
-
-def color_names(probabilities: Mapping[str, Sequence[Sequence[float]]]) -> dict[str, list[str]]:
-    """The likeliest color of each object; the earlier of ``COLORS`` among equals."""
-    return {name: [COLORS[row.index(max(row))] for row in rows] for name, rows in probabilities.items()}

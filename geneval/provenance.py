@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
-PACKAGES = ("torch", "mmcv", "mmdet", "open-clip-torch")
+#: Packages of each detector.
+PACKAGES = {"mmdet": ("torch", "mmcv", "mmdet"), "transformers": ("torch", "transformers")}
 _CHUNK = 1 << 20
 
 
-def packages() -> dict[str, str]:
+def packages(detector: str) -> dict[str, str]:
     """Versions of what the numbers depend on."""
-    return {name: version(name) for name in PACKAGES}
+    return {name: version(name) for name in (*PACKAGES[detector], "open-clip-torch")}
 
 
 def weights(files: Mapping[str, Path]) -> list[dict[str, str]]:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from geneval.color import ColorOptions
+from geneval.detectors import DETECTORS
 from geneval.judge import JudgeOptions, check_metadata
 from harness.protocol import EnvironmentFailure, Item, UserError
 
 #: Weight files the worker needs, by the names they go by in ``parameters["files"]``.
 WEIGHTS = ("mask2former", "clip-vit-l-14")
-_PARAMETERS = ("files", "detector_config", "options", "color_options", "device")
+_PARAMETERS = ("files", "detector", "detector_config", "options", "color_options", "device")
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Settings:
 
     Attributes:
         files: path of each of ``WEIGHTS``.
+        detector: one of ``DETECTORS``.
         detector_config: mmdet config file; None for the real Swin-S one that mmdet ships.
         options: the judge's thresholds.
         color_options: how objects are shown to CLIP.
@@ -29,6 +31,7 @@ class Settings:
     """
 
     files: dict[str, Path]
+    detector: str
     detector_config: Path | None
     options: JudgeOptions
     color_options: ColorOptions
@@ -47,6 +50,7 @@ class Settings:
         config = parameters.get("detector_config")
         return cls(
             files=_files(parameters.get("files")),
+            detector=check_detector(parameters.get("detector", DETECTORS[0])),
             detector_config=None if config is None else Path(config),
             options=JudgeOptions.from_mapping(_mapping(parameters, "options")),
             color_options=ColorOptions.from_mapping(_mapping(parameters, "color_options")),
@@ -65,6 +69,17 @@ class Settings:
                 raise EnvironmentFailure(f"weight {name} is not at {path}: fetch the weights first")
         if self.detector_config and not self.detector_config.is_file():
             raise UserError(f"no detector config at {self.detector_config}")
+
+
+def check_detector(name: Any) -> str:
+    """The name of a detector.
+
+    Raises:
+        UserError: it is none.
+    """
+    if name not in DETECTORS:
+        raise UserError(f"unknown detector {name!r}: choose {' or '.join(DETECTORS)}")
+    return str(name)
 
 
 def _files(files: Any) -> dict[str, Path]:

@@ -14,28 +14,37 @@ class GenerationSettings:
     """How images are made. Defaults are those of upstream's sweep script and of the paper's tables.
 
     Attributes:
-        checkpoint: a Lightning ``.ckpt``, a folder in hub layout, or a repo id (``org/name`` or ``org/name@revision``).
+        checkpoint: a Lightning ``.ckpt``, a folder in hub layout or of a diffusers pipeline, a repo id (``org/name`` or
+            ``org/name@revision``), or a released checkpoint's name; beside a generator, what that is called with.
+        backend: ``auto``, ``miro`` or ``diffusers``; a repo is taken for MIRO's unless ``diffusers`` is said.
+        generator: ``module:function`` of the user's that makes the images.
         variant: subfolder of a repo that holds several models.
         suite: name of a built-in prompt suite, or a JSONL file.
         samples: images per prompt.
         limit: number of prompts, spread evenly over the suite; None for all.
-        steps: sampler steps.
-        guidance_scale: classifier-free guidance; 7 here is 8 in diffusers' terms.
+        steps: sampler steps; None for a diffusers pipeline's own default, and for a generator.
+        guidance_scale: classifier-free guidance; for MIRO 7 is 8 in diffusers' terms. None as for steps.
+        resolution: ``WIDTHxHEIGHT`` or one number, where the model has a choice; None for its own.
         seed: of the noise.
+        noise: ``image``, or ``upstream`` to replay the noise of upstream's sweep script, image for image.
         batch_size: images per forward pass; its value decides the last bits of an image.
-        precision: ``auto``, ``paper`` or ``pipeline``.
+        precision: ``auto``, ``paper`` or ``pipeline``; for a diffusers pipeline ``fp32``, ``bf16`` or ``fp16``.
         reward_targets, negative_reward_targets: axis -> value of the reward conditioning.
         trust_checkpoint: load a pickle that asks for more than the known types.
     """
 
     checkpoint: str
+    backend: str = "auto"
+    generator: str | None = None
     variant: str | None = None
     suite: str = "geneval"
     samples: int = 4
     limit: int | None = None
-    steps: int = 50
-    guidance_scale: float = 7.0
+    steps: int | None = 50
+    guidance_scale: float | None = 7.0
+    resolution: str | None = None
     seed: int = 42
+    noise: str = "image"
     batch_size: int = 4
     precision: str = "auto"
     reward_targets: dict[str, float] = field(default_factory=dict)
@@ -48,10 +57,14 @@ class GenevalSettings:
     """How images are judged; see ``geneval`` for the meaning and the defaults of the options.
 
     Attributes:
-        options: thresholds that differ from upstream's.
+        options: the judge's thresholds, as far as the user chose any.
+        color_options: how objects are shown to CLIP, likewise.
+        detector: ``mmdet`` or ``transformers``: two implementations of one model.
     """
 
     options: dict[str, Any] = field(default_factory=dict)
+    color_options: dict[str, Any] = field(default_factory=dict)
+    detector: str = "mmdet"
 
 
 @dataclass(frozen=True)
@@ -62,11 +75,13 @@ class RewardSettings:
         metrics: metric ids.
         precision: ``reference`` or ``fast``.
         batch_size: images per forward pass.
+        scorers: the user's own, as ``module:Class`` or ``file.py:Class``; each is scored besides ``metrics``.
     """
 
     metrics: tuple[str, ...] = SEVEN_REWARDS
     precision: str = "reference"
     batch_size: int = 16
+    scorers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,6 +92,7 @@ class RunSettings:
         out: the run directory.
         generation: None for a directory of images made already.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, for every stage.
+        gpus: ids of GPUs to use side by side, one worker process each; empty for a single worker.
         env_backend: ``auto``, ``pixi`` or ``uv``.
         offline: never use the network for weights.
     """
@@ -86,5 +102,6 @@ class RunSettings:
     geneval: GenevalSettings = GenevalSettings()
     rewards: RewardSettings = RewardSettings()
     device: str = "auto"
+    gpus: tuple[str, ...] = ()
     env_backend: str = "auto"
     offline: bool = False

@@ -12,7 +12,7 @@ from harness.vocabulary import OBJECT_CLASSES
 
 @dataclass(frozen=True)
 class Detections:
-    """All that a detector found in one image, before any threshold.
+    """What a detector found in one image.
 
     Attributes:
         labels: class index of each detection, in the order of ``OBJECT_CLASSES``.
@@ -46,6 +46,9 @@ class Detector(Protocol):
         """Prepare an image: uint8 array of shape (height, width, 3), channels RGB."""
         ...
 
-    def detect(self, prepared: Any) -> Detections:
-        """Detect in one prepared image; boxes and masks are in pixels of the original."""
+    def detect(self, prepared: Any, floor: float = 0.0) -> Detections:
+        """Detect in one prepared image; boxes and masks are in pixels of the original.
+
+        What scores no more than ``floor`` is of no interest and may be left out.
+        """
         ...

@@ -1,24 +1,21 @@
-"""The reference detector: mmdet's Mask2Former with a Swin-S backbone, one image at a time.
-
-Numbers of a row must not depend on its neighbours, and those of a batch depend on its shape: hence batches of one.
-"""
+"""The reference detector: mmdet's Mask2Former with a Swin-S backbone."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from geneval.detectors.base import Detections
 from geneval.detectors.checkpoint import load_strictly, read_state
-from geneval.judge import Box
+from geneval.detectors.instances import RawOutput, Size
+from geneval.detectors.mask2former import CONFIG, Mask2Former
 from harness.protocol import EnvironmentFailure, UserError
 
-#: mmdet's own config of the model that GenEval's reference implementation uses.
-CONFIG = "mask2former/mask2former_swin-s-p4-w7-224_8xb2-lsj-50e_coco.py"
+#: mmdet's names of the padded, resized and original size.
+_SIZES = ("batch_input_shape", "img_shape", "ori_shape")
 
 
-class MmdetMask2Former:
-    """Mask2Former through mmdet 3 (see :class:`geneval.detectors.base.Detector`).
+class MmdetMask2Former(Mask2Former):
+    """Mask2Former through mmdet 3.
 
     Args:
         weights: checkpoint file, in the key layout of mmdet 2.x or 3.x.
@@ -33,6 +30,7 @@ class MmdetMask2Former:
     def __init__(self, weights: Path, config: Path | None, device: str) -> None:
         settings = _read_config(config or shipped_config())
         self.name = f"mmdet/{(config or Path(CONFIG)).stem}"
+        self.max_per_image = settings.model.test_cfg.get("max_per_image", 100)  # mmdet's own default
         self._model = _build(settings)
         load_strictly(self._model, read_state(weights), weights)
         self._model.to(device).eval()
@@ -44,15 +42,17 @@ class MmdetMask2Former:
         # mmdet's pipelines read images with OpenCV, whose channels are BGR.
         return self._pipeline({"img": pixels[:, :, ::-1], "img_id": 0})
 
-    def detect(self, prepared: Any) -> Detections:
-        """Detections of one prepared image: the best ``max_per_image`` of the config, in mmdet's order."""
+    def outputs(self, prepared: Any) -> RawOutput:
+        """Logits of the last decoder layer."""
         import torch
 
         batch = {"inputs": [prepared["inputs"]], "data_samples": [prepared["data_samples"]]}
         with torch.no_grad():
-            found = self._model.test_step(batch)[0].pred_instances
-        boxes = torch.cat([found.bboxes, found.scores[:, None]], dim=1).tolist()
-        return Detections(found.labels.tolist(), [Box(*box) for box in boxes], found.masks)
+            data = self._model.data_preprocessor(batch, False)
+            features = self._model.extract_feat(data["inputs"])
+            classes, masks = self._model.panoptic_head(features, data["data_samples"])
+        sizes = [Size(*data["data_samples"][0].metainfo[name][:2]) for name in _SIZES]
+        return RawOutput(classes[-1][0], masks[-1][0], *sizes)
 
 
 def shipped_config() -> Path:

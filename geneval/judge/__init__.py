@@ -8,6 +8,7 @@ Comparisons round to single precision where the reference implementation works o
 and scores are float32 values, so that a verdict decided again from them is the same verdict.
 """
 
+from geneval.judge.answers import color_names, told_colors
 from geneval.judge.boxes import Box, boxes_from_details, overlap, relations
 from geneval.judge.options import JudgeOptions
 from geneval.judge.selection import select, select_objects
@@ -20,10 +21,12 @@ __all__ = [
     "Verdict",
     "boxes_from_details",
     "check_metadata",
+    "color_names",
     "colors_needed",
     "judge",
     "overlap",
     "relations",
     "select",
     "select_objects",
+    "told_colors",
 ]

@@ -1,7 +1,7 @@
 """A small Mask2Former whose random weights find something.
 
 Random class logits are nearly equal, and no score would pass GenEval's thresholds; the queries would agree with each
-other; random masks cover everything. :func:`_sharpen` changes that. Its factors and the seed were found by trial: on
+other; random masks cover everything. :func:`sharpen` changes that. Its factors and the seed were found by trial: on
 drawn scenes, smooth colors and noise some 20 objects of 25 classes pass 0.3, some 3 pass 0.9, boxes are half as wide
 as the image, and about one verdict in forty on GenEval's suite is *correct*.
 """
@@ -37,12 +37,13 @@ def write_detector(folder: Path) -> None:
 
     config = folder / CONFIG
     shutil.copyfile(Path(__file__).with_name(CONFIG), config)
-    state = _random_state(config)
-    _sharpen(state)
+    state = random_state(config)
+    sharpen(state)
     torch.save({"state_dict": to_layout_2(state), "meta": {}}, folder / WEIGHTS)
 
 
-def _random_state(config: Path) -> dict[str, Any]:
+def random_state(config: Path) -> dict[str, Any]:
+    """Weights of a config's model as it initialises itself, the same each time; no pretrained backbone is fetched."""
     import torch
     from mmdet.registry import MODELS
     from mmdet.utils import register_all_modules
@@ -53,14 +54,16 @@ def _random_state(config: Path) -> dict[str, Any]:
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(SEED)
-            model = MODELS.build(Config.fromfile(config).model)
+            settings = Config.fromfile(config).model
+            settings.backbone.init_cfg = None
+            model = MODELS.build(settings)
             model.init_weights()
     finally:
         logging.disable(logging.NOTSET)
     return dict(model.state_dict())
 
 
-def _sharpen(state: dict[str, Any]) -> None:
+def sharpen(state: dict[str, Any]) -> None:
     """Make the random weights decisive; one mask channel becomes a constant that carries the offset."""
     state[f"{_HEAD}cls_embed.weight"] *= CLASS_GAIN
     state[f"{_HEAD}mask_embed.4.weight"] *= MASK_GAIN

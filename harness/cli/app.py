@@ -5,7 +5,25 @@ from __future__ import annotations
 import typer
 
 from harness.cli import all as all_verb
-from harness.cli import demo, envs, generate, geneval, report, rewards
+from harness.cli import (
+    analyse,
+    baseline,
+    calibrate,
+    check,
+    compare,
+    demo,
+    doctor,
+    envs,
+    generate,
+    geneval,
+    paper,
+    report,
+    rewards,
+    show,
+    track,
+    verify,
+    view,
+)
 
 app = typer.Typer(
     name="miro-eval",
@@ -21,4 +39,15 @@ app.command("generate")(generate.generate)
 app.command("geneval")(geneval.geneval)
 app.command("rewards")(rewards.rewards)
 app.command("report")(report.report)
+app.command("show")(show.show)
+app.command("compare")(compare.compare)
+app.command("check")(check.check)
+app.add_typer(baseline.app, name="baseline")
+app.command("view")(view.view)
+app.command("analyse")(analyse.analyse)
+app.command("track")(track.track)
+app.add_typer(paper.app, name="paper")
 app.add_typer(envs.app, name="envs")
+app.command("doctor")(doctor.doctor)
+app.command("verify")(verify.verify)
+app.command("calibrate")(calibrate.calibrate)

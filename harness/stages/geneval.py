@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from typing import Any
+
+from geneval.color import ColorOptions
+from geneval.detectors import DETECTORS
+from geneval.judge import JudgeOptions
+from geneval.settings import check_detector
 from harness.files import write_rows
 from harness.manifest import Manifest
 from harness.run_directory import RunDirectory
-from harness.settings import RunSettings
+from harness.settings import GenevalSettings, RunSettings
 from harness.stages.base import Merged, Stage, StagePlan, known_rows
 from harness.weight_source import WeightSource
 
@@ -14,16 +21,37 @@ def plan(run: RunDirectory, manifest: Manifest, settings: RunSettings, source: W
     """All images in the directory; done are those with a verdict for just these bytes.
 
     Raises:
-        UserError: the directory holds no prompt folders, or a malformed one.
+        UserError: a bad option, or the directory holds no prompt folders, or a malformed one.
     """
+    chosen = chosen_options(settings.geneval)
     items = run.scan()
-    deciding = {"options": settings.geneval.options, "weights": source.identity_of("geneval")}
+    deciding = chosen | {"weights": source.identity_of("geneval")}
     known = {row["filename"]: row for row in known_rows(run, manifest, "geneval", "results.jsonl", deciding)}
     hashes = {item.filename: item.image_sha256 for item in items}
     known = {name: row for name, row in known.items() if row.get("image_sha256") == hashes.get(name)}
     done = frozenset(name for name, row in known.items() if row["status"] == "scored")
-    parameters = {"options": settings.geneval.options, "device": settings.device} | source.parameters("geneval")
+    parameters = chosen | {"device": settings.device} | source.parameters("geneval")
     return StagePlan(items, done, len(items), deciding, parameters, known)
+
+
+def chosen_options(settings: GenevalSettings) -> dict[str, Any]:
+    """What differs from the defaults: to name a default is to choose nothing.
+
+    Raises:
+        UserError: an unknown option or detector, or a value out of range.
+    """
+    judge = asdict(JudgeOptions.from_mapping(settings.options))
+    colors = {**asdict(ColorOptions()), **settings.color_options}
+    chosen: dict[str, Any] = {"options": _differing(judge, asdict(JudgeOptions()))}
+    if crops := _differing(colors, asdict(ColorOptions())):
+        chosen["color_options"] = crops
+    if check_detector(settings.detector) != DETECTORS[0]:
+        chosen["detector"] = settings.detector
+    return chosen
+
+
+def _differing(values: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value != defaults.get(name)}
 
 
 def merge(run: RunDirectory, plan: StagePlan) -> Merged:

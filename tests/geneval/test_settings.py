@@ -18,7 +18,7 @@ FILES = {"mask2former": "/w/a.pth", "clip-vit-l-14": "/w/b.pt"}
 def test_defaults() -> None:
     settings = Settings.from_parameters({"files": FILES, "options": None})
     files = {"mask2former": Path("/w/a.pth"), "clip-vit-l-14": Path("/w/b.pt")}
-    assert settings == Settings(files, None, JudgeOptions(), ColorOptions(), "auto")
+    assert settings == Settings(files, "mmdet", None, JudgeOptions(), ColorOptions(), "auto")
 
 
 def test_everything_can_be_set() -> None:
@@ -42,7 +42,7 @@ def test_everything_can_be_set() -> None:
     [
         ({}, '"files" must name the weights mask2former, clip-vit-l-14'),
         ({"files": {"mask2former": "/w/a.pth"}}, '"files" does not say where clip-vit-l-14 is'),
-        ({"files": FILES, "treshold": 1}, "unknown geneval parameter 'treshold': choose from files, detector_config"),
+        ({"files": FILES, "treshold": 1}, "unknown geneval parameter 'treshold': choose from files, detector, "),
         ({"files": FILES, "options": [1]}, '"options" must be an object, not'),
         ({"files": FILES, "options": {"treshold": 1}}, "unknown judge option 'treshold'"),
     ],

@@ -47,7 +47,7 @@ def with_weights(tiny_files: Path, folder: Path, rewrite: Rewrite) -> MmdetMask2
     return MmdetMask2Former(folder / "changed.pth", tiny_files / "mask2former_tiny.py", "cpu")
 
 
-@pytest.mark.parametrize("size", [(96, 96), (256, 256), (300, 140), (64, 200)])
+@pytest.mark.parametrize("size", [(96, 96), (256, 256), (512, 512), (1024, 1024), (300, 140), (64, 200)])
 def test_equals_mmdets_own_inference(
     detector: MmdetMask2Former, mmdets_own: Any, tmp_path: Path, size: tuple[int, int]
 ) -> None:

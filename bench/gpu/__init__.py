@@ -1,0 +1,1 @@
+"""Measurements that need a GPU; each says with --help what it does."""

@@ -1,0 +1,70 @@
+"""A result row drawn on its image; needs Pillow."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import Any
+
+from geneval.explain import Finding, Row, findings, verdict_line
+from geneval.judge import Box
+
+#: Images are enlarged to this width, in pixels, so that labels can be read; larger ones stay as they are.
+WIDTH = 768
+#: Colors of Okabe and Ito (2008), which color-blind readers tell apart; one for each class, in turn.
+PALETTE = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
+OTHERS = "#999999"
+TEXT, PANEL = "#FFFFFF", "#202020"
+FONT = 15
+
+
+def draw_row(row: Row, image: Path) -> Any:
+    """The image with the row's boxes, scores and color answers; prompt and verdict below. A Pillow image, RGB.
+
+    Boxes of classes that the prompt does not ask about are thin and gray. Masks are not drawn: rows hold none.
+
+    Raises:
+        OSError: the image cannot be read.
+    """
+    from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+    with Image.open(image) as file:
+        picture = ImageOps.exif_transpose(file).convert("RGB")
+    factor = max(1.0, WIDTH / picture.width)
+    picture = picture.resize((round(picture.width * factor), round(picture.height * factor)))
+    font = ImageFont.load_default(FONT)
+    pen = ImageDraw.Draw(picture)
+    found = findings(row)
+    colors = class_colors(found)
+    for finding in reversed(found):  # what was asked about comes on top
+        _draw_finding(pen, finding, factor, colors[finding.name], font)
+    return _with_text(picture, f"{row['prompt']}\n{verdict_line(row)}", font)
+
+
+def class_colors(found: list[Finding]) -> dict[str, str]:
+    """A color for each class; those that the prompt does not ask about share one."""
+    asked = list(dict.fromkeys(finding.name for finding in found if finding.asked))
+    ours = {name: PALETTE[place % len(PALETTE)] for place, name in enumerate(asked)}
+    return {finding.name: ours.get(finding.name, OTHERS) for finding in found}
+
+
+def _draw_finding(pen: Any, finding: Finding, factor: float, color: str, font: Any) -> None:
+    box = Box(*(side * factor for side in finding.box[:4]), finding.box.score)
+    pen.rectangle(box[:4], outline=color, width=4 if finding.asked else 1)
+    at = (box.x0 + 4, box.y0 + 2)
+    pen.rectangle(pen.textbbox(at, finding.label, font=font), fill=color)
+    pen.text(at, finding.label, fill="black", font=font)
+
+
+def _with_text(picture: Any, text: str, font: Any) -> Any:
+    """The picture with lines of text below it."""
+    from PIL import Image, ImageDraw
+
+    columns = max(20, int(picture.width / (FONT * 0.55)))  # a character is about half as wide as high
+    lines = [part for line in text.split("\n") for part in textwrap.wrap(line, columns)]
+    height = (len(lines) + 1) * (FONT + 5)
+    whole = Image.new("RGB", (picture.width, picture.height + height), PANEL)
+    whole.paste(picture)
+    pen = ImageDraw.Draw(whole)
+    pen.multiline_text((8, picture.height + 8), "\n".join(lines), fill=TEXT, font=font, spacing=5)
+    return whole

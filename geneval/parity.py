@@ -1,0 +1,174 @@
+"""How far the two detectors agree on the same weights: ``python -m geneval.parity --help``.
+
+Prints a table in Markdown; ``docs/geneval.md`` shows it. Runs where both mmdet and transformers are installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from geneval.detectors import load_detector
+from geneval.detectors.instances import find_instances
+from geneval.detectors.mask2former import Mask2Former
+from geneval.evaluation import kept_indices
+from geneval.judge import Box, JudgeOptions, judge
+from geneval.random_weights import write_random_weights
+from geneval.scenes import draw_scene
+from harness.vocabulary import OBJECT_CLASSES
+
+#: Image sizes (width, height): those of common generators, and one that needs padding.
+SIZES = ((256, 256), (512, 512), (1024, 1024), (640, 400))
+#: Prompts drawn for each image: most verdicts come out negative, so that many are needed.
+PROMPTS_PER_IMAGE = 50
+
+
+@dataclass
+class Difference:
+    """The largest differences between two detectors over some images.
+
+    Attributes:
+        classes, masks: of logits.
+        largest_class, largest_mask: largest logits, to compare the differences with.
+        boxes: of corners, in pixels, where both found the same objects.
+        scores: likewise.
+        pixels: share of mask pixels that differ.
+        images: number of images.
+        same_objects: images with the same classes in the same order above the threshold.
+        verdicts, same_verdicts: prompts decided, and how many alike, reason included.
+        correct: verdicts of the first detector that were positive.
+    """
+
+    classes: float = 0.0
+    masks: float = 0.0
+    largest_class: float = 0.0
+    largest_mask: float = 0.0
+    boxes: float = 0.0
+    scores: float = 0.0
+    pixels: list[float] = field(default_factory=list)
+    images: int = 0
+    same_objects: int = 0
+    verdicts: int = 0
+    same_verdicts: int = 0
+    correct: int = 0
+
+
+def compare(reference: Mask2Former, other: Mask2Former, pictures: Iterable[Any]) -> Difference:
+    """Run both on each picture (uint8, (height, width, 3), RGB)."""
+    total = Difference()
+    options, chance = JudgeOptions(), random.Random(0)  # noqa: S311 - which prompts, no secret
+    for pixels in pictures:
+        outputs = [one.outputs(one.preprocess(pixels)) for one in (reference, other)]
+        _compare_logits(total, *outputs)
+        floor = options.confidence_threshold
+        found = [find_instances(output, reference.max_per_image, floor) for output in outputs]
+        _compare_detections(total, *found)
+        for _ in range(PROMPTS_PER_IMAGE):
+            _compare_verdicts(total, found, _prompt(chance), options)
+    return total
+
+
+def _compare_logits(total: Difference, a: Any, b: Any) -> None:
+    total.images += 1
+    total.classes = max(total.classes, float((a.classes - b.classes).abs().max()))
+    total.masks = max(total.masks, float((a.masks - b.masks).abs().max()))
+    total.largest_class = max(total.largest_class, float(a.classes.abs().max()))
+    total.largest_mask = max(total.largest_mask, float(a.masks.abs().max()))
+
+
+def _compare_detections(total: Difference, a: Any, b: Any) -> None:
+    if list(a.labels) != list(b.labels):
+        return
+    total.same_objects += 1
+    for ours, theirs in zip(a.boxes, b.boxes, strict=True):
+        total.boxes = max([total.boxes, *(abs(x - y) for x, y in zip(ours[:4], theirs[:4], strict=True))])
+        total.scores = max(total.scores, abs(ours.score - theirs.score))
+    if a.boxes:
+        total.pixels.append(float((a.masks != b.masks).float().mean()))
+
+
+def _compare_verdicts(total: Difference, found: Sequence[Any], metadata: dict[str, Any], options: JudgeOptions) -> None:
+    verdicts = []
+    for one in found:
+        kept = kept_indices(one, metadata["tag"], options)
+        objects: dict[str, list[Box]] = {name: [one.boxes[i] for i in indices] for name, indices in kept.items()}
+        verdicts.append(judge(objects, metadata, {}, options))
+    total.verdicts += 1
+    total.same_verdicts += verdicts[0] == verdicts[1]
+    total.correct += verdicts[0].correct
+
+
+def _prompt(chance: random.Random) -> dict[str, Any]:
+    """A prompt without colors: one object, two, a number of them, or two in a relation."""
+    a, b = chance.sample(OBJECT_CLASSES, 2)
+    first, second = {"class": a, "count": 1}, {"class": b, "count": 1}
+    relation = chance.choice(["left of", "right of", "above", "below"])
+    return chance.choice(
+        [
+            {"tag": "single_object", "include": [first]},
+            {"tag": "two_object", "include": [first, second]},
+            {"tag": "counting", "include": [first | {"count": 2}], "exclude": [first | {"count": 3}]},
+            {"tag": "position", "include": [first, second | {"position": [relation, 0]}]},
+        ]
+    )
+
+
+def table(differences: dict[tuple[int, int], Difference]) -> str:
+    """The table, in Markdown."""
+    lines = [
+        "| image | class logits | mask logits | boxes, px | scores | mask pixels | same objects | same verdicts |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for (width, height), one in differences.items():
+        pixels = f"{sum(one.pixels) / len(one.pixels):.1e}" if one.pixels else "nothing found"
+        lines.append(
+            f"| {width} x {height} | {one.classes:.1e} of {one.largest_class:.0f} "
+            f"| {one.masks:.1e} of {one.largest_mask:.0f} | {one.boxes:g} | {one.scores:.1e} | {pixels} "
+            f"| {one.same_objects} of {one.images} | {one.same_verdicts} of {one.verdicts} ({one.correct} correct) |"
+        )
+    return "\n".join(lines)
+
+
+def _pictures(size: tuple[int, int], count: int) -> Iterator[Any]:
+    import numpy as np
+
+    return (np.asarray(draw_scene(seed, size)) for seed in range(count))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the table; the exit code: 1 where a verdict differs."""
+    parser = argparse.ArgumentParser("python -m geneval.parity", description="compare the two detectors")
+    parser.add_argument("--weights", type=Path, help="Mask2Former checkpoint [default: the tiny world's]")
+    parser.add_argument("--config", type=Path, help="its mmdet config [default: Swin-S]")
+    parser.add_argument("--real-size", action="store_true", help="random weights of the real Swin-S size")
+    parser.add_argument("--images", type=int, default=4, help="images of each size [default: 4]")
+    parser.add_argument("--device", default="cpu")
+    chosen = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        weights, config = _model(chosen, Path(folder))
+        both = [load_detector(kind, weights, config, chosen.device) for kind in ("mmdet", "transformers")]
+    differences = {size: compare(both[0], both[1], _pictures(size, chosen.images)) for size in SIZES}
+    sys.stdout.write(table(differences) + "\n")
+    return int(any(one.same_verdicts < one.verdicts for one in differences.values()))
+
+
+def _model(chosen: argparse.Namespace, folder: Path) -> tuple[Path, Path | None]:
+    """Weights and config to compare on."""
+    if chosen.weights:
+        return chosen.weights, chosen.config
+    from geneval.tiny_world import detector
+
+    if chosen.real_size:
+        return write_random_weights(folder), None
+    detector.write_detector(folder)
+    return folder / detector.WEIGHTS, folder / detector.CONFIG
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,85 @@
+"""Does the detector see, does CLIP tell colors apart: ``python -m geneval.self_test JOB.json``.
+
+The pictures are drawn here. What a working detector makes of a drawing is not known beforehand, so no class is
+expected: it must find something, and not the same everywhere. Colors are shown plainly, and how many are named right
+is told; an answer that never changes is a failure. Results are ``warning`` events, a failure ends with exit code 4.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from geneval.color import ColorClassifier, Cutout
+from geneval.device import device_faults_are_fatal, resolve_device
+from geneval.judge import Box
+from geneval.plausibility import check_rows
+from geneval.scenes import draw_scene
+from geneval.settings import Settings
+from geneval.worker import work
+from harness.protocol import EnvironmentFailure, Item, Job, Reporter, read_rows, run_worker
+from harness.vocabulary import COLORS
+
+#: Scenes looked at, and their side in pixels: the size of common generators.
+SCENES, SIDE = 6, 512
+#: A prompt that asks about nothing in particular; the detections are what counts.
+PROMPT = {"tag": "single_object", "include": [{"class": "apple", "count": 1}], "prompt": "a photo of an apple"}
+#: Probabilities that differ by less are the same answer.
+SAME_ANSWER = 1e-6
+
+
+def self_test(job: Job, reporter: Reporter) -> None:
+    """Judge drawn scenes in ``job.run_dir`` with the job's parameters, then name ten plain colors.
+
+    Raises:
+        EnvironmentFailure: the detector finds nothing or the same everywhere, or CLIP gives one answer to all colors.
+    """
+    items = write_scenes(Path(job.run_dir))
+    work(replace(job, items=items), reporter)
+    rows = list(read_rows(Path(job.output)))
+    check_rows(rows, enough=len(rows))
+    objects = [sum(map(len, json.loads(row["details"]).values())) for row in rows]
+    reporter.warning(f"detector: {sum(objects)} objects in {len(rows)} drawn scenes ({', '.join(map(str, objects))})")
+    right = count_right(_name_plain_colors(Settings.from_parameters(job.parameters)))
+    reporter.warning(f"colors: {right} of {len(COLORS)} plain colors named right")
+
+
+def write_scenes(folder: Path) -> list[Item]:
+    """Draw the scenes into a run directory."""
+    items = [Item(f"{index:05d}/samples/0000.png", index, 0, PROMPT) for index in range(SCENES)]
+    for item in items:
+        path = folder / item.filename
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draw_scene(item.prompt_index, (SIDE, SIDE)).save(path)
+    return items
+
+
+def _name_plain_colors(settings: Settings) -> list[list[float]]:
+    """The ten probabilities for a plain square of each color, in the order of ``COLORS``."""
+    import numpy as np
+    from PIL import Image
+
+    device = resolve_device(settings.device)
+    with device_faults_are_fatal():
+        classifier = ColorClassifier(settings.files["clip-vit-l-14"], device, settings.color_options)
+        cutout = Cutout(Box(0, 0, SIDE, SIDE, 1.0), np.ones((SIDE, SIDE), bool))
+        squares = (Image.new("RGB", (SIDE, SIDE), color) for color in COLORS)
+        return [classifier.probabilities(square, {"book": [cutout]})["book"][0] for square in squares]
+
+
+def count_right(answers: Sequence[Sequence[float]]) -> int:
+    """How many of the answers, given for each of ``COLORS`` in turn, name the color shown.
+
+    Raises:
+        EnvironmentFailure: all answers are the same.
+    """
+    spread = max(max(column) - min(column) for column in zip(*answers, strict=True))
+    if not spread > SAME_ANSWER:  # also when they are not numbers
+        raise EnvironmentFailure("CLIP gives the same answer to all ten colors: its weights or this device do not work")
+    return sum(answer.index(max(answer)) == index for index, answer in enumerate(map(list, answers)))
+
+
+if __name__ == "__main__":
+    run_worker("geneval", self_test)

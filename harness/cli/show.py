@@ -1,0 +1,71 @@
+"""``miro-eval show``: one verdict, explained."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from harness.errors import UserError
+
+_NAME = re.compile(r"(\d+)/(?:samples/)?(\d+)(?:\.\w+)?$")
+
+
+def show(
+    run: Annotated[Path, typer.Argument(help="run directory with results.jsonl")],
+    image: Annotated[str, typer.Argument(help="prompt and sample: 00123/0002", metavar="PROMPT/SAMPLE")],
+    out: Annotated[Path | None, typer.Option(help="PNG to write [default: RUN/report/show/00123-0002.png]")] = None,
+) -> None:
+    """Explain a verdict: print what was found and why it was judged so, and draw it on the image.
+
+    Boxes, scores and color answers are shown; masks are not, as rows do not hold them.
+    """
+    from geneval.explain import explain
+
+    row = _row(run, image)
+    typer.echo(explain(row))
+    prompt, sample = _numbers(row["filename"])
+    where = out or run / "report" / "show" / f"{prompt:05d}-{sample:04d}.png"
+    _draw(run, row, where)
+    typer.echo(f"drawn: {where}")
+
+
+def _numbers(name: str) -> tuple[int, int]:
+    """Prompt and sample of ``00123/0002`` or ``00123/samples/0002.png``.
+
+    Raises:
+        UserError: it is neither.
+    """
+    match = _NAME.search(name)
+    if match is None:
+        raise UserError(f"{name!r}: expected PROMPT/SAMPLE, e.g. 00123/0002")
+    return int(match[1]), int(match[2])
+
+
+def _row(run: Path, image: str) -> dict[str, Any]:
+    from harness.protocol import read_rows
+
+    path, wanted = run / "results.jsonl", _numbers(image)
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; run `miro-eval geneval {run}` first")
+    for row in read_rows(path):
+        if _numbers(str(row.get("filename"))) == wanted:
+            return row
+    raise UserError(f"{path}: no row for prompt {wanted[0]}, sample {wanted[1]}")
+
+
+def _draw(run: Path, row: dict[str, Any], where: Path) -> None:
+    from geneval.drawing import draw_row
+    from harness.files import sha256_of_file
+
+    path = run / row["filename"]
+    try:
+        picture = draw_row(row, path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be drawn ({error})") from error
+    if row.get("image_sha256") not in (None, sha256_of_file(path)):
+        typer.echo("the image has changed since it was judged: run the geneval stage again", err=True)
+    where.parent.mkdir(parents=True, exist_ok=True)
+    picture.save(where)

@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from harness.cli.app import app
+from harness.errors import UserError
+from harness.files import sha256_of_file, write_rows
+from harness.manifest import Manifest, StageRecord
+from harness.settings import GenevalSettings
+from harness.stages.geneval import chosen_options
+from harness.vocabulary import COLORS
+from tests.shared_data import shared
+
+Row = dict[str, Any]
+RED = [0.91, *[0.01] * 9]
+BLUE = [0.01] * 4 + [0.91] + [0.01] * 5
+
+
+def answer(*arguments: str | Path, code: int = 0) -> str:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def read(path: Path) -> list[Row]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def row(
+    include: list[Row], details: dict[str, list[list[float]]], *, correct: bool, reason: str = "", **more: Any
+) -> Row:
+    metadata = {"tag": "colors", "include": include, "prompt": "a photo of something"}
+    return {
+        "filename": "00000/samples/0000.png",
+        "tag": "colors",
+        "prompt": metadata["prompt"],
+        "correct": correct,
+        "reason": reason,
+        "metadata": json.dumps(metadata),
+        "details": json.dumps(details),
+        **more,
+    }
+
+
+@pytest.fixture
+def decide(tmp_path: Path) -> Callable[..., tuple[Row, str]]:
+    def run(stored: Row, *options: str | Path, code: int = 0) -> tuple[Row, str]:
+        write_rows(tmp_path / "rows.jsonl", [stored])
+        said = answer(
+            "geneval", "--rejudge", tmp_path / "rows.jsonl", "--out", tmp_path / "new.jsonl", *options, code=code
+        )
+        return read(tmp_path / "new.jsonl")[0], said
+
+    return run
+
+
+TWO_DOGS = {"dog": [[0, 0, 10, 10, 0.9], [20, 0, 30, 10, 0.5]]}
+RED_DOG = [{"class": "dog", "count": 1, "color": "red"}]
+TWO_RED_DOGS = [{"class": "dog", "count": 2, "color": "red"}]
+
+
+def test_published_rows_are_decided_as_published(tmp_path: Path) -> None:
+    source = shared("data/geneval/genediteval_results.jsonl")
+    said = answer("geneval", "--rejudge", source, "--out", tmp_path / "out.jsonl")
+    assert "2212 rows decided again: 1238 correct, 1238 before, 0 verdicts changed" in said
+    assert "750 rows hold no color answers and keep their color verdict" in said
+    for old, new in zip(read(source), read(tmp_path / "out.jsonl"), strict=True):
+        assert (new["correct"], new["details"], new["filename"]) == (old["correct"], old["details"], old["filename"])
+
+
+def test_a_stricter_threshold_drops_detections(decide: Any) -> None:
+    stored = row([{"class": "dog", "count": 2}], TWO_DOGS, correct=True)
+    new, said = decide(stored, "--confidence-threshold", "0.6")
+    assert (new["correct"], new["reason"]) == (False, "expected dog>=2, found 1")
+    assert json.loads(new["details"]) == {"dog": TWO_DOGS["dog"][:1]}
+    assert new["judge_options"]["confidence_threshold"] == 0.6
+    assert "1 verdicts changed" in said
+
+
+def test_stored_probabilities_decide_over_the_stored_verdict(decide: Any) -> None:
+    stored = row(RED_DOG, TWO_DOGS, correct=True, status="scored", error="", colors={"dog": [BLUE]})
+    new, said = decide(stored)
+    assert (new["correct"], new["reason"]) == (False, "expected red dog>=1, found 0 red; and 1 blue")
+    assert (new["color_source"], new["colors"]) == ("probabilities", {"dog": [BLUE]})
+    assert "keep their color verdict" not in said
+
+
+@pytest.mark.parametrize(("correct", "reason"), [(True, ""), (False, "expected red dog>=1, found 0 red; and 1 brown")])
+def test_foreign_rows_keep_their_color_verdict_and_say_so(decide: Any, correct: bool, reason: str) -> None:
+    new, said = decide(row(RED_DOG, TWO_DOGS, correct=correct, reason=reason))
+    assert (new["correct"], new["reason"], new["color_source"]) == (correct, reason, "verdict")
+    assert "1 rows hold no color answers" in said
+    assert "colors" not in new
+
+
+def test_a_color_that_nobody_was_asked_about_is_not_guessed(decide: Any) -> None:
+    overlapping = {"dog": [[0, 0, 10, 10, 0.9], [0, 0, 10, 11, 0.8], [50, 0, 60, 10, 0.5]]}
+    stored = row(TWO_RED_DOGS, overlapping, correct=True, status="scored", error="", colors={"dog": [RED, RED]})
+    new, said = decide(stored, "--max-overlap", "0.5", code=5)
+    assert (new["status"], new["correct"]) == ("unscored", None)
+    assert "no color answer is stored for this dog" in new["error"]
+    assert "1 rows are unscored" in said
+
+
+def test_a_wrong_color_verdict_without_its_reason_is_not_taken_for_a_right_one(decide: Any) -> None:
+    new, _ = decide(row(RED_DOG, TWO_DOGS, correct=False), code=5)
+    assert (new["status"], new["correct"]) == ("unscored", None)
+
+
+def test_unscored_rows_pass_through(decide: Any) -> None:
+    stored = row(RED_DOG, {}, correct=False) | {"correct": None, "status": "unscored", "error": "broken"}
+    new, _ = decide(stored, code=5)
+    assert new == stored
+
+
+def test_looser_options_are_told(decide: Any, tmp_path: Path) -> None:
+    stored = row([{"class": "dog", "count": 1}], TWO_DOGS, correct=True)
+    _, said = decide(stored, "--counting-threshold", "0.5", "--max-objects", "20")
+    assert "made with counting_threshold 0.9, max_objects 16" in said
+    settings = {"options": {"confidence_threshold": 0.8}}
+    Manifest("x", stages={"geneval": StageRecord("f", settings)}).write(tmp_path / "run.json")
+    _, said = decide(stored, "--confidence-threshold", "0.7")
+    assert "made with confidence_threshold 0.8" in said
+    _, said = decide(stored | {"judge_options": {"confidence_threshold": 0.6}}, "--confidence-threshold", "0.7")
+    assert "a looser value" not in said
+
+
+def refusal(*arguments: str | Path) -> str:
+    with pytest.raises(UserError) as refused:
+        answer(*arguments)
+    return str(refused.value)
+
+
+def test_what_cannot_be_is_told_in_one_line(tmp_path: Path) -> None:
+    rows, out = tmp_path / "rows.jsonl", tmp_path / "out.jsonl"
+    assert "no such file" in refusal("geneval", "--rejudge", rows, "--out", out)
+    rows.write_text("\n")
+    assert "rows.jsonl: holds no rows" in refusal("geneval", "--rejudge", rows, "--out", out)
+    write_rows(rows, [row(RED_DOG, TWO_DOGS, correct=True), {"tag": "colors"}])
+    assert 'rows.jsonl: row 2: "correct" is None, not a bool' in refusal("geneval", "--rejudge", rows, "--out", out)
+    write_rows(rows, [row(RED_DOG, TWO_DOGS, correct=True) | {"details": "{"}])
+    assert '"metadata" or "details"' in refusal("geneval", "--rejudge", rows, "--out", out)
+    write_rows(rows, [row([{"class": "unicorn", "count": 1}], {}, correct=True)])
+    assert "class 'unicorn' is not one of" in refusal("geneval", "--rejudge", rows, "--out", out)
+    assert "another file" in refusal("geneval", "--rejudge", rows, "--out", rows)
+    assert "needs --out" in refusal("geneval", "--rejudge", rows)
+    assert "needs the images" in refusal("geneval", "--rejudge", rows, "--out", out, "--no-crop")
+    assert "one of the three" in refusal("geneval")
+    assert "one of the three" in refusal("geneval", tmp_path, "--self-test")
+    assert "--out goes with --rejudge" in refusal("geneval", tmp_path, "--out", out)
+    bad = refusal("geneval", "--rejudge", rows, "--out", out, "--confidence-threshold", "1.5")
+    assert bad == "judge option confidence_threshold must lie in [0, 1], not 1.5"
+    assert not out.exists()
+
+
+def test_to_name_a_default_is_to_choose_nothing() -> None:
+    assert chosen_options(GenevalSettings()) == {"options": {}}
+    assert chosen_options(GenevalSettings({"max_objects": 16}, {"crop": True})) == {"options": {}}
+    chosen = chosen_options(GenevalSettings({"max_overlap": 0.5}, {"background": "original"}))
+    assert chosen == {"options": {"max_overlap": 0.5}, "color_options": {"background": "original"}}
+    assert chosen_options(GenevalSettings(detector="transformers")) == {"options": {}, "detector": "transformers"}
+    with pytest.raises(UserError, match="unknown detector 'yolo': choose mmdet or transformers"):
+        chosen_options(GenevalSettings(detector="yolo"))
+    with pytest.raises(UserError, match="unknown judge option 'sharpness'"):
+        chosen_options(GenevalSettings({"sharpness": 1}))
+
+
+def test_the_ten_colors_are_those_of_the_rows() -> None:
+    assert (COLORS[RED.index(max(RED))], COLORS[BLUE.index(max(BLUE))]) == ("red", "blue")
+
+
+@pytest.fixture
+def judged(tmp_path: Path) -> Path:
+    """A run directory with one judged image and one unscored one."""
+    path = tmp_path / "00000" / "samples" / "0000.png"
+    path.parent.mkdir(parents=True)
+    Image.new("RGB", (64, 48), "gray").save(path)
+    details = TWO_DOGS | {"cat": [[5, 5, 40, 40, 0.7]]}
+    colors = {"image_sha256": sha256_of_file(path), "status": "scored", "error": "", "colors": {"dog": [BLUE]}}
+    reason = "expected red dog>=1, found 0 red; and 1 blue"
+    first = row(RED_DOG, details, correct=False, reason=reason) | colors
+    lost = {"filename": "00001/samples/0000.png", "status": "unscored", "error": "not an image", "details": "{}"}
+    write_rows(tmp_path / "results.jsonl", [first, first | lost])
+    return tmp_path
+
+
+def test_show_tells_and_draws(judged: Path) -> None:
+    said = answer("show", judged, "00000/0000")
+    assert "verdict   wrong: expected red dog>=1, found 0 red; and 1 blue" in said
+    assert "* dog              0.900  x 0-10, y 0-10  blue 0.91" in said
+    assert "  cat              0.700" in said
+    picture = judged / "report" / "show" / "00000-0000.png"
+    assert f"drawn: {picture}" in said
+    with Image.open(picture) as drawn:
+        assert drawn.width == 768
+        assert drawn.height > 768 * 48 / 64
+        corner = drawn.convert("RGB").getpixel((119, 100))  # the right edge of the first dog, in its class's color
+    assert corner == (0xE6, 0x9F, 0x00)
+
+
+def test_show_says_that_an_image_has_changed(judged: Path) -> None:
+    assert "has changed" not in answer("show", judged, "0/0", "--out", judged / "a" / "x.png")
+    assert (judged / "a" / "x.png").is_file()
+    Image.new("RGB", (64, 48), "red").save(judged / "00000" / "samples" / "0000.png")
+    assert "the image has changed since it was judged" in answer("show", judged, "00000/samples/0000.png")
+
+
+def test_show_of_what_is_not_there(judged: Path) -> None:
+    assert "no row for prompt 7, sample 0" in refusal("show", judged, "00007/0000")
+    assert "expected PROMPT/SAMPLE" in refusal("show", judged, "dog")
+    assert "miro-eval geneval" in refusal("show", judged / "none", "0/0")
+    assert "cannot be drawn" in refusal("show", judged, "1/0")
