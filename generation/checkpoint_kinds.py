@@ -10,24 +10,40 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from generation.image_folder import is_image_folder
+from generation.own_generator import OwnGenerator, find_generator
+from generation.released import VARIANTS, check_variant, released_repo
 from harness.errors import UserError
 
 __all__ = [
     "CONFIG_FILE",
+    "DIFFUSERS",
+    "DIFFUSERS_FILE",
     "FOLDER",
+    "GENERATOR",
     "HUB_FILES",
+    "IMAGES",
     "KINDS",
     "LIGHTNING",
+    "MIRO",
     "REPO",
     "CheckpointSource",
     "describe_checkpoint",
+    "describe_source",
 ]
 
-#: The kinds: a Lightning ``.ckpt`` beside its Hydra configuration, a folder in the published layout, a hub repository.
+#: MIRO: a Lightning ``.ckpt`` beside its Hydra configuration, a folder in the published layout, a hub repository.
 LIGHTNING, FOLDER, REPO = "lightning", "folder", "repo"
-KINDS = (LIGHTNING, FOLDER, REPO)
+#: Any pipeline of diffusers, as a folder or a repository.
+DIFFUSERS = "diffusers"
+#: Images made already; a function of the user's. Neither can be demanded as a kind.
+IMAGES, GENERATOR = "images", "generator"
+#: Any of the first three.
+MIRO = "miro"
+KINDS = (MIRO, LIGHTNING, FOLDER, REPO, DIFFUSERS)
 
 CONFIG_FILE = "config.yaml"
+DIFFUSERS_FILE = "model_index.json"
 HUB_FILES = ("config.json", "model.safetensors", "uncond_embedding.npy")
 
 #: ``owner/name`` or ``owner/name@revision``, in the characters the hub allows.
@@ -39,12 +55,14 @@ class CheckpointSource:
     """Where a checkpoint is, and of which kind.
 
     Attributes:
-        kind: one of :data:`KINDS`.
+        kind: one of the kinds above, not :data:`MIRO`.
         name: short name, the default for the run's: the file's stem, the folder's, the repository's or the variant's.
-        path: the ``.ckpt`` file or the folder with the three published files; None for a repository.
+        path: the ``.ckpt`` file, the folder, or the generator's source; None for a repository.
         repo: ``owner/name``; empty for local files.
         revision: branch, tag or commit of the repository; None means its default branch.
-        variant: subfolder of the repository.
+        variant: subfolder of the repository; of a diffusers pipeline, the variant of its weights, e.g. ``fp16``.
+        generator: the user's function.
+        argument: what it is called with as ``checkpoint``; empty for nothing.
     """
 
     kind: str
@@ -53,6 +71,38 @@ class CheckpointSource:
     repo: str = ""
     revision: str | None = None
     variant: str | None = None
+    generator: OwnGenerator | None = None
+    argument: str = ""
+
+
+def describe_source(
+    checkpoint: str,
+    kind: str = "auto",
+    revision: str | None = None,
+    variant: str | None = None,
+    generator: str | None = None,
+    folder: Path | None = None,
+) -> CheckpointSource:
+    """Like :func:`describe_checkpoint`, for a run that may have a generator of the user's.
+
+    Args:
+        checkpoint: may be empty with a generator; else it is handed to it as it stands.
+        kind, revision, variant: see there; they have no meaning for a generator.
+        generator: see :func:`generation.own_generator.find_generator`.
+        folder: where it is looked for; the current one by default.
+
+    Raises:
+        UserError: see there, or neither checkpoint nor generator is given.
+    """
+    if generator is None:
+        if not checkpoint:
+            raise UserError("no checkpoint given; name one, or --generator module:function")
+        return describe_checkpoint(checkpoint, kind, revision, variant)
+    if kind != "auto" or revision or variant:
+        raise UserError("a backend, revision or variant has no meaning beside --generator")
+    found = find_generator(generator, folder or Path.cwd())
+    name = Path(checkpoint).stem if checkpoint else found.module.split(".")[-1]
+    return CheckpointSource(GENERATOR, name, path=found.file, generator=found, argument=checkpoint)
 
 
 def describe_checkpoint(
@@ -64,10 +114,12 @@ def describe_checkpoint(
     Whether a repository exists is not asked here.
 
     Args:
-        text: path of a ``.ckpt``, path of a folder, ``owner/name`` or ``owner/name@revision``.
-        kind: one of :data:`KINDS` insists on that reading; ``auto`` looks.
+        text: path of a ``.ckpt``, path of a folder, ``owner/name`` or ``owner/name@revision``, or the name of a
+            released checkpoint, e.g. ``miro-no-clip``.
+        kind: one of :data:`KINDS` insists on that reading; ``auto`` looks. A repository is taken for MIRO's unless
+            ``diffusers`` is demanded, because looking into it would need the network.
         revision: of a repository, where ``text`` does not say.
-        variant: subfolder of a folder or repository.
+        variant: see :class:`CheckpointSource`.
 
     Raises:
         UserError: nothing there, a file missing beside it, a damaged archive, contradicting arguments.
@@ -76,50 +128,74 @@ def describe_checkpoint(
         raise UserError(f"checkpoint kind {kind!r} is unknown; expected auto, {', '.join(KINDS)}")
     found = _look(text, kind, revision, variant)
     _refuse_meaningless(found, text, revision, variant)
-    if kind not in ("auto", found.kind):
+    if kind not in ("auto", found.kind) and not (kind == MIRO and found.kind in (LIGHTNING, FOLDER, REPO)):
         raise UserError(f"{text}: looks like kind {found.kind}, not {kind} as demanded")
     return found
 
 
 def _look(text: str, kind: str, revision: str | None, variant: str | None) -> CheckpointSource:
     path = Path(text).expanduser()
-    if kind == REPO or (kind == "auto" and not path.exists() and _reads_like_repo(text)):
-        return _describe_repo(text, revision, variant)
+    if kind == REPO or (kind not in (LIGHTNING, FOLDER) and not path.exists() and _reads_like_repo(text)):
+        return _describe_repo(text, kind, revision, variant)
     if path.is_dir():
-        return _describe_folder(path, variant)
+        return _describe_folder(path, kind, variant)
     if path.is_file():
         return _describe_lightning(path)
     raise UserError(
         f"{text}: no such file or folder, and not a repository id like owner/name; "
-        "give a .ckpt with its config.yaml beside it, a folder in the hub's layout, or a repository id"
+        "give a .ckpt with its config.yaml beside it, a folder in the hub's layout, a folder of images, "
+        "a repository id, or a released checkpoint's name like miro-no-clip"
     )
 
 
 def _refuse_meaningless(found: CheckpointSource, text: str, revision: str | None, variant: str | None) -> None:
-    if revision and found.kind != REPO:
+    if revision and not found.repo:
         raise UserError(f"{text}: a revision ({revision}) has a meaning for hub repositories only")
-    if variant and found.kind == LIGHTNING:
+    if variant and found.kind in (LIGHTNING, IMAGES):
         raise UserError(f"{text}: a variant ({variant}) has a meaning for hub repositories and folders only")
 
 
 def _reads_like_repo(text: str) -> bool:
     """``owner/name``, unless the owner is a folder right here: then it is a mistyped path."""
+    if released_repo(text.partition("@")[0]):
+        return True
     match = _REPO_ID.fullmatch(text)
     return bool(match) and not text.endswith((".ckpt", ".safetensors", ".yaml")) and not Path(text).parent.is_dir()
 
 
-def _describe_repo(text: str, revision: str | None, variant: str | None) -> CheckpointSource:
+def _describe_repo(text: str, kind: str, revision: str | None, variant: str | None) -> CheckpointSource:
+    text, variant = _released(text, variant)
     match = _REPO_ID.fullmatch(text)
     if not match:
         raise UserError(f"{text}: not a repository id; expected owner/name or owner/name@revision")
     named = match["revision"]
     if named and revision and named != revision:
         raise UserError(f"{text}: names revision {named}, but revision {revision} is demanded as well")
-    name = variant or match["repo"].split("/")[1]
-    return CheckpointSource(REPO, name, repo=match["repo"], revision=named or revision, variant=variant)
+    repo, revision = match["repo"], named or revision
+    if kind == DIFFUSERS:
+        return CheckpointSource(DIFFUSERS, repo.split("/")[1], repo=repo, revision=revision, variant=variant)
+    check_variant(repo, variant)
+    return CheckpointSource(REPO, variant or repo.split("/")[1], repo=repo, revision=revision, variant=variant)
 
 
-def _describe_folder(path: Path, variant: str | None) -> CheckpointSource:
+def _released(text: str, variant: str | None) -> tuple[str, str | None]:
+    """``miro-no-clip@main`` written out as repository and variant; anything else as it is."""
+    name, at, revision = text.partition("@")
+    place = released_repo(name)
+    if place is None:
+        return text, variant
+    if variant and name in VARIANTS:
+        raise UserError(f"{name} is a variant already; leave --variant {variant} away")
+    return place[0] + at + revision, variant or place[1]
+
+
+def _describe_folder(path: Path, kind: str, variant: str | None) -> CheckpointSource:
+    if (path / DIFFUSERS_FILE).is_file() and kind in ("auto", DIFFUSERS):
+        return CheckpointSource(DIFFUSERS, path.resolve().name, path=path, variant=variant)
+    if kind == DIFFUSERS:
+        raise UserError(f"{path}: no {DIFFUSERS_FILE} in it; a diffusers pipeline's folder has one")
+    if kind == "auto" and is_image_folder(path):
+        return CheckpointSource(IMAGES, path.resolve().name, path=path)
     folder = path / variant if variant else path
     missing = [name for name in HUB_FILES if not (folder / name).is_file()]
     if missing:

@@ -6,7 +6,7 @@ from typing import Any
 
 from generation.checkpoint_kinds import CheckpointSource
 from generation.miro_model import MiroModel
-from generation.parameters import Parameters, check_targets
+from generation.parameters import PAPER_GUIDANCE, PAPER_STEPS, Parameters, check_targets, parse_resolution
 from generation.sampling import SamplerSettings
 from harness.protocol import UserError
 
@@ -25,12 +25,15 @@ def sampler_settings(model: MiroModel, parameters: Parameters) -> SamplerSetting
         raise UserError(
             f"the checkpoint asks for {model.guidance_type} guidance; miro-t2i can sample {GUIDANCE_TYPE} only"
         )
+    size = parse_resolution(parameters.resolution)
+    if size and list(size) != model.image_size:
+        raise UserError(f"this checkpoint makes {model.image_size[0]} x {model.image_size[1]} images and no others")
     check_targets("reward_targets", parameters.reward_targets, model.axes)
     check_targets("negative_reward_targets", parameters.negative_reward_targets, model.axes)
     wanted = model.default_targets | parameters.reward_targets
     return SamplerSettings(
-        steps=parameters.steps,
-        guidance_scale=float(parameters.guidance_scale),
+        steps=PAPER_STEPS if parameters.steps is None else parameters.steps,
+        guidance_scale=float(PAPER_GUIDANCE if parameters.guidance_scale is None else parameters.guidance_scale),
         targets={axis: float(wanted.get(axis, 1.0)) for axis in model.axes},
         negative_targets={axis: float(parameters.negative_reward_targets.get(axis, 0.0)) for axis in model.axes},
     )

@@ -91,4 +91,7 @@ def _out_of_reach(place: str) -> str:
 
 def _missing_entry(subfolder: str | None) -> str:
     inside = f"under {subfolder}/" if subfolder else "at its root (is it in a subfolder? then name the variant)"
-    return f"not a MIRO checkpoint: config.json, model.safetensors and uncond_embedding.npy are expected {inside}"
+    return (
+        f"not a MIRO checkpoint: config.json, model.safetensors and uncond_embedding.npy are expected {inside}; "
+        "for a pipeline of diffusers, use --backend diffusers"
+    )

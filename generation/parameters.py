@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
-from generation.precision import precision_named
+from generation.batches import Sweep
+from generation.checkpoint_kinds import CheckpointSource, describe_source
+from generation.noise import IMAGE, UPSTREAM, check_mode
+from generation.precision import check_precision
 from harness.protocol import UserError
+
+#: Of upstream's sweep script and the paper's tables.
+PAPER_STEPS = 50
+PAPER_GUIDANCE = 7.0
+
+_RESOLUTION = re.compile(r"(?P<width>[1-9]\d{0,4})(x(?P<height>[1-9]\d{0,4}))?")
 
 
 @dataclass(frozen=True)
@@ -16,13 +27,18 @@ class Parameters:
     """What a generation job asks for.
 
     Attributes:
-        checkpoint: path or repository id, see :mod:`generation.checkpoint_kinds`.
+        checkpoint: path or repository id, see :mod:`generation.checkpoint_kinds`; empty beside a generator.
         kind: one of its kinds, or ``auto``.
         revision: of a repository.
         variant: subfolder of a repository or folder.
-        steps: Euler steps.
-        guidance_scale: 7.0 here is 8.0 in the convention of diffusers.
+        generator: ``module:function`` of the user's, see :mod:`generation.own_generator`.
+        generator_folder: where it is looked for.
+        steps: of the sampler; None: 50 for MIRO, a diffusers pipeline's own default.
+        guidance_scale: for MIRO, 7.0 here is 8.0 in the convention of diffusers; None: 7.0, or the pipeline's own.
+        resolution: ``width x height`` in pixels, or one number for both; None: the model's own.
         seed: not negative.
+        noise: see :mod:`generation.noise`.
+        sweep: for upstream's noise, see :class:`generation.batches.Sweep`.
         batch_size: images sampled together; part of what makes two runs comparable, for it moves the last bits.
         precision: see :mod:`generation.precision`.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
@@ -36,9 +52,14 @@ class Parameters:
     kind: str = "auto"
     revision: str | None = None
     variant: str | None = None
-    steps: int = 50
-    guidance_scale: float = 7.0
+    generator: str | None = None
+    generator_folder: str | None = None
+    steps: int | None = PAPER_STEPS
+    guidance_scale: float | None = PAPER_GUIDANCE
+    resolution: str | None = None
     seed: int = 42
+    noise: str = IMAGE
+    sweep: dict[str, Any] | None = None
     batch_size: int = 4
     precision: str = "auto"
     device: str = "auto"
@@ -57,21 +78,59 @@ class Parameters:
         unknown = sorted(set(record) - {item.name for item in fields(cls)})
         if unknown:
             raise UserError(f"unknown generation parameters: {', '.join(unknown)}")
-        if not isinstance(record.get("checkpoint"), str) or not record["checkpoint"]:
+        if not isinstance(record.get("checkpoint"), str) or not (record["checkpoint"] or record.get("generator")):
             raise UserError("no checkpoint given")
         parameters = cls(**record)
         parameters._check()
         return parameters
 
     def _check(self) -> None:
-        _at_least("steps", self.steps, 1)
+        if self.steps is not None:
+            _at_least("steps", self.steps, 1)
         _at_least("batch_size", self.batch_size, 1)
         _at_least("seed", self.seed, 0)
-        if not _is_number(self.guidance_scale) or self.guidance_scale < 0:
-            raise UserError(f"guidance_scale {self.guidance_scale!r}: expected a number, 0 or more")
+        guidance = self.guidance_scale
+        if guidance is not None and (not _is_number(guidance) or guidance < 0):
+            raise UserError(f"guidance_scale {guidance!r}: expected a number, 0 or more")
+        parse_resolution(self.resolution)
         check_targets("reward_targets", self.reward_targets)
         check_targets("negative_reward_targets", self.negative_reward_targets)
-        precision_named(self.precision)
+        check_precision(self.precision)
+        check_mode(self.noise)
+        if self.noise == UPSTREAM:
+            Sweep.parse(self.sweep)
+
+    def source(self) -> CheckpointSource:
+        """What makes the images.
+
+        Raises:
+            UserError: it is not there, or not what it should be.
+        """
+        folder = Path(self.generator_folder) if self.generator_folder else None
+        return describe_source(self.checkpoint, self.kind, self.revision, self.variant, self.generator, folder)
+
+    @property
+    def parsed_sweep(self) -> Sweep:
+        """The sweep; only upstream's noise has one."""
+        return Sweep.parse(self.sweep)
+
+
+def parse_resolution(text: str | None) -> tuple[int, int] | None:
+    """Width and height of ``1024x768``, or of ``512``; None for None.
+
+    Raises:
+        UserError: not of that form, or not a multiple of 8, which every latent model wants.
+    """
+    if text is None:
+        return None
+    match = _RESOLUTION.fullmatch(str(text))
+    if not match:
+        raise UserError(f"resolution {text!r}: expected WIDTHxHEIGHT or one number, e.g. 1024x768 or 512")
+    width = int(match["width"])
+    height = int(match["height"] or width)
+    if width % 8 or height % 8:
+        raise UserError(f"resolution {text!r}: width and height must be multiples of 8")
+    return width, height
 
 
 def check_targets(name: str, targets: object, axes: tuple[str, ...] | None = None) -> None:

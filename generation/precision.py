@@ -55,7 +55,35 @@ class Precision:
 
 PAPER = Precision("paper", PAPER_TEXT_LENGTH, text_autocast=True, half_embeddings=True, half_weights=False)
 PIPELINE = Precision("pipeline", None, text_autocast=False, half_embeddings=False, half_weights=True)
+#: Number formats of a diffusers pipeline; ``auto`` is bfloat16 on a GPU and float32 on a CPU.
+FORMATS = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+
 PROFILES = {profile.name: profile for profile in (PAPER, PIPELINE)}
+
+
+def check_precision(name: str) -> None:
+    """Refuse what no kind of model knows.
+
+    Raises:
+        UserError: neither a profile nor a number format.
+    """
+    if name not in ("auto", *PROFILES, *FORMATS):
+        raise UserError(f"precision {name!r} is unknown; expected auto, {', '.join((*PROFILES, *FORMATS))}")
+
+
+def pipeline_dtype(name: str, device: Any) -> Any:
+    """Type of a diffusers pipeline's weights on that ``torch.device``.
+
+    Raises:
+        UserError: a profile of MIRO's.
+    """
+    import torch
+
+    if name == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    if name not in FORMATS:
+        raise UserError(f"precision {name} is MIRO's; for a diffusers pipeline expected auto, {', '.join(FORMATS)}")
+    return getattr(torch, FORMATS[name])
 
 
 def precision_named(name: str) -> Precision:
@@ -67,5 +95,5 @@ def precision_named(name: str) -> Precision:
     if name == "auto":
         return PAPER
     if name not in PROFILES:
-        raise UserError(f"precision {name!r} is unknown; expected auto, {', '.join(PROFILES)}")
+        raise UserError(f"precision {name!r} is unknown to MIRO checkpoints; expected auto, {', '.join(PROFILES)}")
     return PROFILES[name]

@@ -54,13 +54,23 @@ class TextEncoder:
 
     def encode(self, prompts: Iterable[str]) -> Iterator[tuple[str, EncodedPrompt]]:
         """Yield each distinct prompt with its embedding, padded to its own length."""
+        distinct = list(dict.fromkeys(prompts))
         groups: dict[int, list[tuple[str, list[int]]]] = {}
-        for prompt in dict.fromkeys(prompts):
-            tokens = self._tokenizer(prompt, truncation=True, max_length=self._text_length)["input_ids"]
+        tokenized = self._tokenizer(distinct, truncation=True, max_length=self._text_length)["input_ids"]
+        for prompt, tokens in zip(distinct, tokenized, strict=True):
             groups.setdefault(self._padded_length(len(tokens)), []).append((prompt, tokens))
         for length, group in groups.items():
             for start in range(0, len(group), BATCH):
                 yield from self._encode_batch(group[start : start + BATCH], length)
+
+    def encode_together(self, prompts: list[str]) -> list[EncodedPrompt]:
+        """Embeddings of a group of prompts, all padded to the longest of them, as upstream's script does it."""
+        tokens = self._tokenizer(
+            prompts, padding="longest", truncation=True, max_length=self._text_length, return_tensors="pt"
+        )
+        mask = tokens["attention_mask"].bool()
+        embeddings = self._forward(tokens["input_ids"], mask)
+        return [EncodedPrompt(embeddings[row], mask[row]) for row in range(len(prompts))]
 
     def _padded_length(self, tokens: int) -> int:
         return min(-(-tokens // LENGTH_STEP) * LENGTH_STEP, self._text_length)

@@ -6,12 +6,13 @@ import functools
 import os
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 from harness.environments import uv
 from harness.environments.manager import Environment, ensure
 from harness.environments.spec import ENVIRONMENTS
-from harness.paths import environment_files
+from harness.paths import environment_files, home
 from harness.weight_source import TinyWorld, make_tiny_world
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,6 +44,22 @@ def with_pytest(name: str) -> Environment:
     install = [tool, "pip", "install", "--quiet", "--python", python, "--requirements", "-"]
     subprocess.run(install, check=True, input=requirements, text=True)
     return made
+
+
+@functools.cache
+def miro_sdist() -> Path:
+    """miro-t2i's source distribution, unpacked: it holds the scripts that the generation stage is compared with."""
+    folder = home() / "test-data"
+    unpacked = folder / "miro_t2i-0.1.4"
+    if not unpacked.exists():
+        download = ["pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:", "miro-t2i==0.1.4"]
+        tool = uv.find()
+        assert tool is not None
+        subprocess.run([tool, "tool", "run", *download, "--dest", folder], check=True)
+        with tarfile.open(folder / "miro_t2i-0.1.4.tar.gz") as archive:
+            archive.extractall(folder / "partial", filter="data")
+        (folder / "partial" / unpacked.name).rename(unpacked)
+    return unpacked
 
 
 @functools.cache

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from harness.environments.spec import ENVIRONMENTS
-from tests.real_environments import ROOT, with_pytest
+from tests.real_environments import ROOT, miro_sdist, with_pytest
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
@@ -17,7 +17,8 @@ def test_a_stage_s_suite_passes_in_its_environment(name: str, capsys: pytest.Cap
     environment = with_pytest(name)
     folder = f"tests/{environment.spec.stage}"
     command = environment.command("-m", "pytest", folder, "-p", "no:cacheprovider", "--durations=5")
-    variables = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    sdist = {"MIRO_T2I_SDIST": str(miro_sdist())} if name == "miro" else {}
+    variables = os.environ | sdist | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     variables.pop("PYTHONDONTWRITEBYTECODE", None)  # unset, as for workers: imports of this size need their bytecode
     answer = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
     with capsys.disabled():

@@ -6,6 +6,9 @@ import os
 import sys
 from pathlib import Path
 
+#: The name under which the tiny pipeline of diffusers is in the hub cache.
+DIFFUSERS_REPO = "stable-diffusion-v1-5/stable-diffusion-v1-5"
+
 
 def main() -> None:
     """Read the folder from the command line and fill it."""
@@ -24,6 +27,7 @@ def write_world(folder: Path) -> None:
 
     from generation.suites import SUITES
     from generation.tiny_world.checkpoint import write_checkpoint
+    from generation.tiny_world.diffusers_pipeline import write_diffusers_pipeline
     from generation.tiny_world.encoders import TEXT_WIDTH, write_text_encoder, write_vae
     from generation.tiny_world.hub_cache import snapshot_folder
     from generation.tiny_world.hub_layout import write_hub_layout
@@ -35,6 +39,8 @@ def write_world(folder: Path) -> None:
     write_text_encoder(snapshot_folder(folder, "google/flan-t5-xl"), prompts)
     checkpoints = folder / "checkpoints"
     write_checkpoint(checkpoints / "tiny-miro", TEXT_WIDTH)
+    for place in (checkpoints / "tiny-diffusers", snapshot_folder(folder, DIFFUSERS_REPO)):
+        write_diffusers_pipeline(place, prompts)
     for target in (checkpoints / "tiny-miro-hub", snapshot_folder(folder, "nicolas-dufour/miro")):
         write_hub_layout(target, checkpoints / "tiny-miro")
 

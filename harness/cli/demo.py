@@ -17,6 +17,7 @@ def demo(
     steps: options.Steps = 2,
     seed: options.Seed = 42,
     device: options.Device = "cpu",
+    gpus: options.Gpus = "",
     env_backend: options.EnvBackend = "auto",
 ) -> None:
     """Set everything up and run the main job on small random models: all stages are real, the scores mean nothing."""
@@ -28,6 +29,6 @@ def demo(
         world = make_tiny_world(env_backend, display.step)
         checkpoint = str(world.checkpoint)
         generation = GenerationSettings(checkpoint, samples=samples, limit=limit, steps=steps, seed=seed)
-        settings = RunSettings(out, generation, device=device, env_backend=env_backend)
+        settings = RunSettings(out, generation, device=device, gpus=options.gpu_ids(gpus), env_backend=env_backend)
         unscored = run_stages(["generate", "geneval", "rewards"], settings, world, display, report=True)
     leave(unscored, out)

@@ -33,11 +33,50 @@ Metric = Annotated[list[str], typer.Option(help="reward metric id; repeatable [d
 RewardPrecision = Annotated[str, typer.Option(help="reference (the authors') or fast (bf16)")]
 RewardBatchSize = Annotated[int, typer.Option(help="images per forward pass of a reward model", min=1)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")]
+Gpus = Annotated[str, typer.Option(help="GPU ids to use side by side, one worker each: 0,1,2,3", metavar="IDS")]
 EnvBackend = Annotated[str, typer.Option(help="auto, pixi or uv: how the GenEval environment is made")]
 TinyWorld = Annotated[
     bool, typer.Option(help="small random models instead of the published weights, to try things out")
 ]
 Offline = Annotated[bool, typer.Option(help="never fetch weights; fail where one is missing")]
+
+Noise = Annotated[str, typer.Option(help="image (per image), or upstream: replays the sweep script's")]
+
+OptionalCheckpoint = Annotated[
+    str,
+    typer.Argument(
+        help="a Lightning .ckpt (config.yaml beside it), a folder (hub layout, diffusers pipeline, "
+        "images made already), a repo id, or a released name like miro-no-clip",
+        metavar="[CHECKPOINT]",
+        show_default=False,
+    ),
+]
+Backend = Annotated[str, typer.Option(help="auto, miro or diffusers (needed for a repo id of a diffusers pipeline)")]
+Generator = Annotated[
+    str | None, typer.Option(help="module:function of your own that makes the images; see docs/own_generator.md")
+]
+ModelSteps = Annotated[
+    int | None, typer.Option(help="sampler steps [default: 50; of a diffusers pipeline, its own]", min=1)
+]
+ModelGuidance = Annotated[
+    float | None, typer.Option(help="guidance scale [default: 7.0; of a diffusers pipeline, its own]")
+]
+Resolution = Annotated[str | None, typer.Option(help="WIDTHxHEIGHT or one number [default: the model's own]")]
+ModelPrecision = Annotated[
+    str, typer.Option(help="auto; MIRO: paper (the sweep script's) or pipeline; diffusers: fp32, bf16 or fp16")
+]
+
+
+def gpu_ids(text: str) -> tuple[str, ...]:
+    """Parse ``--gpus``.
+
+    Raises:
+        UserError: an id is empty or named twice.
+    """
+    ids = tuple(part.strip() for part in text.split(",")) if text else ()
+    if not all(ids) or len(set(ids)) != len(ids):
+        raise UserError(f"--gpus {text!r}: expected GPU ids, each once, e.g. 0,1,2,3")
+    return ids
 
 
 def key_values(pairs: list[str], option: str) -> dict[str, float]:

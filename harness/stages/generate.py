@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from generation.noise import UPSTREAM, check_mode
 from harness.errors import UserError
 from harness.files import fingerprint, sha256_of_file, write_rows
 from harness.manifest import Manifest, differing_fields
@@ -15,8 +16,10 @@ from harness.settings import GenerationSettings, RunSettings
 from harness.stages.base import Merged, Row, Stage, StagePlan, known_rows
 from harness.weight_source import WeightSource
 
-#: Settings that say how much is made, not what an image looks like.
-_EXTENT = ("samples", "limit", "suite", "trust_checkpoint")
+#: Settings that never decide what an image looks like.
+_IDLE = ("suite", "backend", "trust_checkpoint")
+#: Settings that say how much is made. Upstream's noise is one sequence over the whole sweep, so there they decide.
+_EXTENT = ("samples", "limit")
 
 
 def plan(run: RunDirectory, manifest: Manifest, settings: RunSettings, source: WeightSource) -> StagePlan:
@@ -34,16 +37,18 @@ def plan(run: RunDirectory, manifest: Manifest, settings: RunSettings, source: W
     run.write_prompts({item.prompt_index: item.metadata for item in items if item.sample_index == 0})
     known = {row["filename"]: row for row in known_rows(run, manifest, "generate", "images.jsonl", deciding)}
     done = frozenset(item.filename for item in items if _is_intact(run, known.get(item.filename)))
-    parameters = _parameters(settings, generation) | {"run_id": fingerprint(deciding)}
+    parameters = _parameters(settings, generation) | _sweep(generation, items) | {"run_id": fingerprint(deciding)}
     return StagePlan(items, done, len(items), deciding, parameters, known)
 
 
 def _items(generation: GenerationSettings) -> list[Item]:
     from generation.suites import limit_indices, load_suite
 
+    check_mode(generation.noise)
     for name in ("samples", "steps", "batch_size"):
-        if getattr(generation, name) < 1:
-            raise UserError(f"--{name.replace('_', '-')} must be at least 1, got {getattr(generation, name)}")
+        value = getattr(generation, name)
+        if value is not None and value < 1:
+            raise UserError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
     prompts = load_suite(generation.suite).lines
     indices = limit_indices(len(prompts), generation.limit)
     return [
@@ -55,7 +60,8 @@ def _items(generation: GenerationSettings) -> list[Item]:
 
 def image_settings(generation: GenerationSettings, manifest: Manifest, source: WeightSource) -> dict[str, Any]:
     """Everything that decides an image's bytes (the device's kind aside)."""
-    chosen = {key: value for key, value in asdict(generation).items() if key not in _EXTENT}
+    idle = _IDLE if generation.noise == UPSTREAM else _IDLE + _EXTENT
+    chosen = {key: value for key, value in asdict(generation).items() if key not in idle}
     return chosen | {
         "checkpoint": (manifest.checkpoint or {}).get("identity", generation.checkpoint),
         "suite_sha256": (manifest.suite or {}).get("sha256"),
@@ -80,10 +86,20 @@ def _is_intact(run: RunDirectory, row: Row | None) -> bool:
 
 
 def _parameters(settings: RunSettings, generation: GenerationSettings) -> dict[str, Any]:
-    chosen = {key: value for key, value in asdict(generation).items() if key not in ("samples", "limit", "suite")}
-    if Path(generation.checkpoint).exists():  # the worker has another working directory
+    chosen = {key: value for key, value in asdict(generation).items() if key not in (*_EXTENT, "suite")}
+    if generation.checkpoint and Path(generation.checkpoint).exists():  # the worker has another working directory
         chosen["checkpoint"] = str(Path(generation.checkpoint).absolute())
-    return chosen | {"device": settings.device}
+    if generation.generator:
+        chosen["generator_folder"] = str(Path.cwd())
+    return chosen | {"kind": chosen.pop("backend"), "device": settings.device}
+
+
+def _sweep(generation: GenerationSettings, items: list[Item]) -> dict[str, Any]:
+    """The whole sweep, which a worker must know for upstream's noise whatever part of it is its own."""
+    if generation.noise != UPSTREAM:
+        return {}
+    prompts = dict.fromkeys((item.prompt_index, item.prompt) for item in items)
+    return {"sweep": {"prompts": list(prompts), "samples": generation.samples}}
 
 
 def merge(run: RunDirectory, plan: StagePlan) -> Merged:

@@ -34,6 +34,10 @@ class World:
     def hub_folder(self) -> Path:
         return self.folder / "checkpoints" / "tiny-miro-hub"
 
+    @property
+    def diffusers_folder(self) -> Path:
+        return self.folder / "checkpoints" / "tiny-diffusers"
+
 
 @pytest.fixture(scope="session")
 def world() -> World:

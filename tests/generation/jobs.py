@@ -37,6 +37,13 @@ def items_of(prompts: Sequence[int], samples: int = 1) -> list[Item]:
     ]
 
 
+def upstream_noise(items: Sequence[Item]) -> dict[str, Any]:
+    """Parameters that replay upstream's noise for the sweep of these items."""
+    prompts = dict.fromkeys((item.prompt_index, item.prompt) for item in items)
+    samples = 1 + max(item.sample_index for item in items)
+    return {"noise": "upstream", "sweep": {"prompts": [list(prompt) for prompt in prompts], "samples": samples}}
+
+
 def make_job(folder: Path, items: list[Item], **parameters: Any) -> Job:
     """A job in ``folder``; rows that are there already count as done."""
     output = folder / "rows.jsonl"

@@ -101,7 +101,8 @@ def test_folder_with_a_lightning_checkpoint(lightning: Path) -> None:
 
 def test_contradictions(lightning: Path, folder: Path) -> None:
     assert "not folder as demanded" in complaint(lightning, kind=FOLDER)
-    assert "kind 'diffusers' is unknown" in complaint(lightning, kind="diffusers")
+    assert "not diffusers as demanded" in complaint(lightning, kind="diffusers")
+    assert "kind 'torchscript' is unknown" in complaint(lightning, kind="torchscript")
     assert "revision (v1) has a meaning" in complaint(folder, revision="v1")
     assert "variant (x) has a meaning" in complaint(lightning, variant="x")
     assert "names revision a" in complaint("org/name@a", revision="b")

@@ -19,7 +19,7 @@ from PIL import Image  # noqa: E402
 
 from generation.suites import SUITES  # noqa: E402
 from tests.generation.conftest import World  # noqa: E402
-from tests.generation.jobs import items_of, make_job, run_here  # noqa: E402
+from tests.generation.jobs import items_of, make_job, run_here, upstream_noise  # noqa: E402
 
 #: A name that upstream's converter knows.
 RELEASED = "CC12M_256_RIN_small_flow_multi_cad_synth_synth_p50"
@@ -68,33 +68,51 @@ def test_hub_layout_equals_upstreams_conversion(world: World, sdist: Path, tmp_p
     assert np.array_equal(np.load(theirs / "uncond_embedding.npy"), np.load(ours / "uncond_embedding.npy"))
 
 
-def test_worker_makes_the_images_of_upstreams_script(world: World, sdist: Path, tmp_path: Path) -> None:
-    prompts = tmp_path / "prompts.jsonl"
+def run_sweep_script(world: World, sdist: Path, folder: Path, *program: str | Path) -> Path:
+    """Upstream's sweep script on six prompts with two samples; returns where its images are."""
+    prompts = folder / "prompts.jsonl"
     prompts.write_text("".join(json.dumps(line) + "\n" for line in SUITES["geneval"].lines[:6]))
-    program = tmp_path / "program.py"
-    program.write_text(SCRIPT_ON_OUR_NOISE)
     arguments = {
         "--checkpoint": world.checkpoint,
         "--metadata-file": prompts,
-        "--outdir": tmp_path / "theirs",
+        "--outdir": folder / "theirs",
         "--n-samples": 2,
         "--steps": 2,
         "--device": "cpu",
     }
     options = [str(word) for pair in arguments.items() for word in pair]
     script = sdist / "scripts" / "generate_geneval.py"
-    subprocess.run([sys.executable, program, script, *options], check=True, capture_output=True)
+    subprocess.run([sys.executable, *program, script, *options], check=True, capture_output=True)
+    return folder / "theirs"
+
+
+def test_worker_makes_the_images_of_upstreams_script(world: World, sdist: Path, tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(SCRIPT_ON_OUR_NOISE)
+    their_folder = run_sweep_script(world, sdist, tmp_path, program)
     job = make_job(tmp_path / "ours", items_of(range(6), samples=2), checkpoint=str(world.checkpoint))
     started = run_here(job).event("started")
     for item in job.items:
-        theirs, ours = (_pixels(Path(root) / item.filename) for root in (tmp_path / "theirs", job.run_dir))
+        theirs, ours = (_pixels(Path(root) / item.filename) for root in (their_folder, job.run_dir))
         # The script pads a group of prompts to the longest of them. That moves the last bit of the text encoder's
         # float32, hence one in a thousand embeddings by a unit in float16's last place, and few pixels by one level.
         assert np.abs(theirs - ours).max() <= 1, item.filename
         assert np.mean(theirs != ours) < 1e-3, item.filename
-    their_hparams = json.loads((tmp_path / "theirs" / "hparams.json").read_text())
+    their_hparams = json.loads((their_folder / "hparams.json").read_text())
     expected = {key: value for key, value in their_hparams.items() if key not in ("n_samples", "checkpoint")}
     assert {key: value for key, value in started["hparams"].items() if key != "checkpoint"} == expected
+
+
+@pytest.mark.parametrize("kind", ["checkpoint", "hub_folder"])
+def test_upstream_noise_replays_the_script_exactly(world: World, sdist: Path, tmp_path: Path, kind: str) -> None:
+    """The untouched script: its noise, its groups of prompts, its padding, its short last batch."""
+    their_folder = run_sweep_script(world, sdist, tmp_path)
+    items = items_of(range(6), samples=2)
+    job = make_job(tmp_path / "ours", items, checkpoint=str(getattr(world, kind)), **upstream_noise(items))
+    run_here(job)
+    for item in items:
+        theirs, ours = (_pixels(Path(root) / item.filename) for root in (their_folder, job.run_dir))
+        assert np.array_equal(theirs, ours), item.filename
 
 
 def _pixels(path: Path) -> np.ndarray:

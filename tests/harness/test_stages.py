@@ -133,6 +133,21 @@ def test_generation_believes_only_images_with_the_bytes_of_their_row(tmp_path: P
     assert GENERATE.plan(run, Manifest("x"), asked, SOURCE).done == {image_name(0, 0)}
 
 
+def test_upstream_s_noise_ties_images_to_the_whole_sweep(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    asked = RunSettings(tmp_path, GenerationSettings("org/name", samples=2, limit=2, noise="upstream"))
+    plan = GENERATE.plan(run, Manifest("x"), asked, SOURCE)
+    prompts = [(item.prompt_index, item.prompt) for item in plan.items[::2]]
+    assert plan.parameters["sweep"] == {"prompts": prompts, "samples": 2}
+    manifest = Manifest("x", stages={"generate": StageRecord(plan.fingerprint, plan.settings)})
+    more = RunSettings(tmp_path, GenerationSettings("org/name", samples=4, limit=2, noise="upstream"))
+    with pytest.raises(UserError, match="samples: 2 -> 4"):
+        GENERATE.plan(run, manifest, more, SOURCE)
+    unknown = RunSettings(tmp_path, GenerationSettings("org/name", noise="white"))
+    with pytest.raises(UserError, match="noise 'white' is unknown"):
+        GENERATE.plan(run, Manifest("x"), unknown, SOURCE)
+
+
 def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 

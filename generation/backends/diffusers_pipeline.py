@@ -1,0 +1,161 @@
+"""Any text-to-image pipeline of diffusers, so that other models stand in the same leaderboard."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from generation.backends.backend import Say, memory_errors, package_versions
+from generation.backends.strict_loading import no_weights_made_up
+from generation.batches import Batch
+from generation.checkpoint_kinds import CheckpointSource
+from generation.checkpoints.loaded import file_sha256
+from generation.device import choose_device, device_name
+from generation.hub import hub_errors, snapshot_revision
+from generation.noise import UPSTREAM, image_seed
+from generation.parameters import Parameters, parse_resolution
+from generation.precision import pipeline_dtype
+from harness.protocol import Item, UserError
+
+PACKAGES = ("torch", "diffusers", "transformers", "numpy", "pillow")
+
+
+class DiffusersBackend:
+    """One pipeline on one device. See :class:`generation.backends.backend.Backend`.
+
+    Each image has its own CPU generator, so that its noise is its own, in pipelines whose scheduler draws noise at
+    every step too. Prompts are encoded by the pipeline itself, with each batch.
+    """
+
+    def __init__(self, source: CheckpointSource, parameters: Parameters) -> None:
+        """Load the pipeline."""
+        _refuse_miro_settings(parameters)
+        self._seed, self._device = parameters.seed, choose_device(parameters.device)
+        dtype = pipeline_dtype(parameters.precision, self._device)
+        self._place = source.repo or str(source.path)
+        folder = _folder(source, parameters.trust_checkpoint)
+        self._pipeline = _load(folder, self._place, source.variant, dtype, parameters.trust_checkpoint)
+        self._pipeline.set_progress_bar_config(disable=True)
+        self._pipeline.to(self._device)
+        self._arguments = _call_arguments(self._pipeline, parameters)
+        self.provenance = {
+            "device": device_name(self._device),
+            "packages": package_versions(*PACKAGES),
+            "hparams": {"checkpoint": source.repo or folder.name, "seed": parameters.seed}
+            | _effective(self._pipeline, self._arguments),
+            "precision": str(dtype).removeprefix("torch."),
+            "weights": _weights(source, folder),
+        }
+
+    def prepare(self, batches: Sequence[Batch], say: Say) -> None:
+        """Nothing is shared between batches."""
+
+    def make(self, batch: Batch) -> Any:
+        """Images of the batch; see :class:`generation.backends.backend.Backend`."""
+        import numpy as np
+        import torch
+
+        generators = [self._generator(item) for item in batch.filled]
+        prompts = [item.prompt for item in batch.filled]
+        with memory_errors(self._device, batch.size), torch.inference_mode():
+            images = self._pipeline(prompts, generator=generators, output_type="np", **self._arguments).images
+        images = np.asarray(images)[: len(batch.items)]
+        if not np.isfinite(images).all():
+            raise UserError(
+                f"{self._place}: its images are not finite (prompt {batch.items[0].prompt_index} or near it); "
+                "try --precision fp32 or bf16"
+            )
+        return (images * 255).round().astype("uint8")  # as diffusers makes PIL images of them
+
+    def _generator(self, item: Item) -> Any:
+        import torch
+
+        return torch.Generator("cpu").manual_seed(image_seed(self._seed, item.prompt_index, item.sample_index))
+
+
+def _refuse_miro_settings(parameters: Parameters) -> None:
+    if parameters.reward_targets or parameters.negative_reward_targets:
+        raise UserError("reward targets have a meaning for MIRO checkpoints only, not for a diffusers pipeline")
+    if parameters.noise == UPSTREAM:
+        raise UserError("noise upstream replays MIRO's sweep script; a diffusers pipeline needs noise image")
+
+
+def _folder(source: CheckpointSource, trusted: bool) -> Path:
+    """The pipeline's folder, downloaded where the hub's cache lacks it."""
+    from diffusers import DiffusionPipeline
+
+    if source.path is not None:
+        return source.path
+    safe = None if trusted else True
+    with hub_errors(source.repo, source.revision):
+        return Path(
+            DiffusionPipeline.download(
+                source.repo, revision=source.revision, variant=source.variant, use_safetensors=safe
+            )
+        )
+
+
+def _load(folder: Path, place: str, variant: str | None, dtype: Any, trusted: bool) -> Any:
+    """The pipeline, on the CPU. Unless trusted, only safetensors are read, and no code from its folder is run."""
+    from diffusers import DiffusionPipeline
+
+    safe = None if trusted else True
+    try:
+        with no_weights_made_up(place):
+            pipeline = DiffusionPipeline.from_pretrained(
+                folder, variant=variant, dtype=dtype, use_safetensors=safe, trust_remote_code=trusted
+            )
+    except UserError:
+        raise
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [""])[0]
+        raise UserError(f"{place}: not a pipeline that can be loaded ({type(error).__name__}: {reason})") from error
+    accepted = inspect.signature(pipeline.__call__).parameters
+    if not {"prompt", "generator", "output_type"} <= set(accepted):
+        raise UserError(f"{place}: {type(pipeline).__name__} makes no images from text")
+    return pipeline
+
+
+def _call_arguments(pipeline: Any, parameters: Parameters) -> dict[str, Any]:
+    """What the user chose; the rest is the pipeline's own default."""
+    width, height = parse_resolution(parameters.resolution) or (None, None)
+    chosen = {
+        "num_inference_steps": parameters.steps,
+        "guidance_scale": parameters.guidance_scale,
+        "width": width,
+        "height": height,
+    }
+    chosen = {name: value for name, value in chosen.items() if value is not None}
+    unknown = sorted(set(chosen) - set(inspect.signature(pipeline.__call__).parameters))
+    if unknown:
+        raise UserError(f"{type(pipeline).__name__} takes no {', '.join(unknown)}; leave it away")
+    return chosen
+
+
+def _effective(pipeline: Any, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The settings that were really used, under upstream's names where it has them."""
+    accepted = inspect.signature(pipeline.__call__).parameters
+
+    def used(name: str) -> Any:
+        default = accepted[name].default if name in accepted else None
+        return arguments.get(name, default)
+
+    scheduler = getattr(pipeline, "scheduler", None)
+    return {
+        "pipeline": type(pipeline).__name__,
+        "scheduler": type(scheduler).__name__ if scheduler is not None else None,
+        "steps": used("num_inference_steps"),
+        "cfg": used("guidance_scale"),
+        "width": used("width"),
+        "height": used("height"),
+    }
+
+
+def _weights(source: CheckpointSource, folder: Path) -> list[dict[str, str]]:
+    """Repository and commit, which tell all; of a local folder, the hash of each of its weights."""
+    if source.repo:
+        return [{"repo": source.repo, "revision": snapshot_revision(folder / "model_index.json")}]
+    files = sorted(path for path in folder.rglob("*") if path.suffix in (".safetensors", ".bin"))
+    return [{"file": str(file.relative_to(folder)), "sha256": file_sha256(file)} for file in files]

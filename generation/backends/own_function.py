@@ -1,0 +1,106 @@
+"""A generator of the user's own: a Python function from prompts and seeds to images."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from generation.backends.backend import Say, package_versions
+from generation.batches import Batch
+from generation.checkpoint_kinds import CheckpointSource
+from generation.checkpoints.loaded import file_sha256
+from generation.noise import UPSTREAM, image_seed
+from generation.own_generator import OwnGenerator
+from generation.parameters import Parameters
+from harness.protocol import UserError
+
+#: Parameters that say how MIRO or a pipeline samples; a function has its own ways.
+FOREIGN = ("reward_targets", "negative_reward_targets", "resolution")
+
+
+class OwnFunctionBackend:
+    """Calls the function with always ``batch_size`` prompts. See :class:`generation.backends.backend.Backend`."""
+
+    def __init__(self, source: CheckpointSource, parameters: Parameters) -> None:
+        """Import the function's module."""
+        if source.generator is None:
+            raise UserError("no generator given")
+        if foreign := [name for name in FOREIGN if getattr(parameters, name)]:
+            raise UserError(f"{foreign[0]} has no meaning for a generator of your own; it takes prompts and seeds")
+        if parameters.noise == UPSTREAM:
+            raise UserError("noise upstream replays MIRO's sweep script; a generator of your own needs noise image")
+        self._name, self._seed = str(source.generator), parameters.seed
+        self._function = import_function(source.generator)
+        self._more = {"checkpoint": source.argument} if source.argument else {}
+        self.provenance = {
+            "device": "chosen by the generator",
+            "packages": package_versions("torch", "numpy", "pillow"),
+            "hparams": {"checkpoint": source.name, "generator": self._name, "seed": parameters.seed},
+            "precision": "chosen by the generator",
+            "weights": _weights(source),
+        }
+
+    def prepare(self, batches: Sequence[Batch], say: Say) -> None:
+        """Nothing is shared: the function keeps what it needs."""
+
+    def make(self, batch: Batch) -> list[Any]:
+        """Images of the batch; see :class:`generation.backends.backend.Backend`."""
+        items = batch.filled
+        prompts = [item.prompt for item in items]
+        seeds = [image_seed(self._seed, item.prompt_index, item.sample_index) for item in items]
+        try:
+            images = self._function(prompts, seeds, **self._more)
+        except Exception as error:
+            traceback.print_exc()
+            reason = (str(error).splitlines() or [""])[0]
+            raise UserError(f"generator {self._name} failed ({type(error).__name__}: {reason})") from error
+        return [_pixels(image, self._name) for image in _checked(images, len(items), self._name)[: len(batch.items)]]
+
+
+def import_function(generator: OwnGenerator) -> Callable[..., Any]:
+    """The function itself; its folder comes first on Python's path, so that it finds its neighbours.
+
+    Raises:
+        UserError: the module cannot be imported, is another one of that name, or lacks the function.
+    """
+    sys.path.insert(0, str(generator.root))
+    try:
+        module = importlib.import_module(generator.module)
+    except Exception as error:
+        traceback.print_exc()
+        raise UserError(f"generator {generator}: cannot be imported ({type(error).__name__}: {error})") from error
+    if Path(module.__file__ or "").resolve() != generator.file.resolve():
+        raise UserError(f"generator {generator}: a module of that name is loaded already; rename {generator.file}")
+    function = getattr(module, generator.function, None)
+    if not callable(function):
+        raise UserError(f"generator {generator}: {generator.file} has no function {generator.function}")
+    return function  # type: ignore[no-any-return]
+
+
+def _weights(source: CheckpointSource) -> list[dict[str, str]]:
+    """The module, and the checkpoint it is given, where that is a file."""
+    files = [source.path, Path(source.argument)] if source.argument else [source.path]
+    return [{"file": file.name, "sha256": file_sha256(file)} for file in files if file and file.is_file()]
+
+
+def _checked(images: Any, wanted: int, name: str) -> list[Any]:
+    found = list(images) if isinstance(images, Sequence) else None
+    if found is None or len(found) != wanted:
+        told = type(images).__name__ if found is None else f"{len(found)} images"
+        raise UserError(
+            f"generator {name}: returned {told} for {wanted} prompts; expected a list of {wanted} PIL images"
+        )
+    return found
+
+
+def _pixels(image: Any, name: str) -> Any:
+    import numpy as np
+    from PIL import Image
+
+    if not isinstance(image, Image.Image):
+        raise UserError(f"generator {name}: returned a {type(image).__name__} where a PIL image was expected")
+    return np.asarray(image.convert("RGB"))

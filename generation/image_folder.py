@@ -1,0 +1,78 @@
+"""A folder of images made already: recognised, and checked against the suite that it should cover.
+
+Standard library only: the orchestrator asks before any environment is made.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UserError
+
+_PROMPT_FOLDER = re.compile(r"\d{5,}")
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+
+#: Prompts named in a message before the rest is only counted.
+NAMED = 5
+
+
+def is_image_folder(path: Path) -> bool:
+    """Whether ``path`` holds prompt folders: ``00000/metadata.jsonl``, ``00000/samples/0000.png``, ..."""
+    return path.is_dir() and any(
+        _PROMPT_FOLDER.fullmatch(entry.name) and (entry / "metadata.jsonl").is_file() for entry in path.iterdir()
+    )
+
+
+def coverage(folder: Path, prompts: Mapping[int, str], samples: int, suite: str) -> str:
+    """One line that says which images of a suite a folder lacks, or that it lacks none.
+
+    Args:
+        folder: see :func:`is_image_folder`.
+        prompts: prompt index to prompt, as far as the run is to reach.
+        samples: images wanted of each prompt.
+        suite: its name, for the line.
+
+    Raises:
+        UserError: there is no image at all.
+    """
+    counts = {index: _count_images(folder / f"{index:05d}") for index in prompts}
+    if not any(counts.values()) and not any(folder.glob("*/samples/*")):
+        raise UserError(f"{folder}: its prompt folders hold no images; expected 00000/samples/0000.png and so on")
+    here = [index for index in prompts if _prompt(folder / f"{index:05d}") is not None]
+    other = [index for index in here if _prompt(folder / f"{index:05d}") != prompts[index]]
+    if not here or len(other) == len(here):
+        return f"{folder}: its prompts are not those of suite {suite}; what is missing cannot be told"
+    found = [
+        _tell("without images", [index for index in prompts if not counts[index]]),
+        _tell(f"with fewer than {samples} images", [index for index in prompts if 0 < counts[index] < samples]),
+        _tell(f"with another prompt than suite {suite} has there", other),
+    ]
+    problems = "; ".join(text for text in found if text)
+    images = sum(counts.values())
+    return f"{folder}: {images} images of {len(prompts)} prompts of suite {suite}; " + (problems or "none is missing")
+
+
+def _count_images(folder: Path) -> int:
+    samples = folder / "samples"
+    if not samples.is_dir():
+        return 0
+    return sum(file.suffix.lower() in _SUFFIXES and file.stem.isdigit() for file in samples.iterdir())
+
+
+def _prompt(folder: Path) -> Any:
+    """The prompt in a folder's metadata; None where there is none to be read."""
+    try:
+        return json.loads((folder / "metadata.jsonl").read_text(encoding="utf-8"))["prompt"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _tell(what: str, indices: list[int]) -> str:
+    if not indices:
+        return ""
+    rest = ", ..." if len(indices) > NAMED else ""
+    return f"{len(indices)} {what} ({', '.join(f'{index:05d}' for index in indices[:NAMED])}{rest})"

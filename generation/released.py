@@ -1,0 +1,56 @@
+"""The sixteen released MIRO checkpoints, by name (README of miro-t2i 0.1.4)."""
+
+from __future__ import annotations
+
+import difflib
+
+from harness.errors import UserError
+
+MAIN_REPO = "nicolas-dufour/miro"
+MAIN_NAME = "miro"
+ABLATIONS_REPO = "nicolas-dufour/miro-ablations"
+
+#: Subfolders of the ablations' repository: eight that lack one ingredient, seven trained on one reward.
+VARIANTS = (
+    "miro-no-synthetic-captions",
+    "miro-no-clip",
+    "miro-no-aesthetic",
+    "miro-no-hpsv2",
+    "miro-no-image-reward",
+    "miro-no-pickscore",
+    "miro-no-sciscore",
+    "miro-no-vqa",
+    "miro-only-aesthetic",
+    "miro-only-clip",
+    "miro-only-hpsv2",
+    "miro-only-image-reward",
+    "miro-only-pickscore",
+    "miro-only-sciscore",
+    "miro-only-vqa",
+)
+
+
+def released_repo(name: str) -> tuple[str, str | None] | None:
+    """Repository and variant of a released checkpoint's name, e.g. ``miro`` or ``miro-no-clip``; None for others."""
+    if name == MAIN_NAME:
+        return MAIN_REPO, None
+    return (ABLATIONS_REPO, name) if name in VARIANTS else None
+
+
+def check_variant(repo: str, variant: str | None) -> None:
+    """Refuse a variant that a released repository does not have; other repositories are not known here.
+
+    Raises:
+        UserError: no such variant, or none named where one is needed.
+    """
+    if repo == MAIN_REPO and variant:
+        raise UserError(
+            f"{repo}: holds one model, so variant {variant} has no meaning; the variants are in {ABLATIONS_REPO}"
+        )
+    if repo != ABLATIONS_REPO or variant in VARIANTS:
+        return
+    if not variant:
+        raise UserError(f"{repo}: holds {len(VARIANTS)} models; choose one with --variant: {', '.join(VARIANTS)}")
+    near = difflib.get_close_matches(variant, VARIANTS, n=1)
+    meant = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(VARIANTS)}"
+    raise UserError(f"{repo}: has no variant {variant}; {meant}")

@@ -1,0 +1,199 @@
+"""Pipelines of diffusers, on a tiny Stable Diffusion whose scheduler draws noise at every step."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="runs in the generation environment")
+pytest.importorskip("diffusers", reason="runs in the generation environment")
+
+import numpy as np  # noqa: E402 - torch decides whether this module runs
+from PIL import Image  # noqa: E402
+
+from generation.checkpoint_kinds import DIFFUSERS, describe_checkpoint  # noqa: E402
+from generation.noise import image_seed  # noqa: E402
+from generation.tiny_world.__main__ import DIFFUSERS_REPO  # noqa: E402
+from harness.errors import UserError  # noqa: E402
+from tests.generation.conftest import World  # noqa: E402
+from tests.generation.jobs import Outcome, items_of, make_job, run_here, upstream_noise  # noqa: E402
+
+ITEMS = items_of([0, 100, 200], samples=2)
+
+
+@pytest.fixture(scope="module")
+def reference(world: World, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    folder = tmp_path_factory.mktemp("reference")
+    return run_here(make_job(folder, ITEMS, checkpoint=str(world.diffusers_folder)))
+
+
+@pytest.fixture
+def own_pipeline(world: World, tmp_path: Path) -> Path:
+    """A copy that the test may spoil."""
+    return Path(shutil.copytree(world.diffusers_folder, tmp_path / "pipeline"))
+
+
+def test_is_told_apart_by_its_index(world: World) -> None:
+    found = describe_checkpoint(str(world.diffusers_folder))
+    assert (found.kind, found.name) == (DIFFUSERS, "tiny-diffusers")
+    by_name = describe_checkpoint("org/name@v1", kind=DIFFUSERS, variant="fp16")
+    assert (by_name.kind, by_name.repo, by_name.revision, by_name.name) == (DIFFUSERS, "org/name", "v1", "name")
+    with pytest.raises(UserError, match=r"no model_index\.json in it"):
+        describe_checkpoint(str(world.hub_folder), kind=DIFFUSERS)
+
+
+def test_images_are_the_pipelines_own(world: World, reference: Outcome, tmp_path: Path) -> None:
+    """The first batch of four, made by a plain call of the pipeline with a generator an image."""
+    from diffusers import DiffusionPipeline
+
+    pipeline = DiffusionPipeline.from_pretrained(world.diffusers_folder)
+    seeds = [image_seed(42, item.prompt_index, item.sample_index) for item in ITEMS[:4]]
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    images = pipeline(
+        [item.prompt for item in ITEMS[:4]], generator=generators, num_inference_steps=2, guidance_scale=7.0
+    ).images
+    assert len(set(seeds)) == 4
+    for item, image in zip(ITEMS[:4], images, strict=True):
+        path = tmp_path / "image.png"
+        path.write_bytes(reference.images[item.filename])
+        with Image.open(path) as ours:
+            assert np.array_equal(np.asarray(ours), np.asarray(image))
+
+
+def test_provenance(reference: Outcome) -> None:
+    started = reference.event("started")
+    assert started["hparams"] == {
+        "checkpoint": "tiny-diffusers",
+        "seed": 42,
+        "pipeline": "StableDiffusionPipeline",
+        "scheduler": "EulerAncestralDiscreteScheduler",
+        "steps": 2,
+        "cfg": 7.0,
+        "width": None,
+        "height": None,
+    }
+    assert started["precision"] == "float32"
+    assert {entry["file"].split("/")[0] for entry in started["weights"]} == {"text_encoder", "unet", "vae"}
+
+
+def test_neither_order_nor_neighbours_nor_history_change_an_image(
+    world: World, reference: Outcome, tmp_path: Path
+) -> None:
+    assert len({row["image_sha256"] for row in reference.rows}) == len(ITEMS)
+    checkpoint = str(world.diffusers_folder)
+    reordered = run_here(make_job(tmp_path / "a", list(reversed(ITEMS[1:])), checkpoint=checkpoint))
+    assert reordered.images == {name: reference.images[name] for name in reordered.images}
+    job = make_job(tmp_path / "b", ITEMS, checkpoint=checkpoint)
+    run_here(job)
+    rows = Path(job.output).read_bytes()
+    Path(job.output).write_bytes(b"".join(rows.splitlines(keepends=True)[:3]) + b'{"filename"')
+    resumed = run_here(make_job(tmp_path / "b", ITEMS, checkpoint=checkpoint))
+    assert resumed.event("started")["total"] == 3
+    assert Path(job.output).read_bytes() == rows
+    assert resumed.images == reference.images
+
+
+def test_repository_makes_the_same_images(world: World, reference: Outcome, tmp_path: Path) -> None:
+    outcome = run_here(make_job(tmp_path, ITEMS[:2], checkpoint=DIFFUSERS_REPO, kind=DIFFUSERS))
+    assert outcome.rows == reference.rows[:2]
+    (weights,) = outcome.event("started")["weights"]
+    assert weights["repo"] == DIFFUSERS_REPO
+    assert len(weights["revision"]) == 40
+
+
+def test_knobs(world: World, reference: Outcome, tmp_path: Path) -> None:
+    changes = (
+        {"steps": 3},
+        {"guidance_scale": 1.5},
+        {"seed": 1},
+        {"precision": "bf16"},
+        {"resolution": "48x32"},
+    )
+    found = {reference.rows[0]["image_sha256"]}
+    for number, change in enumerate(changes):
+        job = make_job(tmp_path / str(number), ITEMS[:1], checkpoint=str(world.diffusers_folder), **change)
+        found.add(run_here(job).rows[0]["image_sha256"])
+    assert len(found) == 6
+    with Image.open(Path(job.run_dir) / ITEMS[0].filename) as image:
+        assert image.size == (48, 32)
+
+
+def test_pipelines_defaults_are_used_and_recorded(world: World, tmp_path: Path) -> None:
+    job = make_job(tmp_path, ITEMS[:1], checkpoint=str(world.diffusers_folder), guidance_scale=None)
+    assert run_here(job).event("started")["hparams"]["cfg"] == 7.5
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"reward_targets": {"clip_score": 1.0}}, "reward targets have a meaning for MIRO"),
+        (upstream_noise(ITEMS[:1]), "a diffusers pipeline needs noise image"),
+        ({"precision": "paper"}, "precision paper is MIRO's"),
+        ({"resolution": "50"}, "multiples of 8"),
+        ({"resolution": "big"}, "expected WIDTHxHEIGHT"),
+        ({"variant": "fp16"}, "not a pipeline that can be loaded"),
+    ],
+)
+def test_settings_that_do_not_fit(world: World, tmp_path: Path, change: dict[str, object], told: str) -> None:
+    with pytest.raises(UserError, match=told) as caught:
+        run_here(make_job(tmp_path, ITEMS[:1], checkpoint=str(world.diffusers_folder), **change))
+    assert "\n" not in str(caught.value)
+
+
+def test_damaged_pipeline(own_pipeline: Path, tmp_path: Path) -> None:
+    weights = own_pipeline / "unet" / "diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(UserError, match="not a pipeline that can be loaded"):
+        run_here(make_job(tmp_path, ITEMS[:1], checkpoint=str(own_pipeline)))
+
+
+@pytest.mark.parametrize(
+    ("file", "key"),
+    [
+        ("unet/diffusion_pytorch_model.safetensors", "conv_in.weight"),
+        ("text_encoder/model.safetensors", "final_layer_norm.weight"),
+    ],
+)
+def test_missing_weights_are_not_made_up(own_pipeline: Path, tmp_path: Path, file: str, key: str) -> None:
+    from safetensors.torch import load_file, save_file
+
+    state = load_file(own_pipeline / file)
+    (name,) = (name for name in state if name.endswith(key) and "layers." not in name)
+    state.pop(name)
+    save_file(state, own_pipeline / file, metadata={"format": "pt"})
+    with pytest.raises(UserError, match="incomplete, some of its weights would be random") as caught:
+        run_here(make_job(tmp_path, ITEMS[:1], checkpoint=str(own_pipeline)))
+    assert key in str(caught.value)
+
+
+def test_pickled_weights_need_trust(own_pipeline: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    path = own_pipeline / "unet" / "diffusion_pytorch_model.safetensors"
+    torch.save(load_file(path), path.with_suffix(".bin"))
+    path.unlink()
+    with pytest.raises(UserError, match="not a pipeline that can be loaded"):
+        run_here(make_job(tmp_path, ITEMS[:1], checkpoint=str(own_pipeline)))
+    assert run_here(make_job(tmp_path, ITEMS[:1], checkpoint=str(own_pipeline), trust_checkpoint=True)).rows
+
+
+def test_pipeline_that_is_not_for_text(own_pipeline: Path, tmp_path: Path) -> None:
+    index = json.loads((own_pipeline / "model_index.json").read_text())
+    kept = {key: index[key] for key in ("_diffusers_version", "unet", "scheduler")}
+    (own_pipeline / "model_index.json").write_text(json.dumps({"_class_name": "DDPMPipeline"} | kept))
+    with pytest.raises(UserError, match="DDPMPipeline makes no images from text"):
+        run_here(make_job(tmp_path, ITEMS[:1], checkpoint=str(own_pipeline)))
+
+
+def test_pipeline_that_answers_nan(own_pipeline: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    path = own_pipeline / "vae" / "diffusion_pytorch_model.safetensors"
+    state = load_file(path)
+    state["decoder.conv_out.bias"][:] = float("nan")
+    save_file(state, path, metadata={"format": "pt"})
+    with pytest.raises(UserError, match="its images are not finite"):
+        run_here(make_job(tmp_path, ITEMS[:1], checkpoint=str(own_pipeline)))
