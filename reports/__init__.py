@@ -25,18 +25,22 @@ class ReportFiles:
     """A written report.
 
     Attributes:
-        markdown: ``leaderboard.md``.
-        csv: ``leaderboard.csv``.
-        leaderboard: what both were made from; for :func:`terminal_tables`.
+        markdown, csv, latex, html, json: ``leaderboard.md``, ``.csv``, ``.tex``, ``.html``, ``.json``.
+        scores: ``scores.csv``: one row an image over all stages, in the leaderboard's order.
+        leaderboard: what they were made from; for :func:`terminal_tables`.
     """
 
     markdown: Path
     csv: Path
+    latex: Path
+    html: Path
+    json: Path
+    scores: Path
     leaderboard: Leaderboard
 
 
 def report(inputs: Sequence[Path], out_dir: Path) -> ReportFiles:
-    """Rank runs and write ``leaderboard.md`` and ``leaderboard.csv`` into ``out_dir``.
+    """Rank runs and write the leaderboard in five formats, all scores by image, and ``model-index.yaml``.
 
     Args:
         inputs: run directories and bare files of GenEval or reward rows; one named twice counts once.
@@ -45,16 +49,29 @@ def report(inputs: Sequence[Path], out_dir: Path) -> ReportFiles:
     Raises:
         UserError: an input is missing, empty or malformed; nothing is written then.
     """
-    from reports.leaderboard import make_leaderboard, write_tables
-    from reports.run_summary import summarise_run
-    from reports.runs import read_run
+    from tempfile import TemporaryDirectory
+
+    from reports.collect import collect
+    from reports.files import write_text
+    from reports.leaderboard import distinct_names, make_leaderboard
+    from reports.leaderboard_files import write_tables
+    from reports.merge import join_parts
+    from reports.model_index import model_index
+    from reports.runs import find_run
 
     if not inputs:
         raise UserError("no runs to report; name run directories or result files")
     once = {path.resolve(): path for path in reversed(inputs)}
-    board = make_leaderboard([summarise_run(read_run(path)) for path in reversed(once.values())])
-    files = write_tables(board, out_dir)
-    return ReportFiles(files.markdown, files.csv, board)
+    sources = distinct_names([find_run(path) for path in reversed(once.values())])
+    with TemporaryDirectory(prefix="miro-eval-") as parts:
+        runs = collect(sources, Path(parts))
+        board = make_leaderboard([run.summary for run in runs])
+        files = write_tables(board, out_dir)
+        write_text(out_dir / "model-index.yaml", model_index(board))
+        place = {name: number for number, name in enumerate(board.frame["model"])}
+        ordered = sorted(runs, key=lambda run: place[run.summary.name])
+        scores = join_parts([(run.part, run.columns) for run in ordered], out_dir / "scores.csv")
+    return ReportFiles(files.markdown, files.csv, files.latex, files.html, files.json, scores, board)
 
 
 def terminal_tables(files: ReportFiles) -> Group:

@@ -79,6 +79,6 @@ def cover(verdicts: pd.DataFrame) -> Coverage:
 
 
 def _suite(verdicts: pd.DataFrame, found: int) -> Suite:
-    if suite_digest(zip(verdicts["tag"], verdicts["prompt"], strict=True)) == GENEVAL_DIGEST:
+    if suite_digest(zip(verdicts["tag"].tolist(), verdicts["prompt"].tolist(), strict=True)) == GENEVAL_DIGEST:
         return Suite.GENEVAL
     return Suite.OTHER if found >= PROMPTS else Suite.UNKNOWN

@@ -63,7 +63,7 @@ class GenevalSummary:
 def summarise_geneval(verdicts: pd.DataFrame) -> GenevalSummary:
     """Summarise a table of :func:`reports.verdicts.read_verdicts`, which has rows; their order does not matter."""
     scored = verdicts[verdicts["correct"].notna()]
-    clusters = Clusters.gather(list(scored["prompt_key"]), list(scored["tag"]), list(scored["correct"]), order=TAGS)
+    clusters = _gathered(scored)
     tags = {tag: _accuracy(clusters.only(tag)) for tag in TAGS}
     every_tag = len(clusters.strata) == len(TAGS)
     unscored = verdicts[verdicts["correct"].isna()]
@@ -76,6 +76,11 @@ def summarise_geneval(verdicts: pd.DataFrame) -> GenevalSummary:
         unscored=len(unscored),
         unscored_reasons=counted(unscored["reason"]),
     )
+
+
+def _gathered(scored: pd.DataFrame) -> Clusters:
+    correct = scored["correct"].to_numpy(dtype="float64")
+    return Clusters.gather(scored["prompt_key"].tolist(), scored["tag"].tolist(), correct, order=TAGS)
 
 
 def _accuracy(clusters: Clusters) -> Accuracy:

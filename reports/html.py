@@ -1,7 +1,7 @@
 """The leaderboard as one HTML file that needs nothing else: sortable, dark and light, readable on a phone.
 
-Whatever a run is called, no script comes out of it: jinja2 escapes all text, and the page's content policy lets only the
-one script and the one style sheet of this package run, known by their hashes.
+Whatever a run is called, no script comes out of it: jinja2 escapes all text, and the page's content policy lets only
+the one script and the one style sheet of this package run, known by their hashes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reports.markdown import count_text, fixed
-from reports.metrics import card
+from reports.metrics import MetricCard, card
 from reports.notes import RANDOM_WEIGHTS
 from reports.sections import SCORES, Section, sections
 from reports.statistics.resampling import RESAMPLES, SEED
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from reports.leaderboard import Leaderboard
 
 _TEMPLATES = Path(__file__).with_name("templates")
-#: Width of an interval's picture, in its own units: overall from 0 to 1.
+#: Width of an interval's picture, in its own units.
 _SCALE = 100.0
 
 
@@ -46,7 +46,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Bar:
-    """Where the overall score and its interval lie, from 0 to 100."""
+    """Where the overall score and its interval lie between the section's lowest and highest bound, as 0 to 100."""
 
     low: float
     width: float
@@ -75,24 +75,22 @@ def leaderboard_html(board: Leaderboard) -> str:
     # Imported here: the package takes 50 ms, and only reports need it.
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+    loader = FileSystemLoader(_TEMPLATES)
     environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     style, script = (_TEMPLATES.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     found = [metric for metric in board.metrics if board.frame[metric].notna().any()]
+    parts = [(section, _found(section, found)) for section in sections(board)]
     return environment.get_template("leaderboard.html.j2").render(
         style=style,
         script=script,
         policy=content_policy(style, script),
-        sections=[(section, list(_lines(section, found))) for section in sections(board)],
+        sections=[(section, _cards(own), list(_lines(section, own))) for section, own in parts],
         score_names=SCORES,
-        metrics=[(metric, card(metric)) for metric in found],
+        metrics=_cards(found),
         notes=board.notes,
-        random=[name for name in board.frame["model"][board.frame["random_weights"]]],
+        random=list(board.frame["model"][board.frame["random_weights"]]),
         random_note=RANDOM_WEIGHTS,
         resamples=f"{RESAMPLES:,}",
         seed=SEED,
@@ -112,14 +110,24 @@ def _source(text: str) -> str:
     return f"'sha256-{digest}'"
 
 
+def _cards(metrics: Sequence[str]) -> list[tuple[str, MetricCard]]:
+    return [(metric, card(metric)) for metric in metrics]
+
+
+def _found(section: Section, metrics: Sequence[str]) -> list[str]:
+    return [metric for metric in metrics if any(row[metric] == row[metric] for row in section.rows)]
+
+
 def _lines(section: Section, metrics: Sequence[str]) -> Iterator[Line]:
+    bounds = [row[name] for row in section.rows for name in ("overall_low", "overall_high") if row[name] == row[name]]
+    low, high = min(bounds, default=0.0), max(bounds, default=1.0)
     for row, marks in zip(section.rows, section.marks, strict=True):
         yield Line(
             rank=count_text(row["rank"]),
             model=row["model"],
             random=bool(row["random_weights"]),
             interval=_interval(row, "overall"),
-            bar=_bar(row),
+            bar=_bar(row, low, high),
             scores=tuple(_cell(row, name, marks) for name in SCORES),
             rewards=tuple(_cell(row, name, marks) for name in metrics),
             counts=tuple(Cell(count_text(row[name]), str(row[name])) for name in ("images", "prompts", "unscored")),
@@ -144,6 +152,9 @@ def _interval(row: dict[str, Any], column: str) -> str:
     return f"{low} to {high}" if low else ""
 
 
-def _bar(row: dict[str, Any]) -> Bar | None:
-    low, high, value = (_SCALE * row[name] for name in ("overall_low", "overall_high", "overall"))
-    return Bar(round(low, 2), round(high - low, 2), round(value, 2)) if low == low else None
+def _bar(row: dict[str, Any], lowest: float, highest: float) -> Bar | None:
+    if row["overall_low"] != row["overall_low"]:
+        return None
+    unit = _SCALE / max(highest - lowest, 1e-9)
+    low, high, value = ((row[name] - lowest) * unit for name in ("overall_low", "overall_high", "overall"))
+    return Bar(round(low, 2), round(high - low, 2), round(value, 2))

@@ -7,21 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness.errors import UserError
 from harness.vocabulary import SEVEN_REWARDS, TAGS
 from reports.coverage import Suite
-from reports.files import write_json, write_text
-from reports.latex import leaderboard_latex
-from reports.leaderboard_json import leaderboard_record
 from reports.manifest import display_name
-from reports.markdown import leaderboard_markdown
 from reports.metrics import card
-from reports.notes import table_notes
 from reports.prompt_effects import ranks
 from reports.protocols import Protocol, descriptions, fingerprint, labelled, ranking_protocol
 from reports.run_summary import RunSummary
+from reports.runs import RunSource
+from reports.table_notes import table_notes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +27,10 @@ if TYPE_CHECKING:
 
 #: Columns that every leaderboard begins with; the others follow.
 LEADING_COLUMNS = ("model", "overall", *TAGS, *SEVEN_REWARDS, "images", "prompts", "unscored")
+
+
+#: A run that was read, or one that was only found so far: both have a name and a folder.
+NamedRun = TypeVar("NamedRun", RunSummary, RunSource)
 
 
 class Group(Enum):
@@ -63,17 +64,6 @@ class Leaderboard:
     protocols: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class LeaderboardFiles:
-    """Where a leaderboard was written."""
-
-    markdown: Path
-    csv: Path
-    latex: Path
-    html: Path
-    json: Path
-
-
 def make_leaderboard(runs: Sequence[RunSummary]) -> Leaderboard:
     """Rank runs: by group and protocol, then overall (highest first), then name.
 
@@ -95,48 +85,7 @@ def make_leaderboard(runs: Sequence[RunSummary]) -> Leaderboard:
     return Leaderboard(frame, metrics, table_notes(named), descriptions(labels))
 
 
-def write_leaderboard(runs: Sequence[RunSummary], out_dir: Path) -> LeaderboardFiles:
-    """Write ``leaderboard.md``, ``.csv``, ``.tex``, ``.html`` and ``.json``: the same runs give the same bytes.
-
-    Raises:
-        UserError: no run, or the folder cannot be written to.
-    """
-    return write_tables(make_leaderboard(runs), out_dir)
-
-
-def write_tables(board: Leaderboard, out_dir: Path) -> LeaderboardFiles:
-    """Write a leaderboard that is made already."""
-    from reports.html import leaderboard_html
-
-    return LeaderboardFiles(
-        markdown=write_text(out_dir / "leaderboard.md", leaderboard_markdown(board)),
-        csv=write_text(out_dir / "leaderboard.csv", board.frame.to_csv(index=False, lineterminator="\n")),
-        latex=write_text(out_dir / "leaderboard.tex", leaderboard_latex(board)),
-        html=write_text(out_dir / "leaderboard.html", leaderboard_html(board)),
-        json=write_json(out_dir / "leaderboard.json", leaderboard_record(board)),
-    )
-
-
-def read_leaderboard(path: Path) -> pd.DataFrame:
-    """Read ``leaderboard.csv`` with exactly the values that were written, whatever a run is called (even ``NA``)."""
-    import pandas as pd
-
-    texts = {"model", "group", "protocol", "suite", "fingerprint", "coverage", "notes"}
-    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-    for column in frame.columns.difference(list(texts)):
-        frame[column] = [_cell(text) for text in frame[column]]
-    return frame
-
-
-def _cell(text: str) -> Any:
-    if text in ("True", "False"):
-        return text == "True"
-    if not text:
-        return float("nan")
-    return int(text) if text.lstrip("-").isdigit() else float(text)
-
-
-def distinct_names(runs: Sequence[RunSummary]) -> list[RunSummary]:
+def distinct_names(runs: Sequence[NamedRun]) -> list[NamedRun]:
     """Runs of one name (every ``last.ckpt``) go by the nearest folder in which they differ as well, else by number."""
     places_of: dict[str, list[int]] = {}
     for place, run in enumerate(runs):

@@ -67,9 +67,19 @@ def prompt_identities(frame: pd.DataFrame) -> list[str]:
 
     The text and, where there is one, the tag; without a text the metadata, whatever the order of its keys.
     """
-    columns = (frame[name] if name in frame else [""] * len(frame) for name in ("tag", "prompt", "metadata"))
-    keys = zip(*columns, frame["prompt_key"], strict=True)
+    columns = (frame[name].tolist() if name in frame else [""] * len(frame) for name in ("tag", "prompt", "metadata"))
+    keys = zip(*columns, frame["prompt_key"].tolist(), strict=True)
     return [f"{tag}\t{prompt or _canonical(metadata) or key}" for tag, prompt, metadata, key in keys]
+
+
+def image_places(frame: pd.DataFrame) -> list[tuple[str, int, int]]:
+    """(prompt, its turn, sample) of each image, equal for the images of two files that answer to each other.
+
+    Args:
+        frame: a table of verdicts, of rewards, or both merged.
+    """
+    places = _places(frame, prompt_identities(frame), [""] * len(frame), [None] * len(frame))
+    return list(zip(places["identity"], places["occurrence"], places["sample"], strict=True))
 
 
 def _verdict_places(frame: pd.DataFrame) -> pd.DataFrame:

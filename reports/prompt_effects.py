@@ -42,11 +42,12 @@ class PromptEffects:
         """From a table of :func:`reports.verdicts.read_verdicts`; None unless every tag has two scored prompts."""
         scored = verdicts[verdicts["correct"].notna()]
         identities = prompt_identities(scored)
-        clusters = Clusters.gather(identities, list(scored["tag"]), list(scored["correct"]), order=TAGS)
+        tags = scored["tag"].tolist()
+        clusters = Clusters.gather(identities, tags, scored["correct"].to_numpy(dtype="float64"), order=TAGS)
         if len(clusters.strata) < len(TAGS) or not clusters.estimable():
             return None
         rank = {tag: place for place, tag in enumerate(TAGS)}
-        ordered = sorted({(rank[tag], identity) for tag, identity in zip(scored["tag"], identities, strict=True)})
+        ordered = sorted({(rank[tag], identity) for tag, identity in zip(tags, identities, strict=True)})
         effects = linear_effects(clusters, MEAN_OF_STRATA)
         return cls(tuple(identity for _, identity in ordered), effects, len(ordered) - len(TAGS))
 

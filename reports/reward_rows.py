@@ -128,7 +128,9 @@ def _values(row: SourceRow) -> tuple[dict[str, float], dict[str, str]]:
     reasons = {str(metric): str(reason) for metric, reason in unscored.items()}
     values: dict[str, float] = {}
     for key, value in row.values.items():
-        if not is_metric(key, value):
+        if type(value) is float and key not in ABOUT_THE_IMAGE and math.isfinite(value):
+            values[key] = value
+        elif not is_metric(key, value):
             _refuse_odd_value(row, key)
         elif value is None:
             reasons.setdefault(key, "no reason given")

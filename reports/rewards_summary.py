@@ -68,8 +68,8 @@ def _metric(table: RewardTable, metric: str, tags: Mapping[str, str]) -> MetricS
     scored = table.frame[table.frame[metric].notna()]
     missing = table.frame["filename"][table.frame[metric].isna()]
     values = scored[metric].tolist()
-    strata = [tags.get(name, "") for name in scored["filename"]]
-    clusters = Clusters.gather(list(scored["prompt_key"]), strata, values)
+    strata = [tags.get(name, "") for name in scored["filename"].tolist()]
+    clusters = Clusters.gather(scored["prompt_key"].tolist(), strata, values)
     reasons = table.reasons[metric]
     return MetricSummary(
         mean=mean(values),

@@ -59,11 +59,12 @@ def summarise_run(run: Run) -> RunSummary:
     unscored: set[str] = set()
     if run.rewards is not None:
         frame = run.rewards.frame
-        prompt_of.update(zip(frame["filename"], frame["prompt_key"], strict=True))
+        prompt_of.update(zip(frame["filename"].tolist(), frame["prompt_key"].tolist(), strict=True))
         unscored.update(frame["filename"][frame[list(run.rewards.metrics)].isna().any(axis=1)])
     if run.verdicts is not None:
-        prompt_of.update(zip(run.verdicts["filename"], run.verdicts["prompt_key"], strict=True))
-        tags.update(zip(run.verdicts["filename"], run.verdicts["tag"], strict=True))
+        names = run.verdicts["filename"].tolist()
+        prompt_of.update(zip(names, run.verdicts["prompt_key"].tolist(), strict=True))
+        tags.update(zip(names, run.verdicts["tag"].tolist(), strict=True))
         unscored.update(run.verdicts["filename"][run.verdicts["correct"].isna()])
     return RunSummary(
         name=run.name,

@@ -39,42 +39,68 @@ class Run:
     rewards: RewardTable | None
 
 
+@dataclass(frozen=True)
+class RunSource:
+    """Where a run is and what it is called: all that is known before its rows are read.
+
+    Attributes:
+        path: the run directory or bare file.
+        name, folder, manifest: as of :class:`Run`.
+    """
+
+    path: Path
+    name: str
+    folder: Path
+    manifest: Manifest
+
+
+def find_run(path: Path) -> RunSource:
+    """Look up a run's name and manifest.
+
+    Raises:
+        UserError: there is nothing there, or its manifest is malformed.
+    """
+    if path.is_dir():
+        manifest = read_manifest(path / MANIFEST)
+        return RunSource(path, manifest.name or _folder_name(path), path, manifest)
+    if not path.is_file():
+        raise UserError(f"{path}: no such file or run directory")
+    # A file under its usual name is a part of its folder's run and goes by that name; any other by its own.
+    part_of_run = path.name in (RESULTS, REWARDS)
+    manifest = read_manifest(path.parent / MANIFEST) if part_of_run else Manifest()
+    own_name = _folder_name(path.parent) if part_of_run else display_name(path.stem) or "unnamed"
+    return RunSource(path, manifest.name or own_name, path.parent, manifest)
+
+
 def read_run(path: Path) -> Run:
     """Read a run directory, or a bare ``results.jsonl`` or ``rewards.jsonl`` of any name.
 
     Raises:
         UserError: there is nothing there, no rows, or a malformed row.
     """
-    if path.is_dir():
-        return _read_folder(path)
-    if not path.is_file():
-        raise UserError(f"{path}: no such file or run directory")
-    return _read_file(path)
+    return read_source(find_run(path))
 
 
-def _read_folder(folder: Path) -> Run:
+def read_source(source: RunSource) -> Run:
+    """Read the rows of a run that was found.
+
+    Raises:
+        UserError: no rows, or a malformed row.
+    """
+    verdicts, rewards = _read_folder(source.path) if source.path.is_dir() else _read_file(source.path)
+    return Run(source.name, source.folder, source.manifest, verdicts, rewards)
+
+
+def _read_folder(folder: Path) -> tuple[pd.DataFrame | None, RewardTable | None]:
     verdicts = read_verdicts(folder / RESULTS)
     rewards = read_rewards(folder / REWARDS)
     if verdicts.empty and rewards.frame.empty:
         raise UserError(f"{folder}: no rows in {RESULTS} or {REWARDS}; run `geneval` or `rewards` on it first")
-    manifest = read_manifest(folder / MANIFEST)
-    return Run(
-        name=manifest.name or _folder_name(folder),
-        folder=folder,
-        manifest=manifest,
-        verdicts=None if verdicts.empty else verdicts,
-        rewards=None if rewards.frame.empty else rewards,
-    )
+    return None if verdicts.empty else verdicts, None if rewards.frame.empty else rewards
 
 
-def _read_file(path: Path) -> Run:
-    """A file under its usual name is a part of its folder's run and goes by that name; any other by its own."""
-    part_of_run = path.name in (RESULTS, REWARDS)
-    manifest = read_manifest(path.parent / MANIFEST) if part_of_run else Manifest()
-    name = manifest.name or (_folder_name(path.parent) if part_of_run else display_name(path.stem) or "unnamed")
-    if _holds_rewards(path):
-        return Run(name, path.parent, manifest, None, read_rewards(path))
-    return Run(name, path.parent, manifest, read_verdicts(path), None)
+def _read_file(path: Path) -> tuple[pd.DataFrame | None, RewardTable | None]:
+    return (None, read_rewards(path)) if _holds_rewards(path) else (read_verdicts(path), None)
 
 
 def _holds_rewards(path: Path) -> bool:

@@ -25,5 +25,5 @@ def suite_digest(prompts: Iterable[tuple[str, str]]) -> str:
 
     It tells GenEval's own prompts from rewritten ones, which keep the file's layout and tags.
     """
-    lines = sorted({f"{tag}\t{prompt}" for tag, prompt in prompts})
+    lines = sorted({f"{tag}\t{prompt}" for tag, prompt in set(prompts)})
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()

@@ -64,16 +64,17 @@ def _standing(earlier: dict[str, Any], later: dict[str, Any], row: SourceRow) ->
 def _record(row: SourceRow) -> dict[str, Any]:
     correct = _verdict(row)
     filename = row.text("filename")
+    prompt = row.optional_text("prompt")
     metadata = row.optional_text("metadata") or row.text("prompt")
-    place = sample_place(filename)
     sample = row.index("sample_index")
+    place = sample_place(filename) if sample is None else None
     return {
         "filename": filename,
         "tag": _tag(row),
-        "prompt": row.optional_text("prompt"),
+        "prompt": prompt,
         "metadata": metadata,
         "prompt_index": row.index("prompt_index"),
-        "sample_index": place[1] if sample is None and place else sample,
+        "sample_index": place[1] if place else sample,
         "correct": correct,
         "reason": row.optional_text("reason") if correct is not None else _why_unscored(row),
         "image_sha256": row.optional_text("image_sha256"),

@@ -22,3 +22,27 @@ def expected_best(values: Sequence[float] | NDArray[np.float64], size: int) -> f
     ordered = np.sort(np.asarray(values, dtype=np.float64))
     weights = np.array([comb(place, size - 1) for place in range(len(ordered))], dtype=np.float64)
     return float(ordered @ weights) / comb(len(ordered), size)
+
+
+def expected_of_best(selector: NDArray[np.float64], targets: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    """Expectation of other values of the image that is best by ``selector``, over all subsets of ``size`` images.
+
+    The same weights as :func:`expected_best`; among images equal by the selector, each is as likely to be kept.
+
+    Args:
+        selector: (n,) what is chosen by, all present.
+        targets: (n, T) what the chosen image is worth, all present.
+        size: from 1 to n.
+
+    Returns:
+        (T,) expectations.
+    """
+    levels, level_of, counts = np.unique(selector, return_inverse=True, return_counts=True)
+    means = np.zeros((len(levels), targets.shape[1]))
+    np.add.at(means, level_of, targets)
+    means /= counts[:, None]
+    # Subsets whose best is of this level: those within it and below, less those wholly below.
+    up_to = np.cumsum(counts)
+    subsets = np.array([comb(int(place), size) for place in (0, *up_to)], dtype=np.float64)
+    weights = np.diff(subsets) / comb(len(selector), size)
+    return np.asarray(weights @ means, dtype=np.float64)

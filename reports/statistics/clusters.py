@@ -38,7 +38,11 @@ class Clusters:
 
     @classmethod
     def gather(
-        cls, prompts: Sequence[str], strata: Sequence[str], values: Sequence[Any], order: Sequence[str] | None = None
+        cls,
+        prompts: Sequence[str],
+        strata: Sequence[str],
+        values: Sequence[Any] | NDArray[Any],
+        order: Sequence[str] | None = None,
     ) -> Clusters:
         """Add up the values of each prompt.
 
@@ -53,11 +57,11 @@ class Clusters:
         present = set(strata)
         names = tuple(name for name in (order or sorted(present)) if name in present)
         rank = {name: place for place, name in enumerate(names)}
-        clusters = sorted({(rank[stratum], prompt) for stratum, prompt in zip(strata, prompts, strict=True)})
+        images = list(zip(strata, prompts, strict=True))
+        clusters = sorted(set(images), key=lambda cluster: (rank[cluster[0]], cluster[1]))
         place_of = {cluster: place for place, cluster in enumerate(clusters)}
-        images = [place_of[rank[stratum], prompt] for stratum, prompt in zip(strata, prompts, strict=True)]
-        places = np.asarray(images, dtype=np.int64)
-        ranks = np.asarray([stratum for stratum, _ in clusters], dtype=np.int64)
+        places = np.fromiter(map(place_of.__getitem__, images), dtype=np.int64, count=len(images))
+        ranks = np.asarray([rank[stratum] for stratum, _ in clusters], dtype=np.int64)
         numbers = np.asarray(values, dtype=np.float64)
         size = len(clusters)
         return cls(

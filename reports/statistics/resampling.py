@@ -8,8 +8,10 @@ way, understates the variance by (K - 1) / K, which shows in strata of few promp
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reports.statistics.clusters import Clusters, Floats
 
@@ -31,23 +33,32 @@ def resample_totals(clusters: Clusters, resamples: int = RESAMPLES, seed: int = 
     Returns:
         (B, H) sums of values and (B, H) numbers of images, both weighted.
     """
-    weights = _weights(tuple(clusters.sizes.tolist()), resamples, seed)
-    sums = [drawn @ clusters.sums[part] for drawn, part in zip(weights, clusters.bounds, strict=True)]
-    counts = [drawn @ clusters.counts[part] for drawn, part in zip(weights, clusters.bounds, strict=True)]
-    return np.stack(sums, axis=-1), np.stack(counts, axis=-1)
+    # Both at once, and as 32-bit floats where these are exact: reading the times is what takes the time.
+    both = np.stack([clusters.sums, clusters.counts], axis=-1)
+    whole = bool((both == np.rint(both)).all()) and float(np.abs(both).sum()) < _EXACT
+    drawn = _times(tuple(clusters.sizes.tolist()), resamples, seed, "float32" if whole else "float64")
+    totals = [
+        (times @ both[part].astype(times.dtype)).astype(np.float64) * (size / (size - 1))
+        for times, part, size in zip(drawn, clusters.bounds, clusters.sizes.tolist(), strict=True)
+    ]
+    return np.stack([total[:, 0] for total in totals], axis=-1), np.stack([total[:, 1] for total in totals], axis=-1)
+
+
+#: Sums of whole numbers, even where one prompt is drawn a thousand times, must stay
+#: below 2^24, up to which 32-bit floats hold every whole number.
+_EXACT = 2**24 / 1000
 
 
 @lru_cache(maxsize=16)
-def _weights(sizes: tuple[int, ...], resamples: int, seed: int) -> tuple[Floats, ...]:
-    """One (B, K) matrix of prompt weights per stratum; kept, for the runs of a report have mostly the same sizes."""
+def _times(sizes: tuple[int, ...], resamples: int, seed: int, kind: str) -> tuple[NDArray[Any], ...]:
+    """One (B, K) matrix a stratum of how often each prompt is drawn; kept, as most runs of a report are of one size."""
     return tuple(
-        _stratum_weights(size, resamples, np.random.default_rng((seed, place, size)))
+        _stratum_times(size, resamples, np.random.default_rng((seed, place, size))).astype(kind)
         for place, size in enumerate(sizes)
     )
 
 
-def _stratum_weights(size: int, resamples: int, generator: np.random.Generator) -> Floats:
+def _stratum_times(size: int, resamples: int, generator: np.random.Generator) -> NDArray[np.int64]:
     drawn = generator.integers(size, size=(resamples, size - 1))
     cells = drawn + size * np.arange(resamples)[:, None]
-    times = np.bincount(cells.ravel(), minlength=resamples * size).reshape(resamples, size)
-    return times.astype(np.float64) * (size / (size - 1))
+    return np.bincount(cells.ravel(), minlength=resamples * size).reshape(resamples, size)

@@ -10,7 +10,8 @@ import pytest
 
 from harness.errors import UserError
 from harness.vocabulary import SEVEN_REWARDS, TAGS
-from reports.leaderboard import LEADING_COLUMNS, make_leaderboard, read_leaderboard, write_leaderboard
+from reports.leaderboard import LEADING_COLUMNS, make_leaderboard
+from reports.leaderboard_files import read_leaderboard, write_leaderboard
 from reports.run_summary import RunSummary, summarise_run
 from reports.runs import read_run
 from reports.sections import sections

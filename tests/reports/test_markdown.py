@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from reports.leaderboard import write_leaderboard
+from reports.leaderboard_files import write_leaderboard
 from reports.markdown import escape
 from reports.run_summary import summarise_run
 from reports.runs import read_run

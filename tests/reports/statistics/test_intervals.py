@@ -9,7 +9,7 @@ from harness.vocabulary import TAGS
 from reports.statistics.clusters import Clusters
 from reports.statistics.estimators import MEAN_OF_STRATA, RATIO_OF_TOTALS, Estimator
 from reports.statistics.intervals import macro_interval, mean_interval, standard_error
-from reports.statistics.resampling import _weights, resample_totals
+from reports.statistics.resampling import _times, resample_totals
 from reports.suite import PROMPTS_PER_TAG
 
 SIZES = np.array(list(PROMPTS_PER_TAG.values()))
@@ -139,7 +139,7 @@ def test_one_prompt_says_nothing_of_others() -> None:
 
 def test_a_full_sweep_takes_well_under_a_second() -> None:
     clusters = simulated(np.random.default_rng(5), 0.4)
-    _weights.cache_clear()
+    _times.cache_clear()
     start = time.perf_counter()
     macro_interval(clusters)
     assert time.perf_counter() - start < 1.0

@@ -1,0 +1,19 @@
+"""``miro-eval analyse``: what else the rows of finished runs say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def analyse(
+    runs: Annotated[list[Path], typer.Argument(help="run directories, or files of GenEval or reward rows")],
+    out: Annotated[Path, typer.Option(help="folder for analysis.md and analysis.csv")] = Path("report"),
+) -> None:
+    """Best of N by every reward, rewards against verdicts, accuracy by class, relation, color and count."""
+    from reports.analysis import write_analysis
+
+    files = write_analysis(runs, out)
+    typer.echo(f"analysis: {files.markdown}")

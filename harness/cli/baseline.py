@@ -1,0 +1,31 @@
+"""``miro-eval baseline``: a run kept as one small file, to be committed and compared with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Keep a run as one small file to compare later runs with.", no_args_is_help=True)
+
+
+@app.callback()
+def baseline() -> None:
+    """Keep a run as one small file to compare later runs with."""
+
+
+@app.command()
+def save(
+    run: Annotated[Path, typer.Argument(help="run directory, or a file of GenEval or reward rows")],
+    file: Annotated[Path, typer.Argument(help="file to write, ending in .json", metavar="BASELINE.JSON")],
+) -> None:
+    """Write every prompt's results, which pairing needs; `compare` and `check` take the file for a run."""
+    from harness.errors import UserError
+    from reports.gate.baseline import save_baseline
+    from reports.runs import read_run
+
+    if file.suffix != ".json":
+        raise UserError(f"{file}: a baseline's name must end in .json, by which it is told from rows")
+    path = save_baseline(read_run(run), file)
+    typer.echo(f"written: {path} ({path.stat().st_size / 1024:.0f} KB)")

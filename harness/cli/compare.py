@@ -1,0 +1,41 @@
+"""``miro-eval compare``: two runs side by side, without a judgement."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Format(str, Enum):
+    """What is printed."""
+
+    TERMINAL = "terminal"
+    MARKDOWN = "markdown"
+    JSON = "json"
+
+
+def compare(
+    first: Annotated[Path, typer.Argument(help="run directory, file of rows, or saved baseline")],
+    second: Annotated[Path, typer.Argument(help="the same; differences are this one minus the first")],
+    out: Annotated[Path | None, typer.Option(help="also write comparison.md and comparison.json into here")] = None,
+    format_: Annotated[Format, typer.Option("--format", help="what to print")] = Format.TERMINAL,
+    allow_unlike: Annotated[bool, typer.Option(help="compare although protocols differ, and say where")] = False,
+) -> None:
+    """Compare two runs on the prompts and samples that they share: differences, intervals, p values."""
+    from reports.gate.compare import compare_paths, json_text, write_comparison
+    from reports.gate.comparison_formats import markdown_comparison, terminal_comparison
+
+    comparison = compare_paths(first, second, allow_unlike=allow_unlike)
+    if out is not None:
+        for path in write_comparison(comparison, out):
+            typer.echo(f"written: {path}", err=True)
+    if format_ is Format.TERMINAL:
+        from rich.console import Console
+
+        Console().print(terminal_comparison(comparison))
+    else:
+        as_text = json_text if format_ is Format.JSON else markdown_comparison
+        typer.echo(as_text(comparison), nl=False)

@@ -1,0 +1,22 @@
+"""``miro-eval track``: scores over the checkpoints of a training run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def track(
+    runs: Annotated[list[Path], typer.Argument(help="runs of a training run's checkpoints, or of several such")],
+    out: Annotated[Path, typer.Option(help="folder for track.md, track.csv and track.png")] = Path("track"),
+) -> None:
+    """Scores against the training step, with intervals; of two training runs, how much sooner one gets there.
+
+    The step is read from run.json, or from a name like 'step=250000'; else the order given counts.
+    """
+    from reports.track import write_track
+
+    files = write_track(runs, out)
+    typer.echo(f"curves: {files.markdown} and {files.image}")

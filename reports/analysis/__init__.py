@@ -1,0 +1,45 @@
+"""What else the rows of a run say: best of N, rewards against verdicts, accuracy by class, relation, color, count."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["AnalysisFiles", "write_analysis"]
+
+
+@dataclass(frozen=True)
+class AnalysisFiles:
+    """``analysis.md`` for reading, ``analysis.csv`` with every number in full precision."""
+
+    markdown: Path
+    csv: Path
+
+
+def write_analysis(inputs: Sequence[Path], out_dir: Path) -> AnalysisFiles:
+    """Analyse runs, each by itself.
+
+    Raises:
+        UserError: a run is missing, empty or malformed, or the folder cannot be written to.
+    """
+    from reports.analysis.best_of import best_of
+    from reports.analysis.breakdown import breakdown
+    from reports.analysis.findings import findings_csv, findings_markdown
+    from reports.analysis.rewards_and_verdicts import reward_correlations, rewards_against_verdicts
+    from reports.files import write_text
+    from reports.leaderboard import distinct_names
+    from reports.merge import merge_stages
+    from reports.runs import find_run, read_source
+
+    found = []
+    for source in distinct_names([find_run(path) for path in inputs]):
+        run = read_source(source)
+        images, metrics = merge_stages(run), run.rewards.metrics if run.rewards else ()
+        parts = [*best_of(images, metrics), *rewards_against_verdicts(images, metrics)]
+        parts += [*reward_correlations(images, metrics), *breakdown(run.verdicts)]
+        found.append((source, parts))
+    return AnalysisFiles(
+        markdown=write_text(out_dir / "analysis.md", findings_markdown(found)),
+        csv=write_text(out_dir / "analysis.csv", findings_csv(found)),
+    )

@@ -1,0 +1,108 @@
+"""The numbers of an analysis, and how they are written: one line a number, or tables of them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from reports.markdown import escape
+from reports.notes import RANDOM_WEIGHTS
+from reports.runs import RunSource
+
+#: Analysis -> what its table says, in the order of the page. ``best_of_N`` stands for any N.
+EXPLANATIONS = {
+    "best_of": "Expected values of the image that is best by one reward among {n} of a prompt; exactly.",
+    "reward_against_verdict": (
+        "How often a right image has a higher reward than a wrong one (AUC: 1 always, 0.5 by chance), among all images "
+        "and among those of one prompt; and mean rewards of right and wrong images. A reward near 0.5 does not know "
+        "what the verdict knows: training for it alone need not raise GenEval."
+    ),
+    "reward_correlation": "Spearman's rank correlation of rewards, over images.",
+    "class": "Correct images among those whose prompt asks for the class. Mind the intervals: most have few prompts.",
+    "relation": "Correct images among those whose prompt asks for the relation.",
+    "color": "Correct images among those whose prompt asks for the color.",
+    "count": "Correct images of counting prompts, by the number asked for.",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One number.
+
+    Attributes:
+        analysis: a key of :data:`EXPLANATIONS`, or ``best_of_4`` and the like.
+        subject: the table's row, e.g. a reward or a class.
+        quantity: the table's column.
+        value: the number.
+        size: over how many; ``unit`` says of what.
+        unit: ``images``, ``prompts`` or ``pairs``.
+        low, high: 95 % bounds; None where there are none.
+    """
+
+    analysis: str
+    subject: str
+    quantity: str
+    value: float
+    size: int
+    unit: str = "images"
+    low: float | None = None
+    high: float | None = None
+
+
+Found = Sequence[tuple[RunSource, Sequence[Finding]]]
+
+
+def findings_csv(found: Found) -> str:
+    """One line a number, in full precision."""
+    text = io.StringIO()
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerow(["model", "analysis", "subject", "quantity", "value", "low", "high", "size", "unit"])
+    for source, findings in found:
+        for one in findings:
+            bounds = ("" if bound is None else bound for bound in (one.low, one.high))
+            lines.writerow(
+                [source.name, one.analysis, one.subject, one.quantity, one.value, *bounds, one.size, one.unit]
+            )
+    return text.getvalue()
+
+
+def findings_markdown(found: Found) -> str:
+    """A section a run, a table an analysis."""
+    blocks = ["# Analysis"]
+    for source, findings in found:
+        blocks.append(f"## {escape(source.name)}")
+        if source.manifest.random_weights:
+            blocks.append(f"> **{RANDOM_WEIGHTS.capitalize()}.**")
+        for analysis in dict.fromkeys(one.analysis for one in findings):
+            blocks += _table(analysis, [one for one in findings if one.analysis == analysis])
+    return "\n\n".join(blocks) + "\n"
+
+
+def _table(analysis: str, findings: Sequence[Finding]) -> Iterator[str]:
+    quantities = list(dict.fromkeys(one.quantity for one in findings))
+    cells = {(one.subject, one.quantity): one for one in findings}
+    name, _, size = analysis.rpartition("_")
+    sized = name == "best_of"
+    yield f"### {f'Best of {size}' if sized else analysis.replace('_', ' ').capitalize()}"
+    yield EXPLANATIONS[name if sized else analysis].format(n=size)
+    rows = [["", *(escape(quantity) for quantity in quantities), "of"], [":--", *["--:"] * (len(quantities) + 1)]]
+    for subject in dict.fromkeys(one.subject for one in findings):
+        own = [cells.get((subject, quantity)) for quantity in quantities]
+        largest = max((one for one in own if one), key=lambda one: one.size)
+        rows.append(
+            [
+                escape(subject),
+                *map(_cell, own),
+                f"{largest.size:,} {largest.unit if largest.size != 1 else largest.unit[:-1]}",
+            ]
+        )
+    yield "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _cell(one: Finding | None) -> str:
+    if one is None:
+        return ""
+    bounds = "" if one.low is None or one.high is None else f" ({one.low:.2f} to {one.high:.2f})"
+    return f"{one.value:.4f}{bounds}"

@@ -1,0 +1,60 @@
+"""A gallery of one run, or of two side by side: a folder that opens from disk, without a server or a network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["GalleryFiles", "write_gallery"]
+
+
+@dataclass(frozen=True)
+class GalleryFiles:
+    """A written gallery.
+
+    Attributes:
+        index: the page to open.
+        images: cards on it: images, or pairs of images.
+        without_picture: images whose file is not there; the page has placeholders for them.
+        flips: pairs that are right in one run and wrong in the other; 0 for one run.
+    """
+
+    index: Path
+    images: int
+    without_picture: int
+    flips: int
+
+
+def write_gallery(first: Path, second: Path | None, out_dir: Path, copy: bool = False) -> GalleryFiles:
+    """Write the gallery of a run, or of two.
+
+    Args:
+        first, second: run directories, or files of GenEval or reward rows.
+        out_dir: made if need be; ``index.html`` in it is the page.
+        copy: put the images into the folder too, so that it can be moved; else the page refers to them where they are.
+
+    Raises:
+        UserError: a run is missing, empty or malformed, or the folder cannot be written to.
+    """
+    from reports.files import write_text
+    from reports.gallery.page import gallery_html
+    from reports.gallery.pictures import Pictures
+    from reports.gallery.records import gallery_run
+    from reports.gallery.sides import matched
+    from reports.leaderboard import distinct_names
+    from reports.runs import find_run
+
+    sources = distinct_names([find_run(path) for path in (first, second) if path is not None])
+    runs = [
+        gallery_run(source, Pictures(source.folder, out_dir, f"images/{number}" if copy else None))
+        for number, source in enumerate(sources, start=1)
+    ]
+    cards = matched(runs)
+    index = write_text(out_dir / "index.html", gallery_html(runs, cards))
+    shown = [record for run in runs for record in run.records]
+    return GalleryFiles(
+        index=index,
+        images=len(cards),
+        without_picture=sum(record["image"] is None for record in shown),
+        flips=sum(card.flip for card in cards),
+    )

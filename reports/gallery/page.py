@@ -1,0 +1,69 @@
+"""The gallery's page: data, script and style in one file.
+
+Whatever a prompt says, no script comes out of it: the data are an inert block of JSON without a ``<``, the script
+puts text into the page as text alone, and the page's policy lets nothing run but the one script known by its hash.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.vocabulary import COLORS, TAGS
+from reports.gallery.records import GalleryRun
+from reports.gallery.sides import Card
+from reports.html import content_policy
+from reports.metrics import card
+from reports.notes import RANDOM_WEIGHTS
+
+_TEMPLATES = Path(__file__).with_name("templates")
+#: Parts of the one script, in their order.
+_SCRIPTS = ("cards.js", "grid.js", "detail.js", "tools.js")
+#: Signs that could end the block of data, as JSON also lets one write them.
+_ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+
+
+def gallery_html(runs: Sequence[GalleryRun], cards: Sequence[Card]) -> str:
+    """The whole document."""
+    # Imported here: the package takes 50 ms, and only pages need it.
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    loader = FileSystemLoader(_TEMPLATES)
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    style = _TEMPLATES.joinpath("gallery.css").read_text(encoding="utf-8")
+    script = "".join(_TEMPLATES.joinpath(name).read_text(encoding="utf-8") for name in _SCRIPTS)
+    return environment.get_template("gallery.html.j2").render(
+        style=style,
+        script=script,
+        # Images stand beside the page: on disk, or on whatever server it is put.
+        policy=f"{content_policy(style, script)}; img-src 'self' file:",
+        data=embedded(_data(runs, cards)),
+        names=[run.name for run in runs],
+        random=[run.name for run in runs if run.random_weights],
+        random_note=RANDOM_WEIGHTS,
+    )
+
+
+def embedded(record: Any) -> str:
+    """JSON that can stand within an element of HTML, whatever its texts say."""
+    text = json.dumps(record, ensure_ascii=False, allow_nan=False, separators=(",", ":")).translate(_ESCAPES)
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _data(runs: Sequence[GalleryRun], cards: Sequence[Card]) -> dict[str, Any]:
+    found = {record["tag"] for run in runs for record in run.records}
+    metrics = list(dict.fromkeys(metric for run in runs for metric in run.metrics))
+    return {
+        "colors": COLORS,
+        "tags": [tag for tag in TAGS if tag in found],
+        "metrics": [_metric(metric) for metric in metrics],
+        "runs": [{"name": run.name, "metrics": run.metrics, "records": run.records} for run in runs],
+        "cards": [entry.places for entry in cards],
+    }
+
+
+def _metric(metric: str) -> dict[str, Any]:
+    spec = card(metric)
+    return {"id": metric, "title": spec.title, "scale": spec.scale, "normal": spec.normal_form}

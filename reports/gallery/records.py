@@ -1,0 +1,154 @@
+"""What the gallery shows of each image, as plain JSON: verdict, reason, boxes, colors, rewards."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.vocabulary import COLORS
+from reports.gallery.pictures import Pictures
+from reports.merge import merge_stages
+from reports.pairing import image_places
+from reports.rows import source_rows
+from reports.runs import RESULTS, RunSource, read_source
+
+if TYPE_CHECKING:
+    pass
+
+Record = dict[str, Any]
+#: Pixels are whole, scores and probabilities are told apart by three decimals: a third of the bytes.
+DECIMALS = 3
+
+
+@dataclass(frozen=True, eq=False)
+class GalleryRun:
+    """One run, as the page needs it.
+
+    Attributes:
+        name: the run's.
+        random_weights: no score means anything.
+        metrics: metric ids, in the order of each record's ``rewards``.
+        records: one an image: ``file``, ``image`` (URL or None), ``prompt``, ``tag``, ``correct`` (None: unscored),
+            ``reason``, ``asked`` (classes of the prompt), ``boxes`` (class, x1, y1, x2, y2, score, probabilities of the
+            ten colors or None), ``rewards`` (None where unscored), ``unscored`` (why), ``seed``, ``sample``.
+        places: of each record, equal in two runs for images that answer to each other.
+    """
+
+    name: str
+    random_weights: bool
+    metrics: tuple[str, ...]
+    records: list[Record]
+    places: list[tuple[str, int, int]]
+
+
+def gallery_run(source: RunSource, pictures: Pictures) -> GalleryRun:
+    """Read a run's rows, boxes included.
+
+    Raises:
+        UserError: no rows, or a malformed one.
+    """
+    run = read_source(source)
+    frame = merge_stages(run)
+    metrics = run.rewards.metrics if run.rewards else ()
+    objects = (
+        _objects(source.path / RESULTS if source.path.is_dir() else source.path) if run.verdicts is not None else {}
+    )
+    seed = source.manifest.protocol.get("seed", "")
+    records = [_record(row, metrics, objects, pictures, seed) for row in frame.to_dict("records")]
+    return GalleryRun(source.name, source.manifest.random_weights, metrics, records, image_places(frame))
+
+
+def _record(
+    row: Mapping[Any, Any],
+    metrics: tuple[str, ...],
+    objects: Mapping[tuple[str, str], Record],
+    pictures: Pictures,
+    seed: str,
+) -> Record:
+    found = objects.get((row["filename"], row["prompt"])) or objects.get((row["filename"], "")) or {}
+    return {
+        "file": row["filename"],
+        "image": pictures.address(row["filename"]),
+        "prompt": _text(row["prompt"]) or _text(row["prompt_key"]),
+        "tag": _text(row["tag"]),
+        "correct": bool(row["correct"]) if isinstance(row["correct"], bool) else None,
+        "reason": _text(row["reason"]),
+        "asked": found.get("asked", []),
+        "boxes": found.get("boxes", []),
+        "rewards": [_finite(row[metric]) for metric in metrics],
+        "unscored": _text(row["unscored_rewards"]),
+        "seed": found.get("seed") or seed,
+        "sample": _whole(row["sample_index"]),
+    }
+
+
+def _objects(path: Path) -> dict[tuple[str, str], Record]:
+    """(file name, prompt) -> boxes and asked classes, of the last row of an image that has any.
+
+    What is malformed in them is left out: the verdict stands without.
+    """
+    found: dict[tuple[str, str], Record] = {}
+    for row in source_rows(path):
+        key = (row.text("filename"), row.optional_text("prompt"))
+        boxes = list(_boxes(row.values))
+        if boxes or key not in found:
+            seed = row.values.get("seed")
+            found[key] = {"boxes": boxes, "asked": _asked(row.values), "seed": "" if seed is None else str(seed)}
+    return found
+
+
+def _boxes(values: Mapping[str, Any]) -> Iterator[list[Any]]:
+    colors = _object(values.get("colors"))
+    for name, boxes in _object(values.get("details")).items():
+        answers = _list(colors.get(name))
+        for place, box in enumerate(_list(boxes)):
+            numbers = _numbers(box, 5)
+            if numbers:
+                answer = _numbers(answers[place], len(COLORS)) if place < len(answers) else []
+                corners = [round(value) for value in numbers[:4]]
+                shares = [round(share, DECIMALS) for share in answer]
+                yield [name, *corners, round(numbers[4], DECIMALS), shares or None]
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _numbers(values: Any, count: int) -> list[float]:
+    """``count`` finite numbers, or none at all."""
+    if not isinstance(values, list) or len(values) != count:
+        return []
+    fine = all(isinstance(value, (int, float)) and math.isfinite(value) for value in values)
+    return values if fine else []
+
+
+def _asked(values: Mapping[str, Any]) -> list[str]:
+    clauses = _list(_object(values.get("metadata")).get("include"))
+    names = [clause.get("class") for clause in clauses if isinstance(clause, dict)]
+    return list(dict.fromkeys(name for name in names if isinstance(name, str)))
+
+
+def _object(value: Any) -> dict[str, Any]:
+    """A JSON object, given as such or as text (as upstream writes ``metadata`` and ``details``)."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else round(float(value), 6)
+
+
+def _whole(value: Any) -> int | None:
+    return None if value is None or value != value else int(value)

@@ -1,0 +1,101 @@
+
+/* One picture with its boxes; where the file is missing, a frame that says so. */
+function picture(side, large) {
+  const whole = make("div", "whole"), frame = make("div", "picture");
+  whole.append(frame);
+  if (!side) { absent(frame, "not in this run"); return whole; }
+  const boxes = overlay(side);
+  if (side.image === null) absent(frame, `image not found: ${side.file}`);
+  else frame.append(loaded(side, frame, boxes, large));
+  frame.append(boxes);
+  return whole;
+}
+function loaded(side, frame, boxes, large) {
+  const image = make("img");
+  if (!large) image.loading = "lazy";
+  image.decoding = "async";
+  image.alt = side.prompt;
+  image.addEventListener("load", () => {
+    fit(boxes, image.naturalWidth, image.naturalHeight);
+    if (large && image.naturalHeight) frame.style.aspectRatio = `${image.naturalWidth} / ${image.naturalHeight}`;
+    frame.classList.toggle("small", image.naturalWidth < 200);
+  });
+  image.addEventListener("error", () => { image.remove(); absent(frame, `image cannot be shown: ${side.file}`); });
+  image.src = side.image;
+  return image;
+}
+function absent(frame, words) {
+  frame.classList.add("absent");
+  frame.after(make("p", "missing", words));
+}
+function overlay(side) {
+  /* Without its image, a picture is taken to be as large as the usual size that holds all boxes. */
+  const reach = Math.max(1, ...side.boxes.flatMap((box) => [box[3], box[4]]));
+  const size = [64, 128, 256, 512, 768, 1024, 1536, 2048].find((usual) => usual >= reach) ?? reach;
+  const boxes = drawn("svg", { "aria-hidden": "true", preserveAspectRatio: "xMidYMid meet" });
+  fit(boxes, size, size);
+  side.boxes.forEach(([name, x1, y1, x2, y2], place) => {
+    const box = { x: x1, y: y1, width: Math.max(1, x2 - x1), height: Math.max(1, y2 - y1) };
+    const shape = drawn("rect", { ...box, class: side.asked.includes(name) ? "asked" : "other" });
+    shape.dataset.place = place;
+    side.asked.includes(name) ? boxes.append(shape) : boxes.prepend(shape);
+  });
+  return boxes;
+}
+const fit = (boxes, width, height) => { if (width && height) boxes.setAttribute("viewBox", `0 0 ${width} ${height}`); };
+
+function verdict(side) {
+  if (!side) return make("span", "verdict none", "not in this run");
+  if (side.correct === null) return make("span", "verdict none", side.tag ? "○ unscored" : "no verdict");
+  return make("span", `verdict ${side.correct ? "right" : "wrong"}`, side.correct ? "✓ right" : "✗ wrong");
+}
+const short = (value) => (value === null ? "none" : value.toFixed(Math.abs(value) >= 10 ? 2 : 4));
+function thumbnail(card) {
+  const node = make("button", "card");
+  node.type = "button";
+  node.setAttribute("aria-label", `${card.any.prompt}: ${card.outcome}`);
+  const sides = make("div", "sides"), words = make("div", "words"), about = make("div", "about");
+  card.sides.forEach((side) => sides.append(sideOf(side)));
+  words.append(make("span", "prompt", card.any.prompt));
+  if (!two && card.any.reason) words.append(make("span", "reason", card.any.reason));
+  const metric = $("sort").value, sorted = data.metrics.some((known) => known.id === metric);
+  about.append(make("span", isFlip(card) ? "flip" : "", two ? card.outcome : card.any.tag));
+  about.append(make("span", "", sorted ? `${metric} ${short(valueOf(card, metric))}` : two ? card.any.tag : ""));
+  words.append(about);
+  node.append(sides, words);
+  node.addEventListener("click", () => show(state.shown.indexOf(card)));
+  return node;
+}
+function sideOf(side) {
+  const node = make("div", "side"), words = make("div", "words");
+  words.append(verdict(side));
+  if (two && side && side.reason) words.append(make("span", "reason", side.reason));
+  node.append(picture(side, false), words);
+  return node;
+}
+
+/* The grid grows as one scrolls. */
+function refresh() {
+  state.shown = order(chosen());
+  state.drawn = 0;
+  $("grid").replaceChildren();
+  const total = cards.length.toLocaleString("en"), kind = two ? "pairs" : "images";
+  $("count").textContent = `${state.shown.length.toLocaleString("en")} of ${total} ${kind}`;
+  if (!state.shown.length) $("grid").append(make("p", "empty", "Nothing matches. Clear a filter to see more."));
+  grow();
+}
+function grow() {
+  const next = state.shown.slice(state.drawn, state.drawn + PAGE);
+  $("grid").append(...next.map(thumbnail));
+  state.drawn += next.length;
+}
+new IntersectionObserver((seen) => {
+  if (seen.some((entry) => entry.isIntersecting) && state.drawn < state.shown.length) {
+    grow();
+    /* An observer speaks only when something changes: ask anew, as a page may not have filled the window. */
+    const end = $("end");
+    end.remove();
+    $("grid").after(end);
+  }
+}, { rootMargin: "1200px" }).observe($("end"));
+

@@ -1,0 +1,108 @@
+
+/* The tools. */
+function chips(place, names, counts, set) {
+  for (const name of names.filter((one) => counts.get(one))) {
+    const chip = make("button", "chip", name);
+    chip.type = "button";
+    chip.setAttribute("aria-pressed", "false");
+    chip.append(make("small", "", counts.get(name).toLocaleString("en")));
+    chip.addEventListener("click", () => {
+      const on = !set.has(name);
+      on ? set.add(name) : set.delete(name);
+      chip.setAttribute("aria-pressed", String(on));
+      refresh();
+    });
+    place.append(chip);
+  }
+  place.hidden = !place.querySelector(".chip");
+}
+function counted(key) {
+  const counts = new Map();
+  for (const card of cards) counts.set(key(card), (counts.get(key(card)) ?? 0) + 1);
+  return counts;
+}
+function option(select, value, text) {
+  const node = make("option", "", text);
+  node.value = value;
+  select.append(node);
+}
+function summary(run) {
+  const judged = run.records.filter((record) => record.correct !== null), right = judged.filter((record) => record.correct).length;
+  const images = `${run.records.length.toLocaleString("en")} images`;
+  const share = judged.length ? `, ${right.toLocaleString("en")} of ${judged.length.toLocaleString("en")} right` : "";
+  return `${two ? `${run.name}: ` : ""}${images}${share}`;
+}
+function prepare() {
+  const flips = cards.filter(isFlip).length;
+  $("summary").textContent = [...data.runs.map(summary), ...(two ? [`${flips.toLocaleString("en")} verdicts flip`] : [])].join(" · ");
+  $("grid").className = two ? "two" : "";
+  chips($("tags"), data.tags, counted((card) => card.any.tag), state.tags);
+  chips($("verdicts"), OUTCOMES, counted((card) => card.outcome), state.outcomes);
+  option($("sort"), "place", two ? "flips first" : "prompt number");
+  option($("sort"), "prompt", "prompt text");
+  option($("sort"), "verdict", "verdict");
+  for (const metric of data.metrics) {
+    option($("sort"), metric.id, two ? `gain in ${metric.id}` : metric.id);
+    option($("metric"), metric.id, metric.id);
+  }
+  document.querySelector(".range").hidden = !data.metrics.length;
+  document.querySelector(".range").style.display = data.metrics.length ? "" : "none";
+}
+function turn(falling) {
+  state.falling = falling;
+  $("direction").textContent = falling ? "↓" : "↑";
+  $("direction").title = falling ? "highest or last first" : "lowest or first first";
+}
+function clear() {
+  $("filters").reset();
+  state.tags.clear();
+  state.outcomes.clear();
+  for (const chip of document.querySelectorAll(".chip")) chip.setAttribute("aria-pressed", "false");
+  document.body.classList.remove("boxed");
+  turn(false);
+  refresh();
+}
+function listen() {
+  $("filters").addEventListener("submit", (event) => event.preventDefault());
+  for (const id of ["find", "least", "most"]) $(id).addEventListener("input", refresh);
+  $("metric").addEventListener("change", refresh);
+  $("sort").addEventListener("change", () => { turn(data.metrics.some((metric) => metric.id === $("sort").value)); refresh(); });
+  $("direction").addEventListener("click", () => { turn(!state.falling); refresh(); });
+  $("boxes").addEventListener("change", () => document.body.classList.toggle("boxed", $("boxes").checked));
+  $("clear").addEventListener("click", clear);
+  $("before").addEventListener("click", () => show(state.open - 1));
+  $("after").addEventListener("click", () => show(state.open + 1));
+  $("close").addEventListener("click", () => $("detail").close());
+  $("detail").addEventListener("click", (event) => { if (event.target === $("detail")) $("detail").close(); });
+  $("detail").addEventListener("close", () => $("grid").children[state.open]?.focus());
+  $("theme").addEventListener("click", () => {
+    const root = document.documentElement, dark = matchMedia("(prefers-color-scheme: dark)").matches;
+    root.dataset.theme = (root.dataset.theme ?? (dark ? "dark" : "light")) === "dark" ? "light" : "dark";
+  });
+  document.addEventListener("keydown", keyed);
+}
+function keyed(event) {
+  if ($("detail").open) {
+    if (event.key === "ArrowLeft") show(state.open - 1);
+    if (event.key === "ArrowRight") show(state.open + 1);
+    return;
+  }
+  if (event.key === "/" && !["INPUT", "SELECT"].includes(document.activeElement.tagName)) {
+    event.preventDefault();
+    $("find").focus();
+  }
+  move(event);
+}
+/* Arrows walk over the grid. */
+function move(event) {
+  const here = [...$("grid").children].indexOf(document.activeElement);
+  if (here < 0) return;
+  const columns = getComputedStyle($("grid")).gridTemplateColumns.split(" ").length;
+  const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns }[event.key];
+  const next = step && $("grid").children[here + step];
+  if (next) { event.preventDefault(); next.focus(); }
+}
+prepare();
+turn(false);
+listen();
+refresh();

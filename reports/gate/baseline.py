@@ -1,0 +1,154 @@
+"""A run as one small file: the result of every prompt and sample, so that later runs can be paired with it.
+
+JSON, one prompt a line, sorted: a changed baseline shows in ``git diff`` prompt by prompt. Numbers are written in
+full, so that a run compared with its own baseline differs by exactly nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import UserError
+from harness.vocabulary import TAGS
+from reports.files import write_text
+from reports.manifest import Manifest, display_name
+from reports.reward_rows import RewardTable
+from reports.runs import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: It changes when a key changes its meaning or goes.
+SCHEMA = "miro-eval/baseline/1"
+
+
+def save_baseline(run: Run, path: Path) -> Path:
+    """Write a run's per-prompt results; the same run gives the same bytes.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    head = {
+        "schema": SCHEMA,
+        "name": run.name,
+        "random_weights": run.manifest.random_weights,
+        "protocol": dict(sorted(run.manifest.protocol.items())),
+        "metrics": list(run.rewards.metrics) if run.rewards else [],
+    }
+    opening = json.dumps(head, ensure_ascii=False, indent=1)[:-2]
+    verdicts = _lines(_verdict_prompts(run.verdicts)) if run.verdicts is not None else "[]"
+    rewards = _lines(_reward_prompts(run.rewards)) if run.rewards is not None else "[]"
+    return write_text(path, f'{opening},\n "verdicts": {verdicts},\n "rewards": {rewards}\n}}\n')
+
+
+def read_baseline(path: Path) -> Run:
+    """Read a baseline file as a run.
+
+    Raises:
+        UserError: it is not a baseline, of another version, or damaged.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: not a readable baseline ({error})") from error
+    schema = record.get("schema") if isinstance(record, dict) else None
+    if schema != SCHEMA:
+        raise UserError(f"{path}: schema {schema!r}, expected {SCHEMA!r}; write it with `miro-eval baseline save`")
+    try:
+        return _run(record, path)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{path}: a damaged baseline ({type(error).__name__}: {error}); save it again") from error
+
+
+def _lines(prompts: Iterator[dict[str, Any]]) -> str:
+    lines = [json.dumps(prompt, ensure_ascii=False, allow_nan=False, separators=(",", ":")) for prompt in prompts]
+    return "[\n" + ",\n".join(lines) + "\n ]"
+
+
+def _verdict_prompts(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    for key, group in frame.groupby("prompt_key", sort=True):
+        row = group.iloc[0]
+        text = {"prompt": row["prompt"]} if row["prompt"] else {"metadata": row["metadata"]}
+        correct = [None if value is None else int(value) for value in _plain(group["correct"])]
+        yield {"key": key, "tag": row["tag"], **text, **_samples(str(key), group), "correct": correct}
+
+
+def _reward_prompts(table: RewardTable) -> Iterator[dict[str, Any]]:
+    for key, group in table.frame.groupby("prompt_key", sort=True):
+        values = {metric: _plain(group[metric]) for metric in table.metrics}
+        yield {"key": key, "prompt": group.iloc[0]["prompt"], **_samples(str(key), group), **values}
+
+
+def _samples(key: str, group: pd.DataFrame) -> dict[str, Any]:
+    """Sample numbers, and file names where they are not what the two numbers say."""
+    samples = [None if value is None else int(value) for value in _plain(group["sample_index"])]
+    names = group["filename"].tolist()
+    usual = [_usual_name(key, sample) for sample in samples]
+    return {"samples": samples} if names == usual else {"samples": samples, "files": names}
+
+
+def _usual_name(key: str, sample: int | None) -> str:
+    return "" if sample is None else f"{key}/samples/{sample:04d}.png"
+
+
+def _plain(column: pd.Series[Any]) -> list[Any]:
+    missing = column.isna().tolist()
+    return [None if absent else value for value, absent in zip(column.tolist(), missing, strict=True)]
+
+
+def _run(record: dict[str, Any], path: Path) -> Run:
+    protocol = {str(name): str(value) for name, value in record["protocol"].items()}
+    name = display_name(str(record["name"]))
+    manifest = Manifest(name=name, random_weights=record["random_weights"] is True, protocol=protocol)
+    verdicts = _verdicts(record["verdicts"]) if record["verdicts"] else None
+    rewards = _rewards(record["rewards"], tuple(record["metrics"])) if record["rewards"] else None
+    if verdicts is None and rewards is None:
+        raise ValueError("no prompts in it")
+    return Run(name=name, folder=path.parent, manifest=manifest, verdicts=verdicts, rewards=rewards)
+
+
+def _verdicts(prompts: list[dict[str, Any]]) -> pd.DataFrame:
+    import pandas as pd
+
+    rows = [
+        {**image, "tag": _tag(prompt), "metadata": prompt.get("metadata", ""), "correct": _verdict(correct)}
+        for prompt in prompts
+        for image, correct in zip(_images(prompt), prompt["correct"], strict=True)
+    ]
+    frame = pd.DataFrame.from_records(rows).astype({"correct": "boolean"})
+    return frame.assign(reason="", image_sha256="")
+
+
+def _tag(prompt: dict[str, Any]) -> str:
+    if prompt["tag"] not in TAGS:
+        raise ValueError(f"unknown tag {prompt['tag']!r}")
+    return str(prompt["tag"])
+
+
+def _verdict(value: Any) -> bool | None:
+    if value not in (None, 0, 1):
+        raise ValueError(f"a verdict must be 0, 1 or null, found {value!r}")
+    return None if value is None else bool(value)
+
+
+def _rewards(prompts: list[dict[str, Any]], metrics: tuple[str, ...]) -> RewardTable:
+    import pandas as pd
+
+    rows = []
+    for prompt in prompts:
+        columns = [prompt[metric] for metric in metrics]
+        for image, *values in zip(_images(prompt), *columns, strict=True):
+            numbers = [math.nan if value is None else float(value) for value in values]
+            rows.append({**image, "image_sha256": "", **dict(zip(metrics, numbers, strict=True))})
+    return RewardTable(pd.DataFrame.from_records(rows), metrics, {metric: {} for metric in metrics})
+
+
+def _images(prompt: dict[str, Any]) -> list[dict[str, Any]]:
+    key, samples = str(prompt["key"]), prompt["samples"]
+    names = prompt.get("files") or [_usual_name(key, sample) for sample in samples]
+    shared = {"prompt_key": key, "prompt": prompt.get("prompt", "")}
+    return [{**shared, "filename": name, "sample_index": sample} for name, sample in zip(names, samples, strict=True)]

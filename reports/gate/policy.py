@@ -1,0 +1,189 @@
+"""The policy: what a candidate must show, metric by metric. TOML, checked key by key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import tomllib
+
+from harness.errors import UserError
+from harness.vocabulary import TAGS
+from reports.metrics import CARDS
+
+TAGS_GROUP, REWARDS_GROUP = "tags", "rewards"
+CORRECTIONS = ("holm", "none")
+CANNOT_TELL = ("pass", "fail")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What one metric must show; amounts are in the metric's own unit.
+
+    Attributes:
+        margin: passes where a drop beyond this can be excluded.
+        tolerated: fails where a drop beyond this is shown, and one beyond the margin cannot be excluded.
+        floor: smallest value of the candidate.
+        largest_drop: largest observed drop.
+        largest_drop_errors: largest observed drop in standard errors of the difference.
+        coverage: share of the baseline's scored images that must have a scored counterpart, from 0 to 1.
+        cannot_tell: ``pass`` or ``fail``.
+        watch: never a reason for failing.
+    """
+
+    margin: float | None = None
+    tolerated: float = 0.0
+    floor: float | None = None
+    largest_drop: float | None = None
+    largest_drop_errors: float | None = None
+    coverage: float = 0.0
+    cannot_tell: str = "pass"
+    watch: bool = False
+
+    @property
+    def demands(self) -> bool:
+        """Whether it can fail at all."""
+        limits = (self.margin, self.floor, self.largest_drop, self.largest_drop_errors)
+        return not self.watch and any(limit is not None for limit in limits)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Rules for all metrics, and what is common to them.
+
+    Attributes:
+        level: largest probability of a false alarm.
+        correction: ``holm`` for all metrics together, ``none`` for each by itself.
+        cannot_tell, coverage: of rules that say nothing else.
+        may_differ: fields of the protocol in which the runs may differ.
+        metrics: keys of the rules, by metric or group.
+    """
+
+    level: float
+    correction: str
+    cannot_tell: str
+    coverage: float
+    may_differ: tuple[str, ...]
+    metrics: Mapping[str, Mapping[str, Any]]
+
+    def rule(self, metric: str) -> Rule:
+        """The rule of ``overall``, a tag or a metric id."""
+        group = TAGS_GROUP if metric in TAGS else "" if metric == "overall" else REWARDS_GROUP
+        common = {"cannot_tell": self.cannot_tell, "coverage": self.coverage}
+        rule = Rule(**{**common, **self.metrics.get(group, {}), **self.metrics.get(metric, {})})
+        if rule.margin is not None and rule.tolerated > rule.margin:
+            raise UserError(f"policy: {metric}: 'tolerated' ({rule.tolerated:g}) exceeds 'margin' ({rule.margin:g})")
+        return rule
+
+
+def default_text() -> str:
+    """The commented default policy."""
+    return resources.files("reports.gate").joinpath("default_policy.toml").read_text(encoding="utf-8")
+
+
+def read_policy(path: Path | None) -> Policy:
+    """Read a policy; None is the default.
+
+    Raises:
+        UserError: the file cannot be read, or a key or value is not known; the message names those that are.
+    """
+    try:
+        text = default_text() if path is None else path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{path}: not a readable policy ({error}); `miro-eval check --init {path}` writes one"
+        ) from error
+    return parse_policy(text, "policy" if path is None else str(path))
+
+
+def parse_policy(text: str, where: str) -> Policy:
+    """A policy from TOML; ``where`` begins the messages."""
+    try:
+        record = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{where}: not TOML ({error})") from error
+    metrics = record.pop("metrics", {})
+    _check(record, _TOP_LEVEL, where, "metrics")
+    tables = _tables(metrics, f"{where}: metrics")
+    return Policy(
+        level=float(record.get("level", 0.05)),
+        correction=record.get("correction", "holm"),
+        cannot_tell=record.get("cannot_tell", "pass"),
+        coverage=float(record.get("coverage", 0.0)),
+        may_differ=tuple(record.get("may_differ", ())),
+        metrics=tables,
+    )
+
+
+def require_known(policy: Policy, found: Collection[str], where: str) -> None:
+    """Refuse tables of metrics that neither are known nor occur in the runs.
+
+    Raises:
+        UserError: with the allowed names.
+    """
+    allowed = dict.fromkeys(("overall", TAGS_GROUP, REWARDS_GROUP, *TAGS, *CARDS, *found))
+    unknown = [name for name in policy.metrics if name not in allowed]
+    if unknown:
+        hint = "a name with a dot needs quotes; " if any(name.startswith(unknown[0] + ".") for name in allowed) else ""
+        raise UserError(f"{where}: unknown metric {unknown[0]!r}; {hint}allowed: {', '.join(allowed)}")
+
+
+def _tables(metrics: Any, where: str) -> dict[str, dict[str, Any]]:
+    if not isinstance(metrics, dict) or not all(isinstance(table, dict) for table in metrics.values()):
+        raise UserError(f"{where}: expected tables such as [metrics.overall]")
+    for name, table in metrics.items():
+        # The head of a dotted name without quotes is no metric, and is told so where metrics are known.
+        if not any(known.startswith(f"{name}.") for known in CARDS):
+            _check(table, _RULE, f"{where}.{name}")
+    return metrics
+
+
+def _check(
+    table: dict[str, Any], known: Mapping[str, tuple[Callable[[Any], bool], str]], where: str, *more: str
+) -> None:
+    for key, value in table.items():
+        if key not in known:
+            raise UserError(f"{where}: unknown key {key!r}; allowed: {', '.join((*known, *more))}")
+        holds, wanted = known[key]
+        if not holds(value):
+            raise UserError(f"{where}: {key!r} must be {wanted}, found {value!r}")
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < float("inf")
+
+
+def _from_zero(value: Any) -> bool:
+    return _number(value) and value >= 0
+
+
+def _share(value: Any) -> bool:
+    return _number(value) and 0 <= value <= 1
+
+
+_AMOUNT = (_from_zero, "a number from 0")
+_COMMON = {
+    "cannot_tell": (lambda value: value in CANNOT_TELL, " or ".join(map(repr, CANNOT_TELL))),
+    "coverage": (_share, "a number from 0 to 1"),
+}
+_TOP_LEVEL: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "level": (lambda value: _number(value) and 0 < value < 0.5, "a number between 0 and 0.5"),
+    "correction": (lambda value: value in CORRECTIONS, " or ".join(map(repr, CORRECTIONS))),
+    **_COMMON,
+    "may_differ": (
+        lambda value: isinstance(value, list) and all(isinstance(name, str) for name in value),
+        "a list of field names",
+    ),
+}
+_RULE: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "margin": _AMOUNT,
+    "tolerated": _AMOUNT,
+    "floor": (_number, "a number"),
+    "largest_drop": _AMOUNT,
+    "largest_drop_errors": _AMOUNT,
+    **_COMMON,
+    "watch": (lambda value: isinstance(value, bool), "true or false"),
+}

@@ -1,0 +1,58 @@
+"""Training curves: scores of a training run's checkpoints against the step, and who gets where sooner."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["TrackFiles", "write_track"]
+
+
+@dataclass(frozen=True)
+class TrackFiles:
+    """``track.md`` for reading, ``track.csv`` with every point in full precision, ``track.png`` to look at."""
+
+    markdown: Path
+    csv: Path
+    image: Path
+
+
+def write_track(inputs: Sequence[Path], out_dir: Path) -> TrackFiles:
+    """Draw and tabulate the curves of one training run, or of several.
+
+    Args:
+        inputs: the runs of the checkpoints, in any order; see :func:`reports.track.steps.placed`.
+        out_dir: made if need be.
+
+    Raises:
+        UserError: a run is missing, empty or malformed, its step is unknown where others' are known, two runs stand
+            for one checkpoint, or the folder cannot be written to.
+    """
+    from tempfile import TemporaryDirectory
+
+    from harness.errors import UserError
+    from reports.collect import collect
+    from reports.files import write_text
+    from reports.runs import find_run
+    from reports.track.curves import curves
+    from reports.track.drawing import draw
+    from reports.track.speedups import speedups
+    from reports.track.steps import placed
+    from reports.track.texts import track_csv, track_markdown
+
+    places = placed([find_run(path) for path in inputs])
+    with TemporaryDirectory(prefix="miro-eval-") as parts:
+        summaries = [run.summary for run in collect([place.source for place in places], Path(parts))]
+    found = curves(places, summaries)
+    factors = speedups(found)
+    files = TrackFiles(
+        markdown=write_text(out_dir / "track.md", track_markdown(found, factors)),
+        csv=write_text(out_dir / "track.csv", track_csv(found)),
+        image=out_dir / "track.png",
+    )
+    try:
+        draw(found, files.image)
+    except OSError as error:
+        raise UserError(f"{files.image}: cannot be written ({error.strerror}); name another folder") from error
+    return files

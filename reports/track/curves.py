@@ -1,0 +1,65 @@
+"""Scores against the training step, with their intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from harness.vocabulary import TAGS
+from reports.run_summary import RunSummary
+from reports.statistics.intervals import Interval
+from reports.track.steps import PlacedRun
+
+
+@dataclass(frozen=True)
+class Point:
+    """One checkpoint's value."""
+
+    step: int
+    value: float
+    interval: Interval | None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One score of one training run.
+
+    Attributes:
+        training: name of the training run.
+        metric: ``overall``, a tag, or a metric id.
+        points: by step.
+        by_order: steps are the numbers of the checkpoints, in the order given.
+    """
+
+    training: str
+    metric: str
+    points: tuple[Point, ...]
+    by_order: bool
+
+
+def curves(places: Sequence[PlacedRun], summaries: Sequence[RunSummary]) -> list[Curve]:
+    """All curves: overall, the tags, then rewards; within a metric by training run."""
+    points: dict[str, dict[str, list[Point]]] = {}
+    for place, summary in zip(places, summaries, strict=True):
+        for metric, value, interval in _scores(summary):
+            points.setdefault(metric, {}).setdefault(place.training, []).append(Point(place.step, value, interval))
+    by_order = any(place.by_order for place in places)
+    order = ["overall", *TAGS]
+    metrics = sorted(points, key=lambda metric: order.index(metric) if metric in order else len(order))
+    return [
+        Curve(training, metric, tuple(found), by_order)
+        for metric in metrics
+        for training, found in points[metric].items()
+    ]
+
+
+def _scores(summary: RunSummary) -> Iterator[tuple[str, float, Interval | None]]:
+    if summary.geneval is not None:
+        if summary.geneval.overall is not None:
+            yield "overall", summary.geneval.overall, summary.geneval.overall_interval
+        for tag, accuracy in summary.geneval.tags.items():
+            if accuracy.images.value is not None:
+                yield tag, accuracy.images.value, accuracy.images_interval
+    for metric, found in (summary.rewards.metrics if summary.rewards else {}).items():
+        if found.mean is not None:
+            yield metric, found.mean, found.interval

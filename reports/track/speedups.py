@@ -1,0 +1,59 @@
+"""How many times sooner one training run reaches what another ends with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from reports.paper.speedups import first_crossing
+from reports.track.curves import Curve
+
+
+@dataclass(frozen=True)
+class SpeedUp:
+    """One training run measured by the end of another, on one metric.
+
+    Attributes:
+        metric: e.g. ``image_reward``.
+        fast, slow: names of the training runs.
+        target: the slow one's final value.
+        last_step: at which the slow one has it.
+        crossing: step at which the fast one first has it, linear between checkpoints; None where it never does.
+        at_first: it has it at its first checkpoint already, so that ``factor`` is a lower bound.
+    """
+
+    metric: str
+    fast: str
+    slow: str
+    target: float
+    last_step: int
+    crossing: float | None
+    at_first: bool
+
+    @property
+    def factor(self) -> float | None:
+        """Last step of the slow one over the crossing; None where there is none, or at step 0."""
+        return self.last_step / self.crossing if self.crossing else None
+
+
+def speedups(curves: Sequence[Curve]) -> list[SpeedUp]:
+    """Every training run against the end of every other; none where only the order of checkpoints is known."""
+    return [] if any(curve.by_order for curve in curves) else list(_speedups(curves))
+
+
+def _speedups(curves: Sequence[Curve]) -> Iterator[SpeedUp]:
+    for slow in curves:
+        for fast in curves:
+            if fast.metric == slow.metric and fast.training != slow.training:
+                last = slow.points[-1]
+                steps, values = ([getattr(point, name) for point in fast.points] for name in ("step", "value"))
+                crossing = first_crossing(steps, values, last.value)
+                yield SpeedUp(
+                    metric=slow.metric,
+                    fast=fast.training,
+                    slow=slow.training,
+                    target=last.value,
+                    last_step=last.step,
+                    crossing=crossing,
+                    at_first=values[0] >= last.value,
+                )

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.reports.gallery.runs import make_run
+
+MIRO_EVAL = Path(sys.executable).with_name("miro-eval")
+
+
+def view(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [str(MIRO_EVAL), "view", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_a_gallery_of_one_run_lies_in_it(tmp_path: Path) -> None:
+    answer = view(make_run(tmp_path / "a"))
+    index = tmp_path / "a" / "report" / "gallery" / "index.html"
+    assert answer.stdout == f"gallery: {index} (12 images; files not there: 1)\n"
+    assert index.is_file()
+
+
+def test_a_gallery_of_two_runs(tmp_path: Path) -> None:
+    first, second = make_run(tmp_path / "a"), make_run(tmp_path / "b", wrong={1})
+    answer = view(first, second, "--out", tmp_path / "out", "--copy")
+    assert "12 pairs, 2 verdicts flip" in answer.stdout
+    assert (tmp_path / "out" / "images" / "2" / "00000" / "samples" / "0000.png").is_file()
+
+
+def test_a_run_that_is_not_there(tmp_path: Path) -> None:
+    answer = view(tmp_path / "none")
+    assert answer.returncode == 2
+    assert answer.stderr == f"miro-eval: {tmp_path / 'none'}: no such file or run directory\n"

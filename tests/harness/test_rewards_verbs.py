@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from harness.cli import calibrate as calibrate_verb
+from harness.cli.app import app
+from harness.errors import UserError
+from harness.files import write_rows
+from harness.manifest import Manifest
+from harness.run_directory import RunDirectory, image_name
+from harness.settings import RewardSettings, RunSettings
+from harness.stages.base import work_file
+from harness.stages.rewards import REWARDS, own_scorers
+from harness.vocabulary import SEVEN_REWARDS
+from harness.weight_source import PublishedWeights
+from reports.metrics import CARDS
+from rewards.scorers import SCORERS
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = (ROOT / "docs" / "own_scorer.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+
+
+def answer(*arguments: str | Path, code: int = 0) -> str:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The documentation's scorer, in the user's current folder."""
+    (tmp_path / "verb_brightness.py").write_text(EXAMPLE, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return "verb_brightness:Brightness"
+
+
+def test_list_prints_every_card() -> None:
+    said = answer("rewards", "--list")
+    assert re.findall(r"^(\S+)$", said, re.MULTILINE) == list(SCORERS)
+    for scorer in SCORERS.values():
+        card = scorer.card
+        assert all(text in said for text in (card.definition, card.licence, card.source, card.scale))
+        assert all(weight.source in said for weight in card.weights)
+    assert "range:               unbounded\n" in said
+    assert "range:               -1 to 1\n" in said
+
+
+def test_list_takes_metrics_and_own_scorers(own: str) -> None:
+    said = answer("rewards", "--list", "--metric", "vqa", "--scorer", own)
+    assert re.findall(r"^(\S+)$", said, re.MULTILINE) == ["vqa", "brightness"]
+    assert "mean of all pixel values" in said
+    with pytest.raises(UserError, match="unknown metric nope"):
+        answer("rewards", "--list", "--metric", "nope")
+
+
+def test_a_directory_is_needed_unless_asked_for_the_list() -> None:
+    with pytest.raises(UserError, match="name a directory of images"):
+        answer("rewards")
+
+
+def test_own_scorers_come_last_and_under_a_name_that_a_worker_finds(own: str, tmp_path: Path) -> None:
+    scorers, metrics = own_scorers(RewardSettings(("vqa", "aesthetic"), scorers=(own,)))
+    assert scorers == [f"{tmp_path}/verb_brightness.py:Brightness"]
+    assert metrics == ("vqa", "aesthetic", "brightness")
+    assert own_scorers(RewardSettings()) == ([], SEVEN_REWARDS)
+    with pytest.raises(UserError, match="cannot be imported"):
+        own_scorers(RewardSettings(scorers=("no_such_module:Class",)))
+
+
+def test_an_own_scorers_column_is_added_to_what_is_there(own: str, tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    run.path.mkdir()
+    run.write_prompts({0: {"tag": "colors", "prompt": "a red dog"}})
+    path = run.path / image_name(0, 0)
+    path.parent.mkdir()
+    path.write_bytes(b"an image")
+    (run.path / "work").mkdir()
+    manifest, source = Manifest("x"), PublishedWeights()
+
+    def plan(**settings: Any) -> Any:
+        return REWARDS.plan(run, manifest, RunSettings(run.path, rewards=RewardSettings(**settings)), source)
+
+    first = plan(metrics=("vqa",))
+    item = first.items[0]
+    image = {
+        "filename": item.filename,
+        "prompt_index": item.prompt_index,
+        "sample_index": item.sample_index,
+        "image_sha256": item.image_sha256,
+    }
+    cells = [{**image, "metric": "vqa", "value": 0.5, "error": None}]
+    write_rows(run.work(work_file("rewards", first.settings)), cells)
+    both = plan(metrics=(), scorers=(own,))
+    assert both.settings == first.settings
+    assert both.pending == 1
+    assert both.parameters["metrics"] == ["brightness"]
+    cells.append({**image, "metric": "brightness", "value": 0.25, "error": None})
+    write_rows(run.work(work_file("rewards", first.settings)), cells)
+    assert REWARDS.merge(run, plan(metrics=(), scorers=(own,))).unscored == 0
+    row = json.loads(run.rows("rewards.jsonl").read_text())
+    assert (row["vqa"], row["brightness"]) == (0.5, 0.25)
+
+
+def numbers(text: str) -> set[str]:
+    """The numbers in a text, without those that belong to a version's name."""
+    return set(re.findall(r"(?<![\w.])\d+(?:\.\d+)?", text))
+
+
+@pytest.mark.parametrize("metric", sorted(CARDS))
+def test_the_reports_cards_say_what_the_scorers_cards_say(metric: str) -> None:
+    theirs, ours = CARDS[metric], SCORERS[metric].card
+    assert theirs.direction == ("higher is better" if ours.higher_is_better else "lower is better")
+    form = ours.miro_normalised
+    if theirs.normal_form is None:
+        assert form in ("x", "not a MIRO reward")
+    else:
+        for raw in (-1.5, 0.0, 5.25):
+            expected = eval(form, {"__builtins__": {}}, {"x": raw})
+            assert math.isclose(theirs.normalised(raw), expected)
+
+
+@pytest.mark.parametrize("metric", ["aesthetic", "pick_score", "hpsv2.1", "hpsv2.0"])
+def test_both_cards_name_the_same_typical_values(metric: str) -> None:
+    assert numbers(SCORERS[metric].card.scale) <= numbers(CARDS[metric].scale)
+
+
+def scored_rows(values: dict[str, float]) -> list[dict[str, Any]]:
+    return [{"filename": name, "metric": "vqa", "value": value, "error": None} for name, value in values.items()]
+
+
+STARTED = {"packages": {"torch": "2.5.1"}, "weights": []}
+
+
+@pytest.fixture
+def calibrate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """The verb around a worker that gives the scores it is told; the worker has tests of its own."""
+
+    def run(values: dict[str, float], *arguments: str, code: int = 0) -> str:
+        monkeypatch.setattr(calibrate_verb, "_scored", lambda *_: (scored_rows(values), STARTED))
+        return answer("calibrate", "--golden", tmp_path / "golden.json", "--metric", "vqa", *arguments, code=code)
+
+    return run
+
+
+def test_calibrate_stores_and_then_judges_by_exit_code(calibrate: Any, tmp_path: Path) -> None:
+    said = calibrate({"a": 0.5, "b": 0.25}, "--update")
+    assert "2 scores at reference precision stored" in said
+    assert json.loads((tmp_path / "golden.json").read_text())["values"] == {"reference": {"vqa": {"a": 0.5, "b": 0.25}}}
+    assert "verdict: calibrated (1 comparisons" in calibrate({"a": 0.5, "b": 0.251})
+    said = calibrate({"a": 0.5, "b": 0.3}, code=1)
+    assert "DRIFTED" in said
+    assert "verdict: do not trust vqa" in said
+
+
+def test_calibrate_without_golden_values_says_how_to_make_them(calibrate: Any) -> None:
+    with pytest.raises(UserError, match=r"no golden values at reference precision.*--update"):
+        calibrate({"a": 0.5})
+    calibrate({"a": 0.5}, "--update")
+    with pytest.raises(UserError, match="no golden values at fast precision"):
+        calibrate({"a": 0.5}, "--reward-precision", "fast")
+
+
+def test_the_tiny_world_s_golden_values_are_complete() -> None:
+    path = ROOT / "rewards" / "calibration" / "golden" / "tiny.json"
+    values = json.loads(path.read_text())["values"]
+    assert all(set(values[precision]) == set(SCORERS) for precision in ("reference", "fast"))

@@ -1,0 +1,32 @@
+"""Makes the pictures of docs/: ``python -m tests.reports.gallery.screenshots ROWS RUN docs/images``.
+
+ROWS is a file of GenEval rows (images need not be there), RUN a run directory with images, rows and rewards.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from reports import report
+from reports.gallery import write_gallery
+from tests.reports.gallery.browser import headless
+
+
+def take(rows: Path, run: Path, out: Path) -> None:
+    """Write ``gallery.png``, ``gallery-image.png`` and ``leaderboard.png``."""
+    out.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory() as scratch, headless(Path(scratch) / "profile") as page:
+        folder = Path(scratch)
+        page.visit(write_gallery(rows, None, folder / "rows").index, width=1280, height=800)
+        page.picture(out / "gallery.png")
+        page.visit(write_gallery(run, None, folder / "run").index, width=1100, height=760, dark=True)
+        page.run("document.getElementById('verdicts').querySelector('.chip').click(); show(1)")
+        page.picture(out / "gallery-image.png")
+        page.visit(report([rows, run], folder / "report").html, width=1280, height=800)
+        page.picture(out / "leaderboard.png")
+
+
+if __name__ == "__main__":
+    take(*map(Path, sys.argv[1:]))

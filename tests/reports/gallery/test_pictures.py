@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from harness.errors import UserError
+from reports.gallery.pictures import Pictures
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> Path:
+    folder = tmp_path / "run"
+    for name in ("a #1?%.png", "notes.txt", "sub/b.png"):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"image")
+    (tmp_path / "secret.png").write_bytes(b"secret")
+    (folder / "link.png").symlink_to(tmp_path / "secret.png")
+    return folder
+
+
+def test_an_address_is_relative_and_quoted(run_dir: Path, tmp_path: Path) -> None:
+    address = Pictures(run_dir, tmp_path / "out").address("a #1?%.png")
+    assert address == "../run/a%20%231%3F%25.png"
+    assert (tmp_path / "out" / unquote(address)).resolve() == run_dir / "a #1?%.png"
+
+
+@pytest.mark.parametrize(
+    "name", ["../secret.png", "link.png", "notes.txt", "none.png", "sub", "", "x\0.png", "javascript:1", "x" * 5000]
+)
+def test_only_images_within_the_run_have_an_address(run_dir: Path, tmp_path: Path, name: str) -> None:
+    assert Pictures(run_dir, tmp_path / "out").address(name) is None
+    assert Pictures(run_dir, tmp_path / "out", "images").address(name) is None
+    assert not (tmp_path / "out").exists()
+
+
+def test_copies_stay_within_the_gallery(run_dir: Path, tmp_path: Path) -> None:
+    assert Pictures(run_dir, tmp_path / "out", "images/1").address("./sub/../sub/b.png") == "images/1/sub/b.png"
+    assert (tmp_path / "out" / "images/1/sub/b.png").read_bytes() == b"image"
+
+
+def test_a_folder_that_cannot_be_made_is_named(run_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(UserError, match="name another folder"):
+        Pictures(run_dir, tmp_path / "out", "images").address("sub/b.png")

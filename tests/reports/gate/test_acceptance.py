@@ -1,0 +1,131 @@
+"""The gate on a published result file, through the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree as Xml
+
+import pytest
+
+from harness.vocabulary import TAGS
+from reports.gate.check import check_paths
+from reports.gate.junit import junit_gate
+from tests.reports.builders import Row, write_rows
+from tests.reports.gate.builders import PROTOCOL, write_run
+from tests.shared_data import shared
+
+MIRO_EVAL = Path(sys.executable).with_name("miro-eval")
+REAL = "data/geneval/genediteval_results.jsonl"
+FLIPPED = 40
+
+
+def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GITHUB_")}
+    command = [str(MIRO_EVAL), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=kept | environment, timeout=120)
+
+
+def real_rows() -> list[Row]:
+    return [json.loads(line) for line in shared(REAL).read_text().splitlines()]
+
+
+def flipped(rows: list[Row], tag: str, in_order: bool) -> list[Row]:
+    """Forty verdicts of one tag turned wrong: the first forty (ten whole prompts), or any forty."""
+    places = [place for place, row in enumerate(rows) if row["tag"] == tag and row["correct"]]
+    chosen = set(places[:FLIPPED] if in_order else random.Random(1).sample(places, FLIPPED))
+    return [{**row, "correct": False} if place in chosen else row for place, row in enumerate(rows)]
+
+
+def test_a_file_against_itself_passes() -> None:
+    answer = run("check", shared(REAL), "--baseline", shared(REAL))
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.splitlines()[-1] == "gate: passes"
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+@pytest.mark.parametrize("tag", TAGS)
+def test_forty_flips_of_one_tag_fail_and_name_it(tag: str, in_order: bool, tmp_path: Path) -> None:
+    candidate = write_rows(tmp_path / "candidate.jsonl", flipped(real_rows(), tag, in_order))
+    gate = check_paths(candidate, shared(REAL))
+    assert not gate.passes
+    assert gate.verdict.startswith("gate: fails: ")
+    assert tag in gate.verdict
+    assert not any(other in gate.verdict for other in TAGS if other != tag)
+    failures = Xml.fromstring(junit_gate(gate)).iterfind(".//testcase[failure]")
+    assert tag in {case.get("name") for case in failures}
+
+
+def test_the_verdict_is_the_last_line_and_the_exit_code(tmp_path: Path) -> None:
+    candidate = write_rows(tmp_path / "candidate.jsonl", flipped(real_rows(), "position", in_order=True))
+    answer = run("check", candidate, "--baseline", shared(REAL), "--out", tmp_path / "gate")
+    assert answer.returncode == 1
+    assert answer.stdout.splitlines()[-1] == "gate: fails: overall, position"
+    assert sorted(path.name for path in (tmp_path / "gate").iterdir()) == ["gate.json", "gate.md", "gate.xml"]
+
+
+def test_another_suite_is_refused(tmp_path: Path) -> None:
+    first = write_run(tmp_path / "first", real_rows(), protocol=PROTOCOL)
+    other = PROTOCOL | {"suite": {"id": "geneval", "sha256": "0000"}}
+    second = write_run(tmp_path / "second", real_rows(), protocol=other)
+    policy = tmp_path / "gate.toml"
+    policy.write_text('may_differ = ["suite.sha256"]\n[metrics.overall]\nmargin = 0.02\n')
+    answer = run("check", second, "--baseline", first, "--policy", policy)
+    assert answer.returncode == 2
+    assert "suite.sha256" in answer.stderr
+    assert answer.stdout == ""
+
+
+def test_a_baseline_file_stands_for_its_run(tmp_path: Path) -> None:
+    saved = tmp_path / "baseline.json"
+    assert run("baseline", "save", shared(REAL), saved).returncode == 0
+    assert saved.stat().st_size < 200_000
+    candidate = write_rows(tmp_path / "candidate.jsonl", flipped(real_rows(), "colors", in_order=False))
+    by_file = run("check", candidate, "--baseline", saved, "--out", tmp_path / "by_file")
+    by_run = run("check", candidate, "--baseline", shared(REAL), "--out", tmp_path / "by_run")
+    assert by_file.returncode == by_run.returncode == 1
+    first, second = (json.loads((tmp_path / name / "gate.json").read_text()) for name in ("by_file", "by_run"))
+    assert first["metrics"] == second["metrics"]
+
+
+def test_github_gets_a_summary_and_annotations(tmp_path: Path) -> None:
+    summary = tmp_path / "summary.md"
+    summary.write_text("before\n")
+    candidate = write_rows(tmp_path / "candidate.jsonl", flipped(real_rows(), "colors", in_order=False))
+    environment = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary)}
+    answer = run("check", candidate, "--baseline", shared(REAL), **environment)
+    assert answer.returncode == 1
+    lines = answer.stdout.splitlines()
+    assert any(line.startswith("::error title=miro-eval gate%3A colors fails::") for line in lines)
+    assert lines[-1].startswith("gate: fails: ")
+    assert summary.read_text().startswith("before\n# Gate fails: candidate against ")
+    outside = run("check", candidate, "--baseline", shared(REAL))
+    assert "::error" not in outside.stdout
+
+
+def test_compare_prints_three_formats(tmp_path: Path) -> None:
+    candidate = write_rows(tmp_path / "candidate.jsonl", flipped(real_rows(), "colors", in_order=False))
+    table = run("compare", shared(REAL), candidate, "--out", tmp_path / "out")
+    assert table.returncode == 0
+    assert all(tag in table.stdout for tag in ("overall", *TAGS))
+    markdown = run("compare", shared(REAL), candidate, "--format", "markdown").stdout
+    assert markdown == (tmp_path / "out" / "comparison.md").read_text()
+    record = json.loads(run("compare", shared(REAL), candidate, "--format", "json").stdout)
+    assert record == json.loads((tmp_path / "out" / "comparison.json").read_text())
+    colors = next(line for line in record["metrics"] if line["metric"] == "colors")
+    images = sum(row["tag"] == "colors" for row in real_rows())
+    assert colors["difference"] == pytest.approx(-FLIPPED / images)
+    assert colors["interval"]["low"] < colors["difference"] < colors["interval"]["high"] < 0.0
+
+
+def test_a_policy_to_begin_with(tmp_path: Path) -> None:
+    policy = tmp_path / "gate.toml"
+    assert run("check", "--init", policy).returncode == 0
+    assert run("check", shared(REAL), "--baseline", shared(REAL), "--policy", policy).returncode == 0
+    again = run("check", "--init", policy)
+    assert again.returncode == 2
+    assert "there is one already" in again.stderr
