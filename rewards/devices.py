@@ -10,6 +10,7 @@ import torch
 
 from harness.errors import EnvironmentFailure
 from rewards.hub import LocalWeight
+from rewards.memory import is_out_of_memory
 from rewards.scorers.base import Scorer
 
 #: A model may need twice its files' size (half precision on disk, float32 in memory).
@@ -17,6 +18,7 @@ GROWTH = 2
 #: Bytes left for activations, images and the rest of the machine.
 RESERVE = 2 * 1024**3
 
+_CPUINFO = Path("/proc/cpuinfo")
 _MEMINFO = Path("/proc/meminfo")
 _CGROUP = Path("/sys/fs/cgroup")
 
@@ -51,6 +53,13 @@ def describe(device: str) -> str:
     if device == "cpu":
         return f"cpu ({torch.get_num_threads()} threads)"
     return f"{device} ({torch.cuda.get_device_name(device)})"
+
+
+def processor() -> str:
+    """The CPU's model and the instructions that torch uses on it: both decide the last bits of a number."""
+    lines = _CPUINFO.read_text(encoding="utf-8").splitlines()
+    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+    return f"{model}, {torch.backends.cpu.get_cpu_capability()}"
 
 
 def free_memory(device: str) -> int:
@@ -100,10 +109,22 @@ def loaded_groups(
         if loaded and not fits:
             yield loaded
             _release(loaded)
-        scorer.load(device, precision, files)
+        _load(scorer, device, precision, files)
         loaded.append(scorer)
     yield loaded
     _release(loaded)
+
+
+def _load(scorer: Scorer, device: str, precision: str, files: Mapping[str, str]) -> None:
+    try:
+        scorer.load(device, precision, files)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise EnvironmentFailure(
+            f"{scorer.card.metric}: its model does not fit into the memory of {device}; free the device, use one with "
+            "more memory, or leave this metric out with --metric"
+        ) from error
 
 
 def _release(scorers: list[Scorer]) -> None:

@@ -6,7 +6,14 @@ import hashlib
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, UnidentifiedImageError
+
+#: Longest over shortest edge. Beyond it, resizing the shortest edge to 512 px would make more pixels than Pillow
+#: agrees to decode (512 x 512 x 341); 80 (8000 x 100) is still scored.
+MAX_EDGE_RATIO = 300
+#: Pillow's modes with more than 8 bits and no common range; those of 16 bits have one.
+_UNBOUNDED_MODES = ("I", "F")
 
 
 class UnreadableImage(Exception):
@@ -25,11 +32,12 @@ class UnreadableImage(Exception):
 def read_image(path: Path, expected_sha256: str | None) -> tuple[Image.Image, str]:
     """The RGB image in a file, and the digest of the file.
 
-    Any mode becomes RGB by Pillow's conversion, which drops an alpha channel. Orientation tags are not applied,
+    Any mode becomes RGB by Pillow's conversion, which drops an alpha channel; of 16-bit gray values the high byte is
+    kept, as Pillow does for 16-bit colors (its own conversion clips them at 255). Orientation tags are not applied,
     as in the authors' code.
 
     Raises:
-        UnreadableImage: missing, damaged, oversized, or not the file that the job names.
+        UnreadableImage: missing, damaged, oversized, without a pixel range, or not the file that the job names.
     """
     try:
         content = path.read_bytes()
@@ -45,11 +53,19 @@ def _decode(content: bytes, digest: str) -> Image.Image:
     try:
         image = Image.open(BytesIO(content))
         _check_size(image.size)
-        return image.convert("RGB")
+        return _rgb(image)
     except UnidentifiedImageError as error:
         raise UnreadableImage("not an image file of a known format", digest) from error
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         raise UnreadableImage(f"image cannot be decoded ({error})", digest) from error
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode in _UNBOUNDED_MODES:
+        raise ValueError(f"pixels of mode {image.mode} have no range; save it with 8 or 16 bits a channel")
+    if image.mode.startswith("I;16"):
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    return image.convert("RGB")
 
 
 def _check_size(size: tuple[int, int]) -> None:
@@ -57,3 +73,5 @@ def _check_size(size: tuple[int, int]) -> None:
     limit = Image.MAX_IMAGE_PIXELS
     if limit is not None and size[0] * size[1] > limit:
         raise ValueError(f"{size[0]} x {size[1]} pixels, more than the limit of {limit}")
+    if max(size) > MAX_EDGE_RATIO * min(size):
+        raise ValueError(f"{size[0]} x {size[1]} pixels, one edge more than {MAX_EDGE_RATIO} times the other")

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.errors import UserError
-from rewards.scorers import DEFAULT_METRICS, check_metrics
+from rewards.own_scorer import load_scorers, with_own
+from rewards.scorers import DEFAULT_METRICS, Scorer, check_metrics
 
 PRECISIONS = ("reference", "fast")
 GROUPS = ("auto", "all", "one")
@@ -23,6 +24,9 @@ class Parameters:
         precision: ``reference`` (the authors' number format) or ``fast`` (bf16).
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         batch_size: pairs per forward pass; part of a result's identity, since floating point depends on shapes.
+        scorers: the user's own, as ``module:Class`` or ``/path/to/file.py:Class``.
+        text_cache: folder that keeps text features for later runs; None to keep none.
+        registry: every scorer by metric id, the user's own included; made from ``scorers``.
         group: how many models are loaded at once: ``auto`` as many as fit into free memory, ``all``, or ``one``.
     """
 
@@ -32,21 +36,25 @@ class Parameters:
     device: str = "auto"
     batch_size: int = 16
     group: str = "auto"
+    scorers: tuple[str, ...] = ()
+    text_cache: str | None = None
+    registry: Mapping[str, type[Scorer]] = field(default_factory=lambda: with_own({}))
 
     @classmethod
     def read(cls, parameters: Mapping[str, Any]) -> Parameters:
         """Check and complete a job's parameters.
 
         Raises:
-            UserError: an unknown name or a value out of its range.
+            UserError: an unknown name, a value out of its range, an unfit scorer.
         """
-        unknown = set(parameters) - set(cls.__dataclass_fields__)
+        names = [name for name in cls.__dataclass_fields__ if name != "registry"]
+        unknown = set(parameters) - set(names)
         if unknown:
-            allowed = ", ".join(cls.__dataclass_fields__)
+            allowed = ", ".join(names)
             raise UserError(f"rewards: unknown parameter {', '.join(sorted(unknown))}; known are {allowed}")
         given = dict(parameters)
-        if "metrics" in given:
-            given["metrics"] = check_metrics(given["metrics"])
+        given["registry"] = with_own(load_scorers(given.get("scorers", ())))
+        given["metrics"] = check_metrics(given.get("metrics", DEFAULT_METRICS), given["registry"])
         chosen = cls(**given)
         chosen._check()
         return chosen

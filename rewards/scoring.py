@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from rewards.cells import Outcome, outcome
+from rewards.memory import Parts
 from rewards.prefetch import Prepared
 from rewards.scorers.base import Batch, Scorer
 from rewards.text_features import TextFeatures
@@ -27,12 +28,14 @@ class BatchScorer:
         device: where the scorers are.
         size: rows of every forward pass.
         texts: text features by metric, for the scorers that have them.
+        parts: computes a batch of a scorer, by metric; in parts where memory is short.
     """
 
-    def __init__(self, device: str, size: int, texts: Mapping[str, TextFeatures]) -> None:
+    def __init__(self, device: str, size: int, texts: Mapping[str, TextFeatures], parts: Mapping[str, Parts]) -> None:
         self._device = device
         self._size = size
         self._texts = texts
+        self._parts = parts
 
     def results(self, batch: Sequence[Prepared], scorers: Sequence[Scorer]) -> dict[str, list[Outcome]]:
         """Outcome of every image of the batch, by metric."""
@@ -51,9 +54,15 @@ class BatchScorer:
         keys = tuple(row.keys[metric] for row in rows)
         if keys not in stacks:
             stacks[keys] = torch.stack([row.tensors[key] for row, key in zip(rows, keys, strict=True)]).to(self._device)
+        pixels = stacks[keys]
         prompts = [row.item.prompt for row in rows]
         text = self._texts[metric].rows(prompts) if metric in self._texts else None
-        return scorer.score(Batch(stacks[keys], prompts, text)).tolist()
+
+        def score(part: Sequence[int]) -> Tensor:
+            chosen = [prompts[row] for row in part]
+            return scorer.score(Batch(pixels[part], chosen, None if text is None else text[part]))
+
+        return self._parts[metric](score).tolist()
 
 
 def _spread(batch: Sequence[Prepared], values: Sequence[float]) -> list[Outcome]:

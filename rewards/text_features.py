@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from rewards.memory import Parts
 from rewards.scorers.base import Scorer
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from rewards.text_cache import TextCache
 
 
 class TextFeatures:
@@ -20,13 +23,27 @@ class TextFeatures:
     Args:
         scorer: a loaded scorer with ``encodes_text``.
         prompts: all prompts of the job, in order; repeated ones count once.
+        parts: computes chunks of its size.
         size: prompts per chunk.
+        device: where the features are wanted.
+        cache: chunks of earlier runs; None to encode every chunk.
     """
 
-    def __init__(self, scorer: Scorer, prompts: Iterable[str], size: int) -> None:
+    def __init__(
+        self,
+        scorer: Scorer,
+        prompts: Iterable[str],
+        parts: Parts,
+        size: int,
+        device: str,
+        cache: TextCache | None = None,
+    ) -> None:
         self._scorer = scorer
         self._prompts = list(dict.fromkeys(prompts))
+        self._parts = parts
         self._size = size
+        self._device = device
+        self._cache = cache
         self._place = {prompt: index for index, prompt in enumerate(self._prompts)}
         self._chunks: dict[int, Tensor] = {}
 
@@ -41,5 +58,17 @@ class TextFeatures:
         if number not in self._chunks:
             chunk = self._prompts[number * self._size : (number + 1) * self._size]
             padded = chunk + [chunk[-1]] * (self._size - len(chunk))
-            self._chunks[number] = self._scorer.encode_text(padded)
+            self._chunks[number] = self._encoded(padded) if self._cache is None else self._cached(padded, self._cache)
         return self._chunks[number]
+
+    def _cached(self, prompts: Sequence[str], cache: TextCache) -> Tensor:
+        found = cache.load(prompts)
+        if found is not None:
+            return found.to(self._device)
+        features = self._encoded(prompts)
+        if not self._parts.halved:  # a chunk encoded in parts is not what the cache promises
+            cache.store(prompts, features)
+        return features
+
+    def _encoded(self, prompts: Sequence[str]) -> Tensor:
+        return self._parts(lambda rows: self._scorer.encode_text([prompts[row] for row in rows]))

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.protocol import Item, Job, Reporter, RowWriter, pending_batches
 from rewards.cells import cell_key, cells
+from rewards.hub import LocalWeight
+from rewards.own_scorer import source_of
 from rewards.parameters import Parameters
 from rewards.scorers import SCORERS, Scorer
+
+if TYPE_CHECKING:
+    from rewards.text_cache import TextCache
+    from rewards.text_features import TextFeatures
 
 #: Packages whose version may change a number.
 PACKAGES: tuple[str, ...] = (
@@ -44,6 +50,16 @@ def packages() -> dict[str, str]:
     return {name: metadata.version(name) for name in PACKAGES}
 
 
+def provenance(
+    weights: Mapping[str, Sequence[LocalWeight]], registry: Mapping[str, type[Scorer]]
+) -> list[dict[str, Any]]:
+    """What the manifest says of the weights, by metric, and of the files that the user's own scorers are written in."""
+    used = [{"metric": metric, **file.provenance()} for metric, files in weights.items() for file in files]
+    own = {metric: registry[metric] for metric in weights if metric not in SCORERS}
+    code = {metric: LocalWeight(scorer.__qualname__, None, source_of(scorer)) for metric, scorer in own.items()}
+    return used + [{"metric": metric, **file.provenance()} for metric, file in code.items()]
+
+
 class RewardsStage:
     """One job in progress: its missing cells, and the counts of those written."""
 
@@ -53,6 +69,7 @@ class RewardsStage:
         self._reporter = reporter
         self._missing = {metric: self._count_missing(metric) for metric in parameters.metrics}
         self.total = sum(self._missing.values())
+        self._used: list[dict[str, Any]] = []
         self._rows = 0
         self._unscored = 0
 
@@ -64,57 +81,83 @@ class RewardsStage:
         import torch
         from transformers.utils import logging
 
-        from rewards.devices import choose_device, loaded_groups, make_deterministic
+        from rewards.devices import choose_device, describe, loaded_groups, make_deterministic
 
         logging.set_verbosity_error()  # its advice on unused and new weights: keys are checked here
 
         chosen = self._parameters
         device = choose_device(chosen.device)
         make_deterministic()
-        scorers = [SCORERS[metric]() for metric, count in self._missing.items() if count]
+        scorers = [chosen.registry[metric]() for metric, count in self._missing.items() if count]
         weights = {scorer.card.metric: scorer.resolve(chosen.files) for scorer in scorers}
         groups = loaded_groups(scorers, weights, device, chosen.precision, chosen.files, chosen.group)
         with RowWriter(Path(self._job.output)) as writer, torch.inference_mode():
             for number, group in enumerate(groups):
                 if number == 0:
-                    self._report_start(device, weights)
+                    self._used = provenance(weights, chosen.registry)
+                    self._report_start(describe(device))
                 self._run_group(group, device, writer)
         self._reporter.finished(self._rows, self._unscored)
 
-    def _report_start(self, device: str, weights: dict[str, Any]) -> None:
-        from rewards.devices import describe
-
-        used = [{"metric": metric, **file.provenance()} for metric, files in weights.items() for file in files]
+    def _report_start(self, device: str) -> None:
         self._reporter.started(
             self.total,
-            describe(device),
+            device,
             packages(),
-            weights=used,
+            weights=self._used,
             precision=self._parameters.precision,
             batch_size=self._parameters.batch_size,
         )
 
     def _run_group(self, scorers: Sequence[Scorer], device: str, writer: RowWriter) -> None:
+        from rewards.memory import Parts
         from rewards.prefetch import prepared_batches
         from rewards.scoring import BatchScorer
 
         _log_scales(scorers)
-        scoring = BatchScorer(device, self._parameters.batch_size, self._text_features(scorers))
+        size = self._parameters.batch_size
+        parts = {s.card.metric: Parts(s.card.metric, size, self._reporter.warning) for s in scorers}
+        scoring = BatchScorer(device, size, self._text_features(scorers, device), parts)
         batches = pending_batches(
             self._job.items,
-            self._parameters.batch_size,
+            size,
             lambda item: all(self._is_done(item, scorer) for scorer in scorers),
+            self._job.shard,
         )
         for batch in prepared_batches(batches, Path(self._job.run_dir), scorers):
             pending = [s for s in scorers if not all(self._is_done(prepared.item, s) for prepared in batch)]
             self._write(cells(batch, scoring.results(batch, pending), self._job.done), writer)
 
-    def _text_features(self, scorers: Sequence[Scorer]) -> dict[str, Any]:
+    def _text_features(self, scorers: Sequence[Scorer], device: str) -> dict[str, TextFeatures]:
+        from rewards.memory import Parts
         from rewards.text_features import TextFeatures
 
-        prompts = [item.prompt for item in self._job.items]
-        size = self._parameters.batch_size
-        return {s.card.metric: TextFeatures(s, prompts, size) for s in scorers if s.encodes_text}
+        prompts, size, warn = [i.prompt for i in self._job.items], self._parameters.batch_size, self._reporter.warning
+        return {
+            s.card.metric: TextFeatures(
+                s, prompts, Parts(f"{s.card.metric} text", size, warn), size, device, self._text_cache(s, device)
+            )
+            for s in scorers
+            if s.encodes_text
+        }
+
+    def _text_cache(self, scorer: Scorer, device: str) -> TextCache | None:
+        """The scorer's features on disk; none for a user's own, and where a weight has no hash to know it by."""
+        from rewards.devices import describe, processor
+        from rewards.text_cache import TextCache, small_files_digest
+
+        metric, chosen = scorer.card.metric, self._parameters
+        used = [weight for weight in self._used if weight["metric"] == metric]
+        if chosen.text_cache is None or metric not in SCORERS or not all(weight["sha256"] for weight in used):
+            return None
+        identity = {
+            "weights": used,
+            "text_files": small_files_digest(scorer.text_files()),
+            "dtype": scorer.dtypes[chosen.precision],
+            "device": [describe(device), processor()],
+            "packages": packages(),
+        }
+        return TextCache(Path(chosen.text_cache), identity, self._reporter.warning)
 
     def _is_done(self, item: Item, scorer: Scorer) -> bool:
         return cell_key(item, scorer.card.metric) in self._job.done

@@ -6,14 +6,16 @@ The worker writes *cells* (image, metric, value or reason); ``rewards.jsonl`` ha
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError
 from harness.files import write_rows
 from harness.manifest import Manifest
+from harness.paths import home
 from harness.protocol import Item
 from harness.run_directory import RunDirectory
-from harness.settings import RunSettings
+from harness.settings import RewardSettings, RunSettings
 from harness.stages.base import Merged, Row, Stage, StagePlan, known_rows
 from harness.vocabulary import SEVEN_REWARDS
 from harness.weight_source import WeightSource
@@ -26,9 +28,9 @@ def plan(run: RunDirectory, manifest: Manifest, settings: RunSettings, source: W
     """All images by all metrics asked for; done are the numbers known for just these bytes.
 
     Raises:
-        UserError: an unknown metric, or no readable images.
+        UserError: an unknown metric, an unfit scorer, or no readable images.
     """
-    metrics = check_metrics(settings.rewards.metrics)
+    scorers, metrics = own_scorers(settings.rewards)
     items = run.scan()
     deciding = {
         "precision": settings.rewards.precision,
@@ -43,7 +45,25 @@ def plan(run: RunDirectory, manifest: Manifest, settings: RunSettings, source: W
     done = frozenset(key for key in wanted if known.get(key, {}).get("value") is not None)
     parameters: dict[str, Any] = {"metrics": list(metrics), "device": settings.device} | source.parameters("rewards")
     parameters |= {"precision": settings.rewards.precision, "batch_size": settings.rewards.batch_size}
+    parameters["text_cache"] = str(home() / "text-features")
+    if scorers:
+        parameters["scorers"] = scorers
     return StagePlan(items, done, len(wanted), deciding, parameters, known)
+
+
+def own_scorers(settings: RewardSettings) -> tuple[list[str], tuple[str, ...]]:
+    """The user's scorers, named so that a worker finds them, and all metric ids asked for, theirs last.
+
+    Raises:
+        UserError: an unknown metric, or an unfit scorer.
+    """
+    metrics = check_metrics(settings.metrics)
+    if not settings.scorers:
+        return [], metrics
+    from rewards.own_scorer import absolute, load_scorers
+
+    scorers = [absolute(text, Path.cwd()) for text in settings.scorers]
+    return scorers, (*metrics, *load_scorers(scorers))
 
 
 def check_metrics(metrics: Iterable[str]) -> tuple[str, ...]:

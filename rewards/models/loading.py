@@ -14,6 +14,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from harness.errors import EnvironmentFailure
+from rewards.memory import is_out_of_memory
 
 #: Buffers that older releases stored and newer ones compute.
 COMPUTED_BUFFERS = ("position_ids",)
@@ -98,6 +99,8 @@ def clear_errors(what: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ImportError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
+        if is_out_of_memory(error):
+            raise
         reason = " ".join(str(error).split())[:300]
         raise EnvironmentFailure(f"{what}: cannot be loaded ({type(error).__name__}: {reason})") from error
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from harness.errors import UserError
 from harness.vocabulary import SEVEN_REWARDS
@@ -38,15 +38,19 @@ SCORERS: dict[str, type[Scorer]] = {
 DEFAULT_METRICS: tuple[str, ...] = SEVEN_REWARDS
 
 
-def check_metrics(metrics: Iterable[str]) -> tuple[str, ...]:
+def check_metrics(metrics: Iterable[str], known: Mapping[str, type[Scorer]] = SCORERS) -> tuple[str, ...]:
     """The metric ids, each once, in the order given.
+
+    Args:
+        metrics: ids.
+        known: scorers by id.
 
     Raises:
         UserError: one of them is unknown, or there is none.
     """
     chosen = tuple(dict.fromkeys(metrics))
-    unknown = [metric for metric in chosen if metric not in SCORERS]
+    unknown = [metric for metric in chosen if metric not in known]
     if unknown or not chosen:
         asked = f"unknown metric {', '.join(unknown)}" if unknown else "no metric given"
-        raise UserError(f"{asked}; choose from: {', '.join(SCORERS)}")
+        raise UserError(f"{asked}; choose from: {', '.join(known)}")
     return chosen

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rewards.scorers.base import Batch, Scorer
-from rewards.scorers.card import SpecCard, Weight
+from rewards.scorers.card import SpecCard, Tolerance, Weight
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -44,6 +44,7 @@ class Aesthetic(Scorer):
         ),
         licence="MIT (tower), Apache-2.0 (head)",
         source="github.com/christophschuhmann/improved-aesthetic-predictor; arXiv 2103.00020",
+        tolerance=Tolerance(1e-4, 3e-2),
     )
 
     def resolve(self, files: Mapping[str, str]) -> list[LocalWeight]:

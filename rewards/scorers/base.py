@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, ClassVar
 from rewards.scorers.card import SpecCard
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from PIL.Image import Image
     from torch import Tensor
 
@@ -89,6 +91,10 @@ class Scorer(ABC):
     def encode_text(self, prompts: Sequence[str]) -> Tensor:
         """Text features, (N, D) float32 of unit length; each row depends on its own prompt only."""
         raise TypeError(f"{self.card.metric} has no text features: it reads Batch.prompts")
+
+    def text_files(self) -> list[Path]:
+        """Folders whose small files (tokenizer, configuration, code) decide text features besides the weights."""
+        return []
 
     @abstractmethod
     def score(self, batch: Batch) -> Tensor:

@@ -24,6 +24,38 @@ class Weight:
     revision: str = UNPINNED
     sha256: str | None = None
 
+    def __str__(self) -> str:
+        digest = f", sha256 {self.sha256}" if self.sha256 else ""
+        pinned = "" if self.sha256 and self.revision == UNPINNED else f", revision {self.revision}"
+        return f"{self.source} ({self.file}{pinned}{digest})"
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far a score may lie from one computed elsewhere with the same weights, by precision.
+
+    ``reference`` allows for another processor's order of sums: ten times what implementations on one machine differ
+    by (cosines 1e-6, aesthetic 1e-5, ImageReward 1e-4). ``fast`` is the error of half precision against float32.
+
+    Attributes:
+        reference: for the authors' number format.
+        fast: for bf16.
+        relative: both are fractions of the score, not absolute.
+    """
+
+    reference: float = 1e-5
+    fast: float = 5e-3
+    relative: bool = False
+
+    def of(self, precision: str, score: float) -> float:
+        """The largest difference allowed from ``score``."""
+        allowed = self.fast if precision == "fast" else self.reference
+        return allowed * abs(score) if self.relative else allowed
+
+    def __str__(self) -> str:
+        unit = " of the score" if self.relative else ""
+        return f"{self.reference:g} (reference), {self.fast:g} (fast){unit}"
+
 
 @dataclass(frozen=True)
 class SpecCard:
@@ -41,6 +73,7 @@ class SpecCard:
         weights: everything that is loaded.
         licence: of the weights.
         source: paper and code.
+        tolerance: how far machines and precisions may differ.
     """
 
     metric: str
@@ -54,3 +87,21 @@ class SpecCard:
     weights: tuple[Weight, ...]
     licence: str
     source: str
+    tolerance: Tolerance = Tolerance()
+
+    def describe(self) -> str:
+        """The card as text: the id, then a line for each property."""
+        low, high = ("unbounded" if bound is None else f"{bound:g}" for bound in self.range)
+        lines = {
+            "definition": self.definition,
+            "scale": self.scale,
+            "range": low if low == high else f"{low} to {high}",
+            "direction": "higher is better" if self.higher_is_better else "lower is better",
+            "in MIRO's data": self.miro_normalised,
+            "preprocessing": self.preprocessing,
+            "reference precision": self.reference_dtype,
+            "differs by at most": str(self.tolerance),
+        }
+        lines |= {f"weights {number}": str(weight) for number, weight in enumerate(self.weights, start=1)}
+        lines |= {"licence": self.licence, "source": self.source}
+        return "\n".join([self.metric, *(f"  {name + ':':21}{text}" for name, text in lines.items())])

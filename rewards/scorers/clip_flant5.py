@@ -6,6 +6,7 @@ from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rewards.scorers.base import Batch, Scorer
+from rewards.scorers.card import Tolerance
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -17,6 +18,8 @@ VISION_REPO = "openai/clip-vit-large-patch14-336"
 DEFINITION = "exp(-mean cross-entropy of the answer's tokens), the answer being 'Yes' and the end token"
 SCALE = "0 to 1: sqrt(P(Yes) x P(end | Yes)), not P(Yes)"
 PREPROCESSING = "padded to a square with CLIP's mean color, 336 px; text cut to 2048 tokens with the question"
+#: Both precisions are bf16, whose sums differ between processors.
+TOLERANCE = Tolerance(0.05, 0.05, relative=True)
 SOURCE = "arXiv 2404.01291; github.com/linzhiqiu/t2v_metrics"
 
 

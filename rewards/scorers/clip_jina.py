@@ -9,6 +9,8 @@ from rewards.scorers.base import Batch, Scorer
 from rewards.scorers.card import SpecCard, Weight
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from PIL.Image import Image
     from torch import Tensor
 
@@ -59,10 +61,9 @@ class ClipJina(Scorer):
 
     def resolve(self, files: Mapping[str, str]) -> list[LocalWeight]:
         """See :meth:`Scorer.resolve`."""
-        from rewards.hub import SMALL_FILES, model_files, snapshot
+        from rewards.hub import model_files
 
-        for repo, revision in PINS.items():
-            snapshot(repo, (*SMALL_FILES, "*.py"), revision)
+        self.text_files()
         return model_files(_MODEL, PINS[_MODEL])
 
     def load(self, device: str, precision: str, files: Mapping[str, str]) -> None:
@@ -104,6 +105,12 @@ class ClipJina(Scorer):
             return_tensors="pt",
         )
         return unit(self._model.get_text_features(input_ids=tokens["input_ids"].to(self._device)))
+
+    def text_files(self) -> list[Path]:
+        """See :meth:`Scorer.text_files`."""
+        from rewards.hub import SMALL_FILES, snapshot
+
+        return [snapshot(repo, (*SMALL_FILES, "*.py"), revision) for repo, revision in PINS.items()]
 
     def score(self, batch: Batch) -> Tensor:
         """See :meth:`Scorer.score`."""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rewards.scorers.base import Batch, Scorer
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from PIL.Image import Image
     from torch import Tensor
 
@@ -74,6 +76,12 @@ class ClipPair(Scorer):
         from rewards.models.cosine import unit
 
         return unit(self._model.get_text_features(**self.tokens(prompts)))
+
+    def text_files(self) -> list[Path]:
+        """See :meth:`Scorer.text_files`."""
+        from rewards.hub import snapshot
+
+        return [snapshot(self.tokenizer_repo), snapshot(self.repo)]
 
     def score(self, batch: Batch) -> Tensor:
         """See :meth:`Scorer.score`."""

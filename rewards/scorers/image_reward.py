@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rewards.scorers.base import Batch, Scorer
-from rewards.scorers.card import SpecCard, Weight
+from rewards.scorers.card import SpecCard, Tolerance, Weight
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -40,6 +40,7 @@ class ImageReward(Scorer):
         weights=(Weight(_REPO, _CHECKPOINT), Weight(_REPO, _CONFIG), Weight(_TOKENIZER, "tokenizer files")),
         licence="Apache-2.0",
         source="arXiv 2304.05977; github.com/THUDM/ImageReward",
+        tolerance=Tolerance(1e-3, 3e-2),
     )
 
     def resolve(self, files: Mapping[str, str]) -> list[LocalWeight]:

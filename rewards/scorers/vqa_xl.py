@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from rewards.scorers.card import SpecCard, Weight
-from rewards.scorers.clip_flant5 import DEFINITION, PREPROCESSING, SCALE, SOURCE, VISION_REPO, ClipFlanT5Scorer
+from rewards.scorers.clip_flant5 import (
+    DEFINITION,
+    PREPROCESSING,
+    SCALE,
+    SOURCE,
+    TOLERANCE,
+    VISION_REPO,
+    ClipFlanT5Scorer,
+)
 
 _MODEL, _TOKENIZER = "zhiqiulin/clip-flant5-xl", "google/flan-t5-xl"
 
@@ -29,4 +37,5 @@ class VqaXl(ClipFlanT5Scorer):
         ),
         licence="Apache-2.0",
         source=SOURCE,
+        tolerance=TOLERANCE,
     )

@@ -20,8 +20,8 @@ ELSEWHERE = {
 }
 #: What a documented sweep is shortened by.
 SHORT = {
-    "all": ["--limit", "6", "--samples", "1", "--steps", "2", "--tiny-world"],
-    "generate": ["--limit", "6", "--samples", "1", "--steps", "2", "--tiny-world"],
+    "all": ["--limit", "12", "--samples", "1", "--steps", "2", "--tiny-world"],
+    "generate": ["--limit", "12", "--samples", "1", "--steps", "2", "--tiny-world"],
     "geneval": ["--tiny-world"],
     "rewards": ["--tiny-world"],
 }

@@ -1,0 +1,1 @@
+"""Do this machine's libraries and weights still give the numbers they gave? Fixed pairs against stored values."""

@@ -1,0 +1,138 @@
+"""Finds and checks a scorer that the user wrote: ``my_scorer:Brightness`` or ``folder/my_scorer.py:Brightness``.
+
+Standard library only: the orchestrator reads the scorer's id before it makes an environment, the worker its code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from harness.errors import UserError
+from rewards.scorers import SCORERS, Scorer
+from rewards.scorers.card import SpecCard
+
+_FORM = re.compile(r"(?P<module>.+):(?P<name>[A-Za-z_]\w*)")
+_METRIC = re.compile(r"[a-z][a-z0-9_.-]*")
+#: Keys that a row of ``rewards.jsonl`` has besides its metrics, and those of a cell.
+_TAKEN = frozenset(
+    [
+        "filename",
+        "prompt",
+        "prompt_index",
+        "sample_index",
+        "image_sha256",
+        "unscored",
+        "metric",
+        "value",
+        "error",
+        "tag",
+        "status",
+    ]
+)
+
+
+def absolute(text: str, folder: Path) -> str:
+    """The same scorer, named so that a process elsewhere finds it: ``/path/to/module.py:Class``.
+
+    Args:
+        text: ``module:Class``, the module being a dotted name under ``folder`` or on Python's path, or a ``.py`` file.
+        folder: where the user is.
+
+    Raises:
+        UserError: not of that form.
+    """
+    module, name = _parts(text)
+    path = Path(module).expanduser() if module.endswith(".py") else Path(*module.split(".")).with_suffix(".py")
+    found = (folder / path).absolute()
+    return f"{found}:{name}" if module.endswith(".py") or found.is_file() else text
+
+
+def load_scorers(texts: Iterable[str]) -> dict[str, type[Scorer]]:
+    """Import the scorers; their classes by metric id.
+
+    Raises:
+        UserError: a scorer cannot be imported, is no scorer, or its id is unfit or taken.
+    """
+    found: dict[str, type[Scorer]] = {}
+    for text in texts:
+        scorer = _checked(text, _imported(text))
+        metric = scorer.card.metric
+        if found.setdefault(metric, scorer) is not scorer:
+            raise UserError(f"scorer {text}: metric id {metric!r} is another --scorer's; give one of them a new id")
+    return found
+
+
+def with_own(own: Mapping[str, type[Scorer]]) -> dict[str, type[Scorer]]:
+    """Our scorers, then the user's."""
+    return {**SCORERS, **own}
+
+
+def source_of(scorer: type[Scorer]) -> Path:
+    """The file that a scorer's class is written in."""
+    return Path(sys.modules[scorer.__module__].__file__ or "")
+
+
+def _parts(text: str) -> tuple[str, str]:
+    match = _FORM.fullmatch(text)
+    if not match:
+        raise UserError(f"scorer {text!r}: expected module:Class, e.g. my_scorer:Brightness or my_scorer.py:Brightness")
+    return match["module"], match["name"]
+
+
+def _imported(text: str) -> Any:
+    module, name = _parts(text)
+    try:
+        return getattr(_module(module), name)
+    except AttributeError as error:
+        raise UserError(f"scorer {text}: the module has no {name}") from error
+    except Exception as error:  # whatever the user's code raises when it is imported
+        raise UserError(
+            f"scorer {text}: cannot be imported ({type(error).__name__}: {error}); the module must be importable "
+            "without torch or transformers: import those inside its methods"
+        ) from error
+
+
+def _module(module: str) -> Any:
+    """Import by name, or by file under a name that no other module has."""
+    path = Path(module)
+    if path.suffix != ".py":
+        return importlib.import_module(module)
+    name = f"own_scorer_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
+    if name not in sys.modules:
+        sys.modules[name] = _executed(name, path)
+    return sys.modules[name]
+
+
+def _executed(name: str, path: Path) -> ModuleType:
+    """Run a file as a module; its folder goes last on Python's path, where it shadows nothing."""
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is no module")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _checked(text: str, scorer: Any) -> type[Scorer]:
+    if not (isinstance(scorer, type) and issubclass(scorer, Scorer)) or inspect.isabstract(scorer):
+        lacks = ", ".join(sorted(getattr(scorer, "__abstractmethods__", ())))
+        raise UserError(f"scorer {text}: not a rewards.scorers.base.Scorer" + (f"; it lacks {lacks}" if lacks else ""))
+    card = getattr(scorer, "card", None)
+    if not isinstance(card, SpecCard):
+        raise UserError(f"scorer {text}: its card must be a rewards.scorers.card.SpecCard")
+    if not _METRIC.fullmatch(card.metric):
+        raise UserError(f"scorer {text}: metric id {card.metric!r}: use lower-case letters, digits and _ . -")
+    if card.metric in _TAKEN or card.metric in SCORERS:
+        raise UserError(f"scorer {text}: metric id {card.metric!r} is taken; choose another")
+    return scorer

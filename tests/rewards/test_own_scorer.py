@@ -1,0 +1,105 @@
+"""The documentation's scorer, run as a user runs it, and scorers that are none."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.errors import UserError
+from rewards.own_scorer import absolute, load_scorers
+from rewards.scorers import SCORERS
+from tests.rewards.jobs import image_items, make_job, run_job
+from tests.rewards.pairs import picture
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = (ROOT / "docs" / "own_scorer.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> str:
+    (tmp_path / "brightness_example.py").write_text(EXAMPLE, encoding="utf-8")
+    return f"{tmp_path / 'brightness_example.py'}:Brightness"
+
+
+def test_the_documentations_scorer_gives_a_column_like_any_other(
+    tmp_path: Path, example: str, files: Mapping[str, str]
+) -> None:
+    items = image_items(tmp_path / "run", prompts=2)
+    parameters = {"files": files, "scorers": [example], "metrics": ["aesthetic", "brightness"], "batch_size": 3}
+    job = make_job(tmp_path, items, parameters)
+    job.write(tmp_path / "job.json")
+    command = [sys.executable, "-m", "rewards", str(tmp_path / "job.json")]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
+    rows = [json.loads(line) for line in (tmp_path / "cells.jsonl").read_text(encoding="utf-8").splitlines()]
+    found = [row["value"] for row in rows if row["metric"] == "brightness"]
+    images = [picture(100 * prompt + sample, (96, 96)).resize((64, 64)) for prompt in range(2) for sample in range(2)]
+    assert found == pytest.approx([np.asarray(image).mean() / 255 for image in images], abs=1e-6)
+    started = json.loads(done.stdout.splitlines()[0])
+    assert {
+        "metric": "brightness",
+        "source": "Brightness",
+        "revision": None,
+        "file": "brightness_example.py",
+        "sha256": hashlib.sha256(EXAMPLE.encode()).hexdigest(),
+    } in started["weights"]
+
+
+def test_the_example_is_as_short_as_promised() -> None:
+    assert len([line for line in EXAMPLE.splitlines() if line.strip()]) <= 22
+
+
+def test_names_become_absolute_where_there_is_such_a_file(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("")
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "mine.py").write_text("")
+    assert absolute("mine:A", tmp_path) == absolute("mine.py:A", tmp_path) == f"{tmp_path}/mine.py:A"
+    assert absolute("package.mine:A", tmp_path) == f"{tmp_path}/package/mine.py:A"
+    assert absolute("installed.package:A", tmp_path) == "installed.package:A"
+    with pytest.raises(UserError, match="expected module:Class"):
+        absolute("mine", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("brightness", "aesthetic"), "metric id 'aesthetic' is taken"),
+        (("brightness", "filename"), "metric id 'filename' is taken"),
+        (("brightness", "Bright ness"), "use lower-case letters"),
+        (("def score", "def scores"), "not a rewards.scorers.base.Scorer; it lacks score"),
+        (("card = SpecCard(", "card = dict("), "its card must be"),
+        (("class Brightness(Scorer)", "class Brightness"), "not a rewards.scorers.base.Scorer"),
+        (("class Brightness", "class Other"), "the module has no Brightness"),
+        (("from rewards.scorers.base", "from no_such_module"), "cannot be imported (ModuleNotFoundError"),
+        (("class Brightness", "class class"), "cannot be imported (SyntaxError"),
+    ],
+)
+def test_what_is_no_scorer_is_refused_in_one_line(change: tuple[str, str], message: str, tmp_path: Path) -> None:
+    name = f"unfit_{hashlib.sha256(repr(change).encode()).hexdigest()[:8]}"
+    (tmp_path / f"{name}.py").write_text(EXAMPLE.replace(f'"{change[0]}"', f'"{change[1]}"').replace(*change))
+    with pytest.raises(UserError) as refused:
+        load_scorers([f"{tmp_path / name}.py:Brightness"])
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_two_scorers_of_one_id_are_refused(tmp_path: Path, example: str) -> None:
+    (tmp_path / "second_example.py").write_text(EXAMPLE, encoding="utf-8")
+    with pytest.raises(UserError, match="is another --scorer's"):
+        load_scorers([example, example.replace("brightness_example", "second_example")])
+
+
+def test_an_id_that_was_not_loaded_is_unknown(tmp_path: Path) -> None:
+    items = image_items(tmp_path / "run", prompts=1)
+    with pytest.raises(UserError, match="unknown metric brightness"):
+        run_job(make_job(tmp_path, items, {"metrics": ["brightness"]}))
+    assert "brightness" not in SCORERS
