@@ -1,53 +1,97 @@
-"""The verbs, in the order a newcomer needs them."""
+"""The verbs, in the order a newcomer needs them. A verb's module is imported when the verb is used, not before."""
 
 from __future__ import annotations
 
-import typer
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from harness.cli import all as all_verb
-from harness.cli import (
-    analyse,
-    baseline,
-    calibrate,
-    check,
-    compare,
-    demo,
-    doctor,
-    envs,
-    generate,
-    geneval,
-    paper,
-    report,
-    rewards,
-    show,
-    track,
-    verify,
-    view,
-)
+import typer
+from typer.core import TyperGroup
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True)
+class Verb:
+    """What the command line knows of a verb before it is used.
+
+    Attributes:
+        place: ``module:attribute`` under ``harness.cli``; a function, or a ``typer.Typer`` of verbs of its own.
+        help: its line in ``miro-eval --help``; at most 64 characters, so that it is shown whole.
+    """
+
+    place: str
+    help: str
+
+
+VERBS = {
+    "demo": Verb("demo:demo", "Set everything up and run the main job on tiny random models"),
+    "all": Verb("all:all_stages", "Generate the sweep, judge it, score it, report"),
+    "generate": Verb("generate:generate", "Generate images only"),
+    "geneval": Verb("geneval:geneval", "Judge the images in a directory, whoever made them"),
+    "rewards": Verb("rewards:rewards", "Score the images in a directory, whoever made them"),
+    "report": Verb("report:report", "Write a leaderboard of finished runs"),
+    "show": Verb("show:show", "Explain a verdict, and draw it on the image"),
+    "compare": Verb("compare:compare", "Compare two runs on the prompts and samples they share"),
+    "check": Verb("check:check", "Judge a run against a baseline by a policy: exit 0 or 1"),
+    "baseline": Verb("baseline:app", "Keep a run as one small file to compare later runs with"),
+    "view": Verb("view:view", "Make a gallery of images, verdicts and rewards"),
+    "analyse": Verb("analyse:analyse", "Best of N, rewards against verdicts, accuracy by class"),
+    "track": Verb("track:track", "Scores against the training step; speed-up factors"),
+    "paper": Verb("paper:app", "The MIRO paper's tables and figures, reproduced"),
+    "envs": Verb("envs:app", "List, set up, check and remove the stages' environments"),
+    "doctor": Verb("doctor:doctor", "Check tools, GPU, disk, environments, weights and the hub"),
+    "verify": Verb("verify:verify", "Recompute the hashes of a finished run's rows and images"),
+    "calibrate": Verb("calibrate:calibrate", "Score fixed pairs, compare with stored values"),
+}
+
+
+class _Commands(Mapping[str, Any]):
+    """The verbs as the command-line library wants them, each made when it is asked for."""
+
+    def __getitem__(self, name: str) -> Any:
+        module, attribute = VERBS[name].place.split(":")
+        return _command(name, getattr(import_module(f"harness.cli.{module}"), attribute))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(VERBS)
+
+    def __len__(self) -> int:
+        return len(VERBS)
+
+
+def _command(name: str, verb: typer.Typer | Callable[..., None]) -> Any:
+    home = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+    if isinstance(verb, typer.Typer):
+        home.add_typer(verb, name=name)
+    else:
+        home.command(name)(verb)
+    return typer.main.get_group(home).commands[name]
+
+
+class _Verbs(TyperGroup):
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands: Any = _Commands()
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(VERBS)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the list of verbs, from the table alone."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, verb.help) for name, verb in VERBS.items()])
+
 
 app = typer.Typer(
-    name="miro-eval",
-    help="Evaluate a text-to-image checkpoint: GenEval, seven reward models, a leaderboard.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
+    name="miro-eval", cls=_Verbs, no_args_is_help=True, add_completion=False, rich_markup_mode=None,
     pretty_exceptions_enable=False,
-)
-app.command("demo")(demo.demo)
-app.command("all")(all_verb.all_stages)
-app.command("generate")(generate.generate)
-app.command("geneval")(geneval.geneval)
-app.command("rewards")(rewards.rewards)
-app.command("report")(report.report)
-app.command("show")(show.show)
-app.command("compare")(compare.compare)
-app.command("check")(check.check)
-app.add_typer(baseline.app, name="baseline")
-app.command("view")(view.view)
-app.command("analyse")(analyse.analyse)
-app.command("track")(track.track)
-app.add_typer(paper.app, name="paper")
-app.add_typer(envs.app, name="envs")
-app.command("doctor")(doctor.doctor)
-app.command("verify")(verify.verify)
-app.command("calibrate")(calibrate.calibrate)
+)  # fmt: skip
+
+
+@app.callback()
+def main() -> None:
+    """Evaluate a text-to-image checkpoint: GenEval, seven reward models, a leaderboard."""

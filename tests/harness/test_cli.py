@@ -9,27 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.cli.app import VERBS
 from harness.run_directory import RunDirectory
 
 MIRO_EVAL = Path(sys.executable).with_name("miro-eval")
-VERBS = (
-    "all",
-    "generate",
-    "geneval",
-    "rewards",
-    "report",
-    "compare",
-    "check",
-    "baseline",
-    "paper",
-    "envs",
-    "doctor",
-    "verify",
-    "demo",
-    "view",
-    "analyse",
-    "track",
-)
 
 
 def run(*arguments: str | Path, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -43,6 +26,23 @@ def test_help_names_every_verb() -> None:
     answer = run("--help")
     assert answer.returncode == 0
     assert all(f"\n  {verb} " in answer.stdout for verb in VERBS)
+
+
+def test_help_shows_each_verb_s_line_whole() -> None:
+    assert all(f" {verb.help}\n" in run("--help").stdout for verb in VERBS.values())
+
+
+def test_a_misspelt_verb_is_answered_with_the_nearest() -> None:
+    answer = run("chek")
+    assert answer.returncode == 2
+    assert "Did you mean 'check'?" in answer.stderr
+
+
+def test_a_verb_that_is_not_used_is_not_imported() -> None:
+    script = "import sys; sys.argv = ['miro-eval', 'report', '--help']; from harness.cli import _run; _run(); "
+    script += "print('harness.cli.report' in sys.modules, 'harness.cli.check' in sys.modules)"
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert answer.stdout.splitlines()[-1] == "True False"
 
 
 @pytest.mark.parametrize("verb", VERBS)
