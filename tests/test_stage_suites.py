@@ -20,6 +20,7 @@ def test_a_stage_s_suite_passes_in_its_environment(name: str, capsys: pytest.Cap
     sdist = {"MIRO_T2I_SDIST": str(miro_sdist())} if name == "miro" else {}
     variables = os.environ | sdist | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     variables.pop("PYTHONDONTWRITEBYTECODE", None)  # unset, as for workers: imports of this size need their bytecode
+    variables.pop("PYTEST_ADDOPTS", None)  # meant for this pytest, not for that one
     answer = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
     with capsys.disabled():
         print(f"\n--- {folder}, in environment {name}\n{answer.stdout[-6000:]}")
