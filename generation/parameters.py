@@ -15,6 +15,9 @@ from generation.noise import IMAGE, UPSTREAM, check_mode
 from generation.precision import check_precision
 from harness.protocol import UserError
 
+#: A batch size to be found by trial.
+AUTO = "auto"
+
 #: Of upstream's sweep script and the paper's tables.
 PAPER_STEPS = 50
 PAPER_GUIDANCE = 7.0
@@ -39,12 +42,15 @@ class Parameters:
         seed: not negative.
         noise: see :mod:`generation.noise`.
         sweep: for upstream's noise, see :class:`generation.batches.Sweep`.
-        batch_size: images sampled together; part of what makes two runs comparable, for it moves the last bits.
+        batch_size: images sampled together; part of what makes two runs comparable, for it moves the last bits. Or
+            ``auto``, see :mod:`generation.batch_size`.
+        compile: ``torch.compile`` MIRO's network; moves last bits.
         precision: see :mod:`generation.precision`.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         reward_targets: axis to value in [0, 1]; an axis without one gets the checkpoint's, or 1.0.
         negative_reward_targets: the same for the negative branch; default 0.0.
         trust_checkpoint: let a ``.ckpt`` and its ``config.yaml`` run any code they name.
+        text_cache: folder that keeps text embeddings for later runs; None to keep none.
         run_id: written into the images.
     """
 
@@ -60,12 +66,14 @@ class Parameters:
     seed: int = 42
     noise: str = IMAGE
     sweep: dict[str, Any] | None = None
-    batch_size: int = 4
+    batch_size: int | str = 4
+    compile: bool = False
     precision: str = "auto"
     device: str = "auto"
     reward_targets: dict[str, float] = field(default_factory=dict)
     negative_reward_targets: dict[str, float] = field(default_factory=dict)
     trust_checkpoint: bool = False
+    text_cache: str | None = None
     run_id: str = ""
 
     @classmethod
@@ -87,7 +95,8 @@ class Parameters:
     def _check(self) -> None:
         if self.steps is not None:
             _at_least("steps", self.steps, 1)
-        _at_least("batch_size", self.batch_size, 1)
+        if self.batch_size != AUTO:
+            _at_least("batch_size", self.batch_size, 1)
         _at_least("seed", self.seed, 0)
         guidance = self.guidance_scale
         if guidance is not None and (not _is_number(guidance) or guidance < 0):
@@ -99,6 +108,7 @@ class Parameters:
         check_mode(self.noise)
         if self.noise == UPSTREAM:
             Sweep.parse(self.sweep)
+            _at_least("upstream's noise depends on the batch size; batch_size", self.batch_size, 1)
 
     def source(self) -> CheckpointSource:
         """What makes the images.
@@ -108,6 +118,11 @@ class Parameters:
         """
         folder = Path(self.generator_folder) if self.generator_folder else None
         return describe_source(self.checkpoint, self.kind, self.revision, self.variant, self.generator, folder)
+
+    @property
+    def fixed_batch_size(self) -> int:
+        """The batch size, where it is not ``auto``."""
+        return int(self.batch_size)
 
     @property
     def parsed_sweep(self) -> Sweep:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from generation.miro_model import MiroModel
+
+#: Where the mapped conditioning is in the network's inputs.
+MAPPED = "mapped_conditioning"
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,9 @@ class SamplerSettings:
     negative_targets: dict[str, float] = field(default_factory=dict)
 
 
-def sample_latents(model: MiroModel, settings: SamplerSettings, noise: Any, embeddings: Any, mask: Any) -> Any:
+def sample_latents(
+    model: MiroModel, settings: SamplerSettings, noise: Any, embeddings: Any, mask: Any, network: Any = None
+) -> Any:
     """Integrate the flow from ``noise``.
 
     Sampling draws no random numbers, so the latents are a function of the arguments; in floating point they
@@ -40,6 +45,7 @@ def sample_latents(model: MiroModel, settings: SamplerSettings, noise: Any, embe
         noise: float32 (batch, channels, height, width).
         embeddings: text embeddings (batch, tokens, width).
         mask: bool (batch, tokens), True at real tokens.
+        network: what is called in place of the model's network: the same, compiled.
 
     Returns:
         float32 latents, shaped like ``noise``.
@@ -53,9 +59,10 @@ def sample_latents(model: MiroModel, settings: SamplerSettings, noise: Any, embe
         "text_tokens_embeddings": embeddings,
         "text_tokens_mask": mask,
     }
-    with torch.inference_mode(), _outer_autocast(model, noise.device), conditioning_mapped_once(model.network):
+    network = model.network if network is None else network
+    with torch.inference_mode(), _outer_autocast(model, noise.device), conditioning_mapped_once(model.network) as add:
         return flow_euler_sampler(
-            lambda inputs: model.preconditioning(model.network, inputs),
+            lambda inputs: model.preconditioning(network, add(inputs)),
             copy.copy(batch),
             num_steps=settings.steps,
             scheduler=model.scheduler,
@@ -106,23 +113,32 @@ def _outer_autocast(model: MiroModel, device: Any) -> Any:
 
 
 @contextmanager
-def conditioning_mapped_once(network: Any) -> Iterator[None]:
+def conditioning_mapped_once(network: Any) -> Iterator[Callable[[dict[str, Any]], dict[str, Any]]]:
     """Let the network map its conditioning tokens once per batch instead of once per step.
 
     The mapping sees text and reward targets, neither of which changes over the steps: the result is the same bits,
     for a tenth less work. It is computed anew when the text tensor is another one.
+
+    Yields:
+        A function that adds the mapped tokens to the network's inputs, from where the network then takes them. They
+        travel there, and not in a closure, so that a compiled network sees tensors only.
     """
     compute = network.cond_mapping
     last: list[Any] = [None, None]
 
-    def remembered(batch: dict[str, Any]) -> Any:
+    def add(batch: dict[str, Any]) -> dict[str, Any]:
         text = batch["text_tokens_embeddings"]
         if last[0] is not text:
             last[:] = [text, compute(batch)]
-        return last[1]
+        batch[MAPPED] = last[1]
+        return batch
 
-    network.cond_mapping = remembered
+    network.cond_mapping = _already_mapped
     try:
-        yield
+        yield add
     finally:
         del network.cond_mapping
+
+
+def _already_mapped(batch: dict[str, Any]) -> Any:
+    return batch[MAPPED]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from generation.hub import hub_errors, repo_weights
+from generation.checkpoints.loaded import file_sha256
+from generation.device import device_name
+from generation.hub import hub_errors, repo_files
 from generation.miro_model import TEXT_ENCODER_REPO
 from generation.precision import Precision
 
@@ -20,18 +24,13 @@ LENGTH_STEP = 32
 
 @dataclass(frozen=True)
 class EncodedPrompt:
-    """Embedding (tokens, width) and mask (tokens), on the host."""
+    """Embedding of a prompt's real tokens, (tokens, width), on the host."""
 
     embedding: Any
-    mask: Any
 
 
 class TextEncoder:
-    """FLAN-T5-XL's encoder and tokenizer, as miro-t2i uses them.
-
-    Attributes:
-        weights: their provenance.
-    """
+    """FLAN-T5-XL's encoder and tokenizer, as miro-t2i uses them."""
 
     def __init__(self, device: Any, precision: Precision, text_length: int) -> None:
         """Load both.
@@ -46,7 +45,6 @@ class TextEncoder:
         """
         from transformers import AutoTokenizer, T5EncoderModel
 
-        self.weights = repo_weights(TEXT_ENCODER_REPO)
         with hub_errors(TEXT_ENCODER_REPO):
             self._tokenizer = AutoTokenizer.from_pretrained(TEXT_ENCODER_REPO)
             self._encoder = T5EncoderModel.from_pretrained(TEXT_ENCODER_REPO).eval().requires_grad_(False).to(device)
@@ -70,7 +68,7 @@ class TextEncoder:
         )
         mask = tokens["attention_mask"].bool()
         embeddings = self._forward(tokens["input_ids"], mask)
-        return [EncodedPrompt(embeddings[row], mask[row]) for row in range(len(prompts))]
+        return [EncodedPrompt(embeddings[row][mask[row]]) for row in range(len(prompts))]
 
     def _padded_length(self, tokens: int) -> int:
         return min(-(-tokens // LENGTH_STEP) * LENGTH_STEP, self._text_length)
@@ -86,7 +84,7 @@ class TextEncoder:
             mask[row, : len(row_tokens)] = True
         embeddings = self._forward(tokens, mask)
         for row, (prompt, _) in enumerate(batch):
-            yield prompt, EncodedPrompt(embeddings[row].clone(), mask[row].clone())
+            yield prompt, EncodedPrompt(embeddings[row][mask[row]])
 
     def _forward(self, tokens: Any, mask: Any) -> Any:
         import torch
@@ -99,13 +97,45 @@ class TextEncoder:
 
 
 def stack_prompts(prompts: list[EncodedPrompt], length: int, device: Any) -> tuple[Any, Any]:
-    """Embeddings (batch, length, width) and mask (batch, length) of one batch, zero where nothing is."""
+    """Embeddings (batch, length, width) and mask (batch, length) of one batch, both zero where no token is."""
     import torch
 
     first = prompts[0].embedding
     embeddings = torch.zeros((len(prompts), length, first.shape[1]), dtype=first.dtype)
     mask = torch.zeros((len(prompts), length), dtype=torch.bool)
     for row, prompt in enumerate(prompts):
-        embeddings[row, : len(prompt.mask)] = prompt.embedding
-        mask[row, : len(prompt.mask)] = prompt.mask
+        embeddings[row, : len(prompt.embedding)] = prompt.embedding
+        mask[row, : len(prompt.embedding)] = True
     return embeddings.to(device), mask.to(device)
+
+
+def encoder_identity(device: Any, precision: Precision, text_length: int) -> dict[str, Any] | None:
+    """Everything besides the prompt that decides an embedding's bits; None while the encoder's weights are not here.
+
+    The hub's cache names large files after their hash, so nothing of the weights is read.
+    """
+    import torch
+    import transformers
+
+    snapshot = repo_files(TEXT_ENCODER_REPO, ("config.json",), None)[0].parent
+    weights = sorted(file for file in snapshot.iterdir() if file.suffix in (".safetensors", ".bin"))
+    small = sorted(file for file in snapshot.iterdir() if file.suffix in (".json", ".model", ".txt"))
+    if not weights:
+        return None
+    return {
+        "files": {file.name: file_sha256(file) for file in (*weights, *small)},
+        "precision": [precision.text_autocast, precision.half_embeddings, text_length],
+        "shape": [BATCH, LENGTH_STEP],
+        "device": [device_name(device), _processor(), torch.get_num_threads()],
+        "packages": [torch.__version__, transformers.__version__],
+    }
+
+
+def _processor() -> str:
+    """The CPU's model and the instructions PyTorch uses on it: both decide the last bits of a number."""
+    import torch
+
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.is_file() else []
+    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    return f"{model or platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"

@@ -5,12 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from generation.backends import Backend, open_backend
+from generation.batch_size import agreed_size, find_size
 from generation.batches import Batch, count_missing, image_batches, upstream_batches
 from generation.connectivity import work_offline_if_unreachable
 from generation.image_writer import ImageWriter
 from generation.noise import UPSTREAM
-from generation.parameters import Parameters
+from generation.parameters import AUTO, Parameters
 from harness.protocol import Job, Reporter, RowWriter
+
+#: Beside the workers' rows: the batch size of a run whose size was found by trial.
+SIZE_FILE = "generate-batch-size"
 
 
 def work(job: Job, reporter: Reporter) -> None:
@@ -20,25 +24,52 @@ def work(job: Job, reporter: Reporter) -> None:
     An image that lies there without a row is made again, and becomes the same bytes.
     """
     parameters = Parameters.parse(job.parameters)
-    batches = _batches(job, parameters)
+    size = None if parameters.batch_size == AUTO else parameters.fixed_batch_size
+    batches = _batches(job, parameters, size) if size else _uncut(job)
     if not batches:
         reporter.started(total=0, device="none", packages={})
         reporter.finished(rows=0, unscored=0)
         return
+    backend = _open(parameters, reporter)
+    if size:
+        _started(reporter, backend, parameters, count_missing(batches), size)
+    backend.prepare(batches, lambda label: reporter.progress(0, len(job.items), label), reporter.warning)
+    if not size:
+        size = agreed_size(
+            Path(job.output).with_name(f"{SIZE_FILE}-{parameters.run_id}"), lambda: find_size(backend, job.items[0])
+        )
+        batches = _batches(job, parameters, size)
+        _started(reporter, backend, parameters, count_missing(batches), size)
+    reporter.finished(rows=_sample(job, reporter, parameters, backend, batches), unscored=0)
+
+
+def _open(parameters: Parameters, reporter: Reporter) -> Backend:
     source = parameters.source()
     offline = work_offline_if_unreachable()
     if offline:
         reporter.warning(offline)
-    backend, total = open_backend(source, parameters), count_missing(batches)
-    reporter.started(total=total, **backend.provenance)
-    backend.prepare(batches, lambda label: reporter.progress(0, total, label))
-    reporter.finished(rows=_sample(job, reporter, parameters, backend, batches), unscored=0)
+    return open_backend(source, parameters)
 
 
-def _batches(job: Job, parameters: Parameters) -> list[Batch]:
+def _started(reporter: Reporter, backend: Backend, parameters: Parameters, total: int, size: int) -> None:
+    """Tell what is used, and as ``hparams`` all that decides the images besides the checkpoint."""
+    used = {"noise": parameters.noise, "batch_size": size, "precision": backend.provenance["precision"]}
+    used["compile"] = parameters.compile
+    hparams = backend.provenance["hparams"] | used
+    reporter.started(total=total, **backend.provenance | {"hparams": hparams, "batch_size": size})
+
+
+def _uncut(job: Job) -> list[Batch]:
+    """Every item by itself, for want of a batch size: how they will be cut among shards is not known either."""
+    if all(item.filename in job.done for item in job.items):
+        return []
+    return [Batch((item,), (0,), 1) for item in job.items]
+
+
+def _batches(job: Job, parameters: Parameters, size: int) -> list[Batch]:
     if parameters.noise == UPSTREAM:
-        return upstream_batches(job, parameters.parsed_sweep, parameters.batch_size)
-    return image_batches(job, parameters.batch_size)
+        return upstream_batches(job, parameters.parsed_sweep, size)
+    return image_batches(job, size)
 
 
 def _sample(job: Job, reporter: Reporter, parameters: Parameters, backend: Backend, batches: list[Batch]) -> int:

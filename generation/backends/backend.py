@@ -14,21 +14,42 @@ from harness.protocol import UserError
 Say = Callable[[str], None]
 
 
+class OutOfMemory(UserError):
+    """A batch does not fit into the device's memory."""
+
+
 class Backend(Protocol):
     """A loaded generator of images."""
 
     #: Goes into ``run.json``: device, packages, weights, precision, hparams.
     provenance: dict[str, Any]
+    #: Whether its memory is the first GPU's.
+    uses_gpu: bool
 
-    def prepare(self, batches: Sequence[Batch], say: Say) -> None:
-        """Do once what all batches share; called before the first ``make``."""
+    def prepare(self, batches: Sequence[Batch], say: Say, warn: Say) -> None:
+        """Do once what all batches share; called before the first ``make``.
+
+        Args:
+            batches: all that will be made; their cut may still change.
+            say: takes what is being done.
+            warn: takes what the user should know.
+        """
+        ...
+
+    def probe(self, batch: Batch) -> None:
+        """Take the memory that ``make`` would take, in as little time as that can be had.
+
+        Raises:
+            OutOfMemory: it is not there.
+        """
         ...
 
     def make(self, batch: Batch) -> Sequence[Any]:
         """Images of ``batch.items``: uint8 arrays (height, width, 3), RGB.
 
         Raises:
-            UserError: the batch does not fit into memory, or the model's answer is not an image.
+            OutOfMemory: the batch does not fit into memory.
+            UserError: the model's answer is not an image.
         """
         ...
 
@@ -40,10 +61,19 @@ def package_versions(*names: str) -> dict[str, str]:
 
 @contextmanager
 def memory_errors(device: Any, size: int) -> Iterator[None]:
-    """Turn PyTorch's out-of-memory error into ours."""
-    import torch
-
+    """Turn an out-of-memory error of Python or PyTorch into ours."""
     try:
         yield
-    except torch.OutOfMemoryError as error:
-        raise UserError(f"out of memory on {device} with batch size {size}; use a smaller one") from error
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        raise OutOfMemory(
+            f"out of memory on {device} with batch size {size}; use a smaller one (of a run that has images already, "
+            "in another --out: one run has one batch size)"
+        ) from error
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """PyTorch has a class of its own for it on a GPU only."""
+    known = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return known or "can't allocate memory" in str(error)

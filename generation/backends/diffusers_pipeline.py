@@ -39,6 +39,7 @@ class DiffusersBackend:
         self._pipeline = _load(folder, self._place, source.variant, dtype, parameters.trust_checkpoint)
         self._pipeline.set_progress_bar_config(disable=True)
         self._pipeline.to(self._device)
+        self.uses_gpu = self._device.type == "cuda"
         self._arguments = _call_arguments(self._pipeline, parameters)
         self.provenance = {
             "device": device_name(self._device),
@@ -49,25 +50,35 @@ class DiffusersBackend:
             "weights": _weights(source, folder),
         }
 
-    def prepare(self, batches: Sequence[Batch], say: Say) -> None:
+    def prepare(self, batches: Sequence[Batch], say: Say, warn: Say) -> None:
         """Nothing is shared between batches."""
+
+    def probe(self, batch: Batch) -> None:
+        """Two steps: some schedulers know no fewer. See :class:`generation.backends.backend.Backend`."""
+        self._images(batch, self._arguments | {"num_inference_steps": 2})
 
     def make(self, batch: Batch) -> Any:
         """Images of the batch; see :class:`generation.backends.backend.Backend`."""
         import numpy as np
-        import torch
 
-        generators = [self._generator(item) for item in batch.filled]
-        prompts = [item.prompt for item in batch.filled]
-        with memory_errors(self._device, batch.size), torch.inference_mode():
-            images = self._pipeline(prompts, generator=generators, output_type="np", **self._arguments).images
-        images = np.asarray(images)[: len(batch.items)]
+        images = self._images(batch, self._arguments)[: len(batch.items)]
         if not np.isfinite(images).all():
             raise UserError(
                 f"{self._place}: its images are not finite (prompt {batch.items[0].prompt_index} or near it); "
                 "try --precision fp32 or bf16"
             )
         return (images * 255).round().astype("uint8")  # as diffusers makes PIL images of them
+
+    def _images(self, batch: Batch, arguments: dict[str, Any]) -> Any:
+        """Floating-point images (size, height, width, 3) of the filled batch, in [0, 1]."""
+        import numpy as np
+        import torch
+
+        generators = [self._generator(item) for item in batch.filled]
+        prompts = [item.prompt for item in batch.filled]
+        with memory_errors(self._device, batch.size), torch.inference_mode():
+            images = self._pipeline(prompts, generator=generators, output_type="np", **arguments).images
+        return np.asarray(images)
 
     def _generator(self, item: Item) -> Any:
         import torch
@@ -78,6 +89,8 @@ class DiffusersBackend:
 def _refuse_miro_settings(parameters: Parameters) -> None:
     if parameters.reward_targets or parameters.negative_reward_targets:
         raise UserError("reward targets have a meaning for MIRO checkpoints only, not for a diffusers pipeline")
+    if parameters.compile:
+        raise UserError("--compile is for MIRO's network; a diffusers pipeline is run as it is")
     if parameters.noise == UPSTREAM:
         raise UserError("noise upstream replays MIRO's sweep script; a diffusers pipeline needs noise image")
 

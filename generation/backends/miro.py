@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from generation.backends.backend import Say, memory_errors, package_versions
 from generation.batches import Batch, prompts_of
 from generation.checkpoint_kinds import CheckpointSource
 from generation.checkpoints import LoadedCheckpoint, load_checkpoint
+from generation.compilation import compile_errors, compiled
 from generation.device import choose_device, device_name
+from generation.embedding_cache import EmbeddingCache, encode_with_cache
 from generation.hparams import sampler_settings, upstream_hparams
+from generation.hub import repo_weights
+from generation.miro_model import TEXT_ENCODER_REPO
 from generation.noise import UPSTREAM, UpstreamNoise, image_noise, upstream_generator
 from generation.parameters import Parameters
 from generation.precision import precision_named
-from generation.sampling import decode_latents, sample_latents
-from generation.text_encoding import EncodedPrompt, TextEncoder, stack_prompts
+from generation.sampling import SamplerSettings, decode_latents, sample_latents
+from generation.text_encoding import EncodedPrompt, TextEncoder, encoder_identity, stack_prompts
 from harness.protocol import Item, UserError
 
 #: Packages whose versions go into the manifest.
@@ -28,7 +35,7 @@ class MiroBackend:
     """One checkpoint on one device, with one set of settings. See :class:`generation.backends.backend.Backend`."""
 
     def __init__(self, source: CheckpointSource, parameters: Parameters) -> None:
-        """Load the checkpoint and the text encoder."""
+        """Load the checkpoint."""
         warnings.filterwarnings("ignore", message="CUDA is not available.*Disabling autocast")
         self._parameters = parameters
         self._device, self._precision = choose_device(parameters.device), precision_named(parameters.precision)
@@ -36,57 +43,92 @@ class MiroBackend:
         self._model = checkpoint.model
         self._settings = sampler_settings(self._model, parameters)
         self._text_length = self._precision.text_length or self._model.pipeline_text_length
-        self._encoder = TextEncoder(self._device, self._precision, self._text_length)
         self._prompts: dict[int, EncodedPrompt] = {}
+        self._network = self._model.network
+        self.uses_gpu = self._device.type == "cuda"
         self.provenance = {
             "device": device_name(self._device),
             "packages": package_versions(*PACKAGES),
             "hparams": upstream_hparams(source, self._model, self._settings, parameters.seed),
             "image_size": self._model.image_size,
             "precision": self._precision.name,
-            "weights": [*checkpoint.weights(), self._encoder.weights],
+            "weights": [*checkpoint.weights, repo_weights(TEXT_ENCODER_REPO)],
         }
 
     def _load(self, source: CheckpointSource) -> tuple[LoadedCheckpoint, Callable[[int, int], Any]]:
         """The checkpoint and its noise: upstream's depends on what building a model draws from the seeded generator."""
         import torch
 
-        seed, size = self._parameters.seed, self._parameters.batch_size
+        seed = self._parameters.seed
+        if self._parameters.noise != UPSTREAM:
+            checkpoint = self._load_once(source)
+            shape = checkpoint.model.latent_shape
+            return checkpoint, lambda prompt, sample: image_noise(seed, prompt, sample, shape)
         torch.manual_seed(seed)
         checkpoint = load_checkpoint(source, self._parameters.trust_checkpoint)
         shape = checkpoint.model.latent_shape
-        if self._parameters.noise != UPSTREAM:
-            return checkpoint, lambda prompt, sample: image_noise(seed, prompt, sample, shape)
         generator = upstream_generator(seed, self._device, torch.get_rng_state())
-        return checkpoint, UpstreamNoise(generator, self._parameters.parsed_sweep, size, shape)
+        return checkpoint, UpstreamNoise(
+            generator, self._parameters.parsed_sweep, self._parameters.fixed_batch_size, shape
+        )
 
-    def prepare(self, batches: Sequence[Batch], say: Say) -> None:
+    def _load_once(self, source: CheckpointSource) -> LoadedCheckpoint:
+        """The checkpoint, kept for the worker's next job: the points of a sweep share it."""
+        dtype = self._precision.weight_dtype(self._device)
+        return _last_loaded(source, self._parameters.trust_checkpoint, _stamps(source), (str(self._device), dtype))
+
+    def prepare(self, batches: Sequence[Batch], say: Say, warn: Say) -> None:
         """Encode all prompts, then give the text encoder's place to the network."""
         total = len(prompts_of(batches))
-        encode = encode_groups if self._parameters.noise == UPSTREAM else encode_each
-        for index, embedding in encode(self._encoder, batches):
+        for index, embedding in self._encode(batches, warn):
             self._prompts[index] = embedding
             say(f"encoding prompt {len(self._prompts)} of {total}")
-        del self._encoder
-        gc.collect()
+        free_memory()
         self._model.to(self._device, self._precision.weight_dtype(self._device))
+        if self._parameters.compile:
+            self._network = compiled(self._model.network)
+
+    def _encode(self, batches: Sequence[Batch], warn: Say) -> Iterator[tuple[int, EncodedPrompt]]:
+        """Prompt index and embedding of all prompts. Upstream's depend on their neighbours, and are not kept."""
+        if self._parameters.noise == UPSTREAM:
+            yield from encode_groups(self._open_encoder(), batches)
+            return
+        indices: dict[str, list[int]] = {}
+        for index, prompt in prompts_of(batches).items():
+            indices.setdefault(prompt, []).append(index)
+        for prompt, encoded in encode_with_cache(indices, self._open_encoder, lambda: self._open_cache(warn)):
+            yield from ((index, encoded) for index in indices[prompt])
+
+    def _open_encoder(self) -> TextEncoder:
+        return TextEncoder(self._device, self._precision, self._text_length)
+
+    def _open_cache(self, warn: Say) -> EmbeddingCache | None:
+        folder = self._parameters.text_cache
+        identity = encoder_identity(self._device, self._precision, self._text_length) if folder else None
+        return EmbeddingCache(Path(folder), identity, warn) if folder and identity else None
+
+    def probe(self, batch: Batch) -> None:
+        """One step takes as much memory as all; see :class:`generation.backends.backend.Backend`."""
+        with memory_errors(self._device, batch.size), compile_errors():
+            self._sample(batch.filled, replace(self._settings, steps=1))
 
     def make(self, batch: Batch) -> Any:
         """Images, uint8 (len(batch.items), height, width, 3).
 
         Raises:
-            UserError: the batch does not fit into the device's memory, or the network's answer is not finite.
+            OutOfMemory: the batch does not fit into the device's memory.
+            UserError: the network's answer is not finite, or it cannot be compiled.
         """
-        with memory_errors(self._device, batch.size):
-            return self._sample(batch.filled)[: len(batch.items)]
+        with memory_errors(self._device, batch.size), compile_errors():
+            return self._sample(batch.filled, self._settings)[: len(batch.items)]
 
-    def _sample(self, items: Sequence[Item]) -> Any:
+    def _sample(self, items: Sequence[Item], settings: SamplerSettings) -> Any:
         import torch
 
         noise = torch.stack([self._noise(item.prompt_index, item.sample_index) for item in items])
         prompts = [self._prompts[item.prompt_index] for item in items]
         embeddings, mask = stack_prompts(prompts, self._text_length, self._device)
-        latents = sample_latents(self._model, self._settings, noise.to(self._device), embeddings, mask)
+        latents = sample_latents(self._model, settings, noise.to(self._device), embeddings, mask, self._network)
         if not bool(torch.isfinite(latents).all()):
             raise UserError(
                 f"the network's latents are not finite (prompt {items[0].prompt_index} or near it): "
@@ -95,17 +137,31 @@ class MiroBackend:
         return decode_latents(self._model, latents)
 
 
-def encode_each(encoder: TextEncoder, batches: Sequence[Batch]) -> Iterator[tuple[int, EncodedPrompt]]:
-    """Prompt index and embedding of all prompts; equal prompts are encoded once."""
-    indices: dict[str, list[int]] = {}
-    for index, prompt in prompts_of(batches).items():
-        indices.setdefault(prompt, []).append(index)
-    for prompt, encoded in encoder.encode(indices):
-        yield from ((index, encoded) for index in indices[prompt])
+@functools.lru_cache(maxsize=1)
+def _last_loaded(source: CheckpointSource, trusted: bool, _stamps: object, _kind: object) -> LoadedCheckpoint:
+    return load_checkpoint(source, trusted)
+
+
+def _stamps(source: CheckpointSource) -> tuple[tuple[str, int, int], ...]:
+    """Size and time of a local checkpoint's files: a file that was written anew is loaded anew."""
+    if source.path is None:
+        return ()
+    folder = source.path if source.path.is_dir() else source.path.parent
+    status = {file.name: file.stat() for file in sorted(folder.iterdir()) if file.is_file()}
+    return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in status.items())
+
+
+def free_memory() -> None:
+    """Give back what the text encoder took, on the GPU too."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def encode_groups(encoder: TextEncoder, batches: Sequence[Batch]) -> Iterator[tuple[int, EncodedPrompt]]:
-    """The same as upstream does it: a batch's prompts together, padded to their longest, which moves last bits."""
+    """As upstream encodes: a batch's prompts together, padded to their longest, which moves last bits."""
     groups = {tuple((item.prompt_index, item.prompt) for item in batch.items) for batch in batches}
     for group in sorted(groups):
         encoded = encoder.encode_together([prompt for _, prompt in group])

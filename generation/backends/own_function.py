@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from generation.backends.backend import Say, package_versions
+from generation.backends.backend import OutOfMemory, Say, memory_errors, package_versions
 from generation.batches import Batch
 from generation.checkpoint_kinds import CheckpointSource
 from generation.checkpoints.loaded import file_sha256
@@ -19,7 +19,7 @@ from generation.parameters import Parameters
 from harness.protocol import UserError
 
 #: Parameters that say how MIRO or a pipeline samples; a function has its own ways.
-FOREIGN = ("reward_targets", "negative_reward_targets", "resolution")
+FOREIGN = ("reward_targets", "negative_reward_targets", "resolution", "compile")
 
 
 class OwnFunctionBackend:
@@ -33,6 +33,7 @@ class OwnFunctionBackend:
             raise UserError(f"{foreign[0]} has no meaning for a generator of your own; it takes prompts and seeds")
         if parameters.noise == UPSTREAM:
             raise UserError("noise upstream replays MIRO's sweep script; a generator of your own needs noise image")
+        self.uses_gpu = True  # if there is one
         self._name, self._seed = str(source.generator), parameters.seed
         self._function = import_function(source.generator)
         self._more = {"checkpoint": source.argument} if source.argument else {}
@@ -44,8 +45,12 @@ class OwnFunctionBackend:
             "weights": _weights(source),
         }
 
-    def prepare(self, batches: Sequence[Batch], say: Say) -> None:
+    def prepare(self, batches: Sequence[Batch], say: Say, warn: Say) -> None:
         """Nothing is shared: the function keeps what it needs."""
+
+    def probe(self, batch: Batch) -> None:
+        """A whole call, for lack of a shorter one; see :class:`generation.backends.backend.Backend`."""
+        self.make(batch)
 
     def make(self, batch: Batch) -> list[Any]:
         """Images of the batch; see :class:`generation.backends.backend.Backend`."""
@@ -53,7 +58,10 @@ class OwnFunctionBackend:
         prompts = [item.prompt for item in items]
         seeds = [image_seed(self._seed, item.prompt_index, item.sample_index) for item in items]
         try:
-            images = self._function(prompts, seeds, **self._more)
+            with memory_errors("the generator's device", batch.size):
+                images = self._function(prompts, seeds, **self._more)
+        except OutOfMemory:
+            raise
         except Exception as error:
             traceback.print_exc()
             reason = (str(error).splitlines() or [""])[0]

@@ -7,6 +7,7 @@ resolver. Here both need the user's trust; MIRO's own configurations need neithe
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,21 @@ class TrainingConfig:
             return instantiate(section)
         except HydraException as error:
             raise UserError(f"{self._path}: {key} cannot be built ({_first_line(error)})") from error
+
+
+@contextmanager
+def expected_kinds(path: Path) -> Iterator[None]:
+    """A value that is not of the kind it should be, wherever it shows, is a fault of the configuration.
+
+    Raises:
+        UserError: names the file.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        raise UserError(
+            f"{path}: a value is not of the kind that MIRO's training writes ({_first_line(error)})"
+        ) from error
 
 
 def _targets(section: Any) -> Iterator[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from generation.checkpoint_kinds import CONFIG_FILE
-from generation.checkpoints.hydra_config import TrainingConfig
+from generation.checkpoints.hydra_config import TrainingConfig, expected_kinds
 from generation.checkpoints.loaded import LoadedCheckpoint
 from generation.checkpoints.restricted_pickle import read_lightning
 from generation.checkpoints.state import load_strictly, part, plain_names
@@ -25,9 +25,9 @@ def load_lightning(path: Path, trusted: bool) -> LoadedCheckpoint:
     """
     config = TrainingConfig(path.parent / CONFIG_FILE, trusted)
     state = plain_names(read_lightning(path, trusted))
-    vae = _vae_weights(config)
-    model = _build(config)
-    _fill(model, state, ema_prefix(config), path)
+    with expected_kinds(path.parent / CONFIG_FILE):
+        vae, model, ema = _vae_weights(config), _build(config), ema_prefix(config)
+    _fill(model, state, ema, path)
     return LoadedCheckpoint(model, [path, path.parent / CONFIG_FILE], vae)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from generation.hub import cached_sha256
@@ -31,6 +32,7 @@ class LoadedCheckpoint:
     repo: str = ""
     revision: str = ""
 
+    @cached_property
     def weights(self) -> list[dict[str, str]]:
         """For ``run.json``: each file's name and sha256, and repository and commit where it has them."""
         origin = {"repo": self.repo, "revision": self.revision} if self.repo else {}

@@ -54,7 +54,10 @@ def _refusal(path: Path) -> str:
     import torch
 
     allowed = {f"{item.__module__}.{getattr(item, '__qualname__', 'Any')}" for item in _allowed_globals()}
-    asked = sorted(set(torch.serialization.get_unsafe_globals_in_checkpoint(path)) - allowed)
+    try:
+        asked = sorted(set(torch.serialization.get_unsafe_globals_in_checkpoint(path)) - allowed)
+    except (pickle.UnpicklingError, ValueError, RuntimeError, EOFError):  # an instruction that no checkpoint has
+        asked = []
     if not asked:
         return f"{path}: damaged, or not a checkpoint that Lightning wrote"
     return (

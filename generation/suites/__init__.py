@@ -4,29 +4,77 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from generation.suites.catalogue import PUBLISHED
+from generation.suites.fetched import is_fetched, read_fetched
+from generation.suites.formats import Metadata
 from generation.suites.geneval import build_geneval, geneval_jsonl
 from generation.suites.selection import limit_indices
-from generation.suites.suite import Metadata, Suite, read_suite
+from generation.suites.suite import Suite, read_suite
 from harness.errors import UserError
+from harness.paths import home
 
-__all__ = ["SUITES", "Metadata", "Suite", "build_geneval", "geneval_jsonl", "limit_indices", "load_suite"]
+__all__ = [
+    "PUBLISHED",
+    "SUITES",
+    "Metadata",
+    "Suite",
+    "build_geneval",
+    "geneval_jsonl",
+    "limit_indices",
+    "load_suite",
+    "suite_has_geneval",
+    "suites_folder",
+]
 
-#: Suites known by name.
+#: Suites that are built here, from their rules.
 SUITES: dict[str, Suite] = {suite.id: suite for suite in (Suite("geneval", build_geneval),)}
 
 
-def load_suite(name_or_path: str) -> Suite:
-    """The suite of that name, or else the one in that JSONL file.
+def suites_folder() -> Path:
+    """Where fetched suites are kept."""
+    return home() / "suites"
 
-    A file with the very content of a named suite is that suite, and carries its name.
+
+def load_suite(name_or_path: str) -> Suite:
+    """The suite of that name, or else the one in that file.
+
+    A file with the very content of a known suite is that suite, and carries its name.
 
     Raises:
-        UserError: neither a known name nor a readable suite file.
+        UserError: neither a known name nor a readable suite file, or a published suite that was not fetched yet.
     """
     if name_or_path in SUITES:
         return SUITES[name_or_path]
-    path = Path(name_or_path)
+    if name_or_path in PUBLISHED:
+        return read_fetched(PUBLISHED[name_or_path], suites_folder())
+    path = Path(name_or_path).expanduser()
     if not path.exists():
-        raise UserError(f"{name_or_path}: no such suite or file; known suites: {', '.join(SUITES)}")
-    suite = read_suite(path)
-    return next((known for known in SUITES.values() if known.sha256 == suite.sha256), suite)
+        names = ", ".join([*SUITES, *PUBLISHED])
+        raise UserError(f"{name_or_path}: no such suite or file; known suites: {names}")
+    return _named(read_suite(path))
+
+
+def suite_has_geneval(name_or_path: str) -> bool:
+    """Whether GenEval's judge has anything to decide in that suite; see :attr:`Suite.has_geneval`.
+
+    Raises:
+        UserError: as :func:`load_suite`.
+    """
+    return load_suite(name_or_path).has_geneval
+
+
+def _named(suite: Suite) -> Suite:
+    """The known suite of the same content; only among those that are built here, fetched, or known by their hash."""
+    for known in SUITES.values():
+        if known.sha256 == suite.sha256:
+            return known
+    for published in PUBLISHED.values():
+        same = published.content == suite.sha256 or (
+            not published.content
+            and published.prompts == len(suite.lines)
+            and is_fetched(published, suites_folder())
+            and read_fetched(published, suites_folder()).sha256 == suite.sha256
+        )
+        if same:
+            return Suite(published.id, suite.build)
+    return suite

@@ -8,11 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
+from generation.suites.formats import Metadata, parse
 from harness.errors import UserError
-
-Metadata = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -42,32 +40,23 @@ class Suite:
         """Hash of :attr:`jsonl`: two suites with the same content agree, however their files are spaced."""
         return hashlib.sha256(self.jsonl).hexdigest()
 
+    @cached_property
+    def has_geneval(self) -> bool:
+        """Whether any of its prompts says what GenEval's judge should find; a line that does not is left unscored."""
+        return any(isinstance(line.get("tag"), str) and isinstance(line.get("include"), list) for line in self.lines)
+
 
 def read_suite(path: Path) -> Suite:
-    """A suite from a JSONL file: each line an object with a non-empty string ``prompt``.
+    """A suite from a file; its suffix tells the format, see :func:`generation.suites.formats.parse`.
 
     Raises:
-        UserError: the file cannot be read, is empty, or a line is not such an object; names file and line.
+        UserError: the file cannot be read, is empty, or a line has no prompt; names file and line.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read as a suite ({error})") from error
-    numbered = enumerate(text.split("\n"), start=1)
-    lines = [_parse(line, f"{path}:{number}") for number, line in numbered if line.strip()]
+    lines = parse(text, path.suffix.lower().removeprefix("."), str(path))
     if not lines:
-        raise UserError(f"{path}: no prompts in it; expected one JSON object a line, each with a 'prompt'")
+        raise UserError(f"{path}: no prompts in it; expected one a line")
     return Suite(path.stem, lambda: lines)
-
-
-def _parse(line: str, place: str) -> Metadata:
-    try:
-        metadata = json.loads(line)
-    except ValueError as error:
-        raise UserError(f"{place}: not valid JSON ({error})") from error
-    if not isinstance(metadata, dict):
-        raise UserError(f"{place}: expected a JSON object, found {type(metadata).__name__}")
-    prompt = metadata.get("prompt")
-    if not isinstance(prompt, str) or not prompt.strip():
-        raise UserError(f"{place}: needs a non-empty string under 'prompt'")
-    return metadata

@@ -44,12 +44,12 @@ def upstream_noise(items: Sequence[Item]) -> dict[str, Any]:
     return {"noise": "upstream", "sweep": {"prompts": [list(prompt) for prompt in prompts], "samples": samples}}
 
 
-def make_job(folder: Path, items: list[Item], **parameters: Any) -> Job:
-    """A job in ``folder``; rows that are there already count as done."""
-    output = folder / "rows.jsonl"
-    done = frozenset(row["filename"] for row in read_rows(output))
+def make_job(folder: Path, items: list[Item], shard: tuple[int, int] = (0, 1), **parameters: Any) -> Job:
+    """A job in ``folder``; rows that are there already, of whatever shard, count as done."""
+    output = folder / (f"rows-{shard[0]}of{shard[1]}.jsonl" if shard[1] > 1 else "rows.jsonl")
+    done = frozenset(row["filename"] for path in folder.glob("rows*.jsonl") for row in read_rows(path))
     settings = {"steps": 2, "run_id": "test", "device": "cpu"} | parameters
-    return Job("generation", str(folder / "run"), str(output), items, settings, done)
+    return Job("generation", str(folder / "run"), str(output), items, settings, done, shard)
 
 
 def run_here(job: Job) -> Outcome:

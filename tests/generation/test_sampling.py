@@ -121,7 +121,7 @@ def test_mapping_is_computed_anew_for_another_text(model: MiroModel, paper_text:
     embeddings, mask = paper_text
     first = rewards | {"text_tokens_embeddings": embeddings, "text_tokens_mask": mask}
     second = first | {"text_tokens_embeddings": embeddings + 1}
-    with conditioning_mapped_once(model.network), torch.no_grad():
-        mapped = [model.network.cond_mapping(batch) for batch in (first, second)]
+    with conditioning_mapped_once(model.network) as add, torch.no_grad():
+        mapped = [model.network.cond_mapping(add(batch)) for batch in (first, second)]
     assert not torch.equal(*mapped)
     assert "cond_mapping" not in vars(model.network)

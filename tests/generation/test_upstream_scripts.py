@@ -100,7 +100,7 @@ def test_worker_makes_the_images_of_upstreams_script(world: World, sdist: Path, 
         assert np.mean(theirs != ours) < 1e-3, item.filename
     their_hparams = json.loads((their_folder / "hparams.json").read_text())
     expected = {key: value for key, value in their_hparams.items() if key not in ("n_samples", "checkpoint")}
-    assert {key: value for key, value in started["hparams"].items() if key != "checkpoint"} == expected
+    assert {key: started["hparams"][key] for key in expected} == expected
 
 
 @pytest.mark.parametrize("kind", ["checkpoint", "hub_folder"])

@@ -13,6 +13,7 @@ pytest.importorskip("miro", reason="runs in the generation environment")
 from PIL import Image
 
 from harness.errors import UserError
+from harness.protocol import read_rows
 from tests.generation.conftest import World
 from tests.generation.jobs import Outcome, failure_of, items_of, make_job, run_here, start_process
 
@@ -51,6 +52,11 @@ def test_events(reference: Outcome) -> None:
     started = reference.event("started")
     assert (started["total"], started["image_size"], started["precision"]) == (10, [64, 64], "paper")
     assert started["hparams"]["checkpoint"] == "last.ckpt"
+    assert {name: started["hparams"][name] for name in ("noise", "batch_size", "precision")} == {
+        "noise": "image",
+        "batch_size": 4,
+        "precision": "paper",
+    }
     assert started["hparams"]["coherence_values"]["vqa_score_coherence"] == 1.0
     assert {entry.get("repo") or entry["file"] for entry in started["weights"]} == {
         "last.ckpt",
@@ -58,7 +64,8 @@ def test_events(reference: Outcome) -> None:
         "stabilityai/sdxl-vae",
         "google/flan-t5-xl",
     }
-    assert reference.event("finished") == {"event": "finished", "rows": 10, "unscored": 0}
+    finished = reference.event("finished")
+    assert (finished["rows"], finished["unscored"]) == (10, 0)
     progress = [event["done"] for event in reference.events if event["event"] == "progress"]
     assert progress == sorted(progress)
     assert progress[-1] == 10
@@ -73,11 +80,20 @@ def test_neither_order_nor_neighbours_nor_padding_change_an_image(
         assert images[item.filename] == reference.images[item.filename]
 
 
+def test_four_shards_in_any_order_make_the_same_images(world: World, reference: Outcome, tmp_path: Path) -> None:
+    for index in (2, 0, 3, 1):
+        last = run_here(make_job(tmp_path, ITEMS, (index, 4), checkpoint=str(world.checkpoint)))
+    assert last.images == reference.images
+    rows = [row for path in tmp_path.glob("rows*.jsonl") for row in read_rows(path)]
+    assert sorted(rows, key=lambda row: row["filename"]) == reference.rows
+
+
 @pytest.mark.parametrize("kind", ["folder", "repo"])
 def test_published_form_makes_the_same_images(world: World, reference: Outcome, tmp_path: Path, kind: str) -> None:
     checkpoint = "nicolas-dufour/miro" if kind == "repo" else str(world.hub_folder)
     outcome = run_here(make_job(tmp_path, ITEMS[:4], checkpoint=checkpoint))
     assert outcome.rows == reference.rows[:4]
+    assert outcome.images == {item.filename: reference.images[item.filename] for item in ITEMS[:4]}
 
 
 def test_resumed_run_has_the_same_bytes(world: World, reference: Outcome, tmp_path: Path) -> None:
@@ -108,10 +124,45 @@ def test_settings_change_the_image(world: World, reference: Outcome, tmp_path: P
     assert len(first) == 5
 
 
+def test_jobs_of_one_process_load_a_checkpoint_once_until_it_changes(own_checkpoint: Path, tmp_path: Path) -> None:
+    import torch
+
+    from generation.backends.miro import _last_loaded
+
+    def made(number: int, **settings: object) -> tuple[str, int]:
+        job = make_job(tmp_path / str(number), ITEMS[:1], checkpoint=str(own_checkpoint), **settings)
+        return str(run_here(job).rows[0]["image_sha256"]), _last_loaded.cache_info().misses
+
+    first, loaded = made(0)
+    assert made(1) == (first, loaded)
+    assert made(2, guidance_scale=3.0)[1] == loaded
+    content = torch.load(own_checkpoint, weights_only=False)
+    content["state_dict"]["ema_network.latents"] += 1
+    torch.save(content, own_checkpoint)
+    changed, again = made(3)
+    assert changed != first
+    assert again == loaded + 1
+
+
 def test_targets_are_checked_against_the_checkpoint(world: World, tmp_path: Path) -> None:
     job = make_job(tmp_path, ITEMS[:1], checkpoint=str(world.checkpoint), reward_targets={"beauty": 1.0})
     with pytest.raises(UserError, match="not trained on 'beauty'; its axes are clip_score, "):
         run_here(job)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"resolution": "512"}, "this checkpoint makes 64 x 64 images and no others"),
+        ({"precision": "fp32"}, "precision 'fp32' is unknown to MIRO checkpoints"),
+        ({"reward_targets": {"vqa_score": 1.5}}, "vqa_score = 1.5; expected a number between 0 and 1"),
+        ({"checkpoint": "owner/name@a", "revision": "b"}, "names revision a, but revision b is demanded"),
+    ],
+)
+def test_settings_that_do_not_fit(world: World, tmp_path: Path, change: dict[str, object], complaint: str) -> None:
+    with pytest.raises(UserError, match=complaint) as caught:
+        run_here(make_job(tmp_path, ITEMS[:1], **{"checkpoint": str(world.checkpoint)} | change))
+    assert "\n" not in str(caught.value)
 
 
 def test_growing_guidance_is_refused(own_checkpoint: Path, tmp_path: Path) -> None:

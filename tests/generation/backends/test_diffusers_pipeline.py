@@ -74,6 +74,10 @@ def test_provenance(reference: Outcome) -> None:
         "cfg": 7.0,
         "width": None,
         "height": None,
+        "noise": "image",
+        "batch_size": 4,
+        "precision": "float32",
+        "compile": False,
     }
     assert started["precision"] == "float32"
     assert {entry["file"].split("/")[0] for entry in started["weights"]} == {"text_encoder", "unet", "vae"}
@@ -132,6 +136,7 @@ def test_pipelines_defaults_are_used_and_recorded(world: World, tmp_path: Path) 
         ({"reward_targets": {"clip_score": 1.0}}, "reward targets have a meaning for MIRO"),
         (upstream_noise(ITEMS[:1]), "a diffusers pipeline needs noise image"),
         ({"precision": "paper"}, "precision paper is MIRO's"),
+        ({"compile": True}, "--compile is for MIRO's network"),
         ({"resolution": "50"}, "multiples of 8"),
         ({"resolution": "big"}, "expected WIDTHxHEIGHT"),
         ({"variant": "fp16"}, "not a pipeline that can be loaded"),

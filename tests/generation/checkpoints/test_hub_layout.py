@@ -34,7 +34,7 @@ def test_weights_equal_those_of_the_lightning_checkpoint(world: World, model: Mi
 
 
 def test_provenance_names_repository_commit_and_hash(world: World) -> None:
-    weights = load(REPO).weights()
+    weights = load(REPO).weights
     by_file = {entry.get("file"): entry for entry in weights}
     commit = next((world.folder / "hub/models--nicolas-dufour--miro/snapshots").iterdir()).name
     assert by_file["model.safetensors"]["revision"] == commit

@@ -1,0 +1,144 @@
+"""Published suites on disk: fetched from their official places, or from files brought along, and checked.
+
+A file whose hash is published must have it. Any other is trusted on first use: its hash is written down beside it, and
+every later fetch and every use must find that hash again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from generation.suites.catalogue import HUB, PublishedSuite, SuiteFile
+from generation.suites.suite import Suite
+from harness.errors import EnvironmentFailure, UserError
+
+#: Takes a line for the user.
+Tell = Callable[[str], object]
+
+#: Seconds without an answer after which a server is given up; prompts are small files.
+TIMEOUT = 30.0
+RECORD = "fetched.json"
+
+
+def is_fetched(suite: PublishedSuite, folder: Path) -> bool:
+    """Whether :func:`fetch` has been through."""
+    return (folder / suite.id / RECORD).is_file()
+
+
+def fetch(suite: PublishedSuite, folder: Path, tell: Tell, brought: Sequence[Path] = ()) -> Suite:
+    """Get a suite's files, check them, and keep them in ``folder``.
+
+    Args:
+        suite: which.
+        folder: where all suites live.
+        tell: told what is trusted without a published hash.
+        brought: the suite's files, in order, where they came another way; empty to fetch them.
+
+    Raises:
+        EnvironmentFailure: a place is out of reach, or what it gives is not the published file or the one before.
+        UserError: the wrong number of files brought, or one cannot be read.
+    """
+    contents = _brought(suite, brought) if brought else [_download(suite, file) for file in suite.files]
+    known = _record(suite, folder)
+    for file, content in zip(suite.files, contents, strict=True):
+        _check(suite, file, hashlib.sha256(content).hexdigest(), known.get(file.name))
+    made = Suite(suite.id, lambda: _lines(suite, [content.decode("utf-8-sig") for content in contents]))
+    if len(made.lines) != suite.prompts:
+        raise EnvironmentFailure(f"suite {suite.id}: {len(made.lines)} prompts, {suite.prompts} expected; not kept")
+    _keep(suite, folder, contents)
+    for file, content in zip(suite.files, contents, strict=True):
+        if not file.sha256 and not known:
+            digest = hashlib.sha256(content).hexdigest()
+            tell(f"suite {suite.id}: no hash of {file.name} is published; trusted now, and recorded: sha256 {digest}")
+    return made
+
+
+def read_fetched(suite: PublishedSuite, folder: Path) -> Suite:
+    """A suite that was fetched.
+
+    Raises:
+        UserError: it was not, or a file has changed since.
+    """
+    if not is_fetched(suite, folder):
+        raise UserError(f"suite {suite.id} is not here yet; get it with `miro-eval suites fetch {suite.id}`")
+    texts, known = [], _record(suite, folder)
+    for file in suite.files:
+        path = folder / suite.id / file.name
+        content = path.read_bytes() if path.is_file() else b""
+        if hashlib.sha256(content).hexdigest() != (file.sha256 or known.get(file.name)):
+            raise UserError(
+                f"{path}: missing or changed since it was fetched; delete {path.parent}, then "
+                f"`miro-eval suites fetch {suite.id}`"
+            )
+        texts.append(content.decode("utf-8-sig"))
+    return Suite(suite.id, lambda: _lines(suite, texts))
+
+
+def _lines(suite: PublishedSuite, texts: list[str]) -> list[dict[str, object]]:
+    pairs = zip(suite.files, texts, strict=True)
+    return [line for file, text in pairs for line in file.lines(text, file.name)]
+
+
+def _record(suite: PublishedSuite, folder: Path) -> dict[str, str]:
+    """File name to sha256, as of the first fetch; empty before."""
+    path = folder / suite.id / RECORD
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: unreadable ({error}); delete {path.parent} and fetch the suite again") from error
+
+
+def _check(suite: PublishedSuite, file: SuiteFile, digest: str, before: str | None) -> None:
+    expected = file.sha256 or before or digest
+    if digest != expected:
+        origin = "is published" if file.sha256 else "was found at the first fetch"
+        raise EnvironmentFailure(
+            f"suite {suite.id}: {file.name} has sha256 {digest}, but {expected} {origin}; nothing was kept of it"
+        )
+
+
+def _brought(suite: PublishedSuite, paths: Sequence[Path]) -> list[bytes]:
+    if len(paths) != len(suite.files):
+        names = ", ".join(file.name for file in suite.files)
+        raise UserError(f"suite {suite.id} is made of {len(suite.files)} files ({names}), not {len(paths)}")
+    try:
+        return [path.read_bytes() for path in paths]
+    except OSError as error:
+        raise UserError(f"{error.filename}: cannot be read ({error.strerror})") from error
+
+
+def _download(suite: PublishedSuite, file: SuiteFile) -> bytes:
+    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+    url = f"{endpoint}/{file.url.removeprefix(HUB)}" if file.url.startswith(HUB) else file.url
+    try:
+        with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:  # noqa: S310 - our own list
+            content: bytes = answer.read()
+    except (OSError, urllib.error.URLError, ValueError) as error:
+        raise EnvironmentFailure(
+            f"suite {suite.id}: {url} cannot be had ({error}); get it elsewhere, then "
+            f"`miro-eval suites fetch {suite.id} --from FILE`"
+        ) from error
+    return content
+
+
+def _keep(suite: PublishedSuite, folder: Path, contents: list[bytes]) -> None:
+    """The files first, their record last: without it they do not count."""
+    home = folder / suite.id
+    home.mkdir(parents=True, exist_ok=True)
+    digests = {}
+    for file, content in zip(suite.files, contents, strict=True):
+        _replace(home / file.name, content)
+        digests[file.name] = hashlib.sha256(content).hexdigest()
+    _replace(home / RECORD, json.dumps(digests, indent=2).encode())
+
+
+def _replace(path: Path, content: bytes) -> None:
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(content)
+    os.replace(partial, path)

@@ -1,0 +1,95 @@
+"""The formats that prompts come in. Every one becomes a list of objects that each have a ``prompt``."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from harness.errors import UserError
+from harness.foreign import is_text
+
+Metadata = dict[str, Any]
+
+#: Names under which published tables keep their prompts.
+PROMPT_COLUMNS = ("prompt", "prompts", "text")
+
+
+def parse(text: str, suffix: str, place: str) -> list[Metadata]:
+    """Metadata of each prompt, in the file's order.
+
+    Args:
+        text: the file's content.
+        suffix: ``txt``: a prompt a line. ``csv``, ``tsv``: a heading, then a row a prompt. ``json``: a list of strings
+            or objects. Anything else is taken for JSON lines: an object a line.
+        place: the file, for messages.
+
+    Raises:
+        UserError: something in it has no non-empty string as its prompt; names file and line.
+    """
+    try:
+        return list(_READERS.get(suffix, _json_lines)(text, place))
+    except csv.Error as error:
+        raise UserError(f"{place}: not a table ({error})") from error
+
+
+def _plain_lines(text: str, place: str) -> Iterator[Metadata]:
+    for line in text.split("\n"):
+        if line.strip():
+            yield {"prompt": line.strip()}
+
+
+def _json_lines(text: str, place: str) -> Iterator[Metadata]:
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            yield _with_prompt(_json(line, f"{place}:{number}"), f"{place}:{number}")
+
+
+def _json_list(text: str, place: str) -> Iterator[Metadata]:
+    entries = _json(text, place)
+    if not isinstance(entries, list):
+        raise UserError(f"{place}: expected a JSON list, found {type(entries).__name__}")
+    for number, entry in enumerate(entries, start=1):
+        yield _with_prompt({"prompt": entry} if isinstance(entry, str) else entry, f"{place}, entry {number}")
+
+
+def _table(delimiter: str) -> Callable[[str, str], Iterator[Metadata]]:
+    def read(text: str, place: str) -> Iterator[Metadata]:
+        rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, restval="")
+        names = {name: name.strip().lower() for name in rows.fieldnames or () if name}
+        prompt = next((name for name, plain in names.items() if plain in PROMPT_COLUMNS), None)
+        if prompt is None:
+            raise UserError(f"{place}: its heading names no column {', '.join(PROMPT_COLUMNS)}")
+        for row in rows:
+            filled = {names[name]: row[name] for name in names if row[name] and name != prompt}
+            yield _with_prompt({"prompt": row[prompt]} | filled, f"{place}:{rows.line_num}")
+
+    return read
+
+
+def _json(text: str, place: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{place}: not valid JSON ({error})") from error
+
+
+def _with_prompt(metadata: Any, place: str) -> Metadata:
+    if not isinstance(metadata, dict):
+        raise UserError(f"{place}: expected a JSON object, found {type(metadata).__name__}")
+    prompt = metadata.get("prompt")
+    if not isinstance(prompt, str) or not prompt.strip():
+        raise UserError(f"{place}: needs a non-empty string under 'prompt'")
+    if not is_text(metadata):
+        raise UserError(f"{place}: holds halves of characters (lone surrogates), which no file can keep")
+    return metadata
+
+
+_READERS: dict[str, Callable[[str, str], Iterator[Metadata]]] = {
+    "txt": _plain_lines,
+    "csv": _table(","),
+    "tsv": _table("\t"),
+    "json": _json_list,
+}

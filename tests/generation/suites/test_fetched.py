@@ -1,0 +1,186 @@
+"""Published suites: fetched from a server, checked, kept, and found again."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from generation.suites import PUBLISHED, SUITES, load_suite, suite_has_geneval, suites_folder
+from generation.suites.catalogue import HUB, PublishedSuite, SuiteFile, find_published
+from generation.suites.fetched import RECORD, fetch, is_fetched, read_fetched
+from harness.errors import EnvironmentFailure, UserError
+from tests.shared_data import shared
+
+CONTENT = b"Prompt\tNote\na cat\tx\na dog\t\n"
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A folder that is served, and its address."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=folder)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield folder, f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture
+def pets(site: tuple[Path, str]) -> PublishedSuite:
+    """A suite of two prompts, without a published hash."""
+    (site[0] / "pets.tsv").write_bytes(CONTENT)
+    return PublishedSuite("pets", "Pets", 2, "CC0", (SuiteFile("pets.tsv", f"{site[1]}/pets.tsv"),))
+
+
+def pinned(suite: PublishedSuite, sha256: str) -> PublishedSuite:
+    return replace(suite, files=(replace(suite.files[0], sha256=sha256),))
+
+
+def test_first_use_is_trusted_and_says_so(pets: PublishedSuite, tmp_path: Path) -> None:
+    said: list[str] = []
+    assert not is_fetched(pets, tmp_path)
+    made = fetch(pets, tmp_path, said.append)
+    digest = hashlib.sha256(CONTENT).hexdigest()
+    assert len(said) == 1
+    assert said[0].endswith(f"trusted now, and recorded: sha256 {digest}")
+    assert made.lines == [{"prompt": "a cat", "note": "x"}, {"prompt": "a dog"}]
+    assert read_fetched(pets, tmp_path).lines == made.lines
+    fetch(pets, tmp_path, said.append)
+    assert len(said) == 1
+
+
+def test_file_that_has_changed_since_the_first_fetch(
+    pets: PublishedSuite, site: tuple[Path, str], tmp_path: Path
+) -> None:
+    before = fetch(pets, tmp_path, print)
+    (site[0] / "pets.tsv").write_bytes(CONTENT.replace(b"dog", b"cow"))
+    with pytest.raises(EnvironmentFailure, match="was found at the first fetch; nothing was kept of it"):
+        fetch(pets, tmp_path, print)
+    assert read_fetched(pets, tmp_path).lines == before.lines
+
+
+def test_published_hash_is_checked(pets: PublishedSuite, tmp_path: Path) -> None:
+    said: list[str] = []
+    with pytest.raises(EnvironmentFailure, match=f"{'0' * 64} is published"):
+        fetch(pinned(pets, "0" * 64), tmp_path, said.append)
+    assert not (tmp_path / "pets").exists()
+    fetch(pinned(pets, hashlib.sha256(CONTENT).hexdigest()), tmp_path, said.append)
+    assert said == []
+
+
+def test_wrong_number_of_prompts_is_not_kept(pets: PublishedSuite, tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentFailure, match="2 prompts, 1632 expected"):
+        fetch(replace(pets, prompts=1632), tmp_path, print)
+    assert not is_fetched(pets, tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["changed", "deleted", "record"])
+def test_file_damaged_on_disk(pets: PublishedSuite, tmp_path: Path, damage: str) -> None:
+    fetch(pets, tmp_path, print)
+    path = tmp_path / "pets" / ("pets.tsv" if damage != "record" else RECORD)
+    path.unlink() if damage == "deleted" else path.write_text("Prompt\nanother\n")
+    with pytest.raises(UserError, match=r"delete .*pets"):
+        read_fetched(pets, tmp_path)
+
+
+def test_server_that_has_no_such_file(pets: PublishedSuite, site: tuple[Path, str], tmp_path: Path) -> None:
+    (site[0] / "pets.tsv").unlink()
+    with pytest.raises(EnvironmentFailure, match=r"404.*suites fetch pets --from FILE"):
+        fetch(pets, tmp_path, print)
+
+
+def test_hub_address_can_be_changed(
+    pets: PublishedSuite, site: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", f"{site[1]}/")
+    mirrored = replace(pets, files=(replace(pets.files[0], url=f"{HUB}pets.tsv"),))
+    assert len(fetch(mirrored, tmp_path, print).lines) == 2
+
+
+def test_brought_files(pets: PublishedSuite, tmp_path: Path) -> None:
+    path = tmp_path / "by hand.tsv"
+    path.write_bytes(CONTENT)
+    away = replace(pets, files=(replace(pets.files[0], url="http://127.0.0.1:9/"),))
+    assert len(fetch(away, tmp_path, print, [path]).lines) == 2
+    with pytest.raises(UserError, match=r"made of 1 files \(pets.tsv\), not 2"):
+        fetch(away, tmp_path, print, [path, path])
+    with pytest.raises(UserError, match=r"gone.tsv: cannot be read"):
+        fetch(away, tmp_path, print, [tmp_path / "gone.tsv"])
+
+
+def test_several_files_make_one_suite_and_rows_of_one_prompt_are_one(tmp_path: Path) -> None:
+    one, two = tmp_path / "a.json", tmp_path / "b.csv"
+    one.write_text('["a cat", "a cow"]')
+    two.write_text("item_id,text,question\n7,a dog,is it?\n7,a dog,where?\n8,a dog,why?\n")
+    keep = (("item_id", "id"), ("prompt", "prompt"))
+    files = (
+        SuiteFile("a.json", "", add={"style": "photo"}, numbered=True),
+        SuiteFile("b.csv", "", keep=keep),
+    )
+    suite = fetch(PublishedSuite("mixed", "", 4, "", files), tmp_path, print, [one, two])
+    assert suite.lines == [
+        {"style": "photo", "idx": 0, "prompt": "a cat"},
+        {"style": "photo", "idx": 1, "prompt": "a cow"},
+        {"id": "7", "prompt": "a dog"},
+        {"id": "8", "prompt": "a dog"},
+    ]
+
+
+def test_unfetched_and_unknown_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MIRO_EVAL_HOME", str(tmp_path))
+    with pytest.raises(UserError, match="suite parti is not here yet; get it with `miro-eval suites fetch parti`"):
+        load_suite("parti")
+    with pytest.raises(UserError, match="known are geneval-long, parti, hpdv2, drawbench, dpg"):
+        find_published("coco")
+
+
+def test_only_some_suites_have_something_for_geneval(tmp_path: Path) -> None:
+    assert SUITES["geneval"].has_geneval
+    path = tmp_path / "mixed.jsonl"
+    path.write_text('{"prompt": "a"}\n{"prompt": "b", "tag": "x", "include": [{"class": "cat", "count": 1}]}\n')
+    assert suite_has_geneval(str(path))
+    path.write_text('{"prompt": "a", "tag": "x"}\n')
+    assert not suite_has_geneval(str(path))
+
+
+def test_published_data_are_recognised(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MIRO_EVAL_HOME", str(tmp_path))
+    long = load_suite(str(shared("data/prompts/geneval_metadata_long_bagel.jsonl")))
+    assert (long.id, len(long.lines), long.has_geneval) == ("geneval-long", 553, True)
+    parti = load_suite(str(shared("data/prompts/parti_prompts.jsonl")))
+    assert (parti.id, len(parti.lines), parti.has_geneval) == ("parti", 1632, False)
+    drawbench = shared("data/prompts/drawbench.csv")
+    assert load_suite(str(drawbench)).id == "drawbench"
+    fetch(PUBLISHED["drawbench"], suites_folder(), print, [drawbench])
+    copy = tmp_path / "copy.jsonl"
+    copy.write_bytes(load_suite("drawbench").jsonl)
+    assert load_suite(str(copy)).id == "drawbench"
+
+
+def test_geneval_long_is_pinned_to_the_published_file(tmp_path: Path) -> None:
+    path = shared("data/prompts/geneval_metadata_long_bagel.jsonl")
+    suite = fetch(PUBLISHED["geneval-long"], tmp_path, print, [path])
+    assert suite.sha256 == PUBLISHED["geneval-long"].content
+    prompts = [line["include"] for line in SUITES["geneval"].lines]
+    assert [line["include"] for line in suite.lines] == prompts
+
+
+def test_hpdv2_from_its_four_files(tmp_path: Path) -> None:
+    entries = json.loads(shared("data/prompts/hpdv2_benchmark_prompts.json").read_text())
+    paths = []
+    for file in PUBLISHED["hpdv2"].files:
+        paths.append(tmp_path / file.name)
+        paths[-1].write_text(json.dumps([entry["prompt"] for entry in entries if entry["style"] == file.add["style"]]))
+    assert fetch(PUBLISHED["hpdv2"], tmp_path, print, paths).lines == entries

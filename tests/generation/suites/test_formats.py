@@ -1,0 +1,62 @@
+"""Prompts from every format that is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from generation.suites import load_suite
+from harness.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.txt", "a cat\r\n\n  a dog\n"),
+        ("a.TXT", "\ufeffa cat\na dog"),
+        ("a.json", '["a cat", {"prompt": "a dog"}]'),
+        ("a.csv", 'Prompts\n"a cat"\n"a dog"\n'),
+        ("a.tsv", "text\na cat\na dog\n"),
+        ("a.jsonl", '{"prompt": "a cat"}\n{"prompt": "a dog"}\n'),
+        ("a", '{"prompt": "a cat"}\n{"prompt": "a dog"}'),
+    ],
+)
+def test_two_prompts(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).write_text(content, encoding="utf-8", newline="")
+    suite = load_suite(str(tmp_path / name))
+    assert suite.id == "a"
+    assert suite.lines == [{"prompt": "a cat"}, {"prompt": "a dog"}]
+    assert not suite.has_geneval
+
+
+def test_columns_are_kept_where_they_are_filled(tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text('Category,Prompt,Note\nAnimals,"a cat, ""sitting""",\nPlaces,a dog\n')
+    assert load_suite(str(path)).lines == [
+        {"prompt": 'a cat, "sitting"', "category": "Animals"},
+        {"prompt": "a dog", "category": "Places"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "complaint"),
+    [
+        ("a.txt", "\n \n", "no prompts in it"),
+        ("a.json", "{}", "expected a JSON list, found dict"),
+        ("a.json", "[1]", ", entry 1: expected a JSON object, found int"),
+        ("a.json", '["a cat", " "]', ", entry 2: needs a non-empty string"),
+        ("a.json", "[", "not valid JSON"),
+        ("a.csv", "title\na cat\n", "its heading names no column prompt, prompts, text"),
+        ("a.tsv", "prompt\tx\na cat\ty\n\tz\n", ":3: needs a non-empty string"),
+        ("a.csv", "", "its heading names no column"),
+    ],
+)
+def test_bad_file_is_named(tmp_path: Path, name: str, content: str, complaint: str) -> None:
+    path = tmp_path / name
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        load_suite(str(path))
+    assert str(caught.value).startswith(str(path))
+    assert complaint in str(caught.value)
+    assert "\n" not in str(caught.value)
