@@ -1,9 +1,9 @@
 """GenEval's speed against the reference flow, on the same images in one run: ``python -m bench.geneval --help``.
 
-The reference flow is written with public interfaces only: ``mmdet.apis.inference_detector`` on one file at a time,
-then a ``DataLoader`` with four workers and ``clip_benchmark`` for each color question. Ours is the stage's own code.
-Both use the same weights; random ones, so that nothing has to be fetched: their verdicts mean nothing, their cost is
-the real one. Runs with the geneval environment's Python, from the top of a clone.
+The reference flow is :mod:`bench.geneval_reference`; ours is the stage's own code. Both use the same weights; random
+ones, so that nothing has to be fetched: their verdicts mean nothing, their cost is the real one. The floor is what the
+matrix products and convolutions alone would take at the rate of a large matrix product on this device. Runs with the
+geneval environment's Python, from the top of a clone.
 """
 
 from __future__ import annotations
@@ -14,138 +14,66 @@ import sys
 import tempfile
 import time
 import warnings
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.geneval_reference import Clock, Reference, reference_flow
 from geneval.allocator import keep_freed_memory
-from geneval.clip import ARCHITECTURE, load_clip
-from geneval.color import TEMPLATES, ColorClassifier, ColorOptions, Cutout, show_object
-from geneval.detectors import load_detector
-from geneval.detectors.checkpoint import read_state
+from geneval.color import ColorClassifier, ColorOptions
+from geneval.detectors import Execution, load_detector
+from geneval.detectors.precision import PRECISIONS
 from geneval.evaluation import Evaluator, Prepared
-from geneval.judge import Box, JudgeOptions
-from geneval.prefetch import prefetch
+from geneval.flops import color_flops, detector_flops
+from geneval.judge import JudgeOptions, judge
 from geneval.scenes import draw_scene
-from geneval.worker import AHEAD
+from geneval.worker import judged
 from harness.protocol import Item
-from harness.vocabulary import COLORS, OBJECT_CLASSES, TAGS
+from harness.vocabulary import COLORS, TAGS
 
-#: Loader settings of the reference implementation.
-WORKERS, BATCH = 4, 16
+#: Side of the matrices whose product is the device's rate, and how often it is taken.
+SIDE, TIMES = 3072, 3
+OPTIONS = JudgeOptions(max_objects=1000)
 
 
 @dataclass
-class Clock:
-    """Seconds by part of the work."""
+class Agreement:
+    """How far both flows see the same.
 
-    parts: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    Attributes:
+        images: how many.
+        same_objects: images with the same classes as often.
+        boxes, scores: largest difference in those, of corners in pixels and of scores.
+        same_verdicts: reason included.
+        colors, same_colors: color answers that both gave, and how many agree.
+    """
 
-    @contextmanager
-    def part(self, name: str) -> Iterator[None]:
-        """Add the time that the block takes."""
-        start = time.perf_counter()
-        yield
-        self.parts[name] += time.perf_counter() - start
-
-    @property
-    def total(self) -> float:
-        """Seconds in all."""
-        return sum(self.parts.values())
+    images: int = 0
+    same_objects: int = 0
+    boxes: float = 0.0
+    scores: float = 0.0
+    same_verdicts: int = 0
+    colors: int = 0
+    same_colors: int = 0
 
     def told(self) -> str:
-        """Each part's share."""
-        return ", ".join(f"{name} {seconds / self.total:.0%}" for name, seconds in self.parts.items())
+        """One line."""
+        return (
+            f"same objects in {self.same_objects} of {self.images} images, there boxes within {self.boxes:g} px, "
+            f"scores within {self.scores:.1e}; {self.same_verdicts} verdicts and "
+            f"{self.same_colors} of {self.colors} color answers agree"
+        )
 
 
-class Reference:
-    """One image at a time, as the reference implementation does it."""
-
-    def __init__(self, files: dict[str, Path], config: Path, device: str, folder: Path) -> None:
-        import open_clip
-        import torch
-        from mmdet.apis import init_detector
-
-        weights = folder / "layout_3.pth"  # mmdet's own loader does not convert
-        torch.save({"state_dict": read_state(files["mask2former"])}, weights)
-        self._detector = init_detector(str(config), str(weights), palette="coco", device=device)
-        weights.unlink()
-        self._clip = load_clip(files["clip-vit-l-14"]).to(device)
-        size = self._clip.visual.image_size
-        mean, std = open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD
-        self._transform = open_clip.image_transform(size, is_train=False, mean=mean, std=std)
-        self._tokenizer = open_clip.get_tokenizer(ARCHITECTURE)
-        self._classifiers: dict[str, Any] = {}
-        self._device = device
-        self.clock = Clock()
-
-    def found(self, path: Path, floor: float = 0.3) -> dict[str, list[tuple[Box, Any]]]:
-        """Boxes and masks of each class above the threshold, best first."""
-        from mmdet.apis import inference_detector
-
-        with self.clock.part("detector"):
-            result = inference_detector(self._detector, str(path)).pred_instances
-            corners = zip(result.bboxes.tolist(), result.scores.tolist(), strict=True)
-            boxes = [Box(*corner, score) for corner, score in corners]
-            groups: dict[str, list[tuple[Box, Any]]] = defaultdict(list)
-            for index in sorted(range(len(boxes)), key=lambda i: (boxes[i].score, i), reverse=True):
-                if boxes[index].score > floor:
-                    name = OBJECT_CLASSES[int(result.labels[index])]
-                    groups[name].append((boxes[index], result.masks[index].cpu().numpy()))
-        return groups
-
-    def color(self, path: Path, name: str, found: tuple[Box, Any]) -> str:
-        """The color answer for one object."""
-        import torch
-        from clip_benchmark.metrics import zeroshot_classification as zero_shot
-        from PIL import Image
-
-        if name not in self._classifiers:
-            with self.clock.part("text classifiers"):
-                templates = [template.format(name=name, color="{c}") for template in TEMPLATES]
-                self._classifiers[name] = zero_shot.zero_shot_classifier(
-                    self._clip, self._tokenizer, COLORS, templates, self._device
-                )
-        with self.clock.part("crops"):
-            crop = self._transform(show_object(Image.open(path).convert("RGB"), Cutout(*found), ColorOptions()))
-            loader = torch.utils.data.DataLoader([(crop, 0)], batch_size=BATCH, num_workers=WORKERS)
-            logits, _ = zero_shot.run_classification(self._clip, self._classifiers[name], loader, self._device)
-        return COLORS[int(logits.argmax(1))]
-
-
-def reference_flow(reference: Reference, paths: Sequence[Path]) -> tuple[list[Item], list[dict[str, Any]]]:
-    """Run it; also makes each image's prompt, in the suite's mix of tags, from what is seen on it."""
-    items, seen = [], []
-    for index, path in enumerate(paths):
-        found = reference.found(path)
-        item = Item(path.name, index, 0, _prompt(TAGS[index % len(TAGS)], list(found)))
-        asked = [clause["class"] for clause in item.metadata["include"] if "color" in clause]
-        answers = {name: reference.color(path, name, found[name][0]) for name in asked if name in found}
-        boxes = {name: [box for box, _ in group] for name, group in found.items()}
-        items.append(item)
-        seen.append({"boxes": boxes, "colors": answers})
-    return items, seen
-
-
-def _prompt(tag: str, names: list[str]) -> dict[str, Any]:
-    names = [*names, "dog", "cat"][:2]
-    color = {"color": "red"} if tag in ("colors", "color_attr") else {}
-    count = 2 if tag in ("two_object", "position", "color_attr") else 1
-    include: list[dict[str, Any]] = [{"class": name, "count": 1, **color} for name in names[:count]]
-    if tag == "position":
-        include[1]["position"] = ["left of", 0]
-    # The counting threshold is left out, so that what both flows kept can be compared.
-    return {"tag": "single_object" if tag == "counting" else tag, "include": include, "prompt": tag}
-
-
-def our_flow(evaluator: Evaluator, items: Sequence[Item], clock: Clock) -> list[dict[str, Any]]:
+def our_flow(evaluator: Evaluator, items: Sequence[Item], execution: Execution, clock: Clock) -> list[dict[str, Any]]:
     """The stage's own loop; its parts are timed by wrapping the detector and the color classifier."""
-    start = time.perf_counter()
-    rows = [evaluator.evaluate(prepared) for prepared in prefetch(evaluator.prepare, items, AHEAD)]
+    start, used = time.perf_counter(), time.process_time()
+    step = execution.batch_size
+    batches = [items[first : first + step] for first in range(0, len(items), step)]
+    rows = [row for rows in judged(evaluator, batches, execution.device) for row in rows]
     clock.parts["rest"] = time.perf_counter() - start - clock.total
+    clock.processors["rest"] = time.process_time() - used - sum(clock.processors.values())
     return rows
 
 
@@ -155,7 +83,7 @@ def _timed(evaluator: Evaluator, clock: Clock) -> None:
 
     detector, colors = evaluator.detector, evaluator.colors
     for owner, name, part in (
-        (detector, "outputs", "network"),
+        (detector, "forward", "network"),
         (mask2former, "find_instances", "post-processing"),
         (colors, "_make_classifier", "text classifiers"),
         (colors, "encode", "crops"),
@@ -171,21 +99,45 @@ def _measured(function: Any, clock: Clock, part: str) -> Any:
     return run
 
 
-def differences(rows: Sequence[dict[str, Any]], seen: Sequence[dict[str, Any]]) -> tuple[float, int, int]:
-    """Largest difference of boxes and scores, color answers that agree, and color answers."""
-    largest, same, asked = 0.0, 0, 0
+def agreement(rows: Sequence[dict[str, Any]], seen: Sequence[dict[str, Any]]) -> Agreement:
+    """Compare our rows with what the reference flow saw."""
+    found = Agreement()
     for row, theirs in zip(rows, seen, strict=True):
-        details = json.loads(row["details"])
-        if details.keys() != theirs["boxes"].keys():
-            return float("inf"), same, asked
-        for name, boxes in details.items():
-            pairs = zip(boxes, theirs["boxes"][name], strict=True)
-            largest = max(largest, *(abs(a - b) for x, y in pairs for a, b in zip(x, y, strict=True)))
-        for name, answer in theirs["colors"].items():
+        found.images += 1
+        metadata = json.loads(row["metadata"])
+        answers = {name: [answer] for name, answer in theirs["colors"].items()}
+        verdict = judge(theirs["boxes"], metadata, answers, OPTIONS)
+        found.same_verdicts += (row["correct"], row["reason"]) == (verdict.correct, verdict.reason)
+        _compare_boxes(found, json.loads(row["details"]), theirs["boxes"])
+        for name in set(answers) & set(row["colors"]):
             ours = row["colors"][name][0]
-            asked += 1
-            same += COLORS[ours.index(max(ours))] == answer
-    return largest, same, asked
+            found.colors += 1
+            found.same_colors += COLORS[ours.index(max(ours))] == answers[name][0]
+    return found
+
+
+def _compare_boxes(found: Agreement, ours: dict[str, Any], theirs: dict[str, Any]) -> None:
+    if {name: len(boxes) for name, boxes in ours.items()} != {name: len(boxes) for name, boxes in theirs.items()}:
+        return
+    found.same_objects += 1
+    for name, boxes in ours.items():
+        for one, other in zip(boxes, theirs[name], strict=True):
+            *corners, score = (abs(a - b) for a, b in zip(one, other, strict=True))
+            found.boxes, found.scores = max(found.boxes, *corners), max(found.scores, score)
+
+
+def matrix_rate(execution: Execution) -> float:
+    """Operations a second of a large matrix product, in the detector's precision."""
+    import torch
+
+    kind = torch.bfloat16 if execution.precision == "bf16" else torch.float32
+    a = torch.rand(SIDE, SIDE, device=execution.device, dtype=kind)
+    times = []
+    for _ in range(TIMES):
+        start = time.perf_counter()
+        (a @ a)[0, 0].item()
+        times.append(time.perf_counter() - start)
+    return 2 * SIDE**3 / min(times)
 
 
 def _write_model(folder: Path, real_size: bool) -> tuple[dict[str, Path], Path]:
@@ -206,11 +158,14 @@ def _write_model(folder: Path, real_size: bool) -> tuple[dict[str, Path], Path]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure and print a line for each flow and one that compares them; the exit code: 1 where results differ."""
+    """Measure and print a line for each flow and those that compare them; the exit code: 1 where results differ."""
     parser = argparse.ArgumentParser("python -m bench.geneval", description=__doc__.split("\n")[0])
     parser.add_argument("--real-size", action="store_true", help="Swin-S and ViT-L/14; else the tiny world")
     parser.add_argument("--images", type=int, default=12, help="a multiple of six is the suite's mix [default: 12]")
     parser.add_argument("--size", type=int, default=512, help="side of the images, pixels [default: 512]")
+    parser.add_argument("--tags", nargs="+", choices=TAGS, default=TAGS, help="of the prompts, in turn [default: all]")
+    parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of our detector [default: fp32]")
+    parser.add_argument("--batch-size", type=int, default=1, help="of our flow [default: 1]")
     parser.add_argument("--device", default="cpu")
     chosen = parser.parse_args(arguments)
     warnings.simplefilter("ignore")
@@ -223,37 +178,81 @@ def _measure(chosen: argparse.Namespace, folder: Path) -> int:
     for index, path in enumerate(paths):
         draw_scene(index, (chosen.size, chosen.size)).save(path)
     files, config = _write_model(folder, chosen.real_size)
+    execution = Execution(chosen.device, chosen.precision, chosen.batch_size)
 
     reference = Reference(files, config, chosen.device, folder)
     reference.found(paths[0])  # first calls are slow
-    reference.clock.parts.clear()
-    items, seen = reference_flow(reference, paths)
+    reference.clock.clear()
+    items, seen = reference_flow(reference, paths, chosen.tags)
     theirs = reference.clock
     del reference
 
     keep_freed_memory()
-    detector = load_detector("mmdet", files["mask2former"], config, chosen.device)
-    colors = ColorClassifier(files["clip-vit-l-14"], chosen.device, ColorOptions())
-    evaluator = Evaluator(folder, detector, colors, JudgeOptions(max_objects=1000))
-    first = evaluator.prepare(items[0])
-    assert isinstance(first, Prepared)  # noqa: S101 - drawn above
-    detector.detect(first.network_input)
+    rate = matrix_rate(execution)
     ours = Clock()
-    _timed(evaluator, ours)
-    rows = our_flow(evaluator, items, ours)
-    return _report(chosen, theirs, ours, differences(rows, seen))
+    rows = our_flow(_evaluator(files, config, execution, items[0], folder, ours), items, execution, ours)
+    rate = (rate + matrix_rate(execution)) / 2
+    found = agreement(rows, seen)
+    _report(chosen, theirs, ours, found)
+    if chosen.real_size:
+        _report_floor(chosen, ours, rate, seen)
+    return int(found.same_verdicts < found.images)
 
 
-def _report(chosen: argparse.Namespace, theirs: Clock, ours: Clock, found: tuple[float, int, int]) -> int:
-    largest, same, asked = found
+def _evaluator(
+    files: dict[str, Path], config: Path, execution: Execution, first: Item, folder: Path, clock: Clock
+) -> Evaluator:
+    detector = load_detector("mmdet", files["mask2former"], config, execution)
+    together = execution.batch_size if execution.batch_size > 1 else None
+    colors = ColorClassifier(files["clip-vit-l-14"], execution.device, ColorOptions(), together)
+    evaluator = Evaluator(folder, detector, colors, OPTIONS)
+    prepared = evaluator.prepare(first)
+    assert isinstance(prepared, Prepared)  # noqa: S101 - drawn above
+    detector.detect_batch([prepared.network_input], [0.3])  # first calls are slow
+    _timed(evaluator, clock)
+    return evaluator
+
+
+def _report(chosen: argparse.Namespace, theirs: Clock, ours: Clock, found: Agreement) -> None:
     model = "Swin-S, ViT-L/14" if chosen.real_size else "tiny world"
-    print(f"{chosen.images} images of {chosen.size} px, {model}, {chosen.device}")  # noqa: T201
+    how = f"{chosen.precision}, batches of {chosen.batch_size}, {chosen.device}"
+    say(f"{chosen.images} images of {chosen.size} px, {model}, {how}; {', '.join(chosen.tags)}")
     for name, clock in (("reference", theirs), ("ours", ours)):
-        print(f"{name:<10}{chosen.images / clock.total:8.3f} images/s  {clock.told()}")  # noqa: T201
-    post = ours.parts["network"] + ours.parts["post-processing"]
-    print(f"ratio     {theirs.total / ours.total:8.2f}  detector alone {theirs.parts['detector'] / post:.2f}")  # noqa: T201
-    print(f"largest difference of boxes and scores {largest:g}; {same} of {asked} color answers agree")  # noqa: T201
-    return int(largest > 0)
+        used = sum(clock.processors.values()) / chosen.images
+        rate = f"{chosen.images / clock.total:8.3f} images/s, {clock.total:.1f} s, {used:.2f} CPU s an image"
+        say(f"{name:<10}{rate}  {clock.told()}")
+    pairs = ((theirs.parts, ours.parts), (theirs.processors, ours.processors))
+    whole, alone = ([_ratio(*pair, part) for pair in pairs] for part in ((), ("network", "post-processing")))
+    say(f"ratio     {whole[0]:8.2f}  detector alone {alone[0]:.2f}; in CPU seconds {whole[1]:.2f} and {alone[1]:.2f}")
+    say(found.told())
+
+
+def _ratio(theirs: dict[str, float], ours: dict[str, float], parts: tuple[str, ...]) -> float:
+    """Of all parts, or of the reference's detector to ours."""
+    if not parts:
+        return sum(theirs.values()) / sum(ours.values())
+    return theirs["detector"] / sum(ours[part] for part in parts)
+
+
+def _report_floor(chosen: argparse.Namespace, ours: Clock, rate: float, seen: Sequence[dict[str, Any]]) -> None:
+    asked = [name for one in seen for name in one["colors"]]
+    detector = chosen.images * detector_flops(chosen.size, chosen.size)
+    colors = color_flops(len(asked), len(set(asked)))
+    say(f"floor     at {rate / 1e9:.0f} GFLOP/s, the rate of {SIDE} x {SIDE} matrices before and after ours")
+    for name, operations, parts in (
+        ("detector", detector, ("network", "post-processing")),
+        ("colors", colors, ("text classifiers", "crops")),
+    ):
+        seconds = sum(ours.parts[part] for part in parts)
+        floor = operations / rate
+        say(f"  {name:<8}{operations / chosen.images / 1e9:8.1f} GFLOP an image: {floor / chosen.images:.2f} s; "
+            f"ours {seconds / chosen.images:.2f} s, {floor / seconds:.0%} of the rate")  # fmt: skip
+
+
+def say(line: str) -> None:
+    """To standard output."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

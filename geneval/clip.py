@@ -6,6 +6,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+from harness.foreign import refuse_tar
 from harness.protocol import EnvironmentFailure
 
 #: The architecture's name in open_clip; it chooses the tokenizer. Sizes come from the weights.
@@ -31,6 +32,7 @@ def load_clip(path: Path) -> Any:
 def _read_clip_state(path: Path) -> dict[str, Any]:
     import torch
 
+    refuse_tar(path)
     try:
         return dict(torch.jit.load(path, map_location="cpu").state_dict())
     except RuntimeError:  # no TorchScript archive: a plain state dict

@@ -1,14 +1,16 @@
 """What color an object is: zero-shot CLIP on the masked crop of each object (GenEval, arXiv 2310.11513, section 3).
 
 The classifier of a class is made from three templates and ten colors, in one forward of thirty prompts, once. All
-crops of an image go through CLIP together. Definitions are those of ``clip_benchmark.metrics.zeroshot_classification``
-and of GenEval's reference implementation; so is the precision: fp32 weights, under fp16 autocast on a GPU.
+crops of a batch of images go through CLIP together. Definitions are those of
+``clip_benchmark.metrics.zeroshot_classification`` and of GenEval's reference implementation; so is the precision: fp32
+weights, under fp16 autocast on a GPU.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -70,6 +72,13 @@ class Cutout(NamedTuple):
     mask: Any
 
 
+class Shown(NamedTuple):
+    """An image (Pillow, RGB), and for each class the objects whose color is asked for; none for most images."""
+
+    picture: Any
+    objects: Mapping[str, Sequence[Cutout]]
+
+
 def show_object(picture: Any, cutout: Cutout, options: ColorOptions) -> Any:
     """The picture of one object that CLIP sees: its box, with a plain background.
 
@@ -85,6 +94,10 @@ def show_object(picture: Any, cutout: Cutout, options: ColorOptions) -> Any:
     return Image.composite(picture, Image.new("RGB", picture.size, options.background), mask)
 
 
+def _all_objects(image: Shown) -> list[Cutout]:
+    return [cutout for group in image.objects.values() for cutout in group]
+
+
 class ColorClassifier:
     """CLIP ViT-L/14 of OpenAI as a classifier of ten colors.
 
@@ -92,15 +105,17 @@ class ColorClassifier:
         weights: OpenAI's TorchScript archive, or a state dict in its layout.
         device: ``cpu`` or ``cuda[:N]``.
         options: how objects are shown.
+        together: crops in a forward pass, filled up with blanks, so that an image's numbers do not depend on those
+            around it; None for one image at a time: all of its crops, however many.
 
     Raises:
         EnvironmentFailure: the weights cannot be read or are not CLIP's.
     """
 
-    def __init__(self, weights: Path, device: str, options: ColorOptions) -> None:
+    def __init__(self, weights: Path, device: str, options: ColorOptions, together: int | None = None) -> None:
         import open_clip
 
-        self._device, self._options = device, options
+        self._device, self._options, self._together = device, options, together
         self._model = load_clip(weights).to(device)
         visual = self._model.visual
         self._transform = open_clip.image_transform(
@@ -109,26 +124,39 @@ class ColorClassifier:
         self._tokenizer = open_clip.get_tokenizer(ARCHITECTURE)
         self._classifiers: dict[str, Any] = {}
 
-    def probabilities(self, picture: Any, objects: Mapping[str, Sequence[Cutout]]) -> dict[str, list[list[float]]]:
-        """The probabilities of the ten colors, in the order of ``COLORS``; the largest is the answer.
+    def probabilities(self, images: Sequence[Shown]) -> list[dict[str, list[list[float]]]]:
+        """For each image and class ten numbers an object, in the order of ``COLORS``: the largest is the answer.
 
-        Args:
-            picture: Pillow image, RGB.
-            objects: for each class its objects; at least one in all.
-
-        Returns:
-            For each class a list of ten numbers an object.
+        Double precision keeps apart what single precision would round to equal probabilities.
         """
         import torch
 
-        cutouts = [cutout for group in objects.values() for cutout in group]
-        crops = torch.stack([self._transform(show_object(picture, cutout, self._options)) for cutout in cutouts])
-        groups = self.encode(crops).split([len(group) for group in objects.values()])
-        # Double precision keeps apart what single precision would round to equal probabilities.
-        return {
-            name: self.logits(group, name).double().softmax(dim=-1).tolist()
-            for name, group in zip(objects, groups, strict=True)
-        }
+        crops = [
+            [self._transform(show_object(image.picture, cutout, self._options)) for cutout in _all_objects(image)]
+            for image in images
+        ]
+        embeddings = iter(self._embed(crops))
+        return [
+            {
+                name: self.logits(torch.stack([*islice(embeddings, len(objects))]), name).double().softmax(-1).tolist()
+                for name, objects in image.objects.items()
+            }
+            for image in images
+        ]
+
+    def _embed(self, crops: Sequence[Sequence[Any]]) -> list[Any]:
+        """Embeddings of all images' crops, one after the other."""
+        import torch
+
+        if self._together is None:
+            return [one for group in crops if group for one in self.encode(torch.stack(list(group)))]
+        flat = [crop for group in crops for crop in group]
+        embeddings: list[Any] = []
+        for first in range(0, len(flat), self._together):
+            some = flat[first : first + self._together]
+            filled = some + [torch.zeros_like(some[0])] * (self._together - len(some))
+            embeddings += self.encode(torch.stack(filled))[: len(some)]
+        return embeddings
 
     def encode(self, crops: Any) -> Any:
         """Unit embeddings of crops: (objects, 3, size, size) to (objects, embedding)."""

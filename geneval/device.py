@@ -40,6 +40,8 @@ def device_faults_are_fatal() -> Iterator[None]:
                 "the GPU's architecture is missing from a compiled library (no kernel image is available): "
                 "rebuild the geneval environment on this machine, or use --device cpu"
             ) from error
+        if "out of memory" in text:
+            raise EnvironmentFailure("the GPU's memory is full: free some, or use a smaller --batch-size") from error
         if "CUDA error" in text:
             raise EnvironmentFailure(f"the GPU failed: {text.splitlines()[0]}") from error
         raise

@@ -8,6 +8,7 @@ from typing import Any
 
 from geneval.explain import Finding, Row, findings, verdict_line
 from geneval.judge import Box
+from geneval.outlines import decode
 
 #: Images are enlarged to this width, in pixels, so that labels can be read; larger ones stay as they are.
 WIDTH = 768
@@ -19,9 +20,9 @@ FONT = 15
 
 
 def draw_row(row: Row, image: Path) -> Any:
-    """The image with the row's boxes, scores and color answers; prompt and verdict below. A Pillow image, RGB.
+    """The image with the row's boxes, masks' outlines, scores and color answers; prompt and verdict below.
 
-    Boxes of classes that the prompt does not ask about are thin and gray. Masks are not drawn: rows hold none.
+    What the prompt does not ask about is thin and gray, and has a box only. A Pillow image, RGB.
 
     Raises:
         OSError: the image cannot be read.
@@ -36,6 +37,9 @@ def draw_row(row: Row, image: Path) -> Any:
     pen = ImageDraw.Draw(picture)
     found = findings(row)
     colors = class_colors(found)
+    for finding in found:
+        if finding.asked and finding.mask:
+            _draw_outline(picture, finding.mask, colors[finding.name])
     for finding in reversed(found):  # what was asked about comes on top
         _draw_finding(pen, finding, factor, colors[finding.name], font)
     return _with_text(picture, f"{row['prompt']}\n{verdict_line(row)}", font)
@@ -46,6 +50,16 @@ def class_colors(found: list[Finding]) -> dict[str, str]:
     asked = list(dict.fromkeys(finding.name for finding in found if finding.asked))
     ours = {name: PALETTE[place % len(PALETTE)] for place, name in enumerate(asked)}
     return {finding.name: ours.get(finding.name, OTHERS) for finding in found}
+
+
+def _draw_outline(picture: Any, mask: dict[str, Any], color: str) -> None:
+    """The mask's edge, some three pixels wide."""
+    from PIL import Image, ImageChops, ImageFilter
+
+    inside = Image.fromarray(decode(mask)).convert("L").resize(picture.size)
+    grown, shrunk = inside.filter(ImageFilter.MaxFilter(3)), inside.filter(ImageFilter.MinFilter(3))
+    edge = ImageChops.difference(grown, shrunk).point(lambda value: 255 if value else 0)
+    picture.paste(color, mask=edge)
 
 
 def _draw_finding(pen: Any, finding: Finding, factor: float, color: str, font: Any) -> None:

@@ -1,4 +1,4 @@
-"""From an image file to its row: read, detect, select, name colors, judge."""
+"""From image files to their rows: read, detect, select, name colors, judge."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from geneval.color import ColorClassifier, Cutout
+from geneval.color import ColorClassifier, Cutout, Shown
 from geneval.detectors.base import Detections, Detector
 from geneval.images import ImageFault, LoadedImage, read_image
-from geneval.judge import JudgeOptions, color_names, colors_needed, judge, select
-from geneval.rows import Row, scored_row, unscored_row
+from geneval.judge import Box, JudgeOptions, color_names, colors_needed, judge, select
+from geneval.outlines import encode
+from geneval.rows import Row, Seen, scored_row, unscored_row
 from harness.protocol import Item
+
+#: For each class of an image the probabilities of the ten colors, a list an object.
+Answers = dict[str, list[list[float]]]
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class Evaluator:
-    """Judges images one by one.
+    """Judges images, a batch at a time.
 
     Attributes:
         run_dir: what file names are relative to.
@@ -56,27 +60,46 @@ class Evaluator:
             return Unreadable(item, fault)
         return Prepared(item, image, self.detector.preprocess(image.pixels()))
 
-    def evaluate(self, prepared: Prepared | Unreadable) -> Row:
-        """The row of a prepared image."""
-        item = prepared.item
-        if isinstance(prepared, Unreadable):
-            return unscored_row(item, prepared.fault.sha256, self.detector.name, str(prepared.fault))
-        found = self.detector.detect(prepared.network_input, self.options.threshold(item.metadata["tag"]))
-        kept = kept_indices(found, item.metadata["tag"], self.options)
-        objects = {name: [found.boxes[i] for i in indices] for name, indices in kept.items()}
-        probabilities = self._probabilities(prepared.image, found, kept, colors_needed(objects, item.metadata))
-        verdict = judge(objects, item.metadata, color_names(probabilities), self.options)
-        return scored_row(item, prepared.image.sha256, self.detector.name, objects, probabilities, verdict)
+    def evaluate(self, batch: Sequence[Prepared | Unreadable]) -> list[Row]:
+        """The rows of prepared images, in their order."""
+        readable = [one for one in batch if isinstance(one, Prepared)]
+        tags = [one.item.metadata["tag"] for one in readable]
+        inputs = [one.network_input for one in readable]
+        found = self.detector.detect_batch(inputs, [self.options.threshold(tag) for tag in tags])
+        kept = [kept_indices(one, tag, self.options) for one, tag in zip(found, tags, strict=True)]
+        answers = self._answers(readable, found, kept)
+        scored = iter(zip(readable, found, kept, answers, strict=True))
+        return [self._unscored(one) if isinstance(one, Unreadable) else self._row(*next(scored)) for one in batch]
 
-    def _probabilities(
-        self, image: LoadedImage, found: Detections, kept: Mapping[str, Sequence[int]], needed: Mapping[str, int]
-    ) -> dict[str, list[list[float]]]:
-        if self.colors is None or not needed:
-            return {}
-        cutouts = {
-            name: [Cutout(found.boxes[i], found.mask(i)) for i in kept[name][:count]] for name, count in needed.items()
-        }
-        return self.colors.probabilities(image.picture, cutouts)
+    def _unscored(self, one: Unreadable) -> Row:
+        return unscored_row(one.item, one.fault.sha256, self.detector.name, str(one.fault))
+
+    def _answers(
+        self, images: Sequence[Prepared], found: Sequence[Detections], kept: Sequence[Mapping[str, Sequence[int]]]
+    ) -> list[Answers]:
+        """Color answers for each image: all that are needed for the batch, asked together."""
+        if self.colors is None:
+            return [{} for _ in images]
+        return self.colors.probabilities([shown(*one) for one in zip(images, found, kept, strict=True)])
+
+    def _row(self, one: Prepared, found: Detections, kept: Mapping[str, Sequence[int]], answers: Answers) -> Row:
+        objects = _boxes(found, kept)
+        masks = {name: [encode(found.mask(i)) for i in indices] for name, indices in kept.items()}
+        verdict = judge(objects, one.item.metadata, color_names(answers), self.options)
+        return scored_row(one.item, one.image.sha256, self.detector.name, Seen(objects, masks, answers), verdict)
+
+
+def shown(one: Prepared, found: Detections, kept: Mapping[str, Sequence[int]]) -> Shown:
+    """The objects of an image whose color its prompt asks about."""
+    needed = colors_needed(_boxes(found, kept), one.item.metadata)
+    cutouts = {
+        name: [Cutout(found.boxes[i], found.mask(i)) for i in kept[name][:count]] for name, count in needed.items()
+    }
+    return Shown(one.image.picture, cutouts)
+
+
+def _boxes(found: Detections, kept: Mapping[str, Sequence[int]]) -> dict[str, list[Box]]:
+    return {name: [found.boxes[i] for i in indices] for name, indices in kept.items()}
 
 
 def kept_indices(found: Detections, tag: str, options: JudgeOptions) -> dict[str, list[int]]:

@@ -21,12 +21,14 @@ class Finding:
         box: its box and score.
         colors: (color, probability) of the likeliest colors, best first; empty where no color was asked for.
         asked: the prompt speaks of this class.
+        mask: its pixels as :func:`geneval.outlines.encode` gives them; None in rows that hold none.
     """
 
     name: str
     box: Box
     colors: tuple[tuple[str, float], ...]
     asked: bool
+    mask: dict[str, Any] | None
 
     @property
     def label(self) -> str:
@@ -40,11 +42,16 @@ def findings(row: Row, colors: int = 3) -> list[Finding]:
     metadata, details = json.loads(row["metadata"]), json.loads(row["details"])
     asked = {clause["class"] for clause in [*metadata["include"], *metadata.get("exclude", [])]}
     found = [
-        Finding(name, Box(*box), _likeliest(row, name, place, colors), name in asked)
+        Finding(name, Box(*box), _likeliest(row, name, place, colors), name in asked, _mask(row, name, place))
         for name, boxes in details.items()
         for place, box in enumerate(boxes)
     ]
     return sorted(found, key=lambda finding: not finding.asked)
+
+
+def _mask(row: Row, name: str, place: int) -> dict[str, Any] | None:
+    masks = row.get("masks", {}).get(name, [])
+    return masks[place] if place < len(masks) else None
 
 
 def _likeliest(row: Row, name: str, place: int, count: int) -> tuple[tuple[str, float], ...]:

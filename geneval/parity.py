@@ -1,4 +1,4 @@
-"""How far the two detectors agree on the same weights: ``python -m geneval.parity --help``.
+"""How far a detector agrees with mmdet's own operations on the same weights: ``python -m geneval.parity --help``.
 
 Prints a table in Markdown; ``docs/geneval.md`` shows it. Runs where both mmdet and transformers are installed.
 """
@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from geneval.detectors import load_detector
+from geneval.detectors import DETECTORS, Execution, load_detector
 from geneval.detectors.instances import find_instances
 from geneval.detectors.mask2former import Mask2Former
+from geneval.detectors.precision import PRECISIONS
 from geneval.evaluation import kept_indices
 from geneval.judge import Box, JudgeOptions, judge
 from geneval.random_weights import write_random_weights
@@ -126,10 +127,11 @@ def table(differences: dict[tuple[int, int], Difference]) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for (width, height), one in differences.items():
-        pixels = f"{sum(one.pixels) / len(one.pixels):.1e}" if one.pixels else "nothing found"
+        pixels = f"{sum(one.pixels) / len(one.pixels):.1e}" if one.pixels else "-"
+        boxes, scores = (f"{one.boxes:g}", f"{one.scores:.1e}") if one.same_objects else ("-", "-")
         lines.append(
             f"| {width} x {height} | {one.classes:.1e} of {one.largest_class:.0f} "
-            f"| {one.masks:.1e} of {one.largest_mask:.0f} | {one.boxes:g} | {one.scores:.1e} | {pixels} "
+            f"| {one.masks:.1e} of {one.largest_mask:.0f} | {boxes} | {scores} | {pixels} "
             f"| {one.same_objects} of {one.images} | {one.same_verdicts} of {one.verdicts} ({one.correct} correct) |"
         )
     return "\n".join(lines)
@@ -148,12 +150,15 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--config", type=Path, help="its mmdet config [default: Swin-S]")
     parser.add_argument("--real-size", action="store_true", help="random weights of the real Swin-S size")
     parser.add_argument("--images", type=int, default=4, help="images of each size [default: 4]")
+    parser.add_argument("--detector", choices=DETECTORS, default="transformers", help="what is compared with mmdet")
+    parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of what is compared [default: fp32]")
     parser.add_argument("--device", default="cpu")
     chosen = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         weights, config = _model(chosen, Path(folder))
-        both = [load_detector(kind, weights, config, chosen.device) for kind in ("mmdet", "transformers")]
-    differences = {size: compare(both[0], both[1], _pictures(size, chosen.images)) for size in SIZES}
+        reference = load_detector("mmdet", weights, config, Execution(chosen.device, "exact"))
+        other = load_detector(chosen.detector, weights, config, Execution(chosen.device, chosen.precision))
+    differences = {size: compare(reference, other, _pictures(size, chosen.images)) for size in SIZES}
     sys.stdout.write(table(differences) + "\n")
     return int(any(one.same_verdicts < one.verdicts for one in differences.values()))
 

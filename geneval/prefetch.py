@@ -11,10 +11,10 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 
-def prefetch(function: Callable[[S], T], items: Iterable[S], ahead: int) -> Iterator[T]:
-    """Results of ``function`` in the items' order, computed in one thread, up to ``ahead`` of them in advance."""
+def prefetch(function: Callable[[S], T], items: Iterable[S], ahead: int, threads: int = 1) -> Iterator[T]:
+    """Results of ``function`` in the items' order, computed in other threads, up to ``ahead`` of them in advance."""
     waiting: deque[Future[T]] = deque()
-    with ThreadPoolExecutor(max_workers=1) as pool:
+    with ThreadPoolExecutor(max_workers=threads) as pool:
         for item in items:
             waiting.append(pool.submit(function, item))
             if len(waiting) > ahead:

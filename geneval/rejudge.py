@@ -47,11 +47,12 @@ def rejudge(row: Row, options: JudgeOptions) -> Row:
     kept = _kept(boxes, row["tag"], options)
     objects = {name: [boxes[name][i] for i in indices] for name, indices in kept.items()}
     needed = colors_needed(objects, metadata)
-    # Stored lists are best first, select() counts from the other end.
-    places = {name: [len(boxes[name]) - 1 - i for i in kept[name][:count]] for name, count in needed.items()}
+    places = {name: _stored(kept[name][:count], boxes[name]) for name, count in needed.items()}
     source = _source(row, needed)
     answers = _answers(row, metadata, source)
     common = {"details": json.dumps(objects), "judge_options": asdict(options), "color_source": source}
+    if "masks" in row:
+        common["masks"] = _masks(row["masks"], {name: _stored(kept[name], boxes[name]) for name in kept})
     if unknown := _unanswered(places, answers, source):
         error = f"no color answer is stored for this {unknown}: run the geneval stage with these options"
         return row | common | {"correct": None, "reason": "", "status": "unscored", "error": error}
@@ -83,6 +84,11 @@ def _kept(boxes: Mapping[str, Sequence[Box]], tag: str, options: JudgeOptions) -
     return {name: indices for name, indices in kept.items() if indices}
 
 
+def _stored(indices: Sequence[int], boxes: Sequence[Box]) -> list[int]:
+    """Places in the row: its lists are best first, :func:`geneval.judge.select` counts from the other end."""
+    return [len(boxes) - 1 - index for index in indices]
+
+
 def _source(row: Row, needed: Mapping[str, int]) -> str:
     if not needed:
         return ""
@@ -109,6 +115,14 @@ def _unanswered(places: Mapping[str, Sequence[int]], answers: Mapping[str, Seque
 
 def _pick(values: Mapping[str, Sequence[Any]], places: Mapping[str, Sequence[int]]) -> dict[str, list[Any]]:
     return {name: [values[name][place] for place in wanted] for name, wanted in places.items()}
+
+
+def _masks(stored: Any, places: Mapping[str, Sequence[int]]) -> dict[str, list[Any]]:
+    """Of the boxes that are kept; none at all where the row does not hold one for each."""
+    try:
+        return _pick(stored, places)
+    except (TypeError, KeyError, IndexError):
+        return {}
 
 
 def rejudge_file(path: Path, options: JudgeOptions) -> list[tuple[Row, Row]]:

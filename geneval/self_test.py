@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from geneval.color import ColorClassifier, Cutout
+from geneval.color import ColorClassifier, Cutout, Shown
 from geneval.device import device_faults_are_fatal, resolve_device
 from geneval.judge import Box
 from geneval.plausibility import check_rows
@@ -66,7 +66,7 @@ def _name_plain_colors(settings: Settings) -> list[list[float]]:
         classifier = ColorClassifier(settings.files["clip-vit-l-14"], device, settings.color_options)
         cutout = Cutout(Box(0, 0, SIDE, SIDE, 1.0), np.ones((SIDE, SIDE), bool))
         squares = (Image.new("RGB", (SIDE, SIDE), color) for color in COLORS)
-        return [classifier.probabilities(square, {"book": [cutout]})["book"][0] for square in squares]
+        return [one["book"][0] for one in classifier.probabilities([Shown(one, {"book": [cutout]}) for one in squares])]
 
 
 def count_right(answers: Sequence[Sequence[float]]) -> int:

@@ -9,12 +9,18 @@ from typing import Any
 
 from geneval.color import ColorOptions
 from geneval.detectors import DETECTORS
+from geneval.detectors.mask2former import Execution
+from geneval.detectors.precision import PRECISIONS, check_precision
 from geneval.judge import JudgeOptions, check_metadata
 from harness.protocol import EnvironmentFailure, Item, UserError
 
 #: Weight files the worker needs, by the names they go by in ``parameters["files"]``.
 WEIGHTS = ("mask2former", "clip-vit-l-14")
-_PARAMETERS = ("files", "detector", "detector_config", "options", "color_options", "device")
+_PARAMETERS = (
+    "files", "detector", "detector_config", "precision", "batch_size", "options", "color_options", "device",
+)  # fmt: skip
+#: Images in a forward pass where none are demanded: a CPU gains nothing from more, a GPU idles on one.
+CPU_BATCH, GPU_BATCH = 1, 8
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,8 @@ class Settings:
         files: path of each of ``WEIGHTS``.
         detector: one of ``DETECTORS``.
         detector_config: mmdet config file; None for the real Swin-S one that mmdet ships.
+        precision: one of ``PRECISIONS``, of the detector.
+        batch_size: images in a forward pass; None for what suits the device.
         options: the judge's thresholds.
         color_options: how objects are shown to CLIP.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
@@ -33,6 +41,8 @@ class Settings:
     files: dict[str, Path]
     detector: str
     detector_config: Path | None
+    precision: str
+    batch_size: int | None
     options: JudgeOptions
     color_options: ColorOptions
     device: str
@@ -52,10 +62,16 @@ class Settings:
             files=_files(parameters.get("files")),
             detector=check_detector(parameters.get("detector", DETECTORS[0])),
             detector_config=None if config is None else Path(config),
+            precision=check_precision(parameters.get("precision", PRECISIONS[0])),
+            batch_size=check_batch_size(parameters.get("batch_size")),
             options=JudgeOptions.from_mapping(_mapping(parameters, "options")),
             color_options=ColorOptions.from_mapping(_mapping(parameters, "color_options")),
             device=parameters.get("device", "auto"),
         )
+
+    def execution(self, device: str) -> Execution:
+        """How the detector computes on a device (``cpu`` or ``cuda[:N]``)."""
+        return Execution(device, self.precision, self.batch_size or (CPU_BATCH if device == "cpu" else GPU_BATCH))
 
     def check_files(self) -> None:
         """See that all files are there.
@@ -80,6 +96,17 @@ def check_detector(name: Any) -> str:
     if name not in DETECTORS:
         raise UserError(f"unknown detector {name!r}: choose {' or '.join(DETECTORS)}")
     return str(name)
+
+
+def check_batch_size(size: Any) -> int | None:
+    """A number of images, or None.
+
+    Raises:
+        UserError: it is neither.
+    """
+    if size is None or (isinstance(size, int) and not isinstance(size, bool) and size >= 1):
+        return size
+    raise UserError(f"geneval batch size must be a whole number from 1, not {size!r}")
 
 
 def _files(files: Any) -> dict[str, Path]:

@@ -1,30 +1,36 @@
 """The GenEval stage: judges a run's images and appends a row for each.
 
 Parameters (``job.parameters``): ``files`` {``mask2former``, ``clip-vit-l-14``: paths}, ``detector`` (``mmdet``, the
-default, or ``transformers``), ``detector_config`` (an mmdet config file, default the Swin-S one of mmdet), ``options``
-(fields of :class:`geneval.judge.JudgeOptions`), ``color_options`` (fields of :class:`geneval.color.ColorOptions`),
-``device`` (``auto``, ``cpu`` or ``cuda[:N]``; default ``auto``).
+default, or ``transformers``), ``detector_config`` (an mmdet config file, default the Swin-S one of mmdet),
+``precision`` (of the detector: ``fp32``, the default, ``exact`` or ``bf16``), ``batch_size`` (images in a forward pass;
+default 1 on a CPU, 8 on a GPU), ``options`` (fields of :class:`geneval.judge.JudgeOptions`), ``color_options`` (fields
+of :class:`geneval.color.ColorOptions`), ``device`` (``auto``, ``cpu`` or ``cuda[:N]``; default ``auto``).
 A row's key is its ``filename``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import chain, islice
 from pathlib import Path
 
 from geneval.allocator import keep_freed_memory
 from geneval.color import ColorClassifier
-from geneval.detectors import load_detector
+from geneval.detectors import Execution, load_detector
 from geneval.device import device_faults_are_fatal, resolve_device
 from geneval.evaluation import Evaluator
 from geneval.plausibility import check_rows
 from geneval.prefetch import prefetch
 from geneval.provenance import packages, weights
+from geneval.rows import Row
 from geneval.settings import Settings, check_items
 from harness.protocol import Item, Job, Reporter, RowWriter, pending_batches, read_rows
 
-#: Images decoded and resized ahead of the detector; at 800 x 800 x 3 float32 each takes 8 MB.
-AHEAD = 3
+Batches = Sequence[Sequence[Item]]
+#: Batches decoded and resized ahead of the detector; at 800 x 800 x 3 float32 an image takes 8 MB.
+AHEAD = 2
 
 
 def work(job: Job, reporter: Reporter) -> None:
@@ -37,37 +43,79 @@ def work(job: Job, reporter: Reporter) -> None:
     """
     settings = Settings.from_parameters(job.parameters)
     check_items(job.items)
-    batches = pending_batches(job.items, 1, lambda item: item.filename in job.done, job.shard)
-    pending = [item for batch in batches for item in batch]
-    if not pending:
+    batches = _batches(job, settings)
+    if not batches:
         reporter.started(total=0, device="none", packages={})
         reporter.finished(rows=0, unscored=0)
         return
     settings.check_files()
     keep_freed_memory()
-    device = resolve_device(settings.device)
+    execution = settings.execution(resolve_device(settings.device))
     with device_faults_are_fatal():
-        evaluator = _load(settings, device, Path(job.run_dir), pending)
-        provenance = {"weights": weights(settings.files), "detector": evaluator.detector.name}
-        reporter.started(total=len(pending), device=device, packages=packages(settings.detector), **provenance)
-        _judge_all(evaluator, pending, Path(job.output), reporter)
+        evaluator = load(settings, execution, Path(job.run_dir), batches)
+        reporter.started(
+            total=_missing(job, batches),
+            device=execution.device,
+            packages=packages(settings.detector),
+            weights=weights(settings.files),
+            detector=evaluator.detector.name,
+            precision=execution.precision,
+            batch_size=execution.batch_size,
+        )
+        _judge_all(evaluator, batches, execution.device, job, reporter)
     check_rows(read_rows(Path(job.output)))
 
 
-def _load(settings: Settings, device: str, run_dir: Path, pending: Sequence[Item]) -> Evaluator:
-    detector = load_detector(settings.detector, settings.files["mask2former"], settings.detector_config, device)
-    asks_colors = any("color" in clause for item in pending for clause in item.metadata["include"])
-    clip = settings.files["clip-vit-l-14"]
-    colors = ColorClassifier(clip, device, settings.color_options) if asks_colors else None
+def _batches(job: Job, settings: Settings) -> list[list[Item]]:
+    """The batches of which a row is missing; the device, which may decide their size, is not asked where none is."""
+    if all(item.filename in job.done for item in job.items):
+        return []
+    size = settings.execution(resolve_device(settings.device)).batch_size
+    return list(pending_batches(job.items, size, lambda item: item.filename in job.done, job.shard))
+
+
+def _missing(job: Job, batches: Batches) -> int:
+    return sum(item.filename not in job.done for item in chain.from_iterable(batches))
+
+
+#: The last job's models: the next job of this worker mostly asks for the same.
+_detector = lru_cache(maxsize=1)(load_detector)
+_color_classifier = lru_cache(maxsize=1)(ColorClassifier)
+
+
+def load(settings: Settings, execution: Execution, run_dir: Path, batches: Batches) -> Evaluator:
+    """The models that judging these images needs."""
+    detector = _detector(settings.detector, settings.files["mask2former"], settings.detector_config, execution)
+    clauses = (clause for item in chain.from_iterable(batches) for clause in item.metadata["include"])
+    colors = None
+    if any("color" in clause for clause in clauses):
+        together = execution.batch_size if execution.batch_size > 1 else None
+        clip = settings.files["clip-vit-l-14"]
+        colors = _color_classifier(clip, execution.device, settings.color_options, together)
     return Evaluator(run_dir, detector, colors, settings.options)
 
 
-def _judge_all(evaluator: Evaluator, pending: Sequence[Item], output: Path, reporter: Reporter) -> None:
-    unscored = 0
-    with RowWriter(output) as writer:
-        for done, prepared in enumerate(prefetch(evaluator.prepare, pending, AHEAD), start=1):
-            row = evaluator.evaluate(prepared)
-            writer.write([row])
-            unscored += row["status"] == "unscored"
-            reporter.progress(done, len(pending), prepared.item.prompt)
-    reporter.finished(rows=len(pending), unscored=unscored)
+def judged(evaluator: Evaluator, batches: Batches, device: str) -> Iterator[list[Row]]:
+    """The rows of each batch, in order; the next batches are prepared in the background meanwhile."""
+    ahead = AHEAD * max(map(len, batches), default=1)
+    threads = loading_threads(device)
+    prepared = prefetch(evaluator.prepare, chain.from_iterable(batches), ahead, threads)
+    for batch in batches:
+        yield evaluator.evaluate(list(islice(prepared, len(batch))))
+
+
+def loading_threads(device: str) -> int:
+    """On a CPU the detector wants the cores; a GPU waits for its images, which one core decodes too slowly."""
+    return 1 if device == "cpu" else min(8, os.cpu_count() or 1)
+
+
+def _judge_all(evaluator: Evaluator, batches: Batches, device: str, job: Job, reporter: Reporter) -> None:
+    total, done, unscored = _missing(job, batches), 0, 0
+    with RowWriter(Path(job.output)) as writer:
+        for batch, rows in zip(batches, judged(evaluator, batches, device), strict=True):
+            new = [row for row in rows if row["filename"] not in job.done]
+            writer.write(new)
+            done += len(new)
+            unscored += sum(row["status"] == "unscored" for row in new)
+            reporter.progress(done, total, batch[-1].prompt)
+    reporter.finished(rows=done, unscored=unscored)

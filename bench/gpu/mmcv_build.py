@@ -64,14 +64,14 @@ def compare_detector(weights: Path | None, images: int) -> str:
     """The parity table of the detector on the GPU against the CPU."""
     import numpy as np
 
-    from geneval.detectors import load_detector
+    from geneval.detectors import Execution, load_detector
     from geneval.parity import SIZES, compare, table
     from geneval.random_weights import write_random_weights
     from geneval.scenes import draw_scene
 
     with tempfile.TemporaryDirectory() as folder:
         path = weights or write_random_weights(Path(folder))
-        cpu, gpu = (load_detector("mmdet", path, None, device) for device in ("cpu", "cuda"))
+        cpu, gpu = (load_detector("mmdet", path, None, Execution(device, "exact")) for device in ("cpu", "cuda"))
 
     def pictures(size: tuple[int, int]) -> list[Any]:
         return [np.asarray(draw_scene(seed, size)) for seed in range(images)]

@@ -37,7 +37,7 @@ class Detections:
 
 
 class Detector(Protocol):
-    """A detector with its weights loaded. ``preprocess`` may run in another thread than ``detect``."""
+    """A detector with its weights loaded. ``preprocess`` may run in another thread than ``detect_batch``."""
 
     #: Names architecture and implementation; written into every row.
     name: str
@@ -46,9 +46,9 @@ class Detector(Protocol):
         """Prepare an image: uint8 array of shape (height, width, 3), channels RGB."""
         ...
 
-    def detect(self, prepared: Any, floor: float = 0.0) -> Detections:
-        """Detect in one prepared image; boxes and masks are in pixels of the original.
+    def detect_batch(self, prepared: Sequence[Any], floors: Sequence[float]) -> list[Detections]:
+        """Detect in prepared images; boxes and masks are in pixels of the originals.
 
-        What scores no more than ``floor`` is of no interest and may be left out.
+        What scores no more than an image's floor is of no interest and may be left out.
         """
         ...

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.foreign import refuse_tar
 from harness.protocol import EnvironmentFailure
 
 _DECODER_LAYER = "panoptic_head.transformer_decoder.layers."
@@ -63,6 +64,7 @@ def read_state(path: Path) -> dict[str, Any]:
     """
     import torch
 
+    refuse_tar(path)
     torch.serialization.add_safe_globals(_numpy_types())
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)

@@ -9,21 +9,15 @@ few are ever used.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from geneval.detectors.base import Detections
+from geneval.detectors.resize import Size
 from geneval.judge import Box
 
 #: A pair's score exceeds its class score by rounding at most; single precision rounds a mean of probabilities to
 #: about 1e-7.
 ROUNDING = 1e-4
-
-
-class Size(NamedTuple):
-    """Height and width in pixels."""
-
-    height: int
-    width: int
 
 
 @dataclass(frozen=True)

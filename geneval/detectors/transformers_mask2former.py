@@ -7,21 +7,22 @@ from __future__ import annotations
 
 import re
 import runpy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from geneval.detectors.checkpoint import load_strictly, read_state
-from geneval.detectors.instances import RawOutput, Size
-from geneval.detectors.mask2former import CONFIG, Mask2Former
+from geneval.detectors.deformable import install_in_transformers
+from geneval.detectors.instances import RawOutput
+from geneval.detectors.mask2former import CONFIG, Execution, Mask2Former
 from geneval.detectors.mask2former_keys import to_transformers
+from geneval.detectors.precision import to_bfloat16
+from geneval.detectors.resize import DIVISOR, SCALE, Size, fit
 from harness.protocol import EnvironmentFailure, UserError
 
 #: ImageNet's channel means and deviations in [0, 255], RGB, as in mmdet's configs.
 MEAN, DEVIATION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
-#: The input's sides are padded to a multiple of this.
-DIVISOR = 32
 #: Sampling points of the deformable attention, per level and head: transformers has no setting for it.
 POINTS = 4
 
@@ -35,7 +36,7 @@ class InferenceSettings:
         max_per_image: (query, class) pairs looked at.
     """
 
-    scale: tuple[int, int] = (1333, 800)
+    scale: tuple[int, int] = SCALE
     max_per_image: int = 100
 
     @classmethod
@@ -71,22 +72,27 @@ class TransformersMask2Former(Mask2Former):
     Args:
         weights: checkpoint file, in the key layout of mmdet 2.x or 3.x; the model's sizes are read from its shapes.
         config: mmdet config file for scale and number of detections; None for those of the Swin-S one.
-        device: ``cpu`` or ``cuda[:N]``.
+        execution: device, precision and batch size; ``exact`` means transformers' own operations.
 
     Raises:
         UserError: the config cannot be read.
         EnvironmentFailure: the weights are not Mask2Former's with a Swin backbone.
     """
 
-    def __init__(self, weights: Path, config: Path | None, device: str) -> None:
+    def __init__(self, weights: Path, config: Path | None, execution: Execution) -> None:
         self._settings = InferenceSettings.from_config(config)
         self.max_per_image = self._settings.max_per_image
-        self.name = f"transformers/{(config or Path(CONFIG)).stem}"
+        self.batch_size = execution.batch_size
+        self.name = f"transformers/{(config or Path(CONFIG)).stem}{execution.suffix()}"
         state = read_state(weights)
         self._model = _build(state, weights)
         load_strictly(self._model, to_transformers(state) | _not_weights(self._model), weights)
-        self._model.to(device).eval()
-        self._device = device
+        self._model.to(execution.device).eval()
+        self._device = execution.device
+        if execution.precision != "exact":
+            install_in_transformers(self._model)
+        if execution.precision == "bf16":
+            to_bfloat16(self._model)
 
     def preprocess(self, pixels: Any) -> Input:
         """Resize (bilinear, in float32), normalise and pad an RGB image (height, width, 3)."""
@@ -102,20 +108,20 @@ class TransformersMask2Former(Mask2Former):
         margins = (0, -resized.width % DIVISOR, 0, -resized.height % DIVISOR)
         return Input(torch.nn.functional.pad((image - mean) / deviation, margins)[None], resized, original)
 
-    def outputs(self, prepared: Input) -> RawOutput:
+    def size(self, prepared: Input) -> Size:
+        """Height and width of the resized image."""
+        return prepared.resized
+
+    def forward(self, batch: Sequence[Input]) -> list[RawOutput]:
         """Logits of the last decoder layer."""
         import torch
 
-        with torch.no_grad():
-            raw = self._model(pixel_values=prepared.pixels.to(self._device))
-        classes, masks = raw.class_queries_logits[0], raw.masks_queries_logits[0]
-        return RawOutput(classes, masks, Size(*prepared.pixels.shape[2:]), prepared.resized, prepared.original)
-
-
-def fit(size: Size, scale: tuple[int, int]) -> Size:
-    """The largest size of the same shape whose longer side is at most max(scale), the shorter at most min(scale)."""
-    factor = min(max(scale) / max(size), min(scale) / min(size))
-    return Size(*(int(side * factor + 0.5) for side in size))
+        pixels = torch.cat([image.pixels for image in batch]).to(self._device)
+        with torch.inference_mode():
+            raw = self._model(pixel_values=pixels)
+        padded = Size(*pixels.shape[2:])
+        each = zip(raw.class_queries_logits, raw.masks_queries_logits, batch, strict=True)
+        return [RawOutput(classes, masks, padded, image.resized, image.original) for classes, masks, image in each]
 
 
 def _not_weights(model: Any) -> dict[str, Any]:

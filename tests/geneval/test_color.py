@@ -14,7 +14,7 @@ import torch  # noqa: E402
 from PIL import Image  # noqa: E402
 
 from geneval.clip import load_clip  # noqa: E402
-from geneval.color import ColorClassifier, ColorOptions, Cutout, show_object  # noqa: E402
+from geneval.color import ColorClassifier, ColorOptions, Cutout, Shown, show_object  # noqa: E402
 from geneval.judge import Box  # noqa: E402
 from harness.protocol import EnvironmentFailure, UserError  # noqa: E402
 from harness.vocabulary import COLORS  # noqa: E402
@@ -87,21 +87,30 @@ def test_logits_are_clip_benchmarks(classifier: ColorClassifier, open_clips_own:
     expected, _ = zsc.run_classification(open_clips_own, classifier.classifier("dog"), batches, "cpu", amp=False)
     logits = classifier.logits(classifier.encode(crops), "dog")
     assert torch.equal(logits, expected)
-    answers = classifier.probabilities(image, {"dog": CUTOUTS})["dog"]
+    answers = classifier.probabilities([Shown(image, {"dog": CUTOUTS})])[0]["dog"]
     assert [row.index(max(row)) for row in answers] == expected.argmax(1).tolist()
     assert answers == expected.double().softmax(-1).tolist()
 
 
 def test_objects_of_several_classes_share_a_forward(classifier: ColorClassifier) -> None:
     image = draw(3, (120, 90))
-    together = classifier.probabilities(image, {"dog": CUTOUTS[:2], "tv remote": CUTOUTS[2:]})
+    (together,) = classifier.probabilities([Shown(image, {"dog": CUTOUTS[:2], "tv remote": CUTOUTS[2:]})])
     assert {name: len(rows) for name, rows in together.items()} == {"dog": 2, "tv remote": 1}
     for name, cutouts in (("dog", CUTOUTS[:2]), ("tv remote", CUTOUTS[2:])):
         # Another batch size: sums may be ordered differently.
         assert together[name] == pytest.approx(
-            np.array(classifier.probabilities(image, {name: cutouts})[name]), abs=1e-5
+            np.array(classifier.probabilities([Shown(image, {name: cutouts})])[0][name]), abs=1e-5
         )
         assert [sum(row) for row in together[name]] == pytest.approx([1.0] * len(cutouts))
+
+
+def test_an_image_s_colors_do_not_depend_on_its_batch(tiny_files: Path) -> None:
+    batched = ColorClassifier(tiny_files / "clip-vit-l-14.pt", "cpu", ColorOptions(), together=4)
+    asked: tuple[dict[str, list[Cutout]], ...] = ({"dog": CUTOUTS[:2]}, {}, {"dog": CUTOUTS})
+    images = [Shown(draw(seed, (120, 90)), objects) for seed, objects in enumerate(asked)]
+    together = batched.probabilities(images)
+    assert [len(one.get("dog", [])) for one in together] == [2, 0, 3]
+    assert together == [batched.probabilities([image])[0] for image in images]
 
 
 def as_module(state: dict[str, Any]) -> Any:

@@ -49,3 +49,8 @@ def test_cuda_errors_are_fatal(text: str, message: str) -> None:
 def test_other_errors_pass_through() -> None:
     with pytest.raises(RuntimeError, match="shapes"), device_faults_are_fatal():
         raise RuntimeError("shapes do not match")
+
+
+def test_a_full_gpu_is_told_apart() -> None:
+    with pytest.raises(EnvironmentFailure, match=r"memory is full: .* --batch-size"), device_faults_are_fatal():
+        raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,18 @@ import pytest
 pytest.importorskip("mmdet", reason="runs in the geneval environment")
 
 from geneval import parity
-from geneval.detectors import load_detector
+from geneval.detectors import Execution, load_detector
 from geneval.detectors.instances import RawOutput
 from geneval.detectors.mask2former import Mask2Former
+from geneval.detectors.resize import Size
 from geneval.scenes import draw_scene
 
 
 @pytest.fixture(scope="module")
 def both(tiny_files: Path) -> list[Mask2Former]:
     weights, config = tiny_files / "mask2former.pth", tiny_files / "mask2former_tiny.py"
-    return [load_detector(kind, weights, config, "cpu") for kind in ("mmdet", "transformers")]
+    kinds = {"mmdet": "exact", "transformers": "fp32"}
+    return [load_detector(kind, weights, config, Execution("cpu", how)) for kind, how in kinds.items()]
 
 
 def pictures() -> list[Any]:
@@ -42,13 +45,16 @@ class Astray(Mask2Former):
 
     def __init__(self, reference: Mask2Former) -> None:
         self.name, self.max_per_image, self._reference = "astray", reference.max_per_image, reference
+        self.batch_size = 1
 
     def preprocess(self, pixels: Any) -> Any:
         return self._reference.preprocess(pixels)
 
-    def outputs(self, prepared: Any) -> RawOutput:
-        raw = self._reference.outputs(prepared)
-        return replace(raw, classes=raw.classes.roll(1, dims=1))
+    def size(self, prepared: Any) -> Size:
+        return self._reference.size(prepared)
+
+    def forward(self, batch: Sequence[Any]) -> list[RawOutput]:
+        return [replace(raw, classes=raw.classes.roll(1, dims=1)) for raw in self._reference.forward(batch)]
 
 
 def test_another_detector_is_told_apart(both: list[Mask2Former]) -> None:

@@ -32,3 +32,13 @@ def test_errors_come_out_at_their_item() -> None:
     assert next(results) == 1
     with pytest.raises(ZeroDivisionError):
         next(results)
+
+
+def test_several_threads_keep_the_order() -> None:
+    both = threading.Barrier(2, timeout=10)
+
+    def together(item: int) -> int:
+        both.wait()  # passes only when two are at work at once
+        return item
+
+    assert list(prefetch(together, range(8), ahead=4, threads=2)) == list(range(8))

@@ -16,9 +16,10 @@ import torch
 
 from geneval.plausibility import ENOUGH, check_rows
 from geneval.self_test import SCENES, count_right, self_test, write_scenes
+from geneval.worker import work
 from harness.protocol import EnvironmentFailure, Reporter
 from harness.vocabulary import COLORS
-from tests.geneval.jobs import ROOT, Finished, items, make_job, parameters, run
+from tests.geneval.jobs import ROOT, Finished, items, make_job, parameters
 from tests.geneval.scenes import write_scenes as write_images
 
 
@@ -89,13 +90,13 @@ def test_a_blind_detector_fails(blind: dict[str, Any], tmp_path: Path) -> None:
 def test_a_blind_detector_stops_a_sweep_once(blind: dict[str, Any], tmp_path: Path) -> None:
     write_images(tmp_path, ENOUGH)
     job = make_job(tmp_path, items(ENOUGH), blind)
-    finished = run(job)
-    assert finished.code == 4
-    assert f"found nothing in any of {ENOUGH} images" in finished.event("error")["message"]
+    with pytest.raises(EnvironmentFailure, match=f"found nothing in any of {ENOUGH} images"):
+        work(job, Reporter(io.StringIO()))
     kept = (tmp_path / "results.jsonl").read_bytes()
     assert kept.count(b"\n") == ENOUGH
     done = frozenset(item.filename for item in job.items)
-    assert run(make_job(tmp_path, items(ENOUGH), blind, done)).code == 0
+    work(make_job(tmp_path, items(ENOUGH), blind, done), Reporter(io.StringIO()))
+    assert (tmp_path / "results.jsonl").read_bytes() == kept
 
 
 def test_scenes_are_the_same_each_time(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 pytest.importorskip("PIL")
 
 from geneval.color import ColorOptions
+from geneval.detectors import Execution
 from geneval.judge import JudgeOptions
 from geneval.settings import Settings
 from harness.protocol import UserError
@@ -18,7 +19,12 @@ FILES = {"mask2former": "/w/a.pth", "clip-vit-l-14": "/w/b.pt"}
 def test_defaults() -> None:
     settings = Settings.from_parameters({"files": FILES, "options": None})
     files = {"mask2former": Path("/w/a.pth"), "clip-vit-l-14": Path("/w/b.pt")}
-    assert settings == Settings(files, "mmdet", None, JudgeOptions(), ColorOptions(), "auto")
+    assert settings == Settings(files, "mmdet", None, "fp32", None, JudgeOptions(), ColorOptions(), "auto")
+
+
+def test_the_batch_suits_the_device() -> None:
+    settings = Settings.from_parameters({"files": FILES})
+    assert [settings.execution(device).batch_size for device in ("cpu", "cuda", "cuda:1")] == [1, 8, 8]
 
 
 def test_everything_can_be_set() -> None:
@@ -29,8 +35,11 @@ def test_everything_can_be_set() -> None:
             "options": {"max_overlap": 0.5},
             "color_options": {"crop": False},
             "device": "cuda:1",
+            "precision": "bf16",
+            "batch_size": 3,
         }
     )
+    assert settings.execution("cuda:1") == Execution("cuda:1", "bf16", 3)
     assert settings.detector_config == Path("/w/c.py")
     assert settings.options == JudgeOptions(max_overlap=0.5)
     assert settings.color_options == ColorOptions(crop=False)
@@ -43,6 +52,8 @@ def test_everything_can_be_set() -> None:
         ({}, '"files" must name the weights mask2former, clip-vit-l-14'),
         ({"files": {"mask2former": "/w/a.pth"}}, '"files" does not say where clip-vit-l-14 is'),
         ({"files": FILES, "treshold": 1}, "unknown geneval parameter 'treshold': choose from files, detector, "),
+        ({"files": FILES, "precision": "fp8"}, "unknown detector precision 'fp8'"),
+        ({"files": FILES, "batch_size": 0}, "batch size must be a whole number from 1, not 0"),
         ({"files": FILES, "options": [1]}, '"options" must be an object, not'),
         ({"files": FILES, "options": {"treshold": 1}}, "unknown judge option 'treshold'"),
     ],

@@ -116,8 +116,9 @@ def test_events(whole: Finished, tiny_files: Path) -> None:
         {"name": name, "sha256": hashlib.sha256((tiny_files / file).read_bytes()).hexdigest(), "file": file}
         for name, file in files.items()
     ]
-    assert whole.events[-2] == {"event": "progress", "done": COUNT, "total": COUNT, "label": PROMPTS[5]["prompt"]}
-    assert whole.events[-1] == {"event": "finished", "rows": COUNT, "unscored": 2}
+    last, end = whole.events[-2:]
+    assert last.items() >= {"event": "progress", "done": COUNT, "total": COUNT, "label": PROMPTS[5]["prompt"]}.items()
+    assert end.items() >= {"event": "finished", "rows": COUNT, "unscored": 2}.items()
 
 
 def test_no_row_tells_where_or_when_it_was_made(job: Job, whole: Finished, images: Path) -> None:
@@ -149,7 +150,8 @@ def test_nothing_to_do_loads_nothing(job: Job, tmp_path: Path) -> None:
         parameters=parameters(Path("/nowhere")),
     )
     finished = run(idle)
-    assert (finished.code, finished.event("finished")) == (0, {"event": "finished", "rows": 0, "unscored": 0})
+    assert finished.code == 0
+    assert finished.event("finished").items() >= {"rows": 0, "unscored": 0}.items()
     assert finished.event("started")["total"] == 0
 
 

@@ -10,8 +10,10 @@ pytest.importorskip("mmdet", reason="runs in the geneval environment")
 import numpy as np
 import torch
 
-from geneval.detectors.instances import RawOutput, Size, find_instances
+from geneval.detectors import Execution
+from geneval.detectors.instances import RawOutput, find_instances
 from geneval.detectors.mmdet_mask2former import MmdetMask2Former
+from geneval.detectors.resize import Size
 from tests.geneval.scenes import draw
 
 
@@ -21,7 +23,7 @@ def made_up(classes: torch.Tensor, masks: torch.Tensor) -> RawOutput:
 
 @pytest.mark.parametrize("threads", [1, 4])
 def test_what_exceeds_the_floor_does_not_depend_on_the_rest(tiny_files: Path, threads: int) -> None:
-    detector = MmdetMask2Former(tiny_files / "mask2former.pth", tiny_files / "mask2former_tiny.py", "cpu")
+    detector = MmdetMask2Former(tiny_files / "mask2former.pth", tiny_files / "mask2former_tiny.py", Execution())
     torch.set_num_threads(threads)
     try:
         raw = detector.outputs(detector.preprocess(np.asarray(draw(3, (400, 300)))))

@@ -11,12 +11,12 @@ pytest.importorskip("mmdet", reason="runs in the geneval environment")
 import numpy as np
 import torch
 
-from geneval.detectors import load_detector
+from geneval.detectors import Execution, load_detector
 from geneval.detectors.checkpoint import read_state
-from geneval.detectors.instances import Size
 from geneval.detectors.mask2former import Mask2Former
 from geneval.detectors.mask2former_keys import to_transformers
-from geneval.detectors.transformers_mask2former import InferenceSettings, TransformersMask2Former, fit
+from geneval.detectors.resize import Size, fit
+from geneval.detectors.transformers_mask2former import InferenceSettings, TransformersMask2Former
 from harness.protocol import EnvironmentFailure, UserError, read_rows
 from tests.geneval.jobs import items, make_job, parameters, run
 from tests.geneval.scenes import draw, write_scenes
@@ -29,7 +29,9 @@ CLASS_TOLERANCE, MASK_TOLERANCE, SCORE_TOLERANCE = 1e-4, 1e-3, 2e-5
 @pytest.fixture(scope="module")
 def both(tiny_files: Path) -> tuple[Mask2Former, Mask2Former]:
     weights, config = tiny_files / "mask2former.pth", tiny_files / "mask2former_tiny.py"
-    return load_detector("mmdet", weights, config, "cpu"), load_detector("transformers", weights, config, "cpu")
+    kinds = {"mmdet": "exact", "transformers": "fp32"}
+    first, second = (load_detector(kind, weights, config, Execution("cpu", how)) for kind, how in kinds.items())
+    return first, second
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -93,19 +95,26 @@ def test_settings_are_read_from_a_config(tiny_files: Path, tmp_path: Path) -> No
         InferenceSettings.from_config(tmp_path / "config.py")
 
 
+def test_a_detector_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch, tiny_files: Path) -> None:
+    monkeypatch.setattr("geneval.detectors.find_spec", lambda _: None)
+    with pytest.raises(EnvironmentFailure, match="mmdet is not installed in this environment: choose another"):
+        load_detector("mmdet", tiny_files / "mask2former.pth", None, Execution())
+
+
 def test_other_weights_are_refused(tiny_files: Path, tmp_path: Path) -> None:
     torch.save({"a": torch.zeros(1)}, tmp_path / "w.pth")
     with pytest.raises(EnvironmentFailure, match=r"w\.pth: not the weights of a Mask2Former with a Swin backbone"):
-        TransformersMask2Former(tmp_path / "w.pth", None, "cpu")
+        TransformersMask2Former(tmp_path / "w.pth", None, Execution())
     state = read_state(tiny_files / "mask2former.pth")
     torch.save(state | {"panoptic_head.extra": torch.zeros(1)}, tmp_path / "w.pth")
     with pytest.raises(EnvironmentFailure, match=r"1 unknown \(panoptic_head\.extra\)"):
-        TransformersMask2Former(tmp_path / "w.pth", None, "cpu")
+        TransformersMask2Former(tmp_path / "w.pth", None, Execution())
 
 
-def test_the_worker_runs_it(tiny_files: Path, tmp_path: Path) -> None:
+def test_the_worker_runs_it_where_there_is_no_mmcv(tiny_files: Path, tmp_path: Path) -> None:
     write_scenes(tmp_path, 3)
-    finished = run(make_job(tmp_path, items(3), parameters(tiny_files, detector="transformers")))
+    job = make_job(tmp_path, items(3), parameters(tiny_files, detector="transformers"))
+    finished = run(job, absent=("mmcv", "mmdet", "mmengine"))
     assert finished.code == 0, finished.log
     assert list(finished.event("started")["packages"]) == ["torch", "transformers", "open-clip-torch"]
     rows = list(read_rows(tmp_path / "results.jsonl"))
