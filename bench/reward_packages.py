@@ -10,31 +10,31 @@ Score = Callable[[Any, str], float]
 """From a decoded image and a prompt to its score."""
 
 
-def reference_scorer(metric: str, world: Path) -> Score:
+def reference_scorer(metric: str, world: Path, device: str) -> Score:
     """One metric through its authors' package (PickScore and SciScore: transformers, as their pages show)."""
     makers = {"aesthetic": _aesthetic, "image_reward": _image_reward, "hpsv2.1": _hps}
-    return makers[metric](world) if metric in makers else _clip(metric)
+    return makers[metric](world, device) if metric in makers else _clip(metric, device)
 
 
-def _aesthetic(world: Path) -> Score:
+def _aesthetic(world: Path, device: str) -> Score:
     import clip
     import torch
     from clip.model import build_model
 
     from rewards.models.linear_head import load_linear_head
 
-    model = build_model(torch.load(world / "files" / "clip-vit-l-14.pt", weights_only=True)).float().eval()
+    model = build_model(torch.load(world / "files" / "clip-vit-l-14.pt", weights_only=True)).float().eval().to(device)
     preprocess = clip.clip._transform(model.visual.input_resolution)
-    head = load_linear_head(torch.load(world / "files" / "aesthetic-mlp.pth", weights_only=True), "head")
+    head = load_linear_head(torch.load(world / "files" / "aesthetic-mlp.pth", weights_only=True), "head").to(device)
 
     def score(image: Any, prompt: str) -> float:
-        features = model.encode_image(preprocess(image)[None])
+        features = model.encode_image(preprocess(image)[None].to(device))
         return float(head(features / features.norm(dim=-1, keepdim=True)))
 
     return score
 
 
-def _image_reward(world: Path) -> Score:
+def _image_reward(_: Path, device: str) -> Score:
     import importlib
 
     import torch
@@ -58,13 +58,13 @@ def _image_reward(world: Path) -> Score:
         sizes.hidden_size,
     )
     package = importlib.import_module("ImageReward.ImageReward")
-    model = package.ImageReward(med_config=str(hub_file("THUDM/ImageReward", "med_config.json").path))
+    model = package.ImageReward(device=device, med_config=str(hub_file("THUDM/ImageReward", "med_config.json").path))
     model.load_state_dict(state, strict=False)
-    model.eval()
+    model.eval().to(device)
     return lambda image, prompt: float(model.score(prompt, image))
 
 
-def _hps(world: Path) -> Score:
+def _hps(_: Path, device: str) -> Score:
     import gzip
 
     import open_clip
@@ -83,17 +83,17 @@ def _hps(world: Path) -> Score:
     state = torch.load(hub_file("xswu/HPSv2", "HPS_v2.1_compressed.pt").path, weights_only=True)["state_dict"]
     model = CLIP(**architecture(state), output_dict=True)
     model.load_state_dict(state)
-    model.eval()
+    model.eval().to(device)
     preprocess, tokenize = image_transform(224, is_train=False, resize_longest_max=True), get_tokenizer("ViT-H-14")
 
     def score(image: Any, prompt: str) -> float:
-        found = model(preprocess(image)[None], tokenize([prompt]))
+        found = model(preprocess(image)[None].to(device), tokenize([prompt]).to(device))
         return float((found["image_features"] @ found["text_features"].T).diagonal()[0])
 
     return score
 
 
-def _clip(metric: str) -> Score:
+def _clip(metric: str, device: str) -> Score:
     import torch
     from transformers import CLIPModel, CLIPProcessor
 
@@ -102,6 +102,10 @@ def _clip(metric: str) -> Score:
 
     scorer: Any = SCORERS[metric]
     processor: Any = CLIPProcessor.from_pretrained(snapshot("laion/CLIP-ViT-H-14-laion2B-s32B-b79K"))
-    model: Any = CLIPModel.from_pretrained(snapshot(scorer.repo), torch_dtype=torch.float32).eval()
+    model: Any = CLIPModel.from_pretrained(snapshot(scorer.repo), torch_dtype=torch.float32).eval().to(device)
     options = {"padding": True, "truncation": True, "max_length": 77, "return_tensors": "pt"}
-    return lambda image, prompt: float(model(**processor(text=prompt, images=image, **options)).logits_per_image) / 100
+
+    def score(image: Any, prompt: str) -> float:
+        return float(model(**processor(text=prompt, images=image, **options).to(device)).logits_per_image) / 100
+
+    return score

@@ -1,12 +1,17 @@
 """Speed of the rewards stage against a plain loop over the authors' packages, on the same images in one run.
 
-    PYTHONPATH=. <rewards environment's python> -m bench.rewards [--prompts 8] [--samples 4] [--real] [--record DATE]
+    PYTHONPATH=. <rewards environment's python> -m bench.rewards [--prompts 8] [--samples 4] [--record DATE]
+    ... -m bench.real_sizes FOLDER pick_score
+    ... -m bench.rewards --real FOLDER --metric pick_score --prompts 6 --batch-size 8 --fast-images 8 --keep FILE
+    ... -m bench.rewards --table FILE [--record DATE]
 
 The reference is what an evaluation script does that asks one package after the other: for every scorer, for every
 image, read and decode the file, preprocess it, encode its prompt, score one pair. Models are loaded once on both
 sides, and loading is not counted. Weights are random, so that nothing has to be fetched: by default small ones, where
-decoding and calls decide; with ``--real`` a ViT-H/14 of PickScore's size, where arithmetic does. Jina's and VQAScore's
-packages cannot be installed beside the others, so that there is nothing to compare with: they are left out.
+decoding and calls decide; with ``--real`` of the models' real sizes, where arithmetic does, one metric a run, so that
+a machine of 16 GB does (``--keep`` gathers the runs in a file, ``--table`` makes a table of it). Ratios are given in
+seconds and in CPU seconds, which neighbours' work on the machine touches less. Jina's and VQAScore's packages cannot
+be installed beside the others, so that there is nothing to compare with: they are left out.
 """
 
 from __future__ import annotations
@@ -23,35 +28,12 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from bench.reward_figures import Run, matrix_rate
 from bench.reward_packages import reference_scorer
 
 METRICS = ("aesthetic", "image_reward", "pick_score", "hpsv2.1", "sciscore")
-REAL = ("pick_score",)
 RESULTS = Path(__file__).parent / "RESULTS.md"
-#: Pairs per forward pass, the stage's default.
-BATCH_SIZE = 16
-#: ViT-H/14 of laion's CLIP, in transformers' terms (the model's config.json).
-VIT_H = {
-    "text_config": {
-        "hidden_size": 1024,
-        "intermediate_size": 4096,
-        "num_hidden_layers": 24,
-        "num_attention_heads": 16,
-        "hidden_act": "gelu",
-        "projection_dim": 1024,
-        "eos_token_id": 2,
-    },
-    "vision_config": {
-        "hidden_size": 1280,
-        "intermediate_size": 5120,
-        "num_hidden_layers": 32,
-        "num_attention_heads": 16,
-        "patch_size": 14,
-        "hidden_act": "gelu",
-        "projection_dim": 1024,
-    },
-    "projection_dim": 1024,
-}
+SIDES = {"reference": "", "ours": "reference", "fast": "fast"}
 
 
 def images(folder: Path, prompts: int, samples: int, edge: int) -> list[tuple[str, str]]:
@@ -70,58 +52,54 @@ def images(folder: Path, prompts: int, samples: int, edge: int) -> list[tuple[st
     return pairs
 
 
-def write_real_clip(world: Path) -> None:
-    """Replace the stand-in of PickScore by one of its real size, in half precision as published."""
-    import torch
-    from transformers import CLIPConfig, CLIPModel
-    from transformers.modeling_utils import no_init_weights
-
-    from rewards.hub import snapshot
-
-    with no_init_weights():
-        model = CLIPModel(CLIPConfig(**VIT_H))
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.normal_(0, 0.02) if parameter.dim() > 1 else parameter.fill_(1.0)
-    model.half().save_pretrained(snapshot("yuvalkirstain/PickScore_v1"), max_shard_size="20GB")
-
-
-def time_reference(world: Path, folder: Path, pairs: list[tuple[str, str]], metrics: list[str]) -> dict[str, Any]:
+def time_reference(
+    world: Path, folder: Path, pairs: list[tuple[str, str]], options: argparse.Namespace
+) -> dict[str, Any]:
     """Seconds by metric of the plain loop, and its scores."""
     import torch
     from PIL import Image
 
-    seconds, scores = {}, {}
-    for metric in metrics:
+    seconds: dict[str, list[float]] = {}
+    scores: dict[str, list[float]] = {}
+    for metric in options.metric:
         with torch.no_grad():
-            score = reference_scorer(metric, world)
+            score = reference_scorer(metric, world, options.device)
             with Image.open(folder / pairs[0][0]) as image:
                 score(image.convert("RGB"), pairs[0][1])  # first calls set things up
-            start = time.perf_counter()
+            start = clock()
             scores[metric] = [score(Image.open(folder / name).convert("RGB"), prompt) for name, prompt in pairs]
-            seconds[metric] = time.perf_counter() - start
-    return {"seconds": seconds | {"all": sum(seconds.values())}, "scores": scores}
+            seconds[metric] = since(start)
+    total = [sum(column) for column in zip(*seconds.values(), strict=True)]
+    return {"seconds": seconds | {"all": total}, "scores": scores}
 
 
-def time_ours(
-    world: Path, folder: Path, pairs: list[tuple[str, str]], metrics: list[str], precision: str
-) -> dict[str, Any]:
+def clock() -> tuple[float, float]:
+    """Seconds on the wall and of this process's threads together."""
+    return time.perf_counter(), time.process_time()
+
+
+def since(start: tuple[float, float]) -> list[float]:
+    """The seconds, of both kinds, that have gone since."""
+    return [now - before for now, before in zip(clock(), start, strict=True)]
+
+
+def time_ours(world: Path, folder: Path, pairs: list[tuple[str, str]], options: argparse.Namespace) -> dict[str, Any]:
     """Seconds of the stage's worker, for each metric alone and for all in one pass, and the scores of that pass."""
     import torch
 
     torch.set_grad_enabled(False)
-    seconds = {}
+    metrics, seconds = options.metric, {}
     for metric in metrics:
-        seconds[metric], scores = _job(world, folder, pairs, [metric], precision)
+        seconds[metric], scores = _job(world, folder, pairs, [metric], options)
     seconds["all"] = seconds[metrics[0]]
     if len(metrics) > 1:
-        seconds["all"], scores = _job(world, folder, pairs, metrics, precision)
+        seconds["all"], scores = _job(world, folder, pairs, metrics, options)
     return {"seconds": seconds, "scores": scores}
 
 
 def _job(
-    world: Path, folder: Path, pairs: list[tuple[str, str]], metrics: list[str], precision: str
-) -> tuple[float, dict[str, list[float]]]:
+    world: Path, folder: Path, pairs: list[tuple[str, str]], metrics: list[str], options: argparse.Namespace
+) -> tuple[list[float], dict[str, list[float]]]:
     from harness.protocol import Item, Job, Reporter, read_rows
     from rewards.worker import work
 
@@ -129,107 +107,125 @@ def _job(
         """Loading ends with ``started``."""
 
         def started(self, *args: Any, **fields: Any) -> None:
-            self.start = time.perf_counter()
+            self.start = clock()
 
     files = {name: str(world / "files" / f"{name}.{end}") for name, end in _FILES.items()}
-    parameters = {"files": files, "metrics": metrics, "precision": precision, "batch_size": BATCH_SIZE, "group": "all"}
+    parameters = {"files": files, "metrics": metrics, "precision": SIDES[options.side], "group": "all"}
+    parameters |= {"batch_size": options.batch_size, "device": options.device}
     items = [Item(name, index, 0, {"prompt": prompt}) for index, (name, prompt) in enumerate(pairs)]
     output = folder / "cells.jsonl"
     output.unlink(missing_ok=True)
     with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123 - a device, not a path
-        clock = Clock(nowhere)
-        work(Job("rewards", str(folder), str(output), items, parameters), clock)
-        seconds = time.perf_counter() - clock.start
+        reporter = Clock(nowhere)
+        work(Job("rewards", str(folder), str(output), items, parameters), reporter)
+        seconds = since(reporter.start)
     rows = list(read_rows(output))
     return seconds, {metric: [row["value"] for row in rows if row["metric"] == metric] for metric in metrics}
 
 
 _FILES = {"clip-vit-l-14": "pt", "aesthetic-mlp": "pth"}
-_PRECISION = {"ours": "reference", "fast": "fast"}
 
 
-def measure(side: str, world: Path, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+def measure(side: str, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """One side in a process of its own, so that its peak memory is its own."""
-    command = [sys.executable, "-m", "bench.rewards", "--side", side, "--world", str(world), "--folder", str(folder)]
-    command += ["--prompts", str(options.prompts), "--samples", str(options.samples)]
-    command += ["--real"] * options.real
+    world = options.real or folder / "world"
+    command = [sys.executable, "-m", "bench.rewards", "--side", side, "--folder", str(folder), "--real", str(world)]
+    command += ["--batch-size", str(options.batch_size), "--fast-images", str(options.fast_images)]
+    command += ["--device", options.device, "--reference-images", str(options.reference_images)]
+    command += [part for metric in options.metric for part in ("--metric", metric)]
     variables = os.environ | {"HF_HOME": str(world), "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=variables)
-    return json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def run_side(options: argparse.Namespace) -> dict[str, Any]:
     """What a side's process does."""
     warnings.simplefilter("ignore")
+    world = options.real
     pairs = [tuple(pair) for pair in json.loads((options.folder / "pairs.json").read_text(encoding="utf-8"))]
-    metrics = list(REAL if options.real else METRICS)
-    if options.side == "reference":
-        found = time_reference(options.world, options.folder, pairs, metrics)
-    else:
-        found = time_ours(options.world, options.folder, pairs, metrics, _PRECISION[options.side])
-    return found | {"peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2}
+    limits = {"reference": options.reference_images, "fast": options.fast_images}
+    pairs = pairs[: limits.get(options.side) or None]
+    measured = time_reference if options.side == "reference" else time_ours
+    found = measured(world, options.folder, pairs, options)
+    return found | {"images": len(pairs), "peak_gb": peak_memory(options.device)}
 
 
-def table(sides: dict[str, dict[str, Any]], count: int) -> str:
-    """Images a second by metric and side, ratios to the reference, the largest difference of a score, peak memory."""
-    reference = sides["reference"]
-    lines = ["| metric | reference, images/s | ours | ratio | off by | fast | ratio | off by |", "|---|" + "---:|" * 7]
-    for metric in reference["seconds"]:
-        cells = [metric, f"{count / reference['seconds'][metric]:.2f}"]
-        for side in ("ours", "fast"):
-            seconds, before = sides[side]["seconds"][metric], reference["seconds"][metric]
-            off = _difference(reference["scores"].get(metric), sides[side]["scores"].get(metric))
-            cells += [f"{count / seconds:.2f}", f"{before / seconds:.2f}x", off]
-        lines.append(f"| {' | '.join(cells)} |")
-    peaks = ", ".join(f"{side} {found['peak_gb']:.2f} GB" for side, found in sides.items())
-    return "\n".join([*lines, "", f"Peak memory of the process: {peaks}."])
+def peak_memory(device: str) -> float:
+    """Of this process, in GiB: on the GPU what torch held there, else what the system counts."""
+    if device == "cpu":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+    import torch
+
+    return float(torch.cuda.max_memory_allocated(device) / 1024**3)
 
 
-def _difference(first: list[float] | None, second: list[float] | None) -> str:
-    if first is None or second is None:
-        return ""
-    return f"{max(abs(a - b) for a, b in zip(first, second, strict=True)):.1e}"
+def compare(folder: Path, options: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """All sides on the same images and weights."""
+    if not options.real:
+        write = [sys.executable, "-m", "rewards.tiny_world", str(folder / "world")]
+        subprocess.run(write, check=True, stdout=subprocess.DEVNULL)
+    pairs = images(folder, options.prompts, options.samples, options.edge)
+    (folder / "pairs.json").write_text(json.dumps(pairs), encoding="utf-8")
+    return {side: measure(side, folder, options) for side in options.sides}
 
 
-def main() -> None:
-    """Measure, print, and record if asked."""
+def parsed() -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--prompts", type=int, default=8)
     parser.add_argument("--samples", type=int, default=4, help="images per prompt")
     parser.add_argument("--edge", type=int, default=512, help="pixels")
-    parser.add_argument("--real", action="store_true", help="PickScore alone, at its real size (8 GB of memory)")
-    parser.add_argument("--record", metavar="DATE", help="append the figures to bench/RESULTS.md under this date")
+    parser.add_argument("--batch-size", type=int, default=16, help="pairs per forward pass (ours)")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda:0, for every side")
+    parser.add_argument("--fast-images", type=int, default=0, help="bf16 on the first so many images only; 0: all")
+    parser.add_argument("--metric", action="append", choices=METRICS, help="repeatable [default: all]")
+    parser.add_argument("--real", type=Path, metavar="FOLDER", help="models of the real sizes, by bench.real_sizes")
+    parser.add_argument("--reference-images", type=int, help="the plain loop on the first so many; 0: all [real: 8]")
+    parser.add_argument("--sides", nargs="+", choices=list(SIDES), default=list(SIDES), help="with --keep: these only")
+    parser.add_argument("--keep", type=Path, metavar="FILE", help="add the figures to this file; print no table")
+    parser.add_argument("--table", type=Path, metavar="FILE", help="measure nothing, print the table of what was kept")
+    parser.add_argument("--record", metavar="DATE", help="append the table to bench/RESULTS.md under this date")
     parser.add_argument("--machine", default=f"{os.cpu_count()} CPU cores, no GPU", help="for the record")
-    for hidden in ("--side", "--world", "--folder"):
-        parser.add_argument(hidden, type=str if hidden == "--side" else Path, help=argparse.SUPPRESS)
+    parser.add_argument("--side", choices=list(SIDES), help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    options.metric = options.metric or list(METRICS)
+    if options.reference_images is None:  # each image costs the loop the same: there is no need to wait for more
+        options.reference_images = 8 if options.real else 0
+    return options
+
+
+def measured(options: argparse.Namespace) -> Run:
+    """A run's figures, or those that earlier runs kept."""
+    if options.table:
+        return Run.read(options.table)
+    before = matrix_rate(options.device)
+    with tempfile.TemporaryDirectory(prefix="bench-rewards-") as name:
+        sides = compare(Path(name), options)
+    found = Run.of(sides, options.samples, max(before, matrix_rate(options.device)), bool(options.real))
+    if options.keep and options.keep.exists():
+        found = Run.read(options.keep).joined(found)
+    return found
+
+
+def main() -> None:
+    """Measure, then keep or print, and record if asked."""
+    options = parsed()
     if options.side:
         print(json.dumps(run_side(options)))  # noqa: T201 - read by the other process
         return
-    with tempfile.TemporaryDirectory(prefix="bench-rewards-") as name:
-        text = compare(Path(name), options)
+    run = measured(options)
+    if options.keep:
+        run.write(options.keep)
+        return
+    kind = "models of real size" if run.real else "small models"
+    when = f"{options.record or 'not recorded'}; {options.machine}; random weights; float32, and fast = bf16."
+    text = f"## Rewards: {kind}, {run.samples} images of {options.edge} px a prompt\n\n{when}\n\n{run.table()}"
     print(text)  # noqa: T201
     if options.record:
         with RESULTS.open("a", encoding="utf-8") as file:
             file.write(f"\n{text}\n")
-
-
-def compare(folder: Path, options: argparse.Namespace) -> str:
-    """All sides on the same images and weights; a section of Markdown."""
-    world = folder / "world"
-    os.environ |= {"HF_HOME": str(world), "HF_HUB_OFFLINE": "1"}
-    from rewards.tiny_world.world import write_world
-
-    write_world(world)
-    if options.real:
-        write_real_clip(world)
-    pairs = images(folder, options.prompts, options.samples, options.edge)
-    (folder / "pairs.json").write_text(json.dumps(pairs), encoding="utf-8")
-    sides = {side: measure(side, world, folder, options) for side in ("reference", "ours", "fast")}
-    kind = "PickScore at its real size" if options.real else "small models"
-    title = f"Rewards: {kind}, {options.prompts} prompts x {options.samples} images of {options.edge} px"
-    when = f"{options.record or 'not recorded'}; {options.machine}; random weights; float32, and fast = bf16."
-    return f"## {title}\n\n{when}\n\n{table(sides, len(pairs))}"
 
 
 if __name__ == "__main__":

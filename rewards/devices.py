@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -95,7 +96,8 @@ def loaded_groups(
 ) -> Iterator[list[Scorer]]:
     """Yield scorers loaded together; a group's models are released before the next are loaded.
 
-    How scorers are grouped changes how often images are decoded, never a value.
+    How scorers are grouped changes how often images are decoded, never a value. Models that all fit at once stay for
+    the process's next job, which finds them loaded if it wants the same.
 
     Args:
         scorers: not yet loaded.
@@ -103,16 +105,38 @@ def loaded_groups(
         device, precision, files: as for :meth:`Scorer.load`.
         group: ``all``, ``one``, or ``auto``: the next model joins if its estimate fits into free memory.
     """
+    same = (device, precision, tuple(sorted(files.items())), tuple(type(scorer) for scorer in scorers))
+    if _resident.get("for") == same:
+        yield list(_resident["scorers"])
+        return
+    release_residents()
     loaded: list[Scorer] = []
-    for scorer in scorers:
-        fits = group == "all" or (group == "auto" and estimate(weights[scorer.card.metric]) <= free_memory(device))
-        if loaded and not fits:
-            yield loaded
-            _release(loaded)
-        _load(scorer, device, precision, files)
-        loaded.append(scorer)
-    yield loaded
-    _release(loaded)
+    groups = 1
+    try:
+        for scorer in scorers:
+            fits = group == "all" or (group == "auto" and estimate(weights[scorer.card.metric]) <= free_memory(device))
+            if loaded and not fits:
+                groups += 1
+                yield loaded
+                _release(loaded)
+            _load(scorer, device, precision, files)
+            loaded.append(scorer)
+        yield loaded
+        if groups == 1 and group != "one":
+            _resident.update({"for": same, "scorers": list(loaded)})
+            loaded.clear()
+    finally:
+        _release(loaded)
+
+
+#: The models of this process's last job, under ``scorers``, and what they were loaded for, under ``for``.
+_resident: dict[str, Any] = {}
+
+
+def release_residents() -> None:
+    """Let go of the models that the last job left loaded."""
+    _release(_resident.pop("scorers", []))
+    _resident.clear()
 
 
 def _load(scorer: Scorer, device: str, precision: str, files: Mapping[str, str]) -> None:

@@ -33,17 +33,20 @@ class Parts:
         what: name in messages.
         size: rows of a whole piece.
         warn: takes a line for the user.
+        fits: rows that are expected to fit; the first attempt has so many.
     """
 
-    def __init__(self, what: str, size: int, warn: Callable[[str], object]) -> None:
+    def __init__(self, what: str, size: int, warn: Callable[[str], object], fits: int | None = None) -> None:
         self._what = what
         self._warn = warn
         self._whole = size
-        self._size = size
+        self._size = size if fits is None else fits
+        if self.halved:
+            self._tell(f"{size} at a time would not fit into free memory, beginning with {fits}")
 
     @property
     def halved(self) -> bool:
-        """Whether a whole piece did not fit."""
+        """Whether a whole piece did not fit, or was not expected to."""
         return self._size < self._whole
 
     def __call__(self, compute: Callable[[Sequence[int]], Tensor]) -> Tensor:
@@ -76,7 +79,7 @@ class Parts:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         before, self._size = self._size, -(-self._size // 2)
-        self._warn(
-            f"{self._what}: {before} at a time do not fit into memory, going on with {self._size}; "
-            "the last bits of its scores may differ from those of whole batches"
-        )
+        self._tell(f"{before} at a time do not fit into memory, going on with {self._size}")
+
+    def _tell(self, what: str) -> None:
+        self._warn(f"{self._what}: {what}; the last bits of its scores may differ from those of whole batches")

@@ -1,5 +1,7 @@
 """Finds and checks a scorer that the user wrote: ``my_scorer:Brightness`` or ``folder/my_scorer.py:Brightness``.
 
+An installed package may offer scorers by name, as entry points of the group :data:`GROUP`.
+
 Standard library only: the orchestrator reads the scorer's id before it makes an environment, the worker its code.
 """
 
@@ -12,6 +14,7 @@ import inspect
 import re
 import sys
 from collections.abc import Iterable, Mapping
+from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,6 +23,8 @@ from harness.errors import UserError
 from rewards.scorers import SCORERS, Scorer
 from rewards.scorers.card import SpecCard
 
+#: Entry points of this group are scorers: ``brightness = "my_package.scorers:Brightness"``.
+GROUP = "miro_eval.scorers"
 _FORM = re.compile(r"(?P<module>.+):(?P<name>[A-Za-z_]\w*)")
 _METRIC = re.compile(r"[a-z][a-z0-9_.-]*")
 #: Keys that a row of ``rewards.jsonl`` has besides its metrics, and those of a cell.
@@ -44,16 +49,39 @@ def absolute(text: str, folder: Path) -> str:
     """The same scorer, named so that a process elsewhere finds it: ``/path/to/module.py:Class``.
 
     Args:
-        text: ``module:Class``, the module being a dotted name under ``folder`` or on Python's path, or a ``.py`` file.
+        text: ``module:Class``, the module being a dotted name under ``folder`` or on Python's path, or a ``.py`` file;
+            or the name of an entry point.
         folder: where the user is.
 
     Raises:
-        UserError: not of that form.
+        UserError: not of that form, and no entry point.
     """
+    if ":" not in text and (offered := installed()):
+        return _place_of(text, offered)
     module, name = _parts(text)
     path = Path(module).expanduser() if module.endswith(".py") else Path(*module.split(".")).with_suffix(".py")
     found = (folder / path).absolute()
     return f"{found}:{name}" if module.endswith(".py") or found.is_file() else text
+
+
+def installed() -> dict[str, str]:
+    """Scorers that installed packages offer, ``module:Class`` by name."""
+    return {point.name: point.value for point in metadata.entry_points(group=GROUP)}
+
+
+def _place_of(name: str, offered: Mapping[str, str]) -> str:
+    """An entry point as ``/path/to/module.py:Class``, for another environment's Python; the package is not imported."""
+    if name not in offered:
+        raise UserError(f"scorer {name!r}: no installed package offers it; offered are {', '.join(sorted(offered))}")
+    module, attribute = _parts(offered[name])
+    top, *rest = module.split(".")
+    spec = importlib.util.find_spec(top)
+    if spec is None or spec.origin is None:
+        raise UserError(f"scorer {name}: its package names the module {module}, which is not there")
+    if not spec.submodule_search_locations:
+        return f"{spec.origin}:{attribute}"
+    file = Path(spec.submodule_search_locations[0], *rest)
+    return f"{file.with_suffix('.py') if file.with_suffix('.py').is_file() else file / '__init__.py'}:{attribute}"
 
 
 def load_scorers(texts: Iterable[str]) -> dict[str, type[Scorer]]:
@@ -102,14 +130,27 @@ def _imported(text: str) -> Any:
 
 
 def _module(module: str) -> Any:
-    """Import by name, or by file under a name that no other module has."""
+    """Import by name; or by file: as part of its package, else under a name that no other module has."""
     path = Path(module)
     if path.suffix != ".py":
         return importlib.import_module(module)
+    if (path.parent / "__init__.py").is_file():
+        return _imported_in_its_package(path)
     name = f"own_scorer_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
     if name not in sys.modules:
         sys.modules[name] = _executed(name, path)
     return sys.modules[name]
+
+
+def _imported_in_its_package(path: Path) -> Any:
+    """Import under the package's own name, so that it may import what lies beside it."""
+    root = path.parent
+    while (root / "__init__.py").is_file():
+        root = root.parent
+    if str(root) not in sys.path:
+        sys.path.append(str(root))
+    parts = path.with_suffix("").relative_to(root).parts
+    return importlib.import_module(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
 
 
 def _executed(name: str, path: Path) -> ModuleType:

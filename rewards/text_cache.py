@@ -23,8 +23,8 @@ import numpy as np
 if TYPE_CHECKING:
     from torch import Tensor
 
-#: Version of the file format: sha256 of the rest, then a ``.npy`` file.
-FORMAT = 1
+#: Version of the file format (sha256 of the rest, then a ``.npy`` file) and of how texts are encoded.
+FORMAT = 2
 _DIGEST = 32
 _SMALL = (".json", ".txt", ".model", ".py")
 

@@ -16,6 +16,7 @@ from rewards.parameters import Parameters
 from rewards.scorers import SCORERS, Scorer
 
 if TYPE_CHECKING:
+    from rewards.memory import Parts
     from rewards.text_cache import TextCache
     from rewards.text_features import TextFeatures
 
@@ -69,6 +70,7 @@ class RewardsStage:
         self._reporter = reporter
         self._missing = {metric: self._count_missing(metric) for metric in parameters.metrics}
         self.total = sum(self._missing.values())
+        self._weights: dict[str, list[LocalWeight]] = {}
         self._used: list[dict[str, Any]] = []
         self._rows = 0
         self._unscored = 0
@@ -89,12 +91,12 @@ class RewardsStage:
         device = choose_device(chosen.device)
         make_deterministic()
         scorers = [chosen.registry[metric]() for metric, count in self._missing.items() if count]
-        weights = {scorer.card.metric: scorer.resolve(chosen.files) for scorer in scorers}
-        groups = loaded_groups(scorers, weights, device, chosen.precision, chosen.files, chosen.group)
+        self._weights = {scorer.card.metric: scorer.resolve(chosen.files) for scorer in scorers}
+        groups = loaded_groups(scorers, self._weights, device, chosen.precision, chosen.files, chosen.group)
         with RowWriter(Path(self._job.output)) as writer, torch.inference_mode():
             for number, group in enumerate(groups):
                 if number == 0:
-                    self._used = provenance(weights, chosen.registry)
+                    self._used = provenance(self._weights, chosen.registry)
                     self._report_start(describe(device))
                 self._run_group(group, device, writer)
         self._reporter.finished(self._rows, self._unscored)
@@ -110,13 +112,12 @@ class RewardsStage:
         )
 
     def _run_group(self, scorers: Sequence[Scorer], device: str, writer: RowWriter) -> None:
-        from rewards.memory import Parts
         from rewards.prefetch import prepared_batches
         from rewards.scoring import BatchScorer
 
         _log_scales(scorers)
         size = self._parameters.batch_size
-        parts = {s.card.metric: Parts(s.card.metric, size, self._reporter.warning) for s in scorers}
+        parts = self._parts(scorers, device)
         scoring = BatchScorer(device, size, self._text_features(scorers, device), parts)
         batches = pending_batches(
             self._job.items,
@@ -127,6 +128,22 @@ class RewardsStage:
         for batch in prepared_batches(batches, Path(self._job.run_dir), scorers):
             pending = [s for s in scorers if not all(self._is_done(prepared.item, s) for prepared in batch)]
             self._write(cells(batch, scoring.results(batch, pending), self._job.done), writer)
+
+    def _parts(self, scorers: Sequence[Scorer], device: str) -> dict[str, Parts]:
+        """By metric, what computes its batches; where memory is short (the models being loaded), in parts at once."""
+        from rewards.devices import free_memory
+        from rewards.memory import Parts
+        from rewards.working_memory import rows_that_fit
+
+        free, size, warn = free_memory(device), self._parameters.batch_size, self._reporter.warning
+        needs = {scorer.card.metric: self._bytes_per_pair(scorer) for scorer in scorers}
+        return {metric: Parts(metric, size, warn, rows_that_fit(size, need, free)) for metric, need in needs.items()}
+
+    def _bytes_per_pair(self, scorer: Scorer) -> int:
+        from rewards.working_memory import bytes_per_pair
+
+        metric, dtype = scorer.card.metric, scorer.dtypes[self._parameters.precision]
+        return bytes_per_pair(metric, dtype, sum(weight.size for weight in self._weights[metric]))
 
     def _text_features(self, scorers: Sequence[Scorer], device: str) -> dict[str, TextFeatures]:
         from rewards.memory import Parts

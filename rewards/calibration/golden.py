@@ -51,6 +51,15 @@ class Golden:
         self.weights.update(weights_of(started))
         self.packages[precision] = dict(started["packages"])
 
+    def precision_difference(self, metric: str) -> str | None:
+        """How far ``fast`` lies from ``reference`` on the fixed pairs, in words; None where one was not stored."""
+        exact, fast = (self.values.get(precision, {}).get(metric, {}) for precision in ("reference", "fast"))
+        off = [fast[name] - value for name, value in exact.items() if name in fast]
+        if not off:
+            return None
+        largest = max(map(abs, off))
+        return f"at most {largest:.2g}, in the mean {math.fsum(off) / len(off):+.2g}, over {len(off)} fixed pairs"
+
     def text(self) -> str:
         """The file's content."""
         record = {"packages": self.packages, "weights": self.weights, "values": self.values}

@@ -104,6 +104,7 @@ class ClipFlanT5(T5ForConditionalGeneration):
             inputs_embeds=torch.cat([head, image, self.shared(after)], dim=1),
             attention_mask=torch.cat([seen, mask], dim=1),
             decoder_input_ids=self._shift_right(labels),
+            use_cache=False,
         ).logits
         chosen = logits.float().log_softmax(-1).gather(-1, labels[..., None]).squeeze(-1)
         return chosen.mean(-1).exp()

@@ -14,6 +14,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from harness.errors import EnvironmentFailure
+from harness.foreign import refuse_tar
 from rewards.memory import is_out_of_memory
 
 #: Buffers that older releases stored and newer ones compute.
@@ -29,6 +30,7 @@ def read_checkpoint(path: Path) -> Any:
     Raises:
         EnvironmentFailure: unreadable, or it holds anything else.
     """
+    refuse_tar(path)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:

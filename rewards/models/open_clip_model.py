@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 from transformers.modeling_utils import no_init_weights
 
 from harness.errors import EnvironmentFailure
 from rewards.models.loading import load_strictly, read_checkpoint
+from rewards.models.text_length import padded_length
 
 #: Widths of one attention head, which weights do not show: open_clip's ViT-H-14 (1280 / 16 and 1024 / 16).
 VISION_HEAD, TEXT_HEAD = 80, 64
@@ -33,6 +35,20 @@ def load_open_clip(path: Path) -> nn.Module:
     with no_init_weights():  # a billion random numbers would be drawn only to be overwritten
         model = CLIP(**sizes)
     return load_strictly(model, state, path.name)
+
+
+def encode_text(model: Any, tokens: torch.Tensor) -> torch.Tensor:
+    """The model's own ``encode_text``, (N, 77) to (N, D), without the positions after the longest text's end token.
+
+    Attention is causal and the end token (the highest number of the vocabulary) is what is read: positions after it
+    play no part.
+    """
+    end = tokens.argmax(dim=-1)
+    length = padded_length(int(end.max()) + 1, tokens.shape[1])
+    dtype = model.transformer.get_cast_dtype()
+    hidden = model.token_embedding(tokens[:, :length]).to(dtype) + model.positional_embedding[:length].to(dtype)
+    hidden = model.ln_final(model.transformer(hidden, attn_mask=model.attn_mask[:length, :length]))
+    return hidden[torch.arange(len(tokens)), end] @ model.text_projection
 
 
 def architecture(state: Mapping[str, Any]) -> dict[str, Any]:

@@ -89,8 +89,12 @@ class SpecCard:
     source: str
     tolerance: Tolerance = Tolerance()
 
-    def describe(self) -> str:
-        """The card as text: the id, then a line for each property."""
+    def describe(self, fast_measured: str | None = None) -> str:
+        """The card as text: the id, then a line for each property.
+
+        Args:
+            fast_measured: by how much ``fast`` was seen to differ from ``reference``, and where.
+        """
         low, high = ("unbounded" if bound is None else f"{bound:g}" for bound in self.range)
         lines = {
             "definition": self.definition,
@@ -99,9 +103,10 @@ class SpecCard:
             "direction": "higher is better" if self.higher_is_better else "lower is better",
             "in MIRO's data": self.miro_normalised,
             "preprocessing": self.preprocessing,
-            "reference precision": self.reference_dtype,
+            "reference precision": f"{self.reference_dtype}, the default: the authors' own format, or a finer one",
             "differs by at most": str(self.tolerance),
         }
+        lines |= {"fast, measured": fast_measured} if fast_measured else {}
         lines |= {f"weights {number}": str(weight) for number, weight in enumerate(self.weights, start=1)}
         lines |= {"licence": self.licence, "source": self.source}
         return "\n".join([self.metric, *(f"  {name + ':':21}{text}" for name, text in lines.items())])

@@ -23,8 +23,8 @@ CONTEXT = 77
 class ClipPair(Scorer):
     """exp(logit scale) x cosine / 100 of each pair: ``logits_per_image`` of the authors' code, its diagonal, over 100.
 
-    Texts are padded to the context length: under CLIP's causal attention, padding after the end token changes
-    nothing, and a text's features then never depend on its neighbours.
+    Texts are cut where the chunk's longest ends: under CLIP's causal attention, what stands after the end token
+    changes nothing but the shape of the pass.
     """
 
     encodes_text = True
@@ -66,10 +66,14 @@ class ClipPair(Scorer):
 
         return clip_pixels(image, RESOLUTION, "floor")
 
-    def tokens(self, prompts: Sequence[str]) -> Any:
-        """Token ids and mask, (N, 77), truncated by the tokenizer with the end token kept."""
+    def tokens(self, prompts: Sequence[str]) -> dict[str, Any]:
+        """Token ids and mask, (N, T), T at most 77; truncated by the tokenizer with the end token kept."""
+        from rewards.models.text_length import padded_length
+
         options = {"padding": "max_length", "truncation": True, "max_length": CONTEXT, "return_tensors": "pt"}
-        return self._tokenizer(list(prompts), **options).to(self._model.device)
+        tokens = self._tokenizer(list(prompts), **options).to(self._model.device)
+        length = padded_length(int(tokens["attention_mask"].sum(dim=1).max()), CONTEXT)
+        return {name: values[:, :length] for name, values in tokens.items()}
 
     def encode_text(self, prompts: Sequence[str]) -> Tensor:
         """See :meth:`Scorer.encode_text`."""

@@ -58,8 +58,9 @@ class Hps(Scorer):
     def encode_text(self, prompts: Sequence[str]) -> Tensor:
         """See :meth:`Scorer.encode_text`; open_clip's tokenizer pads with zeros to 77 and keeps the end token."""
         from rewards.models.cosine import unit
+        from rewards.models.open_clip_model import encode_text
 
-        return unit(self._model.encode_text(self._tokenize(list(prompts)).to(self._device)))
+        return unit(encode_text(self._model, self._tokenize(list(prompts)).to(self._device)))
 
     def score(self, batch: Batch) -> Tensor:
         """See :meth:`Scorer.score`."""

@@ -16,7 +16,16 @@ from rewards.tiny_world.weights import linear_head_state, randomise, state
 from rewards.tiny_world.words import WORDS
 
 #: The head of ImageReward is 768 wide: so is the text encoder, whatever its depth.
-TEXT_WIDTH, VISION_WIDTH = 768, 64
+TEXT_WIDTH = 768
+#: The image tower; heads are 64 wide, as in ViT-L.
+TINY_VISION: dict[str, int] = {
+    "hidden_size": 64,
+    "intermediate_size": 256,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 1,
+    "image_size": 224,
+    "patch_size": 32,
+}
 
 #: transformers' names of the image tower, and the checkpoint's (timm's).
 _TO_CHECKPOINT = (
@@ -37,7 +46,7 @@ def write_image_reward(hub: Path) -> None:
     folder = repository(hub, "THUDM/ImageReward")
     med = med_config(vocabulary + 2)  # BLIP adds two tokens
     write_json(folder / "med_config.json", med)
-    torch.save(checkpoint(med), folder / "ImageReward.pt")
+    torch.save(checkpoint(med, TINY_VISION), folder / "ImageReward.pt")
 
 
 def med_config(vocabulary: int) -> dict[str, Any]:
@@ -63,26 +72,24 @@ def med_config(vocabulary: int) -> dict[str, Any]:
     }
 
 
-def checkpoint(med: dict[str, Any]) -> dict[str, Any]:
-    """Weights under ``ImageReward.pt``'s keys, the unused pretraining projections included."""
+def checkpoint(med: dict[str, Any], vision: dict[str, int]) -> dict[str, Any]:
+    """Random weights under ``ImageReward.pt``'s keys, the unused pretraining projections included.
+
+    Args:
+        med: the text encoder's sizes, as in ``med_config.json``.
+        vision: the image tower's, as ``BlipVisionConfig`` takes them.
+    """
     sizes = ("vocab_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "max_position_embeddings")
     text = BlipTextConfig(
         hidden_size=TEXT_WIDTH,
-        encoder_hidden_size=VISION_WIDTH,
+        encoder_hidden_size=vision["hidden_size"],
         is_decoder=True,
         **{key: med[key] for key in sizes},
     )
-    vision = BlipVisionConfig(
-        hidden_size=VISION_WIDTH,
-        intermediate_size=4 * VISION_WIDTH,
-        num_hidden_layers=2,
-        num_attention_heads=1,
-        image_size=224,
-        patch_size=32,
-    )
-    weights = {_published(key): value for key, value in state(randomise(BlipReward(vision, text), 51)).items()}
+    model = BlipReward(BlipVisionConfig(**vision), text)
+    weights = {_published(key): value for key, value in state(randomise(model, 51)).items()}
     weights |= {f"mlp.{key}": value for key, value in linear_head_state(TEXT_WIDTH, seed=52, center=0.2).items()}
-    for name, width in (("vision", VISION_WIDTH), ("text", TEXT_WIDTH)):
+    for name, width in (("vision", vision["hidden_size"]), ("text", TEXT_WIDTH)):
         weights[f"blip.{name}_proj.weight"] = torch.zeros(256, width, dtype=torch.float16)
         weights[f"blip.{name}_proj.bias"] = torch.zeros(256, dtype=torch.float16)
     return weights

@@ -36,10 +36,11 @@ def make_job(folder: Path, items: Sequence[Item], parameters: Row, done: frozens
 
 
 def run_job(job: Job) -> tuple[list[Row], list[Row]]:
-    """Do the work in this process: (all rows of the output file, events)."""
+    """Do the work in this process: (all rows of the output file, events without the wire's own number of the job)."""
     stream = io.StringIO()
     work(job, Reporter(stream))
-    return list(read_rows(Path(job.output))), [json.loads(line) for line in stream.getvalue().splitlines()]
+    events = [json.loads(line) for line in stream.getvalue().splitlines()]
+    return list(read_rows(Path(job.output))), [{k: v for k, v in event.items() if k != "job"} for event in events]
 
 
 def done_cells(rows: Sequence[Row]) -> frozenset[str]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from harness.errors import EnvironmentFailure
 from rewards import devices
 from rewards.hub import LocalWeight
 from rewards.scorers import SCORERS, Scorer
+from tests.rewards.jobs import image_items, make_job, run_job
 
 
 def test_auto_is_a_gpu_if_there_is_one() -> None:
@@ -37,6 +39,7 @@ def grouped(files: Mapping[str, str], group: str) -> list[list[str]]:
     for loaded in devices.loaded_groups(scorers, weights, "cpu", "reference", files, group):
         assert all(vars(scorer) for scorer in loaded)
         groups.append([scorer.card.metric for scorer in loaded])
+    devices.release_residents()
     assert not any(vars(scorer) for scorer in scorers)
     return groups
 
@@ -49,6 +52,47 @@ def test_models_are_loaded_together_or_one_by_one(files: Mapping[str, str], monk
     assert grouped(files, "auto") == alone
     monkeypatch.setattr(devices, "free_memory", lambda device: devices.RESERVE + (1 << 30))
     assert grouped(files, "auto") == together
+
+
+@pytest.fixture
+def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Metric ids in the order of loading."""
+    devices.release_residents()
+    found: list[str] = []
+    real = devices._load
+
+    def noted(scorer: Scorer, *arguments: Any) -> None:
+        found.append(scorer.card.metric)
+        real(scorer, *arguments)
+
+    monkeypatch.setattr(devices, "_load", noted)
+    return found
+
+
+def test_models_that_fit_at_once_stay_for_the_next_job(
+    tmp_path: Path, files: Mapping[str, str], loads: list[str]
+) -> None:
+    items = image_items(tmp_path / "run", prompts=1)
+    parameters = {"files": files, "metrics": ["aesthetic", "pick_score"], "batch_size": 2, "group": "all"}
+    job = make_job(tmp_path, items, parameters)
+    first, _ = run_job(job)
+    Path(job.output).unlink()
+    assert run_job(job)[0] == first
+    assert loads == ["aesthetic", "pick_score"]
+    run_job(
+        make_job(tmp_path / "other", image_items(tmp_path / "other" / "run", 1), parameters | {"precision": "fast"})
+    )
+    assert loads == ["aesthetic", "pick_score"] * 2
+
+
+def test_models_are_released_when_a_job_ends_badly(files: Mapping[str, str], loads: list[str]) -> None:
+    scorers: list[Scorer] = [SCORERS["pick_score"](), SCORERS["aesthetic"]()]
+    groups = devices.loaded_groups(scorers, {}, "cpu", "reference", files, "one")
+    next(groups)
+    assert vars(scorers[0])
+    groups.close()
+    assert loads == ["pick_score"]
+    assert not vars(scorers[0])
 
 
 def test_the_estimate_allows_for_half_precision_on_disk(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from harness.errors import UserError
-from rewards.own_scorer import absolute, load_scorers
+from rewards.own_scorer import GROUP, absolute, load_scorers
 from rewards.scorers import SCORERS
 from tests.rewards.jobs import image_items, make_job, run_job
 from tests.rewards.pairs import picture
@@ -67,6 +67,44 @@ def test_names_become_absolute_where_there_is_such_a_file(tmp_path: Path) -> Non
     assert absolute("installed.package:A", tmp_path) == "installed.package:A"
     with pytest.raises(UserError, match="expected module:Class"):
         absolute("mine", tmp_path)
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installed package that offers the documentation's scorer, which imports what lies beside it."""
+    folder = tmp_path / "site"
+    (folder / "brightness_package").mkdir(parents=True)
+    (folder / "brightness_package" / "__init__.py").write_text("")
+    (folder / "brightness_package" / "size.py").write_text("EDGE = 64\n")
+    code = EXAMPLE.replace("(64, 64)", "(EDGE, EDGE)")
+    (folder / "brightness_package" / "scorers.py").write_text(f"from .size import EDGE\n{code}")
+    about = folder / "brightness_package-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: brightness-package\nVersion: 1\n")
+    points = f"[{GROUP}]\nbright = brightness_package.scorers:Brightness\n"
+    (about / "entry_points.txt").write_text(points + "lost = no_such_package_anywhere:Brightness\n")
+    monkeypatch.syspath_prepend(str(folder))
+    return folder
+
+
+def test_an_installed_packages_scorer_is_named_by_its_entry_point(package: Path, tmp_path: Path) -> None:
+    place = absolute("bright", tmp_path)
+    assert place == f"{package}/brightness_package/scorers.py:Brightness"
+    assert "brightness_package.scorers" not in sys.modules, "names are found without importing the package"
+    code = f"from rewards.own_scorer import load_scorers; print(load_scorers([{place!r}])['brightness'].__module__)"
+    elsewhere = {"cwd": tmp_path, "env": os.environ | {"PYTHONPATH": str(ROOT)}}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, **elsewhere)
+    assert done.stdout == "brightness_package.scorers\n"
+
+
+@pytest.mark.usefixtures("package")
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("dark", "'dark': no installed package offers it; offered are bright, lost"), ("lost", "which is not there")],
+)
+def test_a_name_that_leads_nowhere_is_refused(name: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=message):
+        absolute(name, tmp_path)
 
 
 @pytest.mark.parametrize(

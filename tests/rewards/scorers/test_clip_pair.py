@@ -49,8 +49,18 @@ def test_scores_are_the_diagonal_of_logits_per_image(metric: str, repo: str, loa
 
 def test_long_prompts_are_cut_to_77_tokens_with_the_end_token_kept(load: Callable[..., Scorer]) -> None:
     scorer: Any = load("pick_score")
-    ids = scorer.tokens(["red " * 5000, "red"]).input_ids
+    ids = scorer.tokens(["red " * 5000, "red"])["input_ids"]
     assert ids.shape == (2, 77)
     assert ids[0, -1] == ids[1, 2] == 49407
     same = scores(scorer, pictures(1) * 2, ["red " * 5000, "red " * 75])
     assert same[0] == same[1]
+
+
+@pytest.mark.parametrize(("words", "length"), [(1, 16), (14, 16), (15, 32), (62, 64), (63, 77), (90, 77)])
+def test_positions_after_the_longest_text_are_not_computed(
+    words: int, length: int, load: Callable[..., Scorer]
+) -> None:
+    scorer: Any = load("pick_score")
+    tokens = scorer.tokens(["red " * words, ""])
+    assert tokens["input_ids"].shape == tokens["attention_mask"].shape == (2, length)
+    assert (tokens["input_ids"][0] == 49407).any()

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from rewards.hub import hub_file
-from rewards.models.open_clip_model import architecture
+from rewards.models.open_clip_model import architecture, encode_text
 from rewards.scorers import Scorer
 from rewards.scorers.hps import HPS_REPO
 from tests.rewards.pairs import PROMPTS, picture, pictures, scores
@@ -44,6 +44,16 @@ def test_tokens_are_the_authors(load: Callable[..., Scorer], hpsv2_package: Any)
     scorer: Any = load("hpsv2.1")
     prompts = [*PROMPTS, "ＦＵＬＬ width", "it&#39;s", "naïve ﬂower", "犬", "🙂 smile"]
     assert torch.equal(scorer._tokenize(prompts), get_tokenizer("ViT-H-14")(prompts))
+
+
+def test_positions_after_the_longest_text_change_nothing(load: Callable[..., Scorer]) -> None:
+    scorer: Any = load("hpsv2.1")
+    for prompts in (PROMPTS, PROMPTS[:3], [""]):
+        tokens = scorer._tokenize(prompts)
+        with torch.inference_mode():
+            torch.testing.assert_close(
+                encode_text(scorer._model, tokens), scorer._model.encode_text(tokens), rtol=0, atol=1e-5
+            )
 
 
 def test_the_two_releases_are_different_metrics(load: Callable[..., Scorer]) -> None:

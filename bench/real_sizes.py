@@ -1,0 +1,146 @@
+"""Random weights of a metric's real size in a tiny world, in half precision as published: for ``bench.rewards --real``.
+
+PYTHONPATH=. <rewards environment's python> -m bench.real_sizes FOLDER METRIC
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+#: ViT-H/14 of laion's CLIP, in transformers' terms (the model's config.json).
+VIT_H: dict[str, Any] = {
+    "text_config": {
+        "hidden_size": 1024,
+        "intermediate_size": 4096,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 16,
+        "hidden_act": "gelu",
+        "projection_dim": 1024,
+        "eos_token_id": 2,
+    },
+    "vision_config": {
+        "hidden_size": 1280,
+        "intermediate_size": 5120,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 16,
+        "patch_size": 14,
+        "hidden_act": "gelu",
+        "projection_dim": 1024,
+    },
+    "projection_dim": 1024,
+}
+#: OpenAI's ViT-L/14 (Radford et al. 2021), in the arguments of ``clip.model.CLIP``.
+VIT_L: dict[str, int] = {
+    "embed_dim": 768,
+    "image_resolution": 224,
+    "vision_layers": 24,
+    "vision_width": 1024,
+    "vision_patch_size": 14,
+    "context_length": 77,
+    "vocab_size": 49408,
+    "transformer_width": 768,
+    "transformer_heads": 12,
+    "transformer_layers": 12,
+}
+#: ImageReward's ViT-L/16 and BERT-base (``vit.py`` and ``med_config.json`` of its package).
+BLIP_VISION: dict[str, int] = {
+    "hidden_size": 1024,
+    "intermediate_size": 4096,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 16,
+    "image_size": 224,
+    "patch_size": 16,
+}
+BLIP_TEXT: dict[str, int] = {"num_hidden_layers": 12, "intermediate_size": 3072}
+#: Smaller than the tiny world's: deep networks would be driven into extremes.
+GAIN = 1.0
+
+
+def write_real(metric: str, world: Path) -> None:
+    """A tiny world in which this metric's model has its real size."""
+    os.environ |= {"HF_HOME": str(world), "HF_HUB_OFFLINE": "1"}
+    from rewards.tiny_world.world import write_world
+
+    write_world(world)
+    _WRITERS[metric](world)
+
+
+def _aesthetic(world: Path) -> None:
+    import torch
+    from clip.model import CLIP
+
+    from rewards.tiny_world.weights import randomise, state
+
+    model = randomise(CLIP(**VIT_L), 1, keep=("logit_scale",), gain=GAIN)
+    torch.save(state(model), world / "files" / "clip-vit-l-14.pt")
+
+
+def _image_reward(world: Path) -> None:
+    import json
+
+    import torch
+
+    from rewards.hub import snapshot
+    from rewards.tiny_world.blip import checkpoint
+    from rewards.tiny_world.repository import write_json
+
+    folder = snapshot("THUDM/ImageReward", ["*"])
+    med = json.loads((folder / "med_config.json").read_text(encoding="utf-8")) | BLIP_TEXT
+    write_json(folder / "med_config.json", med)
+    torch.save(checkpoint(med, BLIP_VISION), folder / "ImageReward.pt")
+
+
+def _clip(repo: str) -> Callable[[Path], None]:
+    def write(_: Path) -> None:
+        from transformers import CLIPConfig, CLIPModel
+        from transformers.modeling_utils import no_init_weights
+
+        from rewards.hub import snapshot
+        from rewards.tiny_world.weights import randomise
+
+        with no_init_weights():
+            model = CLIPModel(CLIPConfig(**VIT_H))
+        reset_norms(model)
+        randomise(model, 2, keep=("logit_scale",), gain=GAIN).half().save_pretrained(snapshot(repo))
+
+    return write
+
+
+def _hps(_: Path) -> None:
+    import open_clip
+    import torch
+
+    from rewards.hub import hub_file
+    from rewards.tiny_world.weights import randomise, state
+
+    model = open_clip.model.CLIP(**open_clip.get_model_config("ViT-H-14"))
+    path = hub_file("xswu/HPSv2", "HPS_v2.1_compressed.pt").path
+    torch.save({"state_dict": state(randomise(model, 3, keep=("logit_scale",), gain=GAIN))}, path)
+
+
+def reset_norms(model: Any) -> None:
+    """Norms and the logit scale as they are before training; ``no_init_weights`` leaves them undefined."""
+    import torch
+    from torch import nn
+
+    for module in model.modules():
+        if isinstance(module, nn.LayerNorm):
+            module.reset_parameters()
+    torch.nn.init.constant_(model.logit_scale, 4.6052)
+
+
+_WRITERS: dict[str, Callable[[Path], None]] = {
+    "aesthetic": _aesthetic,
+    "image_reward": _image_reward,
+    "pick_score": _clip("yuvalkirstain/PickScore_v1"),
+    "hpsv2.1": _hps,
+    "sciscore": _clip("Jialuo21/SciScore"),
+}
+
+
+if __name__ == "__main__":
+    write_real(sys.argv[2], Path(sys.argv[1]))

@@ -1,0 +1,77 @@
+"""How many pairs of a metric fit into memory at once, from the size of its largest network. Standard library only.
+
+A batch that is too large is halved when it fails (:class:`rewards.memory.Parts`); but on a CPU it does not fail, the
+system kills the process: so the first guess is made here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+#: What a forward pass may take of the free memory: other processes, images and allocators need some too.
+SHARE = 0.5
+#: Bytes of weights below which a model is not of the published size, and needs no thought.
+SMALL = 256 * 1024**2
+
+
+@dataclass(frozen=True)
+class Network:
+    """The layer that needs most, of the network that needs most.
+
+    Attributes:
+        tokens: length of the sequence.
+        width: of the residual stream.
+        hidden: width of all that a feed-forward holds at once.
+        heads: of attention, whose weights (tokens x tokens each) are written out.
+    """
+
+    tokens: int
+    width: int
+    hidden: int
+    heads: int
+
+    def bytes_per_pair(self, size: int) -> int:
+        """Upper bound of what one pair's layer holds, with numbers of ``size`` bytes.
+
+        Attention weights are there once as they come, and twice in float32, around the softmax.
+        """
+        streams = self.tokens * (6 * self.width + self.hidden) * size
+        return streams + self.heads * self.tokens**2 * (size + 8)
+
+
+#: Sizes as in :mod:`rewards.flops`; a question of 32 tokens after the image for VQAScore.
+_VIT_H = Network(257, 1280, 2 * 5120, 16)
+_VIT_L = Network(257, 1024, 2 * 4096, 16)
+_NETWORKS: dict[str, Network] = {
+    "clip_jina": Network(1297, 1024, 4 * 2730, 16),
+    "aesthetic": _VIT_L,
+    "image_reward": _VIT_L,
+    "pick_score": _VIT_H,
+    "hpsv2.1": _VIT_H,
+    "vqa": Network(644, 4096, 4 * 10_240, 64),
+    "sciscore": _VIT_H,
+    "hpsv2.0": _VIT_H,
+    "clip_openai": _VIT_L,
+    "vqa_xl": Network(644, 2048, 4 * 5120, 32),
+}
+
+
+def bytes_per_pair(metric: str, dtype: str, weights: int) -> int:
+    """Working memory of one pair, beside the weights; 0 where nothing is known of it.
+
+    Args:
+        metric: id; nothing is known of a user's own.
+        dtype: number format of the model.
+        weights: bytes of its files; nothing is known of small stand-ins.
+    """
+    network = _NETWORKS.get(metric)
+    if network is None or weights < SMALL:
+        return 0
+    return network.bytes_per_pair(4 if dtype == "float32" else 2)
+
+
+def rows_that_fit(size: int, per_row: int, free: int) -> int:
+    """``size`` rows, or the first half, quarter ... that fits into a share of ``free`` bytes; at least one."""
+    while size > 1 and size * per_row > SHARE * free:
+        size = -(-size // 2)
+    return size
