@@ -26,7 +26,9 @@ class ReportFiles:
 
     Attributes:
         markdown, csv, latex, html, json: ``leaderboard.md``, ``.csv``, ``.tex``, ``.html``, ``.json``.
-        scores: ``scores.csv``: one row an image over all stages, in the leaderboard's order.
+        scores, parquet: ``scores.csv`` and ``scores.parquet``: one row an image over all stages, in the leaderboard's
+            order.
+        prompts: ``prompts.csv``: one row a prompt.
         leaderboard: what they were made from; for :func:`terminal_tables`.
     """
 
@@ -36,14 +38,16 @@ class ReportFiles:
     html: Path
     json: Path
     scores: Path
+    parquet: Path
+    prompts: Path
     leaderboard: Leaderboard
 
 
 def report(inputs: Sequence[Path], out_dir: Path) -> ReportFiles:
-    """Rank runs and write the leaderboard in five formats, all scores by image, and ``model-index.yaml``.
+    """Rank runs and write the leaderboard in five formats, all scores by image and by prompt, and ``model-index.yaml``.
 
     Args:
-        inputs: run directories and bare files of GenEval or reward rows; one named twice counts once.
+        inputs: run directories, files of GenEval or reward rows, and so on: see :func:`reports.find.find_runs`.
         out_dir: made if need be.
 
     Raises:
@@ -53,16 +57,17 @@ def report(inputs: Sequence[Path], out_dir: Path) -> ReportFiles:
 
     from reports.collect import collect
     from reports.files import write_text
+    from reports.find import find_runs
     from reports.leaderboard import distinct_names, make_leaderboard
     from reports.leaderboard_files import write_tables
-    from reports.merge import join_parts
+    from reports.merge import LEADING, PROMPT_COLUMNS
     from reports.model_index import model_index
-    from reports.runs import find_run
+    from reports.parquet import write_parquet
+    from reports.row_tables import join_parts
 
     if not inputs:
         raise UserError("no runs to report; name run directories or result files")
-    once = {path.resolve(): path for path in reversed(inputs)}
-    sources = distinct_names([find_run(path) for path in reversed(once.values())])
+    sources = distinct_names(find_runs(inputs))
     with TemporaryDirectory(prefix="miro-eval-") as parts:
         runs = collect(sources, Path(parts))
         board = make_leaderboard([run.summary for run in runs])
@@ -70,8 +75,10 @@ def report(inputs: Sequence[Path], out_dir: Path) -> ReportFiles:
         write_text(out_dir / "model-index.yaml", model_index(board))
         place = {name: number for number, name in enumerate(board.frame["model"])}
         ordered = sorted(runs, key=lambda run: place[run.summary.name])
-        scores = join_parts([(run.part, run.columns) for run in ordered], out_dir / "scores.csv")
-    return ReportFiles(files.markdown, files.csv, files.latex, files.html, files.json, scores, board)
+        scores = join_parts([run.images for run in ordered], out_dir / "scores.csv", LEADING, ("unscored_rewards",))
+        prompts = join_parts([run.prompts for run in ordered], out_dir / "prompts.csv", PROMPT_COLUMNS)
+    parquet = write_parquet(scores, out_dir / "scores.parquet")
+    return ReportFiles(**vars(files), scores=scores, parquet=parquet, prompts=prompts, leaderboard=board)
 
 
 def terminal_tables(files: ReportFiles) -> Group:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import UserError
-from reports.merge import write_part
+from reports.merge import merge_images, merge_stages
+from reports.row_tables import Part, write_part
 from reports.run_summary import RunSummary, summarise_run
 from reports.runs import RunSource, read_source
 
@@ -28,20 +29,19 @@ class Collected:
 
     Attributes:
         summary: its numbers.
-        part: file of its merged rows, without a header.
-        columns: of that file.
+        images, prompts: its merged rows, one an image and one a prompt.
     """
 
     summary: RunSummary
-    part: Path
-    columns: tuple[str, ...]
+    images: Part
+    prompts: Part
 
 
 @dataclass(frozen=True)
 class _Task:
     place: int
     source: RunSource
-    part: Path
+    folder: Path
 
 
 def collect(sources: Sequence[RunSource], parts: Path, processes: int | None = None) -> list[Collected]:
@@ -55,7 +55,7 @@ def collect(sources: Sequence[RunSource], parts: Path, processes: int | None = N
     Raises:
         UserError: a malformed row, of whichever faulty run comes first.
     """
-    tasks = [_Task(place, source, parts / f"{place}.csv") for place, source in enumerate(sources)]
+    tasks = [_Task(place, source, parts) for place, source in enumerate(sources)]
     if processes is None:
         processes = (os.cpu_count() or 1) if len(tasks) >= RUNS_WORTH_PROCESSES else 1
     if processes == 1:
@@ -67,7 +67,13 @@ def collect(sources: Sequence[RunSource], parts: Path, processes: int | None = N
 def _collect_one(task: _Task) -> Collected:
     run = read_source(task.source)
     summary = replace(summarise_run(run), name=task.source.name)
-    return Collected(summary, task.part, write_part(run, task.part))
+    images = merge_stages(run)
+    prompts = merge_images(images)
+    return Collected(
+        summary,
+        images=write_part(images, task.folder / f"{task.place}.images.csv"),
+        prompts=write_part(prompts, task.folder / f"{task.place}.prompts.csv"),
+    )
 
 
 def _attempt(task: _Task) -> Collected | UserError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -62,11 +63,13 @@ class Coverage:
 
 def cover(verdicts: pd.DataFrame) -> Coverage:
     """Coverage of a table of :func:`reports.verdicts.read_verdicts`, which must have rows."""
-    scored = verdicts[verdicts["correct"].notna()].groupby("tag")["prompt_key"].nunique()
-    tags = {tag: Proportion(int(scored.get(tag, 0)), expected) for tag, expected in PROMPTS_PER_TAG.items()}
-    images = verdicts.groupby(["tag", "prompt_key"]).size()
+    prompts = list(zip(verdicts["tag"].tolist(), verdicts["prompt_key"].tolist(), strict=True))
+    judged = verdicts["correct"].notna().tolist()
+    scored = Counter(tag for tag, _ in {prompt for prompt, known in zip(prompts, judged, strict=True) if known})
+    tags = {tag: Proportion(scored[tag], expected) for tag, expected in PROMPTS_PER_TAG.items()}
+    images = Counter(prompts)
     found = len(images)
-    samples = int(images.max())
+    samples = max(images.values())
     return Coverage(
         prompts=Proportion(sum(tag.correct for tag in tags.values()), PROMPTS),
         tags=tags,

@@ -11,6 +11,7 @@ from reports.numbers import Proportion, counted, mean_of_proportions
 from reports.statistics.clusters import Clusters
 from reports.statistics.correlation import intraclass_correlation
 from reports.statistics.intervals import Interval, macro_interval, mean_interval
+from reports.statistics.resampling import resample_together
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,19 +63,22 @@ class GenevalSummary:
 
 def summarise_geneval(verdicts: pd.DataFrame) -> GenevalSummary:
     """Summarise a table of :func:`reports.verdicts.read_verdicts`, which has rows; their order does not matter."""
-    scored = verdicts[verdicts["correct"].notna()]
-    clusters = _gathered(scored)
-    tags = {tag: _accuracy(clusters.only(tag)) for tag in TAGS}
+    scored = verdicts["correct"].notna()
+    images = _gathered(verdicts.loc[scored, ["prompt_key", "tag", "correct"]])
+    any_correct = images.prompts_where(images.sums > 0)
+    all_correct = images.prompts_where(images.sums == images.counts)
+    clusters, *of_prompts = resample_together([images, any_correct, all_correct])
+    tags = {tag: _accuracy(clusters.only(tag), *(part.only(tag) for part in of_prompts)) for tag in TAGS}
     every_tag = len(clusters.strata) == len(TAGS)
-    unscored = verdicts[verdicts["correct"].isna()]
+    unscored = verdicts.loc[~scored, "reason"]
     return GenevalSummary(
         overall=mean_of_proportions(tag.images for tag in tags.values()),
         overall_interval=macro_interval(clusters) if every_tag else None,
         tags=tags,
-        pooled=_accuracy(clusters),
+        pooled=_accuracy(clusters, *of_prompts),
         coverage=cover(verdicts),
         unscored=len(unscored),
-        unscored_reasons=counted(unscored["reason"]),
+        unscored_reasons=counted(unscored),
     )
 
 
@@ -83,17 +87,15 @@ def _gathered(scored: pd.DataFrame) -> Clusters:
     return Clusters.gather(scored["prompt_key"].tolist(), scored["tag"].tolist(), correct, order=TAGS)
 
 
-def _accuracy(clusters: Clusters) -> Accuracy:
-    any_correct = clusters.prompts_where(clusters.sums > 0)
-    all_correct = clusters.prompts_where(clusters.sums == clusters.counts)
+def _accuracy(images: Clusters, any_correct: Clusters, all_correct: Clusters) -> Accuracy:
     return Accuracy(
-        images=_proportion(clusters),
-        images_interval=mean_interval(clusters, proportion=True),
+        images=_proportion(images),
+        images_interval=mean_interval(images, proportion=True),
         any_correct=_proportion(any_correct),
         any_correct_interval=mean_interval(any_correct, proportion=True),
         all_correct=_proportion(all_correct),
         all_correct_interval=mean_interval(all_correct, proportion=True),
-        intraclass_correlation=intraclass_correlation(clusters),
+        intraclass_correlation=intraclass_correlation(images),
     )
 
 

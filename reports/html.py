@@ -81,7 +81,7 @@ def leaderboard_html(board: Leaderboard) -> str:
     )
     style, script = (_TEMPLATES.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     found = [metric for metric in board.metrics if board.frame[metric].notna().any()]
-    parts = [(section, _found(section, found)) for section in sections(board)]
+    parts = [(section, section.found(found)) for section in sections(board)]
     return environment.get_template("leaderboard.html.j2").render(
         style=style,
         script=script,
@@ -112,10 +112,6 @@ def _source(text: str) -> str:
 
 def _cards(metrics: Sequence[str]) -> list[tuple[str, MetricCard]]:
     return [(metric, card(metric)) for metric in metrics]
-
-
-def _found(section: Section, metrics: Sequence[str]) -> list[str]:
-    return [metric for metric in metrics if any(row[metric] == row[metric] for row in section.rows)]
 
 
 def _lines(section: Section, metrics: Sequence[str]) -> Iterator[Line]:

@@ -71,7 +71,7 @@ def _tables(section: Section, metrics: Sequence[str], number: int) -> Iterator[s
             r"mean of the six tags, with its 95\,\% interval. Best in bold, second best underlined."
         )
         yield _table(section, SCORES, caption, f"tab:geneval-{number}", with_interval=True)
-    found = [metric for metric in metrics if any(row[metric] == row[metric] for row in section.rows)]
+    found = section.found(metrics)
     if found:
         titles = "; ".join(f"{escape_latex(metric)}: {escape_latex(card(metric).title)}" for metric in found)
         caption = f"Mean rewards: {escape_latex(section.heading)}. Raw values, higher is better. {titles}."

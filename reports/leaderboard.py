@@ -143,6 +143,12 @@ def _suite(run: RunSummary) -> str:
     return run.manifest.protocol.get("suite.id", "").strip('"') or Suite.UNKNOWN.value
 
 
+def _prompts(run: RunSummary) -> str:
+    """Coverage of a run without verdicts, of the suite that its manifest names."""
+    suite = run.manifest.protocol.get("suite.prompts")
+    return f"{run.prompts} of {suite} prompts" if suite else f"{run.prompts} prompts"
+
+
 def _normalised(means: Mapping[str, float | None]) -> dict[str, float]:
     known = {metric: value for metric, value in means.items() if card(metric).normal_form is not None}
     return {f"{metric}_normalised": card(metric).normalised(_number(value)) for metric, value in known.items()}
@@ -164,7 +170,7 @@ def _row(run: RunSummary, metrics: Sequence[str], labels: Mapping[Protocol, str]
         "protocol": labels[ranking_protocol(run)],
         "suite": _suite(run),
         "fingerprint": fingerprint(run),
-        "coverage": run.geneval.coverage.text if run.geneval else f"{run.prompts} prompts",
+        "coverage": run.geneval.coverage.text if run.geneval else _prompts(run),
         **{name: _number(scores[name]) for name in _FURTHER_SCORES},
         **score_bounds,
         **bounds,

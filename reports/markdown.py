@@ -46,7 +46,8 @@ def _warnings(frame: pd.DataFrame) -> Iterator[str]:
 
 
 def _table(section: Section, metrics: Sequence[str]) -> str:
-    numbers = ["overall", "95 % interval", *TAGS, *metrics]
+    scores = ["overall", "95 % interval", *TAGS] if section.scores else []
+    numbers = [*scores, *section.found(metrics)]
     counts = ["images", "prompts", "unscored"]
     header = ["rank", "model", *(escape(name) for name in numbers), *counts, "coverage"]
     rule = ["--:", ":--", *["--:"] * (len(numbers) + len(counts)), ":--"]
@@ -55,12 +56,13 @@ def _table(section: Section, metrics: Sequence[str]) -> str:
 
 def _cells(section: Section, metrics: Sequence[str]) -> Iterator[list[str]]:
     for row, marks in zip(section.rows, section.marks, strict=True):
+        scores = [_marked(row, name, marks) for name in section.scores]
+        scores[1:1] = [interval_text(row, "overall")] if scores else []
         yield [
             count_text(row["rank"]),
             escape(row["model"]),
-            _marked(row, "overall", marks),
-            interval_text(row, "overall"),
-            *(_marked(row, name, marks) for name in (*TAGS, *metrics)),
+            *scores,
+            *(_marked(row, name, marks) for name in section.found(metrics)),
             *(count_text(row[name]) for name in ("images", "prompts", "unscored")),
             row["coverage"],
         ]

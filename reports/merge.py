@@ -1,22 +1,18 @@
-"""All stages of a run in one table, one row an image: what ``scores.csv`` is made of."""
+"""All stages of a run in one table, one row an image or one a prompt: what ``scores.csv`` and ``prompts.csv`` hold."""
 
 from __future__ import annotations
 
-import csv
-import io
-import os
-import shutil
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import UserError
+import numpy as np
+
 from harness.vocabulary import SEVEN_REWARDS
 from reports.reward_rows import RewardTable
 from reports.runs import Run
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
 #: What a merged table says of an image itself.
 IMAGE_COLUMNS = (
@@ -25,6 +21,8 @@ IMAGE_COLUMNS = (
 )
 #: Columns that every merged table begins with; further metrics follow.
 LEADING = (*IMAGE_COLUMNS, *SEVEN_REWARDS)
+#: Columns of a table of prompts; further metrics follow.
+PROMPT_COLUMNS = ("model", "prompt_key", "tag", "prompt", "images", "judged", "correct", *SEVEN_REWARDS)
 
 
 def merge_stages(run: Run) -> pd.DataFrame:
@@ -43,8 +41,41 @@ def merge_stages(run: Run) -> pd.DataFrame:
     further = [metric for metric in metrics if metric not in SEVEN_REWARDS]
     columns: dict[str, Any] = {"model": [run.name] * len(images)}
     for column in (*IMAGE_COLUMNS[1:], *SEVEN_REWARDS, *further, "unscored_rewards"):
-        columns[column] = images[column].array if column in images else [None] * len(images)
+        absent = np.full(len(images), np.nan if column in SEVEN_REWARDS else None)
+        columns[column] = images[column].array if column in images else absent
     return pd.DataFrame(columns)
+
+
+def merge_images(images: pd.DataFrame) -> pd.DataFrame:
+    """One row a prompt, from a table of :func:`merge_stages`, which is sorted by prompt.
+
+    Returns:
+        :data:`PROMPT_COLUMNS`, then further metrics: ``images`` with a row of any stage, ``judged`` and ``correct``
+        ones (NaN where none is judged), and the mean of each reward over the images that have it.
+    """
+    import pandas as pd
+
+    keys = images["prompt_key"].tolist()
+    place_of = {key: place for place, key in enumerate(dict.fromkeys(keys))}
+    places = np.fromiter(map(place_of.__getitem__, keys), dtype=np.int64, count=len(keys))
+    first = np.unique(places, return_index=True)[1]
+    verdicts = images["correct"].tolist()
+    correct = np.array([verdict if isinstance(verdict, bool) else np.nan for verdict in verdicts], dtype=np.float64)
+    right, judged = _totals(places, correct)
+    columns: dict[str, Any] = {name: images[name].array.take(first) for name in PROMPT_COLUMNS[:4]}
+    columns |= {"images": np.bincount(places), "judged": judged, "correct": np.where(judged > 0, right, np.nan)}
+    for metric in (*SEVEN_REWARDS, *images.columns.difference([*LEADING, "unscored_rewards"])):
+        total, count = _totals(places, images[metric].to_numpy())
+        columns[metric] = np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
+    return pd.DataFrame(columns)
+
+
+def _totals(places: NDArray[Any], values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Of each prompt, the sum and the number of its images' values; NaN is none."""
+    known = ~np.isnan(values)
+    size = int(places.max()) + 1
+    sums = np.bincount(places[known], weights=values[known], minlength=size)
+    return sums, np.bincount(places[known], minlength=size)
 
 
 def _with_reasons(rewards: RewardTable | None) -> pd.DataFrame | None:
@@ -77,66 +108,3 @@ def _joined(verdicts: pd.DataFrame | None, rewards: pd.DataFrame | None) -> pd.D
         if other in joined:
             joined[column] = joined[column].where(joined[column].notna() & (joined[column] != ""), joined[other])
     return joined.sort_values(["prompt_key", "filename"], kind="stable", ignore_index=True)
-
-
-def write_part(run: Run, path: Path) -> tuple[str, ...]:
-    """Write a run's merged rows as CSV without a header; returns the columns."""
-    frame = merge_stages(run)
-    columns = [_texts(frame[column]) for column in frame.columns]
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(zip(*columns, strict=True))
-    path.write_bytes(text.getvalue().encode("utf-8", "backslashreplace"))
-    return tuple(map(str, frame.columns))
-
-
-def _texts(column: pd.Series[Any]) -> list[Any]:
-    """Cells as written: empty where missing, whole sample numbers, floats in full precision."""
-    if column.name == "sample_index":
-        return ["" if value != value or value is None else int(value) for value in column.tolist()]
-    values: list[Any] = column.tolist()
-    missing = column.isna()
-    if missing.all():
-        return [""] * len(values)
-    if missing.any():
-        return ["" if absent else value for absent, value in zip(missing.tolist(), values, strict=True)]
-    return values
-
-
-def join_parts(parts: Sequence[tuple[Path, tuple[str, ...]]], path: Path) -> Path:
-    """Make one CSV file of the parts of all runs; it appears whole or not at all.
-
-    Raises:
-        UserError: it cannot be written.
-    """
-    known = {name for _, columns in parts for name in columns}
-    further = sorted(known - {*LEADING, "unscored_rewards"})
-    columns = (*LEADING, *further, "unscored_rewards")
-    partial = path.with_name(path.name + ".partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as joined:
-            joined.write(_csv_line(columns))
-            for part, own in parts:
-                _append(part, own, columns, joined)
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise UserError(f"{path}: cannot be written ({error.strerror}); name another folder") from error
-    return path
-
-
-def _append(part: Path, own: tuple[str, ...], columns: tuple[str, ...], joined: io.BufferedWriter) -> None:
-    if own == columns:
-        with part.open("rb") as content:
-            shutil.copyfileobj(content, joined, 1 << 20)
-        return
-    place = {name: number for number, name in enumerate(own)}
-    with part.open(encoding="utf-8", newline="") as content:
-        for row in csv.reader(content):
-            joined.write(_csv_line([row[place[name]] if name in place else "" for name in columns]))
-
-
-def _csv_line(cells: Sequence[str]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(cells)
-    return text.getvalue().encode("utf-8")

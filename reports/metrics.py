@@ -54,6 +54,7 @@ CARDS: dict[str, MetricCard] = {
     "sciscore": MetricCard("SciScore", "cosine x exp(logit scale) / 100"),
     "hpsv2.0": MetricCard("HPS v2.0", "cosine, about 0.2 to 0.33; not comparable with v2.1"),
     "clip_openai": MetricCard("OpenAI CLIP ViT-L/14", "cosine x exp(logit scale) / 100"),
+    "vqa_xl": MetricCard("VQAScore with CLIP-FlanT5-XL", "likelihood of the answer, 0 to 1; not comparable with xxl"),
 }
 
 

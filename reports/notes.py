@@ -50,6 +50,8 @@ def _verdict_notes(geneval: GenevalSummary) -> Iterator[str]:
 
 
 def _reward_notes(rewards: RewardsSummary) -> Iterator[str]:
+    if rewards.origin:
+        yield f"rewards by {rewards.origin}: metrics under our ids, its 'hpsv2' is hpsv2.0"
     for metric, summary in rewards.metrics.items():
         if summary.unscored:
             missing = _count(summary.unscored, "image")

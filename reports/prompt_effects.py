@@ -15,7 +15,7 @@ from scipy import special  # type: ignore[import-untyped]
 
 from harness.vocabulary import TAGS
 from reports.pairing import prompt_identities
-from reports.statistics.clusters import Clusters, Floats
+from reports.statistics.clusters import Floats, Layout
 from reports.statistics.estimators import MEAN_OF_STRATA
 from reports.statistics.intervals import LEVEL, linear_effects
 
@@ -42,14 +42,13 @@ class PromptEffects:
         """From a table of :func:`reports.verdicts.read_verdicts`; None unless every tag has two scored prompts."""
         scored = verdicts[verdicts["correct"].notna()]
         identities = prompt_identities(scored)
-        tags = scored["tag"].tolist()
-        clusters = Clusters.gather(identities, tags, scored["correct"].to_numpy(dtype="float64"), order=TAGS)
+        layout = Layout.of(identities, scored["tag"].tolist(), order=TAGS)
+        clusters = layout.clusters(scored["correct"].to_numpy(dtype="float64"))
         if len(clusters.strata) < len(TAGS) or not clusters.estimable():
             return None
-        rank = {tag: place for place, tag in enumerate(TAGS)}
-        ordered = sorted({(rank[tag], identity) for tag, identity in zip(tags, identities, strict=True)})
         effects = linear_effects(clusters, MEAN_OF_STRATA)
-        return cls(tuple(identity for _, identity in ordered), effects, len(ordered) - len(TAGS))
+        prompts = tuple(identity for _, identity in layout.prompts)
+        return cls(prompts, effects, len(prompts) - len(TAGS))
 
 
 def ranks(scores: Sequence[float], effects: Sequence[PromptEffects]) -> list[int]:

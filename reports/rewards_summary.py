@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from reports.numbers import counted, mean
 from reports.reward_rows import RewardTable
-from reports.statistics.clusters import Clusters
+from reports.statistics.clusters import Clusters, Layout
 from reports.statistics.intervals import Interval, mean_interval
+from reports.statistics.resampling import resample_together
 
 
 @dataclass(frozen=True)
@@ -41,12 +45,14 @@ class RewardsSummary:
         images: images with a reward row.
         prompts: prompts with a reward row.
         unscored: images that lack a value of at least one metric.
+        origin: as of :class:`reports.reward_rows.RewardTable`.
     """
 
     metrics: dict[str, MetricSummary]
     images: int
     prompts: int
     unscored: int
+    origin: str = ""
 
 
 def summarise_rewards(table: RewardTable, tags: Mapping[str, str]) -> RewardsSummary:
@@ -56,26 +62,31 @@ def summarise_rewards(table: RewardTable, tags: Mapping[str, str]) -> RewardsSum
         table: at least one row.
         tags: file name -> GenEval tag, within which prompts are resampled; may be empty. Means do not depend on it.
     """
+    prompts = table.frame["prompt_key"].tolist()
+    strata = [tags.get(name, "") for name in table.frame["filename"].tolist()]
+    layout = Layout.of(prompts, strata)
+    columns = [table.frame[metric].to_numpy() for metric in table.metrics]
+    scored = [~np.isnan(column) for column in columns]
+    clusters = [layout.where(known).clusters(column[known]) for column, known in zip(columns, scored, strict=True)]
+    parts = zip(table.metrics, scored, resample_together(clusters), strict=True)
     return RewardsSummary(
-        metrics={metric: _metric(table, metric, tags) for metric in table.metrics},
+        metrics={metric: _metric(table, metric, *part) for metric, *part in parts},
         images=len(table.frame),
-        prompts=int(table.frame["prompt_key"].nunique()),
-        unscored=int(table.frame[list(table.metrics)].isna().any(axis=1).sum()),
+        prompts=len(set(prompts)),
+        unscored=int((~np.logical_and.reduce(scored)).sum()),
+        origin=table.origin,
     )
 
 
-def _metric(table: RewardTable, metric: str, tags: Mapping[str, str]) -> MetricSummary:
-    scored = table.frame[table.frame[metric].notna()]
-    missing = table.frame["filename"][table.frame[metric].isna()]
-    values = scored[metric].tolist()
-    strata = [tags.get(name, "") for name in scored["filename"].tolist()]
-    clusters = Clusters.gather(scored["prompt_key"].tolist(), strata, values)
+def _metric(table: RewardTable, metric: str, scored: NDArray[np.bool_], clusters: Clusters) -> MetricSummary:
+    values = table.frame[metric].to_numpy()[scored].tolist()
+    missing = table.frame["filename"][~scored].tolist()
     reasons = table.reasons[metric]
     return MetricSummary(
         mean=mean(values),
         interval=mean_interval(clusters),
         images=len(values),
-        prompts=int(scored["prompt_key"].nunique()),
+        prompts=len(clusters.counts),
         unscored=len(missing),
         unscored_reasons=counted(reasons.get(name, "no value in the row") for name in missing),
     )

@@ -41,6 +41,15 @@ class Section:
     rows: tuple[dict[str, Any], ...]
     marks: tuple[dict[str, str], ...]
 
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """GenEval's columns; none where no run was judged."""
+        return () if self.group == "no geneval" else SCORES
+
+    def found(self, metrics: Sequence[str]) -> list[str]:
+        """The metrics that any run of the section has."""
+        return [metric for metric in metrics if any(row[metric] == row[metric] for row in self.rows)]
+
 
 def sections(board: Leaderboard) -> Iterator[Section]:
     """Every group under every protocol, in the leaderboard's order."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from functools import lru_cache
 
 from harness.vocabulary import TAGS
 
@@ -25,5 +26,11 @@ def suite_digest(prompts: Iterable[tuple[str, str]]) -> str:
 
     It tells GenEval's own prompts from rewritten ones, which keep the file's layout and tags.
     """
-    lines = sorted({f"{tag}\t{prompt}" for tag, prompt in set(prompts)})
+    return _digest(frozenset(prompts))
+
+
+@lru_cache(maxsize=8)
+def _digest(prompts: frozenset[tuple[str, str]]) -> str:
+    """Kept, as most runs of a report have the same prompts."""
+    lines = sorted(f"{tag}\t{prompt}" for tag, prompt in prompts)
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.vocabulary import TAGS
-from reports.rows import SourceRow, prompt_keys, sample_place, source_rows
+from reports.rows import SourceRow, SourceTable, prompt_keys, sample_number, source_table
+from reports.upstream import within_run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,54 +32,66 @@ def read_verdicts(path: Path) -> pd.DataFrame:
     """
     import pandas as pd
 
-    records = _latest(source_rows(path))
-    keys = prompt_keys(
-        [record["prompt_index"] for record in records],
-        [record["filename"] for record in records],
-        [record["metadata"] for record in records],
-    )
-    frame = pd.DataFrame.from_records(records, columns=list(COLUMNS)).astype({"correct": "boolean"})
-    frame.insert(0, "prompt_key", pd.Series(keys, dtype=object))
-    return frame.sort_values(["prompt_key", "filename"], kind="stable", ignore_index=True)
+    table = source_table(path)
+    columns = _columns(table)
+    standing = _standing(columns, table)
+    keys = prompt_keys(*(_chosen(columns[name], standing) for name in ("prompt_index", "filename", "metadata")))
+    names = _chosen(columns["filename"], standing)
+    order = sorted(range(len(standing)), key=list(zip(keys, names, strict=True)).__getitem__)
+    places = [standing[place] for place in order]
+    chosen: dict[str, Any] = {"prompt_key": pd.Series(_chosen(keys, order), dtype=object)}
+    # As plain objects: looking for a narrower type of column takes as long as reading them.
+    chosen |= {name: pd.Series(_chosen(columns[name], places), dtype=object) for name in COLUMNS}
+    chosen["correct"] = pd.array(chosen["correct"], dtype="boolean")
+    return pd.DataFrame(chosen)
 
 
-def _latest(rows: Iterable[SourceRow]) -> list[dict[str, Any]]:
-    """One record an image: of rows about the same bytes a verdict stands over none; else the later row stands."""
-    records: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in rows:
-        record = _record(row)
-        image = (record["filename"], record["metadata"])
-        records[image] = _standing(records[image], record, row) if image in records else record
-    return list(records.values())
+def _chosen(column: Sequence[Any], places: Sequence[int]) -> list[Any]:
+    return [column[place] for place in places]
 
 
-def _standing(earlier: dict[str, Any], later: dict[str, Any], row: SourceRow) -> dict[str, Any]:
-    if earlier["image_sha256"] != later["image_sha256"] or earlier["correct"] is None:
+def _columns(table: SourceTable) -> dict[str, list[Any]]:
+    """:data:`COLUMNS` and ``prompt_index`` of all rows, checked."""
+    odd_status = "unscored" in table.column("status")
+    correct = table.fields(table.column("correct"), set() if odd_status else {bool}, _verdict)
+    filenames = within_run(table.texts("filename"), table.path.parent)
+    metadata = table.optional_texts("metadata")
+    samples = table.indices("sample_index")
+    reasons = table.optional_texts("reason")
+    return {
+        "filename": filenames,
+        "tag": _tags(table),
+        "prompt": table.optional_texts("prompt"),
+        "metadata": [text or table.row(place).text("prompt") for place, text in enumerate(metadata)],
+        "prompt_index": table.indices("prompt_index"),
+        "sample_index": list(map(sample_number, samples, filenames)),
+        "correct": correct,
+        "reason": [
+            _why_unscored(table.row(place)) if correct[place] is None else reason
+            for place, reason in enumerate(reasons)
+        ],
+        "image_sha256": table.optional_texts("image_sha256"),
+    }
+
+
+def _standing(columns: dict[str, list[Any]], table: SourceTable) -> list[int]:
+    """One row an image: of rows about the same bytes a verdict stands over none; else the later row stands."""
+    place_of: dict[tuple[str, str], int] = {}
+    for place, image in enumerate(zip(columns["filename"], columns["metadata"], strict=True)):
+        earlier = place_of.setdefault(image, place)
+        if earlier != place:
+            place_of[image] = _standing_of_two(columns, earlier, place, table.row(place))
+    return list(place_of.values())
+
+
+def _standing_of_two(columns: dict[str, list[Any]], earlier: int, later: int, row: SourceRow) -> int:
+    hashes, verdicts = columns["image_sha256"], columns["correct"]
+    if hashes[earlier] != hashes[later] or verdicts[earlier] is None:
         return later
-    if later["correct"] not in (None, earlier["correct"]):
-        name = later["filename"]
+    if verdicts[later] not in (None, verdicts[earlier]):
+        name = columns["filename"][later]
         raise row.error(f"{name!r} is judged both correct and wrong; is the file two runs in one? Split or remove one")
     return earlier
-
-
-def _record(row: SourceRow) -> dict[str, Any]:
-    correct = _verdict(row)
-    filename = row.text("filename")
-    prompt = row.optional_text("prompt")
-    metadata = row.optional_text("metadata") or row.text("prompt")
-    sample = row.index("sample_index")
-    place = sample_place(filename) if sample is None else None
-    return {
-        "filename": filename,
-        "tag": _tag(row),
-        "prompt": prompt,
-        "metadata": metadata,
-        "prompt_index": row.index("prompt_index"),
-        "sample_index": place[1] if place else sample,
-        "correct": correct,
-        "reason": row.optional_text("reason") if correct is not None else _why_unscored(row),
-        "image_sha256": row.optional_text("image_sha256"),
-    }
 
 
 def _verdict(row: SourceRow) -> bool | None:
@@ -95,11 +108,12 @@ def _verdict(row: SourceRow) -> bool | None:
     return None if correct is None else bool(correct)
 
 
-def _tag(row: SourceRow) -> str:
-    tag = row.text("tag")
-    if tag not in TAGS:
-        raise row.error(f"unknown tag {tag[:40]!r}; GenEval's are {', '.join(TAGS)}")
-    return tag
+def _tags(table: SourceTable) -> list[str]:
+    tags = table.texts("tag")
+    if not set(tags) <= set(TAGS):
+        place = next(place for place, tag in enumerate(tags) if tag not in TAGS)
+        raise table.row(place).error(f"unknown tag {tags[place][:40]!r}; GenEval's are {', '.join(TAGS)}")
+    return tags
 
 
 def _why_unscored(row: SourceRow) -> str:

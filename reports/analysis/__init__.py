@@ -11,10 +11,11 @@ __all__ = ["AnalysisFiles", "write_analysis"]
 
 @dataclass(frozen=True)
 class AnalysisFiles:
-    """``analysis.md`` for reading, ``analysis.csv`` with every number in full precision."""
+    """``analysis.md`` for reading, ``analysis.csv`` with every number in full precision, and radars of all runs."""
 
     markdown: Path
     csv: Path
+    radars: tuple[Path, ...]
 
 
 def write_analysis(inputs: Sequence[Path], out_dir: Path) -> AnalysisFiles:
@@ -26,20 +27,25 @@ def write_analysis(inputs: Sequence[Path], out_dir: Path) -> AnalysisFiles:
     from reports.analysis.best_of import best_of
     from reports.analysis.breakdown import breakdown
     from reports.analysis.findings import findings_csv, findings_markdown
+    from reports.analysis.pass_at_k import pass_at_k
+    from reports.analysis.radars import draw_radars
     from reports.analysis.rewards_and_verdicts import reward_correlations, rewards_against_verdicts
     from reports.files import write_text
+    from reports.find import find_runs
     from reports.leaderboard import distinct_names
     from reports.merge import merge_stages
-    from reports.runs import find_run, read_source
+    from reports.runs import read_source
 
-    found = []
-    for source in distinct_names([find_run(path) for path in inputs]):
+    found, measured = [], []
+    for source in distinct_names(find_runs(inputs)):
         run = read_source(source)
         images, metrics = merge_stages(run), run.rewards.metrics if run.rewards else ()
-        parts = [*best_of(images, metrics), *rewards_against_verdicts(images, metrics)]
+        parts = [*pass_at_k(run.verdicts), *best_of(images, metrics), *rewards_against_verdicts(images, metrics)]
         parts += [*reward_correlations(images, metrics), *breakdown(run.verdicts)]
         found.append((source, parts))
+        measured.append((source.name, run))
     return AnalysisFiles(
         markdown=write_text(out_dir / "analysis.md", findings_markdown(found)),
         csv=write_text(out_dir / "analysis.csv", findings_csv(found)),
+        radars=draw_radars(measured, out_dir),
     )

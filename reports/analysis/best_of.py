@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.vocabulary import TAGS
 from reports.analysis.findings import Finding
-from reports.statistics.best_of_n import expected_of_best
+from reports.statistics.best_of_n import expected_of_best, sizes_up_to
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,17 +30,10 @@ def best_of(images: pd.DataFrame, metrics: Sequence[str]) -> Iterator[Finding]:
     groups = [(str(group["tag"].iloc[0]), _values(group, columns)) for _, group in scored.groupby("prompt_key")]
     most = max((len(values) for _, values in groups), default=0)
     whole = [(tag, values) for tag, values in groups if len(values) == most]
-    for size in _sizes(most):
+    for size in sizes_up_to(most) if most > 1 else ():
         for place, selector in enumerate(metrics):
             worth = np.array([expected_of_best(values[:, place], values, size) for _, values in whole])
             yield from _findings(f"best_of_{size}", selector, columns, worth, [tag for tag, _ in whole])
-
-
-def _sizes(most: int) -> list[int]:
-    """1, 2, 4, ... and all; nothing where there is no choice."""
-    if most < 2:
-        return []
-    return sorted({most, *(2**power for power in range(most.bit_length()) if 2**power <= most)})
 
 
 def _values(group: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.float64]:

@@ -14,6 +14,7 @@ from reports.runs import RunSource
 #: Analysis -> what its table says, in the order of the page. ``best_of_N`` stands for any N.
 EXPLANATIONS = {
     "best_of": "Expected values of the image that is best by one reward among {n} of a prompt; exactly.",
+    "pass_at_k": "How likely one of k images of a prompt is right; overall is the mean over tags. pass@1 is GenEval's.",
     "reward_against_verdict": (
         "How often a right image has a higher reward than a wrong one (AUC: 1 always, 0.5 by chance), among all images "
         "and among those of one prompt; and mean rewards of right and wrong images. A reward near 0.5 does not know "

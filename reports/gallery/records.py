@@ -7,17 +7,15 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.vocabulary import COLORS
 from reports.gallery.pictures import Pictures
 from reports.merge import merge_stages
 from reports.pairing import image_places
-from reports.rows import source_rows
+from reports.rows import source_table
 from reports.runs import RESULTS, RunSource, read_source
-
-if TYPE_CHECKING:
-    pass
+from reports.upstream import within_run
 
 Record = dict[str, Any]
 #: Pixels are whole, scores and probabilities are told apart by three decimals: a third of the bytes.
@@ -92,12 +90,13 @@ def _objects(path: Path) -> dict[tuple[str, str], Record]:
     What is malformed in them is left out: the verdict stands without.
     """
     found: dict[tuple[str, str], Record] = {}
-    for row in source_rows(path):
-        key = (row.text("filename"), row.optional_text("prompt"))
-        boxes = list(_boxes(row.values))
+    table = source_table(path)
+    names = within_run(table.texts("filename"), path.parent)
+    for key, values in zip(zip(names, table.optional_texts("prompt"), strict=True), table.records, strict=True):
+        boxes = list(_boxes(values))
         if boxes or key not in found:
-            seed = row.values.get("seed")
-            found[key] = {"boxes": boxes, "asked": _asked(row.values), "seed": "" if seed is None else str(seed)}
+            seed = values.get("seed")
+            found[key] = {"boxes": boxes, "asked": _asked(values), "seed": "" if seed is None else str(seed)}
     return found
 
 

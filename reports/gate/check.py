@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import UserError
@@ -11,12 +11,44 @@ from harness.vocabulary import TAGS
 from reports.comparison import ComparedMetric, Comparison, compare
 from reports.gate.decision import Judgement, Measured, Outcome, judge
 from reports.gate.evidence import Evidence
+from reports.gate.flips import Flips
 from reports.gate.inputs import narrowed, read_side
 from reports.gate.likeness import require_alike
 from reports.gate.policy import Policy, read_policy, require_known
 from reports.runs import Run
 
+NOTHING_EARLIER: Mapping[str, tuple[Evidence, ...]] = {}
 REMEDY = "make both alike, or name the fields in the policy's may_differ (never the suite's)"
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Which looks were taken at a growing sweep.
+
+    Attributes:
+        planned: numbers of prompts.
+        taken: how many of them.
+        spending: exponent by which the level is shared out.
+    """
+
+    planned: tuple[int, ...]
+    taken: int
+    spending: float
+
+    @property
+    def prompts(self) -> int:
+        """Prompts at the look that the verdict rests on."""
+        return self.planned[self.taken - 1]
+
+    @property
+    def early(self) -> bool:
+        """Whether it was not the last."""
+        return self.taken < len(self.planned)
+
+    @property
+    def text(self) -> str:
+        """In words, with a space before."""
+        return f" (after {self.prompts} of {self.planned[-1]} prompts)"
 
 
 @dataclass(frozen=True)
@@ -28,12 +60,16 @@ class Gate:
         policy: what was demanded.
         judgements: one a metric: overall, tags, rewards.
         notes: what could not be compared, what was let pass.
+        looks: where the sweep was looked at while it grew; None where once, at its end.
+        flips: gallery of the verdicts that flip; None where none was written.
     """
 
     comparison: Comparison
     policy: Policy
     judgements: tuple[Judgement, ...]
     notes: tuple[str, ...]
+    looks: Taken | None = None
+    flips: Flips | None = None
 
     @property
     def passes(self) -> bool:
@@ -46,12 +82,18 @@ class Gate:
         return tuple(one for one in self.judgements if one.fails)
 
     @property
+    def certain(self) -> bool:
+        """Whether more prompts would be of no use: a drop is shown, or everything passes by its margin."""
+        return any(one.fails and one.certain for one in self.judgements) or all(one.certain for one in self.judgements)
+
+    @property
     def verdict(self) -> str:
         """The last line of the terminal's table."""
+        early = self.looks.text if self.looks and self.looks.early else ""
         if not self.passes:
-            return f"gate: fails: {', '.join(_named(one) for one in self.failures)}"
+            return f"gate: fails: {', '.join(_named(one) for one in self.failures)}{early}"
         unsettled = [one.metric for one in self.judgements if one.outcome is Outcome.CANNOT_TELL]
-        return f"gate: passes; cannot tell: {', '.join(unsettled)}" if unsettled else "gate: passes"
+        return f"gate: passes{'; cannot tell: ' if unsettled else ''}{', '.join(unsettled)}{early}"
 
     def line(self, metric: str) -> ComparedMetric | None:
         """The comparison of a metric; None where there is none."""
@@ -59,7 +101,7 @@ class Gate:
 
 
 def check_paths(candidate: Path, baseline: Path, policy: Path | None = None, *, subset: bool = False) -> Gate:
-    """Check a candidate.
+    """Check a candidate once.
 
     Args:
         candidate, baseline: run directories, files of rows, or saved baselines.
@@ -69,35 +111,79 @@ def check_paths(candidate: Path, baseline: Path, policy: Path | None = None, *, 
     Raises:
         UserError: an input cannot be read, the runs are not alike, or the policy judges what the baseline lacks.
     """
-    rules = read_policy(policy)
-    first, second = read_side(baseline), read_side(candidate)
-    require_known(rules, _found(first), "policy" if policy is None else str(policy))
-    notes = [
-        f"let pass by the policy: {text}" for text in require_alike(first, second, rules.may_differ, remedy=REMEDY)
-    ]
+    first = read_side(baseline)
+    return check_once(first, read_side(candidate), rules_for(first, policy), subset=subset)
+
+
+def check_once(baseline: Run, candidate: Run, policy: Policy, *, subset: bool = False) -> Gate:
+    """The same for runs that are read and a policy that fits the baseline."""
+    notes = alike(baseline, candidate, policy)
     if subset:
-        first, note = narrowed(first, second)
+        baseline, note = narrowed(baseline, candidate)
         notes.append(note)
-    return check_runs(first, second, rules, notes)
+    return check_runs(baseline, candidate, policy, notes)
 
 
-def check_runs(baseline: Run, candidate: Run, policy: Policy, notes: list[str]) -> Gate:
-    """Check a candidate against a baseline that is known to be alike."""
-    comparison = compare(baseline, candidate)
-    measured = list(_measured(comparison, baseline, policy))
-    if not any(policy.rule(one.metric).demands for one in measured):
-        raise UserError("the policy demands nothing of any metric that the baseline has; give one a margin or a floor")
-    return Gate(comparison, policy, tuple(judge(measured, policy)), (*comparison.notes, *notes))
+def rules_for(baseline: Run, policy: Path | None) -> Policy:
+    """The policy, where it fits a baseline.
 
-
-def _measured(comparison: Comparison, baseline: Run, policy: Policy) -> Iterator[Measured]:
-    lines = {line.metric: line for line in comparison.metrics}
+    Raises:
+        UserError: it cannot be read, or judges what the baseline lacks.
+    """
+    rules = read_policy(policy)
+    require_known(rules, baseline.rewards.metrics if baseline.rewards else (), str(policy or "policy"))
     scored = _scored_images(baseline)
-    absent = [name for name in policy.metrics if name not in (*scored, "tags", "rewards")]
-    demanded = [name for name in absent if policy.rule(name).demands]
+    absent = [name for name in rules.metrics if name not in (*scored, "tags", "rewards")]
+    demanded = [name for name in absent if rules.rule(name).demands]
     if demanded:
         raise UserError(f"the policy judges {', '.join(demanded)}, of which the baseline has no scored images")
-    for metric, images in scored.items():
+    if not any(rules.rule(metric).demands for metric in scored):
+        raise UserError("the policy demands nothing of any metric that the baseline has; give one a margin or a floor")
+    return rules
+
+
+def alike(baseline: Run, candidate: Run, policy: Policy) -> list[str]:
+    """Refuse runs that are not alike; returns what the policy let pass, in words.
+
+    Raises:
+        UserError: they differ in fields that the policy does not let pass.
+    """
+    let_pass = require_alike(baseline, candidate, policy.may_differ, remedy=REMEDY)
+    return [f"let pass by the policy: {text}" for text in let_pass]
+
+
+def check_runs(
+    baseline: Run,
+    candidate: Run,
+    policy: Policy,
+    notes: Sequence[str],
+    *,
+    share: float = 1.0,
+    earlier: Mapping[str, tuple[Evidence, ...]] = NOTHING_EARLIER,
+    interim: bool = False,
+) -> Gate:
+    """Check a candidate against a baseline that is known to be alike.
+
+    Args:
+        share: of the level, for this look at the data.
+        earlier: metric -> evidence of earlier looks.
+        interim: whether more looks may follow.
+    """
+    comparison = compare(baseline, candidate)
+    measured = [_at_look(one, share, earlier) for one in _measured(comparison, baseline)]
+    judgements = tuple(judge(measured, policy, interim=interim))
+    return Gate(comparison, policy, judgements, (*comparison.notes, *notes))
+
+
+def _at_look(one: Measured, share: float, earlier: Mapping[str, tuple[Evidence, ...]]) -> Measured:
+    if one.evidence is None:
+        return one
+    return replace(one, evidence=replace(one.evidence, share=share, earlier=earlier.get(one.metric, ())))
+
+
+def _measured(comparison: Comparison, baseline: Run) -> Iterator[Measured]:
+    lines = {line.metric: line for line in comparison.metrics}
+    for metric, images in _scored_images(baseline).items():
         line = lines.get(metric)
         if line is None:
             yield Measured(metric, None, None, 0.0)
@@ -119,7 +205,3 @@ def _scored_images(run: Run) -> dict[str, int]:
 
 def _named(one: Judgement) -> str:
     return f"{one.metric} (cannot tell)" if one.outcome is Outcome.CANNOT_TELL else one.metric
-
-
-def _found(run: Run) -> tuple[str, ...]:
-    return run.rewards.metrics if run.rewards else ()

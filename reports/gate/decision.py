@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from reports.gate.evidence import Evidence
 from reports.gate.policy import Policy, Rule
+from reports.gate.settling import OpenQuestion
 from reports.statistics.paired import holm
 
 
@@ -45,19 +46,21 @@ class Judgement:
         measured: what was judged.
         rule: by what.
         outcome: what came of it.
-        reasons: why, in words; of all demands that are not met, or of the one that counts.
+        stated: why, in words; of all demands that are not met, or of the one that counts.
         fails: whether the gate fails by it: the outcome, or the policy's answer to ``cannot tell``.
         p_value: of "the drop is at most tolerated", corrected if the policy says so; None without a margin.
-        settling_prompts: how many prompts would settle ``cannot tell``; None where none would, or nothing is open.
+        question: what is open where it cannot be told.
+        certain: whether more prompts of a sweep would be of no use: it passes by its margin, or a drop is shown.
     """
 
     measured: Measured
     rule: Rule
     outcome: Outcome
-    reasons: tuple[str, ...]
+    stated: tuple[str, ...]
     fails: bool
     p_value: float | None = None
-    settling_prompts: int | None = None
+    question: OpenQuestion | None = None
+    certain: bool = True
 
     @property
     def metric(self) -> str:
@@ -65,22 +68,45 @@ class Judgement:
         return self.measured.metric
 
     @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why, in words. That of an open question is made when it is asked for, for it takes a search."""
+        return self.stated if self.question is None else (*self.stated, self.question.text)
+
+    @property
     def text(self) -> str:
         """The reasons on one line."""
         return "; ".join(self.reasons)
 
 
-def judge(metrics: Sequence[Measured], policy: Policy) -> list[Judgement]:
-    """Judge all metrics together, for the correction depends on how many are tested."""
+def judge(metrics: Sequence[Measured], policy: Policy, *, interim: bool = False) -> list[Judgement]:
+    """Judge all metrics together, for the correction depends on how many are tested.
+
+    Args:
+        interim: more data are to come, so that limits on observed values, which have no error rate, wait for them.
+    """
     rules = [policy.rule(measured.metric) for measured in metrics]
     tested = [place for place, rule in enumerate(rules) if _tested(metrics[place], rule)]
     raw = [_drop_p_value(metrics[place], rules[place]) for place in tested]
     p_values = dict(zip(tested, holm(raw) if policy.correction == "holm" else raw, strict=True))
     tests = max(1, len(tested)) if policy.correction == "holm" else 1
-    return [
+    judgements = [
         _judgement(measured, rule, p_values.get(place), policy.level, tests)
         for place, (measured, rule) in enumerate(zip(metrics, rules, strict=True))
     ]
+    return [_waiting(one) for one in judgements] if interim else judgements
+
+
+def _waiting(one: Judgement) -> Judgement:
+    """A judgement before the last look: what rests on limits alone is open."""
+    if one.outcome is Outcome.WATCHED or (one.outcome is Outcome.FAILS and one.certain):
+        return one
+    if one.outcome is Outcome.PASSES and one.certain and not one.rule.limits:
+        return one
+    if one.outcome is Outcome.CANNOT_TELL:
+        return one
+    reason = f"so far: {one.text}; limits are judged at the last look"
+    fails = one.rule.cannot_tell == "fail"
+    return replace(one, outcome=Outcome.CANNOT_TELL, stated=(reason,), fails=fails, certain=False)
 
 
 def _tested(measured: Measured, rule: Rule) -> bool:
@@ -98,20 +124,20 @@ def _judgement(measured: Measured, rule: Rule, p_value: float | None, level: flo
     evidence, margin = measured.evidence, rule.margin
     if evidence is None or margin is None or p_value is None:
         outcome = Outcome.FAILS if broken else Outcome.PASSES
-        return Judgement(measured, rule, outcome, tuple(broken) or ("no limit is broken",), fails=bool(broken))
-    bound = evidence.drop_bound(level)
+        reasons = tuple(broken) or ("no limit is broken",)
+        return Judgement(measured, rule, outcome, reasons, fails=bool(broken), certain=False)
     within = evidence.excludes_drop_beyond(margin) < level
-    if not within and p_value < level:
-        broken.append(_drop_text(rule, p_value, bound))
+    shown = not within and p_value < level
+    if shown:
+        broken.append(_drop_text(rule, p_value, evidence.drop_bound(level)))
     if broken:
-        return Judgement(measured, rule, Outcome.FAILS, tuple(broken), fails=True, p_value=p_value)
+        return Judgement(measured, rule, Outcome.FAILS, tuple(broken), True, p_value, certain=shown)
     if within:
         reason = f"a drop beyond the margin of {margin:g} is excluded"
-        return Judgement(measured, rule, Outcome.PASSES, (reason,), fails=False, p_value=p_value)
-    settling = evidence.prompts_to_settle(margin, rule.tolerated, level / tests)
+        return Judgement(measured, rule, Outcome.PASSES, (reason,), False, p_value)
+    question = OpenQuestion(evidence, margin, rule.tolerated, level, tests)
     fails = rule.cannot_tell == "fail"
-    reason = _open_text(margin, bound, settling, evidence.prompts)
-    return Judgement(measured, rule, Outcome.CANNOT_TELL, (reason,), fails, p_value, settling)
+    return Judgement(measured, rule, Outcome.CANNOT_TELL, (), fails, p_value, question, certain=False)
 
 
 def _broken_limits(measured: Measured, rule: Rule) -> Iterator[str]:
@@ -132,10 +158,3 @@ def _broken_limits(measured: Measured, rule: Rule) -> Iterator[str]:
 def _drop_text(rule: Rule, p_value: float, bound: float) -> str:
     beyond = f" beyond the tolerated {rule.tolerated:g}" if rule.tolerated else ""
     return f"a drop{beyond} is shown (p {p_value:.2g}) and may be {bound:.4f}, margin {rule.margin:g}"
-
-
-def _open_text(margin: float, bound: float, settling: int | None, prompts: int) -> str:
-    start = f"a drop of up to {bound:.4f} cannot be excluded, margin {margin:g}"
-    if settling is None:
-        return f"{start}; no number of prompts would settle it, the difference staying as it is"
-    return f"{start}; about {settling:,} prompts (now {prompts:,}) would settle it, the difference staying as it is"

@@ -18,6 +18,6 @@ def write_gate(gate: Gate, out: Path) -> tuple[Path, Path, Path]:
     Raises:
         UserError: the folder cannot be written.
     """
-    markdown = write_text(out / f"{NAME}.md", markdown_gate(gate))
+    markdown = write_text(out / f"{NAME}.md", markdown_gate(gate, out))
     record = write_json(out / f"{NAME}.json", gate_record(gate))
     return markdown, record, write_text(out / f"{NAME}.xml", junit_gate(gate))

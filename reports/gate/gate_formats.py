@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
-from reports.gate.check import Gate
+from reports.gate.check import Gate, Taken
 from reports.gate.comparison_formats import metric_record, signed
 from reports.gate.decision import Judgement, Outcome
 from reports.markdown import escape
@@ -31,20 +34,46 @@ def terminal_gate(gate: Gate) -> Group:
     told = [one for one in gate.judgements if one.outcome in (Outcome.FAILS, Outcome.CANNOT_TELL)]
     reasons = (Text(f"{one.metric}: {one.text}", style=STYLES[one.outcome]) for one in told)
     names = Text(f"baseline: {gate.comparison.first}\ncandidate: {gate.comparison.second}")
-    return Group(names, table, *reasons, *(Text(note) for note in gate.notes))
+    lines = [*gate.notes, *_looks_line(gate), *_flips_line(gate)]
+    return Group(names, table, *reasons, *map(Text, lines))
 
 
-def markdown_gate(gate: Gate) -> str:
-    """The whole document, ending with a line end; the verdict is its heading."""
+def _looks_line(gate: Gate) -> list[str]:
+    if gate.looks is None:
+        return []
+    looks = ", ".join(map(str, gate.looks.planned))
+    return [f"look {gate.looks.taken} of {len(gate.looks.planned)}: after {gate.looks.prompts} prompts (of {looks})"]
+
+
+def _flips_line(gate: Gate) -> list[str]:
+    return [] if gate.flips is None else [f"gallery: {gate.flips.index} ({gate.flips.text})"]
+
+
+def markdown_gate(gate: Gate, out: Path | None = None) -> str:
+    """The whole document, ending with a line end; the verdict is its heading.
+
+    Args:
+        out: folder that it is written into, for links to be relative to; None for a page that stands by itself.
+    """
     header = ["metric", "baseline", "candidate", "difference", "largest drop not excluded", "outcome", "why"]
     rows = [[*map(escape, _cells(gate, one)), one.outcome.value, escape(one.text)] for one in gate.judgements]
     rule = [":--", *["--:"] * 4, ":--", ":--"]
     table = "\n".join(f"| {' | '.join(row)} |" for row in (header, rule, *rows))
     names = f"{escape(gate.comparison.second)} against {escape(gate.comparison.first)}"
     level = f"Level {gate.policy.level:g}, correction {gate.policy.correction}."
-    notes = "\n".join(f"- {escape(note)}" for note in gate.notes)
+    lines = [*map(escape, [*gate.notes, *_looks_line(gate)]), *_flips_link(gate, out)]
+    notes = "\n".join(f"- {line}" for line in lines)
     blocks = [f"# {'Gate passes' if gate.passes else 'Gate fails'}: {names}", escape(gate.verdict), table, level, notes]
     return "\n\n".join(filter(None, blocks)) + "\n"
+
+
+def _flips_link(gate: Gate, out: Path | None) -> list[str]:
+    if gate.flips is None:
+        return []
+    if out is None:
+        return [f"gallery: {escape(str(gate.flips.index))} ({gate.flips.text})"]
+    address = quote(os.path.relpath(gate.flips.index, out))
+    return [f"[gallery of the two runs]({address}): {gate.flips.text}"]
 
 
 def gate_record(gate: Gate) -> dict[str, Any]:
@@ -57,9 +86,16 @@ def gate_record(gate: Gate) -> dict[str, Any]:
         "candidate": gate.comparison.second,
         "level": gate.policy.level,
         "correction": gate.policy.correction,
+        "looks": None if gate.looks is None else _looks_record(gate.looks),
+        "gallery": None if gate.flips is None else {"index": str(gate.flips.index), "flips": gate.flips.flips},
         "metrics": [_judgement_record(gate, one) for one in gate.judgements],
         "notes": list(gate.notes),
     }
+
+
+def _looks_record(looks: Taken) -> dict[str, Any]:
+    planned = list(looks.planned)
+    return {"planned": planned, "taken": looks.taken, "prompts": looks.prompts, "spending": looks.spending}
 
 
 def _judgement_record(gate: Gate, one: Judgement) -> dict[str, Any]:
@@ -73,7 +109,8 @@ def _judgement_record(gate: Gate, one: Judgement) -> dict[str, Any]:
         "margin": one.rule.margin,
         "largest_drop_not_excluded": _bound(gate, one),
         "p_value_of_drop": one.p_value,
-        "settling_prompts": one.settling_prompts,
+        "settling_prompts": one.question.settling.prompts if one.question else None,
+        "settling_samples": one.question.settling.samples if one.question else None,
         "comparison": None if line is None else metric_record(line),
     }
 

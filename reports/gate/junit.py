@@ -21,7 +21,10 @@ def junit_gate(gate: Gate) -> str:
     root = Xml.Element("testsuites", {"name": SUITE, **counts, "time": "0"})
     suite = Xml.SubElement(root, "testsuite", {"name": SUITE, **counts, "skipped": str(skipped), "time": "0"})
     properties = Xml.SubElement(suite, "properties")
-    for name, value in (("baseline", gate.comparison.first), ("candidate", gate.comparison.second)):
+    told = {"baseline": gate.comparison.first, "candidate": gate.comparison.second}
+    if gate.flips is not None:
+        told["gallery"] = str(gate.flips.index)
+    for name, value in told.items():
         Xml.SubElement(properties, "property", {"name": name, "value": _clean(value)})
     for one in gate.judgements:
         _case(suite, gate, one)

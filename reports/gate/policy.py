@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -44,10 +45,14 @@ class Rule:
     watch: bool = False
 
     @property
+    def limits(self) -> bool:
+        """Whether observed values are limited, beside the margin."""
+        return any(limit is not None for limit in (self.floor, self.largest_drop, self.largest_drop_errors))
+
+    @property
     def demands(self) -> bool:
         """Whether it can fail at all."""
-        limits = (self.margin, self.floor, self.largest_drop, self.largest_drop_errors)
-        return not self.watch and any(limit is not None for limit in limits)
+        return not self.watch and (self.margin is not None or self.limits)
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,8 @@ class Policy:
         correction: ``holm`` for all metrics together, ``none`` for each by itself.
         cannot_tell, coverage: of rules that say nothing else.
         may_differ: fields of the protocol in which the runs may differ.
+        looks: ascending numbers of prompts after which a growing sweep is looked at; empty for once, at the end.
+        spending: a look after the share t of the last look's prompts has spent the share t^spending of the level.
         metrics: keys of the rules, by metric or group.
     """
 
@@ -67,6 +74,8 @@ class Policy:
     cannot_tell: str
     coverage: float
     may_differ: tuple[str, ...]
+    looks: tuple[int, ...]
+    spending: float
     metrics: Mapping[str, Mapping[str, Any]]
 
     def rule(self, metric: str) -> Rule:
@@ -105,8 +114,11 @@ def parse_policy(text: str, where: str) -> Policy:
         record = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{where}: not TOML ({error})") from error
-    metrics = record.pop("metrics", {})
-    _check(record, _TOP_LEVEL, where, "metrics")
+    metrics, sequential = record.pop("metrics", {}), record.pop("sequential", {})
+    _check(record, _TOP_LEVEL, where, "sequential", "metrics")
+    if not isinstance(sequential, dict):
+        raise UserError(f"{where}: expected a table [sequential]")
+    _check(sequential, _SEQUENTIAL, f"{where}: sequential")
     tables = _tables(metrics, f"{where}: metrics")
     return Policy(
         level=float(record.get("level", 0.05)),
@@ -114,6 +126,8 @@ def parse_policy(text: str, where: str) -> Policy:
         cannot_tell=record.get("cannot_tell", "pass"),
         coverage=float(record.get("coverage", 0.0)),
         may_differ=tuple(record.get("may_differ", ())),
+        looks=tuple(sequential.get("looks", ())),
+        spending=float(sequential.get("spending", 1.0)),
         metrics=tables,
     )
 
@@ -129,6 +143,13 @@ def require_known(policy: Policy, found: Collection[str], where: str) -> None:
     if unknown:
         hint = "a name with a dot needs quotes; " if any(name.startswith(unknown[0] + ".") for name in allowed) else ""
         raise UserError(f"{where}: unknown metric {unknown[0]!r}; {hint}allowed: {', '.join(allowed)}")
+
+
+def are_looks(value: Any) -> bool:
+    """Whether these are ascending numbers of prompts."""
+    if not isinstance(value, list) or not all(isinstance(one, int) and not isinstance(one, bool) for one in value):
+        return False
+    return all(before < after for before, after in itertools.pairwise([0, *value]))
 
 
 def _tables(metrics: Any, where: str) -> dict[str, dict[str, Any]]:
@@ -177,6 +198,10 @@ _TOP_LEVEL: dict[str, tuple[Callable[[Any], bool], str]] = {
         lambda value: isinstance(value, list) and all(isinstance(name, str) for name in value),
         "a list of field names",
     ),
+}
+_SEQUENTIAL: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "looks": (are_looks, "ascending numbers of prompts such as [100, 200, 553]"),
+    "spending": (lambda value: _number(value) and value > 0, "a number above 0"),
 }
 _RULE: dict[str, tuple[Callable[[Any], bool], str]] = {
     "margin": _AMOUNT,

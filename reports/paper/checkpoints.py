@@ -13,6 +13,9 @@ from reports.paper.printed import TABLES, printed_table, read_data
 #: Settings of the paper's sweeps, as upstream's script has them.
 GENERATION = ("--samples", "4", "--steps", "50", "--guidance-scale", "7.0", "--seed", "42", "--precision", "paper")
 
+#: Name of the published suite of PartiPrompts.
+PARTI = "parti"
+
 
 @dataclass(frozen=True)
 class ReleasedRun:
@@ -56,13 +59,13 @@ def _runs(record: dict[str, Any]) -> Iterator[ReleasedRun]:
         )
 
 
-def reproduction_commands(table: str, folder: str = "paper", parti: str = "parti_prompts.jsonl") -> list[str]:
+def reproduction_commands(table: str, folder: str = "paper", parti: str = PARTI) -> list[str]:
     """Shell lines that measure a table: comments and commands, the table itself last.
 
     Args:
         table: ``table1``: all sixteen checkpoints, those of Table 3 included; ``table3``: those of its rows only.
         folder: where runs go.
-        parti: PartiPrompts as a prompt suite (JSONL with a ``prompt`` a line), over which the paper takes rewards.
+        parti: PartiPrompts, over which the paper takes rewards: the published suite's name, or a file of prompts.
 
     Raises:
         UserError: no such table.
@@ -73,6 +76,7 @@ def reproduction_commands(table: str, folder: str = "paper", parti: str = "parti
         f"# {table} of the paper, {len({run.name for run in chosen})} released checkpoints.",
         "# Each: GenEval's sweep and verdicts; then PartiPrompts, over which the paper takes its rewards.",
     ]
+    lines += ["", _command("suites", "fetch", parti)] if parti == PARTI else []
     folders: list[str] = []
     for run in chosen:
         rows = "; ".join(f"{key}: {row}" for key, row in run.rows.items())

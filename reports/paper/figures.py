@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from harness.vocabulary import TAGS
 from reports.paper.printed import exact_counts, read_data
 from reports.paper.speedups import first_crossing, speedup
+from reports.radar import COLORS, RadarLine, radar
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,21 +21,10 @@ if TYPE_CHECKING:
     from reports.paper.figure_runs import FigureRun
 
 PUBLISHED = "published points"
-#: Okabe and Ito's palette (2008), which color-blind readers can tell apart.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 BASELINE, MIRO = "#999999", "#D55E00"
 #: Models of the radars, in the order of the legend.
 RADAR_MODELS = ("Baseline", "Aesthetic", "CLIP", "HPSv2", "Image Reward", "MIRO", "Synth MIRO")
 FILE_DPI = 150
-
-
-@dataclass(frozen=True)
-class RadarLine:
-    """One model of a radar: values along the axes, in their units."""
-
-    label: str
-    values: tuple[float, ...]
-    measured: bool
 
 
 def draw_figures(folder: Path, runs: Sequence[FigureRun] = ()) -> list[Path]:
@@ -102,7 +92,7 @@ def best_of_n(runs: Sequence[FigureRun] = ()) -> Figure:
             label = f"{'MIRO' if model == 'miro' else model} ({PUBLISHED})"
             axes.plot(published["sizes"], curves[model], marker="o", markersize=3, color=color, label=label)
         drawn = [run for run in runs if metric in run.best_of]
-        for run, color in zip(drawn, _cycle(COLORS), strict=False):
+        for run, color in zip(drawn, cycle(COLORS), strict=False):
             sizes = range(1, len(run.best_of[metric]) + 1)
             axes.plot(sizes, run.best_of[metric], marker="s", color=color, label=f"{run.name} (measured{run.prompts})")
         axes.set_xscale("log", base=2)
@@ -119,7 +109,7 @@ def radar_rewards(runs: Sequence[FigureRun] = ()) -> Figure:
         measured = next((run for run in runs if run.row == model and set(record["axes"]) <= run.means.keys()), None)
         values = [measured.means[axis] for axis in record["axes"]] if measured else record["models"][model]
         lines.append(_radar_line(model, values, measured))
-    return _radar(record["axes"], lines, "Rewards (each axis: worst to best)")
+    return radar(record["axes"], lines, "Rewards (each axis: worst to best)")
 
 
 def radar_geneval(runs: Sequence[FigureRun] = ()) -> Figure:
@@ -130,38 +120,12 @@ def radar_geneval(runs: Sequence[FigureRun] = ()) -> Figure:
         measured = next((run for run in runs if run.row == model and set(TAGS) <= run.means.keys()), None)
         published = [100 * float(counts[model][tag].fraction) for tag in TAGS]
         lines.append(_radar_line(model, [measured.means[tag] for tag in TAGS] if measured else published, measured))
-    return _radar(TAGS, lines, "GenEval by tag (each axis: worst to best)")
+    return radar(TAGS, lines, "GenEval by tag (each axis: worst to best)")
 
 
 def _radar_line(model: str, values: Sequence[float], run: FigureRun | None) -> RadarLine:
     label = f"{model} (measured: {run.name})" if run else f"{model} ({PUBLISHED})"
     return RadarLine(label, tuple(values), run is not None)
-
-
-def _radar(axes_names: Sequence[str], lines: Sequence[RadarLine], title: str) -> Figure:
-    from matplotlib.figure import Figure
-
-    values = np.array([line.values for line in lines])
-    low, high = values.min(axis=0), values.max(axis=0)
-    scaled = 0.15 + 0.85 * (values - low) / np.where(high > low, high - low, 1.0)
-    angles = np.linspace(0.0, 2.0 * np.pi, len(axes_names), endpoint=False)
-    figure = Figure(figsize=(10, 6), layout="constrained")
-    axes = figure.add_subplot(projection="polar")
-    for line, radii, color in zip(lines, scaled, _cycle(COLORS), strict=False):
-        style = "-" if line.measured else "--"
-        axes.plot([*angles, angles[0]], [*radii, radii[0]], style, color=color, label=line.label, linewidth=1.6)
-    names = [f"{name}\n{_span(least, most)}" for name, least, most in zip(axes_names, low, high, strict=True)]
-    axes.set_xticks(angles, names)
-    axes.tick_params(axis="x", pad=22, labelsize=9)
-    axes.set_yticks([0.15, 1.0], ["", ""])
-    axes.set_ylim(0.0, 1.0)
-    axes.set_title(title, pad=32)
-    figure.legend(loc="outside right center", fontsize=8)
-    return figure
-
-
-def _span(least: float, most: float) -> str:
-    return f"{least:.3g} to {most:.3g}"
 
 
 def aesthetic_weight() -> Figure:
@@ -198,8 +162,3 @@ def _label(axes: Axes, metric: str, below: str) -> None:
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(fontsize=7, frameon=False, loc="best")
-
-
-def _cycle(colors: Sequence[str]) -> Iterator[str]:
-    while True:
-        yield from colors

@@ -9,6 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+def sizes_up_to(most: int) -> list[int]:
+    """1, 2, 4, ... and ``most`` itself; nothing up to 0."""
+    return sorted({most, *(2**power for power in range(most.bit_length()) if 2**power <= most)} - {0})
+
+
 def expected_best(values: Sequence[float] | NDArray[np.float64], size: int) -> float:
     """Expectation of the largest of ``size`` values drawn without replacement, over all subsets.
 

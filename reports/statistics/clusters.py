@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,65 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Which image is of which prompt, and which prompt of which stratum: worked out once for all values of a run.
+
+    Attributes:
+        strata: their names, in the order that they were asked for.
+        sizes: (H,) number of prompts in each stratum.
+        places: (N,) place of each image's prompt, in the order of :class:`Clusters`.
+        prompts: (C,) stratum and identity of each prompt.
+    """
+
+    strata: tuple[str, ...]
+    sizes: Integers
+    places: Integers
+    prompts: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(cls, prompts: Sequence[str], strata: Sequence[str], order: Sequence[str] | None = None) -> Layout:
+        """From (N,) identities of prompts and (N,) strata; see :meth:`Clusters.gather`."""
+        return _layout(tuple(prompts), tuple(strata), tuple(order or ()))
+
+    def where(self, chosen: NDArray[np.bool_]) -> Layout:
+        """The same for (N,) chosen images alone; itself where all are."""
+        if chosen.all():
+            return self
+        images = [self.prompts[place] for place in self.places[chosen]]
+        return Layout.of([prompt for _, prompt in images], [stratum for stratum, _ in images], self.strata)
+
+    def clusters(self, values: Sequence[Any] | NDArray[Any]) -> Clusters:
+        """Add up (N,) values, all present, of each prompt."""
+        numbers = np.asarray(values, dtype=np.float64)
+        size = len(self.prompts)
+        return Clusters(
+            strata=self.strata,
+            sizes=self.sizes,
+            counts=np.bincount(self.places, minlength=size),
+            sums=_added_up(self.places, numbers, size),
+            squares=_added_up(self.places, numbers * numbers, size),
+        )
+
+
+@lru_cache(maxsize=4)
+def _layout(prompts: tuple[str, ...], strata: tuple[str, ...], order: tuple[str, ...]) -> Layout:
+    """Kept, as most runs of a report have the same prompts."""
+    present = set(strata)
+    names = tuple(name for name in (order or sorted(present)) if name in present)
+    rank = {name: place for place, name in enumerate(names)}
+    images = list(zip(strata, prompts, strict=True))
+    clusters = sorted(set(images), key=lambda cluster: (rank[cluster[0]], cluster[1]))
+    place_of = {cluster: place for place, cluster in enumerate(clusters)}
+    ranks = np.asarray([rank[stratum] for stratum, _ in clusters], dtype=np.int64)
+    return Layout(
+        strata=names,
+        sizes=np.bincount(ranks, minlength=len(names)),
+        places=np.fromiter(map(place_of.__getitem__, images), dtype=np.int64, count=len(images)),
+        prompts=tuple(clusters),
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +87,8 @@ class Clusters:
         counts: (C,) images with a value, per prompt; at least 1.
         sums: (C,) sum of the values, per prompt.
         squares: (C,) sum of the squared values, per prompt.
+        resampled: totals of resampled prompts, (B, H) sums and (B, H) counts, where they have been made already; see
+            :func:`reports.statistics.resampling.resample_together`.
     """
 
     strata: tuple[str, ...]
@@ -35,6 +96,7 @@ class Clusters:
     counts: Integers
     sums: Floats
     squares: Floats
+    resampled: tuple[Floats, Floats] | None = None
 
     @classmethod
     def gather(
@@ -54,23 +116,7 @@ class Clusters:
 
         The result does not depend on the order of the rows, up to the rounding of sums of floats.
         """
-        present = set(strata)
-        names = tuple(name for name in (order or sorted(present)) if name in present)
-        rank = {name: place for place, name in enumerate(names)}
-        images = list(zip(strata, prompts, strict=True))
-        clusters = sorted(set(images), key=lambda cluster: (rank[cluster[0]], cluster[1]))
-        place_of = {cluster: place for place, cluster in enumerate(clusters)}
-        places = np.fromiter(map(place_of.__getitem__, images), dtype=np.int64, count=len(images))
-        ranks = np.asarray([rank[stratum] for stratum, _ in clusters], dtype=np.int64)
-        numbers = np.asarray(values, dtype=np.float64)
-        size = len(clusters)
-        return cls(
-            strata=names,
-            sizes=np.bincount(ranks, minlength=len(names)),
-            counts=np.bincount(places, minlength=size),
-            sums=_added_up(places, numbers, size),
-            squares=_added_up(places, numbers * numbers, size),
-        )
+        return Layout.of(prompts, strata, order).clusters(values)
 
     @cached_property
     def bounds(self) -> list[slice]:
@@ -101,7 +147,9 @@ class Clusters:
             return Clusters((name,), np.zeros(1, np.int64), self.counts[:0], self.sums[:0], self.squares[:0])
         place = self.strata.index(name)
         part = self.bounds[place]
-        return Clusters((name,), self.sizes[place : place + 1], self.counts[part], self.sums[part], self.squares[part])
+        resampled = self.resampled and (self.resampled[0][:, [place]], self.resampled[1][:, [place]])
+        sizes = self.sizes[place : place + 1]
+        return Clusters((name,), sizes, self.counts[part], self.sums[part], self.squares[part], resampled)
 
     def prompts_where(self, holds: NDArray[np.bool_]) -> Clusters:
         """One verdict a prompt instead of one an image: ``holds`` has shape (C,)."""

@@ -16,6 +16,7 @@ from scipy import special  # type: ignore[import-untyped]
 from reports.statistics.clusters import Clusters
 from reports.statistics.estimators import Estimator
 from reports.statistics.intervals import LEVEL, Interval, resampled_interval
+from reports.statistics.moments import Moments, moments
 from reports.statistics.resampling import SEED
 
 #: Probability of detecting the minimum detectable effect.
@@ -36,6 +37,7 @@ class PairedDifference:
         detectable: the true difference that this test would find with 80 % probability; None without an interval.
         images: pairs of images.
         prompts: prompts with a pair.
+        moments: the shape of the difference's error, for one-sided tests that need more than a standard error.
     """
 
     difference: float
@@ -44,6 +46,7 @@ class PairedDifference:
     detectable: float | None
     images: int
     prompts: int
+    moments: Moments
 
 
 def paired_difference(differences: Clusters, estimator: Estimator) -> PairedDifference | None:
@@ -61,14 +64,16 @@ def paired_difference(differences: Clusters, estimator: Estimator) -> PairedDiff
     difference = float(estimator.value(*differences.totals()))
     images, prompts = int(differences.counts.sum()), int(differences.sizes.sum())
     interval = resampled_interval(differences, estimator)
+    shape = moments(differences, estimator)
     if interval.standard_error <= 0.0:
         # Every prompt differs alike (mostly: not at all). Flipping signs is then exact: only all or none is as extreme.
         p_value = min(1.0, 2.0 ** (1.0 - np.count_nonzero(differences.sums)))
-        return PairedDifference(difference, None, p_value, None, images, prompts)
+        return PairedDifference(difference, None, p_value, None, images, prompts, shape)
     freedom = prompts - len(differences.sizes)
     p_value = float(2.0 * special.stdtr(freedom, -abs(difference) / interval.standard_error))
     factor = special.stdtrit(freedom, (1.0 + LEVEL) / 2.0) + special.stdtrit(freedom, POWER)
-    return PairedDifference(difference, interval, p_value, float(factor * interval.standard_error), images, prompts)
+    detectable = float(factor * interval.standard_error)
+    return PairedDifference(difference, interval, p_value, detectable, images, prompts, shape)
 
 
 def sign_flip_p_value(differences: Clusters, estimator: Estimator, flips: int = FLIPS, seed: int = SEED) -> float:

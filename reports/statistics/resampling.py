@@ -7,6 +7,8 @@ way, understates the variance by (K - 1) / K, which shows in strata of few promp
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -33,15 +35,40 @@ def resample_totals(clusters: Clusters, resamples: int = RESAMPLES, seed: int = 
     Returns:
         (B, H) sums of values and (B, H) numbers of images, both weighted.
     """
-    # Both at once, and as 32-bit floats where these are exact: reading the times is what takes the time.
-    both = np.stack([clusters.sums, clusters.counts], axis=-1)
-    whole = bool((both == np.rint(both)).all()) and float(np.abs(both).sum()) < _EXACT
-    drawn = _times(tuple(clusters.sizes.tolist()), resamples, seed, "float32" if whole else "float64")
-    totals = [
-        (times @ both[part].astype(times.dtype)).astype(np.float64) * (size / (size - 1))
-        for times, part, size in zip(drawn, clusters.bounds, clusters.sizes.tolist(), strict=True)
+    if clusters.resampled is not None and (resamples, seed) == (RESAMPLES, SEED):
+        return clusters.resampled
+    return _totals([clusters], resamples, seed)[0]
+
+
+def resample_together(several: Sequence[Clusters]) -> list[Clusters]:
+    """The same, each with its resampled totals: made with one pass over the draws for values over the same prompts.
+
+    What has a stratum of one prompt cannot be resampled and stays as it is.
+    """
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for place, clusters in enumerate(several):
+        if clusters.estimable():
+            alike.setdefault(tuple(clusters.sizes.tolist()), []).append(place)
+    made = list(several)
+    for places in alike.values():
+        totals = _totals([several[place] for place in places], RESAMPLES, SEED)
+        for place, resampled in zip(places, totals, strict=True):
+            made[place] = replace(several[place], resampled=resampled)
+    return made
+
+
+def _totals(several: Sequence[Clusters], resamples: int, seed: int) -> list[tuple[Floats, Floats]]:
+    # All at once, and as 32-bit floats where these are exact: reading the draws is what takes the time.
+    columns = np.stack([part for clusters in several for part in (clusters.sums, clusters.counts)], axis=-1)
+    whole = bool((columns == np.rint(columns)).all()) and float(np.abs(columns).sum(axis=0).max()) < _EXACT
+    sizes = several[0].sizes.tolist()
+    drawn = _times(tuple(sizes), resamples, seed, "float32" if whole else "float64")
+    of_strata = [
+        (times @ columns[part].astype(times.dtype)).astype(np.float64).T * (size / (size - 1))
+        for times, part, size in zip(drawn, several[0].bounds, sizes, strict=True)
     ]
-    return np.stack([total[:, 0] for total in totals], axis=-1), np.stack([total[:, 1] for total in totals], axis=-1)
+    totals = [np.stack(column, axis=-1) for column in zip(*of_strata, strict=True)]
+    return list(zip(totals[::2], totals[1::2], strict=True))
 
 
 #: Sums of whole numbers, even where one prompt is drawn a thousand times, must stay

@@ -22,7 +22,7 @@ def write_track(inputs: Sequence[Path], out_dir: Path) -> TrackFiles:
     """Draw and tabulate the curves of one training run, or of several.
 
     Args:
-        inputs: the runs of the checkpoints, in any order; see :func:`reports.track.steps.placed`.
+        inputs: the runs of the checkpoints, or these, in any order; see :func:`reports.track.steps.placed`.
         out_dir: made if need be.
 
     Raises:
@@ -34,14 +34,14 @@ def write_track(inputs: Sequence[Path], out_dir: Path) -> TrackFiles:
     from harness.errors import UserError
     from reports.collect import collect
     from reports.files import write_text
-    from reports.runs import find_run
+    from reports.find import find_runs
     from reports.track.curves import curves
     from reports.track.drawing import draw
     from reports.track.speedups import speedups
     from reports.track.steps import placed
     from reports.track.texts import track_csv, track_markdown
 
-    places = placed([find_run(path) for path in inputs])
+    places = placed(find_runs(inputs))
     with TemporaryDirectory(prefix="miro-eval-") as parts:
         summaries = [run.summary for run in collect([place.source for place in places], Path(parts))]
     found = curves(places, summaries)

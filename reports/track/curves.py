@@ -13,9 +13,9 @@ from reports.track.steps import PlacedRun
 
 @dataclass(frozen=True)
 class Point:
-    """One checkpoint's value."""
+    """One run's value; ``step`` is where it lies on the axis."""
 
-    step: int
+    step: float
     value: float
     interval: Interval | None
 
@@ -29,19 +29,21 @@ class Curve:
         metric: ``overall``, a tag, or a metric id.
         points: by step.
         by_order: steps are the numbers of the checkpoints, in the order given.
+        axis: what the points lie along, where it is no training.
     """
 
     training: str
     metric: str
     points: tuple[Point, ...]
     by_order: bool
+    axis: str = ""
 
 
 def curves(places: Sequence[PlacedRun], summaries: Sequence[RunSummary]) -> list[Curve]:
     """All curves: overall, the tags, then rewards; within a metric by training run."""
     points: dict[str, dict[str, list[Point]]] = {}
     for place, summary in zip(places, summaries, strict=True):
-        for metric, value, interval in _scores(summary):
+        for metric, value, interval in scores_of(summary):
             points.setdefault(metric, {}).setdefault(place.training, []).append(Point(place.step, value, interval))
     by_order = any(place.by_order for place in places)
     order = ["overall", *TAGS]
@@ -53,7 +55,8 @@ def curves(places: Sequence[PlacedRun], summaries: Sequence[RunSummary]) -> list
     ]
 
 
-def _scores(summary: RunSummary) -> Iterator[tuple[str, float, Interval | None]]:
+def scores_of(summary: RunSummary) -> Iterator[tuple[str, float, Interval | None]]:
+    """A run's scores with their intervals: overall, the tags, then rewards; those it lacks are left out."""
     if summary.geneval is not None:
         if summary.geneval.overall is not None:
             yield "overall", summary.geneval.overall, summary.geneval.overall_interval

@@ -37,7 +37,7 @@ def draw(curves: Sequence[Curve], path: Path) -> None:
     for axes, metric in zip(panels, metrics, strict=False):
         for curve in (curve for curve in curves if curve.metric == metric):
             _draw_curve(axes, curve, COLORS[trainings.index(curve.training) % len(COLORS)])
-        _label(axes, metric, "checkpoint" if curves[0].by_order else "training step")
+        _label(axes, metric, curves[0])
     if len(trainings) > 1:
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -54,11 +54,11 @@ def _draw_curve(axes: Axes, curve: Curve, color: str) -> None:
     axes.fill_between([step for step, _ in known], lows, highs, color=color, alpha=0.18, linewidth=0)
 
 
-def _label(axes: Axes, metric: str, below: str) -> None:
+def _label(axes: Axes, metric: str, curve: Curve) -> None:
     axes.set_title(metric.replace("$", r"\$"), fontsize=10)
-    axes.set_xlabel(below, fontsize=8)
+    axes.set_xlabel(curve.axis or ("checkpoint" if curve.by_order else "training step"), fontsize=8)
     axes.tick_params(labelsize=8)
     axes.ticklabel_format(axis="x", style="plain")
-    axes.locator_params(axis="x", nbins=5, integer=True)
+    axes.locator_params(axis="x", nbins=5, integer=not curve.axis)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)

@@ -26,7 +26,7 @@ class SpeedUp:
     fast: str
     slow: str
     target: float
-    last_step: int
+    last_step: float
     crossing: float | None
     at_first: bool
 

@@ -25,7 +25,7 @@ def test_side_by_side_gives_the_same(tmp_path: Path) -> None:
         collected = collect(runs, tmp_path / str(processes), processes)
         assert [one.summary.name for one in collected] == [f"run{place}" for place in range(5)]
         boards.append(make_leaderboard([one.summary for one in collected]).frame)
-        assert all(one.part.read_bytes().count(b"\n") == 48 for one in collected)
+        assert all(one.images.path.read_bytes().count(b"\n") == 48 for one in collected)
     assert boards[0].equals(boards[1])
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -138,6 +140,19 @@ def test_latex_is_balanced_and_free_of_foreign_commands(board: Leaderboard) -> N
         "textasciitilde textasciicircum textless textgreater textquotedbl textbar ldots"
     )
     assert set(re.findall(r"\\([a-zA-Z]+)", re.sub(r"\\\\", "", latex))) <= set(allowed.split())
+
+
+def test_latex_compiles(board: Leaderboard, tmp_path: Path) -> None:
+    if shutil.which("pdflatex") is None:
+        pytest.skip("no pdflatex is installed; the parser above has looked at the same tables")
+    (tmp_path / "leaderboard.tex").write_text(leaderboard_latex(board), encoding="utf-8")
+    packages = "\\usepackage{booktabs}\n\\usepackage[T1]{fontenc}\n"
+    document = f"\\documentclass{{article}}\n{packages}\\begin{{document}}\n\\input{{leaderboard}}\n\\end{{document}}\n"
+    (tmp_path / "all.tex").write_text(document, encoding="utf-8")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
+    answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False)
+    assert answer.returncode == 0, answer.stdout[-2000:]
+    assert (tmp_path / "all.pdf").stat().st_size > 10_000
 
 
 def test_rows_of_latex_have_as_many_cells_as_columns(board: Leaderboard) -> None:

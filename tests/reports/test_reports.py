@@ -58,3 +58,25 @@ def test_summaries_have_the_same_bytes_each_time(tmp_path: Path) -> None:
     first = reports.write_summaries(tmp_path)[0].read_bytes()
     write_rows(tmp_path / "results.jsonl", sweep(SMALL)[::-1])
     assert reports.write_summaries(tmp_path)[0].read_bytes() == first
+
+
+def test_a_suite_without_verdicts_has_a_leaderboard_of_rewards(tmp_path: Path) -> None:
+    """PartiPrompts and the like: GenEval judges none of them."""
+    runs = []
+    for place, name in enumerate(("a", "b")):
+        run = tmp_path / name
+        write_rows(run / "rewards.jsonl", [rewards(prompt, 0, {"vqa": 0.25 + place / 2}) for prompt in range(3)])
+        suite = {"id": "parti", "prompts": 1632}
+        (run / "run.json").write_text(json.dumps({"name": name, "protocol": {"suite": suite}}))
+        runs.append(run)
+    files = reports.report(runs, tmp_path / "out")
+    frame = files.leaderboard.frame
+    assert frame["group"].tolist() == ["no geneval"] * 2
+    assert frame["rank"].isna().all()
+    assert frame["suite"].tolist() == ["parti"] * 2
+    head, _, first, second = files.markdown.read_text().splitlines()[4:8]
+    assert head == "| rank | model | vqa | images | prompts | unscored | coverage |"
+    assert first == "|  | a | *0.2500* | 3 | 3 | 0 | 3 of 1632 prompts |"
+    assert "| b | **0.7500** |" in second
+    assert "overall" not in files.latex.read_text()
+    assert [run["model"] for run in json.loads(files.json.read_text())["sections"][0]["runs"]] == ["a", "b"]

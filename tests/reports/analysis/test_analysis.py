@@ -96,7 +96,7 @@ def test_one_image_a_prompt_gives_no_choice(tmp_path: Path) -> None:
 )
 def test_odd_metadata_are_left_out(tmp_path: Path, metadata: str) -> None:
     run = write_rows(tmp_path / "results.jsonl", [verdict(0, 0, "colors", True, metadata=metadata)])
-    assert analysed(run, tmp_path / "out") == {}
+    assert {analysis for analysis, _, _ in analysed(run, tmp_path / "out")} == {"pass_at_k"}
 
 
 def test_the_real_file_by_class_and_relation(tmp_path: Path) -> None:
@@ -113,3 +113,37 @@ def test_the_real_file_by_class_and_relation(tmp_path: Path) -> None:
     assert len([name for name, _, _ in found if name == "class"]) == 80
     markdown = (tmp_path / "analysis.md").read_text()
     assert "| left of |" in markdown
+
+
+def test_pass_at_k_is_the_share_of_subsets_with_a_right_image(tmp_path: Path) -> None:
+    run, judged, _ = make_run(tmp_path / "run")
+    found = analysed(run, tmp_path)
+    for size in (1, 2, 3):
+        by_tag = []
+        for tag in TAGS:
+            prompts = {row["prompt"]: [] for row in judged if row["tag"] == tag}
+            for row in judged:
+                if row["tag"] == tag:
+                    prompts[row["prompt"]].append(row["correct"])
+            by_tag.append(np.mean([np.mean([any(part) for part in combinations(x, size)]) for x in prompts.values()]))
+            assert float(found["pass_at_k", tag, f"pass@{size}"]["value"]) == pytest.approx(by_tag[-1])
+        assert float(found["pass_at_k", "overall", f"pass@{size}"]["value"]) == pytest.approx(np.mean(by_tag))
+
+
+def test_pass_at_one_of_the_real_file_is_its_geneval_score(tmp_path: Path) -> None:
+    found = analysed(shared("data/geneval/genediteval_results.jsonl"), tmp_path)
+    assert float(found["pass_at_k", "overall", "pass@1"]["value"]) == pytest.approx(0.57406, abs=5e-6)
+
+
+def test_radars_of_two_runs(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path / name)[0] for name in ("one", "two")]
+    write_rows(runs[1] / "rewards.jsonl", [rewards(0, 0), rewards(1, 0)])
+    write_rows(runs[0] / "rewards.jsonl", [rewards(1, 0), rewards(2, 0)])
+    radars = write_analysis(runs, tmp_path / "out").radars
+    assert [path.name for path in radars] == ["radar_tags.png", "radar_rewards.png"]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in radars)
+
+
+def test_one_run_alone_has_no_radar_of_rewards(tmp_path: Path) -> None:
+    run, _, _ = make_run(tmp_path / "run")
+    assert [path.name for path in write_analysis([run], tmp_path / "out").radars] == ["radar_tags.png"]

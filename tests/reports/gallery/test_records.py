@@ -85,4 +85,5 @@ def test_images_of_other_layouts_meet_by_prompt_and_sample(tmp_path: Path) -> No
     for left, right in (card.places for card in matched([first, second])):
         assert left is not None
         assert right is not None
-        assert second.records[right]["file"] == f"./out/{first.records[left]['file']}"
+        assert second.records[right]["file"] == first.records[left]["file"]
+        assert second.records[right]["boxes"] == first.records[left]["boxes"]

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import random
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 from xml.etree import ElementTree as Xml
 
 import pytest
+import typer
 
+from harness.cli import main
 from harness.vocabulary import TAGS
 from reports.gate.check import check_paths
 from reports.gate.junit import junit_gate
@@ -24,10 +30,31 @@ REAL = "data/geneval/genediteval_results.jsonl"
 FLIPPED = 40
 
 
-def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+@dataclass(frozen=True)
+class Answer:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def run(*arguments: str | Path, **environment: str) -> Answer:
+    """The command line, within this process: starting one takes longer than most checks."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GITHUB_")}
-    command = [str(MIRO_EVAL), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=kept | environment, timeout=120)
+    with (
+        mock.patch.dict(os.environ, kept | environment, clear=True),
+        mock.patch.object(sys, "argv", [str(MIRO_EVAL), *map(str, arguments)]),
+        mock.patch.object(typer, "echo", typer.echo),  # the command line changes it, and it is put back
+        contextlib.redirect_stdout(io.StringIO()) as out,
+        contextlib.redirect_stderr(io.StringIO()) as error,
+        pytest.raises(SystemExit) as ended,
+    ):
+        main()
+    return Answer(int(ended.value.code or 0), out.getvalue(), error.getvalue())
+
+
+def run_by_itself(*arguments: str | Path) -> Answer:
+    answer = subprocess.run([MIRO_EVAL, *arguments], capture_output=True, text=True, check=False, timeout=120)
+    return Answer(answer.returncode, answer.stdout, answer.stderr)
 
 
 def real_rows() -> list[Row]:
@@ -42,7 +69,7 @@ def flipped(rows: list[Row], tag: str, in_order: bool) -> list[Row]:
 
 
 def test_a_file_against_itself_passes() -> None:
-    answer = run("check", shared(REAL), "--baseline", shared(REAL))
+    answer = run_by_itself("check", shared(REAL), "--baseline", shared(REAL))
     assert answer.returncode == 0, answer.stderr
     assert answer.stdout.splitlines()[-1] == "gate: passes"
 
@@ -62,7 +89,7 @@ def test_forty_flips_of_one_tag_fail_and_name_it(tag: str, in_order: bool, tmp_p
 
 def test_the_verdict_is_the_last_line_and_the_exit_code(tmp_path: Path) -> None:
     candidate = write_rows(tmp_path / "candidate.jsonl", flipped(real_rows(), "position", in_order=True))
-    answer = run("check", candidate, "--baseline", shared(REAL), "--out", tmp_path / "gate")
+    answer = run_by_itself("check", candidate, "--baseline", shared(REAL), "--out", tmp_path / "gate")
     assert answer.returncode == 1
     assert answer.stdout.splitlines()[-1] == "gate: fails: overall, position"
     assert sorted(path.name for path in (tmp_path / "gate").iterdir()) == ["gate.json", "gate.md", "gate.xml"]
@@ -129,3 +156,36 @@ def test_a_policy_to_begin_with(tmp_path: Path) -> None:
     again = run("check", "--init", policy)
     assert again.returncode == 2
     assert "there is one already" in again.stderr
+
+
+def test_looks_and_a_gallery_from_the_command_line(tmp_path: Path) -> None:
+    rows = real_rows()
+    lost = [{**row, "correct": False} if row["tag"] == "colors" else row for row in rows]
+    candidate = write_rows(tmp_path / "candidate.jsonl", lost)
+    saved = tmp_path / "baseline.json"
+    assert run("baseline", "save", shared(REAL), saved).returncode == 0
+    out = tmp_path / "gate"
+    options = ("--looks", "100, 200,553", "--out", out, "--gallery", out / "gallery")
+    answer = run("check", candidate, "--baseline", saved, *options)
+    assert answer.returncode == 1, answer.stderr
+    assert answer.stdout.splitlines()[-1] == "gate: fails: overall, colors (after 100 of 553 prompts)"
+    flips = sum(row["tag"] == "colors" and row["correct"] for row in rows)
+    assert f"[gallery of the two runs](gallery/index.html): {flips} verdicts flip" in (out / "gate.md").read_text()
+    assert (out / "gallery" / "index.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        (("--looks", "200,100"), "--looks '200,100': expected ascending numbers of prompts, e.g. 100,200,553"),
+        (("--looks", "ten"), "--looks 'ten'"),
+        (("--looks", "100,900"), "a look after 900 prompts: of those, the baseline has the first 553 only"),
+        (("--looks", "100", "--subset"), "--subset compares, once"),
+        (("--checkpoint", "org/name"), "the baseline does not record samples"),
+    ],
+)
+def test_what_cannot_be_looked_at_is_one_line(options: tuple[str, ...], part: str) -> None:
+    answer = run("check", shared(REAL), "--baseline", shared(REAL), *options)
+    assert answer.returncode == 2
+    assert part in answer.stderr
+    assert len(answer.stderr.strip().splitlines()) == 1

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import typer.main
+from check_jsonschema.builtin_schemas import get_builtin_schema
+from ruamel.yaml import YAML
 
 from harness.cli.app import app
 
 CI = Path(__file__).resolve().parents[3] / "docs" / "ci"
-FILES = ("github-gate.yml", "github-tiny-world.yml", "gitlab-gate.yml")
+FILES = ("github-gate.yml", "github-sequential.yml", "github-tiny-world.yml", "gitlab-gate.yml")
 
 
 def commands(text: str) -> list[list[str]]:
@@ -61,3 +66,25 @@ def test_pipelines_are_yaml(name: str) -> None:
     scripts = "\n".join(step["run"] for step in steps if "run" in step)
     assert any(words[0] == "check" for words in commands(scripts))
     assert "${{" not in scripts  # inputs reach the shell as variables, never as text
+
+
+def faults(text: str, schema: str) -> list[str]:
+    """What in a pipeline departs from the form that its reader publishes; the schemas come with check-jsonschema."""
+    record = YAML(typ="safe", pure=True).load(text)
+    validator = jsonschema.Draft7Validator(get_builtin_schema(schema))
+    return [error.message for error in validator.iter_errors(record)]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_pipelines_have_the_form_that_github_and_gitlab_publish(name: str) -> None:
+    schema = "vendor.gitlab-ci" if name.startswith("gitlab") else "vendor.github-workflows"
+    text = (CI / name).read_text()
+    assert faults(text, schema) == []
+    assert faults(text.replace("timeout-minutes:", "timeout:").replace("script:", "scripts:"), schema)
+
+
+@pytest.mark.skipif(shutil.which("actionlint") is None, reason="actionlint is not installed")
+def test_actionlint_finds_no_fault() -> None:
+    workflows = [CI / name for name in FILES if name.startswith("github")]
+    answer = subprocess.run(["actionlint", *workflows], capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stdout

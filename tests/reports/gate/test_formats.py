@@ -1,21 +1,29 @@
 from __future__ import annotations
 
+import io
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 from xml.etree import ElementTree as Xml
 
 import jsonschema
 import pytest
+from rich.console import Console
 
 from harness.vocabulary import TAGS
-from reports.gate.check import Gate, check_paths
+from reports.gate.check import Gate, check_paths, rules_for
 from reports.gate.compare import compare_paths, json_text
 from reports.gate.comparison_formats import markdown_comparison
 from reports.gate.files import write_gate
-from reports.gate.gate_formats import markdown_gate
+from reports.gate.flips import write_flips
+from reports.gate.gate_formats import markdown_gate, terminal_gate
 from reports.gate.github import add_to_summary, workflow_commands
+from reports.gate.inputs import read_side
 from reports.gate.junit import junit_gate
+from reports.gate.sequential import check_growing
 from tests.reports.gate.builders import PROTOCOL, full_sweep, reward_sweep, usual, write_run
 from tests.reports.gate.junit_schema import faults
 
@@ -74,9 +82,12 @@ JUDGEMENT = closed(
         "largest_drop_not_excluded": OPTIONAL,
         "p_value_of_drop": OPTIONAL,
         "settling_prompts": {"type": ["integer", "null"]},
+        "settling_samples": {"type": ["integer", "null"]},
         "comparison": {"oneOf": [{"type": "null"}, LINE]},
     }
 )
+COUNT = {"type": "integer", "minimum": 0}
+LOOKS = closed({"planned": array(COUNT), "taken": COUNT, "prompts": COUNT, "spending": NUMBER})
 GATE = closed(
     {
         "schema": {"const": "miro-eval/gate/1"},
@@ -86,6 +97,8 @@ GATE = closed(
         "candidate": TEXT,
         "level": NUMBER,
         "correction": {"enum": ["holm", "none"]},
+        "looks": {"oneOf": [{"type": "null"}, LOOKS]},
+        "gallery": {"oneOf": [{"type": "null"}, closed({"index": TEXT, "flips": COUNT})]},
         "metrics": array(JUDGEMENT),
         "notes": array(TEXT),
     }
@@ -115,9 +128,18 @@ def test_the_runs_show_every_outcome(gate: Gate) -> None:
     assert {one.outcome.value for one in gate.judgements} == {"passes", "fails", "cannot tell", "watched"}
 
 
-def test_json_has_its_documented_form(gate: Gate, runs: tuple[Path, Path], tmp_path: Path) -> None:
-    write_gate(gate, tmp_path)
-    jsonschema.validate(json.loads((tmp_path / "gate.json").read_text()), GATE)
+@pytest.fixture(scope="module")
+def looked_at(runs: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Gate:
+    """The same over three looks, with a gallery."""
+    first, second = map(read_side, runs)
+    looked = check_growing(lambda _: second, first, rules_for(first, None), (100, 200, 553))
+    return replace(looked, flips=write_flips(*runs, tmp_path_factory.mktemp("gallery") / "a b"))
+
+
+def test_json_has_its_documented_form(gate: Gate, looked_at: Gate, runs: tuple[Path, Path], tmp_path: Path) -> None:
+    for place, one in enumerate((gate, looked_at)):
+        write_gate(one, tmp_path / str(place))
+        jsonschema.validate(json.loads((tmp_path / str(place) / "gate.json").read_text()), GATE)
     jsonschema.validate(json.loads(json_text(compare_paths(*runs))), COMPARISON)
 
 
@@ -135,8 +157,8 @@ def test_the_form_s_check_finds_faults() -> None:
     document = '<testsuites><testsuite name="a" tests="2"><testcase><passed/></testcase></testsuite></testsuites>'
     found = faults(document)
     assert "tests is 2, counted 1" in found
-    assert "testcase: no name" in found
-    assert "testcase: passed not allowed" in found
+    assert any("missing required attribute 'name'" in fault for fault in found)
+    assert any("'passed'" in fault for fault in found)
 
 
 def test_markdown_keeps_foreign_names_in_their_place(gate: Gate, runs: tuple[Path, Path]) -> None:
@@ -146,6 +168,27 @@ def test_markdown_keeps_foreign_names_in_their_place(gate: Gate, runs: tuple[Pat
         table = [line for line in text.splitlines() if line.startswith("|")]
         assert len(table) == 2 + 9
         assert len({line.replace(r"\|", "").count("|") for line in table}) == 1
+
+
+def test_looks_and_the_gallery_are_told_and_linked(looked_at: Gate, tmp_path: Path) -> None:
+    assert looked_at.flips is not None
+    assert looked_at.looks is not None
+    page = write_gate(looked_at, looked_at.flips.index.parent.parent / "gate")[0]
+    text = page.read_text()
+    link = re.search(r"\[gallery of the two runs\]\((.*)\): ([0-9]+) verdicts flip", text)
+    assert link is not None
+    assert (page.parent / unquote(link[1])).resolve() == looked_at.flips.index.resolve()
+    assert f"look {looked_at.looks.taken} of 3: after {looked_at.looks.prompts} prompts (of 100, 200, 553)" in text
+    alone = markdown_gate(looked_at)
+    assert f"gallery: {looked_at.flips.index}" in alone
+    with io.StringIO() as printed:
+        Console(file=printed, width=400).print(terminal_gate(looked_at))
+        assert f"gallery: {looked_at.flips.index} ({link[2]} verdicts flip)" in printed.getvalue()
+    document = junit_gate(looked_at)
+    assert faults(document) == []
+    gallery = Xml.fromstring(document).find(".//property[@name='gallery']")
+    assert gallery is not None
+    assert gallery.get("value") == str(looked_at.flips.index)
 
 
 def test_annotations_are_one_line_each(gate: Gate) -> None:

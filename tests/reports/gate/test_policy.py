@@ -37,7 +37,7 @@ def test_a_metric_s_own_table_goes_before_its_group_s() -> None:
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
-        ("levle = 0.1", ("'levle'", "level, correction, cannot_tell, coverage, may_differ, metrics")),
+        ("levle = 0.1", ("'levle'", "level, correction, cannot_tell, coverage, may_differ, sequential, metrics")),
         ("[metrics.overall]\nmargins = 1", ("metrics.overall", "'margins'", "margin, tolerated, floor")),
         ("[metrics.overall]\nmargin = -1", ("'margin'", "a number from 0", "-1")),
         ("[metrics.overall]\nmargin = nan", ("'margin'", "a number from 0")),
@@ -47,6 +47,12 @@ def test_a_metric_s_own_table_goes_before_its_group_s() -> None:
         ("level = true", ("'level'", "between 0 and 0.5")),
         ("coverage = 99", ("'coverage'", "from 0 to 1")),
         ('may_differ = "steps"', ("'may_differ'", "a list")),
+        ("sequential = 3", ("[sequential]",)),
+        ("[sequential]\nlook = [1]", ("sequential", "'look'", "looks, spending")),
+        ("[sequential]\nlooks = [200, 100]", ("'looks'", "ascending", "[200, 100]")),
+        ("[sequential]\nlooks = [0, 100]", ("'looks'", "ascending")),
+        ("[sequential]\nlooks = 100", ("'looks'", "ascending")),
+        ("[sequential]\nspending = 0", ("'spending'", "above 0")),
         ("metrics = 3", ("[metrics.overall]",)),
         ("level = x", ("not TOML", "line 1")),
         ("[metrics.overall.more]\nmargin = 1", ("metrics.overall", "'more'", "allowed: margin")),

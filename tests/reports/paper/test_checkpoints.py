@@ -21,6 +21,7 @@ def test_all_checkpoints_are_in_the_commands() -> None:
     variants = {words[words.index("--variant") + 1] for words in generated if "--variant" in words}
     assert len(variants) == 15
     assert {words[2] for words in generated} == {"nicolas-dufour/miro", "nicolas-dufour/miro-ablations"}
+    assert commands[0] == ["miro-eval", "suites", "fetch", "parti"]
     targeted = [words for words in generated if "--reward-target" in words]
     assert [words[words.index("--reward-target") + 1] for words in targeted] == ["aesthetic_score=0.625"] * 2
     assert commands[-2][:3] == ["miro-eval", "paper", "table1"]

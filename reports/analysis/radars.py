@@ -1,0 +1,74 @@
+"""Radars of runs side by side: accuracy by tag, and mean rewards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import UserError
+from harness.vocabulary import TAGS
+from reports.radar import RadarLine, radar
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from reports.reward_rows import RewardTable
+    from reports.runs import Run
+
+#: A wheel of fewer axes is none.
+FEWEST_AXES = 3
+
+
+def draw_radars(runs: Sequence[tuple[str, Run]], folder: Path) -> tuple[Path, ...]:
+    """Write ``radar_tags.png`` and ``radar_rewards.png``, as far as runs have what they show.
+
+    Rewards have no common scale: their axes go from the worst to the best run, so that there must be two.
+
+    Raises:
+        UserError: the folder cannot be written to.
+    """
+    figures = {"radar_tags": _tags(runs), "radar_rewards": _rewards(runs)}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return tuple(_saved(figure, folder / f"{name}.png") for name, figure in figures.items() if figure is not None)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written ({error.strerror}); name another folder") from error
+
+
+def _saved(figure: Figure, path: Path) -> Path:
+    figure.savefig(path, format="png", dpi=110, metadata={"Software": None})
+    return path
+
+
+def _tags(runs: Sequence[tuple[str, Run]]) -> Figure | None:
+    means = {}
+    for name, run in runs:
+        if run.verdicts is not None:
+            scored = run.verdicts.dropna(subset="correct").groupby("tag")["correct"].mean()
+            means[name] = {str(tag): float(share) for tag, share in scored.items()}
+    lines = _lines(means, TAGS)
+    return radar(TAGS, lines, "GenEval by tag (every axis: 0 to 1)", bounds=(0.0, 1.0)) if lines else None
+
+
+def _rewards(runs: Sequence[tuple[str, Run]]) -> Figure | None:
+    tables = {name: run.rewards for name, run in runs if run.rewards is not None}
+    shared = [metric for metric in next(iter(tables.values())).metrics if _in_all(metric, tables)] if tables else []
+    means = {name: {metric: float(table.frame[metric].mean()) for metric in shared} for name, table in tables.items()}
+    lines = _lines(means, shared)
+    if len(shared) < FEWEST_AXES or len(lines) < 2:
+        return None
+    return radar(shared, lines, "Mean rewards (each axis: worst to best run)")
+
+
+def _in_all(metric: str, tables: Mapping[str, RewardTable]) -> bool:
+    return all(metric in table.metrics and table.frame[metric].notna().any() for table in tables.values())
+
+
+def _lines(means: Mapping[str, Mapping[str, float]], axes: Sequence[str]) -> list[RadarLine]:
+    """A line for each run that has a value on every axis. A dollar sign would begin a formula in a legend."""
+    return [
+        RadarLine(name.replace("$", r"\$"), tuple(float(found[axis]) for axis in axes), measured=True)
+        for name, found in means.items()
+        if set(axes) <= found.keys()
+    ]
