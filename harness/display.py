@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from harness.environments.spec import Progress
+from harness.plain import plain
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -50,6 +51,7 @@ class Display:
 
     def note(self, message: str) -> None:
         """A line that stays."""
+        message = plain(message)
         if self._bars is not None:
             self._bars.console.print(message, markup=False, highlight=False, soft_wrap=True)
         else:
@@ -77,7 +79,7 @@ class PlainLines:
         self._shown[name] = (label, now)
         pace = f"  {_pace(done, total, now - started)}" if total else ""
         count = f"  {done}/{total}" if total else ""
-        print(f"{name}{count}{pace}  {label}".rstrip(), file=sys.stderr, flush=True)  # noqa: T201 - this is the display
+        print(plain(f"{name}{count}{pace}  {label}").rstrip(), file=sys.stderr, flush=True)  # noqa: T201 - this is the display
 
 
 def _pace(done: int, total: int, seconds: float) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from harness.errors import UserError
 from harness.files import write_atomically
+from harness.row_files import unique_keys
 
 SCHEMA = 1
 
@@ -55,6 +56,7 @@ class Manifest:
         random_weights: the run was made with stand-in weights; its scores mean nothing.
         harness: version and git commit of this program.
         stages: by stage name.
+        commands: the command lines that worked on the run, each with the directory it was given in.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Manifest:
     harness: dict[str, Any] = field(default_factory=dict)
     stages: dict[str, StageRecord] = field(default_factory=dict)
     schema: int = SCHEMA
+    commands: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
     def read(cls, path: Path) -> Manifest | None:
@@ -76,13 +79,19 @@ class Manifest:
         if not path.exists():
             return None
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
+            record = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=unique_keys)
             if record["schema"] != SCHEMA:
                 raise UserError(f"{path}: schema {record['schema']}, this version reads {SCHEMA}")
             record["stages"] = {name: StageRecord(**stage) for name, stage in record["stages"].items()}
             return cls(**record)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UserError(f"{path}: not a readable run manifest ({error})") from error
+
+    def note_command(self, arguments: list[str], directory: Path) -> None:
+        """Add a command line, unless it was the last one given: a continued run has one."""
+        command = {"arguments": arguments, "directory": str(directory)}
+        if self.commands[-1:] != [command]:
+            self.commands.append(command)
 
     def write(self, path: Path) -> None:
         """Write ``run.json`` atomically."""

@@ -8,21 +8,20 @@ merge    known and new rows become the finished file; run.json is updated
 
 from __future__ import annotations
 
-import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from harness.display import Display
 from harness.environments.manager import Environment, ensure
 from harness.environments.spec import ENVIRONMENTS
-from harness.errors import UserError
-from harness.executors import local
+from harness.errors import EnvironmentFailure, MiroEvalError, UserError
+from harness.executors import find
 from harness.files import sha256_of_file
 from harness.manifest import Manifest, StageRecord
-from harness.protocol import Job
 from harness.run_directory import RunDirectory
 from harness.settings import RunSettings
-from harness.stages.base import Stage, StagePlan, set_aside, work_file, work_files
+from harness.stages.base import Stage, StagePlan, set_aside, work_files
 from harness.stages.generate import GENERATE
 from harness.stages.geneval import GENEVAL
 from harness.stages.rewards import REWARDS
@@ -30,6 +29,9 @@ from harness.weight_source import WeightSource
 
 #: In the order of the main job.
 STAGES: dict[str, Stage] = {stage.name: stage for stage in (GENERATE, GENEVAL, REWARDS)}
+
+#: Of a worker's ``started`` event, what concerns the wire alone.
+_NOT_PROVENANCE = ("event", "job", "protocol", "total")
 
 
 @dataclass(frozen=True)
@@ -50,49 +52,20 @@ class Pipeline:
     source: WeightSource
     display: Display
 
-    def run_stages(self, names: list[str]) -> int:
-        """Bring stages to their end, one after the other; returns how many items remain unscored.
-
-        All environments are made ready first, so that what cannot work fails before hours are spent.
-
-        Raises:
-            MiroEvalError: a stage could not go on; the rows finished so far are kept.
-        """
-        stages = [STAGES[name] for name in names]
-        plans = [self._plan(stage) for stage in stages if not self._waits_for_images(stage, stages)]
-        if any(plan.pending for plan in plans):
-            for stage in stages:
-                self._environment(stage)
-        return sum(self._run_stage(stage).unscored for stage in stages)
-
     def has_scores(self) -> bool:
         """Whether any verdict or reward is there."""
         return any(self.run.rows(STAGES[name].rows_file).exists() for name in ("geneval", "rewards"))
 
-    @staticmethod
-    def _waits_for_images(stage: Stage, stages: list[Stage]) -> bool:
-        return GENERATE in stages and stage is not GENERATE
-
-    def _plan(self, stage: Stage) -> StagePlan:
+    def plan(self, stage: Stage) -> StagePlan:
+        """What the stage would do now."""
         return stage.plan(self.run, self.manifest, self.settings, self.source)
 
-    def _environment(self, stage: Stage) -> Environment:
+    def environment(self, stage: Stage) -> Environment:
+        """The stage's environment, made ready."""
         spec = ENVIRONMENTS[stage.environment]
         return ensure(spec, self.settings.env_backend, self.display.step(f"environment {spec.name}"))
 
-    def _run_stage(self, stage: Stage) -> StageRecord:
-        plan = self._plan(stage)
-        record = self._record(stage, plan)
-        if record.finished and not plan.pending:
-            self.display.note(f"{stage.name}: nothing to do, {plan.units} {stage.unit} are there")
-            return record
-        if plan.pending:
-            self._keep_foreign_rows(stage, plan)
-            self._save(stage, record)
-            self._work(stage, plan, record)
-        return self._finish(stage, record)
-
-    def _record(self, stage: Stage, plan: StagePlan) -> StageRecord:
+    def record(self, stage: Stage, plan: StagePlan) -> StageRecord:
         """The stage's entry in ``run.json``, a new one where the settings have changed."""
         record = self.manifest.stages.get(stage.name)
         if record is None or record.fingerprint != plan.fingerprint:
@@ -100,41 +73,19 @@ class Pipeline:
         record.finished = record.finished and not plan.pending
         return record
 
-    def _keep_foreign_rows(self, stage: Stage, plan: StagePlan) -> None:
+    def keep_foreign_rows(self, stage: Stage, plan: StagePlan) -> None:
+        """Move rows out of the way that were made with other settings, and say so."""
         if kept := set_aside(self.run, self.manifest, stage.name, stage.rows_file, plan.settings):
             self.display.note(f"{stage.name}: rows made with other settings are kept as {kept}")
 
-    def _save(self, stage: Stage, record: StageRecord) -> None:
+    def save(self, stage: Stage, record: StageRecord) -> None:
+        """Put a stage's entry into ``run.json``."""
         self.manifest.stages[stage.name] = record
         self.manifest.write(self.run.manifest)
 
-    def _work(self, stage: Stage, plan: StagePlan, record: StageRecord) -> None:
-        """Run the stage's worker on what is missing."""
-        started = time.monotonic()
-        environment = self._environment(stage)
-        record.environment = environment.identity()
-        progress = self.display.step(stage.name)
-        self.source.prepare(stage.module, progress)
-        progress(len(plan.done), plan.units, "loading models")
-
-        done: dict[int, int] = {}
-
-        def on_event(shard: int, event: dict[str, Any]) -> None:
-            if event["event"] == "progress":
-                done[shard] = event["done"]
-                progress(len(plan.done) + sum(done.values()), plan.units, event["label"])
-            elif event["event"] == "warning":
-                self.display.note(f"{stage.name}: {event['message']}")
-            elif event["event"] == "started" and event["total"]:
-                self._note_provenance(stage, record, event)
-
-        local.run(self._tasks(stage, plan, environment), on_event)
-        progress(plan.units, plan.units, "")
-        record.seconds = round(time.monotonic() - started, 1)
-
-    def _note_provenance(self, stage: Stage, record: StageRecord, event: dict[str, Any]) -> None:
+    def note_provenance(self, stage: Stage, record: StageRecord, event: dict[str, Any]) -> None:
         """Keep what the worker says of its models, now: an interrupted stage must go on with the same ones."""
-        before, now = record.provenance, {k: v for k, v in event.items() if k not in ("event", "protocol", "total")}
+        before, now = record.provenance, {k: v for k, v in event.items() if k not in _NOT_PROVENANCE}
         if stage is GENERATE and before.get("weights", now["weights"]) != now["weights"]:
             raise UserError(
                 f"the weights behind this checkpoint have changed since the first images in {self.run.path} were made "
@@ -144,33 +95,72 @@ class Pipeline:
             self.display.note(
                 f"{stage.name}: begun on {before['device']}, goes on on {now['device']}: last bits differ"
             )
+        for line in self.source.note_use(now.get("weights", [])):
+            self.display.note(f"{stage.name}: {line}")
         record.provenance = now
-        self._save(stage, record)
+        self.save(stage, record)
 
-    def _tasks(self, stage: Stage, plan: StagePlan, environment: Environment) -> list[local.Task]:
-        """One worker for each GPU named, each with its share of the batches; else a single one."""
-        gpus: tuple[str | None, ...] = self.settings.gpus or (None,)
-        return [self._task(stage, plan, environment, (i, len(gpus)), gpu) for i, gpu in enumerate(gpus)]
-
-    def _task(
-        self, stage: Stage, plan: StagePlan, environment: Environment, shard: tuple[int, int], gpu: str | None
-    ) -> local.Task:
-        name = stage.name if shard[1] == 1 else f"{stage.name}-{shard[0]}of{shard[1]}"
-        job = self.run.work(f"{name}.job.json")
-        output = self.run.work(work_file(stage.name, plan.settings, shard))
-        Job(stage.module, str(self.run.path), str(output), plan.items, plan.parameters, plan.done, shard).write(job)
-        visible = {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}
-        variables = {**self.source.variables(), **visible}
-        return local.Task(stage.name, environment.command("-m", stage.module, str(job)), self.run.log(name), variables)
-
-    def _finish(self, stage: Stage, record: StageRecord) -> StageRecord:
+    def finish(self, stage: Stage, record: StageRecord) -> StageRecord:
         """Finished file first, then ``run.json``, then the worker's file goes: in this order nothing is lost."""
-        plan = self._plan(stage)
+        plan = self.plan(stage)
         merged = stage.merge(self.run, plan)
         record.rows, record.unscored = merged.rows, merged.unscored
         record.rows_sha256 = sha256_of_file(self.run.rows(stage.rows_file))
         record.finished = True
-        self._save(stage, record)
+        self.save(stage, record)
         for path in work_files(self.run, stage.name, plan.settings):
             path.unlink()
         return record
+
+
+def run_together(pipelines: Sequence[Pipeline], names: Sequence[str]) -> list[int | MiroEvalError | None]:
+    """Bring stages to their end in runs with one source and one executor.
+
+    All environments are made ready first, so that what cannot work fails before hours are spent.
+
+    Returns:
+        For each run how many items remain unscored; why it could not go on (rows finished so far are kept); or None
+        where the work was handed over and goes on without this process.
+
+    Raises:
+        MiroEvalError: none of the runs can be worked on, e.g. because an environment cannot be made.
+    """
+    if not pipelines:
+        return []
+    executor, stages = find(pipelines[0].settings), [STAGES[name] for name in names]
+    if any(_has_work(pipeline, stages) for pipeline in pipelines):
+        _check_host(pipelines[0], stages)
+        for stage in stages:
+            pipelines[0].environment(stage)
+    return executor.run(pipelines, stages)
+
+
+def _has_work(pipeline: Pipeline, stages: Sequence[Stage]) -> bool:
+    """Whether anything is to be done, as far as can be told before images are made."""
+    if GENERATE in stages:
+        stages = [GENERATE]
+    try:
+        return any(pipeline.plan(stage).pending for stage in stages)
+    except MiroEvalError:
+        return False  # told when its turn comes
+
+
+def _check_host(pipeline: Pipeline, stages: Sequence[Stage]) -> None:
+    """The quick part of ``miro-eval doctor``; of a cluster's nodes this machine knows nothing.
+
+    Raises:
+        EnvironmentFailure: the run cannot work here, and what to do about it.
+    """
+    from harness.doctor import FAILURE, quick_checks
+
+    settings = pipeline.settings
+    if settings.executor != "local":
+        return
+    names = list(dict.fromkeys(stage.environment for stage in stages))
+    published = not pipeline.source.random
+    for finding in quick_checks(
+        names, pipeline.run.path, env_backend=settings.env_backend, weights=published, offline=settings.offline
+    ):
+        if finding.status == FAILURE:
+            raise EnvironmentFailure(f"{finding.subject}: {finding.text}: {finding.mend}")
+        pipeline.display.note(f"{finding.subject}: {finding.text} ({finding.mend})")

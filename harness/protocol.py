@@ -1,11 +1,14 @@
 """The wire between the orchestrator and the stages, version 1.
 
-The orchestrator runs ``<environment command> python -m <stage> <job.json>``. The job names the work;
+The orchestrator runs ``<environment command> python -m <stage> <job.json>...``. A job names the work;
 the worker appends finished rows to ``job.output`` and reports events, one JSON object a line, on
 standard output. Whatever else it or its libraries print goes to standard error, which is the log.
+Several jobs are done one after the other, and models stay loaded from one to the next; one that fails
+does not keep the others from being tried.
 
-Events (key ``event``): ``started`` (total, device, packages), ``progress`` (done, total, label),
-``warning`` (message), ``error`` (message), ``finished`` (rows, unscored).
+Events (key ``event``; ``job`` tells which job, from 0): ``started`` (total, device, packages), ``progress`` (done,
+total, label), ``warning`` (message), ``error`` (message, code), ``finished`` (rows, unscored); and ``alive``, every few
+seconds, where the orchestrator asks for it. Readers pass over events that they do not know.
 
 **Same bytes after a crash.** Floating point depends on the *shape* of a batch, not on its content, and
 never on history: batches are therefore cut from the full list of items, and a batch of which any row is
@@ -18,7 +21,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import json
 import os
 import signal
@@ -26,14 +28,16 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from harness.errors import EnvironmentFailure, ExitCode, Interrupted, MiroEvalError, UserError
+from harness.row_files import MAX_LINE, RowWriter, read_rows, unique_keys
 
 __all__ = [
+    "MAX_LINE",
     "PROTOCOL_VERSION",
     "EnvironmentFailure",
     "Item",
@@ -44,12 +48,15 @@ __all__ = [
     "pending_batches",
     "read_rows",
     "run_worker",
+    "unique_keys",
 ]
 
 PROTOCOL_VERSION = 1
 
 #: Set in a worker's environment when its standard input is the orchestrator's life line.
 WATCH_STDIN = "MIRO_EVAL_WATCH_STDIN"
+#: Set in a worker's environment to the seconds between two ``alive`` events; without it there are none.
+HEARTBEAT = "MIRO_EVAL_HEARTBEAT"
 
 Row = dict[str, Any]
 T = TypeVar("T")
@@ -146,87 +153,26 @@ def pending_batches(
             yield batch
 
 
-def read_rows(path: Path) -> Iterator[Row]:
-    """Yield the rows of a JSONL file; a last line cut short by a crash is skipped.
-
-    Raises:
-        UserError: any other line is not a JSON object; the message names file and line.
-    """
-    if not path.exists():
-        return
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.endswith(b"\n") and not _is_json(line):
-                return
-            if line.strip():
-                yield _parse_row(line, path, number)
-
-
-def _is_json(line: bytes) -> bool:
-    try:
-        json.loads(line)
-    except ValueError:
-        return False
-    return True
-
-
-def _parse_row(line: bytes, path: Path, number: int) -> Row:
-    try:
-        row = json.loads(line)
-    except ValueError as error:
-        raise UserError(f"{path}:{number}: not valid JSON ({error})") from error
-    if not isinstance(row, dict):
-        raise UserError(f"{path}:{number}: expected a JSON object, found {type(row).__name__}")
-    return row
-
-
-class RowWriter:
-    """Appends rows to a JSONL file, a batch at a time; each batch reaches the disk before the next starts.
-
-    On opening, a last line without its newline (a crash in the middle of a write) is cut off. The file is locked:
-    a worker that outlives its orchestrator for a moment cannot mix its rows with its successor's.
-    """
-
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file: IO[bytes] = path.open("ab+")
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-        self._drop_truncated_row()
-
-    def _drop_truncated_row(self) -> None:
-        self._file.seek(0)
-        content = self._file.read()
-        whole = content.rfind(b"\n") + 1
-        if whole != len(content):
-            self._file.truncate(whole)
-        self._file.seek(0, os.SEEK_END)
-
-    def write(self, rows: Iterable[Row]) -> None:
-        """Append rows and flush. Non-finite numbers are refused: an error is *unscored*, never NaN."""
-        text = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
-        self._file.write(text.encode("utf-8"))
-        self._file.flush()
-
-    def __enter__(self) -> RowWriter:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-
 class Reporter:
-    """Writes the worker's events. One object is made per worker, by :func:`run_worker`."""
+    """Writes the events of one job. Made by :func:`run_worker`, or by a test."""
 
     #: Seconds between two progress events; the display does not need more.
     INTERVAL = 0.2
+    _one_at_a_time = threading.Lock()
 
-    def __init__(self, stream: IO[str]) -> None:
+    def __init__(self, stream: IO[str], job: int = 0) -> None:
         self._stream = stream
+        self._job = job
         self._last_progress = 0.0
 
     def _emit(self, event: str, **fields: Any) -> None:
-        self._stream.write(json.dumps({"event": event, **fields}) + "\n")
-        self._stream.flush()
+        with self._one_at_a_time:
+            self._stream.write(json.dumps({"event": event, "job": self._job, **fields}) + "\n")
+            self._stream.flush()
+
+    def alive(self) -> None:
+        """The process runs, whatever it is busy with."""
+        self._emit("alive")
 
     def started(self, total: int, device: str, packages: dict[str, str], **provenance: Any) -> None:
         """Models are loaded and work begins. ``provenance`` goes into ``run.json`` (weights, precision, ...)."""
@@ -243,9 +189,9 @@ class Reporter:
         """Something the user should know; the run goes on."""
         self._emit("warning", message=message)
 
-    def error(self, message: str) -> None:
-        """The one line shown to the user when the worker gives up."""
-        self._emit("error", message=message)
+    def error(self, message: str, code: int) -> None:
+        """The one line shown to the user when the worker gives the job up, and the exit code it stands for."""
+        self._emit("error", message=message, code=int(code))
 
     def finished(self, rows: int, unscored: int) -> None:
         """All items are through: ``rows`` written now, ``unscored`` of them without a result."""
@@ -253,32 +199,50 @@ class Reporter:
 
 
 def run_worker(stage: str, work: Callable[[Job, Reporter], None]) -> None:
-    """The whole of a stage's ``__main__``: read the job, do the work, turn errors into exit codes.
+    """The whole of a stage's ``__main__``: read the jobs, do the work, turn errors into exit codes.
 
-    ``work`` appends rows to ``job.output`` and calls ``started``, ``progress`` and ``finished``.
+    ``work`` appends rows to ``job.output`` and calls ``started``, ``progress`` and ``finished``. The exit code is that
+    of the first job that failed.
     """
-    reporter = Reporter(_claim_stdout())
+    events = _claim_stdout()
     signal.signal(signal.SIGTERM, _raise_interrupted)
     if os.environ.get(WATCH_STDIN):
         threading.Thread(target=_end_with_orchestrator, daemon=True).start()
+    if seconds := float(os.environ.get(HEARTBEAT) or 0):
+        threading.Thread(target=_beat, args=(Reporter(events), seconds), daemon=True).start()
+    if len(sys.argv) < 2:
+        Reporter(events).error(f"usage: python -m {stage} JOB.json...", ExitCode.USER_ERROR)
+        _leave(ExitCode.USER_ERROR)
+    codes = []
+    for number, path in enumerate(sys.argv[1:]):
+        codes.append(_do_job(stage, Path(path), work, Reporter(events, number)))
+        if codes[-1] == ExitCode.INTERRUPTED:
+            break
+    _leave(next((code for code in codes if code), ExitCode.DONE))
+
+
+def _do_job(stage: str, path: Path, work: Callable[[Job, Reporter], None], reporter: Reporter) -> ExitCode:
     try:
-        if len(sys.argv) != 2:
-            raise UserError(f"usage: python -m {stage} JOB.json")
-        job = Job.read(Path(sys.argv[1]))
+        job = Job.read(path)
         if job.stage != stage:
-            raise UserError(f"{sys.argv[1]}: a job for stage {job.stage!r}, not {stage!r}")
+            raise UserError(f"{path}: a job for stage {job.stage!r}, not {stage!r}")
         work(job, reporter)
-        code = ExitCode.DONE
     except MiroEvalError as error:
-        code = error.exit_code
-        reporter.error(str(error))
+        return _give_up(reporter, str(error), error.exit_code)
     except KeyboardInterrupt:
-        code = ExitCode.INTERRUPTED
+        return ExitCode.INTERRUPTED
     except Exception as error:
         traceback.print_exc()
+        if _is_memory_full(error):
+            return _give_up(reporter, _OUT_OF_MEMORY, ExitCode.ENVIRONMENT_FAILURE)
         code = ExitCode.ENVIRONMENT_FAILURE if _is_disk_full(error) else ExitCode.BUG
-        reporter.error(f"{type(error).__name__}: {error}")
-    _leave(code)
+        return _give_up(reporter, f"{type(error).__name__}: {error}", code)
+    return ExitCode.DONE
+
+
+def _give_up(reporter: Reporter, message: str, code: ExitCode) -> ExitCode:
+    reporter.error(message, code)
+    return code
 
 
 def _claim_stdout() -> IO[str]:
@@ -296,8 +260,26 @@ def _end_with_orchestrator() -> None:
     os._exit(int(ExitCode.INTERRUPTED))
 
 
+def _beat(reporter: Reporter, seconds: float) -> None:
+    """Say so for as long as this process runs; when it is stopped, or its interpreter stuck, this stops as well."""
+    with contextlib.suppress(OSError, ValueError):  # nobody listens any more
+        while True:
+            reporter.alive()
+            time.sleep(seconds)
+
+
 def _is_disk_full(error: Exception) -> bool:
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+_OUT_OF_MEMORY = "out of memory: choose a smaller --batch-size, or free some memory"
+
+
+def _is_memory_full(error: Exception) -> bool:
+    """By name: torch, whose allocators have errors of their own, is not imported here."""
+    return (
+        isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "allocate memory" in str(error)
+    )
 
 
 def _raise_interrupted(_signum: int, _frame: object) -> None:

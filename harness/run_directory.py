@@ -18,6 +18,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ from filelock import FileLock, Timeout
 
 from harness.errors import EnvironmentFailure, UserError
 from harness.files import sha256_of_file, write_atomically
-from harness.protocol import Item
+from harness.foreign import is_text, read_small, refuse_links_out, require_file
+from harness.protocol import Item, unique_keys
 
 #: Image files that are scored, by suffix.
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
@@ -65,9 +67,10 @@ class RunDirectory:
         """Hold the run for this process.
 
         Raises:
-            UserError: another process holds it.
+            UserError: another process holds it, or a link in it would have us write elsewhere.
             EnvironmentFailure: the directory cannot be written.
         """
+        refuse_links_out(self.path)
         try:
             (self.path / "work").mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.work("lock"), blocking=False)
@@ -97,6 +100,7 @@ class RunDirectory:
         """
         for index, record in metadata.items():
             path = self.path / prompt_folder(index) / "metadata.jsonl"
+            refuse_links_out(self.path, path.parent)
             text = json.dumps(record)
             if not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -105,7 +109,19 @@ class RunDirectory:
                 raise UserError(f"{path} holds another prompt than the suite's line {index}: choose another --out")
 
     def scan(self) -> list[Item]:
-        """All images with their prompts, in order of prompt and sample.
+        """All images with their prompts and hashes, in order of prompt and sample.
+
+        Raises:
+            UserError: as :meth:`listed`.
+        """
+        return [self.hashed(item) for item in self.listed()]
+
+    def hashed(self, item: Item) -> Item:
+        """The item with the hash of its image file."""
+        return replace(item, image_sha256=sha256_of_file(self.path / item.filename))
+
+    def listed(self) -> list[Item]:
+        """All images with their prompts, in order of prompt and sample; none is read.
 
         Raises:
             UserError: no prompt folder, or one without readable metadata.
@@ -125,8 +141,8 @@ class RunDirectory:
         images = sorted(samples.iterdir()) if samples.is_dir() else []
         for image in images:
             if image.suffix.lower() in IMAGE_SUFFIXES and image.stem.isdigit():
-                name = f"{folder}/samples/{image.name}"
-                yield Item(name, int(folder), int(image.stem), metadata, sha256_of_file(image))
+                require_file(image)
+                yield Item(f"{folder}/samples/{image.name}", int(folder), int(image.stem), metadata)
 
 
 def prompt_folder(index: int) -> str:
@@ -146,11 +162,13 @@ def read_metadata(path: Path) -> dict[str, Any]:
         UserError: missing or malformed; the message names the file.
     """
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(read_small(path), object_pairs_hook=unique_keys)
     except FileNotFoundError:
         raise UserError(f"{path}: missing; each prompt folder needs its line of the suite") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}:1: not valid JSON ({error})") from error
     if not isinstance(record, dict) or not isinstance(record.get("prompt"), str) or not record["prompt"]:
         raise UserError(f'{path}:1: expected an object with a non-empty "prompt"')
+    if not is_text(record):
+        raise UserError(f"{path}:1: holds halves of characters (lone surrogates), which no file can keep")
     return record

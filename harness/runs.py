@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -21,6 +22,7 @@ from generation.checkpoint_kinds import (
 )
 from harness.display import Display
 from harness.errors import UserError
+from harness.executors.submission import refuse_while_queued
 from harness.files import sha256_of_file, write_atomically
 from harness.manifest import Manifest, harness_provenance
 from harness.pipeline import Pipeline
@@ -62,7 +64,7 @@ def describe_images(generation: GenerationSettings) -> list[str]:
     from generation.suites import limit_indices, load_suite
 
     suite = load_suite(generation.suite)
-    indices = limit_indices(len(suite.lines), generation.limit)
+    indices = limit_indices(suite.lines, generation.limit)
     prompts = {index: str(suite.lines[index]["prompt"]) for index in indices}
     return [coverage(source.path, prompts, generation.samples, suite.id)]
 
@@ -80,9 +82,11 @@ def open_run(settings: RunSettings, source: WeightSource, display: Display) -> I
     if checkpoint is None and not settings.out.is_dir():
         raise UserError(f"{settings.out}: no such directory")
     with RunDirectory(settings.out).locked() as run:
+        refuse_while_queued(run)
         manifest = Manifest.read(run.manifest) or Manifest(_name(settings, run))
         manifest.random_weights = manifest.random_weights or source.random
         manifest.harness = harness_provenance()
+        manifest.note_command(sys.argv[1:], Path.cwd())
         if checkpoint is not None and settings.generation is not None:
             manifest.checkpoint = identify_checkpoint(checkpoint, manifest.checkpoint)
             manifest.suite = _suite(settings.generation)
@@ -92,6 +96,8 @@ def open_run(settings: RunSettings, source: WeightSource, display: Display) -> I
 
 
 def _name(settings: RunSettings, run: RunDirectory) -> str:
+    if settings.name:
+        return settings.name
     return describe(settings.generation).name if settings.generation else run.path.name
 
 

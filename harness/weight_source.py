@@ -17,6 +17,7 @@ from harness.environments.spec import ENVIRONMENTS, Progress
 from harness.paths import home, stage_code
 from harness.processes import run_logged
 from harness.weights import ensure_weights, weights_of
+from harness.weights.first_use import note_use
 
 #: Display of a step: takes its name, returns where its progress goes.
 Steps = Callable[[str], Progress]
@@ -51,6 +52,10 @@ class WeightSource(Protocol):
         """Fetch and verify what the stage's own loaders do not fetch themselves."""
         ...
 
+    def note_use(self, weights: list[dict[str, Any]]) -> list[str]:
+        """Take note of the weights that a worker says it has loaded; returns lines for the user."""
+        ...
+
 
 @dataclass(frozen=True)
 class PublishedWeights:
@@ -75,6 +80,10 @@ class PublishedWeights:
     def prepare(self, stage: str, progress: Progress) -> None:
         """Fetch what is missing."""
         ensure_weights(stage, self.offline, progress)
+
+    def note_use(self, weights: list[dict[str, Any]]) -> list[str]:
+        """Weights that nobody has pinned are recorded on first use; other bytes later on are told."""
+        return note_use(weights)
 
 
 @dataclass(frozen=True)
@@ -117,6 +126,10 @@ class TinyWorld:
 
     def prepare(self, stage: str, progress: Progress) -> None:
         """Everything was made by :func:`make_tiny_world`."""
+
+    def note_use(self, weights: list[dict[str, Any]]) -> list[str]:
+        """Stand-ins are not remembered."""
+        return []
 
 
 def make_tiny_world(env_backend: str, steps: Steps) -> TinyWorld:

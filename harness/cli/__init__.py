@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from harness.errors import ExitCode, Interrupted, MiroEvalError, WorkerFailure
+from harness.errors import EnvironmentFailure, ExitCode, Interrupted, MiroEvalError, WorkerFailure
+from harness.plain import plain
+
+#: What disks and network file systems do to any of our writes: no bug, and finished work is kept.
+_DISK_FAULTS = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EIO,
+    errno.ESTALE,
+    errno.ENOLCK,
+)
 
 
 def main() -> NoReturn:
@@ -16,6 +30,7 @@ def main() -> NoReturn:
 def _run() -> int:
     from harness.cli.app import app
 
+    _speak_plainly()
     try:
         code = int(app(standalone_mode=False) or ExitCode.DONE)
         return _stopped() if code == ExitCode.INTERRUPTED else code  # what the library makes of Ctrl-C
@@ -27,6 +42,18 @@ def _run() -> int:
         return ExitCode.DONE
     except Exception as error:
         return _handle_foreign(error)
+
+
+def _speak_plainly() -> None:
+    """Whatever a verb says may come from a file, and is made fit for a terminal here, in one place."""
+    import typer
+
+    speak: Any = typer.echo
+
+    def echo(message: object = None, **options: Any) -> None:
+        speak(plain(message) if isinstance(message, str) else message, **options)
+
+    setattr(typer, "echo", echo)  # noqa: B010 - a module's attribute
 
 
 def _explain(error: MiroEvalError) -> int:
@@ -48,6 +75,8 @@ def _handle_foreign(error: Exception) -> int:
     if show is not None:
         show()
         return ExitCode.USER_ERROR
+    if isinstance(error, OSError) and error.errno in _DISK_FAULTS:
+        return _explain(EnvironmentFailure(f"{error.filename or 'a file'}: cannot be written ({error.strerror})"))
     import traceback  # 40 ms to import, wanted only here
 
     traceback.print_exc()
@@ -56,4 +85,4 @@ def _handle_foreign(error: Exception) -> int:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr)  # noqa: T201 - the command line's voice
+    print(plain(text), file=sys.stderr)  # noqa: T201 - the command line's voice

@@ -10,9 +10,9 @@ import typer
 
 def analyse(
     runs: Annotated[list[Path], typer.Argument(help="run directories, or files of GenEval or reward rows")],
-    out: Annotated[Path, typer.Option(help="folder for analysis.md and analysis.csv")] = Path("report"),
+    out: Annotated[Path, typer.Option(help="folder for analysis.md, analysis.csv and radars")] = Path("report"),
 ) -> None:
-    """Best of N by every reward, rewards against verdicts, accuracy by class, relation, color and count."""
+    """pass@k, best of N, rewards against verdicts, accuracy by class, relation, color and count; radars."""
     from reports.analysis import write_analysis
 
     files = write_analysis(runs, out)

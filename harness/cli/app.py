@@ -33,6 +33,10 @@ VERBS = {
     "generate": Verb("generate:generate", "Generate images only"),
     "geneval": Verb("geneval:geneval", "Judge the images in a directory, whoever made them"),
     "rewards": Verb("rewards:rewards", "Score the images in a directory, whoever made them"),
+    "status": Verb("status:status", "What of a run on Slurm waits, runs, has failed"),
+    "cancel": Verb("cancel:cancel", "End a run's jobs on Slurm; finished rows are kept"),
+    "sweep": Verb("sweep:sweep", "Run the main job over a grid of reward targets"),
+    "plan": Verb("plan:plan", "Cost of a sweep before it runs: images, FLOPs, GPU time, disk"),
     "report": Verb("report:report", "Write a leaderboard of finished runs"),
     "show": Verb("show:show", "Explain a verdict, and draw it on the image"),
     "compare": Verb("compare:compare", "Compare two runs on the prompts and samples they share"),
@@ -42,9 +46,12 @@ VERBS = {
     "analyse": Verb("analyse:analyse", "Best of N, rewards against verdicts, accuracy by class"),
     "track": Verb("track:track", "Scores against the training step; speed-up factors"),
     "paper": Verb("paper:app", "The MIRO paper's tables and figures, reproduced"),
+    "suites": Verb("suites:app", "List, fetch and find prompt suites"),
     "envs": Verb("envs:app", "List, set up, check and remove the stages' environments"),
+    "weights": Verb("weights:app", "List, fetch, verify and bundle the weights"),
     "doctor": Verb("doctor:doctor", "Check tools, GPU, disk, environments, weights and the hub"),
     "verify": Verb("verify:verify", "Recompute the hashes of a finished run's rows and images"),
+    "repro": Verb("repro:repro", "The commands, locks and hashes that made a run"),
     "calibrate": Verb("calibrate:calibrate", "Score fixed pairs, compare with stored values"),
 }
 

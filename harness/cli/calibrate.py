@@ -44,7 +44,7 @@ def calibrate(
     from harness.weight_source import PublishedWeights, make_tiny_world
     from rewards.calibration.golden import Golden, values_of
 
-    path = golden or _default_golden(tiny_world)
+    path = golden or default_golden(tiny_world)
     stored = Golden.read(path)
     parameters = _parameters(metric, reward_precision, device, published_images)
     if not (update or published_images or stored.values.get(reward_precision)):
@@ -61,7 +61,8 @@ def calibrate(
         _judge(stored, reward_precision, values_of(rows), started)
 
 
-def _default_golden(tiny_world: bool) -> Path:
+def default_golden(tiny_world: bool) -> Path:
+    """The file of golden values that comes with the program; of the published weights it may not be there yet."""
     from harness.paths import stage_code
 
     name = "tiny.json" if tiny_world else "published.json"

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from harness.cli import options
 from harness.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
+    from harness.cli.growing import Making
     from reports.gate.check import Gate
 
 
@@ -19,8 +22,23 @@ def check(
     baseline: Annotated[Path | None, typer.Option(help="what it is held against; the same kinds")] = None,
     policy: Annotated[Path | None, typer.Option(help="TOML; see --init [default: what --init writes]")] = None,
     out: Annotated[Path | None, typer.Option(help="also write gate.md, gate.json and gate.xml (JUnit) here")] = None,
+    gallery: Annotated[Path | None, typer.Option(help="write a gallery into here, flipped verdicts first")] = None,
     subset: Annotated[bool, typer.Option(help="compare on the candidate's prompts, made with --limit")] = False,
+    looks: Annotated[
+        str, typer.Option(help="look after so many prompts, stop when certain: 100,200,553 [default: the policy's]")
+    ] = "",
     init: Annotated[Path | None, typer.Option(help="write a commented policy to this file, and end")] = None,
+    checkpoint: Annotated[
+        str, typer.Option(help="make the candidate from this, as its baseline was, no further than the looks need")
+    ] = "",
+    variant: options.Variant = None,
+    suite: options.Suite = "geneval",
+    trust_checkpoint: options.TrustCheckpoint = False,
+    device: options.Device = "auto",
+    gpus: options.Gpus = "",
+    env_backend: options.EnvBackend = "auto",
+    offline: options.Offline = False,
+    tiny_world: options.TinyWorld = False,
 ) -> None:
     """Judge a run against a baseline by a policy: exit 0 where it passes, 1 where it fails."""
     if init is not None:
@@ -28,12 +46,60 @@ def check(
         return
     if candidate is None or baseline is None:
         raise UserError("name a candidate and a --baseline (or --init FILE for a policy to begin with)")
-    from reports.gate.check import check_paths
+    machine = {"device": device, "gpus": options.gpu_ids(gpus), "env_backend": env_backend, "offline": offline}
+    sweep = {"variant": variant, "suite": suite, "trust_checkpoint": trust_checkpoint}
+    making = _making(checkpoint, candidate, sweep, machine, tiny_world) if checkpoint else None
+    gate = _gate(candidate, baseline, policy, subset, _numbers(looks), making)
+    if gallery is not None:
+        from reports.gate.flips import write_flips
 
-    gate = check_paths(candidate, baseline, policy, subset=subset)
+        gate = replace(gate, flips=write_flips(baseline, candidate, gallery))
     _show(gate, out)
     if not gate.passes:
         raise typer.Exit(int(ExitCode.GATE_FAILED))
+
+
+def _making(checkpoint: str, out: Path, sweep: dict[str, Any], machine: dict[str, Any], tiny_world: bool) -> Making:
+    from harness.cli.growing import Making
+    from harness.settings import GenerationSettings, RunSettings
+
+    return Making(RunSettings(out=out, generation=GenerationSettings(checkpoint, **sweep), **machine), tiny_world)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    """Parse ``--looks``."""
+    from reports.gate.policy import are_looks
+
+    parts = [part.strip() for part in text.split(",")] if text else []
+    numbers = [int(part) for part in parts if part.isdecimal()]
+    if len(numbers) < len(parts) or not are_looks(numbers):
+        raise UserError(f"--looks {text!r}: expected ascending numbers of prompts, e.g. 100,200,553")
+    return tuple(numbers)
+
+
+def _gate(
+    candidate: Path, baseline: Path, policy: Path | None, subset: bool, looks: tuple[int, ...], making: Making | None
+) -> Gate:
+    """Checked once, or look by look where looks are asked for or the candidate is yet to be made."""
+    from reports.gate.check import check_once, rules_for
+    from reports.gate.inputs import read_side
+
+    first = read_side(baseline)
+    rules = rules_for(first, policy)
+    looks = looks or rules.looks
+    if not looks and making is None:
+        return check_once(first, read_side(candidate), rules, subset=subset)
+    if subset:
+        raise UserError("--subset compares, once, what prompts there are: leave it or the looks away")
+    from reports.gate.sequential import check_growing
+
+    if making is None:
+        finished = read_side(candidate)
+        return check_growing(lambda _: finished, first, rules, looks)
+    from harness.cli.growing import growing_run
+
+    with growing_run(making, first, rules) as grown:
+        return check_growing(grown, first, rules, looks)
 
 
 def _write_policy(path: Path) -> None:

@@ -21,7 +21,7 @@ def demo(
     env_backend: options.EnvBackend = "auto",
 ) -> None:
     """Set everything up and run the main job on small random models: all stages are real, the scores mean nothing."""
-    from harness.cli.session import leave, run_stages, session
+    from harness.cli.session import leave, run_stages, session, show_report
     from harness.settings import GenerationSettings, RunSettings
     from harness.weight_source import make_tiny_world
 
@@ -30,5 +30,6 @@ def demo(
         checkpoint = str(world.checkpoint)
         generation = GenerationSettings(checkpoint, samples=samples, limit=limit, steps=steps, seed=seed)
         settings = RunSettings(out, generation, device=device, gpus=options.gpu_ids(gpus), env_backend=env_backend)
-        unscored = run_stages(["generate", "geneval", "rewards"], settings, world, display, report=True)
-    leave(unscored, out)
+        outcome = run_stages(["generate", "geneval", "rewards"], settings, world, display)
+        show_report([out], out / "report", display)
+    leave(outcome)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json as json_module
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 
-def doctor(json: Annotated[bool, typer.Option("--json", help="findings as JSON")] = False) -> None:
+def doctor(
+    out: Annotated[Path | None, typer.Option(help="where a run would write [default: the current directory]")] = None,
+    json: Annotated[bool, typer.Option("--json", help="findings as JSON")] = False,
+) -> None:
     """Check tools, GPU, disk, environments, weights and the hub; exit 4 where a run cannot work. Changes nothing."""
     from harness.doctor import FAILURE, examine
     from harness.errors import ExitCode
 
     findings = []
-    for finding in examine():
+    for finding in examine(out):
         findings.append(finding)
         if not json:
             mend = f"\n         -> {finding.mend}" if finding.mend else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import typer  # noqa: F401 - options.py's annotations are resolved here
@@ -26,12 +25,18 @@ def generate(
     seed: options.Seed = 42,
     noise: options.Noise = "image",
     batch_size: options.BatchSize = 4,
+    compile: options.Compile = False,  # noqa: A002 - the option's name
     precision: options.ModelPrecision = "auto",
     reward_target: options.RewardTarget = [],  # noqa: B006 - typer copies it
     negative_reward_target: options.NegativeRewardTarget = [],  # noqa: B006
     trust_checkpoint: options.TrustCheckpoint = False,
     device: options.Device = "auto",
     gpus: options.Gpus = "",
+    executor: options.Executor = "local",
+    shards: options.Shards = None,
+    partition: options.Partition = None,
+    gres: options.Gres = None,
+    slurm_arg: options.SlurmArg = [],  # noqa: B006
     offline: options.Offline = False,
     tiny_world: options.TinyWorld = False,
 ) -> None:
@@ -41,36 +46,39 @@ def generate(
 
     generation = generation_settings(locals())
     where = out or default_directory(generation)
-    settings = RunSettings(out=where, generation=generation, device=device, gpus=options.gpu_ids(gpus), offline=offline)
+    settings = RunSettings(
+        out=where,
+        generation=generation,
+        device=device,
+        gpus=options.gpu_ids(gpus),
+        offline=offline,
+        executor=executor,
+        shards=shards,
+        slurm=options.slurm_settings(partition, gres, slurm_arg),
+    )
     run(["generate"], settings, tiny_world=tiny_world)
 
 
 def generation_settings(values: dict[str, Any]) -> GenerationSettings:
-    """The generation part of a verb's options, by name.
+    """The generation part of a verb's options, by name, with the defaults of the checkpoint's kind.
 
     Raises:
         UserError: a reward target is not of the form axis=number, or the checkpoint is not there.
     """
+    from harness.selection import with_defaults
+
+    return with_defaults(plain_settings(values))
+
+
+def plain_settings(values: dict[str, Any]) -> GenerationSettings:
+    """The same as they were given, whatever the checkpoint.
+
+    Raises:
+        UserError: a reward target is not of the form axis=number.
+    """
     names = GenerationSettings.__dataclass_fields__.keys() - {"reward_targets", "negative_reward_targets"}
-    return _with_defaults(
-        GenerationSettings(
-            **{name: values[name] for name in names},
-            reward_targets=options.key_values(values["reward_target"], "--reward-target"),
-            negative_reward_targets=options.key_values(values["negative_reward_target"], "--negative-reward-target"),
-        )
-    )
-
-
-def _with_defaults(settings: GenerationSettings) -> GenerationSettings:
-    """MIRO's steps and guidance are upstream's; a diffusers pipeline has defaults of its own."""
-    from generation.checkpoint_kinds import FOLDER, LIGHTNING, REPO
-    from harness.runs import describe
-
-    if describe(settings).kind not in (LIGHTNING, FOLDER, REPO):
-        return settings
-    steps, guidance = settings.steps, settings.guidance_scale
-    return replace(
-        settings,
-        steps=GenerationSettings.steps if steps is None else steps,
-        guidance_scale=GenerationSettings.guidance_scale if guidance is None else guidance,
+    return GenerationSettings(
+        **{name: values[name] for name in names if name in values},
+        reward_targets=options.key_values(values["reward_target"], "--reward-target"),
+        negative_reward_targets=options.key_values(values["negative_reward_target"], "--negative-reward-target"),
     )

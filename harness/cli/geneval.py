@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from harness.cli import geneval_options as how
 from harness.cli import options
 from harness.errors import ExitCode, UserError
 from harness.settings import GenevalSettings, RunSettings
@@ -21,21 +22,6 @@ Out = Annotated[Path | None, typer.Option(help="with --rejudge: the file to writ
 SelfTest = Annotated[
     bool, typer.Option("--self-test", help="judge drawn scenes: does the detector see, are colors told apart?")
 ]
-Confidence = Annotated[float | None, typer.Option(help="a detection counts above this score [default: 0.3]")]
-Counting = Annotated[float | None, typer.Option(help="the same for counting prompts [default: 0.9]")]
-MaxObjects = Annotated[int | None, typer.Option(help="detections kept of a class, best first [default: 16]")]
-MaxOverlap = Annotated[
-    float | None, typer.Option(help="IoU with a better detection of its class that drops one [default: 1, off]")
-]
-Position = Annotated[
-    float | None, typer.Option(help="share of two boxes' sizes that their offset must exceed [default: 0.1]")
-]
-Crop = Annotated[bool | None, typer.Option(help="show CLIP an object's box, or the whole image [default: crop]")]
-Background = Annotated[str | None, typer.Option(help='color around an object, or "original" [default: #999]')]
-
-Detector = Annotated[
-    str, typer.Option(help="mmdet (the reference) or transformers (the same weights, no mmcv): who runs Mask2Former")
-]
 
 
 def geneval(
@@ -43,52 +29,51 @@ def geneval(
     rejudge: Rejudge = None,
     out: Out = None,
     self_test: SelfTest = False,
-    confidence_threshold: Confidence = None,
-    counting_threshold: Counting = None,
-    max_objects: MaxObjects = None,
-    max_overlap: MaxOverlap = None,
-    position_threshold: Position = None,
-    crop: Crop = None,
-    background: Background = None,
-    detector: Detector = "mmdet",
+    confidence_threshold: how.Confidence = None,
+    counting_threshold: how.Counting = None,
+    max_objects: how.MaxObjects = None,
+    max_overlap: how.MaxOverlap = None,
+    position_threshold: how.Position = None,
+    crop: how.Crop = None,
+    background: how.Background = None,
+    detector: how.Detector = "mmdet",
+    detector_precision: how.Precision = "fp32",
+    detector_batch_size: how.BatchSize = None,
     device: options.Device = "auto",
     gpus: options.Gpus = "",
+    executor: options.Executor = "local",
+    shards: options.Shards = None,
+    partition: options.Partition = None,
+    gres: options.Gres = None,
+    slurm_arg: options.SlurmArg = [],  # noqa: B006
     env_backend: options.EnvBackend = "auto",
     offline: options.Offline = False,
     tiny_world: options.TinyWorld = False,
 ) -> None:
     """Judge the images in a directory, whoever made them; writes results.jsonl and geneval_summary.json there."""
-    judge = _given(
-        confidence_threshold=confidence_threshold,
-        counting_threshold=counting_threshold,
-        max_objects=max_objects,
-        max_overlap=max_overlap,
-        position_threshold=position_threshold,
-    )
-    colors = _given(crop=crop, background=background)
+    judging = how.geneval_settings(locals())
     if [directory is not None, rejudge is not None, self_test].count(True) != 1:
         raise UserError("name a directory of images, --rejudge results.jsonl or --self-test; one of the three")
     if out is not None and rejudge is None:
         raise UserError("--out goes with --rejudge: the rows of a directory of images stay in it")
     if rejudge is not None:
-        _rejudge(rejudge, out, judge, colors)
+        _rejudge(rejudge, out, judging)
         return
     settings = RunSettings(
         directory or Path(),
-        geneval=GenevalSettings(judge, colors, detector),
+        geneval=judging,
         device=device,
         gpus=options.gpu_ids(gpus),
-        env_backend=env_backend,
+        env_backend=how.environment_backend(detector, env_backend),
         offline=offline,
+        executor=executor,
+        shards=shards,
+        slurm=options.slurm_settings(partition, gres, slurm_arg),
     )
     if self_test:
         _self_test(settings, tiny_world)
     else:
         _run(settings, tiny_world)
-
-
-def _given(**values: Any) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
 
 
 def _run(settings: RunSettings, tiny_world: bool) -> None:
@@ -123,7 +108,7 @@ def _self_test(settings: RunSettings, tiny_world: bool) -> None:
     typer.echo("self-test passed")
 
 
-def _rejudge(rows: Path, out: Path | None, judge: dict[str, Any], colors: dict[str, Any]) -> None:
+def _rejudge(rows: Path, out: Path | None, judging: GenevalSettings) -> None:
     """Decide stored rows again; says what changed, and exits 5 where a row cannot be decided."""
     from geneval.judge import JudgeOptions
     from geneval.rejudge import VERDICT, rejudge_file
@@ -131,9 +116,11 @@ def _rejudge(rows: Path, out: Path | None, judge: dict[str, Any], colors: dict[s
 
     if out is None or out.resolve() == rows.resolve():
         raise UserError("--rejudge needs --out, another file than the one it reads")
-    if colors:
-        raise UserError(f"--{next(iter(colors))} decides what CLIP saw: it needs the images, not --rejudge")
-    options = JudgeOptions.from_mapping(judge)
+    if judging.color_options:
+        raise UserError(
+            f"--{next(iter(judging.color_options))} decides what CLIP saw: it needs the images, not --rejudge"
+        )
+    options = JudgeOptions.from_mapping(judging.options)
     decided = rejudge_file(rows, options)
     _warn_of_looser(rows, decided[0][0], options)
     write_rows(out, [new for _, new in decided])

@@ -53,14 +53,43 @@ def figures(
 def reproduce(
     table: Annotated[str, typer.Option(help="table1 (all sixteen checkpoints) or table3")] = "table1",
     out: Annotated[Path, typer.Option(help="folder that the runs go into")] = Path("paper"),
-    parti: Annotated[Path, typer.Option(help="PartiPrompts as a prompt suite: JSONL with a prompt a line")] = Path(
-        "parti_prompts.jsonl"
-    ),
+    parti: Annotated[str, typer.Option(help="PartiPrompts: a suite by name, or a file of prompts")] = "parti",
+    run: Annotated[bool, typer.Option("--run", help="run them as well, one after the other; again: goes on")] = False,
 ) -> None:
-    """Print every command that it takes to measure a table with the released checkpoints."""
+    """Print every command that it takes to measure a table with the released checkpoints, or run them."""
     from reports.paper.checkpoints import reproduction_commands
 
-    typer.echo("\n".join(reproduction_commands(table, str(out), str(parti))))
+    lines = reproduction_commands(table, str(out), parti)
+    if run:
+        _run(lines)
+    else:
+        typer.echo("\n".join(lines))
+
+
+def _run(lines: list[str]) -> None:
+    """Run shell lines of ours; unscored items do not stop them, but are told by the exit code in the end.
+
+    Raises:
+        Exit: a command failed, with its exit code; what is finished is kept, and is not done again.
+    """
+    import shlex
+    import subprocess
+    import sys
+
+    from harness.errors import ExitCode
+
+    codes = set()
+    for line in lines:
+        typer.echo(line)
+        sys.stdout.flush()
+        words = shlex.split(line, comments=True)[1:]
+        if words:
+            main = "from harness.cli import main; main()"
+            codes.add(subprocess.run([sys.executable, "-c", main, *words], check=False).returncode)
+        if failed := codes - {ExitCode.DONE, ExitCode.UNSCORED}:
+            raise typer.Exit(failed.pop())
+    if ExitCode.UNSCORED in codes:
+        raise typer.Exit(ExitCode.UNSCORED)
 
 
 def _table(key: str, runs: list[str], out: Path | None) -> None:

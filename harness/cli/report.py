@@ -7,13 +7,28 @@ from typing import Annotated
 
 import typer
 
+Export = Annotated[
+    list[str] | None, typer.Option(help="hand the runs to wandb, mlflow or tensorboard as well; repeatable")
+]
+
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(help="run directories, or files of GenEval or reward rows")],
-    out: Annotated[Path, typer.Option(help="folder for the leaderboard, in five formats")] = Path("report"),
+    runs: Annotated[
+        list[Path],
+        typer.Argument(help="run directories, folders of them, or files of GenEval or reward rows"),
+    ],
+    out: Annotated[Path, typer.Option(help="folder for the leaderboard, in five formats, and for all scores")] = Path(
+        "report"
+    ),
+    export: Export = None,
 ) -> None:
     """Write a leaderboard of finished runs; a bare results.jsonl of GenEval's own format will do."""
     from harness.cli.session import session, show_report
+    from reports.exports import check_trackers
+    from reports.exports import export as hand_over
 
+    check_trackers(export or [])
     with session() as display:
-        show_report(runs, out, display)
+        files = show_report(runs, out, display)
+    for tracker in export or []:
+        typer.echo(f"exported: {hand_over(files.leaderboard, tracker, out)}")

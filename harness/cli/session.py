@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from harness.errors import ExitCode
-
 if TYPE_CHECKING:
     from harness.display import Display
+    from harness.evaluations import Evaluation, Outcome
     from harness.settings import RunSettings
     from harness.weight_source import WeightSource
+    from reports import ReportFiles
 
 
 @contextmanager
@@ -28,35 +28,49 @@ def session() -> Iterator[Display]:
         yield display
 
 
-def run(stages: list[str], settings: RunSettings, *, tiny_world: bool = False, report: bool = False) -> None:
-    """Run stages with the published weights, or with the tiny world's."""
+def run(stages: list[str], settings: RunSettings, *, tiny_world: bool = False) -> None:
+    """Run stages in one directory with the published weights, or with the tiny world's."""
+    from harness.evaluations import Evaluation
+
+    run_evaluations([Evaluation(settings, tuple(stages))], tiny_world=tiny_world)
+
+
+def run_evaluations(evaluations: list[Evaluation], *, tiny_world: bool = False, report: Path | None = None) -> None:
+    """Make runs, then the leaderboard of those that came to their end in the folder ``report``."""
+    from harness.evaluations import evaluate
+
+    common = evaluations[0].settings
+    with session() as display:
+        source = choose_source(common, display, tiny_world=tiny_world)
+        outcome = evaluate(evaluations, source, display)
+        if report and outcome.finished:
+            show_report(outcome.finished, report, display)
+    leave(outcome)
+
+
+def choose_source(settings: RunSettings, display: Display, *, tiny_world: bool = False) -> WeightSource:
+    """The published weights, or the tiny world's."""
     from harness.weight_source import PublishedWeights, make_tiny_world
 
-    with session() as display:
-        published = PublishedWeights(settings.offline)
-        source = make_tiny_world(settings.env_backend, display.step) if tiny_world else published
-        unscored = run_stages(stages, settings, source, display, report=report)
-    leave(unscored, settings.out)
+    return make_tiny_world(settings.env_backend, display.step) if tiny_world else PublishedWeights(settings.offline)
 
 
-def run_stages(
-    stages: list[str], settings: RunSettings, source: WeightSource, display: Display, *, report: bool = False
-) -> int:
-    """Run stages in a locked run directory, then write summaries and, if asked, the report; returns unscored items."""
-    from harness.runs import open_run
-    from reports import write_summaries
+def run_stages(stages: list[str], settings: RunSettings, source: WeightSource, display: Display) -> Outcome:
+    """Run stages in one directory.
 
-    with open_run(settings, source, display) as pipeline:
-        unscored = pipeline.run_stages(stages)
-        if pipeline.has_scores():
-            write_summaries(pipeline.run.path)
-        if report:
-            show_report([settings.out], pipeline.run.report, display)
-    return unscored
+    Raises:
+        MiroEvalError: a stage could not go on.
+    """
+    from harness.evaluations import Evaluation, evaluate
+
+    outcome = evaluate([Evaluation(settings, tuple(stages))], source, display)
+    for failure in outcome.failures.values():
+        raise failure
+    return outcome
 
 
-def show_report(inputs: list[Path], out: Path, display: Display) -> None:
-    """Write the leaderboard and print it."""
+def show_report(inputs: list[Path], out: Path, display: Display) -> ReportFiles:
+    """Write the leaderboard, print it, and return what was written."""
     from rich.console import Console
 
     from reports import report, terminal_tables
@@ -65,10 +79,23 @@ def show_report(inputs: list[Path], out: Path, display: Display) -> None:
     display.close()
     Console().print(terminal_tables(files))
     typer.echo(f"report: {files.markdown}")
+    return files
 
 
-def leave(unscored: int, out: Path) -> None:
-    """Exit 5, and say so, where items have no score."""
-    if unscored:
-        typer.echo(f"{unscored} items are unscored; their rows in {out} say why. Run again to retry them.", err=True)
-        raise typer.Exit(int(ExitCode.UNSCORED))
+def leave(outcome: Outcome) -> None:
+    """Say what is lacking, and exit with the code that stands for it.
+
+    Raises:
+        MiroEvalError: why the only run failed.
+    """
+    runs = len(outcome.failures) + len(outcome.finished) + len(outcome.handed_over)
+    for out, failure in outcome.failures.items():
+        if runs == 1:
+            raise failure
+        typer.echo(f"miro-eval: {out}: {failure}", err=True)
+    if outcome.failures:
+        typer.echo(f"{len(outcome.failures)} of {runs} runs did not come to their end; run again to go on", err=True)
+    if outcome.unscored:
+        typer.echo(f"{outcome.unscored} items are unscored; their rows say why. Run again to retry them.", err=True)
+    if outcome.exit_code:
+        raise typer.Exit(int(outcome.exit_code))

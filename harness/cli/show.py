@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,18 +19,24 @@ def show(
     run: Annotated[Path, typer.Argument(help="run directory with results.jsonl")],
     image: Annotated[str, typer.Argument(help="prompt and sample: 00123/0002", metavar="PROMPT/SAMPLE")],
     out: Annotated[Path | None, typer.Option(help="PNG to write [default: RUN/report/show/00123-0002.png]")] = None,
+    terminal: Annotated[
+        bool | None, typer.Option(help="show it in the terminal too [default: where that shows 24-bit colors]")
+    ] = None,
 ) -> None:
     """Explain a verdict: print what was found and why it was judged so, and draw it on the image.
 
-    Boxes, scores and color answers are shown; masks are not, as rows do not hold them.
+    Boxes, masks' outlines, scores and color answers are shown.
     """
     from geneval.explain import explain
+    from geneval.terminal import shows_pictures
 
     row = _row(run, image)
     typer.echo(explain(row))
     prompt, sample = _numbers(row["filename"])
     where = out or run / "report" / "show" / f"{prompt:05d}-{sample:04d}.png"
-    _draw(run, row, where)
+    picture = _draw(run, row, where)
+    if shows_pictures(sys.stdout.isatty(), os.environ) if terminal is None else terminal:
+        _show_in_terminal(picture)
     typer.echo(f"drawn: {where}")
 
 
@@ -56,7 +64,7 @@ def _row(run: Path, image: str) -> dict[str, Any]:
     raise UserError(f"{path}: no row for prompt {wanted[0]}, sample {wanted[1]}")
 
 
-def _draw(run: Path, row: dict[str, Any], where: Path) -> None:
+def _draw(run: Path, row: dict[str, Any], where: Path) -> Any:
     from geneval.drawing import draw_row
     from harness.files import sha256_of_file
 
@@ -69,3 +77,12 @@ def _draw(run: Path, row: dict[str, Any], where: Path) -> None:
         typer.echo("the image has changed since it was judged: run the geneval stage again", err=True)
     where.parent.mkdir(parents=True, exist_ok=True)
     picture.save(where)
+    return picture
+
+
+def _show_in_terminal(picture: Any) -> None:
+    import shutil
+
+    from geneval.terminal import half_blocks
+
+    typer.echo(half_blocks(picture, shutil.get_terminal_size().columns), color=True)

@@ -9,7 +9,10 @@ import typer
 
 
 def track(
-    runs: Annotated[list[Path], typer.Argument(help="runs of a training run's checkpoints, or of several such")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(help="runs of a training run's checkpoints, or DIR/*.ckpt; several such"),
+    ],
     out: Annotated[Path, typer.Option(help="folder for track.md, track.csv and track.png")] = Path("track"),
 ) -> None:
     """Scores against the training step, with intervals; of two training runs, how much sooner one gets there.

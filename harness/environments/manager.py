@@ -20,7 +20,7 @@ from typing import cast
 
 from filelock import FileLock, Timeout
 
-from harness.environments import pixi, uv
+from harness.environments import no_mmcv, pixi, uv
 from harness.environments.gpu import compute_capabilities
 from harness.environments.spec import ENVIRONMENTS, Backend, EnvironmentSpec, Progress
 from harness.errors import EnvironmentFailure, UserError
@@ -28,7 +28,11 @@ from harness.files import write_atomically
 from harness.paths import environment_files, home, stage_code
 from harness.processes import run_logged
 
-BACKENDS: dict[str, Backend] = {"uv": cast(Backend, uv), "pixi": cast(Backend, pixi)}
+BACKENDS: dict[str, Backend] = {
+    "uv": cast(Backend, uv),
+    "pixi": cast(Backend, pixi),
+    no_mmcv.NAME: cast(Backend, no_mmcv),
+}
 STATE_SCHEMA = 1
 
 
@@ -188,7 +192,7 @@ def check(environment: Environment) -> dict[str, str]:
     log = environment.directory / "health.log"
     answer: list[str] = []
     run_logged(
-        environment.command(str(script)),
+        environment.command(str(script), environment.backend),
         log,
         failure=f"environment {environment.spec.name} is not healthy: `miro-eval envs remove {environment.spec.name}`, "
         "then set it up again",
@@ -211,7 +215,8 @@ def remove(environment: Environment) -> bool:
 def leftovers() -> list[Path]:
     """Folders of environments whose lock files have changed since."""
     folder = home() / "envs"
-    current = {locate(spec, kind).directory for spec in ENVIRONMENTS.values() for kind in spec.backends}
+    kinds = [(spec, kind) for spec in ENVIRONMENTS.values() for kind in spec.backends if kind in BACKENDS]
+    current = {locate(spec, kind).directory for spec, kind in kinds}
     return sorted(path for path in folder.glob("*-*-*") if path.is_dir() and path not in current)
 
 

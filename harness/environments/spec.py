@@ -30,7 +30,7 @@ class EnvironmentSpec:
 
 ENVIRONMENTS: dict[str, EnvironmentSpec] = {
     "miro": EnvironmentSpec("miro", "generation", ("uv",), disk_gb=6),
-    "geneval": EnvironmentSpec("geneval", "geneval", ("pixi", "uv"), disk_gb=7),
+    "geneval": EnvironmentSpec("geneval", "geneval", ("pixi", "uv", "no-mmcv"), disk_gb=7),
     "rewards": EnvironmentSpec("rewards", "rewards", ("uv",), disk_gb=6),
 }
 

@@ -77,7 +77,12 @@ def explain(message: str) -> str:
         if re.search(pattern, message):
             return f"{reason}\n{message}"
     if "mmcv" in message and not (shutil.which("c++") or shutil.which("g++")):
-        return f"mmcv is compiled from source and there is no C++ compiler: install one (e.g. g++)\n{message}"
+        reason = "mmcv is compiled from source and there is no C++ compiler: install one (e.g. g++)"
+        return f"{reason}, or use --detector transformers, which needs no mmcv\n{message}"
+    if re.search(r"[Ff]ailed to build `?mmcv", message):
+        return (
+            f"mmcv could not be compiled; --detector transformers needs no mmcv and gives the same verdicts\n{message}"
+        )
     return message
 
 

@@ -1,1 +1,50 @@
-"""Ways to run a stage's worker; each takes the same task and reports the same events."""
+"""Who does a run's work: worker processes of this machine, or a cluster's jobs.
+
+Both take the same thing, runs and the stages wanted of them, and leave the same rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol, cast
+
+from harness.errors import MiroEvalError, UserError
+from harness.settings import RunSettings, SlurmSettings
+
+if TYPE_CHECKING:
+    from harness.pipeline import Pipeline
+    from harness.stages.base import Stage
+
+#: Name on the command line -> ``module:attribute`` under this package; loaded when chosen.
+EXECUTORS = {"local": "local_runs:LOCAL", "slurm": "slurm:SLURM"}
+#: On this machine with ``--shards``: stages overlap.
+_LOCAL_SHARDS = "local_shards:LOCAL_SHARDS"
+
+
+class Executor(Protocol):
+    """Sees to it that stages of runs are brought to their end."""
+
+    def run(self, pipelines: Sequence[Pipeline], stages: Sequence[Stage]) -> list[int | MiroEvalError | None]:
+        """Do the work, or hand it over.
+
+        Returns:
+            For each run how many items remain unscored; why it could not go on; or None where it was handed over.
+        """
+        ...
+
+
+def find(settings: RunSettings) -> Executor:
+    """The executor that the settings name.
+
+    Raises:
+        UserError: there is none of that name (the message lists the names), or it has no use for what else is asked.
+    """
+    name = settings.executor
+    if name not in EXECUTORS:
+        raise UserError(f"unknown executor {name!r}: choose from {', '.join(EXECUTORS)}")
+    if name != "slurm" and settings.slurm != SlurmSettings():
+        raise UserError("--partition, --gres and --slurm-arg go with --executor slurm")
+    place = _LOCAL_SHARDS if name == "local" and settings.shards is not None else EXECUTORS[name]
+    module, attribute = place.split(":")
+    return cast(Executor, getattr(import_module(f"harness.executors.{module}"), attribute))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -104,7 +105,15 @@ def known_rows(
     finished = record is not None and record.fingerprint == fingerprint(settings)
     from_finished = read_rows(run.rows(rows_file)) if finished else iter(())
     unfinished = (read_rows(path) for path in work_files(run, stage, settings))
-    return itertools.chain(from_finished, *unfinished)
+    return filter(_is_finite, itertools.chain(from_finished, *unfinished))
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether no number in a row is NaN or infinite: no worker of ours has written any other."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return all(map(_is_finite, parts))
 
 
 def set_aside(

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from generation.noise import UPSTREAM, check_mode
+from generation.parameters import AUTO
 from harness.errors import UserError
 from harness.files import fingerprint, sha256_of_file, write_rows
 from harness.manifest import Manifest, differing_fields
+from harness.paths import home
 from harness.protocol import Item
 from harness.run_directory import RunDirectory, image_name
 from harness.settings import GenerationSettings, RunSettings
@@ -31,26 +33,32 @@ def plan(run: RunDirectory, manifest: Manifest, settings: RunSettings, source: W
     generation = settings.generation
     if generation is None:
         raise UserError("no checkpoint given: stage generate needs one")
-    items = _items(generation)
+    items = sweep_items(generation)
     deciding = image_settings(generation, manifest, source)
     _refuse_mixture(run, manifest, deciding)
     run.write_prompts({item.prompt_index: item.metadata for item in items if item.sample_index == 0})
     known = {row["filename"]: row for row in known_rows(run, manifest, "generate", "images.jsonl", deciding)}
     done = frozenset(item.filename for item in items if _is_intact(run, known.get(item.filename)))
     parameters = _parameters(settings, generation) | _sweep(generation, items) | {"run_id": fingerprint(deciding)}
+    parameters |= {"batch_size": _batch_size(generation, manifest), "text_cache": str(home() / "text-embeddings")}
     return StagePlan(items, done, len(items), deciding, parameters, known)
 
 
-def _items(generation: GenerationSettings) -> list[Item]:
+def sweep_items(generation: GenerationSettings) -> list[Item]:
+    """All images of the sweep, in order of prompt and sample.
+
+    Raises:
+        UserError: a setting is out of range, or the suite is not there.
+    """
     from generation.suites import limit_indices, load_suite
 
     check_mode(generation.noise)
     for name in ("samples", "steps", "batch_size"):
         value = getattr(generation, name)
-        if value is not None and value < 1:
+        if isinstance(value, int) and value < 1:
             raise UserError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
     prompts = load_suite(generation.suite).lines
-    indices = limit_indices(len(prompts), generation.limit)
+    indices = limit_indices(prompts, generation.limit)
     return [
         Item(image_name(prompt, sample), prompt, sample, prompts[prompt])
         for prompt in indices
@@ -83,6 +91,13 @@ def _is_intact(run: RunDirectory, row: Row | None) -> bool:
         return False
     path = run.path / row["filename"]
     return path.is_file() and sha256_of_file(path) == str(row["image_sha256"])
+
+
+def _batch_size(generation: GenerationSettings, manifest: Manifest) -> int | str:
+    """``auto`` is found by the first worker of a run, and then holds for all of it."""
+    record = manifest.stages.get("generate")
+    found = record.provenance.get("batch_size") if record else None
+    return found if generation.batch_size == AUTO and found else generation.batch_size
 
 
 def _parameters(settings: RunSettings, generation: GenerationSettings) -> dict[str, Any]:

@@ -7,8 +7,9 @@ from typing import Any
 
 from geneval.color import ColorOptions
 from geneval.detectors import DETECTORS
+from geneval.detectors.precision import PRECISIONS, check_precision
 from geneval.judge import JudgeOptions
-from geneval.settings import check_detector
+from geneval.settings import check_batch_size, check_detector
 from harness.files import write_rows
 from harness.manifest import Manifest
 from harness.run_directory import RunDirectory
@@ -38,7 +39,7 @@ def chosen_options(settings: GenevalSettings) -> dict[str, Any]:
     """What differs from the defaults: to name a default is to choose nothing.
 
     Raises:
-        UserError: an unknown option or detector, or a value out of range.
+        UserError: an unknown option, detector or precision, or a value out of range.
     """
     judge = asdict(JudgeOptions.from_mapping(settings.options))
     colors = {**asdict(ColorOptions()), **settings.color_options}
@@ -47,6 +48,10 @@ def chosen_options(settings: GenevalSettings) -> dict[str, Any]:
         chosen["color_options"] = crops
     if check_detector(settings.detector) != DETECTORS[0]:
         chosen["detector"] = settings.detector
+    if check_precision(settings.precision) != PRECISIONS[0]:
+        chosen["precision"] = settings.precision
+    if settings.batch_size is not None:
+        chosen["batch_size"] = check_batch_size(settings.batch_size)
     return chosen
 
 

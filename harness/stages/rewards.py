@@ -27,10 +27,14 @@ _IMAGE_KEYS = ("filename", "prompt", "prompt_index", "sample_index", "image_sha2
 def plan(run: RunDirectory, manifest: Manifest, settings: RunSettings, source: WeightSource) -> StagePlan:
     """All images by all metrics asked for; done are the numbers known for just these bytes.
 
+    Finished values of a metric that is to be rescored are passed over, and replaced when the file is merged; what a
+    worker has written since then counts, so that an interrupted rescoring goes on where it was.
+
     Raises:
         UserError: an unknown metric, an unfit scorer, or no readable images.
     """
     scorers, metrics = own_scorers(settings.rewards)
+    _check_rescored(settings.rewards.rescore, metrics)
     items = run.scan()
     deciding = {
         "precision": settings.rewards.precision,
@@ -39,7 +43,8 @@ def plan(run: RunDirectory, manifest: Manifest, settings: RunSettings, source: W
     }
     hashes = {item.filename: item.image_sha256 for item in items}
     rows = known_rows(run, manifest, "rewards", "rewards.jsonl", deciding)
-    current = (cell for cell in _cells(rows) if cell["image_sha256"] == hashes.get(cell["filename"]))
+    cells = _cells(rows, frozenset(settings.rewards.rescore))
+    current = (cell for cell in cells if cell["image_sha256"] == hashes.get(cell["filename"]))
     known = {cell_key(cell["filename"], cell["metric"]): cell for cell in current}
     wanted = {cell_key(item.filename, metric) for item in items for metric in metrics}
     done = frozenset(key for key in wanted if known.get(key, {}).get("value") is not None)
@@ -80,20 +85,25 @@ def check_metrics(metrics: Iterable[str]) -> tuple[str, ...]:
     return chosen
 
 
+def _check_rescored(rescore: Iterable[str], metrics: Iterable[str]) -> None:
+    if stray := sorted(set(rescore) - set(metrics)):
+        raise UserError(f"--rescore {', '.join(stray)}: not among the metrics to be scored ({', '.join(metrics)})")
+
+
 def cell_key(filename: str, metric: str) -> str:
     """How the worker protocol names one number."""
     return f"{filename}#{metric}"
 
 
-def _cells(rows: Iterable[Row]) -> Iterator[Row]:
-    """Cells of a mixture of finished rows (one per image) and the worker's own."""
+def _cells(rows: Iterable[Row], rescored: frozenset[str]) -> Iterator[Row]:
+    """Cells of a mixture of finished rows (one per image), but for the rescored metrics, and the worker's own."""
     for row in rows:
         if "metric" in row:
             yield row
             continue
         image = {key: row[key] for key in ("filename", "prompt_index", "sample_index", "image_sha256")}
         for metric, value in row.items():
-            if metric not in _IMAGE_KEYS:
+            if metric not in _IMAGE_KEYS and metric not in rescored:
                 yield image | {"metric": metric, "value": value, "error": row["unscored"].get(metric)}
 
 

@@ -21,6 +21,7 @@ ELSEWHERE = {
 #: What a documented sweep is shortened by.
 SHORT = {
     "all": ["--limit", "12", "--samples", "1", "--steps", "2", "--tiny-world"],
+    "sweep": ["--limit", "2", "--samples", "1", "--steps", "1", "--tiny-world"],
     "generate": ["--limit", "12", "--samples", "1", "--steps", "2", "--tiny-world"],
     "geneval": ["--tiny-world"],
     "rewards": ["--tiny-world"],

@@ -56,14 +56,14 @@ def test_folder_of_images_is_judged_where_it_is(diffusers_run: Path, tmp_path: P
     folder = tmp_path / "images"
     for prompt in sorted(diffusers_run.glob("[0-9]*")):
         shutil.copytree(prompt, folder / prompt.name)
-    (folder / "00092" / "samples" / "0001.png").unlink()
+    (folder / "00066" / "samples" / "0001.png").unlink()
     answer = miro_eval("all", folder, *LIMIT, "--device", "cpu", "--tiny-world")
     assert answer.returncode == 0, answer.stderr
-    assert "11 images of 6 prompts of suite geneval; 1 with fewer than 2 images (00092)" in answer.stderr
+    assert "11 images of 6 prompts of suite geneval; 1 with fewer than 2 images (00066)" in answer.stderr
     assert not (folder / "images.jsonl").exists()
     verdicts = {row["filename"]: row["correct"] for row in rows(diffusers_run / "results.jsonl")}
     assert {row["filename"]: row["correct"] for row in rows(folder / "results.jsonl")} == {
-        name: verdict for name, verdict in verdicts.items() if name != "00092/samples/0001.png"
+        name: verdict for name, verdict in verdicts.items() if name != "00066/samples/0001.png"
     }
     refused = miro_eval("all", folder, "--out", tmp_path / "elsewhere")
     assert refused.returncode == 2

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import subprocess
@@ -9,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from harness import cli
 from harness.cli.app import VERBS
+from harness.plain import plain
 from harness.run_directory import RunDirectory
 
 MIRO_EVAL = Path(sys.executable).with_name("miro-eval")
@@ -144,3 +147,19 @@ def test_an_environment_that_is_not_set_up(tmp_path: Path) -> None:
     assert listing.stdout.count("not set up") == 3
     removed = run("envs", "remove", "miro", MIRO_EVAL_HOME=str(tmp_path))
     assert "miro: was not there" in removed.stdout
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.ESTALE])
+def test_a_disk_s_fault_is_no_bug_of_ours(
+    number: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(**_: object) -> int:
+        raise OSError(number, os.strerror(number), "/disk/run.json")
+
+    monkeypatch.setattr("harness.cli.app.app", fails)
+    assert cli._run() == 4
+    assert capsys.readouterr().err == f"miro-eval: /disk/run.json: cannot be written ({os.strerror(number)})\n"
+
+
+def test_text_from_files_moves_no_cursor() -> None:
+    assert plain("a\x1b[2J\x9b\u202e\ud800\r\tb\n") == "a\\x1b[2J\\x9b\\u202e\\ud800\\r\tb\n"

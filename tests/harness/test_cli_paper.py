@@ -45,10 +45,24 @@ def test_figures(tmp_path: Path) -> None:
 def test_reproduce_prints_commands_that_the_command_line_takes() -> None:
     lines = answer("reproduce", "--table", "table1", "--out", "runs").splitlines()
     commands = [line for line in lines if line.startswith("miro-eval")]
-    assert len(commands) == 17 * 4 + 2
+    assert len(commands) == 1 + 17 * 4 + 2
+    assert commands[0] == "miro-eval suites fetch parti"
     assert all(line.startswith(("#", "miro-eval")) or not line for line in lines)
     with pytest.raises(UserError, match="unknown table"):
         answer("reproduce", "--table", "table9")
+
+
+def test_reproduce_runs_the_commands_until_one_fails(tmp_path: Path) -> None:
+    rows = write_rows(tmp_path / "rows.jsonl", sweep(SMALL))
+    lines = ["# a comment", "", f"miro-eval report {rows} --out {tmp_path / 'a'}", "miro-eval report nowhere"]
+    code = f"from harness.cli.paper import _run; _run({[*lines, f'miro-eval report {rows} --out never']!r})"
+    script = f"import typer\ntry:\n    {code}\nexcept typer.Exit as error:\n    raise SystemExit(error.exit_code)"
+    result = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 2, result.stderr
+    assert "nowhere: no such file or run directory" in result.stderr
+    assert result.stdout.startswith(f"# a comment\n\n{lines[2]}\n")
+    assert (tmp_path / "a" / "leaderboard.md").exists()
+    assert not (tmp_path / "never").exists()
 
 
 def test_the_verb_is_light() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from geneval.terminal import half_blocks, shows_pictures
 from harness.cli.app import app
+from harness.cli.geneval_options import geneval_settings
 from harness.errors import UserError
 from harness.files import sha256_of_file, write_rows
 from harness.manifest import Manifest, StageRecord
@@ -19,6 +22,9 @@ from harness.vocabulary import COLORS
 from tests.shared_data import shared
 
 Row = dict[str, Any]
+#: Pixels 20 to 29 of columns 5 to 14, of 48 x 64, as pycocotools writes them; and all but the first column.
+SQUARE = {"size": [48, 64], "counts": "T8:V100000000000000000lX2"}
+OTHER = {"size": [48, 64], "counts": "`1`n2"}
 RED = [0.91, *[0.01] * 9]
 BLUE = [0.01] * 4 + [0.91] + [0.01] * 5
 
@@ -161,7 +167,11 @@ def test_what_cannot_be_is_told_in_one_line(tmp_path: Path) -> None:
 
 
 def test_to_name_a_default_is_to_choose_nothing() -> None:
-    assert chosen_options(GenevalSettings()) == {"options": {}}
+    assert chosen_options(GenevalSettings()) == chosen_options(GenevalSettings(precision="fp32")) == {"options": {}}
+    chosen = chosen_options(GenevalSettings(precision="bf16", batch_size=4))
+    assert chosen == {"options": {}, "precision": "bf16", "batch_size": 4}
+    with pytest.raises(UserError, match="unknown detector precision 'fp8'"):
+        chosen_options(GenevalSettings(precision="fp8"))
     assert chosen_options(GenevalSettings({"max_objects": 16}, {"crop": True})) == {"options": {}}
     chosen = chosen_options(GenevalSettings({"max_overlap": 0.5}, {"background": "original"}))
     assert chosen == {"options": {"max_overlap": 0.5}, "color_options": {"background": "original"}}
@@ -176,6 +186,13 @@ def test_the_ten_colors_are_those_of_the_rows() -> None:
     assert (COLORS[RED.index(max(RED))], COLORS[BLUE.index(max(BLUE))]) == ("red", "blue")
 
 
+def test_masks_go_with_their_boxes(decide: Any) -> None:
+    stored = row([{"class": "dog", "count": 1}], TWO_DOGS, correct=True, masks={"dog": [SQUARE, OTHER]})
+    assert decide(stored)[0]["masks"] == {"dog": [SQUARE, OTHER]}
+    assert decide(stored, "--confidence-threshold", "0.6")[0]["masks"] == {"dog": [SQUARE]}
+    assert decide(stored | {"masks": {"dog": []}})[0]["masks"] == {}
+
+
 @pytest.fixture
 def judged(tmp_path: Path) -> Path:
     """A run directory with one judged image and one unscored one."""
@@ -184,6 +201,7 @@ def judged(tmp_path: Path) -> Path:
     Image.new("RGB", (64, 48), "gray").save(path)
     details = TWO_DOGS | {"cat": [[5, 5, 40, 40, 0.7]]}
     colors = {"image_sha256": sha256_of_file(path), "status": "scored", "error": "", "colors": {"dog": [BLUE]}}
+    colors["masks"] = {"dog": [SQUARE, OTHER]}
     reason = "expected red dog>=1, found 0 red; and 1 blue"
     first = row(RED_DOG, details, correct=False, reason=reason) | colors
     lost = {"filename": "00001/samples/0000.png", "status": "unscored", "error": "not an image", "details": "{}"}
@@ -202,7 +220,40 @@ def test_show_tells_and_draws(judged: Path) -> None:
         assert drawn.width == 768
         assert drawn.height > 768 * 48 / 64
         corner = drawn.convert("RGB").getpixel((119, 100))  # the right edge of the first dog, in its class's color
-    assert corner == (0xE6, 0x9F, 0x00)
+        edge, inside = (
+            drawn.convert("RGB").getpixel((120, y)) for y in (360, 380)
+        )  # 12 pixels for one, mask to row 29
+    assert corner == edge == (0xE6, 0x9F, 0x00)
+    assert inside == (0x80, 0x80, 0x80)
+    assert "\x1b" not in said
+
+
+def test_show_in_a_terminal(judged: Path) -> None:
+    said = answer("show", judged, "0/0", "--terminal")
+    lines = [line for line in said.splitlines() if line.startswith("\x1b[38;2;")]
+    assert len(lines) > 10
+    assert {line.count("\N{UPPER HALF BLOCK}") for line in lines} == {shutil.get_terminal_size().columns}
+
+
+def test_a_picture_as_half_blocks() -> None:
+    picture = Image.new("RGB", (2, 2), "red")
+    picture.putpixel((1, 1), (0, 0, 255))
+    red, blue = "\x1b[38;2;255;0;0;48;2;255;0;0m", "\x1b[38;2;255;0;0;48;2;0;0;255m"
+    assert half_blocks(picture, 80) == f"{red}\N{UPPER HALF BLOCK}{blue}\N{UPPER HALF BLOCK}\x1b[0m"
+
+
+def test_terminals_that_show_pictures() -> None:
+    assert shows_pictures(True, {"COLORTERM": "truecolor"})
+    assert not shows_pictures(False, {"COLORTERM": "truecolor"})
+    assert not shows_pictures(True, {"TERM": "xterm"})
+    assert not shows_pictures(True, {"COLORTERM": "truecolor", "NO_COLOR": "1"})
+
+
+def test_options_become_settings() -> None:
+    assert geneval_settings({"device": "cpu"}) == GenevalSettings()
+    given = {"max_overlap": 0.5, "crop": None, "background": "#fff", "detector_precision": "bf16", "precision": "paper"}
+    wanted = GenevalSettings({"max_overlap": 0.5}, {"background": "#fff"}, precision="bf16")
+    assert geneval_settings(given) == wanted
 
 
 def test_show_says_that_an_image_has_changed(judged: Path) -> None:

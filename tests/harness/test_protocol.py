@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import ExitCode, UserError
-from harness.protocol import Item, Job, RowWriter, pending_batches, read_rows
+from harness.protocol import MAX_LINE, Item, Job, RowWriter, pending_batches, read_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -79,6 +79,31 @@ def test_a_broken_row_in_the_middle_names_file_and_line(tmp_path: Path) -> None:
         list(read_rows(path))
 
 
+def test_a_key_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"a": 1}\n{"a": 1, "b": {"correct": true, "correct": false}}\n')
+    with pytest.raises(UserError, match=r"rows\.jsonl:2: not valid JSON \(the key 'correct' is there twice\)"):
+        list(read_rows(path))
+
+
+def test_a_line_without_end_is_refused_before_it_fills_the_memory(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    with path.open("wb") as file:
+        file.write(b'{"a": 1}\n{"a": "')
+        file.truncate(8 * MAX_LINE)  # sparse: 128 MB that cost no disk
+    rows = read_rows(path)
+    assert next(rows) == {"a": 1}
+    with pytest.raises(UserError, match=r"rows\.jsonl:2: a line of more than 16 MB"):
+        next(rows)
+
+
+def test_json_nested_without_end_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"a": ' + "[" * 100_000 + "\n")
+    with pytest.raises(UserError, match=r"rows\.jsonl:1: not valid JSON"):
+        list(read_rows(path))
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_numbers_that_are_none_are_never_written(tmp_path: Path, value: float) -> None:
     with RowWriter(tmp_path / "rows.jsonl") as writer, pytest.raises(ValueError, match="JSON compliant"):
@@ -95,6 +120,7 @@ def work(job, reporter):
     if action == "user": raise UserError("mend your input")
     if action == "environment": raise EnvironmentFailure("no weights")
     if action == "bug": raise RuntimeError("oops")
+    if action == "memory": raise MemoryError
     if action == "disk": raise OSError(28, "No space left on device")
     if action == "wait": sys.stderr.write("waiting\\n"); import time; time.sleep(60)
     reporter.finished(rows=3, unscored=0)
@@ -121,6 +147,7 @@ def start_worker(tmp_path: Path, action: str, **environment: str) -> subprocess.
         ("environment", ExitCode.ENVIRONMENT_FAILURE, "no weights"),
         ("bug", ExitCode.BUG, "RuntimeError: oops"),
         ("disk", ExitCode.ENVIRONMENT_FAILURE, "OSError: [Errno 28] No space left on device"),
+        ("memory", ExitCode.ENVIRONMENT_FAILURE, "out of memory: choose a smaller --batch-size, or free some memory"),
     ],
 )
 def test_a_worker_s_errors_become_exit_codes_and_one_event(
@@ -134,6 +161,15 @@ def test_a_worker_s_errors_become_exit_codes_and_one_event(
     assert events[-1]["message"] == message
     assert "a library speaks" in log
     assert "and so does C" in log
+
+
+def test_a_worker_says_that_it_lives_when_it_is_asked_to(tmp_path: Path) -> None:
+    process = start_worker(tmp_path, "wait", MIRO_EVAL_HEARTBEAT="0.05")
+    assert process.stdout is not None
+    seen = [json.loads(process.stdout.readline())["event"] for _ in range(4)]
+    assert seen.count("alive") >= 3
+    process.kill()
+    process.communicate()
 
 
 def test_a_worker_ends_when_its_orchestrator_does(tmp_path: Path) -> None:

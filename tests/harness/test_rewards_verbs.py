@@ -14,7 +14,7 @@ from harness.cli import calibrate as calibrate_verb
 from harness.cli.app import app
 from harness.errors import UserError
 from harness.files import write_rows
-from harness.manifest import Manifest
+from harness.manifest import Manifest, StageRecord
 from harness.run_directory import RunDirectory, image_name
 from harness.settings import RewardSettings, RunSettings
 from harness.stages.base import work_file
@@ -109,9 +109,94 @@ def test_an_own_scorers_column_is_added_to_what_is_there(own: str, tmp_path: Pat
     assert (row["vqa"], row["brightness"]) == (0.5, 0.25)
 
 
+@pytest.fixture
+def scored_run(tmp_path: Path) -> RunDirectory:
+    """A finished run of one image with two metrics."""
+    run = RunDirectory(tmp_path / "run")
+    run.path.mkdir()
+    run.write_prompts({0: {"tag": "colors", "prompt": "a red dog"}})
+    path = run.path / image_name(0, 0)
+    path.parent.mkdir()
+    path.write_bytes(b"an image")
+    (run.path / "work").mkdir()
+    plan = plan_of(run, Manifest("x"), metrics=("vqa", "aesthetic"))
+    write_rows(run.work(work_file("rewards", plan.settings)), [cell(plan, "vqa", 0.5), cell(plan, "aesthetic", 5.0)])
+    REWARDS.merge(run, plan_of(run, Manifest("x"), metrics=("vqa", "aesthetic")))
+    run.work(work_file("rewards", plan.settings)).unlink()
+    return run
+
+
+def plan_of(run: RunDirectory, manifest: Manifest, **settings: Any) -> Any:
+    return REWARDS.plan(run, manifest, RunSettings(run.path, rewards=RewardSettings(**settings)), PublishedWeights())
+
+
+def cell(plan: Any, metric: str, value: float) -> dict[str, Any]:
+    item = plan.items[0]
+    about = {key: getattr(item, key) for key in ("filename", "prompt_index", "sample_index", "image_sha256")}
+    return {**about, "metric": metric, "value": value, "error": None}
+
+
+def test_rescoring_touches_its_own_column_only(scored_run: RunDirectory) -> None:
+    run, manifest = scored_run, Manifest("x")
+    plain = plan_of(run, manifest, metrics=("vqa",))
+    manifest.stages["rewards"] = StageRecord(plain.fingerprint, plain.settings, finished=True)
+    assert plan_of(run, manifest, metrics=("vqa",)).pending == 0
+    plan = plan_of(run, manifest, metrics=("vqa",), rescore=("vqa",))
+    assert (plan.pending, plan.settings) == (1, plain.settings)
+    assert json.loads(run.rows("rewards.jsonl").read_text())["vqa"] == 0.5, (
+        "the old value stays until there is a new one"
+    )
+    write_rows(run.work(work_file("rewards", plan.settings)), [cell(plan, "vqa", 0.75)])
+    resumed = plan_of(run, manifest, metrics=("vqa",), rescore=("vqa",))
+    assert resumed.pending == 0, "what was rescored before an interruption counts"
+    REWARDS.merge(run, resumed)
+    row = json.loads(run.rows("rewards.jsonl").read_text())
+    assert (row["vqa"], row["aesthetic"], row["unscored"]) == (0.75, 5.0, {})
+
+
+def test_cards_tell_what_fast_was_measured_to_differ_by() -> None:
+    said = answer("rewards", "--list", "--metric", "pick_score", "--metric", "vqa")
+    stored = json.loads((ROOT / "rewards" / "calibration" / "golden" / "tiny.json").read_text())["values"]
+    off = [stored["fast"]["pick_score"][name] - value for name, value in stored["reference"]["pick_score"].items()]
+    assert (
+        f"fast, measured:      at most {max(map(abs, off)):.2g}, in the mean {sum(off) / 8:+.2g}, over 8 fixed" in said
+    )
+    assert "fast, measured:      at most 0, in the mean +0, over 8 fixed pairs (the tiny world's random weights" in said
+
+
+def test_only_what_is_scored_can_be_rescored(scored_run: RunDirectory) -> None:
+    with pytest.raises(UserError, match=r"--rescore aesthetic: not among the metrics to be scored \(vqa\)"):
+        plan_of(scored_run, Manifest("x"), metrics=("vqa",), rescore=("aesthetic",))
+
+
+@pytest.mark.parametrize(
+    ("options", "metrics"),
+    [
+        ((), SEVEN_REWARDS),
+        (("--rescore", "vqa"), ("vqa",)),
+        (("--rescore", "vqa", "--metric", "vqa", "--metric", "aesthetic"), ("vqa", "aesthetic")),
+        (("--scorer", "verb_brightness:Brightness", "--rescore", "brightness"), ()),
+    ],
+)
+def test_without_metrics_the_rescored_ones_alone_are_scored(
+    options: tuple[str, ...], metrics: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[RewardSettings] = []
+    monkeypatch.setattr("harness.cli.session.run", lambda _, settings, **__: asked.append(settings.rewards))
+    answer("rewards", tmp_path, *options)
+    assert asked[0].metrics == metrics
+    assert asked[0].rescore == tuple(
+        value for key, value in zip(options[::2], options[1::2], strict=True) if key == "--rescore"
+    )
+
+
 def numbers(text: str) -> set[str]:
     """The numbers in a text, without those that belong to a version's name."""
     return set(re.findall(r"(?<![\w.])\d+(?:\.\d+)?", text))
+
+
+def test_the_reports_know_every_metric() -> None:
+    assert CARDS.keys() == SCORERS.keys()
 
 
 @pytest.mark.parametrize("metric", sorted(CARDS))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from generation.suites import SUITES, limit_indices
 from harness.display import Display
 from harness.errors import UserError
 from harness.runs import default_directory, describe, describe_images, identify_checkpoint, open_run
@@ -52,13 +54,14 @@ def _opened(folder: Path, generation: GenerationSettings) -> tuple:
 
 
 def test_images_made_already_are_not_generated(tmp_path: Path) -> None:
-    folder = tmp_path / "images" / "00000"
+    (index,) = limit_indices(SUITES["geneval"].lines, 1)
+    folder = tmp_path / "images" / f"{index:05d}"
     (folder / "samples").mkdir(parents=True)
-    (folder / "metadata.jsonl").write_text('{"prompt": "a photo of a bench"}')
+    (folder / "metadata.jsonl").write_text(json.dumps(SUITES["geneval"].lines[index]))
     (folder / "samples" / "0000.png").write_bytes(b"an image")
     settings = GenerationSettings(str(folder.parent), limit=1, samples=2)
     (line,) = describe_images(settings)
-    assert line.endswith("1 images of 1 prompts of suite geneval; 1 with fewer than 2 images (00000)")
+    assert line.endswith(f"1 images of 1 prompts of suite geneval; 1 with fewer than 2 images ({index:05d})")
     assert default_directory(settings) == folder.parent
     with pytest.raises(UserError, match="these images are made already"):
         _opened(tmp_path, settings)

@@ -1,0 +1,104 @@
+"""A run that grows from look to look, made as its baseline was, so that a gate spends no more than it needs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import UserError
+from harness.settings import GenerationSettings, RewardSettings, RunSettings
+
+if TYPE_CHECKING:
+    from reports.gate.policy import Policy
+    from reports.runs import Run
+
+#: Settings of a sweep that a baseline records as they are.
+_RECORDED = ("samples", "steps", "guidance_scale", "resolution", "seed", "noise", "batch_size", "precision")
+_TARGETS = ("reward_targets", "negative_reward_targets")
+
+
+@dataclass(frozen=True)
+class Making:
+    """What makes a candidate, beyond what its baseline says.
+
+    Attributes:
+        settings: where and on what it runs; its sweep has the checkpoint alone, the rest is the baseline's.
+        tiny_world: with small random models.
+    """
+
+    settings: RunSettings
+    tiny_world: bool
+
+
+@contextmanager
+def growing_run(making: Making, baseline: Run, policy: Policy) -> Iterator[Callable[[int], Run]]:
+    """Yields what brings the run to so many prompts and reads it; all that is there already is kept.
+
+    Raises:
+        UserError: the baseline does not record how it was made, or cannot be followed.
+    """
+    from harness.cli.session import run_stages, session
+    from harness.weight_source import PublishedWeights, make_tiny_world
+    from reports.runs import read_run
+
+    asked = making.settings
+    generation = as_recorded(baseline.manifest.protocol, _sweep(asked))
+    stages, rewards = judged_stages(baseline, policy)
+    with session() as display:
+        published = PublishedWeights(asked.offline)
+        source = make_tiny_world(asked.env_backend, display.step) if making.tiny_world else published
+
+        def grown(prompts: int) -> Run:
+            settings = replace(asked, generation=replace(generation, limit=prompts), rewards=rewards)
+            run_stages(stages, settings, source, display)
+            return read_run(asked.out)
+
+        yield grown
+
+
+def as_recorded(protocol: Mapping[str, str], asked: GenerationSettings) -> GenerationSettings:
+    """A checkpoint's sweep with the settings of a baseline's.
+
+    Args:
+        protocol: field -> JSON text, as of :class:`reports.manifest.Manifest`.
+
+    Raises:
+        UserError: fields are not recorded, the suite is another one, or the sweep cannot grow.
+    """
+    from generation.suites import load_suite
+
+    if missing := [name for name in (*_RECORDED, "suite.sha256") if name not in protocol]:
+        raise UserError(f"the baseline does not record {', '.join(missing)}: make the candidate with `miro-eval all`")
+    recorded: dict[str, Any] = {name: json.loads(protocol[name]) for name in _RECORDED}
+    if recorded["noise"] == "upstream":
+        raise UserError("the baseline's noise is upstream's, one sequence over the whole sweep: such a run cannot grow")
+    if load_suite(asked.suite).sha256 != json.loads(protocol["suite.sha256"]):
+        raise UserError(f"{asked.suite} is not the baseline's suite ({protocol.get('suite.id')}): name it by --suite")
+    recorded |= {name: dict(_targets(protocol, name)) for name in _TARGETS}
+    return replace(asked, **recorded)
+
+
+def _targets(protocol: Mapping[str, str], name: str) -> Iterator[tuple[str, float]]:
+    for field, text in protocol.items():
+        if field.startswith(f"{name}."):
+            yield field.removeprefix(f"{name}."), float(json.loads(text))
+
+
+def judged_stages(baseline: Run, policy: Policy) -> tuple[list[str], RewardSettings]:
+    """The stages that the policy needs, and the rewards among what they score; watched metrics cost nothing."""
+    from harness.vocabulary import TAGS
+
+    verdicts = baseline.verdicts is not None and any(policy.rule(name).demands for name in ("overall", *TAGS))
+    found = baseline.rewards.metrics if baseline.rewards else ()
+    metrics = tuple(metric for metric in found if policy.rule(metric).demands)
+    stages = ["generate", *(["geneval"] if verdicts else []), *(["rewards"] if metrics else [])]
+    return stages, RewardSettings(metrics=metrics) if metrics else RewardSettings()
+
+
+def _sweep(settings: RunSettings) -> GenerationSettings:
+    if settings.generation is None:
+        raise UserError("name the --checkpoint that the candidate is to be made from")
+    return settings.generation

@@ -1,0 +1,15 @@
+"""``miro-eval repro``: how to make a run again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def repro(run: Annotated[Path, typer.Argument(help="run directory")]) -> None:
+    """Print a shell script: the commands that made a run, with the locks, weights and hashes they worked with."""
+    from harness.reproduction import reproduction
+
+    typer.echo(reproduction(run), nl=False)

@@ -1,0 +1,74 @@
+"""``miro-eval status``: what of a submitted run waits, runs, has finished or failed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.errors import ExitCode, UserError
+
+if TYPE_CHECKING:
+    from harness.executors.status import TaskStatus
+    from harness.executors.submission import Submission
+    from harness.run_directory import RunDirectory
+
+Run = Annotated[Path, typer.Argument(help="run directory, as given to --out", metavar="RUN")]
+
+
+def status(run: Run) -> None:
+    """Say what waits, runs and has failed, with the end of each failure's log; exits 5 where shards have failed."""
+    from harness.executors.shard_state import FAILED
+    from harness.executors.status import run_status
+
+    directory, submission = open_submission(run)
+    tasks, trouble = run_status(directory, submission)
+    for stage in dict.fromkeys(task.stage for task in tasks):
+        typer.echo(_line(stage, [task for task in tasks if task.stage == stage]))
+    if trouble:
+        typer.echo(f"Slurm cannot be asked, this is what the tasks themselves have written ({trouble})", err=True)
+    failed = [task for task in tasks if task.state == FAILED]
+    for task in failed:
+        typer.echo(_failure(task))
+    if failed:
+        typer.echo("\nThe command that began the run makes what is missing, and nothing else.", err=True)
+        raise typer.Exit(int(ExitCode.UNSCORED))
+
+
+def open_submission(path: Path) -> tuple[RunDirectory, Submission]:
+    """The run and its jobs.
+
+    Raises:
+        UserError: no such run, or nothing of it was submitted.
+    """
+    from harness.executors.submission import Submission
+    from harness.run_directory import RunDirectory
+
+    run = RunDirectory(path)
+    submission = Submission.read(run)
+    if submission is None:
+        what = "no such run directory" if not run.manifest.exists() else "was not done in shards"
+        raise UserError(f"{path}: {what}; name the directory of a run begun with --executor slurm or --shards")
+    return run, submission
+
+
+def _line(stage: str, tasks: list[TaskStatus]) -> str:
+    from harness.executors.status import STATES
+
+    counts = Counter(task.state for task in tasks)
+    told = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
+    done, total = sum(task.done for task in tasks), sum(task.total for task in tasks)
+    rows = f"; {done} of {total} rows in the shards begun" if total else ""
+    reasons = sorted({task.why for task in tasks if task.state == "waiting" and task.why not in ("", "None")})
+    waits = f"; waiting: {', '.join(reasons)}" if reasons else ""
+    jobs = ", ".join(dict.fromkeys(task.job.partition("_")[0] for task in tasks))
+    return f"{stage:<10}{told}{rows}{waits}{f' (job {jobs})' if jobs else ''}"
+
+
+def _failure(task: TaskStatus) -> str:
+    where = f"\n  log: {task.log}" if task.log else ""
+    tail = "".join(f"\n  | {line}" for line in task.tail)
+    job = f" (job {task.job})" if task.job else ""
+    return f"\n{task.name}{job} failed: {task.why}{where}{tail}"

@@ -1,0 +1,62 @@
+"""``miro-eval suites``: list prompt suites, fetch published ones, tell where they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Prompt suites.", no_args_is_help=True, rich_markup_mode=None)
+
+Names = Annotated[list[str], typer.Argument(help="as `suites list` shows them", metavar="NAME...")]
+Brought = Annotated[
+    list[Path], typer.Option("--from", help="the suite's file, brought along; once for each of its files")
+]
+
+
+@app.command("list")
+def list_suites() -> None:
+    """Every suite known by name: prompts, whether GenEval can judge it, whether it is here."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from generation.suites import PUBLISHED, SUITES, suites_folder
+    from generation.suites.fetched import is_fetched
+
+    table = Table("suite", "prompts", "here", "hash", "what")
+    for suite in SUITES.values():
+        table.add_row(suite.id, str(len(suite.lines)), "built in", suite.sha256[:12], "made from its rules")
+    for published in PUBLISHED.values():
+        here = "yes" if is_fetched(published, suites_folder()) else "no"
+        pinned = all(file.sha256 for file in published.files)
+        table.add_row(
+            published.id, str(published.prompts), here, "published" if pinned else "of first fetch", published.title
+        )
+    Console(soft_wrap=True).print(table)
+
+
+@app.command()
+def fetch(names: Names, brought: Brought = []) -> None:  # noqa: B006 - typer copies it
+    """Get suites from their official places and check their hashes."""
+    from generation.suites import suites_folder
+    from generation.suites.catalogue import find_published
+    from generation.suites.fetched import fetch as fetch_suite
+    from harness.errors import UserError
+
+    if brought and len(names) > 1:
+        raise UserError("--from brings the files of one suite; name only that one")
+    for suite in [find_published(name) for name in names]:
+        made = fetch_suite(suite, suites_folder(), lambda line: typer.echo(line, err=True), brought)
+        typer.echo(f"{suite.id}: {len(made.lines)} prompts, sha256 {made.sha256}, in {suites_folder() / suite.id}")
+
+
+@app.command()
+def path(name: Annotated[str, typer.Argument(help="a suite's name", metavar="NAME")]) -> None:
+    """Folder of a fetched suite; exit 2 where it is not here."""
+    from generation.suites import suites_folder
+    from generation.suites.catalogue import find_published
+    from generation.suites.fetched import read_fetched
+
+    read_fetched(find_published(name), suites_folder())
+    typer.echo(str(suites_folder() / name))

@@ -1,0 +1,99 @@
+"""``miro-eval weights``: every weight of every stage, listed, fetched, verified, bundled."""
+
+from __future__ import annotations
+
+import json as json_module
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli import options
+
+app = typer.Typer(help="The weights of every stage.", no_args_is_help=True, rich_markup_mode=None)
+
+Names = Annotated[list[str] | None, typer.Argument(help="as `weights list` calls them", metavar="[NAME]...")]
+Stage = Annotated[list[str] | None, typer.Option(help="generation, geneval or rewards; repeatable [default: all]")]
+
+
+@app.command("list")
+def list_weights(
+    names: Names = None,
+    stage: Stage = None,
+    json: Annotated[bool, typer.Option("--json", help="everything that is known, as JSON")] = False,
+) -> None:
+    """What is needed, where it is from, and what is here. Reads nothing but the list and the caches' folders."""
+    from harness.weights.inventory import inventory
+
+    rows = inventory(names or [], stage or [])
+    if json:
+        typer.echo(json_module.dumps(rows, indent=2))
+        return
+    for row in rows:
+        place = row["from"] + (f"@{row['revision'][:12]}" if row["revision"] else "")
+        size = f"{row['bytes'] / 1e9:.2f} GB" if row["bytes"] else "-"
+        extra = ", extra" if row["extra"] else ""
+        here = "here" if row["here"] else "-"
+        typer.echo(f"{row['name']:24} {here:5} {size:>9}  {row['pinned'] + extra:36} {place}  ({row['licence']})")
+    if code := [f"{row['from']}@{row['revision'][:12]}" for row in rows if row["runs_code"]]:
+        typer.echo("Code from the hub is run from these revisions only: " + ", ".join(code))
+
+
+@app.command()
+def fetch(
+    names: Names = None, stage: Stage = None, env_backend: options.EnvBackend = "auto", offline: options.Offline = False
+) -> None:
+    """Fetch what is missing, several at a time, and verify all of it; what breaks off is continued."""
+    from harness.cli.session import session
+    from harness.errors import EnvironmentFailure
+    from harness.weights.fetching import fetch as fetch_weights
+    from harness.weights.fetching import select
+    from harness.weights.inventory import lacking
+
+    entries = select(names or [], stage or [])
+    if offline and (missing := lacking(entries)):
+        raise EnvironmentFailure(f"not here, and --offline: {', '.join(missing)}")
+    with session() as display:
+        for line in fetch_weights([] if offline else entries, env_backend, display.step):
+            display.note(line)
+    typer.echo(f"{len(entries)} weights are here and verified", err=True)
+
+
+@app.command()
+def verify(names: Names = None, stage: Stage = None) -> None:
+    """Hash what is here; a file with other bytes than promised is set aside. Exit 4 where there was one."""
+    from harness.errors import EnvironmentFailure
+    from harness.weights.inventory import verify_here
+
+    lines, problems = verify_here(names or [], stage or [])
+    for line in lines:
+        typer.echo(line)
+    if problems:
+        raise EnvironmentFailure("\n".join(problems))
+
+
+@app.command()
+def bundle(
+    out: Annotated[Path, typer.Argument(help="tar file to write")], names: Names = None, stage: Stage = None
+) -> None:
+    """Write weights that are here into one file, for a machine without a network."""
+    from harness.cli.session import session
+    from harness.weights.bundle import write
+    from harness.weights.fetching import select
+
+    with session() as display:
+        files = write(select(names or [], stage or []), out, display.step("bundle"))
+    typer.echo(
+        f"{out}: {files} files, {out.stat().st_size / 1e9:.2f} GB; `miro-eval weights unpack` puts them in place"
+    )
+
+
+@app.command()
+def unpack(bundle: Annotated[Path, typer.Argument(help="what `weights bundle` wrote")]) -> None:
+    """Put a bundle's weights where the stages look for them, each verified."""
+    from harness.cli.session import session
+    from harness.weights.bundle import unpack as unpack_bundle
+
+    with session() as display:
+        written = unpack_bundle(bundle, display.step("unpack"))
+    typer.echo(f"{bundle}: {len(written)} files put in place; the others were here")

@@ -1,0 +1,25 @@
+"""What a check saw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+#: A finding's status, best first.
+OK, WARNING, FAILURE = "ok", "warning", "failure"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check saw.
+
+    Attributes:
+        subject: what was looked at.
+        status: ``ok``, ``warning`` (a run may still work) or ``failure`` (it cannot).
+        text: what was seen.
+        mend: what to do; empty when all is well.
+    """
+
+    subject: str
+    status: str
+    text: str
+    mend: str = ""

@@ -1,0 +1,118 @@
+"""The environments: made, of today's lock, working when they are tried now."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.doctor.devices import unsupported
+from harness.doctor.finding import FAILURE, OK, WARNING, Finding
+from harness.doctor.places import existing
+from harness.environments import manager, uv
+from harness.environments.gpu import compute_capabilities
+from harness.environments.manager import Environment
+from harness.environments.spec import ENVIRONMENTS
+from harness.errors import EnvironmentFailure
+from harness.paths import environment_files, home, stage_code
+from harness.processes import describe_failure
+
+#: Seconds for an environment's compiled parts to run.
+TIMEOUT = 300.0
+
+
+def environments() -> Iterator[Finding]:
+    """Each environment: its lock, its imports, and its compiled operators on the device, tried now."""
+    for spec in ENVIRONMENTS.values():
+        yield from _environment(manager.locate(spec))
+
+
+def _environment(environment: Environment) -> Iterator[Finding]:
+    name = f"environment {environment.spec.name}"
+    setup = f"miro-eval envs setup {environment.spec.name}"
+    if not environment.ready:
+        half = environment.directory.exists()
+        state = "half-made: its set-up was interrupted" if half else "not set up"
+        yield Finding(name, WARNING, state, f"{setup}, which goes on where it stopped" if half else setup)
+        return
+    again = f"miro-eval envs remove {environment.spec.name}, then set up"
+    try:
+        packages = manager.check(environment)
+        text = f"{environment.backend}, torch {packages['torch']}, lock {environment.lock_hash}"
+    except (EnvironmentFailure, StopIteration, ValueError, KeyError) as error:
+        yield Finding(name, FAILURE, (str(error).splitlines() or ["its health check says nothing"])[0], again)
+        return
+    yield Finding(name, OK, text)
+    yield _operators(environment, f"operators {environment.spec.name}", again)
+
+
+def _operators(environment: Environment, subject: str, mend: str) -> Finding:
+    probe = environment_files(environment.spec.name).parent / "probe.py"
+    command = environment.command(str(probe))
+    log = environment.directory / "probe.log"
+    try:
+        with log.open("w", encoding="utf-8") as errors:
+            answer = subprocess.run(
+                command,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                check=False,
+                timeout=TIMEOUT,
+                cwd=home(),
+                env=_variables(),
+            )
+        found: dict[str, Any] = json.loads(answer.stdout.splitlines()[-1])
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Finding(subject, FAILURE, f"cannot be tried: {error}", mend)
+    except (ValueError, IndexError):
+        last = describe_failure(command, answer.returncode, log).splitlines()[-1].strip()
+        return Finding(subject, FAILURE, f"the trial ended with status {answer.returncode}: {last[:200]}", mend)
+    return _judged(found, subject, mend)
+
+
+def _variables() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(stage_code()), "PYTHONNOUSERSITE": "1"}
+
+
+def _judged(found: dict[str, Any], subject: str, mend: str) -> Finding:
+    if found["failed"]:
+        name, reason = next(iter(found["failed"].items()))
+        return Finding(subject, FAILURE, f"{name} fails on {found['device']}: {reason}", mend)
+    if strange := unsupported(compute_capabilities(), found["architectures"]):
+        text = f"torch is compiled for {', '.join(found['architectures'])}, the GPU is of {', '.join(strange)}"
+        return Finding(subject, FAILURE, text, "run on another GPU, or with --device cpu")
+    if found["device"] == "cpu" and compute_capabilities():
+        text = f"torch (CUDA {found['cuda']}) does not see the GPU"
+        return Finding(
+            subject, WARNING, text, "is the driver recent enough for that CUDA? is CUDA_VISIBLE_DEVICES set?"
+        )
+    return Finding(subject, OK, f"{', '.join(found['ran'])} on {found['device']}")
+
+
+def leftovers() -> Iterator[Finding]:
+    """Environments of older locks: they only take space."""
+    for folder in manager.leftovers():
+        yield Finding("environments", WARNING, f"{folder} is of an older lock", "miro-eval envs remove")
+
+
+def unmade(names: Sequence[str], env_backend: str) -> Iterable[Finding]:
+    """What stands in the way of making the environments that are missing; nothing where all are there."""
+    missing = [ENVIRONMENTS[name] for name in names if not manager.locate(ENVIRONMENTS[name], env_backend).ready]
+    if not missing:
+        return
+    if uv.find() is None:
+        yield Finding("uv", FAILURE, "not installed", "pip install uv")
+    if any(spec.name == "geneval" for spec in missing) and not (shutil.which("c++") or shutil.which("g++")):
+        yield Finding("C++ compiler", FAILURE, "none", "install one, e.g. g++: mmcv is compiled from source")
+    needed, free = sum(spec.disk_gb for spec in missing), _free_gb(existing(home()))
+    if free < needed:
+        text = f"{free:.0f} GB free at {home()}, {needed} GB needed for environments"
+        yield Finding("disk", FAILURE, text, "free some space, or set MIRO_EVAL_HOME to another disk")
+
+
+def _free_gb(folder: Path) -> float:
+    return shutil.disk_usage(folder).free / 1e9

@@ -1,0 +1,91 @@
+"""The weights: here, and with the bytes that they should have."""
+
+from __future__ import annotations
+
+import os
+import socket
+import urllib.parse
+from collections.abc import Iterator, Sequence
+
+from harness.doctor.finding import FAILURE, OK, WARNING, Finding
+from harness.environments.spec import ENVIRONMENTS
+from harness.weights import HubWeight, WeightFile, by_address, ledger, on_hub
+from harness.weights.fetching import Entry, select
+
+#: Seconds to wait for the hub.
+TIMEOUT = 3.0
+FETCH = "miro-eval weights fetch"
+
+
+def hub_is_off() -> bool:
+    """Whether the user said that the hub must not be asked."""
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+
+
+def weights() -> Iterator[Finding]:
+    """What the default metrics need: whole, with the bytes that were promised; all that is absent in one line."""
+    absent = [entry for entry in select([]) if not _begun(entry)]
+    for entry in select([]):
+        if entry not in absent:
+            yield _file(entry) if isinstance(entry, WeightFile) else _repository(entry)
+    if absent:
+        status = FAILURE if hub_is_off() and any(isinstance(entry, HubWeight) for entry in absent) else WARNING
+        text = f"{len(absent)} not here yet: {', '.join(entry.name for entry in absent)}"
+        yield Finding(
+            "weights", status, text, f"{FETCH}, where there is a network; a run fetches what it needs by itself"
+        )
+
+
+def _begun(entry: Entry) -> bool:
+    return entry.path.exists() if isinstance(entry, WeightFile) else bool(on_hub.cached_files(entry))
+
+
+def _file(weight: WeightFile) -> Finding:
+    name, digest = f"weights {weight.name}", ledger.digest_of(weight.path)
+    if fault := by_address.mismatch(weight, digest):
+        return Finding(name, FAILURE, f"{weight.path}: {fault}", f"delete it; {FETCH} {weight.name} brings it again")
+    return Finding(name, OK, f"sha256 {digest[:12]}")
+
+
+def _repository(entry: HubWeight) -> Finding:
+    name, files, missing = f"weights {entry.name}", on_hub.cached_files(entry), on_hub.missing(entry)
+    faults = [f"{file.name} {fault}" for file in files if (fault := on_hub.fault(entry, file))]
+    if faults:
+        mend = f"miro-eval weights verify {entry.name} sets it aside, {FETCH} {entry.name} brings it again"
+        return Finding(name, FAILURE, f"{entry.repo}: {faults[0]}", mend)
+    if missing:
+        text = f"{entry.repo}: only in part in {on_hub.hub_cache()}: {missing[0]} is missing"
+        return Finding(
+            name, FAILURE if hub_is_off() else WARNING, text, f"{FETCH} {entry.name}, where there is a network"
+        )
+    unpinned = "" if entry.sha256 else ", unpinned"
+    return Finding(name, OK, f"{entry.repo}@{on_hub.commit(entry)[:12]}, {len(files)} files{unpinned}")
+
+
+def hub() -> Finding:
+    """Whether the model hub can be reached, or has been said to be away."""
+    if hub_is_off():
+        return Finding("model hub", OK, "HF_HUB_OFFLINE is set: cached models only")
+    address = urllib.parse.urlsplit(os.environ.get("HF_ENDPOINT", "https://huggingface.co"))
+    try:
+        port = address.port or (443 if address.scheme == "https" else 80)
+        socket.create_connection((address.hostname or "", port), timeout=TIMEOUT).close()
+    except (OSError, ValueError) as error:
+        mend = "check the network or HF_ENDPOINT; with everything cached, use --offline"
+        return Finding("model hub", WARNING, f"{address.hostname} cannot be reached ({error})", mend)
+    return Finding("model hub", OK, f"{address.hostname} answers; cache at {on_hub.hub_cache()}")
+
+
+def quickly(environments: Sequence[str], offline: bool) -> Iterator[Finding]:
+    """Weights that a run offline would miss, looked for and not read."""
+    if not offline:
+        return
+    stages = [ENVIRONMENTS[name].stage for name in environments]
+    lacking = [entry.name for entry in select([], stages) if not _is_here(entry)]
+    if lacking:
+        text = f"not here, and the run is offline: {', '.join(lacking)}"
+        yield Finding("weights", WARNING, text, "fetch them with a network, or carry a `weights bundle` here")
+
+
+def _is_here(entry: Entry) -> bool:
+    return entry.path.exists() if isinstance(entry, WeightFile) else not on_hub.missing(entry)

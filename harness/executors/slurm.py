@@ -1,0 +1,177 @@
+"""Hand a run to Slurm: an array of shards for each stage, and a job that merges when all have ended.
+
+A shard is judged and scored when its own images are made, not when all are: task i of a later array waits for task i
+of the generating one (``aftercorr``, Slurm's ``afterok`` task by task). A failed task thus holds back its own shard
+alone. Only shards that lack something get a task.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import EnvironmentFailure, MiroEvalError, UserError
+from harness.executors import queue, sbatch
+from harness.executors.local_runs import LOCAL
+from harness.executors.merge import MergeTask
+from harness.executors.shard import ShardTask
+from harness.executors.shard_state import state_file
+from harness.executors.stage_ends import adopt_provenance, begin_stage
+from harness.executors.submission import Submission, merge_state_file
+from harness.settings import RunSettings
+from harness.sharding import Share, check_shards, share_unit, shares, survey
+from harness.stages.base import Stage, StagePlan
+from harness.stages.generate import GENERATE
+
+if TYPE_CHECKING:
+    from harness.pipeline import Pipeline
+
+
+class SlurmExecutor:
+    """Submits what is unfinished, and leaves."""
+
+    def run(self, pipelines: Sequence[Pipeline], stages: Sequence[Stage]) -> list[int | MiroEvalError | None]:
+        """Hand each run's work over; where nothing is to be done, finish here.
+
+        Returns:
+            Of each run None, or its unscored items if it is finished, or why it could not be submitted.
+
+        Raises:
+            UserError: options that no run could be submitted with.
+            EnvironmentFailure: Slurm is not here.
+        """
+        for pipeline in pipelines:
+            check(pipeline.settings)
+        return [_attempt(pipeline, stages) for pipeline in pipelines]
+
+
+SLURM = SlurmExecutor()
+
+
+def check(settings: RunSettings) -> None:
+    """Look at the options before anything is done.
+
+    Raises:
+        UserError: they cannot be meant so.
+        EnvironmentFailure: Slurm is not here.
+    """
+    if settings.gpus:
+        raise UserError("--gpus names GPUs of this machine: with --executor slurm say --gres, e.g. --gres gpu:1")
+    check_shards(settings.shards or 1)
+    sbatch.check(settings.slurm)
+    queue.require("sbatch", "srun", "squeue", "scancel", "scontrol")
+
+
+def _attempt(pipeline: Pipeline, stages: Sequence[Stage]) -> int | MiroEvalError | None:
+    try:
+        return _submit(pipeline, stages)
+    except MiroEvalError as error:
+        return error
+
+
+def _submit(pipeline: Pipeline, stages: Sequence[Stage]) -> int | MiroEvalError | None:
+    settings = pipeline.settings
+    parts = shares(settings.shards or 1, share_unit(settings, [stage.name for stage in stages]))
+    found = {stage: _survey(pipeline, stage, parts) for stage in stages}
+    pending = {stage.name: lacking for stage, (_, lacking) in found.items()}
+    if not any(pending.values()):
+        for stage in stages:
+            adopt_provenance(pipeline, stage.name)
+        return LOCAL.run([pipeline], stages)[0]
+    for stage, (plan, _) in found.items():
+        if pending[stage.name]:
+            begin_stage(pipeline, stage, plan)
+    submission = _Submitter(pipeline, len(parts)).submit(stages, pending)
+    pipeline.display.note(_summary(submission, pipeline.run.path))
+    return None
+
+
+def _survey(pipeline: Pipeline, stage: Stage, parts: list[Share]) -> tuple[StagePlan, list[Share]]:
+    return survey(stage, pipeline.run, pipeline.manifest, pipeline.settings, pipeline.source, parts)
+
+
+class _Submitter:
+    """Puts the jobs of one run into the queue: all of them, or none."""
+
+    def __init__(self, pipeline: Pipeline, shards: int) -> None:
+        self._run = pipeline.run
+        self._settings = replace(pipeline.settings, out=pipeline.run.path)
+        self._source = pipeline.source
+        self._name = pipeline.manifest.name
+        self._submission = Submission(shards)
+
+    def submit(self, stages: Sequence[Stage], pending: dict[str, list[Share]]) -> Submission:
+        """Submit an array per stage (two, where only some shards wait for images) and the merge."""
+        making = pending.get(GENERATE.name, [])
+        with self._all_or_none():
+            if making:
+                self._array(GENERATE, making, None)
+            for stage in stages:
+                if stage is not GENERATE:
+                    self._array(stage, making, self._after_images(making))
+                    self._array(stage, [share for share in pending[stage.name] if share not in making], None)
+            self._merge(stages)
+        self._submission.write(self._run)
+        return self._submission
+
+    @contextlib.contextmanager
+    def _all_or_none(self) -> Iterator[None]:
+        from submitit.core.utils import FailedJobError
+
+        try:
+            yield
+        except BaseException as error:
+            if jobs := self._submission.job_ids():
+                queue.cancel(jobs)
+            if isinstance(error, FailedJobError):
+                raise EnvironmentFailure(f"Slurm refused a job: {_last_line(error)}") from error
+            raise
+
+    def _after_images(self, making: list[Share]) -> str:
+        """Task by task; a lone task is no array in Slurm's eyes."""
+        jobs = self._submission.stages.get(GENERATE.name, {})
+        array = next(iter(jobs.values()), "").partition("_")[0]
+        return f"aftercorr:{array}" if len(making) > 1 else f"afterok:{array}"
+
+    def _array(self, stage: Stage, parts: list[Share], dependency: str | None) -> None:
+        if not parts:
+            return
+        parameters = sbatch.for_shards(self._settings.slurm, f"{self._name}-{stage.name}", dependency)
+        tasks = [ShardTask(stage.name, share, self._settings, self._source) for share in parts]
+        for share in parts:
+            state_file(self._run, stage.name, share).unlink(missing_ok=True)
+        jobs = self._submission.stages.setdefault(stage.name, {})
+        jobs.update(zip((share.index for share in parts), self._hand_over(tasks, parameters), strict=True))
+
+    def _merge(self, stages: Sequence[Stage]) -> None:
+        merge_state_file(self._run).unlink(missing_ok=True)
+        after = "afterany:" + ":".join(self._submission.job_ids())
+        parameters = sbatch.for_merge(self._settings.slurm, f"{self._name}-merge", after)
+        task = MergeTask(tuple(stage.name for stage in stages), self._settings, self._source)
+        (self._submission.merge,) = self._hand_over([task], parameters)
+
+    def _hand_over(self, tasks: Sequence[Any], parameters: dict[str, Any]) -> list[str]:
+        """Submit tasks as one array; returns their ids."""
+        import submitit
+
+        executor = submitit.SlurmExecutor(folder=self._run.work("slurm"), max_num_timeout=sbatch.MAX_TIMEOUTS)
+        executor.update_parameters(**parameters)
+        with executor.batch():
+            jobs = [executor.submit(task) for task in tasks]
+        return [str(job.job_id) for job in jobs]
+
+
+def _last_line(error: Exception) -> str:
+    return next((line.strip() for line in reversed(str(error).splitlines()) if line.strip()), "sbatch failed")
+
+
+def _summary(submission: Submission, out: Path) -> str:
+    """What was submitted, and how to follow it."""
+    arrays = [f"{stage}: {len(jobs)} of {submission.shards} shards" for stage, jobs in submission.stages.items()]
+    return (
+        f"submitted to Slurm: {', '.join(arrays)}, and job {submission.merge} that merges\n"
+        f"follow it with `miro-eval status {out}`, end it with `miro-eval cancel {out}`"
+    )

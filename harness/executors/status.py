@@ -1,0 +1,125 @@
+"""How far a submitted run is: Slurm's word on what waits and runs, the tasks' own on everything else."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import EnvironmentFailure
+from harness.executors import queue
+from harness.executors.shard_state import FAILED, FINISHED, INTERRUPTED, RUNNING, ShardState, state_file
+from harness.executors.submission import Submission, merge_state_file
+from harness.processes import last_lines
+from harness.run_directory import RunDirectory
+from harness.sharding import Share
+
+WAITING = "waiting"
+#: In the order in which counts are shown.
+STATES = (FINISHED, RUNNING, WAITING, FAILED)
+#: Lines of a failed task's log that are shown.
+TAIL = 8
+
+
+@dataclass(frozen=True)
+class TaskStatus:
+    """One task now.
+
+    Attributes:
+        stage: or ``merge``.
+        share: None for the merge.
+        job: Slurm's id of it.
+        state: one of :data:`STATES`.
+        why: the reason that it waits or has failed.
+        done, total: rows of the share; both 0 before the task has looked.
+        log: its log file, if it got as far as to have one.
+        tail: the last lines of that.
+    """
+
+    stage: str
+    share: Share | None
+    job: str
+    state: str
+    why: str = ""
+    done: int = 0
+    total: int = 0
+    log: Path | None = None
+    tail: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """As a user would say it."""
+        return f"{self.stage} shard {self.share.index} of {self.share.count}" if self.share else self.stage
+
+
+def run_status(run: RunDirectory, submission: Submission) -> tuple[list[TaskStatus], str | None]:
+    """Every task of a submission, and why Slurm could not be asked (None if it could)."""
+    try:
+        known, trouble = queue.entries(submission.job_ids()), None
+    except EnvironmentFailure as error:
+        known, trouble = {}, str(error)
+    places = [(stage, share, job, state_file(run, stage, share)) for stage, share, job in submission.tasks()]
+    merge = [("merge", None, submission.merge, merge_state_file(run))] if submission.merge else []
+    everything = [*places, *merge]
+    return [_task(run, place, known, ask=trouble is None) for place in everything], trouble
+
+
+def _task(
+    run: RunDirectory,
+    place: tuple[str, Share | None, str, Path],
+    known: dict[str, queue.QueueEntry],
+    *,
+    ask: bool,
+) -> TaskStatus:
+    stage, share, job, path = place
+    told, entry = ShardState.read(path), known.get(job)
+    state, why = judge(told, entry, ask=ask) if job else _local(told)
+    log = run.log(f"{stage}-{share.name}" if share else stage)
+    explained = share is None and told is not None and bool(told.message)  # the merge runs no program of its own
+    tail, where = _tail(run, job, log) if state == FAILED and not explained else ((), None)
+    done, total = (told.done, told.total) if told else (0, 0)
+    return TaskStatus(stage, share, job, state, why, done, total, where, tail)
+
+
+def judge(told: ShardState | None, entry: queue.QueueEntry | None, *, ask: bool) -> tuple[str, str]:
+    """(state, why) from the task's own word and Slurm's."""
+    if told is not None and told.state == FINISHED:
+        return FINISHED, ""
+    if entry is not None and entry.active:
+        return (WAITING, entry.reason) if entry.waiting else (RUNNING, "")
+    if told is not None and told.state == FAILED:
+        killed = entry is not None and entry.state not in ("FAILED", "COMPLETED")
+        return FAILED, told.message + (f" (Slurm: {_lower(entry)})" if killed else "")
+    if not ask:
+        return (RUNNING, "by its own word") if told and told.state in (RUNNING, INTERRUPTED) else (WAITING, "unknown")
+    return FAILED, _why_lost(told, entry)
+
+
+def _local(told: ShardState | None) -> tuple[str, str]:
+    """Of a task on this machine nobody knows but itself."""
+    if told is None:
+        return WAITING, "not begun"
+    return (told.state, told.message) if told.state in STATES else (WAITING, told.state)
+
+
+def _why_lost(told: ShardState | None, entry: queue.QueueEntry | None) -> str:
+    """A task that is not in the queue any more and did not say that it ended."""
+    word = _lower(entry)
+    if told is None:
+        held_back = entry is not None and entry.state == "CANCELLED" and "Dependency" in entry.reason
+        return "never started: what it waits for has failed" if held_back else f"never started: {word}"
+    return f"ended without a word: {word}"
+
+
+def _lower(entry: queue.QueueEntry | None) -> str:
+    return entry.state.lower().replace("_", " ") if entry is not None else "gone from the queue"
+
+
+def _tail(run: RunDirectory, job: str, log: Path) -> tuple[tuple[str, ...], Path | None]:
+    """The last lines of the worker's log, or of the job's where the worker has none."""
+    job_log = run.work(f"slurm/{job}_0_log.err")
+    cut = re.compile(r"CANCELLED|oom|Killed|error:", re.IGNORECASE)
+    ends = [line for line in last_lines(job_log, TAIL) if cut.search(line) and "slurmstepd" in line]
+    if log.exists():
+        return (*last_lines(log, TAIL), *ends), log
+    return tuple(last_lines(job_log, TAIL)), job_log if job_log.exists() else None

@@ -1,0 +1,143 @@
+"""Several checkpoints by one command, a grid of reward targets, and a folder that training writes into."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.real_environments import MIRO_EVAL, miro_eval, world
+
+SHORT = ["--limit", "2", "--samples", "1", "--steps", "1", "--metric", "aesthetic", "--tiny-world"]
+ROWS = ("images.jsonl", "results.jsonl", "rewards.jsonl")
+
+
+def checkpoint(folder: Path, name: str = "last.ckpt") -> Path:
+    """A copy of the tiny world's checkpoint in a folder of its own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for source, target in ((world().checkpoint, name), (world().checkpoint.with_name("config.yaml"), "config.yaml")):
+        shutil.copy(source, folder / target)
+    return folder / name
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """Three checkpoints, the middle one with a network of another size than its configuration says."""
+    folder = tmp_path_factory.mktemp("several")
+    for name in ("1", "2", "10"):
+        checkpoint(folder / name)
+    config = folder / "2" / "config.yaml"
+    config.write_text(config.read_text().replace("num_blocks: ", "num_blocks: 1"))
+    pattern = str(folder / "*" / "last.ckpt")
+    return folder, miro_eval("all", pattern, *SHORT, "--out", folder / "out")
+
+
+def test_a_checkpoint_that_fails_does_not_keep_the_others_from_their_end(
+    several: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    folder, answer = several
+    assert answer.returncode == 2
+    assert "1 of 3 runs did not come to their end" in answer.stderr
+    failure = next(line for line in answer.stderr.splitlines() if line.startswith("miro-eval: "))
+    assert str(folder / "out" / "2") in failure
+    assert "blocks" in failure
+    for name in ("1", "10"):
+        assert json.loads((folder / "out" / name / "run.json").read_text())["stages"]["rewards"]["finished"]
+
+
+def test_those_that_came_to_their_end_share_a_leaderboard(
+    several: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    folder, _ = several
+    with (folder / "out" / "report" / "leaderboard.csv").open() as file:
+        assert {row["model"] for row in csv.DictReader(file)} == {"1", "10"}
+
+
+def test_one_worker_serves_them_all(several: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    folder, _ = several
+    commands = [
+        line for line in (folder / "out" / "1" / "logs" / "geneval.log").read_text().splitlines() if "$ " in line
+    ]
+    assert len(commands) == 1
+    assert str(folder / "out" / "10" / "work") in commands[0]
+    assert "one worker served several runs" in (folder / "out" / "10" / "logs" / "geneval.log").read_text()
+
+
+def test_together_they_get_the_bytes_that_each_gets_alone(
+    several: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    folder, _ = several
+    alone = miro_eval("all", folder / "10" / "last.ckpt", *SHORT, "--out", tmp_path / "alone")
+    assert alone.returncode == 0, alone.stderr
+    for rows in ROWS:
+        assert (tmp_path / "alone" / rows).read_bytes() == (folder / "out" / "10" / rows).read_bytes()
+
+
+def test_a_grid_of_reward_targets(tmp_path: Path) -> None:
+    model = checkpoint(tmp_path)
+    command = ["sweep", model, "--reward-target", "aesthetic_score=0:1:1", *SHORT]
+    answer = miro_eval(*command)
+    assert answer.returncode == 0, answer.stderr
+    folder = tmp_path / "geneval_images" / "last-sweep"
+    with (folder / "report" / "sweep.csv").open() as file:
+        means = {row["aesthetic_score"]: row["value"] for row in csv.DictReader(file) if row["metric"] == "aesthetic"}
+    assert set(means) == {"0.0", "1.0"}
+    assert means["0.0"] != means["1.0"]
+    assert (folder / "report" / "sweep.png").stat().st_size > 1000
+    protocol = json.loads((folder / "aesthetic_score=1" / "run.json").read_text())["protocol"]
+    assert protocol["reward_targets"] == {"aesthetic_score": 1.0}
+    assert miro_eval(*command).stderr.count("nothing to do") == 6
+
+
+def test_checkpoints_are_evaluated_as_training_writes_them(tmp_path: Path) -> None:
+    checkpoint(tmp_path, "step=100.ckpt")
+    (tmp_path / "last.ckpt").write_bytes(b"rewritten all the time")
+    process = subprocess.Popen(
+        [MIRO_EVAL, "all", "--watch", tmp_path, "--settle", "0.2", *SHORT], stderr=subprocess.PIPE, text=True
+    )
+    try:
+        _wait_for_steps(tmp_path / "report" / "track.csv", {"100"})
+        partial = tmp_path / "step=200.ckpt"
+        whole = world().checkpoint.read_bytes()
+        partial.write_bytes(whole[: len(whole) // 2])
+        time.sleep(1)
+        partial.write_bytes(whole)
+        _wait_for_steps(tmp_path / "report" / "track.csv", {"100", "200"})
+    finally:
+        process.send_signal(signal.SIGINT)
+        words = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "last.ckpt" not in words
+    assert (tmp_path / "geneval_images" / "step=200" / "rewards.jsonl").exists()
+
+
+def _wait_for_steps(track: Path, steps: set[str]) -> None:
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline:
+        if track.exists() and steps <= {row["step"] for row in csv.DictReader(track.read_text().splitlines())}:
+            return
+        time.sleep(0.5)
+    raise AssertionError(f"{track} has no steps {steps} after five minutes")
+
+
+def test_watching_takes_no_checkpoints_besides(tmp_path: Path) -> None:
+    answer = miro_eval("all", "x.ckpt", "--watch", tmp_path)
+    assert answer.returncode == 2
+    assert "leave CHECKPOINT and --out away" in answer.stderr
+    assert miro_eval("all", "--watch", tmp_path / "none").returncode == 2
+
+
+def test_prompts_without_geneval_metadata_get_rewards_only(tmp_path: Path) -> None:
+    model = checkpoint(tmp_path)
+    (tmp_path / "mine.txt").write_text("a lighthouse at dusk\na red kite\n")
+    answer = miro_eval("all", model, "--suite", tmp_path / "mine.txt", *SHORT, "--out", tmp_path / "run")
+    assert answer.returncode == 0, answer.stderr
+    assert "no GenEval metadata" in answer.stderr
+    assert not (tmp_path / "run" / "results.jsonl").exists()
+    assert len((tmp_path / "run" / "rewards.jsonl").read_text().splitlines()) == 2

@@ -1,0 +1,88 @@
+"""The hub's own client, in its own environment, against a hub on this machine."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from harness.errors import EnvironmentFailure
+from harness.paths import home
+from harness.weights import HubWeight, ledger, on_hub
+from harness.weights.fetching import fetch
+from tests.fake_hub import COMMIT, FakeHub, serving
+from tests.real_environments import environment
+
+FILES = {"config.json": b"{}", "model.safetensors": bytes(range(256)) * 4000, "README.md": b"not wanted"}
+ENTRY = HubWeight("model", "org/model", ("*.json", "@weights"), ("rewards",), "MIT", "a test")
+
+
+def nothing(_done: int, _total: int, _label: str) -> None:
+    pass
+
+
+@pytest.fixture
+def hub_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home with the real environments and nothing else, and an empty hub cache."""
+    environment("rewards")
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "envs").symlink_to(home() / "envs")
+    for variable in ("HF_HUB_OFFLINE", "HF_HUB_CACHE", "HF_TOKEN"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("MIRO_EVAL_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    return tmp_path
+
+
+def test_wanted_files_come_are_verified_and_recorded(hub_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(FakeHub("org/model", FILES)) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.address)
+        notes = fetch([ENTRY], "uv", lambda _name: nothing)
+        asked = len(hub.requests)
+        assert fetch([ENTRY], "uv", lambda _name: nothing) == []
+        assert len(hub.requests) == asked
+    assert not any("README" in path for _, path, _ in hub.requests)
+    assert on_hub.missing(ENTRY) == []
+    assert on_hub.commit(ENTRY) == COMMIT
+    digest = hashlib.sha256(FILES["model.safetensors"]).hexdigest()
+    assert f"org/model/model.safetensors: unpinned, sha256 {digest[:12]}... recorded on first use" in notes
+    assert (ledger.first_use("org/model/model.safetensors") or {})["revision"] == COMMIT
+
+
+def test_a_hub_that_serves_other_bytes_is_found_out(hub_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    evil = bytes(reversed(FILES["model.safetensors"]))
+    with serving(FakeHub("org/model", FILES, {"model.safetensors": evil})) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.address)
+        with pytest.raises(EnvironmentFailure, match=r"model\.safetensors has sha256 .* set aside as"):
+            fetch([ENTRY], "uv", lambda _name: nothing)
+    assert on_hub.missing(ENTRY) == ["the model's weights"]
+    (rejected,) = (on_hub.repository(ENTRY) / "blobs").glob("*.rejected")
+    assert rejected.read_bytes() == evil
+
+
+def test_a_download_that_breaks_off_is_continued(hub_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = dataclasses.replace(ENTRY, files=("model.safetensors",))
+    large = bytes(range(256)) * (12 << 12)  # 12 MB: the client writes pieces of 10
+    with serving(FakeHub("org/model", {"model.safetensors": large}, break_after=11 << 20)) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.address)
+        for _ in range(2):  # the client may take it up by itself, or leave it to the next command
+            try:
+                fetch([entry], "uv", lambda _name: nothing)
+                break
+            except EnvironmentFailure:
+                continue
+    assert on_hub.cached_files(entry)[0].path.read_bytes() == large
+    assert f"bytes={10 << 20}-" in [asked for _, _, asked in hub.requests]
+
+
+def test_a_hub_out_of_reach_is_one_line(hub_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(FakeHub("org/model", FILES)) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.address)
+        missing = dataclasses.replace(ENTRY, files=("none.bin",))
+        with pytest.raises(EnvironmentFailure, match=r"org/model@main: has none of none\.bin"):
+            fetch([missing], "uv", lambda _name: nothing)
+    with pytest.raises(EnvironmentFailure, match="org/model@main: "):
+        fetch([ENTRY], "uv", lambda _name: nothing)

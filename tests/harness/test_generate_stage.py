@@ -1,0 +1,77 @@
+"""Planning of stage *generate*: what reaches the worker, and what decides an image."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.cli.options import batch_size
+from harness.errors import UserError
+from harness.manifest import Manifest, StageRecord
+from harness.paths import home
+from harness.run_directory import RunDirectory
+from harness.settings import GenerationSettings, RunSettings
+from harness.stages.base import StagePlan
+from harness.stages.generate import GENERATE
+from harness.weight_source import PublishedWeights
+
+SETTINGS = GenerationSettings("owner/name", limit=2, samples=1)
+
+
+def plan(folder: Path, generation: GenerationSettings, manifest: Manifest | None = None) -> StagePlan:
+    settings = RunSettings(folder, generation)
+    return GENERATE.plan(RunDirectory(folder), manifest or Manifest("x"), settings, PublishedWeights())
+
+
+def test_a_size_that_was_found_holds_for_the_rest_of_the_run(tmp_path: Path) -> None:
+    auto = replace(SETTINGS, batch_size="auto")
+    first = plan(tmp_path, auto)
+    assert first.parameters["batch_size"] == "auto"
+    record = StageRecord(first.fingerprint, first.settings)
+    record.provenance = {"batch_size": 16}
+    resumed = plan(tmp_path, auto, Manifest("x", stages={"generate": record}))
+    assert resumed.parameters["batch_size"] == 16
+    assert resumed.fingerprint == first.fingerprint
+    assert plan(tmp_path, SETTINGS).fingerprint != first.fingerprint
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 1},
+        {"steps": 49},
+        {"guidance_scale": 6.0},
+        {"batch_size": 8},
+        {"compile": True},
+        {"precision": "pipeline"},
+        {"resolution": "512"},
+        {"noise": "upstream"},
+        {"reward_targets": {"vqa_score": 0.5}},
+        {"negative_reward_targets": {"vqa_score": 0.5}},
+    ],
+)
+def test_every_knob_is_part_of_the_fingerprint_and_reaches_the_worker(
+    tmp_path: Path, change: dict[str, object]
+) -> None:
+    changed = plan(tmp_path, replace(SETTINGS, **change))  # type: ignore[arg-type]
+    assert changed.fingerprint != plan(tmp_path, SETTINGS).fingerprint
+    assert {name: changed.parameters[name] for name in change} == change
+
+
+def test_text_embeddings_are_kept_at_home(tmp_path: Path) -> None:
+    assert plan(tmp_path, SETTINGS).parameters["text_cache"] == str(home() / "text-embeddings")
+
+
+def test_a_plain_text_file_is_a_suite(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("a cat\na dog\n")
+    items = plan(tmp_path / "run", replace(SETTINGS, suite=str(tmp_path / "mine.txt"))).items
+    assert [item.metadata for item in items] == [{"prompt": "a cat"}, {"prompt": "a dog"}]
+
+
+def test_batch_size_option() -> None:
+    assert [batch_size("auto"), batch_size("8"), batch_size(4)] == ["auto", 8, 4]
+    for text in ("0", "-1", "many", "2.5", ""):
+        with pytest.raises(UserError, match=r"--batch-size .*: expected a whole number from 1, or auto"):
+            batch_size(text)

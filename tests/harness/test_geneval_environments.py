@@ -1,0 +1,85 @@
+"""Which environment a detector gets, and the one without mmcv."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import tomllib
+from typer.testing import CliRunner
+
+from harness.cli.app import app
+from harness.cli.geneval_options import environment_backend
+from harness.environments import manager, no_mmcv, pixi
+from harness.errors import UserError
+from harness.paths import pixi_manifest
+
+
+@pytest.mark.parametrize(
+    ("detector", "requested", "whole_is_there", "chosen"),
+    [
+        ("mmdet", "auto", False, "auto"),
+        ("mmdet", "pixi", False, "pixi"),
+        ("transformers", "auto", False, "no-mmcv"),
+        ("transformers", "auto", True, "auto"),
+        ("transformers", "uv", False, "uv"),
+        ("transformers", "no-mmcv", True, "no-mmcv"),
+    ],
+)
+def test_the_environment_that_a_detector_needs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, detector: str, requested: str, whole_is_there: bool, chosen: str
+) -> None:
+    monkeypatch.setenv("MIRO_EVAL_HOME", str(tmp_path))
+    if whole_is_there:
+        state = manager.locate(manager.find_spec("geneval")).state_file
+        state.parent.mkdir(parents=True)
+        state.write_text("{}")
+    assert environment_backend(detector, requested) == chosen
+
+
+def test_mmdet_cannot_go_without_mmcv(tmp_path: Path) -> None:
+    command = ["geneval", str(tmp_path), "--env-backend", "no-mmcv"]
+    with pytest.raises(UserError, match="add --detector transformers"):
+        CliRunner().invoke(app, command, catch_exceptions=False)
+
+
+def test_the_environment_without_mmcv_has_everything_else() -> None:
+    spec, tool = manager.find_spec("geneval"), no_mmcv.find()
+    assert tool is not None
+    plan = subprocess.run(
+        [*no_mmcv.sync_command(tool, spec), "--dry-run", "--no-cache", "--offline"],
+        env=os.environ | {"UV_PROJECT_ENVIRONMENT": "/nowhere/venv"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    planned = set(re.findall(r"^ \+ ([\w-]+)==", plan.stderr, re.MULTILINE))
+    assert {"torch", "transformers", "open-clip-torch", "pycocotools", "opencv-python-headless"} <= planned
+    assert not planned & {"mmcv", "mmdet", "mmengine"}
+
+
+def test_it_is_another_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MIRO_EVAL_HOME", str(tmp_path))
+    spec = manager.find_spec("geneval")
+    light, whole = (manager.locate(spec, kind) for kind in ("no-mmcv", "uv"))
+    assert light.directory.name == f"geneval-no-mmcv-{light.lock_hash}"
+    assert light.lock_hash != whole.lock_hash
+    assert manager.choose_backend(manager.find_spec("rewards"), "no-mmcv") == "uv"
+
+
+def test_pixi_s_tasks_are_what_this_product_runs() -> None:
+    tasks = tomllib.loads(pixi_manifest().read_text())["tasks"]
+    assert set(tasks) == {"setup", "evaluation", "summary", "health-check"}
+    assert tasks["evaluation"]["cmd"] == "python -m geneval"
+    assert importlib.util.find_spec("geneval.__main__")
+    verb = tasks["summary"]["cmd"].removeprefix("uv run miro-eval ")
+    assert "Write a leaderboard" in CliRunner().invoke(app, [verb, "--help"]).output
+    assert tasks["setup"]["cmd"] == "uv pip install --no-build-isolation --no-deps " + pixi.MMCV
+    wanted = pixi.MmcvBuild(pixi.CUDA, "9.0").variables()
+    assert tasks["setup"]["env"].items() <= wanted.items()
+    script = tasks["health-check"]["cmd"].removeprefix("python ")
+    assert (pixi_manifest().parent / script).is_file()

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import http.server
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness import weights
+from harness.errors import EnvironmentFailure
+from harness.weights import WeightFile, by_address, ledger
+from harness.weights.fetching import fetch
+
+CONTENT = bytes(range(256)) * 5000
+
+
+class RangeHandler(http.server.SimpleHTTPRequestHandler):
+    """A file server that honours ``Range``, as the publishers' servers do."""
+
+    requests: list[str] = []  # noqa: RUF012 - shared on purpose
+
+    def do_GET(self) -> None:
+        wanted = self.headers.get("Range", "")
+        self.requests.append(wanted)
+        if self.path != "/weights.pth":
+            self.send_error(404)
+            return
+        start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted else 0
+        self.send_response(206 if wanted else 200)
+        self.send_header("Content-Length", str(len(CONTENT) - start))
+        self.end_headers()
+        self.wfile.write(CONTENT[start:])
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    RangeHandler.requests.clear()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(RangeHandler)) as httpd:
+        thread = threading.Thread(target=httpd.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{httpd.server_address[1]}"
+        httpd.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def weight(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WeightFile:
+    monkeypatch.setenv("MIRO_EVAL_HOME", str(tmp_path))
+    digest = hashlib.sha256(CONTENT).hexdigest()
+    urls = (f"{server}/gone.pth", f"{server}/weights.pth")
+    weight = WeightFile("w", "weights.pth", urls, digest, ("geneval",), "MIT", "a test")
+    monkeypatch.setattr(by_address, "weights_of", lambda _stage: [weight])
+    return weight
+
+
+def nothing(_done: int, _total: int, _label: str) -> None:
+    pass
+
+
+def test_a_file_is_fetched_from_the_first_address_that_has_it_and_then_kept(weight: WeightFile) -> None:
+    seen: list[tuple[int, int]] = []
+    paths = weights.ensure_weights("geneval", False, lambda done, total, _label: seen.append((done, total)))
+    assert paths["w"].read_bytes() == CONTENT
+    assert seen[-1] == (len(CONTENT), len(CONTENT))
+    asked = len(RangeHandler.requests)
+    assert weights.ensure_weights("geneval", True, nothing) == paths
+    assert len(RangeHandler.requests) == asked
+
+
+def test_an_interrupted_download_continues(weight: WeightFile) -> None:
+    weight.path.parent.mkdir()
+    weight.path.with_name("weights.pth.partial").write_bytes(CONTENT[:1000])
+    assert weights.ensure_weights("geneval", False, nothing)["w"].read_bytes() == CONTENT
+    assert RangeHandler.requests[-1] == "bytes=1000-"
+
+
+def test_the_wrong_bytes_are_refused_and_set_aside(weight: WeightFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = dataclasses.replace(weight, sha256="0" * 8)
+    monkeypatch.setattr(by_address, "weights_of", lambda _stage: [other])
+    with pytest.raises(EnvironmentFailure, match="expected 00000000: set aside as"):
+        weights.ensure_weights("geneval", False, nothing)
+    assert not weight.path.exists()
+    assert weight.path.with_name("weights.pth.rejected").read_bytes() == CONTENT
+
+
+def test_offline_says_where_to_put_the_file_and_asks_nobody(weight: WeightFile) -> None:
+    with pytest.raises(EnvironmentFailure, match=f"put weights.pth .* at {weight.path}"):
+        weights.ensure_weights("geneval", True, nothing)
+    assert RangeHandler.requests == []
+
+
+def test_an_unreachable_server_is_one_clear_line(weight: WeightFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = dataclasses.replace(weight, urls=weight.urls[:1])
+    monkeypatch.setattr(by_address, "weights_of", lambda _stage: [gone])
+    with pytest.raises(EnvironmentFailure, match="cannot be fetched") as error:
+        weights.ensure_weights("geneval", False, nothing)
+    assert "404" in str(error.value)
+
+
+class BreakingHandler(RangeHandler):
+    """Closes the connection after every 300,000 bytes, and after none at all when asked for the end."""
+
+    piece = 300_000
+
+    def do_GET(self) -> None:
+        wanted = self.headers.get("Range", "")
+        self.requests.append(wanted)
+        start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted else 0
+        if start >= len(CONTENT):
+            self.send_error(416)
+            return
+        self.send_response(206 if wanted else 200)
+        self.send_header("Content-Length", str(len(CONTENT) - start))
+        self.end_headers()
+        self.wfile.write(CONTENT[start : start + self.piece])
+        self.close_connection = True
+
+
+def test_a_download_that_breaks_off_is_taken_up_again_until_it_is_whole(
+    weight: WeightFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RangeHandler, "do_GET", BreakingHandler.do_GET)
+    monkeypatch.setattr(RangeHandler, "piece", 300_000, raising=False)
+    whole = dataclasses.replace(weight, urls=weight.urls[1:])
+    monkeypatch.setattr(by_address, "weights_of", lambda _stage: [whole])
+    assert weights.ensure_weights("geneval", False, nothing)["w"].read_bytes() == CONTENT
+    assert RangeHandler.requests == ["", *(f"bytes={start}-" for start in range(300_000, len(CONTENT), 300_000))]
+
+
+def test_a_server_that_only_breaks_off_is_given_up(weight: WeightFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RangeHandler, "do_GET", BreakingHandler.do_GET)
+    monkeypatch.setattr(RangeHandler, "piece", 0, raising=False)
+    with pytest.raises(EnvironmentFailure, match="cannot be fetched"):
+        weights.ensure_weights("geneval", False, nothing)
+    assert not weight.path.exists()
+
+
+def test_a_partial_file_longer_than_the_published_one_is_begun_anew(
+    weight: WeightFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RangeHandler, "do_GET", BreakingHandler.do_GET)
+    monkeypatch.setattr(RangeHandler, "piece", len(CONTENT), raising=False)
+    weight.path.parent.mkdir()
+    weight.path.with_name("weights.pth.partial").write_bytes(CONTENT + b"of another file")
+    assert weights.ensure_weights("geneval", False, nothing)["w"].read_bytes() == CONTENT
+
+
+def test_a_mirror_is_asked_first(weight: WeightFile, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIRO_EVAL_WEIGHTS_MIRROR", f"{server}/")
+    assert by_address.addresses(weight)[0] == f"{server}/weights.pth"
+    gone = dataclasses.replace(weight, urls=())
+    monkeypatch.setattr(by_address, "weights_of", lambda _stage: [gone])
+    assert weights.ensure_weights("geneval", False, nothing)["w"].read_bytes() == CONTENT
+
+
+def test_a_file_put_there_by_hand_is_verified_too(weight: WeightFile) -> None:
+    weight.path.parent.mkdir()
+    weight.path.write_bytes(b"something else")
+    with pytest.raises(EnvironmentFailure, match="set aside"):
+        weights.ensure_weights("geneval", True, nothing)
+    assert weight.path.with_name("weights.pth.rejected").exists()
+
+
+def test_digits_that_the_publisher_does_not_tell_are_recorded_on_first_use(
+    weight: WeightFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = dataclasses.replace(weight, sha256=weight.sha256[:8])
+    monkeypatch.setattr(by_address, "weights_of", lambda _stage: [short])
+    weights.ensure_weights("geneval", False, nothing)
+    assert (ledger.first_use("w") or {})["sha256"] == weight.sha256
+    assert by_address.mismatch(short, weight.sha256) == ""
+    assert "at their first use" in by_address.mismatch(short, weight.sha256[:8] + "0" * 56)
+
+
+def test_several_files_come_side_by_side_and_one_that_fails_stops_none(weight: WeightFile, server: str) -> None:
+    others = [dataclasses.replace(weight, name=f"w{i}", file=f"w{i}.pth") for i in range(3)]
+    bad = dataclasses.replace(weight, name="bad", file="bad.pth", sha256="0" * 64)
+    with pytest.raises(EnvironmentFailure, match="weights bad have sha256"):
+        fetch([*others, bad], "auto", lambda _name: nothing)
+    assert [other.path.read_bytes() for other in others] == [CONTENT] * 3
