@@ -10,7 +10,8 @@ image, read and decode the file, preprocess it, encode its prompt, score one pai
 sides, and loading is not counted. Weights are random, so that nothing has to be fetched: by default small ones, where
 decoding and calls decide; with ``--real`` of the models' real sizes, where arithmetic does, one metric a run, so that
 a machine of 16 GB does (``--keep`` gathers the runs in a file, ``--table`` makes a table of it). Ratios are given in
-seconds and in CPU seconds, which neighbours' work on the machine touches less. Jina's and VQAScore's packages cannot
+seconds and in CPU seconds, which neighbours' work on the machine touches less; every image costs the plain loop the
+same, so that with ``--real`` it is timed on the first eight. Jina's and VQAScore's packages cannot
 be installed beside the others, so that there is nothing to compare with: they are left out.
 """
 

@@ -80,9 +80,10 @@ def _provenance(record: StageRecord) -> Iterator[str]:
     packages = record.provenance.get("packages", {})
     yield f"    device {record.provenance.get('device')}; " + ", ".join(f"{k} {v}" for k, v in packages.items())
     for weight in _weights(record.provenance.get("weights", [])):
-        place = weight.get("repo") or weight.get("source") or weight.get("name")
+        place = str(weight.get("repo") or weight.get("source") or weight.get("name") or "")
         revision = f"@{weight['revision']}" if weight.get("revision") else ""
-        yield f"    weights {place}{revision} {weight.get('file', '')} sha256 {weight.get('sha256') or 'not known'}"
+        words = (f"    weights {place}{revision}", weight.get("file"), "sha256", weight.get("sha256") or "not known")
+        yield " ".join(str(word) for word in words if word).replace("weights  ", "weights ")
 
 
 def _weights(weights: Any) -> Iterable[dict[str, Any]]:

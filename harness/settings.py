@@ -21,7 +21,7 @@ class GenerationSettings:
         variant: subfolder of a repo that holds several models.
         suite: name of a built-in prompt suite, or a JSONL file.
         samples: images per prompt.
-        limit: number of prompts, spread evenly over the suite; None for all.
+        limit: number of prompts, a fixed draw stratified by tag, the shorter within the longer; None for all.
         steps: sampler steps; None for a diffusers pipeline's own default, and for a generator.
         guidance_scale: classifier-free guidance; for MIRO 7 is 8 in diffusers' terms. None as for steps.
         resolution: ``WIDTHxHEIGHT`` or one number, where the model has a choice; None for its own.

@@ -60,10 +60,10 @@ def report(inputs: Sequence[Path], out_dir: Path) -> ReportFiles:
     from reports.find import find_runs
     from reports.leaderboard import distinct_names, make_leaderboard
     from reports.leaderboard_files import write_tables
-    from reports.merge import LEADING, PROMPT_COLUMNS
+    from reports.merge import LAST, LEADING, PROMPT_COLUMNS
     from reports.model_index import model_index
     from reports.parquet import write_parquet
-    from reports.row_tables import join_parts
+    from reports.row_tables import join_parts, joined_columns
 
     if not inputs:
         raise UserError("no runs to report; name run directories or result files")
@@ -75,9 +75,10 @@ def report(inputs: Sequence[Path], out_dir: Path) -> ReportFiles:
         write_text(out_dir / "model-index.yaml", model_index(board))
         place = {name: number for number, name in enumerate(board.frame["model"])}
         ordered = sorted(runs, key=lambda run: place[run.summary.name])
-        scores = join_parts([run.images for run in ordered], out_dir / "scores.csv", LEADING, ("unscored_rewards",))
+        images = [run.images for run in ordered]
+        scores = join_parts(images, out_dir / "scores.csv", LEADING, LAST)
+        parquet = write_parquet(images, joined_columns(images, LEADING, LAST), out_dir / "scores.parquet")
         prompts = join_parts([run.prompts for run in ordered], out_dir / "prompts.csv", PROMPT_COLUMNS)
-    parquet = write_parquet(scores, out_dir / "scores.parquet")
     return ReportFiles(**vars(files), scores=scores, parquet=parquet, prompts=prompts, leaderboard=board)
 
 

@@ -21,6 +21,8 @@ IMAGE_COLUMNS = (
 )
 #: Columns that every merged table begins with; further metrics follow.
 LEADING = (*IMAGE_COLUMNS, *SEVEN_REWARDS)
+#: Columns that every merged table ends with.
+LAST = ("unscored_rewards",)
 #: Columns of a table of prompts; further metrics follow.
 PROMPT_COLUMNS = ("model", "prompt_key", "tag", "prompt", "images", "judged", "correct", *SEVEN_REWARDS)
 
@@ -39,11 +41,13 @@ def merge_stages(run: Run) -> pd.DataFrame:
     images = _joined(run.verdicts, _with_reasons(run.rewards))
     metrics = run.rewards.metrics if run.rewards else ()
     further = [metric for metric in metrics if metric not in SEVEN_REWARDS]
-    columns: dict[str, Any] = {"model": [run.name] * len(images)}
-    for column in (*IMAGE_COLUMNS[1:], *SEVEN_REWARDS, *further, "unscored_rewards"):
-        absent = np.full(len(images), np.nan if column in SEVEN_REWARDS else None)
-        columns[column] = images[column].array if column in images else absent
-    return pd.DataFrame(columns)
+    # Columns of plain objects stay so: looking for a narrower type of text takes longer than what it saves.
+    nothing = pd.Series([None] * len(images), index=images.index, dtype=object)
+    no_number = pd.Series(np.nan, index=images.index, dtype="float64")
+    columns: dict[str, Any] = {"model": pd.Series([run.name] * len(images), index=images.index, dtype=object)}
+    for column in (*IMAGE_COLUMNS[1:], *SEVEN_REWARDS, *further, *LAST):
+        columns[column] = images.get(column, no_number if column in SEVEN_REWARDS else nothing)
+    return pd.DataFrame(columns, index=images.index)
 
 
 def merge_images(images: pd.DataFrame) -> pd.DataFrame:

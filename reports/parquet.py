@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import UserError
 from reports.merge import IMAGE_COLUMNS
+from reports.row_tables import Part
 
 if TYPE_CHECKING:
     import pyarrow  # type: ignore[import-untyped]
 
-#: Bytes of CSV that are looked at together, which bounds the memory.
-BLOCK = 16 << 20
+#: Runs that are read together, side by side, and written as one row group: bounds the memory.
+RUNS_TOGETHER = 50
 
 
-def write_parquet(source: Path, path: Path) -> Path:
-    """Write a file of :func:`reports.row_tables.join_parts` as Parquet; it appears whole or not at all.
+def write_parquet(parts: Sequence[Part], columns: Sequence[str], path: Path) -> Path:
+    """Write the parts of all runs as one Parquet file; it appears whole or not at all.
 
     ``correct`` is a boolean and ``sample_index`` a whole number, null where unscored or unknown; rewards are 64-bit
     floats, null where unscored; everything else is text, never null.
 
     Args:
-        source: ``scores.csv``.
+        parts: in the order wanted.
+        columns: of all of them, in the order wanted.
         path: in a folder that is there.
 
     Raises:
@@ -32,14 +36,16 @@ def write_parquet(source: Path, path: Path) -> Path:
     import pyarrow
     from pyarrow import parquet
 
+    schema = pyarrow.schema([(name, _type(name)) for name in columns])
     partial = path.with_name(path.name + ".partial")
     try:
-        blocks = _blocks(source)
-        first = next(blocks)
-        with parquet.ParquetWriter(partial, first.schema, compression="zstd") as writer:
-            writer.write_batch(first)
-            for block in blocks:
-                writer.write_batch(block)
+        with (
+            ThreadPoolExecutor(os.cpu_count()) as threads,
+            parquet.ParquetWriter(partial, schema, compression="zstd") as writer,
+        ):
+            for first in range(0, len(parts), RUNS_TOGETHER):
+                chosen = parts[first : first + RUNS_TOGETHER]
+                writer.write_table(pyarrow.concat_tables(threads.map(lambda part: _table(part, schema), chosen)))
         partial.replace(path)
     except (OSError, pyarrow.ArrowException) as error:
         partial.unlink(missing_ok=True)
@@ -47,17 +53,17 @@ def write_parquet(source: Path, path: Path) -> Path:
     return path
 
 
-def _blocks(source: Path) -> Iterator[pyarrow.RecordBatch]:
+def _table(part: Part, schema: pyarrow.Schema) -> pyarrow.Table:
     from pyarrow import csv
 
-    with source.open(encoding="utf-8") as lines:
-        columns = next(lines).rstrip("\n").split(",")
-    yield from csv.open_csv(
-        source,
-        read_options=csv.ReadOptions(block_size=BLOCK),
+    return csv.read_csv(
+        part.path,
+        read_options=csv.ReadOptions(column_names=list(part.columns), use_threads=False, block_size=1 << 26),
         parse_options=csv.ParseOptions(newlines_in_values=True),
         convert_options=csv.ConvertOptions(
-            column_types={name: _type(name) for name in columns},
+            column_types=schema,
+            include_columns=schema.names,
+            include_missing_columns=True,
             null_values=[""],
             true_values=["True"],
             false_values=["False"],

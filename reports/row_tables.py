@@ -51,8 +51,7 @@ def join_parts(parts: Sequence[Part], path: Path, leading: Sequence[str], last: 
     Raises:
         UserError: it cannot be written.
     """
-    further = sorted({name for part in parts for name in part.columns} - {*leading, *last})
-    columns = (*leading, *further, *last)
+    columns = joined_columns(parts, leading, last)
     partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,6 +64,12 @@ def join_parts(parts: Sequence[Part], path: Path, leading: Sequence[str], last: 
         partial.unlink(missing_ok=True)
         raise UserError(f"{path}: cannot be written ({error.strerror}); name another folder") from error
     return path
+
+
+def joined_columns(parts: Sequence[Part], leading: Sequence[str], last: Sequence[str] = ()) -> tuple[str, ...]:
+    """The columns of :func:`join_parts`."""
+    further = sorted({name for part in parts for name in part.columns} - {*leading, *last})
+    return (*leading, *further, *last)
 
 
 def _append(part: Part, columns: tuple[str, ...], joined: io.BufferedWriter) -> None:

@@ -39,11 +39,12 @@ def read_verdicts(path: Path) -> pd.DataFrame:
     names = _chosen(columns["filename"], standing)
     order = sorted(range(len(standing)), key=list(zip(keys, names, strict=True)).__getitem__)
     places = [standing[place] for place in order]
-    chosen: dict[str, Any] = {"prompt_key": pd.Series(_chosen(keys, order), dtype=object)}
+    index = pd.RangeIndex(len(order))
+    chosen: dict[str, Any] = {"prompt_key": pd.Series(_chosen(keys, order), index=index, dtype=object)}
     # As plain objects: looking for a narrower type of column takes as long as reading them.
-    chosen |= {name: pd.Series(_chosen(columns[name], places), dtype=object) for name in COLUMNS}
-    chosen["correct"] = pd.array(chosen["correct"], dtype="boolean")
-    return pd.DataFrame(chosen)
+    chosen |= {name: pd.Series(_chosen(columns[name], places), index=index, dtype=object) for name in COLUMNS}
+    chosen["correct"] = chosen["correct"].astype("boolean")
+    return pd.DataFrame(chosen, index=index)
 
 
 def _chosen(column: Sequence[Any], places: Sequence[int]) -> list[Any]:

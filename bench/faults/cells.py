@@ -26,7 +26,7 @@ def signalled(number: int, to_worker: bool, rows: int = 0) -> Act:
         if not rows:
             time.sleep(1.0)
         with contextlib.suppress(ProcessLookupError):
-            os.kill(worker if to_worker and worker else process.pid, number)
+            os.kill(worker if to_worker else process.pid, number)
         return Outcome.of(process)
 
     return act

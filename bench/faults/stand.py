@@ -91,14 +91,17 @@ class Stand:
                 shutil.rmtree(folder)
 
     def wait_for_worker(self, process: subprocess.Popen[str], rows: int = 0) -> int:
-        """Wait until the worker of a running stage has started and written some rows; its process id, or 0."""
+        """Wait until the worker of a running stage has started and written some rows; its process id."""
         before = self.log.stat().st_size if self.log.exists() else 0
         while process.poll() is None and not (self.log.exists() and self.log.stat().st_size > before):
             time.sleep(0.02)
         while process.poll() is None and self.rows_so_far() < rows:
             time.sleep(0.02)
-        found = children(process.pid)
-        return found[0] if found else 0
+        while process.poll() is None:
+            if found := [child for child in children(process.pid) if is_worker(child)]:
+                return found[0]
+            time.sleep(0.02)
+        raise RuntimeError(f"stage {self.stage} ended before its worker could be met")
 
     def rows_so_far(self) -> int:
         """Rows of the unfinished stage."""
@@ -111,6 +114,14 @@ def children(pid: int) -> list[int]:
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except FileNotFoundError:
         return []
+
+
+def is_worker(pid: int) -> bool:
+    """Whether a child has become the worker's interpreter: between fork and exec it is still a copy of its parent."""
+    try:
+        return b"\0-m\0" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except FileNotFoundError:
+        return False
 
 
 def content(run: Path) -> dict[str, str]:

@@ -6,11 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 from harness.cli import geneval_options as judging
 from harness.cli import options
 from harness.cli.generate import plain_settings
+from harness.cli.say import say
 from harness.errors import UserError
 from harness.settings import RewardSettings, RunSettings
 
@@ -95,7 +94,7 @@ def all_stages(
         return _watch(watch, settle, checkpoint, runs_of, common, tiny_world)
     runs = runs_of(checkpoint)
     for note in (note for one in runs for note in one.notes):
-        typer.echo(note, err=True)
+        say(note, err=True)
     alone = runs[0].settings.out if len(runs) == 1 else common.out
     return run_evaluations(runs, tiny_world=tiny_world, report=alone / "report")
 

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.say import say
+
 
 def analyse(
     runs: Annotated[list[Path], typer.Argument(help="run directories, or files of GenEval or reward rows")],
@@ -16,4 +18,4 @@ def analyse(
     from reports.analysis import write_analysis
 
     files = write_analysis(runs, out)
-    typer.echo(f"analysis: {files.markdown}")
+    say(f"analysis: {files.markdown}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.cli import options
+from harness.cli.say import say
 from harness.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def _store(golden: Golden, path: Path, precision: str, rows: list[dict[str, Any]
         raise UserError(f"nothing stored, for want of scores: {'; '.join(unscored)}")
     golden.update(precision, values_of(rows), started)
     write_atomically(path, golden.text())
-    typer.echo(f"{len(rows)} scores at {precision} precision stored in {path}")
+    say(f"{len(rows)} scores at {precision} precision stored in {path}")
 
 
 def _judge(golden: Golden, precision: str, values: Any, started: dict[str, Any]) -> None:
@@ -129,13 +130,13 @@ def _judge(golden: Golden, precision: str, values: Any, started: dict[str, Any])
     stored = golden.values.get(precision, {})
     findings: list[Finding] = compare(stored, values, precision) + compare_published(values)
     for finding in findings:
-        typer.echo(str(finding))
+        say(str(finding))
     for metric in values.keys() - stored.keys():
-        typer.echo(f"{metric:14} no golden value at {precision} precision")
+        say(f"{metric:14} no golden value at {precision} precision")
     for change in changes(golden, precision, started):
-        typer.echo(f"since then: {change}")
+        say(f"since then: {change}")
     drifted = [finding.name for finding in findings if not finding.passed]
     if drifted or not findings:
-        typer.echo(f"verdict: do not trust {', '.join(drifted) or 'anything: nothing could be compared'}")
+        say(f"verdict: do not trust {', '.join(drifted) or 'anything: nothing could be compared'}")
         raise typer.Exit(int(ExitCode.GATE_FAILED))
-    typer.echo(f"verdict: calibrated ({len(findings)} comparisons within their tolerance)")
+    say(f"verdict: calibrated ({len(findings)} comparisons within their tolerance)")

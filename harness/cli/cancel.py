@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import typer
-
+from harness.cli.say import say
 from harness.cli.status import Run, open_submission
 
 
@@ -14,7 +13,7 @@ def cancel(run: Run) -> None:
     _, submission = open_submission(run)
     active = [job for job, entry in queue.entries(submission.job_ids()).items() if entry.active]
     if not active:
-        typer.echo("nothing to cancel: none of its jobs waits or runs")
+        say("nothing to cancel: none of its jobs waits or runs")
         return
     queue.cancel(submission.job_ids())
-    typer.echo(f"cancelled {len(active)} tasks; finished rows are kept, submit again to go on")
+    say(f"cancelled {len(active)} tasks; finished rows are kept, submit again to go on")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.cli import options
+from harness.cli.say import say
 from harness.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def _write_policy(path: Path) -> None:
 
     if path.exists():
         raise UserError(f"{path}: there is one already; remove it or name another file")
-    typer.echo(f"written: {write_text(path, default_text())}")
+    say(f"written: {write_text(path, default_text())}")
 
 
 def _show(gate: Gate, out: Path | None) -> None:
@@ -121,10 +122,10 @@ def _show(gate: Gate, out: Path | None) -> None:
 
     if out is not None:
         for path in write_gate(gate, out):
-            typer.echo(f"written: {path}", err=True)
+            say(f"written: {path}", err=True)
     add_to_summary(markdown_gate(gate), os.environ)
     Console().print(terminal_gate(gate))
     if in_actions(os.environ):
         for line in workflow_commands(gate):
-            typer.echo(line)
-    typer.echo(gate.verdict)
+            say(line)
+    say(gate.verdict)

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.say import say
+
 
 class Format(str, Enum):
     """What is printed."""
@@ -31,11 +33,11 @@ def compare(
     comparison = compare_paths(first, second, allow_unlike=allow_unlike)
     if out is not None:
         for path in write_comparison(comparison, out):
-            typer.echo(f"written: {path}", err=True)
+            say(f"written: {path}", err=True)
     if format_ is Format.TERMINAL:
         from rich.console import Console
 
         Console().print(terminal_comparison(comparison))
     else:
         as_text = json_text if format_ is Format.JSON else markdown_comparison
-        typer.echo(as_text(comparison), nl=False)
+        say(as_text(comparison), end="")

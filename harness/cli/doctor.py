@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.say import say
+
 
 def doctor(
     out: Annotated[Path | None, typer.Option(help="where a run would write [default: the current directory]")] = None,
@@ -23,8 +25,8 @@ def doctor(
         findings.append(finding)
         if not json:
             mend = f"\n         -> {finding.mend}" if finding.mend else ""
-            typer.echo(f"{finding.status:8} {finding.subject}: {finding.text}{mend}")
+            say(f"{finding.status:8} {finding.subject}: {finding.text}{mend}")
     if json:
-        typer.echo(json_module.dumps([asdict(finding) for finding in findings], indent=2))
+        say(json_module.dumps([asdict(finding) for finding in findings], indent=2))
     if any(finding.status == FAILURE for finding in findings):
         raise typer.Exit(int(ExitCode.ENVIRONMENT_FAILURE))

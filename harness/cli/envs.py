@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from harness.cli import options
+from harness.cli.say import say
 from harness.environments.spec import ENVIRONMENTS, EnvironmentSpec
 
 app = typer.Typer(help="The stages' isolated environments.", no_args_is_help=True, rich_markup_mode=None)
@@ -59,7 +60,7 @@ def check(names: Names = None, env_backend: options.EnvBackend = "auto") -> None
         if not environment.ready:
             raise EnvironmentFailure(f"environment {spec.name} is not set up: `miro-eval envs setup {spec.name}`")
         packages = manager.check(environment)
-        typer.echo(f"{spec.name}: healthy  " + "  ".join(f"{name} {version}" for name, version in packages.items()))
+        say(f"{spec.name}: healthy  " + "  ".join(f"{name} {version}" for name, version in packages.items()))
 
 
 @app.command()
@@ -71,10 +72,10 @@ def remove(names: Names = None, env_backend: options.EnvBackend = "auto") -> Non
 
     for spec in _specs(names):
         existed = manager.remove(manager.locate(spec, env_backend))
-        typer.echo(f"{spec.name}: {'removed' if existed else 'was not there'}")
+        say(f"{spec.name}: {'removed' if existed else 'was not there'}")
     for folder in manager.leftovers():
         shutil.rmtree(folder)
-        typer.echo(f"{folder.name}: removed")
+        say(f"{folder.name}: removed")
 
 
 def _specs(names: list[str] | None) -> list[EnvironmentSpec]:

@@ -9,6 +9,7 @@ import typer
 
 from harness.cli import geneval_options as how
 from harness.cli import options
+from harness.cli.say import say
 from harness.errors import ExitCode, UserError
 from harness.settings import GenevalSettings, RunSettings
 
@@ -105,7 +106,7 @@ def _self_test(settings: RunSettings, tiny_world: bool) -> None:
         command = environment.command("-m", "geneval.self_test", str(folder / "job.json"))
         task = local.Task("geneval", command, log, source.variables())
         local.run([task], lambda _, event: display.note(event["message"]) if event["event"] == "warning" else None)
-    typer.echo("self-test passed")
+    say("self-test passed")
 
 
 def _rejudge(rows: Path, out: Path | None, judging: GenevalSettings) -> None:
@@ -126,12 +127,12 @@ def _rejudge(rows: Path, out: Path | None, judging: GenevalSettings) -> None:
     write_rows(out, [new for _, new in decided])
     changed = sum(old["correct"] != new["correct"] for old, new in decided)
     before, after = (sum(row["correct"] is True for row in column) for column in zip(*decided, strict=True))
-    typer.echo(f"{len(decided)} rows decided again: {after} correct, {before} before, {changed} verdicts changed")
+    say(f"{len(decided)} rows decided again: {after} correct, {before} before, {changed} verdicts changed")
     if kept := sum(new.get("color_source") == VERDICT for _, new in decided):
-        typer.echo(f"{kept} rows hold no color answers and keep their color verdict (color_source: {VERDICT})")
-    typer.echo(f"scores: miro-eval report {out}")
+        say(f"{kept} rows hold no color answers and keep their color verdict (color_source: {VERDICT})")
+    say(f"scores: miro-eval report {out}")
     if lost := sum(new.get("status", "scored") != "scored" for _, new in decided):
-        typer.echo(f"{lost} rows are unscored; their error says why", err=True)
+        say(f"{lost} rows are unscored; their error says why", err=True)
         raise typer.Exit(int(ExitCode.UNSCORED))
 
 
@@ -143,7 +144,7 @@ def _warn_of_looser(path: Path, row: dict[str, Any], options: Any) -> None:
     stored = JudgeOptions.from_mapping(row.get("judge_options") or _options_of_run(path))
     if names := out_of_reach(options, stored):
         was = ", ".join(f"{name} {getattr(stored, name)}" for name in names)
-        typer.echo(f"the rows were made with {was} and hold nothing beyond: a looser value changes nothing", err=True)
+        say(f"the rows were made with {was} and hold nothing beyond: a looser value changes nothing", err=True)
 
 
 def _options_of_run(path: Path) -> dict[str, Any]:

@@ -21,7 +21,9 @@ Out = Annotated[Path | None, typer.Option(help="run directory [default: <checkpo
 Variant = Annotated[str | None, typer.Option(help="subfolder of a repo with several models, e.g. miro-no-clip")]
 Suite = Annotated[str, typer.Option(help="prompt suite: a name (`suites list`), or a file: .jsonl, .txt, .csv, .json")]
 Samples = Annotated[int, typer.Option(help="images per prompt", min=1)]
-Limit = Annotated[int | None, typer.Option(help="only this many prompts, spread over the suite", min=1)]
+Limit = Annotated[
+    int | None, typer.Option(help="only this many prompts, the same for everyone, in proportion to the tags", min=1)
+]
 Steps = Annotated[int, typer.Option(help="sampler steps", min=1)]
 GuidanceScale = Annotated[float, typer.Option(help="classifier-free guidance scale")]
 Seed = Annotated[int, typer.Option(help="seed of the noise", min=0)]

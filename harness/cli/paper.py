@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.say import say
+
 app = typer.Typer(help="The MIRO paper's tables and figures, beside what was measured.", no_args_is_help=True)
 
 Runs = Annotated[
@@ -21,7 +23,7 @@ def list_all() -> None:
     """What there is: tables, figures, released checkpoints."""
     from reports.paper.overview import overview
 
-    typer.echo(overview())
+    say(overview())
 
 
 @app.command()
@@ -46,7 +48,7 @@ def figures(
     from reports.paper.figures import draw_figures
 
     for path in draw_figures(out, figure_runs(runs or [])):
-        typer.echo(path)
+        say(path)
 
 
 @app.command()
@@ -63,7 +65,7 @@ def reproduce(
     if run:
         _run(lines)
     else:
-        typer.echo("\n".join(lines))
+        say("\n".join(lines))
 
 
 def _run(lines: list[str]) -> None:
@@ -80,7 +82,7 @@ def _run(lines: list[str]) -> None:
 
     codes = set()
     for line in lines:
-        typer.echo(line)
+        say(line)
         sys.stdout.flush()
         words = shlex.split(line, comments=True)[1:]
         if words:
@@ -102,5 +104,5 @@ def _table(key: str, runs: list[str], out: Path | None) -> None:
             write_text(out / f"{key}.md", table_markdown(table)),
             write_text(out / f"{key}.csv", table_csv(table)),
         ):
-            typer.echo(f"written: {path}", err=True)
-    typer.echo(table_markdown(table), nl=False)
+            say(f"written: {path}", err=True)
+    say(table_markdown(table), end="")

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from harness.cli import options
+from harness.cli.say import say
 from harness.settings import GenerationSettings, RewardSettings
 
 Hardware = Annotated[str, typer.Option(help="h200, h100, a100, l40s or rtx4090")]
@@ -45,4 +46,4 @@ def plan(
     costs = [cost.sweep_cost(one, rewards) for one in chosen]
     Console(soft_wrap=True).print(plan_table(costs, device, utilisation))
     for line in totals(costs, device, utilisation, gpus):
-        typer.echo(line)
+        say(line)

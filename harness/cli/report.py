@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.say import say
+
 Export = Annotated[
     list[str] | None, typer.Option(help="hand the runs to wandb, mlflow or tensorboard as well; repeatable")
 ]
@@ -31,4 +33,4 @@ def report(
     with session() as display:
         files = show_report(runs, out, display)
     for tracker in export or []:
-        typer.echo(f"exported: {hand_over(files.leaderboard, tracker, out)}")
+        say(f"exported: {hand_over(files.leaderboard, tracker, out)}")

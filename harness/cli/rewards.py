@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from harness.cli import options
+from harness.cli.say import say
 from harness.errors import UserError
 from harness.settings import RewardSettings, RunSettings
 
@@ -49,7 +50,7 @@ def rewards(
     from harness.cli.session import run
 
     if cards:
-        typer.echo(_cards(metric, scorer))
+        say(_cards(metric, scorer))
         return
     if directory is None:
         raise UserError("name a directory of images, or --list to see what the metrics are")

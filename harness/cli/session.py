@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from harness.cli.say import say
+
 if TYPE_CHECKING:
     from harness.display import Display
     from harness.evaluations import Evaluation, Outcome
@@ -78,7 +80,7 @@ def show_report(inputs: list[Path], out: Path, display: Display) -> ReportFiles:
     files = report(inputs, out)
     display.close()
     Console().print(terminal_tables(files))
-    typer.echo(f"report: {files.markdown}")
+    say(f"report: {files.markdown}")
     return files
 
 
@@ -92,10 +94,10 @@ def leave(outcome: Outcome) -> None:
     for out, failure in outcome.failures.items():
         if runs == 1:
             raise failure
-        typer.echo(f"miro-eval: {out}: {failure}", err=True)
+        say(f"miro-eval: {out}: {failure}", err=True)
     if outcome.failures:
-        typer.echo(f"{len(outcome.failures)} of {runs} runs did not come to their end; run again to go on", err=True)
+        say(f"{len(outcome.failures)} of {runs} runs did not come to their end; run again to go on", err=True)
     if outcome.unscored:
-        typer.echo(f"{outcome.unscored} items are unscored; their rows say why. Run again to retry them.", err=True)
+        say(f"{outcome.unscored} items are unscored; their rows say why. Run again to retry them.", err=True)
     if outcome.exit_code:
         raise typer.Exit(int(outcome.exit_code))

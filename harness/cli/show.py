@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from harness.cli.say import say, say_as_is
 from harness.errors import UserError
 
 _NAME = re.compile(r"(\d+)/(?:samples/)?(\d+)(?:\.\w+)?$")
@@ -31,13 +32,13 @@ def show(
     from geneval.terminal import shows_pictures
 
     row = _row(run, image)
-    typer.echo(explain(row))
+    say(explain(row))
     prompt, sample = _numbers(row["filename"])
     where = out or run / "report" / "show" / f"{prompt:05d}-{sample:04d}.png"
     picture = _draw(run, row, where)
     if shows_pictures(sys.stdout.isatty(), os.environ) if terminal is None else terminal:
         _show_in_terminal(picture)
-    typer.echo(f"drawn: {where}")
+    say(f"drawn: {where}")
 
 
 def _numbers(name: str) -> tuple[int, int]:
@@ -74,7 +75,7 @@ def _draw(run: Path, row: dict[str, Any], where: Path) -> Any:
     except OSError as error:
         raise UserError(f"{path}: cannot be drawn ({error})") from error
     if row.get("image_sha256") not in (None, sha256_of_file(path)):
-        typer.echo("the image has changed since it was judged: run the geneval stage again", err=True)
+        say("the image has changed since it was judged: run the geneval stage again", err=True)
     where.parent.mkdir(parents=True, exist_ok=True)
     picture.save(where)
     return picture
@@ -85,4 +86,4 @@ def _show_in_terminal(picture: Any) -> None:
 
     from geneval.terminal import half_blocks
 
-    typer.echo(half_blocks(picture, shutil.get_terminal_size().columns), color=True)
+    say_as_is(half_blocks(picture, shutil.get_terminal_size().columns))

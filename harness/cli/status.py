@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli.say import say
 from harness.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
@@ -26,14 +27,14 @@ def status(run: Run) -> None:
     directory, submission = open_submission(run)
     tasks, trouble = run_status(directory, submission)
     for stage in dict.fromkeys(task.stage for task in tasks):
-        typer.echo(_line(stage, [task for task in tasks if task.stage == stage]))
+        say(_line(stage, [task for task in tasks if task.stage == stage]))
     if trouble:
-        typer.echo(f"Slurm cannot be asked, this is what the tasks themselves have written ({trouble})", err=True)
+        say(f"Slurm cannot be asked, this is what the tasks themselves have written ({trouble})", err=True)
     failed = [task for task in tasks if task.state == FAILED]
     for task in failed:
-        typer.echo(_failure(task))
+        say(_failure(task))
     if failed:
-        typer.echo("\nThe command that began the run makes what is missing, and nothing else.", err=True)
+        say("\nThe command that began the run makes what is missing, and nothing else.", err=True)
         raise typer.Exit(int(ExitCode.UNSCORED))
 
 

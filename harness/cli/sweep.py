@@ -9,6 +9,7 @@ import typer
 
 from harness.cli import options
 from harness.cli.generate import generation_settings
+from harness.cli.say import say
 from harness.errors import UserError
 from harness.settings import RewardSettings, RunSettings
 
@@ -69,4 +70,4 @@ def sweep(
     run_evaluations(evaluations(points, places, common), tiny_world=tiny_world, report=folder / "report")
     targets = [{axis: point.reward_targets[axis] for axis in axes} for point in points]
     files = write_sweep(list(zip(targets, places, strict=True)), folder / "report")
-    typer.echo(f"sweep: {files.csv} and {files.image}")
+    say(f"sweep: {files.csv} and {files.image}")

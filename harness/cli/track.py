@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.say import say
+
 
 def track(
     runs: Annotated[
@@ -22,4 +24,4 @@ def track(
     from reports.track import write_track
 
     files = write_track(runs, out)
-    typer.echo(f"curves: {files.markdown} and {files.image}")
+    say(f"curves: {files.markdown} and {files.image}")

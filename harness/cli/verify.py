@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.say import say
+
 
 def verify(run: Annotated[Path, typer.Argument(help="run directory")]) -> None:
     """Recompute the hashes of a finished run's rows and images; exit 2 where one is missing or has changed."""
@@ -15,7 +17,7 @@ def verify(run: Annotated[Path, typer.Argument(help="run directory")]) -> None:
 
     checked, problems = verify_run(run)
     for problem in problems:
-        typer.echo(problem)
+        say(problem)
     if problems:
         raise UserError(f"{len(problems)} of {checked} files in {run} are not what they were")
-    typer.echo(f"{checked} files are what they were")
+    say(f"{checked} files are what they were")

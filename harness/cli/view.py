@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.say import say
+
 
 def view(
     run: Annotated[Path, typer.Argument(help="run directory, or a file of GenEval or reward rows")],
@@ -23,4 +25,4 @@ def view(
     files = write_gallery(run, other, where, copy)
     flips = f", {files.flips:,} verdicts flip" if other else ""
     missing = f"; files not there: {files.without_picture:,}" if files.without_picture else ""
-    typer.echo(f"gallery: {files.index} ({files.images:,} {'pairs' if other else 'images'}{flips}{missing})")
+    say(f"gallery: {files.index} ({files.images:,} {'pairs' if other else 'images'}{flips}{missing})")

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from harness.cli import options
+from harness.cli.say import say
 
 app = typer.Typer(help="The weights of every stage.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -27,16 +28,16 @@ def list_weights(
 
     rows = inventory(names or [], stage or [])
     if json:
-        typer.echo(json_module.dumps(rows, indent=2))
+        say(json_module.dumps(rows, indent=2))
         return
     for row in rows:
         place = row["from"] + (f"@{row['revision'][:12]}" if row["revision"] else "")
         size = f"{row['bytes'] / 1e9:.2f} GB" if row["bytes"] else "-"
         extra = ", extra" if row["extra"] else ""
         here = "here" if row["here"] else "-"
-        typer.echo(f"{row['name']:24} {here:5} {size:>9}  {row['pinned'] + extra:36} {place}  ({row['licence']})")
+        say(f"{row['name']:24} {here:5} {size:>9}  {row['pinned'] + extra:36} {place}  ({row['licence']})")
     if code := [f"{row['from']}@{row['revision'][:12]}" for row in rows if row["runs_code"]]:
-        typer.echo("Code from the hub is run from these revisions only: " + ", ".join(code))
+        say("Code from the hub is run from these revisions only: " + ", ".join(code))
 
 
 @app.command()
@@ -56,7 +57,7 @@ def fetch(
     with session() as display:
         for line in fetch_weights([] if offline else entries, env_backend, display.step):
             display.note(line)
-    typer.echo(f"{len(entries)} weights are here and verified", err=True)
+    say(f"{len(entries)} weights are here and verified", err=True)
 
 
 @app.command()
@@ -67,7 +68,7 @@ def verify(names: Names = None, stage: Stage = None) -> None:
 
     lines, problems = verify_here(names or [], stage or [])
     for line in lines:
-        typer.echo(line)
+        say(line)
     if problems:
         raise EnvironmentFailure("\n".join(problems))
 
@@ -83,9 +84,7 @@ def bundle(
 
     with session() as display:
         files = write(select(names or [], stage or []), out, display.step("bundle"))
-    typer.echo(
-        f"{out}: {files} files, {out.stat().st_size / 1e9:.2f} GB; `miro-eval weights unpack` puts them in place"
-    )
+    say(f"{out}: {files} files, {out.stat().st_size / 1e9:.2f} GB; `miro-eval weights unpack` puts them in place")
 
 
 @app.command()
@@ -96,4 +95,4 @@ def unpack(bundle: Annotated[Path, typer.Argument(help="what `weights bundle` wr
 
     with session() as display:
         written = unpack_bundle(bundle, display.step("unpack"))
-    typer.echo(f"{bundle}: {len(written)} files put in place; the others were here")
+    say(f"{bundle}: {len(written)} files put in place; the others were here")

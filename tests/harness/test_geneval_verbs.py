@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -228,11 +227,12 @@ def test_show_tells_and_draws(judged: Path) -> None:
     assert "\x1b" not in said
 
 
-def test_show_in_a_terminal(judged: Path) -> None:
+def test_show_in_a_terminal(judged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     said = answer("show", judged, "0/0", "--terminal")
     lines = [line for line in said.splitlines() if line.startswith("\x1b[38;2;")]
     assert len(lines) > 10
-    assert {line.count("\N{UPPER HALF BLOCK}") for line in lines} == {shutil.get_terminal_size().columns}
+    assert {line.count("\N{UPPER HALF BLOCK}") for line in lines} == {80}
 
 
 def test_a_picture_as_half_blocks() -> None:

@@ -15,7 +15,6 @@ from unittest import mock
 from xml.etree import ElementTree as Xml
 
 import pytest
-import typer
 
 from harness.cli import main
 from harness.vocabulary import TAGS
@@ -43,7 +42,6 @@ def run(*arguments: str | Path, **environment: str) -> Answer:
     with (
         mock.patch.dict(os.environ, kept | environment, clear=True),
         mock.patch.object(sys, "argv", [str(MIRO_EVAL), *map(str, arguments)]),
-        mock.patch.object(typer, "echo", typer.echo),  # the command line changes it, and it is put back
         contextlib.redirect_stdout(io.StringIO()) as out,
         contextlib.redirect_stderr(io.StringIO()) as error,
         pytest.raises(SystemExit) as ended,
