@@ -43,12 +43,13 @@ class ReportFiles:
     leaderboard: Leaderboard
 
 
-def report(inputs: Sequence[Path], out_dir: Path) -> ReportFiles:
+def report(inputs: Sequence[Path], out_dir: Path, across: Sequence[str] = ()) -> ReportFiles:
     """Rank runs and write the leaderboard in five formats, all scores by image and by prompt, and ``model-index.yaml``.
 
     Args:
         inputs: run directories, files of GenEval or reward rows, and so on: see :func:`reports.find.find_runs`.
         out_dir: made if need be.
+        across: fields of the protocol over which runs are ranked together although they differ in them.
 
     Raises:
         UserError: an input is missing, empty or malformed; nothing is written then.
@@ -70,7 +71,7 @@ def report(inputs: Sequence[Path], out_dir: Path) -> ReportFiles:
     sources = distinct_names(find_runs(inputs))
     with TemporaryDirectory(prefix="miro-eval-") as parts:
         runs = collect(sources, Path(parts))
-        board = make_leaderboard([run.summary for run in runs])
+        board = make_leaderboard([run.summary for run in runs], across)
         files = write_tables(board, out_dir)
         write_text(out_dir / "model-index.yaml", model_index(board))
         place = {name: number for number, name in enumerate(board.frame["model"])}

@@ -15,7 +15,7 @@ from reports.coverage import Suite
 from reports.manifest import display_name
 from reports.metrics import card
 from reports.prompt_effects import ranks
-from reports.protocols import Protocol, descriptions, fingerprint, labelled, ranking_protocol
+from reports.protocols import Labels, descriptions, fingerprint, labelled
 from reports.run_summary import RunSummary
 from reports.runs import RunSource
 from reports.table_notes import table_notes
@@ -64,17 +64,21 @@ class Leaderboard:
     protocols: dict[str, str] = field(default_factory=dict)
 
 
-def make_leaderboard(runs: Sequence[RunSummary]) -> Leaderboard:
+def make_leaderboard(runs: Sequence[RunSummary], across: Sequence[str] = ()) -> Leaderboard:
     """Rank runs: by group and protocol, then overall (highest first), then name.
 
+    Args:
+        runs: at least one.
+        across: protocol fields over which runs are ranked together although they differ in them.
+
     Raises:
-        UserError: no run at all.
+        UserError: no run at all, or a field that none has.
     """
     import pandas as pd
 
     if not runs:
         raise UserError("no runs to report; name run directories or result files")
-    labels = labelled(runs)
+    labels = labelled(runs, across)
     named = sorted(distinct_names(runs), key=lambda run: _rank_key(run, labels))
     extra = sorted({metric for run in named if run.rewards for metric in run.rewards.metrics} - set(SEVEN_REWARDS))
     metrics = (*SEVEN_REWARDS, *extra)
@@ -115,18 +119,17 @@ def _group(run: RunSummary) -> Group:
     return Group.COMPLETE if complete else Group.INCOMPLETE
 
 
-def _rank_key(run: RunSummary, labels: Mapping[Protocol, str]) -> tuple[int, int, float, str]:
+def _rank_key(run: RunSummary, labels: Labels) -> tuple[int, int, float, str]:
     overall = run.geneval.overall if run.geneval else None
-    protocol = list(labels).index(ranking_protocol(run))
-    return list(Group).index(_group(run)), protocol, math.inf if overall is None else -overall, run.name
+    return list(Group).index(_group(run)), labels.place(run), math.inf if overall is None else -overall, run.name
 
 
-def _ranks(runs: Sequence[RunSummary], labels: Mapping[Protocol, str]) -> list[int | None]:
+def _ranks(runs: Sequence[RunSummary], labels: Labels) -> list[int | None]:
     """Rank within group and protocol; none without a score, or without an interval of it."""
     parts: dict[tuple[Group, str], list[int]] = {}
     for place, run in enumerate(runs):
         if run.effects is not None:
-            parts.setdefault((_group(run), labels[ranking_protocol(run)]), []).append(place)
+            parts.setdefault((_group(run), labels.of(run)), []).append(place)
     ranked: list[int | None] = [None] * len(runs)
     for places in parts.values():
         effects = [effect for place in places if (effect := runs[place].effects) is not None]
@@ -154,7 +157,7 @@ def _normalised(means: Mapping[str, float | None]) -> dict[str, float]:
     return {f"{metric}_normalised": card(metric).normalised(_number(value)) for metric, value in known.items()}
 
 
-def _row(run: RunSummary, metrics: Sequence[str], labels: Mapping[Protocol, str]) -> dict[str, Any]:
+def _row(run: RunSummary, metrics: Sequence[str], labels: Labels) -> dict[str, Any]:
     extra = metrics[len(SEVEN_REWARDS) :]
     means, bounds = _rewards(run, metrics)
     scores, score_bounds = _geneval(run)
@@ -167,7 +170,7 @@ def _row(run: RunSummary, metrics: Sequence[str], labels: Mapping[Protocol, str]
         "unscored": run.unscored,
         **{metric: _number(means[metric]) for metric in extra},
         "group": _group(run).value,
-        "protocol": labels[ranking_protocol(run)],
+        "protocol": labels.of(run),
         "suite": _suite(run),
         "fingerprint": fingerprint(run),
         "coverage": run.geneval.coverage.text if run.geneval else _prompts(run),

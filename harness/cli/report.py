@@ -12,6 +12,12 @@ from harness.cli.say import say
 Export = Annotated[
     list[str] | None, typer.Option(help="hand the runs to wandb, mlflow or tensorboard as well; repeatable")
 ]
+Across = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="rank runs together that differ in this field of their protocol, e.g. guidance_scale; repeatable"
+    ),
+]
 
 
 def report(
@@ -22,6 +28,7 @@ def report(
     out: Annotated[Path, typer.Option(help="folder for the leaderboard, in five formats, and for all scores")] = Path(
         "report"
     ),
+    across: Across = None,
     export: Export = None,
 ) -> None:
     """Write a leaderboard of finished runs; a bare results.jsonl of GenEval's own format will do."""
@@ -31,6 +38,6 @@ def report(
 
     check_trackers(export or [])
     with session() as display:
-        files = show_report(runs, out, display)
+        files = show_report(runs, out, display, across or [])
     for tracker in export or []:
         say(f"exported: {hand_over(files.leaderboard, tracker, out)}")

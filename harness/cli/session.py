@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,7 +37,9 @@ def run(stages: list[str], settings: RunSettings, *, tiny_world: bool = False) -
     run_evaluations([Evaluation(settings, tuple(stages))], tiny_world=tiny_world)
 
 
-def run_evaluations(evaluations: list[Evaluation], *, tiny_world: bool = False, report: Path | None = None) -> None:
+def run_evaluations(
+    evaluations: list[Evaluation], *, tiny_world: bool = False, report: Path | None = None, across: Sequence[str] = ()
+) -> None:
     """Make runs, then the leaderboard of those that came to their end in the folder ``report``."""
     from harness.evaluations import evaluate
 
@@ -46,7 +48,7 @@ def run_evaluations(evaluations: list[Evaluation], *, tiny_world: bool = False, 
         source = choose_source(common, display, tiny_world=tiny_world)
         outcome = evaluate(evaluations, source, display)
         if report and outcome.finished:
-            show_report(outcome.finished, report, display)
+            show_report(outcome.finished, report, display, across)
     leave(outcome)
 
 
@@ -71,13 +73,13 @@ def run_stages(stages: list[str], settings: RunSettings, source: WeightSource, d
     return outcome
 
 
-def show_report(inputs: list[Path], out: Path, display: Display) -> ReportFiles:
+def show_report(inputs: list[Path], out: Path, display: Display, across: Sequence[str] = ()) -> ReportFiles:
     """Write the leaderboard, print it, and return what was written."""
     from rich.console import Console
 
     from reports import report, terminal_tables
 
-    files = report(inputs, out)
+    files = report(inputs, out, across)
     display.close()
     Console().print(terminal_tables(files))
     say(f"report: {files.markdown}")

@@ -67,7 +67,8 @@ def sweep(
         env_backend=env_backend,
         offline=offline,
     )
-    run_evaluations(evaluations(points, places, common), tiny_world=tiny_world, report=folder / "report")
+    runs = evaluations(points, places, common)
+    run_evaluations(runs, tiny_world=tiny_world, report=folder / "report", across=["reward_targets"])
     targets = [{axis: point.reward_targets[axis] for axis in axes} for point in points]
     files = write_sweep(list(zip(targets, places, strict=True)), folder / "report")
     say(f"sweep: {files.csv} and {files.image}")

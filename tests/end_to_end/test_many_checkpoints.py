@@ -90,6 +90,8 @@ def test_a_grid_of_reward_targets(tmp_path: Path) -> None:
     assert set(means) == {"0.0", "1.0"}
     assert means["0.0"] != means["1.0"]
     assert (folder / "report" / "sweep.png").stat().st_size > 1000
+    with (folder / "report" / "leaderboard.csv").open() as file:
+        assert [row["protocol"] for row in csv.DictReader(file)] == ["P1", "P1"]
     protocol = json.loads((folder / "aesthetic_score=1" / "run.json").read_text())["protocol"]
     assert protocol["reward_targets"] == {"aesthetic_score": 1.0}
     assert miro_eval(*command).stderr.count("nothing to do") == 6

@@ -122,6 +122,22 @@ def test_random_weights_are_said_first(tmp_path: Path) -> None:
     assert dict(zip(frame["model"], frame["random_weights"], strict=True)) == {"tiny": True, "real": False}
 
 
+def test_runs_are_ranked_across_what_a_table_is_about(tmp_path: Path) -> None:
+    points = [
+        run(tmp_path / name, protocol={"steps": 50, "reward_targets": {"aesthetic_score": target}})
+        for name, target in (("a", 0.0), ("b", 1.0))
+    ]
+    apart = make_leaderboard(points)
+    together = make_leaderboard(points, across=["reward_targets"])
+    assert apart.frame["protocol"].tolist() == ["P1", "P2"]
+    assert together.frame["protocol"].tolist() == ["P1", "P1"]
+    assert together.notes == apart.notes
+    assert any("reward_targets.aesthetic_score" in note for note in together.notes)
+    assert together.frame["fingerprint"].nunique() == 2
+    with pytest.raises(UserError, match=r"--across shift: .*; they have reward_targets, .*, steps"):
+        make_leaderboard(points, across=["shift"])
+
+
 def test_unlike_protocols_are_named(tmp_path: Path) -> None:
     runs = [
         run(tmp_path / "a", protocol={"guidance": 7.0, "suite": {"id": "geneval"}}),
