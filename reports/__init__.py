@@ -6,6 +6,7 @@ Importing this package is cheap: pandas and numpy are imported when something is
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from harness.errors import UserError
 if TYPE_CHECKING:
     from rich.console import Group
 
+    from reports.collect import Collected
     from reports.leaderboard import Leaderboard
 
 __all__ = ["ReportFiles", "report", "terminal_tables", "write_summaries"]
@@ -61,26 +63,32 @@ def report(inputs: Sequence[Path], out_dir: Path, across: Sequence[str] = ()) ->
     from reports.find import find_runs
     from reports.leaderboard import distinct_names, make_leaderboard
     from reports.leaderboard_files import write_tables
-    from reports.merge import LAST, LEADING, PROMPT_COLUMNS
     from reports.model_index import model_index
-    from reports.parquet import write_parquet
-    from reports.row_tables import join_parts, joined_columns
 
     if not inputs:
         raise UserError("no runs to report; name run directories or result files")
     sources = distinct_names(find_runs(inputs))
-    with TemporaryDirectory(prefix="miro-eval-") as parts:
+    with TemporaryDirectory(prefix="miro-eval-") as parts, ThreadPoolExecutor(1) as beside:
         runs = collect(sources, Path(parts))
         board = make_leaderboard([run.summary for run in runs], across)
+        place = {name: number for number, name in enumerate(board.frame["model"])}
+        rows = beside.submit(_write_rows, sorted(runs, key=lambda run: place[run.summary.name]), out_dir)
         files = write_tables(board, out_dir)
         write_text(out_dir / "model-index.yaml", model_index(board))
-        place = {name: number for number, name in enumerate(board.frame["model"])}
-        ordered = sorted(runs, key=lambda run: place[run.summary.name])
-        images = [run.images for run in ordered]
-        scores = join_parts(images, out_dir / "scores.csv", LEADING, LAST)
-        parquet = write_parquet(images, joined_columns(images, LEADING, LAST), out_dir / "scores.parquet")
-        prompts = join_parts([run.prompts for run in ordered], out_dir / "prompts.csv", PROMPT_COLUMNS)
+        scores, parquet, prompts = rows.result()
     return ReportFiles(**vars(files), scores=scores, parquet=parquet, prompts=prompts, leaderboard=board)
+
+
+def _write_rows(runs: list[Collected], out_dir: Path) -> tuple[Path, Path, Path]:
+    """All scores by image, twice, and by prompt: copying and compression, which leave the interpreter to others."""
+    from reports.merge import LAST, LEADING, PROMPT_COLUMNS
+    from reports.parquet import write_parquet
+    from reports.row_tables import join_parts, joined_columns
+
+    images = [run.images for run in runs]
+    scores = join_parts(images, out_dir / "scores.csv", LEADING, LAST)
+    parquet = write_parquet(images, joined_columns(images, LEADING, LAST), out_dir / "scores.parquet")
+    return scores, parquet, join_parts([run.prompts for run in runs], out_dir / "prompts.csv", PROMPT_COLUMNS)
 
 
 def terminal_tables(files: ReportFiles) -> Group:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from reports.numbers import Proportion
@@ -12,6 +14,9 @@ from reports.suite import GENEVAL_DIGEST, PROMPTS, PROMPTS_PER_TAG, suite_digest
 
 if TYPE_CHECKING:
     import pandas as pd
+
+#: A column of texts.
+_Texts = tuple[str, ...]
 
 
 class Suite(Enum):
@@ -63,8 +68,14 @@ class Coverage:
 
 def cover(verdicts: pd.DataFrame) -> Coverage:
     """Coverage of a table of :func:`reports.verdicts.read_verdicts`, which must have rows."""
-    prompts = list(zip(verdicts["tag"].tolist(), verdicts["prompt_key"].tolist(), strict=True))
-    judged = verdicts["correct"].notna().tolist()
+    columns = (tuple(verdicts[name].tolist()) for name in ("tag", "prompt_key", "prompt"))
+    return _cover(*columns, tuple(verdicts["correct"].notna().tolist()))
+
+
+@lru_cache(maxsize=4)
+def _cover(of_tags: _Texts, keys: _Texts, texts: _Texts, judged: tuple[bool, ...]) -> Coverage:
+    """Kept, as most runs of a report cover the same."""
+    prompts = list(zip(of_tags, keys, strict=True))
     scored = Counter(tag for tag, _ in {prompt for prompt, known in zip(prompts, judged, strict=True) if known})
     tags = {tag: Proportion(scored[tag], expected) for tag, expected in PROMPTS_PER_TAG.items()}
     images = Counter(prompts)
@@ -74,14 +85,14 @@ def cover(verdicts: pd.DataFrame) -> Coverage:
         prompts=Proportion(sum(tag.correct for tag in tags.values()), PROMPTS),
         tags=tags,
         prompts_found=found,
-        images=len(verdicts),
+        images=len(prompts),
         samples_per_prompt=samples,
-        images_missing=samples * found - len(verdicts),
-        suite=_suite(verdicts, found),
+        images_missing=samples * found - len(prompts),
+        suite=_suite(zip(of_tags, texts, strict=True), found),
     )
 
 
-def _suite(verdicts: pd.DataFrame, found: int) -> Suite:
-    if suite_digest(zip(verdicts["tag"].tolist(), verdicts["prompt"].tolist(), strict=True)) == GENEVAL_DIGEST:
+def _suite(prompts: Iterable[tuple[str, str]], found: int) -> Suite:
+    if suite_digest(prompts) == GENEVAL_DIGEST:
         return Suite.GENEVAL
     return Suite.OTHER if found >= PROMPTS else Suite.UNKNOWN

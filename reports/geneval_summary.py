@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import compress
 from typing import TYPE_CHECKING
 
 from harness.vocabulary import TAGS
@@ -63,14 +64,14 @@ class GenevalSummary:
 
 def summarise_geneval(verdicts: pd.DataFrame) -> GenevalSummary:
     """Summarise a table of :func:`reports.verdicts.read_verdicts`, which has rows; their order does not matter."""
-    scored = verdicts["correct"].notna()
-    images = _gathered(verdicts.loc[scored, ["prompt_key", "tag", "correct"]])
+    scored = verdicts["correct"].notna().to_numpy()
+    images = _gathered(verdicts if scored.all() else verdicts[scored])
     any_correct = images.prompts_where(images.sums > 0)
     all_correct = images.prompts_where(images.sums == images.counts)
     clusters, *of_prompts = resample_together([images, any_correct, all_correct])
     tags = {tag: _accuracy(clusters.only(tag), *(part.only(tag) for part in of_prompts)) for tag in TAGS}
     every_tag = len(clusters.strata) == len(TAGS)
-    unscored = verdicts.loc[~scored, "reason"]
+    unscored = list(compress(verdicts["reason"].tolist(), ~scored))
     return GenevalSummary(
         overall=mean_of_proportions(tag.images for tag in tags.values()),
         overall_interval=macro_interval(clusters) if every_tag else None,

@@ -40,7 +40,8 @@ class PromptEffects:
     @classmethod
     def of_verdicts(cls, verdicts: pd.DataFrame) -> PromptEffects | None:
         """From a table of :func:`reports.verdicts.read_verdicts`; None unless every tag has two scored prompts."""
-        scored = verdicts[verdicts["correct"].notna()]
+        known = verdicts["correct"].notna().to_numpy()
+        scored = verdicts if known.all() else verdicts[known]
         identities = prompt_identities(scored)
         layout = Layout.of(identities, scored["tag"].tolist(), order=TAGS)
         clusters = layout.clusters(scored["correct"].to_numpy(dtype="float64"))

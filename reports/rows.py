@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -92,7 +92,18 @@ class SourceTable:
 
     def column(self, key: str) -> list[Any]:
         """A key's values, None where a row has none."""
-        return [record.get(key) for record in self.records]
+        if self._columns is None:
+            return [record.get(key) for record in self.records]
+        return self._columns.get(key) or [None] * len(self.records)
+
+    @cached_property
+    def _columns(self) -> dict[str, list[Any]] | None:
+        """All columns, where all rows have the same keys in one order: turned over at once, which is far quicker."""
+        layouts = set(map(tuple, self.records))
+        if len(layouts) != 1:
+            return None
+        columns = zip(*map(dict.values, self.records), strict=True)
+        return dict(zip(layouts.pop(), map(list, columns), strict=True))
 
     def texts(self, key: str) -> list[str]:
         """:meth:`SourceRow.text` of all rows."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,9 +36,9 @@ def read_verdicts(path: Path) -> pd.DataFrame:
     standing = _standing(columns, table)
     keys = prompt_keys(*(_chosen(columns[name], standing) for name in ("prompt_index", "filename", "metadata")))
     names = _chosen(columns["filename"], standing)
-    order = sorted(range(len(standing)), key=list(zip(keys, names, strict=True)).__getitem__)
-    places = [standing[place] for place in order]
-    index = pd.RangeIndex(len(order))
+    order = _unless_all(sorted(range(len(keys)), key=list(zip(keys, names, strict=True)).__getitem__), len(keys))
+    places = order if standing is None else _chosen(standing, order)
+    index = pd.RangeIndex(len(keys))
     chosen: dict[str, Any] = {"prompt_key": pd.Series(_chosen(keys, order), index=index, dtype=object)}
     # As plain objects: looking for a narrower type of column takes as long as reading them.
     chosen |= {name: pd.Series(_chosen(columns[name], places), index=index, dtype=object) for name in COLUMNS}
@@ -47,8 +46,14 @@ def read_verdicts(path: Path) -> pd.DataFrame:
     return pd.DataFrame(chosen, index=index)
 
 
-def _chosen(column: Sequence[Any], places: Sequence[int]) -> list[Any]:
-    return [column[place] for place in places]
+def _chosen(column: list[Any], places: list[int] | None) -> list[Any]:
+    """The values at some places, or all of them as they are."""
+    return column if places is None else [column[place] for place in places]
+
+
+def _unless_all(places: list[int], rows: int) -> list[int] | None:
+    """None where the places are those of all rows in their order, as in files of our own."""
+    return None if places == list(range(rows)) else places
 
 
 def _columns(table: SourceTable) -> dict[str, list[Any]]:
@@ -75,14 +80,16 @@ def _columns(table: SourceTable) -> dict[str, list[Any]]:
     }
 
 
-def _standing(columns: dict[str, list[Any]], table: SourceTable) -> list[int]:
+def _standing(columns: dict[str, list[Any]], table: SourceTable) -> list[int] | None:
     """One row an image: of rows about the same bytes a verdict stands over none; else the later row stands."""
+    if len(set(columns["filename"])) == len(table):
+        return None
     place_of: dict[tuple[str, str], int] = {}
     for place, image in enumerate(zip(columns["filename"], columns["metadata"], strict=True)):
         earlier = place_of.setdefault(image, place)
         if earlier != place:
             place_of[image] = _standing_of_two(columns, earlier, place, table.row(place))
-    return list(place_of.values())
+    return _unless_all(list(place_of.values()), len(table))
 
 
 def _standing_of_two(columns: dict[str, list[Any]], earlier: int, later: int, row: SourceRow) -> int:
