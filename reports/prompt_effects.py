@@ -15,12 +15,15 @@ from scipy import special  # type: ignore[import-untyped]
 
 from harness.vocabulary import TAGS
 from reports.pairing import prompt_identities
-from reports.statistics.clusters import Floats, Layout
+from reports.statistics.clusters import Floats, Integers, Layout
 from reports.statistics.estimators import MEAN_OF_STRATA
 from reports.statistics.intervals import LEVEL, linear_effects
 
 if TYPE_CHECKING:
     import pandas as pd
+
+#: Runs that are compared with all others at once: bounds the memory, 40 MB for each of some arrays of 10,000 runs.
+_BLOCK = 500
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,14 +67,23 @@ def ranks(scores: Sequence[float], effects: Sequence[PromptEffects]) -> list[int
     """
     values = np.asarray(scores, dtype=np.float64)
     matrix = _matrix(effects)
-    covariance = matrix @ matrix.T
-    variances = np.diag(covariance)
-    errors = np.sqrt(np.maximum(variances[:, None] + variances[None, :] - 2.0 * covariance, 0.0))
-    freedom = np.array([one.freedom for one in effects])
-    factor = special.stdtrit(np.minimum(freedom[:, None], freedom[None, :]), (1.0 + LEVEL) / 2.0)
+    factors = special.stdtrit([one.freedom for one in effects], (1.0 + LEVEL) / 2.0)
+    blocks = (slice(start, start + _BLOCK) for start in range(0, len(values), _BLOCK))
+    counts = [_better(values, matrix, factors, block) for block in blocks]
+    return [int(count) + 1 for count in np.concatenate([np.zeros(0), *counts])]
+
+
+def _better(values: Floats, matrix: Floats, factors: Floats, block: slice) -> Integers:
+    """How many of all R runs are better beyond doubt than each of a block of them."""
+    variances = np.einsum("rp,rp->r", matrix, matrix)
+    squares = variances[:, None] + variances[None, block] - 2.0 * (matrix @ matrix[block].T)
+    errors = np.sqrt(np.maximum(squares, 0.0))
+    # A pair has the fewer degrees of freedom of its two runs, and so the larger quantile.
+    factor = np.maximum(factors[:, None], factors[None, block])
     # Rounding in the covariance must not part two runs that are alike.
-    better = values[:, None] - values[None, :] > factor * errors + 1e-9
-    return [int(count) + 1 for count in better.sum(axis=0)]
+    better = values[:, None] - values[None, block] > factor * errors + 1e-9
+    counts: Integers = better.sum(axis=0)
+    return counts
 
 
 def _matrix(effects: Sequence[PromptEffects]) -> Floats:

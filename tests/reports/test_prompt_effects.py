@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from harness.vocabulary import TAGS
 from reports.comparison import compare
@@ -50,3 +51,13 @@ def test_shared_difficulty_cancels() -> None:
 def test_too_few_prompts(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "a.jsonl", sweep(SMALL | {"colors": (2, 4)}))
     assert PromptEffects.of_verdicts(read_verdicts(path)) is None
+
+
+def test_ranks_of_many_runs_are_those_of_all_pairs() -> None:
+    random = np.random.default_rng(3)
+    runs = [effects(random.normal(0.0, 0.002, size=len(PROMPTS))) for _ in range(1203)]
+    scores = random.normal(0.5, 0.02, size=1203)
+    error = np.array([[np.sqrt(((a.effects - b.effects) ** 2).sum()) for b in runs[:40]] for a in runs])
+    factor = stats.t.ppf(0.975, runs[0].freedom)
+    better = (scores[:, None] - scores[None, :40]) > factor * error
+    assert ranks(list(scores), runs)[:40] == [int(count) + 1 for count in better.sum(axis=0)]
