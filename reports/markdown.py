@@ -55,6 +55,7 @@ def _table(section: Section, metrics: Sequence[str]) -> str:
 
 
 def _cells(section: Section, metrics: Sequence[str]) -> Iterator[list[str]]:
+    found = section.found(metrics)
     for row, marks in zip(section.rows, section.marks, strict=True):
         scores = [_marked(row, name, marks) for name in section.scores]
         scores[1:1] = [interval_text(row, "overall")] if scores else []
@@ -62,7 +63,7 @@ def _cells(section: Section, metrics: Sequence[str]) -> Iterator[list[str]]:
             count_text(row["rank"]),
             escape(row["model"]),
             *scores,
-            *(_marked(row, name, marks) for name in section.found(metrics)),
+            *(_marked(row, name, marks) for name in found),
             *(count_text(row[name]) for name in ("images", "prompts", "unscored")),
             row["coverage"],
         ]

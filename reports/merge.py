@@ -63,8 +63,7 @@ def merge_images(images: pd.DataFrame) -> pd.DataFrame:
     place_of = {key: place for place, key in enumerate(dict.fromkeys(keys))}
     places = np.fromiter(map(place_of.__getitem__, keys), dtype=np.int64, count=len(keys))
     first = np.unique(places, return_index=True)[1]
-    verdicts = images["correct"].tolist()
-    correct = np.array([verdict if isinstance(verdict, bool) else np.nan for verdict in verdicts], dtype=np.float64)
+    correct = images["correct"].astype("boolean").to_numpy(dtype="float64", na_value=np.nan)
     right, judged = _totals(places, correct)
     columns: dict[str, Any] = {name: images[name].array.take(first) for name in PROMPT_COLUMNS[:4]}
     columns |= {"images": np.bincount(places), "judged": judged, "correct": np.where(judged > 0, right, np.nan)}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
+import msgspec
 
 from harness.errors import UserError
 
@@ -92,7 +92,7 @@ def _csv_line(cells: Sequence[str]) -> bytes:
 def _cells(column: pd.Series[Any]) -> list[str]:
     """Cells as written: empty where missing, floats in the fewest digits that read back."""
     if column.dtype == "float64" and column.name not in WHOLE:
-        numbers = orjson.dumps(column.to_numpy(), option=orjson.OPT_SERIALIZE_NUMPY).decode()
+        numbers = msgspec.json.encode(column.tolist()).decode()
         return numbers[1:-1].replace("null", "").split(",")
     values = column.tolist()
     if set(map(type, values)) == {str}:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
-import orjson
+import msgspec
 
 from harness.errors import UserError
 from harness.protocol import MAX_LINE, read_rows
@@ -78,10 +79,12 @@ class SourceTable:
     Attributes:
         path: the file.
         records: the rows' keys and values.
+        kept: the columns that were asked for, where nothing else was kept of the rows.
     """
 
     path: Path
-    records: list[dict[str, Any]]
+    records: Sequence[dict[str, Any]]
+    kept: Mapping[str, list[Any]] | None = None
 
     def __len__(self) -> int:
         return len(self.records)
@@ -92,18 +95,7 @@ class SourceTable:
 
     def column(self, key: str) -> list[Any]:
         """A key's values, None where a row has none."""
-        if self._columns is None:
-            return [record.get(key) for record in self.records]
-        return self._columns.get(key) or [None] * len(self.records)
-
-    @cached_property
-    def _columns(self) -> dict[str, list[Any]] | None:
-        """All columns, where all rows have the same keys in one order: turned over at once, which is far quicker."""
-        layouts = set(map(tuple, self.records))
-        if len(layouts) != 1:
-            return None
-        columns = zip(*map(dict.values, self.records), strict=True)
-        return dict(zip(layouts.pop(), map(list, columns), strict=True))
+        return [record.get(key) for record in self.records] if self.kept is None else self.kept[key]
 
     def texts(self, key: str) -> list[str]:
         """:meth:`SourceRow.text` of all rows."""
@@ -116,8 +108,8 @@ class SourceTable:
     def indices(self, key: str) -> list[int | None]:
         """:meth:`SourceRow.index` of all rows."""
         column = self.column(key)
-        plain = set(map(type, column)) <= {int, type(None)}
-        if plain and min((value for value in column if value is not None), default=0) >= 0:
+        kinds = set(map(type, column))
+        if kinds <= {type(None)} or (kinds == {int} and min(column) >= 0):
             return column
         return [self.row(place).index(key) for place in range(len(self))]
 
@@ -132,19 +124,43 @@ class SourceTable:
         return [read(self.row(place)) for place in range(len(self))]
 
 
-def source_table(path: Path) -> SourceTable:
+class _LaterRecords(Sequence[dict[str, Any]]):
+    """Rows of which columns are known, read with care once one of them must be looked at by itself."""
+
+    def __init__(self, path: Path, count: int) -> None:
+        self._path, self._count = path, count
+
+    @cached_property
+    def _read(self) -> list[dict[str, Any]]:
+        return _read_carefully(self._path)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, place: Any) -> Any:
+        return self._read[place]
+
+
+def source_table(path: Path, keys: tuple[str, ...] = ()) -> SourceTable:
     """The rows of a JSONL file; a last line cut short by a crash is skipped. No rows where there is no file.
+
+    Args:
+        path: the file.
+        keys: all whose columns will be asked for, if known beforehand: nothing else is then kept, which is quicker.
 
     Raises:
         UserError: the file cannot be read, or a line is not a JSON object.
     """
     try:
-        records = _parsed_quickly(path)
-        return SourceTable(path, list(map(_encodable, read_rows(path))) if records is None else records)
+        return _read_quickly(path, keys) or SourceTable(path, _read_carefully(path))
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     except RecursionError as error:
         raise UserError(f"{path}: not a file of rows (JSON nested too deeply)") from error
+
+
+def _read_carefully(path: Path) -> list[dict[str, Any]]:
+    return list(map(_encodable, read_rows(path)))
 
 
 def _encodable(value: Any) -> Any:
@@ -162,20 +178,30 @@ def source_rows(path: Path) -> Iterator[SourceRow]:
     return (table.row(place) for place in range(len(table)))
 
 
-def _parsed_quickly(path: Path) -> list[dict[str, Any]] | None:
-    """The rows of a file without fault, by a parser four times as fast; None for a file to be looked at with care.
+def _read_quickly(path: Path, keys: tuple[str, ...]) -> SourceTable | None:
+    """The rows of a file without fault, by a parser several times as fast; None for a file to be looked at with care.
 
-    It is stricter than Python's: NaN, unpaired surrogates and the like are left to the other.
+    It is stricter than Python's: NaN, unpaired surrogates and the like are left to the other. As it takes line ends
+    for any white space, it is left to the other, too, what has not one row a line.
     """
-    if not path.exists():
-        return []
-    lines = [line for line in path.read_bytes().split(b"\n") if line and not line.isspace()]
+    content = path.read_bytes() if path.exists() else b""
     try:
-        records = [orjson.loads(line) for line in lines]
-    except orjson.JSONDecodeError:
+        rows = _decoder(keys).decode_lines(content)
+    except (ValueError, RecursionError):
         return None
-    fine = all(type(record) is dict for record in records) and max(map(len, lines), default=0) <= MAX_LINE
-    return records if fine else None
+    lines = content.count(b"\n") + bool(content and not content.endswith(b"\n"))
+    if len(rows) != lines or (len(content) > MAX_LINE and max(map(len, content.split(b"\n"))) > MAX_LINE):
+        return None
+    if not keys:
+        return SourceTable(path, rows)
+    return SourceTable(path, _LaterRecords(path, len(rows)), {key: list(map(attrgetter(key), rows)) for key in keys})
+
+
+@cache
+def _decoder(keys: tuple[str, ...]) -> Any:
+    """Of rows as they are, or of some keys' values, None where a row has none."""
+    kind = msgspec.defstruct("Row", [(key, Any, None) for key in keys], gc=False) if keys else dict[str, Any]
+    return msgspec.json.Decoder(kind)
 
 
 @lru_cache(maxsize=1 << 14)
@@ -214,7 +240,8 @@ def prompt_keys(indices: Sequence[int | None], filenames: Sequence[str], texts: 
         numbers = [place[0] if place else None for place in places]
         if not _identify(numbers, texts):
             return list(texts)
-    return [f"{number:05d}" for number in numbers]
+    names = {number: f"{number:05d}" for number in set(numbers)}
+    return [names[number] for number in numbers]
 
 
 def _identify(numbers: Sequence[int | None], texts: Sequence[str]) -> bool:

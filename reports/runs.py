@@ -92,11 +92,15 @@ def read_source(source: RunSource) -> Run:
 
 
 def _read_folder(folder: Path) -> tuple[pd.DataFrame | None, RewardTable | None]:
-    verdicts = read_verdicts(folder / RESULTS)
-    rewards = read_rewards(folder / REWARDS)
-    if verdicts.empty and rewards.frame.empty:
+    verdicts = read_verdicts(folder / RESULTS) if (folder / RESULTS).exists() else None
+    rewards = read_rewards(folder / REWARDS) if (folder / REWARDS).exists() else None
+    found = (
+        None if verdicts is None or verdicts.empty else verdicts,
+        None if rewards is None or rewards.frame.empty else rewards,
+    )
+    if all(table is None for table in found):
         raise UserError(f"{folder}: no rows in {RESULTS} or {REWARDS}; run `geneval` or `rewards` on it first")
-    return None if verdicts.empty else verdicts, None if rewards.frame.empty else rewards
+    return found
 
 
 def _read_file(path: Path) -> tuple[pd.DataFrame | None, RewardTable | None]:

@@ -12,6 +12,11 @@ from reports.upstream import within_run
 if TYPE_CHECKING:
     import pandas as pd
 
+#: Keys that are read of every row.
+_READ = (
+    *("filename", "tag", "prompt", "metadata", "prompt_index", "sample_index"),
+    *("correct", "reason", "image_sha256", "status"),
+)
 COLUMNS = ("filename", "tag", "prompt", "metadata", "sample_index", "correct", "reason", "image_sha256")
 
 
@@ -31,7 +36,7 @@ def read_verdicts(path: Path) -> pd.DataFrame:
     """
     import pandas as pd
 
-    table = source_table(path)
+    table = source_table(path, _READ)
     columns = _columns(table)
     standing = _standing(columns, table)
     keys = prompt_keys(*(_chosen(columns[name], standing) for name in ("prompt_index", "filename", "metadata")))
@@ -64,20 +69,26 @@ def _columns(table: SourceTable) -> dict[str, list[Any]]:
     metadata = table.optional_texts("metadata")
     samples = table.indices("sample_index")
     reasons = table.optional_texts("reason")
+    if not all(metadata):
+        metadata = [text or table.row(place).text("prompt") for place, text in enumerate(metadata)]
+    if None in correct:
+        unscored = [place for place, verdict in enumerate(correct) if verdict is None]
+        reasons = _with(reasons, {place: _why_unscored(table.row(place)) for place in unscored})
     return {
         "filename": filenames,
         "tag": _tags(table),
         "prompt": table.optional_texts("prompt"),
-        "metadata": [text or table.row(place).text("prompt") for place, text in enumerate(metadata)],
+        "metadata": metadata,
         "prompt_index": table.indices("prompt_index"),
         "sample_index": list(map(sample_number, samples, filenames)),
         "correct": correct,
-        "reason": [
-            _why_unscored(table.row(place)) if correct[place] is None else reason
-            for place, reason in enumerate(reasons)
-        ],
+        "reason": reasons,
         "image_sha256": table.optional_texts("image_sha256"),
     }
+
+
+def _with(column: list[str], others: dict[int, str]) -> list[str]:
+    return [others.get(place, value) for place, value in enumerate(column)]
 
 
 def _standing(columns: dict[str, list[Any]], table: SourceTable) -> list[int] | None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UserError
-from reports.rows import prompt_keys, sample_place, source_rows
+from reports.rows import prompt_keys, sample_place, source_rows, source_table
 
 
 @pytest.mark.parametrize(
@@ -77,3 +77,36 @@ def test_an_index_is_a_whole_number(tmp_path: Path, value: object) -> None:
     row.values["prompt_index"] = value
     with pytest.raises(UserError, match="must be a whole number from 0"):
         row.index("prompt_index")
+
+
+ROWS = '{"filename": "a.png", "correct": true, "details": "x"}\n{"filename": "b.png"}\n'
+
+
+def test_columns_are_those_of_the_rows(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    path.write_text(ROWS)
+    whole, columns = source_table(path), source_table(path, ("filename", "correct"))
+    assert len(whole) == len(columns) == 2
+    for key in ("filename", "correct"):
+        assert whole.column(key) == columns.column(key)
+    assert columns.column("correct") == [True, None]
+    assert columns.row(0).values == whole.row(0).values == {"filename": "a.png", "correct": True, "details": "x"}
+
+
+def test_columns_of_no_file(tmp_path: Path) -> None:
+    table = source_table(tmp_path / "results.jsonl", ("filename",))
+    assert len(table) == 0
+    assert table.column("filename") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [(ROWS.replace("}\n{", "}{"), 1), (ROWS.replace(', "correct"', ',\n"correct"'), 1), (ROWS + "[1]\n{}\n", 3)],
+    ids=["two rows on a line", "a row on two lines", "no object"],
+)
+def test_a_row_is_a_line(tmp_path: Path, text: str, line: int) -> None:
+    path = tmp_path / "results.jsonl"
+    path.write_text(text)
+    for keys in ((), ("filename", "correct")):
+        with pytest.raises(UserError, match=f"results.jsonl:{line}:"):
+            source_table(path, keys)
