@@ -20,7 +20,9 @@ ROWS = {"generate": "images.jsonl", "geneval": "results.jsonl", "rewards": "rewa
 ENVIRONMENTS = {"generate": "miro", "geneval": "geneval", "rewards": "rewards"}
 #: Seconds after which a command counts as hung.
 TIMEOUT = 300.0
-SWEEP = ("--limit", "3", "--samples", "1", "--steps", "1", "--device", "cpu", "--tiny-world")
+#: Small batches of many steps, so that there is a time between the first row and the last: three batches are under way
+#: before the first row is written.
+SWEEP = ("--limit", "8", "--samples", "1", "--steps", "20", "--batch-size", "1", "--device", "cpu", "--tiny-world")
 
 
 @dataclass
