@@ -132,7 +132,10 @@ class _LaterRecords(Sequence[dict[str, Any]]):
 
     @cached_property
     def _read(self) -> list[dict[str, Any]]:
-        return _read_carefully(self._path)
+        rows = _read_carefully(self._path)
+        if len(rows) != self._count:  # what was passed over quickly is no row with care
+            raise UserError(f"{self._path}:{_line_number(self._path, len(rows) + 1)}: not valid JSON")
+        return rows
 
     def __len__(self) -> int:
         return self._count
@@ -186,6 +189,7 @@ def _read_quickly(path: Path, keys: tuple[str, ...]) -> SourceTable | None:
     """
     content = path.read_bytes() if path.exists() else b""
     try:
+        str(content, "utf-8")  # values that are passed over are not looked at by the parser
         rows = _decoder(keys).decode_lines(content)
     except (ValueError, RecursionError):
         return None

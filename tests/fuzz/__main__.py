@@ -84,5 +84,6 @@ if __name__ == "__main__":
         import atheris
 
         with atheris.instrument_imports(include=["harness", "generation", "reports", "json", "tomllib", "csv"]):
-            targets()
+            for each in targets().values():
+                each(each.seeds[0])  # parsers are imported when they are first used
     main()

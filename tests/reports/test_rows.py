@@ -110,3 +110,20 @@ def test_a_row_is_a_line(tmp_path: Path, text: str, line: int) -> None:
     for keys in ((), ("filename", "correct")):
         with pytest.raises(UserError, match=f"results.jsonl:{line}:"):
             source_table(path, keys)
+
+
+@pytest.mark.parametrize("end", ["\n", ""])
+def test_what_is_passed_over_is_looked_at_once_a_row_is(tmp_path: Path, end: str) -> None:
+    path = tmp_path / "results.jsonl"
+    path.write_text(ROWS + '{"filename": "c.png", "details": "x", "details": "y"}' + end)
+    table = source_table(path, ("filename",))
+    assert table.column("filename") == ["a.png", "b.png", "c.png"]
+    with pytest.raises(UserError, match=r"results.jsonl:3: not valid JSON"):
+        table.row(0)
+
+
+def test_what_is_passed_over_is_text(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    path.write_bytes(ROWS.encode() + b'{"filename": "c.png", "details": "\xf4"}\n')
+    with pytest.raises(UserError, match=r"results.jsonl:3: not valid JSON"):
+        source_table(path, ("filename",))
