@@ -58,12 +58,13 @@ class WorkerFailure(MiroEvalError):
 
     Args:
         message: one line for the user.
-        exit_code: what the worker's exit status means; an unknown status is a bug.
+        exit_code: what the worker's exit status means; a status that means no failure, or nothing, is a bug.
         details: the command, its status and the last lines it wrote.
     """
 
     def __init__(self, message: str, exit_code: int, details: str = "") -> None:
         super().__init__(message)
-        known = {int(code) for code in ExitCode}
+        results = (ExitCode.DONE, ExitCode.GATE_FAILED, ExitCode.UNSCORED)
+        known = {int(code) for code in ExitCode if code not in results}
         self.exit_code = ExitCode(exit_code) if exit_code in known else ExitCode.BUG
         self.details = details

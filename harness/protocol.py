@@ -33,7 +33,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from harness.errors import EnvironmentFailure, ExitCode, Interrupted, MiroEvalError, UserError
+from harness.errors import EnvironmentFailure, ExitCode, MiroEvalError, UserError
 from harness.row_files import MAX_LINE, RowWriter, read_rows, unique_keys
 
 __all__ = [
@@ -205,7 +205,8 @@ def run_worker(stage: str, work: Callable[[Job, Reporter], None]) -> None:
     of the first job that failed.
     """
     events = _claim_stdout()
-    signal.signal(signal.SIGTERM, _raise_interrupted)
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGALRM, _stop)
     if os.environ.get(WATCH_STDIN):
         threading.Thread(target=_end_with_orchestrator, daemon=True).start()
     if seconds := float(os.environ.get(HEARTBEAT) or 0):
@@ -230,7 +231,8 @@ def _do_job(stage: str, path: Path, work: Callable[[Job, Reporter], None], repor
     except MiroEvalError as error:
         return _give_up(reporter, str(error), error.exit_code)
     except KeyboardInterrupt:
-        return ExitCode.INTERRUPTED
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        return _give_up(reporter, "stopped by a signal", ExitCode.INTERRUPTED)
     except Exception as error:
         traceback.print_exc()
         if _is_memory_full(error):
@@ -282,8 +284,14 @@ def _is_memory_full(error: Exception) -> bool:
     )
 
 
-def _raise_interrupted(_signum: int, _frame: object) -> None:
-    raise Interrupted("stopped by a signal")
+def _stop(_number: int, _frame: object) -> None:
+    """Interrupt what is being done, and again until it heeds: libraries that try an import swallow even this."""
+    signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+    raise KeyboardInterrupt
+
+
+#: Seconds between two attempts to interrupt.
+_AGAIN = 1.0
 
 
 def _leave(code: ExitCode) -> None:

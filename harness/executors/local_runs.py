@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import MiroEvalError, WorkerFailure
+from harness.errors import ExitCode, MiroEvalError, WorkerFailure
 from harness.executors import local
 from harness.executors.stage_work import StageWork
 
@@ -97,10 +97,17 @@ def _work(stage: Stage, runs: list[_Run]) -> bool:
         local.run([_task(stage, works, environment, (i, len(gpus)), gpu) for i, gpu in enumerate(gpus)], on_event)
     except WorkerFailure as failure:
         for run in runs:
-            run.failure = run.work.failure(failure, len(gpus))
+            own = run.work.failure(failure, len(gpus))
+            run.failure = own if own is None or environment.ready else _environment_lost(environment, own)
     except MiroEvalError:
         return False
     return True
+
+
+def _environment_lost(environment: Any, failure: WorkerFailure) -> WorkerFailure:
+    name = environment.spec.name
+    text = f"environment {name} was removed while its worker ran; run the same command again to set it up and continue"
+    return WorkerFailure(text, ExitCode.ENVIRONMENT_FAILURE, failure.details)
 
 
 def _task(

@@ -27,6 +27,7 @@ if action == "idles":
     import time
     while True: print('{"event": "alive"}', flush=True); time.sleep(0.05)
 if action == "killed": os.kill(os.getpid(), signal.SIGKILL)
+if action == "cannot import": sys.exit(1)
 if action == "refuses":
     print(json.dumps({"event": "error", "message": "no weights"}), flush=True); sys.exit(4)
 pathlib.Path(folder, f"{name}.done").touch()
@@ -65,6 +66,12 @@ def test_a_worker_that_is_killed_again_fails_its_shard_alone(tmp_path: Path) -> 
     assert failure.value.exit_code == ExitCode.BUG
     assert "killed by SIGKILL" in failure.value.details
     assert (tmp_path / "1.done").exists()
+
+
+def test_a_worker_that_cannot_even_begin_is_no_failed_gate(tmp_path: Path) -> None:
+    with pytest.raises(WorkerFailure, match="stopped unexpectedly") as failure:
+        run(tmp_path, "cannot import")
+    assert failure.value.exit_code == ExitCode.BUG
 
 
 def test_a_worker_s_own_failure_is_not_tried_again(tmp_path: Path) -> None:

@@ -123,6 +123,10 @@ def work(job, reporter):
     if action == "memory": raise MemoryError
     if action == "disk": raise OSError(28, "No space left on device")
     if action == "wait": sys.stderr.write("waiting\\n"); import time; time.sleep(60)
+    if action == "swallow":
+        import time
+        try: sys.stderr.write("waiting\\n"); time.sleep(60)
+        except BaseException: time.sleep(60)
     reporter.finished(rows=3, unscored=0)
 run_worker("generation", work)
 """
@@ -185,11 +189,14 @@ def test_a_worker_ends_when_its_orchestrator_does(tmp_path: Path) -> None:
         stream.close()
 
 
-def test_a_terminated_worker_says_130(tmp_path: Path) -> None:
-    process = start_worker(tmp_path, "wait")
+@pytest.mark.parametrize("action", ["wait", "swallow"])
+def test_a_terminated_worker_says_130(tmp_path: Path, action: str) -> None:
+    """Even where a library that tries an import swallows whatever comes."""
+    process = start_worker(tmp_path, action)
     assert process.stderr is not None
     while "waiting" not in process.stderr.readline():
         assert process.poll() is None
     process.terminate()
-    process.communicate(timeout=20)
+    output, _ = process.communicate(timeout=20)
     assert process.returncode == ExitCode.INTERRUPTED
+    assert json.loads(output.splitlines()[-1])["message"] == "stopped by a signal"
