@@ -95,7 +95,19 @@ class SourceTable:
 
     def column(self, key: str) -> list[Any]:
         """A key's values, None where a row has none."""
-        return [record.get(key) for record in self.records] if self.kept is None else self.kept[key]
+        columns = self._turned if self.kept is None else self.kept
+        if columns is None:
+            return [record.get(key) for record in self.records]
+        return columns[key] if key in columns else [None] * len(self)
+
+    @cached_property
+    def _turned(self) -> Mapping[str, list[Any]] | None:
+        """All columns, where all rows have the same keys in one order: turned over at once, which is far quicker."""
+        layouts = set(map(tuple, self.records))
+        if len(layouts) != 1:
+            return None
+        columns = zip(*map(dict.values, self.records), strict=True)
+        return dict(zip(layouts.pop(), map(list, columns), strict=True))
 
     def texts(self, key: str) -> list[str]:
         """:meth:`SourceRow.text` of all rows."""
