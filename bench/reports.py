@@ -47,6 +47,7 @@ def main() -> None:
 def measure(folder: Path, counts: Sequence[int], rewards: bool) -> list[str]:
     """Write the runs and report on the first so many of them, for each count; returns the table."""
     write_runs(folder / "runs", max(counts), rewards)
+    os.sync()  # what the disk still has to do of that is not the report's
     names = sorted(path.name for path in (folder / "runs").iterdir())
     lines = [
         f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start; {2212:,} images a run"

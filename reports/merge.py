@@ -65,12 +65,15 @@ def merge_images(images: pd.DataFrame) -> pd.DataFrame:
     first = np.unique(places, return_index=True)[1]
     correct = images["correct"].astype("boolean").to_numpy(dtype="float64", na_value=np.nan)
     right, judged = _totals(places, correct)
-    columns: dict[str, Any] = {name: images[name].array.take(first) for name in PROMPT_COLUMNS[:4]}
+    index = pd.RangeIndex(len(first))
+    columns: dict[str, Any] = {
+        name: pd.Series(images[name].to_numpy()[first], index=index, dtype=object) for name in PROMPT_COLUMNS[:4]
+    }
     columns |= {"images": np.bincount(places), "judged": judged, "correct": np.where(judged > 0, right, np.nan)}
-    for metric in (*SEVEN_REWARDS, *images.columns.difference([*LEADING, "unscored_rewards"])):
+    for metric in (*SEVEN_REWARDS, *sorted({*images.columns} - {*LEADING, *LAST})):
         total, count = _totals(places, images[metric].to_numpy())
         columns[metric] = np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
-    return pd.DataFrame(columns)
+    return pd.DataFrame(columns, index=index)
 
 
 def _totals(places: NDArray[Any], values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
