@@ -70,7 +70,7 @@ def ranks(scores: Sequence[float], effects: Sequence[PromptEffects]) -> list[int
     factors = special.stdtrit([one.freedom for one in effects], (1.0 + LEVEL) / 2.0)
     blocks = (slice(start, start + _BLOCK) for start in range(0, len(values), _BLOCK))
     counts = [_better(values, matrix, factors, block) for block in blocks]
-    return [int(count) + 1 for count in np.concatenate([np.zeros(0), *counts])]
+    return [int(count) + 1 for count in np.concatenate(counts)]
 
 
 def _better(values: Floats, matrix: Floats, factors: Floats, block: slice) -> Integers:

@@ -92,8 +92,8 @@ def _within(name: str, fields: Sequence[str]) -> bool:
 def _check_fields(runs: Sequence[RunSummary], across: Sequence[str]) -> None:
     known = {name for run in runs for name in run.manifest.protocol if not name.startswith(_APART)}
     for field in across:
-        if known and not any(_within(name, [field]) for name in known):
-            allowed = sorted(known | {name.rpartition(".")[0] for name in known if "." in name})
+        if not any(_within(name, [field]) for name in known):
+            allowed = sorted(known | {name.rpartition(".")[0] for name in known if "." in name}) or ["none recorded"]
             raise UserError(f"--across {field}: no field of these runs' protocols; they have {', '.join(allowed)}")
 
 

@@ -186,5 +186,5 @@ def try_cell(cell: Cell, stand: Stand, reference: Mapping[str, str]) -> Seen:
     cell.mend(stand)
     rerun = stand.go()
     same = rerun.status == 0 and all(content(stand.run).get(name) == digest for name, digest in reference.items())
-    said = outcome.said.replace(str(stand.run), "RUN")
+    said = outcome.said.replace(f"{stand.run}/", "").replace(str(stand.run), "RUN")
     return Seen(cell.fault, cell.stage, outcome.status, said, rerun.status, same, round(time.monotonic() - started, 1))
