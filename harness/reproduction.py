@@ -82,8 +82,8 @@ def _provenance(record: StageRecord) -> Iterator[str]:
     for weight in _weights(record.provenance.get("weights", [])):
         place = str(weight.get("repo") or weight.get("source") or weight.get("name") or "")
         revision = f"@{weight['revision']}" if weight.get("revision") else ""
-        words = (f"    weights {place}{revision}", weight.get("file"), "sha256", weight.get("sha256") or "not known")
-        yield " ".join(str(word) for word in words if word).replace("weights  ", "weights ")
+        words = ("weights", place + revision, weight.get("file"), "sha256", weight.get("sha256") or "not known")
+        yield "    " + " ".join(str(word) for word in words if word)
 
 
 def _weights(weights: Any) -> Iterable[dict[str, Any]]:

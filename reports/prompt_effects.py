@@ -68,14 +68,14 @@ def ranks(scores: Sequence[float], effects: Sequence[PromptEffects]) -> list[int
     values = np.asarray(scores, dtype=np.float64)
     matrix = _matrix(effects)
     factors = special.stdtrit([one.freedom for one in effects], (1.0 + LEVEL) / 2.0)
+    variances = np.einsum("rp,rp->r", matrix, matrix)
     blocks = (slice(start, start + _BLOCK) for start in range(0, len(values), _BLOCK))
-    counts = [_better(values, matrix, factors, block) for block in blocks]
+    counts = [_better(values, matrix, variances, factors, block) for block in blocks]
     return [int(count) + 1 for count in np.concatenate(counts)]
 
 
-def _better(values: Floats, matrix: Floats, factors: Floats, block: slice) -> Integers:
+def _better(values: Floats, matrix: Floats, variances: Floats, factors: Floats, block: slice) -> Integers:
     """How many of all R runs are better beyond doubt than each of a block of them."""
-    variances = np.einsum("rp,rp->r", matrix, matrix)
     squares = variances[:, None] + variances[None, block] - 2.0 * (matrix @ matrix[block].T)
     errors = np.sqrt(np.maximum(squares, 0.0))
     # A pair has the fewer degrees of freedom of its two runs, and so the larger quantile.
