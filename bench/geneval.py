@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from bench.geneval_reference import Clock, Reference, reference_flow
-from geneval.allocator import keep_freed_memory
 from geneval.color import ColorClassifier, ColorOptions
 from geneval.detectors import Execution, load_detector
 from geneval.detectors.precision import PRECISIONS
@@ -29,6 +28,7 @@ from geneval.flops import color_flops, detector_flops
 from geneval.judge import JudgeOptions, judge
 from geneval.scenes import draw_scene
 from geneval.worker import judged
+from harness.allocator import keep_freed_memory
 from harness.protocol import Item
 from harness.vocabulary import COLORS, TAGS
 

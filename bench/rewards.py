@@ -88,7 +88,10 @@ def time_ours(world: Path, folder: Path, pairs: list[tuple[str, str]], options: 
     """Seconds of the stage's worker, for each metric alone and for all in one pass, and the scores of that pass."""
     import torch
 
+    from harness.allocator import keep_freed_memory
+
     torch.set_grad_enabled(False)
+    keep_freed_memory()  # as every worker's process does
     metrics, seconds = options.metric, {}
     for metric in metrics:
         seconds[metric], scores = _job(world, folder, pairs, [metric], options)

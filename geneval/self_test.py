@@ -19,8 +19,9 @@ from geneval.plausibility import check_rows
 from geneval.scenes import draw_scene
 from geneval.settings import Settings
 from geneval.worker import work
-from harness.protocol import EnvironmentFailure, Item, Job, Reporter, read_rows, run_worker
+from harness.protocol import EnvironmentFailure, Item, Job, Reporter, read_rows
 from harness.vocabulary import COLORS
+from harness.worker_process import run_worker
 
 #: Scenes looked at, and their side in pixels: the size of common generators.
 SCENES, SIDE = 6, 512

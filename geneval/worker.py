@@ -16,7 +16,6 @@ from functools import lru_cache
 from itertools import chain, islice
 from pathlib import Path
 
-from geneval.allocator import keep_freed_memory
 from geneval.color import ColorClassifier
 from geneval.detectors import Execution, load_detector
 from geneval.device import device_faults_are_fatal, resolve_device
@@ -49,7 +48,6 @@ def work(job: Job, reporter: Reporter) -> None:
         reporter.finished(rows=0, unscored=0)
         return
     settings.check_files()
-    keep_freed_memory()
     execution = settings.execution(resolve_device(settings.device))
     with device_faults_are_fatal():
         evaluator = load(settings, execution, Path(job.run_dir), batches)

@@ -16,7 +16,8 @@ from typing import Any
 
 from harness.errors import EnvironmentFailure
 from harness.hub_files import choose
-from harness.protocol import Job, Reporter, run_worker
+from harness.protocol import Job, Reporter
+from harness.worker_process import run_worker
 
 #: Files fetched at the same time.
 PARALLEL = 8

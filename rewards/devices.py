@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from harness.allocator import return_freed_memory
 from harness.errors import EnvironmentFailure
 from rewards.hub import LocalWeight
 from rewards.memory import is_out_of_memory
@@ -149,6 +150,7 @@ def _load(scorer: Scorer, device: str, precision: str, files: Mapping[str, str])
             f"{scorer.card.metric}: its model does not fit into the memory of {device}; free the device, use one with "
             "more memory, or leave this metric out with --metric"
         ) from error
+    return_freed_memory()  # the checkpoint's tensors, which are none of the model's
 
 
 def _release(scorers: list[Scorer]) -> None:
@@ -156,5 +158,6 @@ def _release(scorers: list[Scorer]) -> None:
         scorer.unload()
     scorers.clear()
     gc.collect()
+    return_freed_memory()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -25,6 +25,7 @@ from generation.parameters import Parameters
 from generation.precision import precision_named
 from generation.sampling import SamplerSettings, decode_latents, sample_latents
 from generation.text_encoding import EncodedPrompt, TextEncoder, encoder_identity, stack_prompts
+from harness.allocator import return_freed_memory
 from harness.protocol import Item, UserError
 
 #: Packages whose versions go into the manifest.
@@ -156,6 +157,7 @@ def free_memory() -> None:
     import torch
 
     gc.collect()
+    return_freed_memory()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 

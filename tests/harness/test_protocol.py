@@ -112,7 +112,8 @@ def test_numbers_that_are_none_are_never_written(tmp_path: Path, value: float) -
 
 WORKER = """
 import os, sys
-from harness.protocol import EnvironmentFailure, UserError, run_worker
+from harness.protocol import EnvironmentFailure, UserError
+from harness.worker_process import run_worker
 def work(job, reporter):
     print("a library speaks"); os.system("echo and so does C")
     reporter.started(total=len(job.items), device="cpu", packages={})
