@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -34,28 +34,28 @@ class Figures:
     """One metric, or all in one pass, on one side.
 
     Attributes:
-        images: how many were scored.
-        seconds: in which.
-        cpu_seconds: of all threads together.
+        images: how many were scored, each turn.
+        seconds: in which, by turn.
+        cpu_seconds: of all threads together, by turn.
         scores: of the images in order; empty for all metrics together.
         peak_gb: largest memory of the process, which several metrics may have shared.
     """
 
     images: int
-    seconds: float
-    cpu_seconds: float
+    seconds: list[float]
+    cpu_seconds: list[float]
     scores: list[float]
     peak_gb: float
 
     @property
     def rate(self) -> float:
         """Images a second."""
-        return self.images / self.seconds
+        return self.images * len(self.seconds) / sum(self.seconds)
 
     @property
     def cpu_rate(self) -> float:
         """Images a CPU second."""
-        return self.images / self.cpu_seconds
+        return self.images * len(self.cpu_seconds) / sum(self.cpu_seconds)
 
 
 @dataclass(frozen=True)
@@ -75,11 +75,11 @@ class Run:
     real: bool
 
     @classmethod
-    def of(cls, sides: Mapping[str, Mapping[str, Any]], samples: int, rate: float, real: bool) -> Run:
-        """From what the sides' processes say."""
+    def of(cls, sides: Mapping[str, Sequence[Mapping[str, Any]]], samples: int, rate: float, real: bool) -> Run:
+        """From what the sides' processes say of each turn."""
         metrics = {
-            metric: {side: _figures(found, metric) for side, found in sides.items()}
-            for metric in next(iter(sides.values()))["seconds"]
+            metric: {side: _figures(turns, metric) for side, turns in sides.items()}
+            for metric in next(iter(sides.values()))[0]["seconds"]
         }
         return cls(metrics, samples, rate, real)
 
@@ -122,7 +122,7 @@ class Run:
             if (found := sides.get(side)) is None:
                 cells += ["not run"] + [""] * 3
                 continue
-            cells += [f"{found.rate:.{digits}f}", f"{found.rate / reference.rate:.2f}x"]
+            cells += [f"{found.rate:.{digits}f}", ratio(reference, found)]
             cells += [f"{found.cpu_rate / reference.cpu_rate:.2f}x", difference(reference.scores, found.scores)]
         if self.real:
             work = self.operations(metric)
@@ -153,9 +153,20 @@ class Run:
         return f"Peak memory of the process: {peaks}."
 
 
-def _figures(found: Mapping[str, Any], metric: str) -> Figures:
-    seconds, cpu_seconds = found["seconds"][metric]
-    return Figures(found["images"], seconds, cpu_seconds, found["scores"].get(metric, []), found["peak_gb"])
+def _figures(turns: Sequence[Mapping[str, Any]], metric: str) -> Figures:
+    seconds, cpu_seconds = (list(kind) for kind in zip(*(found["seconds"][metric] for found in turns), strict=True))
+    last = turns[-1]
+    return Figures(last["images"], seconds, cpu_seconds, last["scores"].get(metric, []), last["peak_gb"])
+
+
+def ratio(reference: Figures, ours: Figures) -> str:
+    """How many times as many images a second; of several rounds, also the lowest and the highest."""
+    whole = f"{ours.rate / reference.rate:.2f}x"
+    if len(ours.seconds) != len(reference.seconds) or len(ours.seconds) == 1:
+        return whole
+    scale = ours.images / reference.images
+    rounds = [scale * before / now for before, now in zip(reference.seconds, ours.seconds, strict=True)]
+    return f"{whole} ({min(rounds):.2f} to {max(rounds):.2f})"
 
 
 def difference(first: list[float], second: list[float]) -> str:

@@ -1,23 +1,25 @@
 """Speed of the rewards stage against a plain loop over the authors' packages, on the same images in one run.
 
-    PYTHONPATH=. <rewards environment's python> -m bench.rewards [--prompts 8] [--samples 4] [--record DATE]
+    PYTHONPATH=. <rewards environment's python> -m bench.rewards [--prompts 64] [--rounds 3] [--record DATE]
     ... -m bench.real_sizes FOLDER pick_score
-    ... -m bench.rewards --real FOLDER --metric pick_score --prompts 6 --batch-size 8 --fast-images 8 --keep FILE
+    ... -m bench.rewards --real FOLDER --metric pick_score --prompts 8 --rounds 2 --sides reference ours --keep FILE
     ... -m bench.rewards --table FILE [--record DATE]
 
 The reference is what an evaluation script does that asks one package after the other: for every scorer, for every
 image, read and decode the file, preprocess it, encode its prompt, score one pair. Models are loaded once on both
 sides, and loading is not counted. Weights are random, so that nothing has to be fetched: by default small ones, where
 decoding and calls decide; with ``--real`` of the models' real sizes, where arithmetic does, one metric a run, so that
-a machine of 16 GB does (``--keep`` gathers the runs in a file, ``--table`` makes a table of it). Ratios are given in
-seconds and in CPU seconds, which neighbours' work on the machine touches less; every image costs the plain loop the
-same, so that with ``--real`` it is timed on the first eight. Jina's and VQAScore's packages cannot
-be installed beside the others, so that there is nothing to compare with: they are left out.
+a machine of 16 GB does (``--keep`` gathers the runs in a file, ``--table`` makes a table of it). Both sides stay
+loaded and take turns, ``--rounds`` times, since a shared machine's speed changes within minutes; ratios are given in
+seconds and in CPU seconds. Every image costs the plain loop the same, so that with ``--real`` it is timed on the first
+eight. Jina's and VQAScore's packages cannot be installed beside the others, so that there is nothing to compare with:
+they are left out.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import resource
@@ -26,6 +28,7 @@ import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +38,11 @@ from bench.reward_packages import reference_scorer
 METRICS = ("aesthetic", "image_reward", "pick_score", "hpsv2.1", "sciscore")
 RESULTS = Path(__file__).parent / "RESULTS.md"
 SIDES = {"reference": "", "ours": "reference", "fast": "fast"}
+Pairs = list[tuple[str, str]]
+"""File name and prompt of each image."""
 
 
-def images(folder: Path, prompts: int, samples: int, edge: int) -> list[tuple[str, str]]:
+def images(folder: Path, prompts: int, samples: int, edge: int) -> Pairs:
     """Write noisy pictures, which compress as photographs do; (file name, prompt) of each."""
     import numpy as np
     from PIL import Image
@@ -53,25 +58,23 @@ def images(folder: Path, prompts: int, samples: int, edge: int) -> list[tuple[st
     return pairs
 
 
-def time_reference(
-    world: Path, folder: Path, pairs: list[tuple[str, str]], options: argparse.Namespace
-) -> dict[str, Any]:
-    """Seconds by metric of the plain loop, and its scores."""
-    import torch
+def reference_turn(world: Path, folder: Path, options: argparse.Namespace) -> Callable[[Pairs], dict[str, Any]]:
+    """Seconds by metric of the plain loop over pairs, and its scores."""
     from PIL import Image
 
-    seconds: dict[str, list[float]] = {}
-    scores: dict[str, list[float]] = {}
-    for metric in options.metric:
-        with torch.no_grad():
-            score = reference_scorer(metric, world, options.device)
-            with Image.open(folder / pairs[0][0]) as image:
-                score(image.convert("RGB"), pairs[0][1])  # first calls set things up
+    scorers = {metric: reference_scorer(metric, world, options.device) for metric in options.metric}
+
+    def turn(pairs: Pairs) -> dict[str, Any]:
+        seconds: dict[str, list[float]] = {}
+        scores: dict[str, list[float]] = {}
+        for metric, score in scorers.items():
             start = clock()
             scores[metric] = [score(Image.open(folder / name).convert("RGB"), prompt) for name, prompt in pairs]
             seconds[metric] = since(start)
-    total = [sum(column) for column in zip(*seconds.values(), strict=True)]
-    return {"seconds": seconds | {"all": total}, "scores": scores}
+        total = [sum(column) for column in zip(*seconds.values(), strict=True)]
+        return {"seconds": seconds | {"all": total}, "scores": scores}
+
+    return turn
 
 
 def clock() -> tuple[float, float]:
@@ -84,25 +87,27 @@ def since(start: tuple[float, float]) -> list[float]:
     return [now - before for now, before in zip(clock(), start, strict=True)]
 
 
-def time_ours(world: Path, folder: Path, pairs: list[tuple[str, str]], options: argparse.Namespace) -> dict[str, Any]:
+def our_turn(world: Path, folder: Path, options: argparse.Namespace) -> Callable[[Pairs], dict[str, Any]]:
     """Seconds of the stage's worker, for each metric alone and for all in one pass, and the scores of that pass."""
-    import torch
-
     from harness.allocator import keep_freed_memory
 
-    torch.set_grad_enabled(False)
     keep_freed_memory()  # as every worker's process does
-    metrics, seconds = options.metric, {}
-    for metric in metrics:
-        seconds[metric], scores = _job(world, folder, pairs, [metric], options)
-    seconds["all"] = seconds[metrics[0]]
-    if len(metrics) > 1:
-        seconds["all"], scores = _job(world, folder, pairs, metrics, options)
-    return {"seconds": seconds, "scores": scores}
+    metrics = options.metric
+
+    def turn(pairs: Pairs) -> dict[str, Any]:
+        seconds = {}
+        for metric in metrics:
+            seconds[metric], scores = _job(world, folder, pairs, [metric], options)
+        seconds["all"] = seconds[metrics[0]]
+        if len(metrics) > 1:
+            seconds["all"], scores = _job(world, folder, pairs, metrics, options)
+        return {"seconds": seconds, "scores": scores}
+
+    return turn
 
 
 def _job(
-    world: Path, folder: Path, pairs: list[tuple[str, str]], metrics: list[str], options: argparse.Namespace
+    world: Path, folder: Path, pairs: Pairs, metrics: list[str], options: argparse.Namespace
 ) -> tuple[list[float], dict[str, list[float]]]:
     from harness.protocol import Item, Job, Reporter, read_rows
     from rewards.worker import work
@@ -130,29 +135,42 @@ def _job(
 _FILES = {"clip-vit-l-14": "pt", "aesthetic-mlp": "pth"}
 
 
-def measure(side: str, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """One side in a process of its own, so that its peak memory is its own."""
+@contextlib.contextmanager
+def started(side: str, folder: Path, options: argparse.Namespace) -> Iterator[Callable[[], dict[str, Any]]]:
+    """One side, warm, in a process of its own, so that its peak memory is its own; what is called takes a turn."""
     world = options.real or folder / "world"
     command = [sys.executable, "-m", "bench.rewards", "--side", side, "--folder", str(folder), "--real", str(world)]
     command += ["--batch-size", str(options.batch_size), "--fast-images", str(options.fast_images)]
     command += ["--device", options.device, "--reference-images", str(options.reference_images)]
     command += [part for metric in options.metric for part in ("--metric", metric)]
     variables = os.environ | {"HF_HOME": str(world), "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=variables)
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, env=variables, **pipes) as process:
+
+        def turn() -> dict[str, Any]:
+            print(file=process.stdin, flush=True)
+            found: dict[str, Any] = json.loads(process.stdout.readline())
+            return found
+
+        turn()  # first calls set things up, and nobody else's turn shall wait for that
+        yield turn
 
 
-def run_side(options: argparse.Namespace) -> dict[str, Any]:
-    """What a side's process does."""
+def run_side(options: argparse.Namespace) -> None:
+    """What a side's process does: a turn for each line that comes in, the first over one batch."""
+    import torch
+
     warnings.simplefilter("ignore")
-    world = options.real
+    torch.set_grad_enabled(False)
     pairs = [tuple(pair) for pair in json.loads((options.folder / "pairs.json").read_text(encoding="utf-8"))]
     limits = {"reference": options.reference_images, "fast": options.fast_images}
     pairs = pairs[: limits.get(options.side) or None]
-    measured = time_reference if options.side == "reference" else time_ours
-    found = measured(world, options.folder, pairs, options)
-    return found | {"images": len(pairs), "peak_gb": peak_memory(options.device)}
+    make = reference_turn if options.side == "reference" else our_turn
+    turn = make(options.real, options.folder, options)
+    for number, _ in enumerate(sys.stdin):
+        found = turn(pairs if number else pairs[: options.batch_size])
+        found |= {"images": len(pairs), "peak_gb": peak_memory(options.device)}
+        print(json.dumps(found), flush=True)  # noqa: T201 - read by the other process
 
 
 def peak_memory(device: str) -> float:
@@ -164,23 +182,27 @@ def peak_memory(device: str) -> float:
     return float(torch.cuda.max_memory_allocated(device) / 1024**3)
 
 
-def compare(folder: Path, options: argparse.Namespace) -> dict[str, dict[str, Any]]:
-    """All sides on the same images and weights."""
+def compare(folder: Path, options: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
+    """All sides' turns on the same images and weights."""
     if not options.real:
         write = [sys.executable, "-m", "rewards.tiny_world", str(folder / "world")]
         subprocess.run(write, check=True, stdout=subprocess.DEVNULL)
     pairs = images(folder, options.prompts, options.samples, options.edge)
     (folder / "pairs.json").write_text(json.dumps(pairs), encoding="utf-8")
-    return {side: measure(side, folder, options) for side in options.sides}
+    with contextlib.ExitStack() as stack:
+        turns = {side: stack.enter_context(started(side, folder, options)) for side in options.sides}
+        rounds = [{side: turn() for side, turn in turns.items()} for _ in range(options.rounds)]
+    return {side: [found[side] for found in rounds] for side in options.sides}
 
 
 def parsed() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--prompts", type=int, default=8)
+    parser.add_argument("--prompts", type=int, default=64)
     parser.add_argument("--samples", type=int, default=4, help="images per prompt")
     parser.add_argument("--edge", type=int, default=512, help="pixels")
     parser.add_argument("--batch-size", type=int, default=16, help="pairs per forward pass (ours)")
+    parser.add_argument("--rounds", type=int, default=1, help="turns of each side")
     parser.add_argument("--device", default="cpu", help="cpu or cuda:0, for every side")
     parser.add_argument("--fast-images", type=int, default=0, help="bf16 on the first so many images only; 0: all")
     parser.add_argument("--metric", action="append", choices=METRICS, help="repeatable [default: all]")
@@ -217,7 +239,7 @@ def main() -> None:
     """Measure, then keep or print, and record if asked."""
     options = parsed()
     if options.side:
-        print(json.dumps(run_side(options)))  # noqa: T201 - read by the other process
+        run_side(options)
         return
     run = measured(options)
     if options.keep:

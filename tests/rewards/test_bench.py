@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.reward_figures import Figures, Run, difference
+from bench.reward_figures import Figures, Run, difference, ratio
 from bench.reward_packages import reference_scorer
 from bench.rewards import METRICS
 from rewards.flops import cost
@@ -38,7 +38,7 @@ def run() -> Run:
         "reference": {"images": 4, "seconds": {"pick_score": [8.0, 16.0]}, "peak_gb": 5.0},
         "ours": {"images": 4, "seconds": {"pick_score": [4.0, 10.0]}, "peak_gb": 6.0},
     }
-    both = {name: side | {"scores": {"pick_score": [0.25, 0.5, 0.5, 0.5]}} for name, side in sides.items()}
+    both = {name: [side | {"scores": {"pick_score": [0.25, 0.5, 0.5, 0.5]}}] for name, side in sides.items()}
     return Run.of(both, samples=4, rate=200e9, real=True)
 
 
@@ -56,7 +56,7 @@ def test_a_table_tells_ratios_operations_and_what_was_not_run(run: Run) -> None:
 def test_runs_are_kept_and_joined_by_metric_and_side(run: Run, tmp_path: Path) -> None:
     run.write(tmp_path / "kept.json")
     assert Run.read(tmp_path / "kept.json") == run
-    half = Figures(2, 1.0, 1.0, [0.25, 0.75], 6.0)
+    half = Figures(2, [1.0], [1.0], [0.25, 0.75], 6.0)
     later = Run({"pick_score": {"fast": half}, "all": {"ours": half}, "aesthetic": {"ours": half}}, 4, 100e9, True)
     joined = run.joined(later)
     assert {metric: set(sides) for metric, sides in joined.metrics.items()} == {
@@ -64,6 +64,12 @@ def test_runs_are_kept_and_joined_by_metric_and_side(run: Run, tmp_path: Path) -
         "aesthetic": {"ours"},
     }
     assert joined.matrix_rate == 200e9
+
+
+def test_a_ratio_of_several_rounds_shows_its_range() -> None:
+    reference, ours = Figures(2, [4.0, 6.0], [4.0, 6.0], [], 1.0), Figures(4, [4.0, 4.0], [4.0, 4.0], [], 1.0)
+    assert ratio(reference, ours) == "2.50x (2.00 to 3.00)"
+    assert ratio(reference, Figures(4, [5.0], [5.0], [], 1.0)) == "2.00x"
 
 
 def test_a_difference_is_of_the_images_that_both_sides_scored() -> None:
