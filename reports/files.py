@@ -2,26 +2,54 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from harness.errors import UserError
+from harness.errors import EnvironmentFailure, UserError
 from harness.files import write_atomically
+
+#: What is wrong with a disk, and not with the folder that the user named.
+_DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
+
+
+@contextlib.contextmanager
+def writing(place: Path, partial: Path | None = None, also: type[Exception] = OSError) -> Iterator[None]:
+    """Say in one line why ``place`` could not be written.
+
+    Args:
+        place: the file or folder.
+        partial: deleted if writing fails.
+        also: what a library raises besides OSError.
+
+    Raises:
+        UserError: the folder cannot be made or written to.
+        EnvironmentFailure: its disk is full, read-only or broken.
+    """
+    try:
+        yield
+    except (OSError, also) as error:
+        if partial is not None:
+            partial.unlink(missing_ok=True)
+        told = f"{place}: cannot be written ({getattr(error, 'strerror', None) or error})"
+        if getattr(error, "errno", None) in _DISK_FAULTS:
+            raise EnvironmentFailure(f"{told}; mend or empty its disk, or name another") from error
+        raise UserError(f"{told}; name another folder") from error
 
 
 def write_text(path: Path, text: str) -> Path:
     """Write UTF-8 text, and make its folder if need be; readers see the old file or the new one, never a part.
 
     Raises:
-        UserError: the folder cannot be made or written to.
+        MiroEvalError: see :func:`writing`.
     """
     encodable = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, encodable)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}); name another folder") from error
     return path
 
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import UserError
+from reports.files import writing
 from reports.merge import IMAGE_COLUMNS
 from reports.row_tables import Part
 
@@ -31,14 +31,14 @@ def write_parquet(parts: Sequence[Part], columns: Sequence[str], path: Path) -> 
         path: in a folder that is there.
 
     Raises:
-        UserError: it cannot be written.
+        MiroEvalError: see :func:`reports.files.writing`.
     """
     import pyarrow
     from pyarrow import parquet
 
     schema = pyarrow.schema([(name, _type(name)) for name in columns])
     partial = path.with_name(path.name + ".partial")
-    try:
+    with writing(path, partial, pyarrow.ArrowException):
         with (
             ThreadPoolExecutor(os.cpu_count()) as threads,
             parquet.ParquetWriter(partial, schema, compression="zstd") as writer,
@@ -47,9 +47,6 @@ def write_parquet(parts: Sequence[Part], columns: Sequence[str], path: Path) -> 
                 chosen = parts[first : first + RUNS_TOGETHER]
                 writer.write_table(pyarrow.concat_tables(threads.map(lambda part: _table(part, schema), chosen)))
         partial.replace(path)
-    except (OSError, pyarrow.ArrowException) as error:
-        partial.unlink(missing_ok=True)
-        raise UserError(f"{path}: cannot be written ({error}); name another folder") from error
     return path
 
 

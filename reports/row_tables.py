@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from harness.errors import UserError
+from reports.files import writing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,20 +49,17 @@ def join_parts(parts: Sequence[Part], path: Path, leading: Sequence[str], last: 
         leading, last: the first and the last columns; those that only some runs have stand between them, by name.
 
     Raises:
-        UserError: it cannot be written.
+        MiroEvalError: see :func:`reports.files.writing`.
     """
     columns = joined_columns(parts, leading, last)
     partial = path.with_name(path.name + ".partial")
-    try:
+    with writing(path, partial):
         path.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as joined:
             joined.write(_csv_line(columns))
             for part in parts:
                 _append(part, columns, joined)
         os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise UserError(f"{path}: cannot be written ({error.strerror}); name another folder") from error
     return path
 
 

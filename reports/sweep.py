@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import UserError
-
 if TYPE_CHECKING:
     from reports.run_summary import RunSummary
     from reports.track.curves import Curve
@@ -50,10 +48,7 @@ def write_sweep(points: Sequence[tuple[Targets, Path]], out_dir: Path) -> SweepF
         summaries = [run.summary for run in collect([find_run(path) for _, path in points], Path(parts))]
     targets = [one for one, _ in points]
     files = SweepFiles(write_text(out_dir / "sweep.csv", sweep_csv(targets, summaries)), out_dir / "sweep.png")
-    try:
-        draw(sweep_curves(targets, summaries), files.image)
-    except OSError as error:
-        raise UserError(f"{files.image}: cannot be written ({error.strerror}); name another folder") from error
+    draw(sweep_curves(targets, summaries), files.image)
     return files
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import UserError
 from harness.vocabulary import TAGS
+from reports.files import writing
 from reports.radar import RadarLine, radar
 
 if TYPE_CHECKING:
@@ -26,14 +26,13 @@ def draw_radars(runs: Sequence[tuple[str, Run]], folder: Path) -> tuple[Path, ..
     Rewards have no common scale: their axes go from the worst to the best run, so that there must be two.
 
     Raises:
-        UserError: the folder cannot be written to.
+        MiroEvalError: see :func:`reports.files.writing`.
     """
     figures = {"radar_tags": _tags(runs), "radar_rewards": _rewards(runs)}
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        return tuple(_saved(figure, folder / f"{name}.png") for name, figure in figures.items() if figure is not None)
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be written ({error.strerror}); name another folder") from error
+        paths = [_saved(figure, folder / f"{name}.png") for name, figure in figures.items() if figure is not None]
+    return tuple(paths)
 
 
 def _saved(figure: Figure, path: Path) -> Path:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from harness.errors import UserError
+from reports.files import writing
 
 #: What browsers show; a row may name any file, and only images may be linked or copied.
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif"})
@@ -32,7 +32,7 @@ class Pictures:
         """The image as a relative URL; None where there is none, or where the name leads out of the run's folder.
 
         Raises:
-            UserError: it cannot be copied.
+            MiroEvalError: see :func:`reports.files.writing`.
         """
         path = self._inside(filename)
         if path is None:
@@ -53,8 +53,6 @@ class Pictures:
         return path if known else None
 
     def _copy(self, source: Path, target: Path) -> None:
-        try:
+        with writing(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
-        except OSError as error:
-            raise UserError(f"{target}: cannot be written ({error.strerror}); name another folder") from error

@@ -31,9 +31,9 @@ def draw_figures(folder: Path, runs: Sequence[FigureRun] = ()) -> list[Path]:
     """Write all five figures as PNG; ``folder`` is made if need be.
 
     Raises:
-        UserError: the folder cannot be written to.
+        MiroEvalError: see :func:`reports.files.writing`.
     """
-    from harness.errors import UserError
+    from reports.files import writing
 
     makers: dict[str, Callable[[], Figure]] = {
         "training": training_curves,
@@ -42,13 +42,11 @@ def draw_figures(folder: Path, runs: Sequence[FigureRun] = ()) -> list[Path]:
         "radar_geneval": lambda: radar_geneval(runs),
         "aesthetic_weight": aesthetic_weight,
     }
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         paths = [folder / f"{name}.png" for name in makers]
         for path, make in zip(paths, makers.values(), strict=True):
             make().savefig(path, dpi=FILE_DPI, metadata={"Software": None})
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be written ({error.strerror}); name another folder") from error
     return paths
 
 

@@ -31,7 +31,6 @@ def write_track(inputs: Sequence[Path], out_dir: Path) -> TrackFiles:
     """
     from tempfile import TemporaryDirectory
 
-    from harness.errors import UserError
     from reports.collect import collect
     from reports.files import write_text
     from reports.find import find_runs
@@ -51,8 +50,5 @@ def write_track(inputs: Sequence[Path], out_dir: Path) -> TrackFiles:
         csv=write_text(out_dir / "track.csv", track_csv(found)),
         image=out_dir / "track.png",
     )
-    try:
-        draw(found, files.image)
-    except OSError as error:
-        raise UserError(f"{files.image}: cannot be written ({error.strerror}); name another folder") from error
+    draw(found, files.image)
     return files

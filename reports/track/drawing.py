@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from reports.files import writing
 from reports.track.curves import Curve
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def draw(curves: Sequence[Curve], path: Path) -> None:
     """Write a PNG.
 
     Raises:
-        OSError: it cannot be written.
+        MiroEvalError: see :func:`reports.files.writing`.
     """
     from matplotlib.figure import Figure
 
@@ -40,8 +41,9 @@ def draw(curves: Sequence[Curve], path: Path) -> None:
         _label(axes, metric, curves[0])
     if len(trainings) > 1:
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, format="png", dpi=110, metadata={"Software": None})
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, format="png", dpi=110, metadata={"Software": None})
 
 
 def _draw_curve(axes: Axes, curve: Curve, color: str) -> None:
