@@ -36,7 +36,7 @@ def writing(place: Path, partial: Path | None = None, also: type[Exception] = OS
             partial.unlink(missing_ok=True)
         told = f"{place}: cannot be written ({getattr(error, 'strerror', None) or error})"
         if getattr(error, "errno", None) in _DISK_FAULTS:
-            raise EnvironmentFailure(f"{told}; mend or empty its disk, or name another") from error
+            raise EnvironmentFailure(f"{told}; free some space, or name a folder on another disk") from error
         raise UserError(f"{told}; name another folder") from error
 
 
