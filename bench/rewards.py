@@ -149,7 +149,9 @@ def started(side: str, folder: Path, options: argparse.Namespace) -> Iterator[Ca
 
         def turn() -> dict[str, Any]:
             print(file=process.stdin, flush=True)
-            found: dict[str, Any] = json.loads(process.stdout.readline())
+            if not (line := process.stdout.readline()):
+                sys.exit(f"{side} ended early; its reason stands above")
+            found: dict[str, Any] = json.loads(line)
             return found
 
         turn()  # first calls set things up, and nobody else's turn shall wait for that

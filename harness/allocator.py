@@ -1,8 +1,8 @@
 """How a worker's C library treats freed memory. Standard library only: imported on the workers' side.
 
 glibc takes each large block from the system and gives it back when it is freed. A network's activations are such
-blocks: for every layer the system is asked for pages and clears them, which takes up to a third of the time that the
-layer's arithmetic does on a CPU.
+blocks: for every layer the system is asked for pages and clears them, which took a sixth of the CPU time of a ViT-H's
+layers (bench/RESULTS.md).
 """
 
 from __future__ import annotations

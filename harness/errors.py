@@ -14,7 +14,11 @@ Standard library only: workers import this module inside environments that hold 
 
 from __future__ import annotations
 
+import errno
 from enum import IntEnum
+
+#: What disks and network file systems do to any write: neither a bug nor the user's mistake.
+DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
 
 
 class ExitCode(IntEnum):

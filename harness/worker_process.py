@@ -6,7 +6,6 @@ Standard library only and Python >= 3.10; see :mod:`harness.protocol` for the wi
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import signal
 import sys
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from harness.allocator import keep_freed_memory
-from harness.errors import ExitCode, MiroEvalError, UserError
+from harness.errors import DISK_FAULTS, ExitCode, MiroEvalError, UserError
 from harness.protocol import HEARTBEAT, WATCH_STDIN, Job, Reporter
 
 
@@ -62,7 +61,7 @@ def _do_job(stage: str, path: Path, work: Callable[[Job, Reporter], None], repor
         traceback.print_exc()
         if _is_memory_full(error):
             return _give_up(reporter, _OUT_OF_MEMORY, ExitCode.ENVIRONMENT_FAILURE)
-        code = ExitCode.ENVIRONMENT_FAILURE if _is_disk_full(error) else ExitCode.BUG
+        code = ExitCode.ENVIRONMENT_FAILURE if _is_disk_fault(error) else ExitCode.BUG
         return _give_up(reporter, f"{type(error).__name__}: {error}", code)
     return ExitCode.DONE
 
@@ -95,8 +94,8 @@ def _beat(reporter: Reporter, seconds: float) -> None:
             time.sleep(seconds)
 
 
-def _is_disk_full(error: Exception) -> bool:
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+def _is_disk_fault(error: Exception) -> bool:
+    return isinstance(error, OSError) and error.errno in DISK_FAULTS
 
 
 _OUT_OF_MEMORY = "out of memory: choose a smaller --batch-size, or free some memory"

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from harness.errors import EnvironmentFailure, UserError
+from harness.errors import DISK_FAULTS, EnvironmentFailure, UserError
 from harness.files import write_atomically
-
-#: What is wrong with a disk, and not with the folder that the user named.
-_DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
 
 
 @contextlib.contextmanager
@@ -35,7 +31,7 @@ def writing(place: Path, partial: Path | None = None, also: type[Exception] = OS
         if partial is not None:
             partial.unlink(missing_ok=True)
         told = f"{place}: cannot be written ({getattr(error, 'strerror', None) or error})"
-        if getattr(error, "errno", None) in _DISK_FAULTS:
+        if getattr(error, "errno", None) in DISK_FAULTS:
             raise EnvironmentFailure(f"{told}; free some space, or name a folder on another disk") from error
         raise UserError(f"{told}; name another folder") from error
 

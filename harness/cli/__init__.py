@@ -7,19 +7,10 @@ import sys
 from typing import NoReturn
 
 from harness.cli.say import say
-from harness.errors import EnvironmentFailure, ExitCode, Interrupted, MiroEvalError, WorkerFailure
+from harness.errors import DISK_FAULTS, EnvironmentFailure, ExitCode, Interrupted, MiroEvalError, WorkerFailure
 
-#: What disks and network file systems do to any of our writes: no bug, and finished work is kept.
-_DISK_FAULTS = (
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EROFS,
-    errno.EACCES,
-    errno.EPERM,
-    errno.EIO,
-    errno.ESTALE,
-    errno.ENOLCK,
-)
+#: Where nobody named the file that could not be written, what may not be written counts as well.
+_WRITE_FAULTS = (*DISK_FAULTS, errno.EACCES, errno.EPERM, errno.ENOLCK)
 
 
 def main() -> NoReturn:
@@ -62,7 +53,7 @@ def _handle_foreign(error: Exception) -> int:
     if show is not None:
         show()
         return ExitCode.USER_ERROR
-    if isinstance(error, OSError) and error.errno in _DISK_FAULTS:
+    if isinstance(error, OSError) and error.errno in _WRITE_FAULTS:
         where = f"{error.filename}: cannot be written" if error.filename else "writing failed"
         return _explain(EnvironmentFailure(f"{where} ({error.strerror})"))
     import traceback  # 40 ms to import, wanted only here
