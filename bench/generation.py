@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from generation.suites import SUITES
-from harness.protocol import Item, Job
+from wire.protocol import Item, Job
 
 SAMPLES, BATCH = 4, 4
 PARTS = ("text", "sampling", "decode", "write")

@@ -28,9 +28,9 @@ from geneval.flops import color_flops, detector_flops
 from geneval.judge import JudgeOptions, judge
 from geneval.scenes import draw_scene
 from geneval.worker import judged
-from harness.allocator import keep_freed_memory
-from harness.protocol import Item
-from harness.vocabulary import COLORS, TAGS
+from wire.allocator import keep_freed_memory
+from wire.protocol import Item
+from wire.vocabulary import COLORS, TAGS
 
 #: Side of the matrices whose product is the device's rate, and how often it is taken.
 SIDE, TIMES = 3072, 3

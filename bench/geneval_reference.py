@@ -18,8 +18,8 @@ from geneval.clip import ARCHITECTURE, load_clip
 from geneval.color import TEMPLATES, ColorOptions, Cutout, show_object
 from geneval.detectors.checkpoint import read_state
 from geneval.judge import Box
-from harness.protocol import Item
-from harness.vocabulary import COLORS, OBJECT_CLASSES, TAGS
+from wire.protocol import Item
+from wire.vocabulary import COLORS, OBJECT_CLASSES, TAGS
 
 #: Loader settings of the reference implementation.
 WORKERS, BATCH = 4, 16

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from generation.suites import SUITES
-from harness.vocabulary import SEVEN_REWARDS
+from wire.vocabulary import SEVEN_REWARDS
 
 SAMPLES = 4
 #: Boxes of an image, as many as in published result files: rows of about 0.9 kB.

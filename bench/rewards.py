@@ -89,7 +89,7 @@ def since(start: tuple[float, float]) -> list[float]:
 
 def our_turn(world: Path, folder: Path, options: argparse.Namespace) -> Callable[[Pairs], dict[str, Any]]:
     """Seconds of the stage's worker, for each metric alone and for all in one pass, and the scores of that pass."""
-    from harness.allocator import keep_freed_memory
+    from wire.allocator import keep_freed_memory
 
     keep_freed_memory()  # as every worker's process does
     metrics = options.metric
@@ -109,8 +109,8 @@ def our_turn(world: Path, folder: Path, options: argparse.Namespace) -> Callable
 def _job(
     world: Path, folder: Path, pairs: Pairs, metrics: list[str], options: argparse.Namespace
 ) -> tuple[list[float], dict[str, list[float]]]:
-    from harness.protocol import Item, Job, Reporter, read_rows
     from rewards.worker import work
+    from wire.protocol import Item, Job, Reporter, read_rows
 
     class Clock(Reporter):
         """Loading ends with ``started``."""

@@ -21,17 +21,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from harness.errors import UserError
-from harness.executors import local
 from harness.executors.shard_state import Journal
-from harness.files import write_rows
-from harness.manifest import Manifest, StageRecord
-from harness.run_directory import RunDirectory, image_name
-from harness.settings import RunSettings
-from harness.sharding import Share, share_job, shares
+from harness.executors.sharding import Share, share_job, shares
+from harness.run.directory import RunDirectory, image_name
+from harness.run.manifest import Manifest, StageRecord
+from harness.run.settings import RunSettings
 from harness.stages.base import work_files
 from harness.stages.geneval import GENEVAL
-from harness.weight_source import TinyWorld
+from harness.weights.weight_source import TinyWorld
+from harness.workers import staged
+from wire.errors import UserError
+from wire.files import write_rows
 
 SAMPLES = 4
 SHARDS = (1, 2, 4, 8, 16, 32, 64)
@@ -154,8 +154,8 @@ def run_workers(folder: Path, jobs: list[Path], options: argparse.Namespace) -> 
     sleeps = {"SLEEP_LOAD": str(options.load), "SLEEP_IMAGE": str(options.image)}
     command = [sys.executable, "-m", "bench.sleeping_worker"]
     log = folder / "logs" / "geneval.log"
-    tasks = [local.Task("geneval", [*command, str(job)], log, sleeps) for job in jobs]
-    local.run(tasks, lambda _index, _event: None)
+    tasks = [staged.Task("geneval", [*command, str(job)], log, sleeps) for job in jobs]
+    staged.run(tasks, lambda _index, _event: None)
 
 
 def overhead(folder: Path, options: argparse.Namespace) -> Iterator[str]:

@@ -9,8 +9,8 @@ import os
 import time
 from pathlib import Path
 
-from harness.protocol import Job, Reporter, RowWriter, pending_batches
-from harness.worker_process import run_worker
+from wire.protocol import Job, Reporter, RowWriter, pending_batches
+from wire.worker_process import run_worker
 
 
 def work(job: Job, reporter: Reporter) -> None:

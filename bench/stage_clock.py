@@ -62,8 +62,8 @@ def watch() -> None:
 def run_ours(job: str) -> None:
     """Our worker, in this process."""
     from generation.worker import work
-    from harness.allocator import keep_freed_memory
-    from harness.protocol import Job, Reporter
+    from wire.allocator import keep_freed_memory
+    from wire.protocol import Job, Reporter
 
     keep_freed_memory()  # as every worker's process does
     work(Job.read(Path(job)), Reporter(io.StringIO()))

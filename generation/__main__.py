@@ -1,6 +1,6 @@
 """``python -m generation JOB.json``: one worker process."""
 
 from generation.worker import work
-from harness.worker_process import run_worker
+from wire.worker_process import run_worker
 
 run_worker("generation", work)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from generation.backends.backend import Backend, OutOfMemory
 from generation.batches import Batch
-from harness.protocol import Item, UserError
+from wire.protocol import Item, UserError
 
 #: Beyond this many images there is nothing to gain: one step of 64 takes 22 TFLOP (:mod:`generation.flops`), 22 ms of
 #: an H100's bf16 peak, against some 1,400 kernel launches of a few microseconds each.

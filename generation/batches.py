@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.protocol import Item, Job, UserError, pending_batches
+from wire.protocol import Item, Job, UserError, pending_batches
 
 
 @dataclass(frozen=True)

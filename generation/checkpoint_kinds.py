@@ -13,7 +13,7 @@ from pathlib import Path
 from generation.image_folder import is_image_folder
 from generation.own_generator import OwnGenerator, find_generator
 from generation.released import VARIANTS, check_variant, released_repo
-from harness.errors import UserError
+from wire.errors import UserError
 
 __all__ = [
     "CONFIG_FILE",

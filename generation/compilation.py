@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from harness.protocol import UserError
+from wire.protocol import UserError
 
 _COMPILERS = ("torch._dynamo", "torch._inductor", "torch._functorch")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from harness.protocol import EnvironmentFailure, UserError
+from wire.protocol import EnvironmentFailure, UserError
 
 
 def choose_device(name: str) -> Any:

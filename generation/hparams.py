@@ -8,7 +8,7 @@ from generation.checkpoint_kinds import CheckpointSource
 from generation.miro_model import MiroModel
 from generation.parameters import PAPER_GUIDANCE, PAPER_STEPS, Parameters, check_targets, parse_resolution
 from generation.sampling import SamplerSettings
-from harness.protocol import UserError
+from wire.protocol import UserError
 
 #: The only guidance that miro-t2i's sampler can carry out on MIRO's network: a growing one starts at zero, for which
 #: the sampler skips the negative branch, and then fails at the second step for lack of its latents.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.protocol import EnvironmentFailure, UserError
+from wire.protocol import EnvironmentFailure, UserError
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.errors import UserError
+from wire.errors import UserError
 
 _PROMPT_FOLDER = re.compile(r"\d{5,}")
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")

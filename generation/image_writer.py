@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from generation.png import write_png
-from harness.protocol import EnvironmentFailure, Item, Row, RowWriter
+from wire.protocol import EnvironmentFailure, Item, Row, RowWriter
 
 #: PNG encoding costs about 10 ms of one core at 256 px; a GPU outruns one thread of it.
 THREADS = 4

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from generation.batches import Sweep
-from harness.protocol import UserError
+from wire.protocol import UserError
 
 IMAGE, UPSTREAM = "image", "upstream"
 MODES = (IMAGE, UPSTREAM)

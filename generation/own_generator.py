@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import UserError
+from wire.errors import UserError
 
 _NAME = re.compile(r"(?P<module>.+):(?P<function>[A-Za-z_]\w*)")
 

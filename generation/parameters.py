@@ -13,7 +13,7 @@ from generation.batches import Sweep
 from generation.checkpoint_kinds import CheckpointSource, describe_source
 from generation.noise import IMAGE, UPSTREAM, check_mode
 from generation.precision import check_precision
-from harness.protocol import UserError
+from wire.protocol import UserError
 
 #: A batch size to be found by trial.
 AUTO = "auto"

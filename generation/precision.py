@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from harness.protocol import UserError
+from wire.protocol import UserError
 
 #: Length that upstream's script (and training) pads prompts to.
 PAPER_TEXT_LENGTH = 256

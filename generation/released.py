@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 
-from harness.errors import UserError
+from wire.errors import UserError
 
 MAIN_REPO = "nicolas-dufour/miro"
 MAIN_NAME = "miro"

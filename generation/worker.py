@@ -11,7 +11,7 @@ from generation.connectivity import work_offline_if_unreachable
 from generation.image_writer import ImageWriter
 from generation.noise import UPSTREAM
 from generation.parameters import AUTO, Parameters
-from harness.protocol import Job, Reporter, RowWriter
+from wire.protocol import Job, Reporter, RowWriter
 
 #: Beside the workers' rows: the batch size of a run whose size was found by trial.
 SIZE_FILE = "generate-batch-size"

@@ -1,7 +1,7 @@
 """``python -m geneval JOB.json``: see :mod:`geneval.worker`."""
 
 from geneval.worker import work
-from harness.worker_process import run_worker
+from wire.worker_process import run_worker
 
 if __name__ == "__main__":
     run_worker("geneval", work)

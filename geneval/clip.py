@@ -6,8 +6,8 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-from harness.foreign import refuse_tar
-from harness.protocol import EnvironmentFailure
+from wire.protocol import EnvironmentFailure
+from wire.untrusted import refuse_tar
 
 #: The architecture's name in open_clip; it chooses the tokenizer. Sizes come from the weights.
 ARCHITECTURE = "ViT-L-14"

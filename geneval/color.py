@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 from geneval.clip import ARCHITECTURE, load_clip
 from geneval.judge import Box
-from harness.protocol import UserError
-from harness.vocabulary import COLORS
+from wire.protocol import UserError
+from wire.vocabulary import COLORS
 
 TEMPLATES = ("a photo of a {color} {name}", "a photo of a {color}-colored {name}", "a photo of a {color} object")
 #: Scale of the cosines, as clip_benchmark has it.

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from harness.protocol import EnvironmentFailure, UserError
+from wire.protocol import EnvironmentFailure, UserError
 
 
 def resolve_device(wanted: str) -> str:

@@ -13,7 +13,7 @@ from geneval.images import ImageFault, LoadedImage, read_image
 from geneval.judge import Box, JudgeOptions, color_names, colors_needed, judge, select
 from geneval.outlines import encode
 from geneval.rows import Row, Seen, scored_row, unscored_row
-from harness.protocol import Item
+from wire.protocol import Item
 
 #: For each class of an image the probabilities of the ten colors, a list an object.
 Answers = dict[str, list[list[float]]]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from geneval.judge import Box
-from harness.vocabulary import COLORS
+from wire.vocabulary import COLORS
 
 Row = dict[str, Any]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.protocol import UserError
+from wire.protocol import UserError
 
 #: A character carries five bits of a number, and a sixth: that more follow.
 _BITS, _MORE, _SIGN, _FIRST = 5, 0x20, 0x10, 48

@@ -22,7 +22,7 @@ from geneval.evaluation import kept_indices
 from geneval.judge import Box, JudgeOptions, judge
 from geneval.random_weights import write_random_weights
 from geneval.scenes import draw_scene
-from harness.vocabulary import OBJECT_CLASSES
+from wire.vocabulary import OBJECT_CLASSES
 
 #: Image sizes (width, height): those of common generators, and one that needs padding.
 SIZES = ((256, 256), (512, 512), (1024, 1024), (640, 400))

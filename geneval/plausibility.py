@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from harness.protocol import EnvironmentFailure
+from wire.protocol import EnvironmentFailure
 
 #: Fewer images than this may well show nothing, or look alike.
 ENOUGH = 50

@@ -24,7 +24,7 @@ from geneval.judge import (
     select,
     told_colors,
 )
-from harness.protocol import UserError, read_rows
+from wire.protocol import UserError, read_rows
 
 Row = dict[str, Any]
 #: Values of a row's ``color_source``.

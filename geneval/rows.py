@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from geneval.judge import Box, Verdict
-from harness.protocol import Item
+from wire.protocol import Item
 
 Row = dict[str, Any]
 

@@ -19,9 +19,9 @@ from geneval.plausibility import check_rows
 from geneval.scenes import draw_scene
 from geneval.settings import Settings
 from geneval.worker import work
-from harness.protocol import EnvironmentFailure, Item, Job, Reporter, read_rows
-from harness.vocabulary import COLORS
-from harness.worker_process import run_worker
+from wire.protocol import EnvironmentFailure, Item, Job, Reporter, read_rows
+from wire.vocabulary import COLORS
+from wire.worker_process import run_worker
 
 #: Scenes looked at, and their side in pixels: the size of common generators.
 SCENES, SIDE = 6, 512

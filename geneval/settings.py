@@ -12,7 +12,7 @@ from geneval.detectors import DETECTORS
 from geneval.detectors.mask2former import Execution
 from geneval.detectors.precision import PRECISIONS, check_precision
 from geneval.judge import JudgeOptions, check_metadata
-from harness.protocol import EnvironmentFailure, Item, UserError
+from wire.protocol import EnvironmentFailure, Item, UserError
 
 #: Weight files the worker needs, by the names they go by in ``parameters["files"]``.
 WEIGHTS = ("mask2former", "clip-vit-l-14")

@@ -25,7 +25,7 @@ from geneval.prefetch import prefetch
 from geneval.provenance import packages, weights
 from geneval.rows import Row
 from geneval.settings import Settings, check_items
-from harness.protocol import Item, Job, Reporter, RowWriter, pending_batches, read_rows
+from wire.protocol import Item, Job, Reporter, RowWriter, pending_batches, read_rows
 
 Batches = Sequence[Sequence[Item]]
 #: Batches decoded and resized ahead of the detector; at 800 x 800 x 3 float32 an image takes 8 MB.

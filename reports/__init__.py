@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import UserError
+from wire.errors import UserError
 
 if TYPE_CHECKING:
     from rich.console import Group
 
-    from reports.collect import Collected
-    from reports.leaderboard import Leaderboard
+    from reports.leaderboard.collect import Collected
+    from reports.leaderboard.table import Leaderboard
 
 __all__ = ["ReportFiles", "report", "terminal_tables", "write_summaries"]
 
@@ -49,7 +49,7 @@ def report(inputs: Sequence[Path], out_dir: Path, across: Sequence[str] = ()) ->
     """Rank runs and write the leaderboard in five formats, all scores by image and by prompt, and ``model-index.yaml``.
 
     Args:
-        inputs: run directories, files of GenEval or reward rows, and so on: see :func:`reports.find.find_runs`.
+        inputs: run directories, files of GenEval or reward rows, and so on: see :func:`reports.read.find.find_runs`.
         out_dir: made if need be.
         across: fields of the protocol over which runs are ranked together although they differ in them.
 
@@ -58,12 +58,12 @@ def report(inputs: Sequence[Path], out_dir: Path, across: Sequence[str] = ()) ->
     """
     from tempfile import TemporaryDirectory
 
-    from reports.collect import collect
     from reports.files import write_text
-    from reports.find import find_runs
-    from reports.leaderboard import distinct_names, make_leaderboard
-    from reports.leaderboard_files import write_tables
-    from reports.model_index import model_index
+    from reports.leaderboard.collect import collect
+    from reports.leaderboard.files import write_tables
+    from reports.leaderboard.model_index import model_index
+    from reports.leaderboard.table import distinct_names, make_leaderboard
+    from reports.read.find import find_runs
 
     if not inputs:
         raise UserError("no runs to report; name run directories or result files")
@@ -81,9 +81,9 @@ def report(inputs: Sequence[Path], out_dir: Path, across: Sequence[str] = ()) ->
 
 def _write_rows(runs: list[Collected], out_dir: Path) -> tuple[Path, Path, Path]:
     """All scores by image, twice, and by prompt: copying and compression, which leave the interpreter to others."""
-    from reports.merge import LAST, LEADING, PROMPT_COLUMNS
-    from reports.parquet import write_parquet
-    from reports.row_tables import join_parts, joined_columns
+    from reports.leaderboard.merge import LAST, LEADING, PROMPT_COLUMNS
+    from reports.leaderboard.parquet import write_parquet
+    from reports.leaderboard.row_tables import join_parts, joined_columns
 
     images = [run.images for run in runs]
     scores = join_parts(images, out_dir / "scores.csv", LEADING, LAST)
@@ -93,7 +93,7 @@ def _write_rows(runs: list[Collected], out_dir: Path) -> tuple[Path, Path, Path]
 
 def terminal_tables(files: ReportFiles) -> Group:
     """The leaderboard as tables to print on a rich console."""
-    from reports import terminal
+    from reports.leaderboard import terminal
 
     return terminal.terminal_tables(files.leaderboard)
 
@@ -107,6 +107,6 @@ def write_summaries(run_dir: Path) -> list[Path]:
     Raises:
         UserError: the directory has no rows, or malformed ones.
     """
-    from reports import run_summary
+    from reports.summary import run_summary
 
     return run_summary.write_summaries(run_dir)

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from harness.errors import DISK_FAULTS, EnvironmentFailure, UserError
-from harness.files import write_atomically
+from wire.errors import DISK_FAULTS, EnvironmentFailure, UserError
+from wire.files import write_atomically
 
 
 @contextlib.contextmanager

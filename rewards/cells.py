@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.protocol import Item
 from rewards.prefetch import Prepared
+from wire.protocol import Item
 
 #: A value, or the reason why there is none.
 Outcome = float | str

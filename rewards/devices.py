@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 
-from harness.allocator import return_freed_memory
-from harness.errors import EnvironmentFailure
 from rewards.hub import LocalWeight
 from rewards.memory import is_out_of_memory
 from rewards.scorers.base import Scorer
+from wire.allocator import return_freed_memory
+from wire.errors import EnvironmentFailure
 
 #: A model may need twice its files' size (half precision on disk, float32 in memory).
 GROWTH = 2

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from harness.errors import EnvironmentFailure
+from wire.errors import EnvironmentFailure
 
 #: Files that are hashed here; larger ones carry their digest in the name of their cache blob.
 HASH_LIMIT = 256 * 1024**2

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from harness.errors import EnvironmentFailure
+from wire.errors import EnvironmentFailure
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -19,9 +19,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from harness.errors import UserError
 from rewards.scorers import SCORERS, Scorer
 from rewards.scorers.card import SpecCard
+from wire.errors import UserError
 
 #: Entry points of this group are scorers: ``brightness = "my_package.scorers:Brightness"``.
 GROUP = "miro_eval.scorers"

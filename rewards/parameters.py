@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.errors import UserError
 from rewards.own_scorer import load_scorers, with_own
 from rewards.scorers import DEFAULT_METRICS, Scorer, check_metrics
+from wire.errors import UserError
 
 PRECISIONS = ("reference", "fast")
 GROUPS = ("auto", "all", "one")

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.protocol import Item
 from rewards.images import UnreadableImage, read_image
 from rewards.scorers.base import Scorer
+from wire.protocol import Item
 
 if TYPE_CHECKING:
     from torch import Tensor

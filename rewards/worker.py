@@ -8,12 +8,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.protocol import Item, Job, Reporter, RowWriter, pending_batches
 from rewards.cells import cell_key, cells
 from rewards.hub import LocalWeight
 from rewards.own_scorer import source_of
 from rewards.parameters import Parameters
 from rewards.scorers import SCORERS, Scorer
+from wire.protocol import Item, Job, Reporter, RowWriter, pending_batches
 
 if TYPE_CHECKING:
     from rewards.memory import Parts

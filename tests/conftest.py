@@ -17,7 +17,7 @@ _STAGES = {"generation": "miro", "geneval": "mmdet", "rewards": "hpsv2"}
 collect_ignore = [folder for folder, package in _STAGES.items() if importlib.util.find_spec(package) is None]
 
 if len(collect_ignore) < len(_STAGES):  # inside a stage's environment, which lacks the orchestrator's packages
-    collect_ignore += ["harness", "reports", "end_to_end", "test_stage_suites.py"]
+    collect_ignore += ["harness", "reports", "bench", "wire", "slurm", "fuzz", "end_to_end", "test_stage_suites.py"]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 from harness.environments import uv
 from harness.environments.manager import Environment, ensure
 from harness.environments.spec import ENVIRONMENTS
-from harness.paths import environment_files, home
-from harness.weight_source import TinyWorld, make_tiny_world
+from harness.weights.weight_source import TinyWorld, make_tiny_world
+from wire.paths import environment_files, home
 
 ROOT = Path(__file__).resolve().parents[1]
 MIRO_EVAL = Path(sys.executable).with_name("miro-eval")

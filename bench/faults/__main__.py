@@ -20,7 +20,7 @@ from pathlib import Path
 from bench.faults.cells import all_cells
 from bench.faults.environments import Setup, environment_cells
 from bench.faults.stand import STAGES, Cell, Seen, Stand, content, try_cell
-from harness.weight_source import make_tiny_world
+from harness.weights.weight_source import make_tiny_world
 
 MOUNTING = ("no room for a row", "disk fills up during the stage", "file system read-only")
 

@@ -64,7 +64,7 @@ def _environment(stand: Stand) -> Path:
 
 def _home_with_links(stand: Stand) -> Path:
     """A home of its own whose environments are the real ones, down to the interpreter's link."""
-    from harness.paths import home
+    from wire.paths import home
 
     made = stand.run.with_name(stand.run.name + "-home")
     for source in (home() / "envs").glob("*-uv-*"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from generation.backends.backend import Backend
 from generation.checkpoint_kinds import DIFFUSERS, GENERATOR, IMAGES, CheckpointSource
 from generation.parameters import Parameters
-from harness.protocol import UserError
+from wire.protocol import UserError
 
 __all__ = ["Backend", "open_backend"]
 

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import Any, Protocol
 
 from generation.batches import Batch
-from harness.protocol import UserError
+from wire.protocol import UserError
 
 #: Called with what is being prepared.
 Say = Callable[[str], None]

@@ -17,7 +17,7 @@ from generation.hub import hub_errors, snapshot_revision
 from generation.noise import UPSTREAM, image_seed
 from generation.parameters import Parameters, parse_resolution
 from generation.precision import pipeline_dtype
-from harness.protocol import Item, UserError
+from wire.protocol import Item, UserError
 
 PACKAGES = ("torch", "diffusers", "transformers", "numpy", "pillow")
 

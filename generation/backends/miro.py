@@ -25,8 +25,8 @@ from generation.parameters import Parameters
 from generation.precision import precision_named
 from generation.sampling import SamplerSettings, decode_latents, sample_latents
 from generation.text_encoding import EncodedPrompt, TextEncoder, encoder_identity, stack_prompts
-from harness.allocator import return_freed_memory
-from harness.protocol import Item, UserError
+from wire.allocator import return_freed_memory
+from wire.protocol import Item, UserError
 
 #: Packages whose versions go into the manifest.
 PACKAGES = ("miro-t2i", "torch", "transformers", "diffusers", "numpy", "pillow")

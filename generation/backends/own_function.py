@@ -16,7 +16,7 @@ from generation.checkpoints.loaded import file_sha256
 from generation.noise import UPSTREAM, image_seed
 from generation.own_generator import OwnGenerator
 from generation.parameters import Parameters
-from harness.protocol import UserError
+from wire.protocol import UserError
 
 #: Parameters that say how MIRO or a pipeline samples; a function has its own ways.
 FOREIGN = ("reward_targets", "negative_reward_targets", "resolution", "compile")

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from harness.protocol import UserError
+from wire.protocol import UserError
 
 #: What both libraries say of such weights, in a warning; neither raises.
 _MADE_UP = "newly initialized"

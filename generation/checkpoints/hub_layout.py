@@ -9,7 +9,7 @@ from generation.checkpoint_kinds import HUB_FILES
 from generation.checkpoints.loaded import LoadedCheckpoint
 from generation.hub import repo_files, repo_weights, snapshot_revision
 from generation.miro_model import VAE_FILE, VAE_REPO, MiroModel
-from harness.protocol import UserError
+from wire.protocol import UserError
 
 
 def load_folder(folder: Path) -> LoadedCheckpoint:

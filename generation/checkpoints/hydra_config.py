@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from harness.protocol import UserError
+from wire.protocol import UserError
 
 #: What the sections that sampling needs may call.
 ALLOWED_TARGETS = frozenset(

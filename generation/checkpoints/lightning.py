@@ -12,7 +12,7 @@ from generation.checkpoints.restricted_pickle import read_lightning
 from generation.checkpoints.state import load_strictly, part, plain_names
 from generation.hub import repo_weights
 from generation.miro_model import VAE_FILE, VAE_REPO, MiroModel
-from harness.protocol import UserError
+from wire.protocol import UserError
 
 SUFFIX = "_coherence"
 

@@ -6,7 +6,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-from harness.protocol import UserError
+from wire.protocol import UserError
 
 
 def read_lightning(path: Path, trusted: bool) -> dict[str, Any]:

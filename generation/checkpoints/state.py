@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.protocol import UserError
+from wire.protocol import UserError
 
 #: What ``torch.compile`` puts into the names of a compiled module's parameters.
 COMPILED_PREFIX = "_orig_mod."

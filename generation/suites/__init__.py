@@ -10,8 +10,8 @@ from generation.suites.formats import Metadata
 from generation.suites.geneval import build_geneval, geneval_jsonl
 from generation.suites.selection import limit_indices
 from generation.suites.suite import Suite, read_suite
-from harness.errors import UserError
-from harness.paths import home
+from wire.errors import UserError
+from wire.paths import home
 
 __all__ = [
     "PUBLISHED",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from generation.suites.formats import Metadata, parse
-from harness.errors import UserError
+from wire.errors import UserError
 
 #: Stands for the hub's address, which ``HF_ENDPOINT`` may change.
 HUB = "hub://"

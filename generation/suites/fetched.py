@@ -16,7 +16,7 @@ from pathlib import Path
 
 from generation.suites.catalogue import HUB, PublishedSuite, SuiteFile
 from generation.suites.suite import Suite
-from harness.errors import EnvironmentFailure, UserError
+from wire.errors import EnvironmentFailure, UserError
 
 #: Takes a line for the user.
 Tell = Callable[[str], object]

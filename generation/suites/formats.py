@@ -8,8 +8,8 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from harness.errors import UserError
-from harness.foreign import is_text
+from wire.errors import UserError
+from wire.untrusted import is_text
 
 Metadata = dict[str, Any]
 

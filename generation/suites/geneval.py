@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.vocabulary import COLORS, OBJECT_CLASSES
+from wire.vocabulary import COLORS, OBJECT_CLASSES
 
 Metadata = dict[str, Any]
 Draw = Callable[[np.random.Generator], Metadata]

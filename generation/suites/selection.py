@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.errors import UserError
+from wire.errors import UserError
 
 #: Of the order within a tag; any value serves, and a new one makes shortened runs other runs.
 SEED = 553

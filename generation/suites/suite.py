@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from generation.suites.formats import Metadata, parse
-from harness.errors import UserError
+from wire.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from geneval.detectors.mask2former import Execution, Mask2Former
-from harness.protocol import EnvironmentFailure
+from wire.protocol import EnvironmentFailure
 
 __all__ = ["DETECTORS", "Execution", "Mask2Former", "load_detector"]
 

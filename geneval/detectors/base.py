@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from geneval.judge import Box
-from harness.vocabulary import OBJECT_CLASSES
+from wire.vocabulary import OBJECT_CLASSES
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.foreign import refuse_tar
-from harness.protocol import EnvironmentFailure
+from wire.protocol import EnvironmentFailure
+from wire.untrusted import refuse_tar
 
 _DECODER_LAYER = "panoptic_head.transformer_decoder.layers."
 _ENCODER_LAYER = "panoptic_head.pixel_decoder.encoder.layers."

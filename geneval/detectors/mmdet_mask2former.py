@@ -13,7 +13,7 @@ from geneval.detectors.mask2former import CONFIG, Execution, Mask2Former
 from geneval.detectors.mmdet_inference import install_windows, last_predictions
 from geneval.detectors.precision import to_bfloat16
 from geneval.detectors.resize import Size
-from harness.protocol import EnvironmentFailure, UserError
+from wire.protocol import EnvironmentFailure, UserError
 
 #: mmdet's names of the padded, resized and original size.
 _SIZES = ("batch_input_shape", "img_shape", "ori_shape")

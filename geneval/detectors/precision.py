@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from harness.protocol import UserError
+from wire.protocol import UserError
 
 #: ``exact``: every operation of mmdet, in its order; the bits of ``mmdet.apis.inference_detector`` on the same device.
 #: ``fp32``: the same arithmetic in a cheaper order. ``bf16``: matrix products and convolutions in bfloat16.

@@ -19,7 +19,7 @@ from geneval.detectors.mask2former import CONFIG, Execution, Mask2Former
 from geneval.detectors.mask2former_keys import to_transformers
 from geneval.detectors.precision import to_bfloat16
 from geneval.detectors.resize import DIVISOR, SCALE, Size, fit
-from harness.protocol import EnvironmentFailure, UserError
+from wire.protocol import EnvironmentFailure, UserError
 
 #: ImageNet's channel means and deviations in [0, 255], RGB, as in mmdet's configs.
 MEAN, DEVIATION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)

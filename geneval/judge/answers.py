@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.vocabulary import COLORS
+from wire.vocabulary import COLORS
 
 
 def color_names(probabilities: Mapping[str, Sequence[Sequence[float]]]) -> dict[str, list[str]]:

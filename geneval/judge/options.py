@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from harness.protocol import UserError
+from wire.protocol import UserError
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.vocabulary import COLORS, OBJECT_CLASSES
+from wire.vocabulary import COLORS, OBJECT_CLASSES
 
 RELATIONS = ("left of", "right of", "above", "below")
 

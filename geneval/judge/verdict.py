@@ -8,7 +8,7 @@ from typing import Any
 
 from geneval.judge.boxes import Box, relations
 from geneval.judge.options import JudgeOptions
-from harness.vocabulary import COLORS
+from wire.vocabulary import COLORS
 
 Objects = Mapping[str, Sequence[Box]]
 Clause = Mapping[str, Any]

@@ -6,15 +6,15 @@ import errno
 import sys
 from typing import NoReturn
 
-from harness.cli.say import say
-from harness.errors import DISK_FAULTS, EnvironmentFailure, ExitCode, Interrupted, MiroEvalError, WorkerFailure
+from harness.terminal.echo import say
+from wire.errors import DISK_FAULTS, EnvironmentFailure, ExitCode, Interrupted, MiroEvalError, WorkerFailure
 
 #: Where nobody named the file that could not be written, what may not be written counts as well.
 _WRITE_FAULTS = (*DISK_FAULTS, errno.EACCES, errno.EPERM, errno.ENOLCK)
 
 
 def main() -> NoReturn:
-    """Run the command line and exit with one of :class:`harness.errors.ExitCode`."""
+    """Run the command line and exit with one of :class:`wire.errors.ExitCode`."""
     sys.exit(int(_run()))
 
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from harness.cli import geneval_options as judging
 from harness.cli import options
 from harness.cli.generate import plain_settings
-from harness.cli.say import say
-from harness.errors import UserError
-from harness.settings import RewardSettings, RunSettings
+from harness.run.settings import RewardSettings, RunSettings
+from harness.terminal.echo import say
+from wire.errors import UserError
 
 if TYPE_CHECKING:
-    from harness.evaluations import Evaluation
+    from harness.plan.evaluations import Evaluation
 
 
 def all_stages(
@@ -69,8 +69,8 @@ def all_stages(
     judged and scored where it is.
     """
     from harness.cli.session import run_evaluations
-    from harness.evaluations import evaluations
-    from harness.selection import each_checkpoint, run_directories
+    from harness.plan.evaluations import evaluations
+    from harness.plan.selection import each_checkpoint, run_directories
 
     base = plain_settings(locals() | {"checkpoint": ""})
     common = RunSettings(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.say import say
+from harness.terminal.echo import say
 
 app = typer.Typer(help="Keep a run as one small file to compare later runs with.", no_args_is_help=True)
 
@@ -23,9 +23,9 @@ def save(
     file: Annotated[Path, typer.Argument(help="file to write, ending in .json", metavar="BASELINE.JSON")],
 ) -> None:
     """Write every prompt's results, which pairing needs; `compare` and `check` take the file for a run."""
-    from harness.errors import UserError
     from reports.gate.baseline import save_baseline
-    from reports.runs import read_run
+    from reports.read.runs import read_run
+    from wire.errors import UserError
 
     if file.suffix != ".json":
         raise UserError(f"{file}: a baseline's name must end in .json, by which it is told from rows")

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.cli import options
-from harness.cli.say import say
-from harness.errors import ExitCode, UserError
+from harness.terminal.echo import say
+from wire.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
-    from harness.display import Display
-    from harness.weight_source import WeightSource
+    from harness.terminal.display import Display
+    from harness.weights.weight_source import WeightSource
     from rewards.calibration.golden import Finding, Golden
 
 #: Pairs per forward pass; golden values are compared within tolerances, so that it need not be an option.
@@ -42,7 +42,7 @@ def calibrate(
 ) -> None:
     """Score fixed pairs with every reward model, compare with stored values; exits 1 where one has drifted."""
     from harness.cli.session import session
-    from harness.weight_source import PublishedWeights, make_tiny_world
+    from harness.weights.weight_source import PublishedWeights, make_tiny_world
     from rewards.calibration.golden import Golden, values_of
 
     path = golden or default_golden(tiny_world)
@@ -64,14 +64,14 @@ def calibrate(
 
 def default_golden(tiny_world: bool) -> Path:
     """The file of golden values that comes with the program; of the published weights it may not be there yet."""
-    from harness.paths import stage_code
+    from wire.paths import stage_code
 
     name = "tiny.json" if tiny_world else "published.json"
     return stage_code() / "rewards" / "calibration" / "golden" / name
 
 
 def _parameters(metrics: list[str], precision: str, device: str, published: Path | None) -> dict[str, Any]:
-    from harness.settings import RewardSettings
+    from harness.run.settings import RewardSettings
     from harness.stages.rewards import check_metrics
 
     chosen = check_metrics(metrics or RewardSettings.metrics)
@@ -86,8 +86,8 @@ def _scored(
     """Run the worker in a folder of its own: its rows, and the event that names weights and packages."""
     from harness.environments.manager import ensure
     from harness.environments.spec import ENVIRONMENTS
-    from harness.executors import local
-    from harness.protocol import Job, read_rows
+    from harness.workers import staged
+    from wire.protocol import Job, read_rows
 
     environment = ensure(ENVIRONMENTS["rewards"], "auto", display.step("environment rewards"))
     progress = display.step("calibrate")
@@ -108,13 +108,13 @@ def _scored(
         stage = "rewards.calibration"
         Job(stage, name, str(folder / "rows.jsonl"), [], source.parameters("rewards") | parameters).write(job)
         command = environment.command("-m", stage, str(job))
-        local.run([local.Task("calibrate", command, folder / "calibrate.log", source.variables())], on_event)
+        staged.run([staged.Task("calibrate", command, folder / "calibrate.log", source.variables())], on_event)
         return list(read_rows(folder / "rows.jsonl")), started
 
 
 def _store(golden: Golden, path: Path, precision: str, rows: list[dict[str, Any]], started: dict[str, Any]) -> None:
-    from harness.files import write_atomically
     from rewards.calibration.golden import values_of
+    from wire.files import write_atomically
 
     if unscored := sorted({f"{row['metric']}: {row['error']}" for row in rows if row["value"] is None}):
         raise UserError(f"nothing stored, for want of scores: {'; '.join(unscored)}")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from harness.cli.say import say
 from harness.cli.status import Run, open_submission
+from harness.terminal.echo import say
 
 
 def cancel(run: Run) -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.cli import options
-from harness.cli.say import say
-from harness.errors import ExitCode, UserError
+from harness.terminal.echo import say
+from wire.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
     from harness.cli.growing import Making
@@ -62,7 +62,7 @@ def check(
 
 def _making(checkpoint: str, out: Path, sweep: dict[str, Any], machine: dict[str, Any], tiny_world: bool) -> Making:
     from harness.cli.growing import Making
-    from harness.settings import GenerationSettings, RunSettings
+    from harness.run.settings import GenerationSettings, RunSettings
 
     return Making(RunSettings(out=out, generation=GenerationSettings(checkpoint, **sweep), **machine), tiny_world)
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.say import say
+from harness.terminal.echo import say
 
 
 class Format(str, Enum):

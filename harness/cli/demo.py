@@ -22,8 +22,8 @@ def demo(
 ) -> None:
     """Set everything up and run the main job on small random models: all stages are real, the scores mean nothing."""
     from harness.cli.session import leave, run_stages, session, show_report
-    from harness.settings import GenerationSettings, RunSettings
-    from harness.weight_source import make_tiny_world
+    from harness.run.settings import GenerationSettings, RunSettings
+    from harness.weights.weight_source import make_tiny_world
 
     with session() as display:
         world = make_tiny_world(env_backend, display.step)

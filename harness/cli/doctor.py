@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.say import say
+from harness.terminal.echo import say
 
 
 def doctor(
@@ -18,7 +18,7 @@ def doctor(
 ) -> None:
     """Check tools, GPU, disk, environments, weights and the hub; exit 4 where a run cannot work. Changes nothing."""
     from harness.doctor import FAILURE, examine
-    from harness.errors import ExitCode
+    from wire.errors import ExitCode
 
     findings = []
     for finding in examine(out):

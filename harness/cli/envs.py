@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from harness.cli import options
-from harness.cli.say import say
 from harness.environments.spec import ENVIRONMENTS, EnvironmentSpec
+from harness.terminal.echo import say
 
 app = typer.Typer(help="The stages' isolated environments.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -53,7 +53,7 @@ def setup(names: Names = None, env_backend: options.EnvBackend = "auto") -> None
 def check(names: Names = None, env_backend: options.EnvBackend = "auto") -> None:
     """Import everything and run a compiled operator in each environment; exit 4 where one does not work."""
     from harness.environments import manager
-    from harness.errors import EnvironmentFailure
+    from wire.errors import EnvironmentFailure
 
     for spec in _specs(names):
         environment = manager.locate(spec, env_backend)

@@ -7,7 +7,7 @@ from typing import Any
 import typer  # noqa: F401 - options.py's annotations are resolved here
 
 from harness.cli import options
-from harness.settings import GenerationSettings, RunSettings
+from harness.run.settings import GenerationSettings, RunSettings
 
 
 def generate(
@@ -42,7 +42,7 @@ def generate(
 ) -> None:
     """Generate images only; judge and score them later, or elsewhere."""
     from harness.cli.session import run
-    from harness.runs import default_directory
+    from harness.plan.open import default_directory
 
     generation = generation_settings(locals())
     where = out or default_directory(generation)
@@ -65,7 +65,7 @@ def generation_settings(values: dict[str, Any]) -> GenerationSettings:
     Raises:
         UserError: a reward target is not of the form axis=number, or the checkpoint is not there.
     """
-    from harness.selection import with_defaults
+    from harness.plan.selection import with_defaults
 
     return with_defaults(plain_settings(values))
 

@@ -9,9 +9,9 @@ import typer
 
 from harness.cli import geneval_options as how
 from harness.cli import options
-from harness.cli.say import say
-from harness.errors import ExitCode, UserError
-from harness.settings import GenevalSettings, RunSettings
+from harness.run.settings import GenevalSettings, RunSettings
+from harness.terminal.echo import say
+from wire.errors import ExitCode, UserError
 
 Directory = Annotated[
     Path | None, typer.Argument(help="directory of images: 00000/metadata.jsonl, 00000/samples/0000.png, ...")
@@ -90,10 +90,10 @@ def _self_test(settings: RunSettings, tiny_world: bool) -> None:
     from harness.cli.session import session
     from harness.environments.manager import ensure
     from harness.environments.spec import ENVIRONMENTS
-    from harness.executors import local
-    from harness.protocol import Job
     from harness.stages.geneval import chosen_options
-    from harness.weight_source import PublishedWeights, make_tiny_world
+    from harness.weights.weight_source import PublishedWeights, make_tiny_world
+    from harness.workers import staged
+    from wire.protocol import Job
 
     with session() as display, TemporaryDirectory() as name:
         folder, log = Path(name), Path(name) / "self-test.log"
@@ -104,8 +104,8 @@ def _self_test(settings: RunSettings, tiny_world: bool) -> None:
         parameters = chosen_options(settings.geneval) | {"device": settings.device} | source.parameters("geneval")
         Job("geneval", name, str(folder / "results.jsonl"), [], parameters).write(folder / "job.json")
         command = environment.command("-m", "geneval.self_test", str(folder / "job.json"))
-        task = local.Task("geneval", command, log, source.variables())
-        local.run([task], lambda _, event: display.note(event["message"]) if event["event"] == "warning" else None)
+        task = staged.Task("geneval", command, log, source.variables())
+        staged.run([task], lambda _, event: display.note(event["message"]) if event["event"] == "warning" else None)
     say("self-test passed")
 
 
@@ -113,7 +113,7 @@ def _rejudge(rows: Path, out: Path | None, judging: GenevalSettings) -> None:
     """Decide stored rows again; says what changed, and exits 5 where a row cannot be decided."""
     from geneval.judge import JudgeOptions
     from geneval.rejudge import VERDICT, rejudge_file
-    from harness.files import write_rows
+    from wire.files import write_rows
 
     if out is None or out.resolve() == rows.resolve():
         raise UserError("--rejudge needs --out, another file than the one it reads")
@@ -149,7 +149,7 @@ def _warn_of_looser(path: Path, row: dict[str, Any], options: Any) -> None:
 
 def _options_of_run(path: Path) -> dict[str, Any]:
     """The options in the ``run.json`` beside a results file; none where there is none."""
-    from harness.manifest import Manifest
+    from harness.run.manifest import Manifest
 
     manifest = Manifest.read(path.with_name("run.json"))
     record = manifest.stages.get("geneval") if manifest else None

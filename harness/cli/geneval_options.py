@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.errors import UserError
-from harness.settings import GenevalSettings
+from harness.run.settings import GenevalSettings
+from wire.errors import UserError
 
 Confidence = Annotated[float | None, typer.Option(help="a detection counts above this score [default: 0.3]")]
 Counting = Annotated[float | None, typer.Option(help="the same for counting prompts [default: 0.9]")]

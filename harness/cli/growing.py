@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import UserError
-from harness.settings import GenerationSettings, RewardSettings, RunSettings
+from harness.run.settings import GenerationSettings, RewardSettings, RunSettings
+from wire.errors import UserError
 
 if TYPE_CHECKING:
     from reports.gate.policy import Policy
-    from reports.runs import Run
+    from reports.read.runs import Run
 
 #: Settings of a sweep that a baseline records as they are.
 _RECORDED = ("samples", "steps", "guidance_scale", "resolution", "seed", "noise", "batch_size", "precision")
@@ -41,8 +41,8 @@ def growing_run(making: Making, baseline: Run, policy: Policy) -> Iterator[Calla
         UserError: the baseline does not record how it was made, or cannot be followed.
     """
     from harness.cli.session import run_stages, session
-    from harness.weight_source import PublishedWeights, make_tiny_world
-    from reports.runs import read_run
+    from harness.weights.weight_source import PublishedWeights, make_tiny_world
+    from reports.read.runs import read_run
 
     asked = making.settings
     generation = as_recorded(baseline.manifest.protocol, _sweep(asked))
@@ -63,7 +63,7 @@ def as_recorded(protocol: Mapping[str, str], asked: GenerationSettings) -> Gener
     """A checkpoint's sweep with the settings of a baseline's.
 
     Args:
-        protocol: field -> JSON text, as of :class:`reports.manifest.Manifest`.
+        protocol: field -> JSON text, as of :class:`reports.read.manifest.Manifest`.
 
     Raises:
         UserError: fields are not recorded, the suite is another one, or the sweep cannot grow.
@@ -89,7 +89,7 @@ def _targets(protocol: Mapping[str, str], name: str) -> Iterator[tuple[str, floa
 
 def judged_stages(baseline: Run, policy: Policy) -> tuple[list[str], RewardSettings]:
     """The stages that the policy needs, and the rewards among what they score; watched metrics cost nothing."""
-    from harness.vocabulary import TAGS
+    from wire.vocabulary import TAGS
 
     verdicts = baseline.verdicts is not None and any(policy.rule(name).demands for name in ("overall", *TAGS))
     found = baseline.rewards.metrics if baseline.rewards else ()

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.errors import UserError
-from harness.settings import SlurmSettings
+from harness.run.settings import SlurmSettings
+from wire.errors import UserError
 
 Checkpoint = Annotated[
     str,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.say import say
+from harness.terminal.echo import say
 
 app = typer.Typer(help="The MIRO paper's tables and figures, beside what was measured.", no_args_is_help=True)
 
@@ -78,7 +78,7 @@ def _run(lines: list[str]) -> None:
     import subprocess
     import sys
 
-    from harness.errors import ExitCode
+    from wire.errors import ExitCode
 
     codes = set()
     for line in lines:

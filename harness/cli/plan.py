@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from harness.cli import options
-from harness.cli.say import say
-from harness.settings import GenerationSettings, RewardSettings
+from harness.run.settings import GenerationSettings, RewardSettings
+from harness.terminal.echo import say
 
 Hardware = Annotated[str, typer.Option(help="h200, h100, a100, l40s or rtx4090")]
 Tflops = Annotated[float | None, typer.Option(help="rate in TFLOP/s of hardware not in the list", min=0.001)]
@@ -35,9 +35,9 @@ def plan(
     """
     from rich.console import Console
 
-    from harness import cost
     from harness.cli.plan_table import plan_table, totals
-    from harness.selection import each_checkpoint
+    from harness.plan import cost
+    from harness.plan.selection import each_checkpoint
 
     base = GenerationSettings("", suite=suite, samples=samples, limit=limit, steps=steps, guidance_scale=None)
     chosen = each_checkpoint(base, checkpoint, variants)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from rich.table import Table
 
-from harness.cost import Cost, Hardware
+from harness.plan.cost import Cost, Hardware
 
 
 def plan_table(costs: Sequence[Cost], hardware: Hardware, utilisation: float) -> Table:

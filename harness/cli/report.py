@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.say import say
+from harness.terminal.echo import say
 
 Export = Annotated[
     list[str] | None, typer.Option(help="hand the runs to wandb, mlflow or tensorboard as well; repeatable")

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.say import say
+from harness.terminal.echo import say
 
 
 def repro(run: Annotated[Path, typer.Argument(help="run directory")]) -> None:
     """Print a shell script: the commands that made a run, with the locks, weights and hashes they worked with."""
-    from harness.reproduction import reproduction
+    from harness.plan.reproduction import reproduction
 
     say(reproduction(run), end="")

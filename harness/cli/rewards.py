@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from harness.cli import options
-from harness.cli.say import say
-from harness.errors import UserError
-from harness.settings import RewardSettings, RunSettings
+from harness.run.settings import RewardSettings, RunSettings
+from harness.terminal.echo import say
+from wire.errors import UserError
 
 Directory = Annotated[
     Path | None, typer.Argument(help="directory of images: 00000/metadata.jsonl, 00000/samples/0000.png, ...")

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from harness.cli.say import say
+from harness.terminal.echo import say
 
 if TYPE_CHECKING:
-    from harness.display import Display
-    from harness.evaluations import Evaluation, Outcome
-    from harness.settings import RunSettings
-    from harness.weight_source import WeightSource
+    from harness.plan.evaluations import Evaluation, Outcome
+    from harness.run.settings import RunSettings
+    from harness.terminal.display import Display
+    from harness.weights.weight_source import WeightSource
     from reports import ReportFiles
 
 
 @contextmanager
 def session() -> Iterator[Display]:
     """One display for the whole command; SIGTERM ends it as Ctrl-C does, with everything finished kept."""
-    from harness.display import Display
+    from harness.terminal.display import Display
 
     signal.signal(signal.SIGTERM, lambda _number, _frame: signal.raise_signal(signal.SIGINT))
     with Display() as display:
@@ -32,7 +32,7 @@ def session() -> Iterator[Display]:
 
 def run(stages: list[str], settings: RunSettings, *, tiny_world: bool = False) -> None:
     """Run stages in one directory with the published weights, or with the tiny world's."""
-    from harness.evaluations import Evaluation
+    from harness.plan.evaluations import Evaluation
 
     run_evaluations([Evaluation(settings, tuple(stages))], tiny_world=tiny_world)
 
@@ -41,7 +41,7 @@ def run_evaluations(
     evaluations: list[Evaluation], *, tiny_world: bool = False, report: Path | None = None, across: Sequence[str] = ()
 ) -> None:
     """Make runs, then the leaderboard of those that came to their end in the folder ``report``."""
-    from harness.evaluations import evaluate
+    from harness.plan.evaluations import evaluate
 
     common = evaluations[0].settings
     with session() as display:
@@ -54,7 +54,7 @@ def run_evaluations(
 
 def choose_source(settings: RunSettings, display: Display, *, tiny_world: bool = False) -> WeightSource:
     """The published weights, or the tiny world's."""
-    from harness.weight_source import PublishedWeights, make_tiny_world
+    from harness.weights.weight_source import PublishedWeights, make_tiny_world
 
     return make_tiny_world(settings.env_backend, display.step) if tiny_world else PublishedWeights(settings.offline)
 
@@ -65,7 +65,7 @@ def run_stages(stages: list[str], settings: RunSettings, source: WeightSource, d
     Raises:
         MiroEvalError: a stage could not go on.
     """
-    from harness.evaluations import Evaluation, evaluate
+    from harness.plan.evaluations import Evaluation, evaluate
 
     outcome = evaluate([Evaluation(settings, tuple(stages))], source, display)
     for failure in outcome.failures.values():

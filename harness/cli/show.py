@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.cli.say import say, say_as_is
-from harness.errors import UserError
+from harness.terminal.echo import say, say_as_is
+from wire.errors import UserError
 
 _NAME = re.compile(r"(\d+)/(?:samples/)?(\d+)(?:\.\w+)?$")
 
@@ -54,7 +54,7 @@ def _numbers(name: str) -> tuple[int, int]:
 
 
 def _row(run: Path, image: str) -> dict[str, Any]:
-    from harness.protocol import read_rows
+    from wire.protocol import read_rows
 
     path, wanted = run / "results.jsonl", _numbers(image)
     if not path.is_file():
@@ -67,7 +67,7 @@ def _row(run: Path, image: str) -> dict[str, Any]:
 
 def _draw(run: Path, row: dict[str, Any], where: Path) -> Any:
     from geneval.drawing import draw_row
-    from harness.files import sha256_of_file
+    from wire.files import sha256_of_file
 
     path = run / row["filename"]
     try:

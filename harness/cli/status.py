@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.say import say
-from harness.errors import ExitCode, UserError
+from harness.terminal.echo import say
+from wire.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
     from harness.executors.status import TaskStatus
     from harness.executors.submission import Submission
-    from harness.run_directory import RunDirectory
+    from harness.run.directory import RunDirectory
 
 Run = Annotated[Path, typer.Argument(help="run directory, as given to --out", metavar="RUN")]
 
@@ -45,7 +45,7 @@ def open_submission(path: Path) -> tuple[RunDirectory, Submission]:
         UserError: no such run, or nothing of it was submitted.
     """
     from harness.executors.submission import Submission
-    from harness.run_directory import RunDirectory
+    from harness.run.directory import RunDirectory
 
     run = RunDirectory(path)
     submission = Submission.read(run)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.say import say
+from harness.terminal.echo import say
 
 app = typer.Typer(help="Prompt suites.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -44,7 +44,7 @@ def fetch(names: Names, brought: Brought = []) -> None:  # noqa: B006 - typer co
     from generation.suites import suites_folder
     from generation.suites.catalogue import find_published
     from generation.suites.fetched import fetch as fetch_suite
-    from harness.errors import UserError
+    from wire.errors import UserError
 
     if brought and len(names) > 1:
         raise UserError("--from brings the files of one suite; name only that one")

@@ -9,9 +9,9 @@ import typer
 
 from harness.cli import options
 from harness.cli.generate import generation_settings
-from harness.cli.say import say
-from harness.errors import UserError
-from harness.settings import RewardSettings, RunSettings
+from harness.run.settings import RewardSettings, RunSettings
+from harness.terminal.echo import say
+from wire.errors import UserError
 
 
 def sweep(
@@ -46,10 +46,10 @@ def sweep(
     Each point has a run directory of its own; models are loaded once for all. The same command again continues.
     """
     from harness.cli.session import run_evaluations
-    from harness.evaluations import evaluations
-    from harness.runs import default_directory
-    from harness.selection import axis_values, each_point, point_directories
-    from reports.sweep import write_sweep
+    from harness.plan.evaluations import evaluations
+    from harness.plan.open import default_directory
+    from harness.plan.selection import axis_values, each_point, point_directories
+    from reports.analysis.sweep import write_sweep
 
     axes = dict(axis_values(pair) for pair in reward_target)
     if len(axes) < len(reward_target):

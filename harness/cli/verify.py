@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.say import say
+from harness.terminal.echo import say
 
 
 def verify(run: Annotated[Path, typer.Argument(help="run directory")]) -> None:
     """Recompute the hashes of a finished run's rows and images; exit 2 where one is missing or has changed."""
-    from harness.errors import UserError
-    from harness.verification import verify as verify_run
+    from harness.plan.verification import verify as verify_run
+    from wire.errors import UserError
 
     checked, problems = verify_run(run)
     for problem in problems:

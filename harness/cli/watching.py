@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harness.cli.session import choose_source, session
-from harness.display import Display
-from harness.errors import MiroEvalError, UserError
-from harness.evaluations import Evaluation, Outcome, evaluate
-from harness.settings import RunSettings
-from harness.watching import settled_checkpoints
+from harness.plan.evaluations import Evaluation, Outcome, evaluate
+from harness.plan.watching import settled_checkpoints
+from harness.run.settings import RunSettings
+from harness.terminal.display import Display
+from wire.errors import MiroEvalError, UserError
 
 #: Makes evaluations of checkpoints.
 Chooser = Callable[[Sequence[str]], list[Evaluation]]

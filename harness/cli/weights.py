@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from harness.cli import options
-from harness.cli.say import say
+from harness.terminal.echo import say
 
 app = typer.Typer(help="The weights of every stage.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -46,10 +46,10 @@ def fetch(
 ) -> None:
     """Fetch what is missing, several at a time, and verify all of it; what breaks off is continued."""
     from harness.cli.session import session
-    from harness.errors import EnvironmentFailure
     from harness.weights.fetching import fetch as fetch_weights
     from harness.weights.fetching import select
     from harness.weights.inventory import lacking
+    from wire.errors import EnvironmentFailure
 
     entries = select(names or [], stage or [])
     if offline and (missing := lacking(entries)):
@@ -63,8 +63,8 @@ def fetch(
 @app.command()
 def verify(names: Names = None, stage: Stage = None) -> None:
     """Hash what is here; a file with other bytes than promised is set aside. Exit 4 where there was one."""
-    from harness.errors import EnvironmentFailure
     from harness.weights.inventory import verify_here
+    from wire.errors import EnvironmentFailure
 
     lines, problems = verify_here(names or [], stage or [])
     for line in lines:

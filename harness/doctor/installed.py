@@ -17,9 +17,9 @@ from harness.environments import manager, uv
 from harness.environments.gpu import compute_capabilities
 from harness.environments.manager import Environment
 from harness.environments.spec import ENVIRONMENTS
-from harness.errors import EnvironmentFailure
-from harness.paths import environment_files, home, stage_code
-from harness.processes import describe_failure
+from harness.workers.processes import describe_failure
+from wire.errors import EnvironmentFailure
+from wire.paths import environment_files, home, stage_code
 
 #: Seconds for an environment's compiled parts to run.
 TIMEOUT = 300.0

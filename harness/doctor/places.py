@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.doctor.finding import FAILURE, OK, WARNING, Finding
 from harness.environments import manager
 from harness.environments.spec import ENVIRONMENTS
-from harness.paths import home
+from wire.paths import home
 
 #: Images of the full sweep, 553 prompts x 4, as raw RGB of 512 x 512 pixels: more than PNG makes of them.
 SWEEP_GB = 2212 * 512 * 512 * 3 / 1e9

@@ -23,10 +23,10 @@ from filelock import FileLock, Timeout
 from harness.environments import no_mmcv, pixi, uv
 from harness.environments.gpu import compute_capabilities
 from harness.environments.spec import ENVIRONMENTS, Backend, EnvironmentSpec, Progress
-from harness.errors import EnvironmentFailure, UserError
-from harness.files import write_atomically
-from harness.paths import environment_files, home, stage_code
-from harness.processes import run_logged
+from harness.workers.processes import run_logged
+from wire.errors import EnvironmentFailure, UserError
+from wire.files import write_atomically
+from wire.paths import environment_files, home, stage_code
 
 BACKENDS: dict[str, Backend] = {
     "uv": cast(Backend, uv),

@@ -7,9 +7,9 @@ from pathlib import Path
 from harness.environments import uv
 from harness.environments.spec import EnvironmentSpec, Progress
 from harness.environments.uv import command, find
-from harness.errors import EnvironmentFailure
-from harness.paths import environment_files
-from harness.processes import run_logged
+from harness.workers.processes import run_logged
+from wire.errors import EnvironmentFailure
+from wire.paths import environment_files
 
 __all__ = ["NAME", "command", "find", "install", "lock_parts"]
 

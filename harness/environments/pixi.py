@@ -9,9 +9,9 @@ from pathlib import Path
 from harness.environments import uv
 from harness.environments.gpu import MmcvBuild, compute_capabilities
 from harness.environments.spec import EnvironmentSpec, Progress
-from harness.errors import EnvironmentFailure
-from harness.paths import pixi_manifest
-from harness.processes import run_logged
+from harness.workers.processes import run_logged
+from wire.errors import EnvironmentFailure
+from wire.paths import pixi_manifest
 
 #: The toolkit that ``pixi.toml`` pins.
 CUDA = "12.1"

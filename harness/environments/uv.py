@@ -10,9 +10,9 @@ from pathlib import Path
 
 from harness.environments.gpu import host_mmcv_build
 from harness.environments.spec import EnvironmentSpec, Progress
-from harness.errors import EnvironmentFailure
-from harness.paths import environment_files
-from harness.processes import run_logged
+from harness.workers.processes import run_logged
+from wire.errors import EnvironmentFailure
+from wire.paths import environment_files
 
 
 def find() -> str | None:

@@ -9,17 +9,17 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
 
-from harness.errors import MiroEvalError, UserError
-from harness.settings import RunSettings, SlurmSettings
+from harness.run.settings import RunSettings, SlurmSettings
+from wire.errors import MiroEvalError, UserError
 
 if TYPE_CHECKING:
-    from harness.pipeline import Pipeline
     from harness.stages.base import Stage
+    from harness.stages.context import Pipeline
 
 #: Name on the command line -> ``module:attribute`` under this package; loaded when chosen.
-EXECUTORS = {"local": "local_runs:LOCAL", "slurm": "slurm:SLURM"}
+EXECUTORS = {"local": "local:LOCAL", "slurm": "slurm:SLURM"}
 #: On this machine with ``--shards``: stages overlap.
-_LOCAL_SHARDS = "local_shards:LOCAL_SHARDS"
+_LOCAL_SHARDS = "overlapped:LOCAL_SHARDS"
 
 
 class Executor(Protocol):

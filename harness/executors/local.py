@@ -1,193 +1,123 @@
-"""Run workers as processes on this machine, one for each shard of a stage."""
+"""Runs on this machine, stage by stage: one worker process, or one for each GPU named, serves all runs in turn.
+
+Of several runs each stage is done for all before the next begins, so that detectors and scorers are loaded once. A
+run that fails drops out; the others go on.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import json
-import os
-import queue
-import shlex
-import signal
-import subprocess
-import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
-from harness.errors import ExitCode, WorkerFailure
-from harness.executors.watch import TICK, Patience, Watch
-from harness.paths import stage_code
-from harness.processes import describe_failure, running
-from harness.protocol import HEARTBEAT, WATCH_STDIN
+from harness.executors.stage_work import StageWork
+from harness.workers import staged
+from wire.errors import ExitCode, MiroEvalError, WorkerFailure
 
-Event = dict[str, Any]
-
-#: Variables that would make a worker's interpreter look outside its environment, or compile its 20,000 files anew
-#: at every start (10 s, measured).
-_FOREIGN_VARIABLES = ("VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH", "CONDA_PREFIX", "PYTHONDONTWRITEBYTECODE")
+if TYPE_CHECKING:
+    from harness.stages.base import Stage
+    from harness.stages.context import Pipeline
 
 
-@dataclass(frozen=True)
-class Task:
-    """One worker process.
+class LocalExecutor:
+    """Does the work here and now."""
 
-    Attributes:
-        stage: what the user calls it.
-        command: environment command, module and job file.
-        log: file that takes everything but the events.
-        variables: added to the process's environment.
-    """
-
-    stage: str
-    command: Sequence[str]
-    log: Path
-    variables: Mapping[str, str]
+    def run(self, pipelines: Sequence[Pipeline], stages: Sequence[Stage]) -> list[int | MiroEvalError | None]:
+        """Runs of one source and one set of GPUs; of each, its unscored items or why it did not end."""
+        runs = [_Run(pipeline, alone=len(pipelines) == 1) for pipeline in pipelines]
+        for stage in stages:
+            _run_stage(stage, [run for run in runs if run.failure is None])
+        return [run.failure or run.unscored for run in runs]
 
 
-def run(tasks: Sequence[Task], on_event: Callable[[int, Event], None]) -> None:
-    """Run workers side by side to their end, passing their events on with the task's index.
-
-    A worker that is killed from outside (out of memory, a lost GPU), or is killed here because it hangs, is started
-    once more, in another task's place where there is one; what it had finished is kept. A worker that fails for a
-    reason of its own is not. The others go on to their end in either case. Each worker's standard input is a pipe
-    that only this process holds: should it die, the workers end too.
-
-    Raises:
-        WorkerFailure: of the first worker that failed; carries its own message and last lines.
-    """
-    _Workers(list(tasks), on_event).run()
+LOCAL = LocalExecutor()
 
 
-class _Workers:
-    """The running processes. A thread per worker reads its events; everything else happens in the caller's thread."""
+class _Run:
+    """How far one run has come."""
 
-    def __init__(self, tasks: list[Task], on_event: Callable[[int, Event], None]) -> None:
-        self._tasks = tasks
-        self._on_event = on_event
-        self._events: queue.SimpleQueue[tuple[int, Event | None]] = queue.SimpleQueue()
-        self._processes: dict[int, subprocess.Popen[str]] = {}
-        self._messages: dict[int, str] = {}
-        self._restarted: set[int] = set()
-        self._failures: list[WorkerFailure] = []
-        self._patience = Patience.of()
-        self._watch = Watch(self._patience)
-        self._hung: dict[int, str] = {}
-        self._finished: set[int] = set()
+    def __init__(self, pipeline: Pipeline, alone: bool) -> None:
+        self.pipeline = pipeline
+        self.alone = alone
+        self.unscored = 0
+        self.failure: MiroEvalError | None = None
+        self.work: StageWork
 
-    def run(self) -> None:
-        with contextlib.ExitStack() as stack:
-            for index in range(len(self._tasks)):
-                self._start(index, stack)
-            active = len(self._tasks)
-            while active:
-                index, event = self._next()
-                if event is not None:
-                    self._handle(index, event)
-                elif not self._ended(index, stack):
-                    active -= 1
-        if self._failures:
-            raise self._failures[0]
+    @contextlib.contextmanager
+    def attempt(self) -> Iterator[None]:
+        """What goes wrong within is this run's own failure."""
+        try:
+            yield
+        except MiroEvalError as error:
+            self.failure = error
 
-    def _next(self) -> tuple[int, Event | None]:
-        while True:
-            for index, reason in self._watch.overdue():
-                self._give_up(index, reason)
-            with contextlib.suppress(queue.Empty):
-                return self._events.get(timeout=TICK)
+    def begin(self, stage: Stage) -> None:
+        with self.attempt():
+            self.work = StageWork.begin(self.pipeline, stage, self.alone)
 
-    def _give_up(self, index: int, reason: str) -> None:
-        """End a worker that hangs; a polite signal would not reach it."""
-        self._watch.end(index)
-        self._hung[index] = reason
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._processes[index].pid, signal.SIGKILL)
-
-    def _start(self, index: int, stack: contextlib.ExitStack) -> None:
-        self._hung.pop(index, None)
-        process = stack.enter_context(running(_start(self._tasks[index], self._patience.beat)))
-        self._processes[index] = process
-        self._watch.begin(index)
-        threading.Thread(target=self._read, args=(index, process), daemon=True).start()
-
-    def _read(self, index: int, process: subprocess.Popen[str]) -> None:
-        for line in process.stdout or ():
-            if (event := read_event(line)) is not None:
-                self._events.put((index, event))
-        self._events.put((index, None))
-
-    def _handle(self, index: int, event: Event) -> None:
-        self._watch.heard(index, event["event"])
-        if event["event"] == "error":
-            self._messages[index] = event["message"]
-        if event["event"] == "finished":
-            self._finished.add(index)
-        if event["event"] != "alive":
-            self._on_event(index, event)
-
-    def _ended(self, index: int, stack: contextlib.ExitStack) -> bool:
-        """Take note of a worker's end; tells whether it was started again."""
-        task, status = self._tasks[index], self._processes[index].wait()
-        self._watch.end(index)
-        if status < 0 and index not in self._restarted and len(self._tasks) > 1:
-            self._restarted.add(index)
-            place = self._tasks[(index + 1) % len(self._tasks)].variables
-            self._tasks[index] = replace(task, variables=place)
-            self._start(index, stack)
-            return True
-        if status != 0 or index not in self._finished:
-            self._failures.append(self._failure(index, task, status or int(ExitCode.BUG)))
-        return False
-
-    def _failure(self, index: int, task: Task, status: int) -> WorkerFailure:
-        details = describe_failure(task.command, status, task.log)
-        if reason := self._hung.get(index):
-            text = f"stage {task.stage} hung ({reason}) and was ended; run the same command again to continue"
-            return WorkerFailure(text, ExitCode.ENVIRONMENT_FAILURE, details)
-        text = f"stage {task.stage} stopped unexpectedly; run the same command again to continue"
-        return WorkerFailure(self._messages.get(index) or text, status, details)
+    def finish(self) -> None:
+        with self.attempt():
+            self.unscored += self.work.finish().unscored
 
 
-#: What the display needs of each event; others are passed on as they are.
-_FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
-    "started": {"total": int},
-    "progress": {"done": int, "total": int, "label": str},
-    "warning": {"message": str},
-    "error": {"message": str},
-}
+def _run_stage(stage: Stage, runs: list[_Run]) -> None:
+    for run in runs:
+        run.begin(stage)
+    while pending := [run for run in runs if run.failure is None and run.work.pending]:
+        if _work(stage, pending):
+            break
+        for run in pending:  # one was stopped in the middle of the others' work: they go on from where they are
+            run.begin(stage)
+    for run in runs:
+        if run.failure is None:
+            run.finish()
 
 
-def read_event(line: str) -> Event | None:
-    """A worker's line as an event; None for anything else, such as what a library printed before the worker began."""
+def _work(stage: Stage, runs: list[_Run]) -> bool:
+    """Let workers do what these runs lack; False where a run had to be stopped before the others were through."""
+    pipeline, works = runs[0].pipeline, [run.work for run in runs]
+    environment = pipeline.environment(stage)
+    progress = pipeline.display.step(stage.name)
+    pipeline.source.prepare(stage.module, progress)
+    for work in works:
+        work.record.environment = environment.identity()
+    progress(sum(work.done for work in works), sum(work.plan.units for work in works), "loading models")
+    gpus: tuple[str | None, ...] = pipeline.settings.gpus or (None,)
+
+    def on_event(shard: int, event: dict[str, Any]) -> None:
+        run = runs[event.get("job", 0)]
+        try:
+            run.work.handle(shard, event)
+            progress(sum(work.done for work in works), sum(work.plan.units for work in works), run.work.label)
+        except MiroEvalError as error:
+            run.failure = error
+            raise
+
     try:
-        event = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(event, dict) or not isinstance(event.get("event"), str):
-        return None
-    fields = _FIELDS.get(event["event"], {})
-    return event if all(isinstance(event.get(name), kind) for name, kind in fields.items()) else None
+        staged.run([_task(stage, works, environment, (i, len(gpus)), gpu) for i, gpu in enumerate(gpus)], on_event)
+    except WorkerFailure as failure:
+        for run in runs:
+            own = run.work.failure(failure, len(gpus))
+            run.failure = own if own is None or environment.ready else _environment_lost(environment, own)
+    except MiroEvalError:
+        return False
+    return True
 
 
-def _start(task: Task, beat: float) -> subprocess.Popen[str]:
-    task.log.parent.mkdir(parents=True, exist_ok=True)
-    with task.log.open("a", encoding="utf-8") as log:
-        log.write(f"$ {shlex.join(task.command)}\n")
-        log.flush()
-        return subprocess.Popen(
-            list(task.command),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            env=_environment(task, beat),
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            start_new_session=True,
-        )
+def _environment_lost(environment: Any, failure: WorkerFailure) -> WorkerFailure:
+    name = environment.spec.name
+    text = f"environment {name} was removed while its worker ran; run the same command again to set it up and continue"
+    return WorkerFailure(text, ExitCode.ENVIRONMENT_FAILURE, failure.details)
 
 
-def _environment(task: Task, beat: float) -> dict[str, str]:
-    inherited = {key: value for key, value in os.environ.items() if key not in _FOREIGN_VARIABLES}
-    ours = {"PYTHONPATH": str(stage_code()), "PYTHONNOUSERSITE": "1", "TOKENIZERS_PARALLELISM": "false"}
-    return {**inherited, **ours, WATCH_STDIN: "1", HEARTBEAT: str(beat), **task.variables}
+def _task(
+    stage: Stage, works: Sequence[StageWork], environment: Any, shard: tuple[int, int], gpu: str | None
+) -> staged.Task:
+    """One worker process: its shard of every run."""
+    jobs = [str(work.write_job(shard)) for work in works]
+    visible = {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}
+    variables = {**works[0].pipeline.source.variables(), **visible}
+    log = works[0].log(shard)
+    for work in works[1:]:
+        work.refer_to(log, shard)
+    return staged.Task(stage.name, environment.command("-m", stage.module, *jobs), log, variables)

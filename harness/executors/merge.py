@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from harness.errors import ExitCode, WorkerFailure
 from harness.executors import queue
 from harness.executors.shard_state import FAILED, FINISHED, Journal
 from harness.executors.stage_ends import finish_stage
 from harness.executors.submission import merge_state_file
-from harness.run_directory import RunDirectory
-from harness.settings import RunSettings
-from harness.weight_source import WeightSource
+from harness.run.directory import RunDirectory
+from harness.run.settings import RunSettings
+from harness.weights.weight_source import WeightSource
+from wire.errors import ExitCode, WorkerFailure
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class MergeTask:
         return DelayedSubmission(self)
 
     def _merge(self) -> None:
-        from harness.display import Display
-        from harness.runs import open_run
+        from harness.plan.open import open_run
+        from harness.terminal.display import Display
         from reports import report, write_summaries
 
         with Display() as display, open_run(self.settings, self.source, display) as pipeline:

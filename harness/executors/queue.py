@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.errors import EnvironmentFailure
+from wire.errors import EnvironmentFailure
 
 #: Slurm's words for a task that will still do something.
 ACTIVE = frozenset(

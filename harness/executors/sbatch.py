@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.errors import UserError
-from harness.settings import SlurmSettings
+from harness.run.settings import SlurmSettings
+from wire.errors import UserError
 
 #: What ``--slurm-arg`` takes, by sbatch's own long names. What a run depends on (array, dependency, output, export,
 #: requeue and the like) is not among them.

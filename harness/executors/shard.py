@@ -7,15 +7,16 @@ from typing import Any
 
 from harness.environments.manager import ensure
 from harness.environments.spec import ENVIRONMENTS
-from harness.errors import UserError
-from harness.executors import local, queue
+from harness.executors import queue
 from harness.executors.shard_state import FAILED, FINISHED, INTERRUPTED, Journal, ShardState, state_file
-from harness.manifest import Manifest
-from harness.pipeline import STAGES
-from harness.run_directory import RunDirectory
-from harness.settings import RunSettings
-from harness.sharding import Share, ShareJob, share_job
-from harness.weight_source import WeightSource
+from harness.executors.sharding import Share, ShareJob, share_job
+from harness.run.directory import RunDirectory
+from harness.run.manifest import Manifest
+from harness.run.settings import RunSettings
+from harness.stages.context import STAGES
+from harness.weights.weight_source import WeightSource
+from harness.workers import staged
+from wire.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,8 @@ class ShardTask:
 
         command = environment.command("-m", stage.module, str(path))
         visible = {} if self.gpu is None else {"CUDA_VISIBLE_DEVICES": self.gpu}
-        task = local.Task(self.stage, command, run.log(self.name), {**self.source.variables(), **visible})
-        local.run([task], on_event)
+        task = staged.Task(self.stage, command, run.log(self.name), {**self.source.variables(), **visible})
+        staged.run([task], on_event)
 
 
 def _provenance(event: dict[str, Any]) -> dict[str, Any]:

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.errors import MiroEvalError, WorkerFailure
-from harness.files import write_atomically
-from harness.run_directory import RunDirectory
-from harness.sharding import Share
+from harness.executors.sharding import Share
+from harness.run.directory import RunDirectory
+from wire.errors import MiroEvalError, WorkerFailure
+from wire.files import write_atomically
 
 #: Seconds between two writes of a task's progress: run directories of clusters lie on shared disks.
 INTERVAL = 2.0

@@ -13,21 +13,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import EnvironmentFailure, MiroEvalError, UserError
 from harness.executors import queue, sbatch
-from harness.executors.local_runs import LOCAL
+from harness.executors.local import LOCAL
 from harness.executors.merge import MergeTask
 from harness.executors.shard import ShardTask
 from harness.executors.shard_state import state_file
+from harness.executors.sharding import Share, check_shards, share_unit, shares, survey
 from harness.executors.stage_ends import adopt_provenance, begin_stage
 from harness.executors.submission import Submission, merge_state_file
-from harness.settings import RunSettings
-from harness.sharding import Share, check_shards, share_unit, shares, survey
+from harness.run.settings import RunSettings
 from harness.stages.base import Stage, StagePlan
 from harness.stages.generate import GENERATE
+from wire.errors import EnvironmentFailure, MiroEvalError, UserError
 
 if TYPE_CHECKING:
-    from harness.pipeline import Pipeline
+    from harness.stages.context import Pipeline
 
 
 class SlurmExecutor:

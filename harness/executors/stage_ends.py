@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.errors import ExitCode, WorkerFailure
 from harness.executors.submission import Submission
-from harness.pipeline import STAGES
+from harness.stages.context import STAGES
+from wire.errors import ExitCode, WorkerFailure
 
 if TYPE_CHECKING:
-    from harness.pipeline import Pipeline
     from harness.stages.base import Stage, StagePlan
+    from harness.stages.context import Pipeline
 
 
 def begin_stage(pipeline: Pipeline, stage: Stage, plan: StagePlan) -> None:

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import WorkerFailure
-from harness.protocol import Job
 from harness.stages.base import work_file
+from wire.errors import WorkerFailure
+from wire.protocol import Job
 
 if TYPE_CHECKING:
-    from harness.manifest import StageRecord
-    from harness.pipeline import Pipeline
+    from harness.run.manifest import StageRecord
     from harness.stages.base import Stage, StagePlan
+    from harness.stages.context import Pipeline
 
 
 @dataclass

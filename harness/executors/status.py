@@ -6,13 +6,13 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import EnvironmentFailure
 from harness.executors import queue
 from harness.executors.shard_state import FAILED, FINISHED, INTERRUPTED, RUNNING, ShardState, state_file
+from harness.executors.sharding import Share
 from harness.executors.submission import Submission, merge_state_file
-from harness.processes import last_lines
-from harness.run_directory import RunDirectory
-from harness.sharding import Share
+from harness.run.directory import RunDirectory
+from harness.workers.processes import last_lines
+from wire.errors import EnvironmentFailure
 
 WAITING = "waiting"
 #: In the order in which counts are shown.

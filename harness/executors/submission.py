@@ -6,12 +6,12 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from harness.errors import EnvironmentFailure, UserError
 from harness.executors import queue
 from harness.executors.shard_state import FINISHED, ShardState, state_file
-from harness.files import write_atomically
-from harness.run_directory import RunDirectory
-from harness.sharding import Share
+from harness.executors.sharding import Share
+from harness.run.directory import RunDirectory
+from wire.errors import EnvironmentFailure, UserError
+from wire.files import write_atomically
 
 
 @dataclass

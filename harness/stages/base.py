@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.files import fingerprint
-from harness.manifest import Manifest
-from harness.protocol import Item, read_rows
-from harness.run_directory import RunDirectory
-from harness.settings import RunSettings
-from harness.weight_source import WeightSource
+from harness.run.directory import RunDirectory
+from harness.run.manifest import Manifest
+from harness.run.settings import RunSettings
+from harness.weights.weight_source import WeightSource
+from wire.files import fingerprint
+from wire.protocol import Item, read_rows
 
 Row = dict[str, Any]
 

@@ -8,15 +8,15 @@ from typing import Any
 
 from generation.noise import UPSTREAM, check_mode
 from generation.parameters import AUTO
-from harness.errors import UserError
-from harness.files import fingerprint, sha256_of_file, write_rows
-from harness.manifest import Manifest, differing_fields
-from harness.paths import home
-from harness.protocol import Item
-from harness.run_directory import RunDirectory, image_name
-from harness.settings import GenerationSettings, RunSettings
+from harness.run.directory import RunDirectory, image_name
+from harness.run.manifest import Manifest, differing_fields
+from harness.run.settings import GenerationSettings, RunSettings
 from harness.stages.base import Merged, Row, Stage, StagePlan, known_rows
-from harness.weight_source import WeightSource
+from harness.weights.weight_source import WeightSource
+from wire.errors import UserError
+from wire.files import fingerprint, sha256_of_file, write_rows
+from wire.paths import home
+from wire.protocol import Item
 
 #: Settings that never decide what an image looks like.
 _IDLE = ("suite", "backend", "trust_checkpoint")

@@ -10,12 +10,12 @@ from geneval.detectors import DETECTORS
 from geneval.detectors.precision import PRECISIONS, check_precision
 from geneval.judge import JudgeOptions
 from geneval.settings import check_batch_size, check_detector
-from harness.files import write_rows
-from harness.manifest import Manifest
-from harness.run_directory import RunDirectory
-from harness.settings import GenevalSettings, RunSettings
+from harness.run.directory import RunDirectory
+from harness.run.manifest import Manifest
+from harness.run.settings import GenevalSettings, RunSettings
 from harness.stages.base import Merged, Stage, StagePlan, known_rows
-from harness.weight_source import WeightSource
+from harness.weights.weight_source import WeightSource
+from wire.files import write_rows
 
 
 def plan(run: RunDirectory, manifest: Manifest, settings: RunSettings, source: WeightSource) -> StagePlan:

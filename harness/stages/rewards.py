@@ -9,16 +9,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from harness.errors import UserError
-from harness.files import write_rows
-from harness.manifest import Manifest
-from harness.paths import home
-from harness.protocol import Item
-from harness.run_directory import RunDirectory
-from harness.settings import RewardSettings, RunSettings
+from harness.run.directory import RunDirectory
+from harness.run.manifest import Manifest
+from harness.run.settings import RewardSettings, RunSettings
 from harness.stages.base import Merged, Row, Stage, StagePlan, known_rows
-from harness.vocabulary import SEVEN_REWARDS
-from harness.weight_source import WeightSource
+from harness.weights.weight_source import WeightSource
+from wire.errors import UserError
+from wire.files import write_rows
+from wire.paths import home
+from wire.protocol import Item
+from wire.vocabulary import SEVEN_REWARDS
 
 #: Keys of a row of ``rewards.jsonl`` that are not metrics.
 _IMAGE_KEYS = ("filename", "prompt", "prompt_index", "sample_index", "image_sha256", "unscored")

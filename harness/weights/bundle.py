@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from harness.environments.spec import Progress
-from harness.errors import EnvironmentFailure, UserError
-from harness.row_files import unique_keys
-from harness.weights import by_address, ledger, on_hub
+from harness.weights import by_address, on_hub
+from harness.weights import checksums as ledger
 from harness.weights.entries import HubWeight, WeightFile, load_hub, load_weights
 from harness.weights.fetching import Entry
+from wire.errors import EnvironmentFailure, UserError
+from wire.row_files import unique_keys
 
 SCHEMA = 1
 CHUNK = 1 << 20

@@ -13,9 +13,9 @@ from pathlib import Path
 from filelock import FileLock
 
 from harness.environments.spec import Progress
-from harness.errors import EnvironmentFailure
-from harness.weights import ledger
+from harness.weights import checksums as ledger
 from harness.weights.entries import WeightFile, weights_of
+from wire.errors import EnvironmentFailure
 
 #: Bytes read at a time: small enough for a live progress display.
 CHUNK = 1 << 20

@@ -10,8 +10,8 @@ from typing import Any
 
 import tomllib
 
-from harness.errors import UserError
-from harness.paths import home, weights_manifest
+from wire.errors import UserError
+from wire.paths import home, weights_manifest
 
 #: How ``weights list`` calls a digest or a revision that nobody here has seen.
 UNPINNED = "unpinned"
@@ -60,7 +60,7 @@ class HubWeight:
     Attributes:
         name: how the user asks for it.
         repo: ``owner/name``.
-        files: patterns; see :mod:`harness.hub_files`.
+        files: patterns; see :mod:`wire.hub_files`.
         stages: worker modules that need it.
         licence, source: for the user.
         revision: commit; empty for the main branch.

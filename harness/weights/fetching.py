@@ -10,12 +10,12 @@ from typing import Any
 
 from harness.environments.manager import Environment, ensure
 from harness.environments.spec import ENVIRONMENTS, Progress
-from harness.errors import EnvironmentFailure, UserError, WorkerFailure
-from harness.executors import local
-from harness.paths import home
-from harness.protocol import Job
 from harness.weights import by_address, on_hub
 from harness.weights.entries import HubWeight, WeightFile, load_hub, load_weights
+from harness.workers import staged
+from wire.errors import EnvironmentFailure, UserError, WorkerFailure
+from wire.paths import home
+from wire.protocol import Job
 
 Entry = WeightFile | HubWeight
 #: Addresses asked, and files hashed, at the same time.
@@ -91,7 +91,7 @@ def _run_client(entries: list[HubWeight], environment: Environment, progress: Pr
     with tempfile.TemporaryDirectory() as folder:
         job = Path(folder) / "job.json"
         Job("hub_fetch", folder, str(Path(folder) / "rows"), [], {"repositories": wanted}).write(job)
-        local.run([local.Task("weights", environment.command("-m", "harness.hub_fetch", str(job)), log, {})], show)
+        staged.run([staged.Task("weights", environment.command("-m", "wire.hub_fetch", str(job)), log, {})], show)
 
 
 def verify(entries: Iterable[HubWeight]) -> tuple[list[str], list[str]]:

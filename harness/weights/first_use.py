@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from harness.weights import ledger
+from harness.weights import checksums as ledger
 from harness.weights.entries import load_hub
 
 

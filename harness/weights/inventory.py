@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from harness.errors import EnvironmentFailure
-from harness.weights import by_address, ledger, on_hub
+from harness.weights import by_address, on_hub
+from harness.weights import checksums as ledger
 from harness.weights.entries import UNPINNED, HubWeight, WeightFile
 from harness.weights.fetching import Entry, select, verify
+from wire.errors import EnvironmentFailure
 
 
 def inventory(names: Sequence[str], stages: Sequence[str]) -> list[dict[str, Any]]:

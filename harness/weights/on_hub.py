@@ -16,9 +16,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.hub_files import FORMATS, MODEL_WEIGHTS, choose
-from harness.weights import ledger
+from harness.weights import checksums as ledger
 from harness.weights.entries import HubWeight
+from wire.hub_files import FORMATS, MODEL_WEIGHTS, choose
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SHA1 = re.compile(r"[0-9a-f]{40}")

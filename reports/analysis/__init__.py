@@ -31,10 +31,10 @@ def write_analysis(inputs: Sequence[Path], out_dir: Path) -> AnalysisFiles:
     from reports.analysis.radars import draw_radars
     from reports.analysis.rewards_and_verdicts import reward_correlations, rewards_against_verdicts
     from reports.files import write_text
-    from reports.find import find_runs
-    from reports.leaderboard import distinct_names
-    from reports.merge import merge_stages
-    from reports.runs import read_source
+    from reports.leaderboard.merge import merge_stages
+    from reports.leaderboard.table import distinct_names
+    from reports.read.find import find_runs
+    from reports.read.runs import read_source
 
     found, measured = [], []
     for source in distinct_names(find_runs(inputs)):

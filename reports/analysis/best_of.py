@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.vocabulary import TAGS
 from reports.analysis.findings import Finding
 from reports.statistics.best_of_n import expected_of_best, sizes_up_to
+from wire.vocabulary import TAGS
 
 if TYPE_CHECKING:
     import pandas as pd

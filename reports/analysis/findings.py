@@ -7,9 +7,9 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from reports.markdown import escape
-from reports.notes import RANDOM_WEIGHTS
-from reports.runs import RunSource
+from reports.leaderboard.markdown import escape
+from reports.read.runs import RunSource
+from reports.summary.notes import RANDOM_WEIGHTS
 
 #: Analysis -> what its table says, in the order of the page. ``best_of_N`` stands for any N.
 EXPLANATIONS = {

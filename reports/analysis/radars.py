@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.vocabulary import TAGS
+from reports.analysis.radar import RadarLine, radar
 from reports.files import writing
-from reports.radar import RadarLine, radar
+from wire.vocabulary import TAGS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from reports.reward_rows import RewardTable
-    from reports.runs import Run
+    from reports.read.reward_rows import RewardTable
+    from reports.read.runs import Run
 
 #: A wheel of fewer axes is none.
 FEWEST_AXES = 3

@@ -10,10 +10,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import UserError
+from wire.errors import UserError
 
 if TYPE_CHECKING:
-    from reports.leaderboard import Leaderboard
+    from reports.leaderboard.table import Leaderboard
 
 __all__ = ["TRACKERS", "Entry", "check_trackers", "entries", "export"]
 

@@ -41,8 +41,8 @@ def write_gallery(first: Path, second: Path | None, out_dir: Path, copy: bool = 
     from reports.gallery.pictures import Pictures
     from reports.gallery.records import gallery_run
     from reports.gallery.sides import matched
-    from reports.leaderboard import distinct_names
-    from reports.runs import find_run
+    from reports.leaderboard.table import distinct_names
+    from reports.read.runs import find_run
 
     sources = distinct_names([find_run(path) for path in (first, second) if path is not None])
     runs = [

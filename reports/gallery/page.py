@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.vocabulary import COLORS, TAGS
 from reports.gallery.records import GalleryRun
 from reports.gallery.sides import Card
-from reports.html import content_policy
-from reports.metrics import card
-from reports.notes import RANDOM_WEIGHTS
+from reports.leaderboard.html import content_policy
+from reports.read.metrics import card
+from reports.summary.notes import RANDOM_WEIGHTS
+from wire.vocabulary import COLORS, TAGS
 
 _TEMPLATES = Path(__file__).with_name("templates")
 #: Parts of the one script, in their order.

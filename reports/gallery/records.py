@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.vocabulary import COLORS
+from reports.compare.pairing import image_places
 from reports.gallery.pictures import Pictures
-from reports.merge import merge_stages
-from reports.pairing import image_places
-from reports.rows import source_table
-from reports.runs import RESULTS, RunSource, read_source
-from reports.upstream import within_run
+from reports.leaderboard.merge import merge_stages
+from reports.read.rows import source_table
+from reports.read.runs import RESULTS, RunSource, read_source
+from reports.read.upstream import within_run
+from wire.vocabulary import COLORS
 
 Record = dict[str, Any]
 #: Pixels are whole, scores and probabilities are told apart by three decimals: a third of the bytes.

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import UserError
-from harness.vocabulary import TAGS
 from reports.files import write_text
-from reports.manifest import Manifest, display_name
-from reports.reward_rows import RewardTable
-from reports.runs import Run
+from reports.read.manifest import Manifest, display_name
+from reports.read.reward_rows import RewardTable
+from reports.read.runs import Run
+from wire.errors import UserError
+from wire.vocabulary import TAGS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,16 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.errors import UserError
-from harness.vocabulary import TAGS
-from reports.comparison import ComparedMetric, Comparison, compare
+from reports.compare.comparison import ComparedMetric, Comparison, compare
+from reports.gate.comparability import require_alike
 from reports.gate.decision import Judgement, Measured, Outcome, judge
 from reports.gate.evidence import Evidence
 from reports.gate.flips import Flips
 from reports.gate.inputs import narrowed, read_side
-from reports.gate.likeness import require_alike
 from reports.gate.policy import Policy, read_policy, require_known
-from reports.runs import Run
+from reports.read.runs import Run
+from wire.errors import UserError
+from wire.vocabulary import TAGS
 
 NOTHING_EARLIER: Mapping[str, tuple[Evidence, ...]] = {}
 REMEDY = "make both alike, or name the fields in the policy's may_differ (never the suite's)"

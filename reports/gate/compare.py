@@ -6,11 +6,11 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from reports.comparison import Comparison, compare
+from reports.compare.comparison import Comparison, compare
 from reports.files import write_json, write_text
+from reports.gate.comparability import require_alike, unlike_fields
 from reports.gate.comparison_formats import comparison_record, markdown_comparison
 from reports.gate.inputs import read_side
-from reports.gate.likeness import require_alike, unlike_fields
 
 NAME = "comparison"
 

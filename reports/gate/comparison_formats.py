@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from reports.comparison import ComparedMetric, Comparison
-from reports.markdown import escape
+from reports.compare.comparison import ComparedMetric, Comparison
+from reports.leaderboard.markdown import escape
 
 if TYPE_CHECKING:
     from rich.console import Group

@@ -8,7 +8,7 @@ from enum import Enum
 
 from reports.gate.evidence import Evidence
 from reports.gate.policy import Policy, Rule
-from reports.gate.settling import OpenQuestion
+from reports.gate.sample_size import OpenQuestion
 from reports.statistics.paired import holm
 
 

@@ -18,9 +18,9 @@ from dataclasses import dataclass, replace
 
 from scipy import special  # type: ignore[import-untyped]
 
-from harness.vocabulary import TAGS
-from reports.comparison import ComparedMetric
+from reports.compare.comparison import ComparedMetric
 from reports.statistics.moments import Moments
+from wire.vocabulary import TAGS
 
 #: Metrics whose values are from 0 to 1.
 BOUNDED = frozenset({"overall", *TAGS})

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.errors import UserError
 from reports.gallery import write_gallery
 from reports.gate.baseline import read_baseline
-from reports.runs import MANIFEST, RESULTS, Run
+from reports.read.runs import MANIFEST, RESULTS, Run
+from wire.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from reports.gate.check import Gate, Taken
 from reports.gate.comparison_formats import metric_record, signed
 from reports.gate.decision import Judgement, Outcome
-from reports.markdown import escape
+from reports.leaderboard.markdown import escape
 
 if TYPE_CHECKING:
     from rich.console import Group

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from harness.errors import UserError
 from reports.gate.check import Gate
 from reports.gate.decision import Outcome
+from wire.errors import UserError
 
 
 def workflow_commands(gate: Gate) -> Iterator[str]:

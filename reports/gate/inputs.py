@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reports.compare.pairing import prompt_identities
 from reports.gate.baseline import read_baseline
-from reports.pairing import prompt_identities
-from reports.runs import Run, read_run
+from reports.read.runs import Run, read_run
 
 if TYPE_CHECKING:
     import pandas as pd

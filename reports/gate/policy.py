@@ -11,9 +11,9 @@ from typing import Any
 
 import tomllib
 
-from harness.errors import UserError
-from harness.vocabulary import TAGS
-from reports.metrics import CARDS
+from reports.read.metrics import CARDS
+from wire.errors import UserError
+from wire.vocabulary import TAGS
 
 TAGS_GROUP, REWARDS_GROUP = "tags", "rewards"
 CORRECTIONS = ("holm", "none")

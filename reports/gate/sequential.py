@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from harness.errors import UserError
 from reports.gate.check import Gate, Taken, alike, check_runs
 from reports.gate.evidence import Evidence
-from reports.gate.looks import Look, Order, planned_looks
+from reports.gate.interim_analysis import Look, Order, planned_looks
 from reports.gate.policy import Policy
-from reports.runs import Run
+from reports.read.runs import Run
+from wire.errors import UserError
 
 
 def check_growing(candidate: Callable[[int], Run], baseline: Run, policy: Policy, prompts: Sequence[int] = ()) -> Gate:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from reports.paper.measured import MeasuredRun, measure
 from reports.paper.printed import printed_table
-from reports.reward_rows import RewardTable
+from reports.read.reward_rows import RewardTable
 from reports.statistics.best_of_n import expected_best
 
 

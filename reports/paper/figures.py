@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.vocabulary import TAGS
+from reports.analysis.radar import COLORS, RadarLine, radar
 from reports.paper.printed import exact_counts, read_data
 from reports.paper.speedups import first_crossing, speedup
-from reports.radar import COLORS, RadarLine, radar
+from wire.vocabulary import TAGS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

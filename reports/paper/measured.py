@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.errors import UserError
-from harness.vocabulary import TAGS
-from reports.coverage import Suite
-from reports.geneval_summary import GenevalSummary, summarise_geneval
-from reports.notes import RANDOM_WEIGHTS
 from reports.paper.checkpoints import released_runs
 from reports.paper.printed import GENEVAL_COLUMNS, PrintedTable
-from reports.reward_rows import RewardTable
-from reports.rewards_summary import summarise_rewards
-from reports.runs import Run, read_run
+from reports.read.reward_rows import RewardTable
+from reports.read.runs import Run, read_run
+from reports.read.suite import PARTI_DIGEST, PARTI_PROMPTS, suite_digest
 from reports.statistics.intervals import Interval
-from reports.suite import PARTI_DIGEST, PARTI_PROMPTS, suite_digest
+from reports.summary.coverage import Suite
+from reports.summary.geneval_summary import GenevalSummary, summarise_geneval
+from reports.summary.notes import RANDOM_WEIGHTS
+from reports.summary.rewards_summary import summarise_rewards
+from wire.errors import UserError
+from wire.vocabulary import TAGS
 
 #: Settings of the paper's sweeps that a manifest records, as JSON text.
 PAPER_SETTINGS = {"samples": "4", "steps": "50", "guidance_scale": "7.0", "seed": "42"}

@@ -9,9 +9,9 @@ from typing import Any
 
 import tomllib
 
-from harness.errors import UserError
-from harness.vocabulary import TAGS
-from reports.numbers import Proportion, mean_of_proportions
+from reports.summary.numbers import Proportion, mean_of_proportions
+from wire.errors import UserError
+from wire.vocabulary import TAGS
 
 TABLES = ("table1", "table3")
 FIGURES = ("training", "best_of_n", "radar_rewards", "radar_geneval", "aesthetic_weight")

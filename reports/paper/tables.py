@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from reports.markdown import escape
+from reports.leaderboard.markdown import escape
 from reports.paper.measured import MeasuredRun, Measurement, measure
 from reports.paper.printed import GENEVAL_COLUMNS, Footnote, PrintedRow, PrintedTable, printed_table
 

@@ -31,9 +31,9 @@ def write_track(inputs: Sequence[Path], out_dir: Path) -> TrackFiles:
     """
     from tempfile import TemporaryDirectory
 
-    from reports.collect import collect
     from reports.files import write_text
-    from reports.find import find_runs
+    from reports.leaderboard.collect import collect
+    from reports.read.find import find_runs
     from reports.track.curves import curves
     from reports.track.drawing import draw
     from reports.track.speedups import speedups

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.vocabulary import TAGS
-from reports.run_summary import RunSummary
 from reports.statistics.intervals import Interval
+from reports.summary.run_summary import RunSummary
 from reports.track.steps import PlacedRun
+from wire.vocabulary import TAGS
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.errors import UserError
-from reports.manifest import display_name
-from reports.runs import MANIFEST, RunSource
+from reports.read.manifest import display_name
+from reports.read.runs import MANIFEST, RunSource
+from wire.errors import UserError
 
 #: Lightning's names and the usual others: ``step=250000``, ``step_250000``, ``epoch=3-step=1000``, ``iter-250k``.
 _STEP = re.compile(

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 
-from reports.markdown import escape
+from reports.leaderboard.markdown import escape
 from reports.track.curves import Curve, Point
 from reports.track.speedups import SpeedUp
 

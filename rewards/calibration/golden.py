@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.errors import UserError
 from rewards.calibration.pairs import PUBLISHED, PUBLISHED_TOLERANCE
 from rewards.scorers import SCORERS
+from wire.errors import UserError
 
 Values = dict[str, dict[str, float]]
 """Scores by metric and file name."""

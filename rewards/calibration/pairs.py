@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import UserError
-from harness.protocol import Item
+from wire.errors import UserError
+from wire.protocol import Item
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from harness.protocol import Job, Reporter
 from rewards.calibration.pairs import copy_published, write_pairs
 from rewards.worker import work as score
+from wire.protocol import Job, Reporter
 
 STAGE = "rewards.calibration"
 

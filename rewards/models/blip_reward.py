@@ -14,9 +14,9 @@ from transformers import BertTokenizer, BlipTextConfig, BlipVisionConfig, BlipVi
 from transformers.modeling_utils import no_init_weights
 from transformers.models.blip.modeling_blip_text import BlipTextModel
 
-from harness.errors import EnvironmentFailure
 from rewards.models.linear_head import LinearHead
 from rewards.models.loading import clear_errors, load_strictly, read_checkpoint
+from wire.errors import EnvironmentFailure
 
 #: Width of one attention head of the image tower: ViT-L's 1024 / 16.
 VISION_HEAD = 64

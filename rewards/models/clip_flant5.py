@@ -11,8 +11,8 @@ import torch
 from torch import nn
 from transformers import CLIPVisionConfig, CLIPVisionModel, T5Config, T5ForConditionalGeneration, T5Tokenizer
 
-from harness.errors import EnvironmentFailure
 from rewards.models.loading import check_keys, clear_errors, load_pretrained
+from wire.errors import EnvironmentFailure
 
 SYSTEM = (
     "A chat between a curious user and an artificial intelligence assistant. "

@@ -13,9 +13,9 @@ from safetensors import SafetensorError
 from torch import nn
 from transformers import PreTrainedModel
 
-from harness.errors import EnvironmentFailure
-from harness.foreign import refuse_tar
 from rewards.memory import is_out_of_memory
+from wire.errors import EnvironmentFailure
+from wire.untrusted import refuse_tar
 
 #: Buffers that older releases stored and newer ones compute.
 COMPUTED_BUFFERS = ("position_ids",)

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from harness.errors import EnvironmentFailure
 from rewards.models.loading import frozen, read_checkpoint
+from wire.errors import EnvironmentFailure
 
 
 def load_visual(path: Path, device: str, dtype: torch.dtype) -> nn.Module:

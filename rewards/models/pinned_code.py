@@ -17,8 +17,8 @@ from torch import nn
 from transformers import AutoModel, AutoProcessor
 from transformers.utils import hub as transformers_hub
 
-from harness.errors import EnvironmentFailure
 from rewards.models.loading import check_keys, clear_errors
+from wire.errors import EnvironmentFailure
 
 #: Package under which transformers imports downloaded code: ``transformers_modules.<org>.<name>.<commit>.<module>``.
 _PACKAGE = "transformers_modules"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from harness.errors import UserError
-from harness.vocabulary import SEVEN_REWARDS
 from rewards.scorers.aesthetic import Aesthetic
 from rewards.scorers.base import Scorer
 from rewards.scorers.clip_jina import ClipJina
@@ -17,6 +15,8 @@ from rewards.scorers.pick_score import PickScore
 from rewards.scorers.sciscore import SciScore
 from rewards.scorers.vqa import Vqa
 from rewards.scorers.vqa_xl import VqaXl
+from wire.errors import UserError
+from wire.vocabulary import SEVEN_REWARDS
 
 __all__ = ["DEFAULT_METRICS", "SCORERS", "Scorer", "check_metrics"]
 

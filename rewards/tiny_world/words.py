@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.vocabulary import COLORS, OBJECT_CLASSES
+from wire.vocabulary import COLORS, OBJECT_CLASSES
 
 _FUNCTION_WORDS = (
     *("a", "an", "the", "of", "photo", "and", "two", "three", "four"),

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.vocabulary import SEVEN_REWARDS, TAGS
 from tests.real_environments import ROOT, miro_eval, world
+from wire.vocabulary import SEVEN_REWARDS, TAGS
 
 PROMPTS = 12
 SAMPLES = 2

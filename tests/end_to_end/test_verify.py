@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.verification import verify
+from harness.plan.verification import verify
 from tests.end_to_end.test_demo import rows
 from tests.real_environments import miro_eval, world
 

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import EnvironmentFailure
-from harness.paths import home
-from harness.weights import HubWeight, ledger, on_hub
+from harness.weights import HubWeight, on_hub
+from harness.weights import checksums as ledger
 from harness.weights.fetching import fetch
 from tests.fake_hub import COMMIT, FakeHub, serving
 from tests.real_environments import environment
+from wire.errors import EnvironmentFailure
+from wire.paths import home
 
 FILES = {"config.json": b"{}", "model.safetensors": bytes(range(256)) * 4000, "README.md": b"not wanted"}
 ENTRY = HubWeight("model", "org/model", ("*.json", "@weights"), ("rewards",), "MIT", "a test")

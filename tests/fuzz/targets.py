@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from harness.errors import MiroEvalError
+from wire.errors import MiroEvalError
 
 #: In memory where there is such a place: the parsers take paths.
 FOLDER = Path("/dev/shm") if Path("/dev/shm").is_dir() else Path(tempfile.gettempdir())
@@ -126,13 +126,13 @@ def _in_file(name: str, read: Callable[[Path], object]) -> Callable[[bytes], obj
 
 
 def _rows(path: Path) -> object:
-    from harness.protocol import read_rows
+    from wire.protocol import read_rows
 
     return list(read_rows(path))
 
 
 def _writer(path: Path) -> object:
-    from harness.protocol import RowWriter
+    from wire.protocol import RowWriter
 
     with RowWriter(path) as writer:
         writer.write([{"a": 1}])
@@ -140,7 +140,7 @@ def _writer(path: Path) -> object:
 
 
 def _event(data: bytes) -> object:
-    from harness.executors.local import read_event
+    from harness.workers.staged import read_event
 
     return read_event(data.decode("utf-8", errors="replace"))
 
@@ -181,9 +181,9 @@ def _default_policy() -> bytes:
 
 def _tables() -> dict[str, Target]:
     from reports.gate.baseline import read_baseline
-    from reports.manifest import read_manifest
-    from reports.reward_rows import read_rewards
-    from reports.verdicts import read_verdicts
+    from reports.read.manifest import read_manifest
+    from reports.read.reward_rows import read_rewards
+    from reports.read.verdicts import read_verdicts
 
     return {
         "results.jsonl, as reports read it": Target(
@@ -199,10 +199,10 @@ def _tables() -> dict[str, Target]:
 
 def targets() -> dict[str, Target]:
     """All of them, by what they read."""
-    from harness.manifest import Manifest
-    from harness.protocol import Job
-    from harness.run_directory import read_metadata
-    from harness.weights.ledger import read_ledger
+    from harness.run.directory import read_metadata
+    from harness.run.manifest import Manifest
+    from harness.weights.checksums import read_ledger
+    from wire.protocol import Job
 
     job = json.dumps(JOB | {"version": 1, "items": [ITEM]}).encode()
     events = [{"event": "progress", "done": 1, "total": 2, "label": "x"}, {"event": "error", "message": "x"}]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from generation.suites import SUITES
-from harness.protocol import Item, Job, Reporter, Row, read_rows
+from wire.protocol import Item, Job, Reporter, Row, read_rows
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ pytest.importorskip("torch", reason="runs in the generation environment")
 
 from generation.batch_size import LARGEST, agreed_size, fitting
 from generation.parameters import Parameters
-from harness.errors import UserError
-from harness.protocol import read_rows
 from tests.generation.jobs import Outcome, items_of, make_job, run_here
+from wire.errors import UserError
+from wire.protocol import read_rows
 
 ITEMS = items_of(range(7))
 NUMBERS = itertools.count()

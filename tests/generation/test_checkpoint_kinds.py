@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from generation.checkpoint_kinds import FOLDER, HUB_FILES, LIGHTNING, REPO, describe_checkpoint
-from harness.errors import UserError
+from wire.errors import UserError
 
 
 @pytest.fixture

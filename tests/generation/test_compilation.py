@@ -13,7 +13,7 @@ from generation.compilation import compile_errors, compiled  # noqa: E402 - torc
 from generation.miro_model import MiroModel  # noqa: E402
 from generation.noise import image_noise  # noqa: E402
 from generation.sampling import SamplerSettings, sample_latents  # noqa: E402
-from harness.errors import UserError  # noqa: E402
+from wire.errors import UserError  # noqa: E402
 
 
 def inputs(prompt: int) -> tuple[Any, Any, Any]:

@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="runs in the generation environment")
 
 from generation.device import choose_device  # noqa: E402 - torch decides whether this module runs
-from harness.errors import EnvironmentFailure, UserError  # noqa: E402
+from wire.errors import EnvironmentFailure, UserError  # noqa: E402
 
 
 def test_auto_follows_the_machine() -> None:

@@ -10,7 +10,7 @@ errors = pytest.importorskip("huggingface_hub.errors", reason="runs in the gener
 httpx = pytest.importorskip("httpx", reason="runs in the generation environment")
 
 from generation.hub import cached_sha256, hub_errors, snapshot_revision  # noqa: E402 - the hub decides
-from harness.errors import EnvironmentFailure, UserError  # noqa: E402
+from wire.errors import EnvironmentFailure, UserError  # noqa: E402
 
 RESPONSE = httpx.Response(404, request=httpx.Request("GET", "https://hub.invalid"))
 

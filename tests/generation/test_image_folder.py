@@ -9,7 +9,7 @@ import pytest
 
 from generation.checkpoint_kinds import IMAGES, describe_checkpoint
 from generation.image_folder import coverage, is_image_folder
-from harness.errors import UserError
+from wire.errors import UserError
 
 PROMPTS = {index: f"prompt {index}" for index in range(8)}
 

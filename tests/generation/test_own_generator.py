@@ -10,7 +10,7 @@ import pytest
 
 from generation.checkpoint_kinds import GENERATOR, describe_source
 from generation.own_generator import find_generator
-from harness.errors import UserError
+from wire.errors import UserError
 
 
 @pytest.fixture

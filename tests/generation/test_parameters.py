@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from generation.parameters import Parameters, check_targets
-from harness.errors import UserError
+from wire.errors import UserError
 
 
 def test_defaults_are_the_papers_protocol() -> None:

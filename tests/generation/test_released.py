@@ -10,7 +10,7 @@ import pytest
 
 from generation.checkpoint_kinds import REPO, describe_checkpoint
 from generation.released import ABLATIONS_REPO, MAIN_REPO, VARIANTS
-from harness.errors import UserError
+from wire.errors import UserError
 
 
 def complaint(text: str, variant: str | None = None) -> str:

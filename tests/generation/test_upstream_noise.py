@@ -11,9 +11,9 @@ pytest.importorskip("miro", reason="runs in the generation environment")
 
 from generation.batches import Sweep, upstream_batches  # noqa: E402 - torch decides whether this module runs
 from generation.noise import UpstreamNoise, upstream_generator  # noqa: E402
-from harness.errors import UserError  # noqa: E402
 from tests.generation.conftest import World  # noqa: E402
 from tests.generation.jobs import Outcome, items_of, make_job, run_here, upstream_noise  # noqa: E402
+from wire.errors import UserError  # noqa: E402
 
 #: Five prompts in groups of four: the last group is one prompt.
 ITEMS = items_of([0, 100, 200, 300, 400], samples=2)

@@ -12,10 +12,10 @@ pytest.importorskip("miro", reason="runs in the generation environment")
 
 from PIL import Image
 
-from harness.errors import UserError
-from harness.protocol import read_rows
 from tests.generation.conftest import World
 from tests.generation.jobs import Outcome, failure_of, items_of, make_job, run_here, start_process
+from wire.errors import UserError
+from wire.protocol import read_rows
 
 PROMPTS = [0, 100, 200, 300, 400]
 ITEMS = items_of(PROMPTS, samples=2)

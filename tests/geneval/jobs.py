@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.protocol import Item, Job
 from tests.geneval.scenes import PROMPTS, filename
+from wire.protocol import Item, Job
 
 ROOT = Path(__file__).resolve().parents[2]
 ROW_KEYS = [

@@ -16,9 +16,9 @@ from PIL import Image  # noqa: E402
 from geneval.clip import load_clip  # noqa: E402
 from geneval.color import ColorClassifier, ColorOptions, Cutout, Shown, show_object  # noqa: E402
 from geneval.judge import Box  # noqa: E402
-from harness.protocol import EnvironmentFailure, UserError  # noqa: E402
-from harness.vocabulary import COLORS  # noqa: E402
 from tests.geneval.scenes import draw  # noqa: E402
+from wire.protocol import EnvironmentFailure, UserError  # noqa: E402
+from wire.vocabulary import COLORS  # noqa: E402
 
 TEMPLATES = ["a photo of a {c} dog", "a photo of a {c}-colored dog", "a photo of a {c} object"]
 

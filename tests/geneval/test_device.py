@@ -5,7 +5,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="runs in the geneval environment")
 
 from geneval.device import device_faults_are_fatal, resolve_device  # noqa: E402
-from harness.protocol import EnvironmentFailure, UserError  # noqa: E402
+from wire.protocol import EnvironmentFailure, UserError  # noqa: E402
 
 
 def with_gpus(monkeypatch: pytest.MonkeyPatch, count: int) -> None:

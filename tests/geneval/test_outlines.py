@@ -8,7 +8,7 @@ np = pytest.importorskip("numpy")
 coco = pytest.importorskip("pycocotools.mask", reason="runs in the geneval environment")
 
 from geneval.outlines import decode, encode  # noqa: E402
-from harness.protocol import UserError  # noqa: E402
+from wire.protocol import UserError  # noqa: E402
 
 
 def masks() -> list[Any]:

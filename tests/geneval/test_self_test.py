@@ -17,10 +17,10 @@ import torch
 from geneval.plausibility import ENOUGH, check_rows
 from geneval.self_test import SCENES, count_right, self_test, write_scenes
 from geneval.worker import work
-from harness.protocol import EnvironmentFailure, Reporter
-from harness.vocabulary import COLORS
 from tests.geneval.jobs import ROOT, Finished, items, make_job, parameters
 from tests.geneval.scenes import write_scenes as write_images
+from wire.protocol import EnvironmentFailure, Reporter
+from wire.vocabulary import COLORS
 
 
 def rows(count: int, details: Any, *, status: str = "scored") -> list[dict[str, Any]]:

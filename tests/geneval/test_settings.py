@@ -11,7 +11,7 @@ from geneval.color import ColorOptions
 from geneval.detectors import Execution
 from geneval.judge import JudgeOptions
 from geneval.settings import Settings
-from harness.protocol import UserError
+from wire.protocol import UserError
 
 FILES = {"mask2former": "/w/a.pth", "clip-vit-l-14": "/w/b.pt"}
 

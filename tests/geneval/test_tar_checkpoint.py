@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("torch", reason="runs in the geneval environment")
 
 from geneval.detectors.checkpoint import read_state
-from harness.errors import EnvironmentFailure
+from wire.errors import EnvironmentFailure
 
 
 class Payload:

@@ -15,10 +15,10 @@ import pytest
 
 pytest.importorskip("mmdet", reason="runs in the geneval environment")
 
-from harness.protocol import Item, Job, read_rows
-from harness.vocabulary import COLORS
 from tests.geneval.jobs import ROW_KEYS, Finished, items, make_job, parameters, run, start
 from tests.geneval.scenes import PROMPTS, filename, write_scenes
+from wire.protocol import Item, Job, read_rows
+from wire.vocabulary import COLORS
 
 COUNT = 18
 BROKEN, MISSING = 4, 9

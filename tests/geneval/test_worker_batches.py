@@ -13,9 +13,9 @@ import pytest
 pytest.importorskip("mmdet", reason="runs in the geneval environment")
 
 from geneval.worker import loading_threads, work
-from harness.protocol import Job, Reporter, read_rows
 from tests.geneval.jobs import items, make_job, parameters
 from tests.geneval.scenes import filename, write_scenes
+from wire.protocol import Job, Reporter, read_rows
 
 COUNT, BROKEN = 7, 2
 #: Scores and probabilities of another batch size: single precision, another order of adding.

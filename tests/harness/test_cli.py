@@ -12,8 +12,8 @@ import pytest
 
 from harness import cli
 from harness.cli.app import VERBS
-from harness.plain import plain
-from harness.run_directory import RunDirectory
+from harness.run.directory import RunDirectory
+from harness.terminal.plain import plain
 
 MIRO_EVAL = Path(sys.executable).with_name("miro-eval")
 

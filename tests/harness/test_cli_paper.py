@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli.paper import app
-from harness.errors import UserError
 from tests.reports.builders import SMALL, sweep, write_rows
+from wire.errors import UserError
 
 
 def answer(*arguments: str | Path) -> str:

@@ -16,10 +16,10 @@ from harness.doctor import FAILURE, OK, WARNING, Finding, devices, installed, pl
 from harness.environments import gpu, manager
 from harness.environments.manager import STATE_SCHEMA, Environment, EnvironmentState
 from harness.environments.spec import ENVIRONMENTS
-from harness.paths import home
 from harness.weights import load_hub, load_weights
 from tests.harness.test_cli import run
 from tests.harness.weights.hub import put
+from wire.paths import home
 
 #: What a working environment answers to its health check, and to the trial of its operators.
 HEALTHY = '{"torch": "2.4.0"}'

@@ -9,7 +9,7 @@ import pytest
 
 from harness.environments import gpu, manager, uv
 from harness.environments.spec import EnvironmentSpec, Progress
-from harness.errors import EnvironmentFailure
+from wire.errors import EnvironmentFailure
 
 SPEC = EnvironmentSpec("rewards", "rewards", ("uv",), disk_gb=0)
 

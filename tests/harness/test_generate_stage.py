@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from harness.cli.options import batch_size
-from harness.errors import UserError
-from harness.manifest import Manifest, StageRecord
-from harness.paths import home
-from harness.run_directory import RunDirectory
-from harness.settings import GenerationSettings, RunSettings
+from harness.run.directory import RunDirectory
+from harness.run.manifest import Manifest, StageRecord
+from harness.run.settings import GenerationSettings, RunSettings
 from harness.stages.base import StagePlan
 from harness.stages.generate import GENERATE
-from harness.weight_source import PublishedWeights
+from harness.weights.weight_source import PublishedWeights
+from wire.errors import UserError
+from wire.paths import home
 
 SETTINGS = GenerationSettings("owner/name", limit=2, samples=1)
 

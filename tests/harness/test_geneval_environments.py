@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 from harness.cli.app import app
 from harness.cli.geneval_options import environment_backend
 from harness.environments import manager, no_mmcv, pixi
-from harness.errors import UserError
-from harness.paths import pixi_manifest
+from wire.errors import UserError
+from wire.paths import pixi_manifest
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,13 @@ from typer.testing import CliRunner
 from geneval.terminal import half_blocks, shows_pictures
 from harness.cli.app import app
 from harness.cli.geneval_options import geneval_settings
-from harness.errors import UserError
-from harness.files import sha256_of_file, write_rows
-from harness.manifest import Manifest, StageRecord
-from harness.settings import GenevalSettings
+from harness.run.manifest import Manifest, StageRecord
+from harness.run.settings import GenevalSettings
 from harness.stages.geneval import chosen_options
-from harness.vocabulary import COLORS
 from tests.shared_data import shared
+from wire.errors import UserError
+from wire.files import sha256_of_file, write_rows
+from wire.vocabulary import COLORS
 
 Row = dict[str, Any]
 #: Pixels 20 to 29 of columns 5 to 14, of 48 x 64, as pycocotools writes them; and all but the first column.

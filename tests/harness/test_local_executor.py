@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import ExitCode, UserError, WorkerFailure
-from harness.executors import local
-from harness.executors.watch import Patience, Watch
+from harness.workers import staged
+from harness.workers.watch import Patience, Watch
+from wire.errors import ExitCode, UserError, WorkerFailure
 
 #: A worker by the protocol: it says who it is, and ends as its second argument says.
 WORKER = """
@@ -35,15 +35,15 @@ print(json.dumps({"event": "finished", "rows": 1, "unscored": 0}), flush=True)
 """
 
 
-def task(folder: Path, name: str, action: str) -> local.Task:
+def task(folder: Path, name: str, action: str) -> staged.Task:
     command = [sys.executable, "-c", WORKER, name, action, str(folder)]
-    return local.Task("geneval", command, folder / f"{name}.log", {"CUDA_VISIBLE_DEVICES": name})
+    return staged.Task("geneval", command, folder / f"{name}.log", {"CUDA_VISIBLE_DEVICES": name})
 
 
 def run(folder: Path, *actions: str) -> list[tuple[int, dict[str, object]]]:
     seen: list[tuple[int, dict[str, object]]] = []
     tasks = [task(folder, str(index), action) for index, action in enumerate(actions)]
-    local.run(tasks, lambda index, event: seen.append((index, event)))
+    staged.run(tasks, lambda index, event: seen.append((index, event)))
     return seen
 
 
@@ -84,8 +84,8 @@ def test_a_worker_s_own_failure_is_not_tried_again(tmp_path: Path) -> None:
 def test_events_are_json_lines_and_everything_else_is_the_log(tmp_path: Path) -> None:
     script = "import sys, json; print('noise', file=sys.stderr); print(json.dumps({'event': 'finished'}))"
     seen: list[dict[str, object]] = []
-    done = local.Task("x", [sys.executable, "-c", script], tmp_path / "log", {})
-    local.run([done], lambda _index, event: seen.append(event))
+    done = staged.Task("x", [sys.executable, "-c", script], tmp_path / "log", {})
+    staged.run([done], lambda _index, event: seen.append(event))
     assert seen == [{"event": "finished"}]
     assert (tmp_path / "log").read_text().splitlines()[-1] == "noise"
 
@@ -125,7 +125,7 @@ def test_lines_that_are_no_events_are_passed_over(tmp_path: Path) -> None:
 
 def test_time_in_which_the_orchestrator_slept_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
-    monkeypatch.setattr("harness.executors.watch.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("harness.workers.watch.time.monotonic", lambda: clock[0])
     watch = Watch(Patience(silence=10, standstill=100))
     watch.begin(0)
     clock[0] = 3600.0

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from harness.display import Display
-from harness.errors import MiroEvalError, UserError
-from harness.executors.local_shards import Slots
+from harness.executors.overlapped import Slots
 from harness.executors.shard import ShardTask
-from harness.manifest import Manifest
-from harness.pipeline import Pipeline
-from harness.run_directory import RunDirectory
-from harness.settings import RunSettings
-from harness.sharding import Share
-from harness.weight_source import TinyWorld
+from harness.executors.sharding import Share
+from harness.run.directory import RunDirectory
+from harness.run.manifest import Manifest
+from harness.run.settings import RunSettings
+from harness.stages.context import Pipeline
+from harness.terminal.display import Display
+from harness.weights.weight_source import TinyWorld
+from wire.errors import MiroEvalError, UserError
 
 SOURCE = TinyWorld(Path("none"))
 done: list[tuple[str, int, str | None]] = []

@@ -13,8 +13,8 @@ import tomllib
 from rattler import MatchSpec, Version
 
 from harness.environments import pixi
-from harness.paths import environment_files, pixi_manifest
 from tests.shared_data import shared
+from wire.paths import environment_files, pixi_manifest
 
 
 @pytest.fixture(scope="module")

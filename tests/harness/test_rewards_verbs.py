@@ -12,17 +12,17 @@ from typer.testing import CliRunner
 
 from harness.cli import calibrate as calibrate_verb
 from harness.cli.app import app
-from harness.errors import UserError
-from harness.files import write_rows
-from harness.manifest import Manifest, StageRecord
-from harness.run_directory import RunDirectory, image_name
-from harness.settings import RewardSettings, RunSettings
+from harness.run.directory import RunDirectory, image_name
+from harness.run.manifest import Manifest, StageRecord
+from harness.run.settings import RewardSettings, RunSettings
 from harness.stages.base import work_file
 from harness.stages.rewards import REWARDS, own_scorers
-from harness.vocabulary import SEVEN_REWARDS
-from harness.weight_source import PublishedWeights
-from reports.metrics import CARDS
+from harness.weights.weight_source import PublishedWeights
+from reports.read.metrics import CARDS
 from rewards.scorers import SCORERS
+from wire.errors import UserError
+from wire.files import write_rows
+from wire.vocabulary import SEVEN_REWARDS
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = (ROOT / "docs" / "own_scorer.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.cli.say import say, say_as_is
+from harness.terminal.echo import say, say_as_is
 
 
 def test_what_comes_from_files_cannot_steer_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:

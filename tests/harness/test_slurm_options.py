@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from harness.cli.options import slurm_settings
-from harness.errors import UserError
 from harness.executors import find, sbatch
-from harness.settings import RunSettings, SlurmSettings
+from harness.run.settings import RunSettings, SlurmSettings
+from wire.errors import UserError
 
 
 @pytest.mark.parametrize(

@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from harness.errors import UserError
-from harness.files import write_rows
-from harness.manifest import Manifest, StageRecord
-from harness.run_directory import RunDirectory, image_name
-from harness.settings import GenerationSettings, RewardSettings, RunSettings
+from harness.run.directory import RunDirectory, image_name
+from harness.run.manifest import Manifest, StageRecord
+from harness.run.settings import GenerationSettings, RewardSettings, RunSettings
 from harness.stages.base import set_aside, work_file
 from harness.stages.generate import GENERATE
 from harness.stages.geneval import GENEVAL
 from harness.stages.rewards import REWARDS
-from harness.weight_source import PublishedWeights
+from harness.weights.weight_source import PublishedWeights
+from wire.errors import UserError
+from wire.files import write_rows
 
 SOURCE = PublishedWeights()
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from generation.suites import PUBLISHED
 from harness.cli.app import app
-from harness.errors import UserError
+from wire.errors import UserError
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,7 @@ SCRIPT = """
 import json
 from harness.environments.manager import locate
 from harness.environments.spec import ENVIRONMENTS
-from harness.paths import pixi_manifest, stage_code
+from wire.paths import pixi_manifest, stage_code
 from harness.weights import load_weights
 print(json.dumps({
     "locks": {name: locate(spec, "uv").lock_hash for name, spec in ENVIRONMENTS.items()},
@@ -48,6 +48,6 @@ def test_the_wheel_finds_its_locks_and_shows_workers_our_packages_alone(installe
     answer = subprocess.run(command, env=variables, cwd=installed, check=True, capture_output=True, text=True)
     found = json.loads(answer.stdout)
     assert found["locks"] == {name: locate(spec, "uv").lock_hash for name, spec in ENVIRONMENTS.items()}
-    assert found["code"] == ["generation", "geneval", "harness", "rewards"]
+    assert found["code"] == ["generation", "geneval", "rewards", "wire"]
     assert found["pixi"] is True
     assert found["weights"] == ["aesthetic-mlp", "clip-vit-l-14", "mask2former"]

@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from geneval.judge import Box, JudgeOptions
-from harness.vocabulary import COLORS, OBJECT_CLASSES
+from wire.vocabulary import COLORS, OBJECT_CLASSES
 
 #: No examples are kept on disk; slow machines are not failures.
 settings.register_profile("judge", database=None, deadline=None, derandomize=True, max_examples=120)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from geneval.judge import Box, JudgeOptions, colors_needed, judge, relations, select_objects
 from geneval.rejudge import rejudge
-from harness.vocabulary import COLORS
 from tests.judge.strategies import CLASSES, DETECTIONS, OPTIONS, boxes, prompts
+from wire.vocabulary import COLORS
 
 OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
 Objects = Mapping[str, Sequence[Box]]

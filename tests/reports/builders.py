@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.vocabulary import SEVEN_REWARDS
-from reports.suite import PROMPTS_PER_TAG
+from reports.read.suite import PROMPTS_PER_TAG
+from wire.vocabulary import SEVEN_REWARDS
 
 Row = dict[str, Any]
 Counts = Mapping[str, tuple[int, int]]

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 import reports
-from harness.errors import UserError
 from reports.exports import TRACKERS, check_trackers, entries
 from tests.reports.builders import SMALL, rewards, sweep, write_rows
+from wire.errors import UserError
 
 MIRO_EVAL = Path(sys.executable).with_name("miro-eval")
 NAME = "a/b <c>"

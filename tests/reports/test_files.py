@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import EnvironmentFailure, UserError
 from reports.files import write_text, writing
+from wire.errors import EnvironmentFailure, UserError
 
 FULL = Path("/dev/full")
 

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from harness.vocabulary import SEVEN_REWARDS, TAGS
-from reports.html import content_policy, leaderboard_html
-from reports.latex import escape_latex, leaderboard_latex
-from reports.leaderboard import Leaderboard, make_leaderboard
-from reports.leaderboard_files import write_leaderboard
-from reports.run_summary import summarise_run
-from reports.runs import read_run
+from reports.leaderboard.files import write_leaderboard
+from reports.leaderboard.html import content_policy, leaderboard_html
+from reports.leaderboard.latex import escape_latex, leaderboard_latex
+from reports.leaderboard.table import Leaderboard, make_leaderboard
+from reports.read.runs import read_run
+from reports.summary.run_summary import summarise_run
 from tests.reports.builders import SMALL, rewards, sweep, write_rows
 from tests.shared_data import shared
+from wire.vocabulary import SEVEN_REWARDS, TAGS
 
 HOSTILE = (
     "<script>alert(1)</script>",

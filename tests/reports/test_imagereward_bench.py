@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import reports
-from reports.reward_rows import read_rewards
+from reports.read.reward_rows import read_rewards
 from reports.statistics.clusters import Clusters
 from tests.reports.builders import rewards, write_rows
 from tests.shared_data import shared

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import reports
-from harness.errors import UserError
 from tests.reports.builders import SMALL, rewards, sweep, write_rows
+from wire.errors import UserError
 
 
 def test_import_is_light() -> None:

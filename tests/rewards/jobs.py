@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.protocol import Item, Job, Reporter, read_rows
 from rewards.worker import work
 from tests.rewards.pairs import PROMPTS, picture
+from wire.protocol import Item, Job, Reporter, read_rows
 
 Row = dict[str, Any]
 

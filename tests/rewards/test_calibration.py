@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.errors import UserError
-from harness.protocol import Job, Reporter, read_rows
 from rewards.calibration.golden import Golden, changes, compare, compare_published, values_of
 from rewards.calibration.pairs import PAIRS, PUBLISHED, write_pairs
 from rewards.calibration.worker import STAGE, work
 from rewards.scorers import SCORERS
 from tests.shared_data import shared
+from wire.errors import UserError
+from wire.protocol import Job, Reporter, read_rows
 
 GOLDEN = Path(__file__).resolve().parents[2] / "rewards" / "calibration" / "golden" / "tiny.json"
 

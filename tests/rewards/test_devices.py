@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import torch
 
-from harness.errors import EnvironmentFailure
 from rewards import devices
 from rewards.hub import LocalWeight
 from rewards.scorers import SCORERS, Scorer
 from tests.rewards.jobs import image_items, make_job, run_job
+from wire.errors import EnvironmentFailure
 
 
 def test_auto_is_a_gpu_if_there_is_one() -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import EnvironmentFailure
 from rewards.hub import commit_of, hub_file, local_file, model_files, snapshot
+from wire.errors import EnvironmentFailure
 
 
 def test_a_repository_that_is_not_cached_is_one_clear_line(world: Path) -> None:

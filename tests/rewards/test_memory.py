@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import torch
 
-from harness.errors import EnvironmentFailure
 from rewards.devices import loaded_groups
 from rewards.memory import Parts, is_out_of_memory
 from rewards.scorers import SCORERS
 from rewards.scorers.base import Batch
 from tests.rewards.jobs import image_items, make_job, run_job
+from wire.errors import EnvironmentFailure
 
 
 def real_cpu_shortage() -> RuntimeError:

@@ -13,11 +13,11 @@ import pytest
 import torch
 from PIL import Image
 
-from harness.protocol import Item
 from rewards.scorers import SCORERS, Scorer
 from tests.rewards.jobs import Row, make_job, run_job
 from tests.rewards.pairs import picture, scores
 from tests.rewards.test_scorers import assert_equal_scores
+from wire.protocol import Item
 
 ODD_PROMPTS = {
     "5,000 characters": ("a photo of a red dog and a blue cat, " * 200)[:5000],

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.errors import UserError
 from rewards.own_scorer import GROUP, absolute, load_scorers
 from rewards.scorers import SCORERS
 from tests.rewards.jobs import image_items, make_job, run_job
 from tests.rewards.pairs import picture
+from wire.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = (ROOT / "docs" / "own_scorer.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]

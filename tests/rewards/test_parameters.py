@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from harness.errors import UserError
 from rewards.parameters import Parameters
 from rewards.scorers import DEFAULT_METRICS
+from wire.errors import UserError
 
 
 def test_defaults() -> None:

@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
-from harness.errors import UserError
-from harness.vocabulary import SEVEN_REWARDS
 from rewards.scorers import DEFAULT_METRICS, SCORERS, check_metrics
 from rewards.scorers.clip_jina import PINS
+from wire.errors import UserError
+from wire.vocabulary import SEVEN_REWARDS
 
 
 def test_importing_the_registry_imports_nothing_heavy() -> None:

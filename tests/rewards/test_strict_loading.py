@@ -11,8 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from harness.errors import EnvironmentFailure
 from rewards.scorers import SCORERS, Scorer
+from wire.errors import EnvironmentFailure
 
 ALL = pytest.mark.parametrize("metric", list(SCORERS))
 

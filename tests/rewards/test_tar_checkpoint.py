@@ -13,8 +13,8 @@ import pytest
 
 pytest.importorskip("torch", reason="runs in the rewards environment")
 
-from harness.errors import EnvironmentFailure
 from rewards.models.loading import read_checkpoint
+from wire.errors import EnvironmentFailure
 
 
 class Payload:

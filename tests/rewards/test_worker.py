@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import EnvironmentFailure, UserError
 from rewards.scorers import DEFAULT_METRICS, Scorer
 from tests.rewards.jobs import done_cells, image_items, make_job, run_job
 from tests.rewards.pairs import PROMPTS, picture, scores
+from wire.errors import EnvironmentFailure, UserError
 
 FEW = ["aesthetic", "pick_score", "sciscore"]
 
@@ -123,7 +123,7 @@ def test_nothing_to_do_loads_nothing(tmp_path: Path) -> None:
     job = make_job(tmp_path, items, {"metrics": ["aesthetic"], "device": "cuda:7"}, done)
     job.write(tmp_path / "job.json")
     program = (
-        "import sys, io; from pathlib import Path; from harness.protocol import Job, Reporter; "
+        "import sys, io; from pathlib import Path; from wire.protocol import Job, Reporter; "
         "from rewards.worker import work; work(Job.read(Path(sys.argv[1])), Reporter(sys.stdout)); "
         "assert 'torch' not in sys.modules"
     )

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.errors import ExitCode
-from harness.protocol import Job, read_rows
 from tests.rewards.jobs import done_cells, image_items, make_job, run_job
+from wire.errors import ExitCode
+from wire.protocol import Job, read_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -17,9 +17,9 @@ from PIL import Image  # noqa: E402
 from generation.checkpoint_kinds import DIFFUSERS, describe_checkpoint  # noqa: E402
 from generation.noise import image_seed  # noqa: E402
 from generation.tiny_world.__main__ import DIFFUSERS_REPO  # noqa: E402
-from harness.errors import UserError  # noqa: E402
 from tests.generation.conftest import World  # noqa: E402
 from tests.generation.jobs import Outcome, items_of, make_job, run_here, upstream_noise  # noqa: E402
+from wire.errors import UserError  # noqa: E402
 
 ITEMS = items_of([0, 100, 200], samples=2)
 

@@ -12,9 +12,9 @@ torch = pytest.importorskip("torch", reason="runs in the generation environment"
 
 from PIL import Image  # noqa: E402 - torch decides whether this module runs
 
-from harness.errors import UserError  # noqa: E402
-from harness.protocol import Item  # noqa: E402
 from tests.generation.jobs import Outcome, failure_of, items_of, make_job, outcome, run_here, start_process  # noqa: E402
+from wire.errors import UserError  # noqa: E402
+from wire.protocol import Item  # noqa: E402
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "own_generator.md"
 ITEMS = items_of([0, 100, 200, 300, 400], samples=2)

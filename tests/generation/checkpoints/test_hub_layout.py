@@ -14,8 +14,8 @@ pytest.importorskip("miro", reason="runs in the generation environment")
 from generation.checkpoint_kinds import describe_checkpoint  # noqa: E402 - torch decides whether this module runs
 from generation.checkpoints import LoadedCheckpoint, load_checkpoint  # noqa: E402
 from generation.miro_model import MiroModel  # noqa: E402
-from harness.errors import EnvironmentFailure, UserError  # noqa: E402
 from tests.generation.conftest import World  # noqa: E402
+from wire.errors import EnvironmentFailure, UserError  # noqa: E402
 
 REPO = "nicolas-dufour/miro"
 

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("miro", reason="runs in the generation environment")
 
 from generation.checkpoints.hydra_config import TrainingConfig
-from harness.errors import UserError
+from wire.errors import UserError
 
 
 def config_of(tmp_path: Path, text: str, trusted: bool = False) -> TrainingConfig:

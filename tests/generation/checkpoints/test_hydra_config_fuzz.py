@@ -12,8 +12,8 @@ pytest.importorskip("miro", reason="runs in the generation environment")
 
 from generation.checkpoints.hydra_config import TrainingConfig, expected_kinds
 from generation.checkpoints.lightning import ema_prefix
-from harness.protocol import UserError
 from tests.fuzz.mutations import mutate
+from wire.protocol import UserError
 
 RUNS = int(os.environ.get("MIRO_EVAL_FUZZ_RUNS", "60"))
 SEED = b"""data: {data_resolution: 16, in_channels: 4, num_cond_tokens: 8}

@@ -16,8 +16,8 @@ from generation.checkpoints import load_checkpoint  # noqa: E402
 from generation.checkpoints.hydra_config import TrainingConfig  # noqa: E402
 from generation.checkpoints.lightning import ema_prefix  # noqa: E402
 from generation.miro_model import MiroModel  # noqa: E402
-from harness.errors import UserError  # noqa: E402
 from tests.generation.conftest import World  # noqa: E402
+from wire.errors import UserError  # noqa: E402
 
 
 def load(path: Path, trusted: bool = False) -> MiroModel:

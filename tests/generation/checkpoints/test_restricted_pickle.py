@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch", reason="runs in the generation environment"
 pytest.importorskip("omegaconf", reason="runs in the generation environment")
 
 from generation.checkpoints.restricted_pickle import read_lightning  # noqa: E402 - torch decides whether this runs
-from harness.errors import UserError  # noqa: E402
+from wire.errors import UserError  # noqa: E402
 
 
 class Attack:

@@ -16,8 +16,8 @@ import pytest
 from generation.suites import PUBLISHED, SUITES, load_suite, suite_has_geneval, suites_folder
 from generation.suites.catalogue import HUB, PublishedSuite, SuiteFile, find_published
 from generation.suites.fetched import RECORD, fetch, is_fetched, read_fetched
-from harness.errors import EnvironmentFailure, UserError
 from tests.shared_data import shared
+from wire.errors import EnvironmentFailure, UserError
 
 CONTENT = b"Prompt\tNote\na cat\tx\na dog\t\n"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from generation.suites import load_suite
-from harness.errors import UserError
+from wire.errors import UserError
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from collections import Counter
 
 from generation.suites import SUITES, build_geneval, geneval_jsonl
 from generation.suites.geneval import SHA256
-from harness.vocabulary import TAGS
 from tests.shared_data import shared
+from wire.vocabulary import TAGS
 
 
 def test_bytes_have_the_published_hash() -> None:

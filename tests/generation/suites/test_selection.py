@@ -9,8 +9,8 @@ import pytest
 
 from generation.suites import SUITES, limit_indices
 from generation.suites.selection import stratified_order
-from harness.errors import UserError
-from harness.vocabulary import TAGS
+from wire.errors import UserError
+from wire.vocabulary import TAGS
 
 LINES = SUITES["geneval"].lines
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from generation.suites import SUITES, geneval_jsonl, load_suite
-from harness.errors import UserError
+from wire.errors import UserError
 
 
 def test_named_suite() -> None:

@@ -14,7 +14,7 @@ import numpy as np  # noqa: E402
 
 from geneval.detectors.checkpoint import is_layout_2, load_strictly, read_state, to_layout_2, to_layout_3  # noqa: E402
 from geneval.detectors.mmdet_mask2former import shipped_config  # noqa: E402
-from harness.protocol import EnvironmentFailure  # noqa: E402
+from wire.protocol import EnvironmentFailure  # noqa: E402
 
 
 @pytest.fixture(scope="module")

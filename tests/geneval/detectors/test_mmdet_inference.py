@@ -15,7 +15,7 @@ from geneval.detectors import Execution
 from geneval.detectors.mmdet_inference import install_windows, last_predictions
 from geneval.detectors.mmdet_mask2former import MmdetMask2Former
 from geneval.detectors.precision import check_precision
-from harness.protocol import UserError
+from wire.protocol import UserError
 
 
 @pytest.mark.parametrize("size", [(7, 7), (13, 20), (14, 8), (3, 30)])

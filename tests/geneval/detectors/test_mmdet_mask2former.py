@@ -15,9 +15,9 @@ from geneval.detectors import Execution, mmdet_mask2former
 from geneval.detectors.base import Detections
 from geneval.detectors.checkpoint import read_state, to_layout_2
 from geneval.detectors.mmdet_mask2former import MmdetMask2Former
-from harness.protocol import EnvironmentFailure, UserError
-from harness.vocabulary import OBJECT_CLASSES
 from tests.geneval.scenes import draw
+from wire.protocol import EnvironmentFailure, UserError
+from wire.vocabulary import OBJECT_CLASSES
 
 Rewrite = Callable[[dict[str, Any]], dict[str, Any]]
 

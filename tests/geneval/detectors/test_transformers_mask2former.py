@@ -17,9 +17,9 @@ from geneval.detectors.mask2former import Mask2Former
 from geneval.detectors.mask2former_keys import to_transformers
 from geneval.detectors.resize import Size, fit
 from geneval.detectors.transformers_mask2former import InferenceSettings, TransformersMask2Former
-from harness.protocol import EnvironmentFailure, UserError, read_rows
 from tests.geneval.jobs import items, make_job, parameters, run
 from tests.geneval.scenes import draw, write_scenes
+from wire.protocol import EnvironmentFailure, UserError, read_rows
 
 SIZES = [(96, 96), (256, 256), (300, 140), (64, 200)]
 #: Class logits reach 20, mask logits 150: single precision, another order of summing.

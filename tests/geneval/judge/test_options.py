@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from geneval.judge import JudgeOptions
-from harness.protocol import UserError
+from wire.protocol import UserError
 
 
 def test_defaults_are_the_reference_implementations() -> None:

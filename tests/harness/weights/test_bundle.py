@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from harness.errors import EnvironmentFailure, UserError
 from harness.weights import WeightFile, bundle, load_hub, on_hub
 from harness.weights import entries as entries_module
 from tests.harness.weights.hub import COMMIT, put
+from wire.errors import EnvironmentFailure, UserError
 
 CONTENT = b"aesthetic" * 1000
 

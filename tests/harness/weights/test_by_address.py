@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from harness import weights
-from harness.errors import EnvironmentFailure
-from harness.weights import WeightFile, by_address, ledger
+from harness.weights import WeightFile, by_address
+from harness.weights import checksums as ledger
 from harness.weights.fetching import fetch
+from wire.errors import EnvironmentFailure
 
 CONTENT = bytes(range(256)) * 5000
 

@@ -4,13 +4,13 @@ import re
 
 import pytest
 
-from harness.errors import UserError
-from harness.hub_files import MODEL_WEIGHTS, choose
-from harness.paths import weights_manifest
 from harness.weights import load_hub, load_weights, weights_of
 from harness.weights.entries import parse
 from harness.weights.fetching import select
 from rewards.scorers import SCORERS
+from wire.errors import UserError
+from wire.hub_files import MODEL_WEIGHTS, choose
+from wire.paths import weights_manifest
 
 FILE = '[w]\nfile = "w.pth"\nurls = ["https://x/w"]\nsha256 = "{}"\nstages = []\nlicence = ""\nsource = ""\n'
 HUB = '[hub.h]\nrepo = "{}"\nfiles = ["*"]\nstages = []\nlicence = ""\nsource = ""\n{}\n'

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from harness.vocabulary import TAGS
 from reports.analysis import write_analysis
 from reports.statistics.best_of_n import expected_best, expected_of_best
 from tests.reports.builders import rewards, verdict, write_rows
 from tests.shared_data import shared
+from wire.vocabulary import TAGS
 
 Numbers = dict[tuple[str, str, str], dict[str, str]]
 

@@ -5,8 +5,8 @@ from urllib.parse import unquote
 
 import pytest
 
-from harness.errors import UserError
 from reports.gallery.pictures import Pictures
+from wire.errors import UserError
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from reports.suite import PROMPTS_PER_TAG
+from reports.read.suite import PROMPTS_PER_TAG
 from tests.reports.builders import Row, rewards, verdict, write_rows
 
 SUITE = {"id": "geneval", "sha256": "5c48"}

@@ -14,7 +14,7 @@ import xmlschema
 from filelock import FileLock
 
 from harness.environments import uv
-from harness.paths import home
+from wire.paths import home
 
 #: Its source distribution holds the schema; the package that is installed does not.
 SOURCE = "pytest-9.0.0"

@@ -17,12 +17,12 @@ from xml.etree import ElementTree as Xml
 import pytest
 
 from harness.cli import main
-from harness.vocabulary import TAGS
 from reports.gate.check import check_paths
 from reports.gate.junit import junit_gate
 from tests.reports.builders import Row, write_rows
 from tests.reports.gate.builders import PROTOCOL, write_run
 from tests.shared_data import shared
+from wire.vocabulary import TAGS
 
 MIRO_EVAL = Path(sys.executable).with_name("miro-eval")
 REAL = "data/geneval/genediteval_results.jsonl"

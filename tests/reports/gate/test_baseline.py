@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import UserError
-from reports.comparison import compare
+from reports.compare.comparison import compare
 from reports.gate.baseline import SCHEMA, read_baseline, save_baseline
 from reports.gate.inputs import read_side
-from reports.run_summary import summarise_run
-from reports.runs import read_run
+from reports.read.runs import read_run
+from reports.summary.run_summary import summarise_run
 from tests.reports.builders import SMALL, rewards, sweep, unscored, verdict, write_rows
 from tests.reports.gate.builders import PROTOCOL, reward_sweep, write_run
+from wire.errors import UserError
 
 
 def test_a_baseline_is_its_run(tmp_path: Path) -> None:

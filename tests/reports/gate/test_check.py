@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import UserError
 from reports.gate.check import Gate, check_paths
 from reports.gate.compare import compare_paths
 from reports.gate.decision import Outcome
 from tests.reports.builders import verdict, write_rows
 from tests.reports.gate.builders import PROTOCOL, full_sweep, reward_sweep, usual, write_run
+from wire.errors import UserError
 
 
 def outcomes(gate: Gate) -> dict[str, Outcome]:

@@ -5,7 +5,7 @@ import pytest
 from reports.gate.decision import Judgement, Measured, Outcome, judge
 from reports.gate.evidence import Evidence
 from reports.gate.policy import parse_policy
-from reports.gate.settling import Settling
+from reports.gate.sample_size import Settling
 
 
 def measured(difference: float, error: float, metric: str = "overall", coverage: float = 1.0) -> Measured:

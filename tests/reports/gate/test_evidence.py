@@ -10,7 +10,7 @@ import pytest
 from scipy import stats  # type: ignore[import-untyped]
 
 from reports.gate.evidence import RESERVE, Evidence
-from reports.gate.settling import OpenQuestion, Settling
+from reports.gate.sample_size import OpenQuestion, Settling
 from reports.statistics.clusters import Clusters
 from reports.statistics.estimators import RATIO_OF_TOTALS
 from reports.statistics.moments import moments

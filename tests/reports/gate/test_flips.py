@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import UserError
 from reports.gate.baseline import save_baseline
 from reports.gate.flips import write_flips
-from reports.runs import read_run
+from reports.read.runs import read_run
 from tests.reports.builders import Row, verdict
 from tests.reports.gate.builders import PROTOCOL, reward_sweep, write_run
+from wire.errors import UserError
 
 
 def rows(wrong: int) -> list[Row]:

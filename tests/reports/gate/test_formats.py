@@ -13,7 +13,6 @@ import jsonschema
 import pytest
 from rich.console import Console
 
-from harness.vocabulary import TAGS
 from reports.gate.check import Gate, check_paths, rules_for
 from reports.gate.compare import compare_paths, json_text
 from reports.gate.comparison_formats import markdown_comparison
@@ -26,6 +25,7 @@ from reports.gate.junit import junit_gate
 from reports.gate.sequential import check_growing
 from tests.reports.gate.builders import PROTOCOL, full_sweep, reward_sweep, usual, write_run
 from tests.reports.gate.junit_schema import faults
+from wire.vocabulary import TAGS
 
 NUMBER = {"type": "number"}
 OPTIONAL = {"type": ["number", "null"]}

@@ -9,12 +9,12 @@ import pytest
 
 from generation.suites import SUITES
 from harness.cli.growing import as_recorded, judged_stages
-from harness.errors import UserError
-from harness.settings import GenerationSettings
+from harness.run.settings import GenerationSettings
 from reports.gate.policy import parse_policy, read_policy
-from reports.manifest import read_manifest
-from reports.runs import read_run
+from reports.read.manifest import read_manifest
+from reports.read.runs import read_run
 from tests.reports.gate.builders import full_sweep, reward_sweep, usual, write_run
+from wire.errors import UserError
 
 RECORDED = {
     "suite": {"id": "geneval", "sha256": SUITES["geneval"].sha256, "prompts": 553},

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import UserError
-from harness.vocabulary import TAGS
 from reports.gate.policy import default_text, parse_policy, read_policy, require_known
+from wire.errors import UserError
+from wire.vocabulary import TAGS
 
 
 def test_the_default_demands_overall_and_tags_and_watches_rewards() -> None:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import UserError
 from reports.paper.figure_runs import FigureRun, best_of, figure_runs
 from reports.paper.figures import best_of_n, draw_figures, radar_geneval, training_curves
-from reports.reward_rows import read_rewards
+from reports.read.reward_rows import read_rewards
 from tests.reports.builders import rewards, write_rows
 from tests.reports.paper.test_tables import paper_sweep, run
+from wire.errors import UserError
 
 MEASURED = FigureRun("mine", "MIRO", {}, {"aesthetic": (5.0, 5.5)}, ", 3 prompts")
 

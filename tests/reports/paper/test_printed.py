@@ -5,12 +5,12 @@ import json
 
 import pytest
 
-from harness.errors import UserError
-from harness.vocabulary import TAGS
 from reports.paper.printed import TABLES, exact_counts, exact_overall, footnotes, printed_table, read_data
 from reports.paper.speedups import first_crossing, published_speedups, speedup
-from reports.suite import PROMPTS_PER_TAG
+from reports.read.suite import PROMPTS_PER_TAG
 from tests.shared_data import shared
+from wire.errors import UserError
+from wire.vocabulary import TAGS
 
 MODELS = (
     *("Image Reward", "HPSv2", "Aesthetic", "SciScore", "CLIP", "VQA", "Pick"),

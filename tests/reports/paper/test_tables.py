@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import UserError
-from harness.vocabulary import TAGS
 from reports.paper.measured import Measurement
 from reports.paper.printed import exact_counts
 from reports.paper.tables import Verdict, judge, reproduce_table, table_csv, table_markdown
 from tests.reports.builders import SMALL, Row, official_prompts, rewards, sweep, write_rows
 from tests.shared_data import shared
+from wire.errors import UserError
+from wire.vocabulary import TAGS
 
 
 def paper_sweep(model: str) -> list[Row]:

@@ -5,12 +5,12 @@ import time
 import numpy as np
 import pytest
 
-from harness.vocabulary import TAGS
+from reports.read.suite import PROMPTS_PER_TAG
 from reports.statistics.clusters import Clusters
 from reports.statistics.estimators import MEAN_OF_STRATA, RATIO_OF_TOTALS, Estimator
 from reports.statistics.intervals import macro_interval, mean_interval, standard_error
 from reports.statistics.resampling import _times, resample_totals
-from reports.suite import PROMPTS_PER_TAG
+from wire.vocabulary import TAGS
 
 SIZES = np.array(list(PROMPTS_PER_TAG.values()))
 #: Tag accuracies of a typical model.

@@ -3,12 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.vocabulary import TAGS
+from bench.studies.intervals import simulated_pair, simulated_sweep
 from reports.statistics.clusters import Clusters
 from reports.statistics.estimators import MEAN_OF_STRATA, RATIO_OF_TOTALS
 from reports.statistics.intervals import macro_interval
 from reports.statistics.paired import holm, paired_difference, sign_flip_p_value
-from reports.studies.coverage import simulated_pair, simulated_sweep
+from wire.vocabulary import TAGS
 
 
 def test_the_paired_t_test_of_the_textbook() -> None:

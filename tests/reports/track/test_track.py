@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from harness.errors import UserError
 from reports.paper.printed import read_data
-from reports.runs import find_run
+from reports.read.runs import find_run
 from reports.track import write_track
 from reports.track.steps import placed
 from tests.reports.builders import SMALL, rewards, sweep, write_rows
+from wire.errors import UserError
 
 
 def checkpoint(folder: Path, value: float = 0.0, **manifest: Any) -> Path:

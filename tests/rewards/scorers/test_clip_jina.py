@@ -10,11 +10,11 @@ import pytest
 import torch
 from transformers import AutoModel, AutoProcessor
 
-from harness.errors import EnvironmentFailure
 from rewards.models.pinned_code import check_origin, load_pinned
 from rewards.scorers import Scorer
 from rewards.scorers.clip_jina import PINS
 from tests.rewards.pairs import PROMPTS, picture, pictures, scores
+from wire.errors import EnvironmentFailure
 
 MODEL, CODE, TEXT, TEXT_CODE = PINS
 

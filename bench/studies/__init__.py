@@ -1,0 +1,1 @@
+"""Simulations that the statistics' choices rest on."""

@@ -1,0 +1,166 @@
+"""What a sweep will cost, before anything runs: arithmetic, time, disk, and the stage that binds.
+
+The arithmetic is counted from the models' shapes (``flops.py`` of each stage, each held to PyTorch's own counter).
+Time is arithmetic over the hardware's published rate times the share of it that is expected to be reached; loading,
+decoding and files come on top.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from generation.checkpoint_kinds import FOLDER, LIGHTNING, REPO
+from generation.flops import MiroShape, miro_flops
+from generation.suites import load_suite
+from generation.suites.selection import limit_indices
+from geneval.flops import color_flops, detector_flops
+from harness.plan.open import describe
+from harness.run.settings import GenerationSettings, RewardSettings
+from rewards.flops import cost as reward_cost
+from rewards.scorers import SCORERS
+from wire.errors import UserError
+
+#: Most bytes of an image's rows in all stages: a crowded GenEval row with its outlines and colors.
+ROW_BYTES = 8_192
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Dense matrix rates in TFLOP/s, as NVIDIA's data sheets give them (without sparsity).
+
+    Attributes:
+        bf16: bfloat16 with float32 accumulation.
+        fp32: float32 outside the tensor cores: PyTorch keeps matrix products exact by default.
+    """
+
+    bf16: float
+    fp32: float
+
+    def rate(self, number_format: str) -> float:
+        """FLOP/s in a number format."""
+        return 1e12 * (self.fp32 if number_format == "float32" else self.bf16)
+
+
+#: Data sheets: H200 and H100 SXM (989.5 and 67), A100 SXM (312 and 19.5), L40S (362 and 91.6), RTX 4090 (165.2, 82.6).
+HARDWARE = {
+    "h200": Hardware(989.5, 67.0),
+    "h100": Hardware(989.5, 67.0),
+    "a100": Hardware(312.0, 19.5),
+    "l40s": Hardware(362.0, 91.6),
+    "rtx4090": Hardware(165.2, 82.6),
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """Work of one kind.
+
+    Attributes:
+        stage: whose.
+        name: model.
+        flops: floating point operations, a multiplication and an addition being two.
+        number_format: in which the model computes.
+    """
+
+    stage: str
+    name: str
+    flops: float
+    number_format: str
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one run costs.
+
+    Attributes:
+        prompts, images: of the sweep.
+        parts: the arithmetic, in order of the main job.
+        image_bytes, row_bytes: the most that its files take.
+        notes: what was assumed.
+    """
+
+    prompts: int
+    images: int
+    parts: tuple[Part, ...]
+    image_bytes: int
+    row_bytes: int
+    notes: tuple[str, ...]
+
+    def flops(self, stage: str) -> float:
+        """Of one stage."""
+        return sum(part.flops for part in self.parts if part.stage == stage)
+
+    def seconds(self, stage: str, hardware: Hardware, utilisation: float) -> float:
+        """Of one stage on one device that reaches this share of its rate."""
+        own = (part for part in self.parts if part.stage == stage)
+        return sum(part.flops / hardware.rate(part.number_format) for part in own) / utilisation
+
+    @property
+    def stages(self) -> list[str]:
+        """In order."""
+        return list(dict.fromkeys(part.stage for part in self.parts))
+
+
+def find_hardware(name: str) -> Hardware:
+    """By name.
+
+    Raises:
+        UserError: unknown; the message lists the names.
+    """
+    if name.lower() not in HARDWARE:
+        raise UserError(f"unknown hardware {name!r}: choose from {', '.join(HARDWARE)}, or give --tflops")
+    return HARDWARE[name.lower()]
+
+
+def sweep_cost(generation: GenerationSettings, rewards: RewardSettings) -> Cost:
+    """Of one checkpoint's whole job.
+
+    Raises:
+        UserError: no such checkpoint or suite.
+    """
+    suite = load_suite(generation.suite)
+    lines = [suite.lines[index] for index in limit_indices(suite.lines, generation.limit)]
+    images = len(lines) * generation.samples
+    side, parts, notes = _generation(generation, lines)
+    if suite.has_geneval:
+        parts += _geneval(lines, generation.samples, side)
+        notes.append("colors: one crop for each object whose color is asked")
+    parts += _rewards(rewards.metrics, images, len({str(line["prompt"]) for line in lines}))
+    return Cost(len(lines), images, tuple(parts), images * side * side * 3, images * ROW_BYTES, tuple(notes))
+
+
+def _generation(generation: GenerationSettings, lines: Sequence[dict[str, Any]]) -> tuple[int, list[Part], list[str]]:
+    """Side of an image in pixels, the parts, and what was assumed."""
+    if describe(generation).kind not in (LIGHTNING, FOLDER, REPO):
+        return 1024, [], ["generation is not counted: only MIRO's network is known here; images of 1024 px are assumed"]
+    shape = MiroShape()
+    flops, steps = miro_flops(shape), generation.steps or GenerationSettings.steps or 0
+    prompts, images = len({str(line["prompt"]) for line in lines}), len(lines) * generation.samples
+    parts = [
+        Part("generate", "text encoder", prompts * flops.text, "bfloat16"),
+        Part("generate", "sampling", images * flops.sampling(steps), "bfloat16"),
+        Part("generate", "VAE decoder", images * flops.decode, "float32"),
+    ]
+    return 8 * shape.network.data_size, parts, ["generation: the released MIRO network's sizes, 0.36 B parameters"]
+
+
+def _geneval(lines: Iterable[dict[str, Any]], samples: int, side: int) -> list[Part]:
+    clauses = [clause for line in lines for clause in line["include"] if "color" in clause]
+    images = sum(1 for _ in lines) * samples
+    crops = samples * sum(int(clause["count"]) for clause in clauses)
+    classes = len({clause["class"] for clause in clauses})
+    return [
+        Part("geneval", "Mask2Former", images * detector_flops(side, side), "float32"),
+        Part("geneval", "colors", color_flops(crops, classes), "float32"),
+    ]
+
+
+def _rewards(metrics: Iterable[str], images: int, prompts: int) -> list[Part]:
+    known = [metric for metric in metrics if metric in SCORERS]
+    costs = {metric: reward_cost(metric) for metric in known}
+    return [
+        Part("rewards", metric, images * one.image + prompts * one.prompt, SCORERS[metric].dtypes["reference"])
+        for metric, one in costs.items()
+    ]

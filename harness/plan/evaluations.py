@@ -1,0 +1,153 @@
+"""Several runs by one command: each brought as far as it goes, whatever becomes of the others."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from generation.checkpoint_kinds import IMAGES
+from generation.suites import suite_has_geneval
+from harness.plan.open import describe, describe_images, open_run
+from harness.plan.selection import distinct_names
+from harness.run.directory import RunDirectory
+from harness.run.settings import GenerationSettings, RunSettings
+from harness.stages.context import Pipeline, run_together
+from harness.terminal.display import Display
+from harness.weights.weight_source import WeightSource
+from wire.errors import ExitCode, MiroEvalError, UserError
+
+#: Runs worked on at a time. Their models are loaded once; more would hold more files open and show results later.
+TOGETHER = 32
+#: Of several kinds of failure the one to exit with: first of all what only we can mend.
+_GRAVITY = (ExitCode.BUG, ExitCode.ENVIRONMENT_FAILURE, ExitCode.USER_ERROR)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One run to be made.
+
+    Attributes:
+        settings: of the run.
+        stages: what is done in it, in order.
+        notes: what the user should know before.
+    """
+
+    settings: RunSettings
+    stages: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass
+class Outcome:
+    """What became of the runs.
+
+    Attributes:
+        finished: directories of those that came to their end, in the order asked for.
+        handed_over: those that a cluster goes on with.
+        failures: directory -> why it did not.
+        unscored: items without a result in the finished runs.
+    """
+
+    finished: list[Path] = field(default_factory=list)
+    handed_over: list[Path] = field(default_factory=list)
+    failures: dict[Path, MiroEvalError] = field(default_factory=dict)
+    unscored: int = 0
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """Of the gravest failure; without any, whether something is unscored."""
+        codes = {ExitCode(error.exit_code) for error in self.failures.values()}
+        grave = next((code for code in _GRAVITY if code in codes), None)
+        return grave or (ExitCode.UNSCORED if self.unscored else ExitCode.DONE)
+
+    def note(self, out: Path, result: int | MiroEvalError | None) -> None:
+        """Take one run's result: its unscored items, why it failed, or None for a run handed over."""
+        if isinstance(result, MiroEvalError):
+            self.failures[out] = result
+        elif result is None:
+            self.handed_over.append(out)
+        else:
+            self.finished.append(out)
+            self.unscored += result
+
+
+def evaluation(generation: GenerationSettings, out: Path, common: RunSettings, name: str | None = None) -> Evaluation:
+    """The whole job for one checkpoint, or for one folder of images made already.
+
+    Where the prompts have no GenEval metadata the verdicts are left out, and a note says so.
+
+    Args:
+        generation: what makes, or made, the images.
+        out: the run directory.
+        common: everything else.
+        name: the run's name in tables, where the checkpoint's does not tell it from others.
+
+    Raises:
+        UserError: no such checkpoint or suite, or images that are elsewhere than in ``out``.
+    """
+    made = describe(generation).kind == IMAGES
+    if made and RunDirectory(out).path != RunDirectory(describe(generation).path or out).path:
+        raise UserError("images made already are judged where they are: leave --out away")
+    judged = _images_have_geneval(out) if made else suite_has_geneval(generation.suite)
+    stages = [stage for stage in ("generate", "geneval", "rewards") if not (stage == "generate" and made)]
+    notes = describe_images(generation)
+    if not judged:
+        stages.remove("geneval")
+        notes.append(f"{out}: these prompts have no GenEval metadata, so there are rewards and no verdicts")
+    settings = replace(common, out=out, name=name, generation=None if made else generation)
+    return Evaluation(settings, tuple(stages), tuple(notes))
+
+
+def evaluations(chosen: Sequence[GenerationSettings], places: Sequence[Path], common: RunSettings) -> list[Evaluation]:
+    """The same for several, with names that tell them apart.
+
+    Raises:
+        UserError: see :func:`evaluation`.
+    """
+    names: list[str | None] = [*distinct_names(places)] if len(places) > 1 else [None]
+    return [evaluation(one, out, common, name) for one, out, name in zip(chosen, places, names, strict=True)]
+
+
+def _images_have_geneval(out: Path) -> bool:
+    return all("include" in item.metadata for item in RunDirectory(out).listed())
+
+
+def evaluate(evaluations: Sequence[Evaluation], source: WeightSource, display: Display) -> Outcome:
+    """Make the runs; a failure ends its own run, the others go on. Rows finished so far are always kept."""
+    outcome = Outcome()
+    for stages, alike in itertools.groupby(evaluations, key=lambda one: one.stages):
+        settings = [one.settings for one in alike]
+        for start in range(0, len(settings), TOGETHER):
+            _evaluate(settings[start : start + TOGETHER], stages, source, display, outcome)
+    return outcome
+
+
+def _evaluate(
+    runs: Sequence[RunSettings], stages: Sequence[str], source: WeightSource, display: Display, outcome: Outcome
+) -> None:
+    with contextlib.ExitStack() as stack:
+        opened = list(_open(runs, source, display, stack, outcome))
+        for pipeline, result in zip(opened, run_together(opened, stages), strict=True):
+            outcome.note(pipeline.settings.out, result)
+            if isinstance(result, int):
+                _summarise(pipeline)
+
+
+def _open(
+    runs: Sequence[RunSettings], source: WeightSource, display: Display, stack: contextlib.ExitStack, outcome: Outcome
+) -> Iterator[Pipeline]:
+    for settings in runs:
+        try:
+            yield stack.enter_context(open_run(settings, source, display))
+        except MiroEvalError as error:  # noqa: PERF203 - one run's failure is not the others'
+            outcome.note(settings.out, error)
+
+
+def _summarise(pipeline: Pipeline) -> None:
+    from reports import write_summaries
+
+    if pipeline.has_scores():
+        write_summaries(pipeline.run.path)

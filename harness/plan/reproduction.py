@@ -1,0 +1,106 @@
+"""What made a run, as a shell script: the commands, with locks and hashes as comments that can be held against."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from harness.environments.manager import locate
+from harness.environments.spec import ENVIRONMENTS
+from harness.run.directory import RunDirectory
+from harness.run.manifest import Manifest, StageRecord, harness_provenance
+from harness.stages.context import STAGES
+from wire.errors import UserError
+
+
+def reproduction(path: Path) -> str:
+    """The script.
+
+    Raises:
+        UserError: the directory has no readable ``run.json``.
+    """
+    run = RunDirectory(path)
+    manifest = Manifest.read(run.manifest)
+    if manifest is None:
+        raise UserError(f"{path}: no run here (there is no run.json)")
+    try:
+        lines = [*_origin(manifest), *_stages(manifest), *_commands(manifest), *_expected(manifest)]
+    except (TypeError, AttributeError, KeyError, ValueError) as error:
+        raise UserError(f"{run.manifest}: not a readable run manifest ({error})") from error
+    return "\n".join(lines) + "\n"
+
+
+def _comment(text: str) -> str:
+    """One line that a shell does not look at, whatever is in it."""
+    return "# " + re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", "?", text)
+
+
+def _origin(manifest: Manifest) -> Iterator[str]:
+    harness, suite = manifest.harness, manifest.suite or {}
+    changed = " with local changes" if harness.get("dirty") else ""
+    yield _comment(f"run {manifest.name}: miro-eval {harness.get('version')}, commit {harness.get('commit')}{changed}")
+    if (here := harness_provenance().get("commit")) != harness.get("commit"):
+        yield _comment(f"    here: commit {here}")
+    if manifest.random_weights:
+        yield _comment("made with random stand-in weights: its scores mean nothing")
+    yield from _checkpoint(manifest.checkpoint)
+    if suite:
+        yield _comment(f"suite {suite.get('id')}: {suite.get('prompts')} prompts, sha256 {suite.get('sha256')}")
+
+
+def _checkpoint(checkpoint: dict[str, Any] | None) -> Iterator[str]:
+    if checkpoint is None:
+        return
+    yield _comment(f"checkpoint {checkpoint.get('path') or checkpoint.get('repo') or checkpoint.get('name')}")
+    identity = checkpoint.get("identity")
+    files = identity.items() if isinstance(identity, dict) else [("", identity)]
+    yield from (_comment(f"    {name} {digest}".replace("  ", " ")) for name, digest in files)
+
+
+def _stages(manifest: Manifest) -> Iterator[str]:
+    for name, record in manifest.stages.items():
+        yield _comment(f"stage {name}: settings {record.fingerprint}{'' if record.finished else ', not finished'}")
+        yield from map(_comment, _environment(record.environment))
+        yield from map(_comment, _provenance(record))
+
+
+def _environment(environment: dict[str, str]) -> Iterator[str]:
+    name, backend, lock = (environment.get(key, "?") for key in ("name", "backend", "lock"))
+    yield f"    environment {name}: {backend}, lock {lock}"
+    if name in ENVIRONMENTS and backend in ENVIRONMENTS[name].backends:
+        here = locate(ENVIRONMENTS[name], backend).lock_hash
+        if here != lock:
+            yield f"        here: lock {here}"
+
+
+def _provenance(record: StageRecord) -> Iterator[str]:
+    packages = record.provenance.get("packages", {})
+    yield f"    device {record.provenance.get('device')}; " + ", ".join(f"{k} {v}" for k, v in packages.items())
+    for weight in _weights(record.provenance.get("weights", [])):
+        place = str(weight.get("repo") or weight.get("source") or weight.get("name") or "")
+        revision = f"@{weight['revision']}" if weight.get("revision") else ""
+        words = ("weights", place + revision, weight.get("file"), "sha256", weight.get("sha256") or "not known")
+        yield "    " + " ".join(str(word) for word in words if word)
+
+
+def _weights(weights: Any) -> Iterable[dict[str, Any]]:
+    return [weight for weight in weights if isinstance(weight, dict)] if isinstance(weights, list) else []
+
+
+def _commands(manifest: Manifest) -> Iterator[str]:
+    if not manifest.commands:
+        yield _comment("its command lines were not recorded")
+    for command in manifest.commands:
+        yield f"cd {shlex.quote(str(command['directory']))}"
+        yield shlex.join(["miro-eval", *map(str, command["arguments"])])
+
+
+def _expected(manifest: Manifest) -> Iterator[str]:
+    """Lines as ``sha256sum --check`` reads them, behind the comment sign."""
+    yield _comment("the same rows on a device of the same kind:")
+    for name, record in manifest.stages.items():
+        if record.finished and name in STAGES:
+            yield _comment(f"{record.rows_sha256}  {STAGES[name].rows_file}")

@@ -1,0 +1,189 @@
+"""Which runs a command asks for: several checkpoints, a repository's variants, the points of a grid.
+
+Everything is decided before anything is run: what cannot work is said at once, and two runs never share a directory.
+"""
+
+from __future__ import annotations
+
+import glob
+import itertools
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from generation.checkpoint_kinds import FOLDER, HUB_FILES, LIGHTNING, REPO
+from generation.released import ABLATIONS_REPO, MAIN_NAME, MAIN_REPO, VARIANTS
+from harness.plan.open import default_directory, describe
+from harness.run.settings import GenerationSettings
+from wire.errors import UserError
+
+#: Most runs one command may ask for by a grid: a mistyped step should not start a year's work.
+MOST_POINTS = 1000
+
+
+def each_checkpoint(
+    base: GenerationSettings, arguments: Sequence[str], variants: str | None = None
+) -> list[GenerationSettings]:
+    """The settings of each checkpoint named; each is looked at, none is loaded.
+
+    Args:
+        base: what they have in common.
+        arguments: checkpoints, or patterns like ``runs/*/last.ckpt``; matches come in natural order
+            (``step=9`` before ``step=10``). None at all is a generator's.
+        variants: names of variants with commas between, or ``all``.
+
+    Raises:
+        UserError: a pattern matches nothing, a checkpoint is named twice or is none, or there are no such variants.
+    """
+    named = [text for argument in arguments for text in _matches(argument)] or [""]
+    chosen = [replace(base, checkpoint=text) for text in named]
+    if variants is not None:
+        chosen = [one for settings in chosen for one in each_variant(settings, variants)]
+    twice = [one.checkpoint for i, one in enumerate(chosen) if one in chosen[:i]]
+    if twice:
+        raise UserError(f"{twice[0]} is named twice: name each checkpoint once")
+    return [with_defaults(settings) for settings in chosen]
+
+
+def with_defaults(settings: GenerationSettings) -> GenerationSettings:
+    """MIRO's steps and guidance are upstream's; a diffusers pipeline has defaults of its own.
+
+    Raises:
+        UserError: the checkpoint is not there, or not what it should be.
+    """
+    if describe(settings).kind not in (LIGHTNING, FOLDER, REPO):
+        return settings
+    steps, guidance = settings.steps, settings.guidance_scale
+    return replace(
+        settings,
+        steps=GenerationSettings.steps if steps is None else steps,
+        guidance_scale=GenerationSettings.guidance_scale if guidance is None else guidance,
+    )
+
+
+def _matches(argument: str) -> list[str]:
+    if not glob.has_magic(argument) or Path(argument).exists():
+        return [argument]
+    found = sorted(glob.glob(argument, recursive=True), key=natural_order)  # noqa: PTH207 - also absolute patterns
+    if not found:
+        raise UserError(f"{argument}: no file or folder matches this pattern")
+    return found
+
+
+def natural_order(text: str) -> list[tuple[int, float, str]]:
+    """Sort key that puts ``step=9`` before ``step=10``."""
+    parts = re.split(r"(\d+)", text)
+    return [(1, float(part), "") if part.isdigit() else (0, 0.0, part) for part in parts]
+
+
+def each_variant(settings: GenerationSettings, variants: str) -> list[GenerationSettings]:
+    """One repository's or folder's models: those named, or all of them.
+
+    ``all`` of either released repository is the sixteen released checkpoints; of a folder, its subfolders in the hub's
+    layout.
+
+    Raises:
+        UserError: a variant is demanded twice over, or there is none to be found.
+    """
+    if settings.variant:
+        raise UserError("--variant and --variants: use one of them")
+    names = _all_variants(settings.checkpoint) if variants == "all" else [name.strip() for name in variants.split(",")]
+    if not all(names):
+        raise UserError(f"--variants {variants!r}: expected all, or names with commas between")
+    if settings.checkpoint in (MAIN_REPO, ABLATIONS_REPO, MAIN_NAME):
+        return [replace(settings, checkpoint=name, variant=None) for name in names]
+    return [replace(settings, variant=name) for name in names]
+
+
+def _all_variants(checkpoint: str) -> list[str]:
+    if checkpoint in (MAIN_REPO, ABLATIONS_REPO, MAIN_NAME):
+        return [MAIN_NAME, *VARIANTS]
+    folder = Path(checkpoint).expanduser()
+    inside = sorted(folder.iterdir()) if folder.is_dir() else []
+    found = [entry.name for entry in inside if all((entry / name).is_file() for name in HUB_FILES)]
+    if not found:
+        raise UserError(
+            f"--variants all {checkpoint}: expected {MAIN_REPO}, {ABLATIONS_REPO}, or a folder whose subfolders have "
+            f"the hub's layout ({', '.join(HUB_FILES)})"
+        )
+    return found
+
+
+def each_point(base: GenerationSettings, axes: Mapping[str, Sequence[float]]) -> list[GenerationSettings]:
+    """The grid over reward targets: the settings of every combination of values, the last axis changing fastest.
+
+    Raises:
+        UserError: more than :data:`MOST_POINTS` combinations.
+    """
+    points = math.prod(len(values) for values in axes.values())
+    if points > MOST_POINTS:
+        raise UserError(f"the grid has {points} points; at most {MOST_POINTS} are run by one command")
+    return [
+        replace(base, reward_targets=base.reward_targets | dict(zip(axes, values, strict=True)))
+        for values in itertools.product(*axes.values())
+    ]
+
+
+def axis_values(pair: str) -> tuple[str, list[float]]:
+    """Parse ``axis=0:1:0.125`` (both ends included) or ``axis=0,0.5,1``.
+
+    Raises:
+        UserError: neither of these forms, or no value at all.
+    """
+    axis, _, text = pair.partition("=")
+    try:
+        values = _span(text) if ":" in text else [float(part) for part in text.split(",")]
+    except ValueError:
+        values = []
+    if not axis or not values or not all(map(math.isfinite, values)) or len(set(values)) != len(values):
+        raise UserError(
+            f"--reward-target {pair!r}: expected AXIS=FROM:TO:STEP or AXIS=A,B,C, e.g. aesthetic_score=0:1:0.125"
+        )
+    return axis, values
+
+
+def _span(text: str) -> list[float]:
+    start, end, step = (float(part) for part in text.split(":"))
+    if not all(map(math.isfinite, (start, end, step))) or step <= 0 or end < start:
+        raise ValueError(text)
+    count = int((end - start) / step + 1e-9) + 1
+    if count > MOST_POINTS:
+        raise UserError(f"{text}: {count} values; at most {MOST_POINTS} are run by one command")
+    return [round(start + i * step, 12) for i in range(count)]
+
+
+def run_directories(chosen: Sequence[GenerationSettings], out: Path | None) -> list[Path]:
+    """Where each run goes: of one run ``out`` itself, of several a folder in it, by name; without it, upstream's place.
+
+    Raises:
+        UserError: two runs would share a directory.
+    """
+    places = [default_directory(settings) for settings in chosen]
+    if out:
+        places = [out] if len(chosen) == 1 else [out / name for name in distinct_names(places)]
+    clash = {place for place in places if places.count(place) > 1}
+    if clash:
+        raise UserError(f"several runs would go to {min(clash)}: name --out, or run them one by one")
+    return places
+
+
+def distinct_names(places: Sequence[Path]) -> list[str]:
+    """Short names that tell run directories apart: ``9`` and ``10`` of ``runs/9/last`` and ``runs/10/last``.
+
+    Of paths of one depth the parts in which they differ; else their last parts, as many as it takes.
+    """
+    parts = [[part for part in place.absolute().parts[1:] if part != "geneval_images"] for place in places]
+    columns = list(zip(*parts, strict=True)) if len(set(map(len, parts))) == 1 else []
+    differing = [column for column in columns if len(set(column)) > 1]
+    candidates = [["-".join(row) for row in zip(*differing, strict=True)]] if differing else []
+    depths = range(1, max(map(len, parts), default=0) + 1)
+    candidates += [["-".join(one[-depth:]) for one in parts] for depth in depths]
+    return next((names for names in candidates if len(set(names)) == len(names)), [place.name for place in places])
+
+
+def point_directories(base: Path, axes: Iterable[str], points: Sequence[GenerationSettings]) -> list[Path]:
+    """A grid's run directories: ``aesthetic_score=0.125`` and so on, in the base folder."""
+    names = list(axes)
+    return [base / ",".join(f"{axis}={point.reward_targets[axis]:g}" for axis in names) for point in points]

@@ -1,0 +1,101 @@
+"""Compare a run's files with the hashes that were written when they were made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from harness.run.directory import IMAGE_SUFFIXES, RunDirectory, read_metadata
+from harness.run.manifest import Manifest, StageRecord
+from harness.stages.context import STAGES
+from wire.errors import UserError
+from wire.files import fingerprint, sha256_of_file
+from wire.protocol import read_rows
+
+Row = dict[str, Any]
+
+
+def verify(path: Path) -> tuple[int, list[str]]:
+    """Check the settings in ``run.json``, every row file, and every image and prompt that a row speaks of.
+
+    Returns:
+        How many files were compared, and a line for each that is missing, has changed, or belongs to no row.
+
+    Raises:
+        UserError: the directory has no ``run.json``, or no finished stage.
+    """
+    run = RunDirectory(path)
+    manifest = Manifest.read(run.manifest)
+    finished = {name: record for name, record in manifest.stages.items() if record.finished} if manifest else {}
+    if not finished:
+        raise UserError(f"{path}: no finished run here (no stage in run.json is finished)")
+    problems, images, prompts = [], dict[str, str](), dict[str, str]()
+    for name, record in finished.items():
+        problems += _stage_problems(run, name, record, images, prompts)
+    problems += [line for name, digest in images.items() if (line := _file_problem(run, name, digest))]
+    problems += [line for folder, prompt in prompts.items() if (line := _prompt_problem(run, folder, prompt))]
+    problems += [f"{name}: no row speaks of it" for name in _strangers(run, images)]
+    return len(finished) + len(images), problems
+
+
+def _stage_problems(
+    run: RunDirectory, name: str, record: StageRecord, images: dict[str, str], prompts: dict[str, str]
+) -> list[str]:
+    """What is wrong with a stage's record and rows; its images and prompts are added to those to be looked at."""
+    if name not in STAGES:
+        return [f"run.json: there is no stage {name!r}"]
+    rows_file = STAGES[name].rows_file
+    problems = []
+    if fingerprint(record.settings) != record.fingerprint:
+        problems.append(f"run.json: the settings of {name} have changed since they were written")
+    if line := _file_problem(run, rows_file, record.rows_sha256):
+        problems.append(line)
+    try:
+        rows = list(read_rows(run.rows(rows_file)))
+    except UserError as error:
+        return [*problems, str(error).removeprefix(f"{run.path}/")]
+    if len(rows) != record.rows:
+        problems.append(f"{rows_file}: {len(rows)} rows, run.json says {record.rows}")
+    return problems + list(_collect(rows_file, rows, images, prompts))
+
+
+def _collect(rows_file: str, rows: Iterable[Row], images: dict[str, str], prompts: dict[str, str]) -> Iterator[str]:
+    for row in rows:
+        name, digest = row.get("filename"), row.get("image_sha256")
+        if not isinstance(name, str) or not isinstance(digest, str) or not _is_inside(name):
+            yield f"{rows_file}: a row of no image of this run ({str(name)[:100]!r})"
+        elif images.setdefault(name, digest) != digest:
+            yield f"{rows_file}: {name} was another image than in an earlier stage"
+        elif isinstance(row.get("prompt"), str):
+            prompts.setdefault(name.split("/", 1)[0], row["prompt"])
+
+
+def _is_inside(name: str) -> bool:
+    """``00012/samples/0003.png``, and nothing that leads elsewhere."""
+    parts = name.split("/")
+    return len(parts) == 3 and parts[0].isdigit() and parts[1] == "samples" and parts[2] not in ("", ".", "..")
+
+
+def _file_problem(run: RunDirectory, name: str, digest: str) -> str:
+    path = run.path / name
+    if not path.is_file():
+        return f"{name}: missing"
+    return "" if sha256_of_file(path) == digest else f"{name}: has changed since it was made"
+
+
+def _prompt_problem(run: RunDirectory, folder: str, prompt: str) -> str:
+    name = f"{folder}/metadata.jsonl"
+    try:
+        return (
+            "" if read_metadata(run.path / name)["prompt"] == prompt else f"{name}: another prompt than its rows have"
+        )
+    except UserError as error:
+        return str(error).removeprefix(f"{run.path}/")
+
+
+def _strangers(run: RunDirectory, images: dict[str, str]) -> list[str]:
+    """Images that came after the rows."""
+    found = (path for path in run.path.glob("[0-9]*/samples/*") if path.suffix.lower() in IMAGE_SUFFIXES)
+    names = (str(path.relative_to(run.path)) for path in found if path.stem.isdigit())
+    return sorted(name for name in names if name not in images)

@@ -1,0 +1,1 @@
+"""A run: its directory, its manifest and its settings."""

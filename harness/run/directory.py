@@ -1,0 +1,174 @@
+"""The directory a run lives in: its layout, its lock, its images and its rows.
+
+run.json                   manifest (see manifest.py)
+hparams.json               generation parameters, upstream's file
+NNNNN/metadata.jsonl       line NNNNN of the suite
+NNNNN/samples/MMMM.png     the images
+images.jsonl               one row per generated image
+results.jsonl              GenEval rows
+rewards.jsonl              reward rows, one per image
+report/  logs/             leaderboard; what the workers said
+work/                      jobs, unfinished rows, lock: safe to delete when no run is active
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from wire.errors import EnvironmentFailure, UserError
+from wire.files import sha256_of_file, write_atomically
+from wire.protocol import Item, unique_keys
+from wire.untrusted import is_text, read_small, refuse_links_out, require_file
+
+#: Image files that are scored, by suffix.
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+_PROMPT_FOLDER = re.compile(r"\d{5,}")
+
+
+class RunDirectory:
+    """One run's files. Open it with :meth:`locked` before changing anything."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+
+    @property
+    def manifest(self) -> Path:
+        """``run.json``."""
+        return self.path / "run.json"
+
+    @property
+    def report(self) -> Path:
+        """Folder of tables and plots."""
+        return self.path / "report"
+
+    def rows(self, name: str) -> Path:
+        """A finished JSONL file, e.g. ``results.jsonl``."""
+        return self.path / name
+
+    def log(self, stage: str) -> Path:
+        """Everything a stage's worker said."""
+        return self.path / "logs" / f"{stage}.log"
+
+    def work(self, name: str) -> Path:
+        """A file of an unfinished stage."""
+        return self.path / "work" / name
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[RunDirectory]:
+        """Hold the run for this process.
+
+        Raises:
+            UserError: another process holds it, or a link in it would have us write elsewhere.
+            EnvironmentFailure: the directory cannot be written.
+        """
+        refuse_links_out(self.path)
+        try:
+            (self.path / "work").mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.work("lock"), blocking=False)
+            lock.acquire()
+        except Timeout:
+            raise UserError(
+                f"{self.path} is in use by another run{self._holder()}: wait for it, or choose another --out"
+            ) from None
+        except OSError as error:
+            raise EnvironmentFailure(f"{self.path} cannot be written ({error}): choose another --out") from error
+        try:
+            self.work("holder").write_text(str(os.getpid()), encoding="utf-8")
+            yield self
+        finally:
+            lock.release()
+
+    def _holder(self) -> str:
+        with contextlib.suppress(OSError):
+            return f" (process {self.work('holder').read_text(encoding='utf-8')})"
+        return ""
+
+    def write_prompts(self, metadata: dict[int, dict[str, Any]]) -> None:
+        """Write ``NNNNN/metadata.jsonl`` for each prompt index, as upstream does; existing ones must agree.
+
+        Raises:
+            UserError: a folder belongs to another prompt.
+        """
+        for index, record in metadata.items():
+            path = self.path / prompt_folder(index) / "metadata.jsonl"
+            refuse_links_out(self.path, path.parent)
+            text = json.dumps(record)
+            if not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(path, text)
+            elif read_metadata(path) != record:
+                raise UserError(f"{path} holds another prompt than the suite's line {index}: choose another --out")
+
+    def scan(self) -> list[Item]:
+        """All images with their prompts and hashes, in order of prompt and sample.
+
+        Raises:
+            UserError: as :meth:`listed`.
+        """
+        return [self.hashed(item) for item in self.listed()]
+
+    def hashed(self, item: Item) -> Item:
+        """The item with the hash of its image file."""
+        return replace(item, image_sha256=sha256_of_file(self.path / item.filename))
+
+    def listed(self) -> list[Item]:
+        """All images with their prompts, in order of prompt and sample; none is read.
+
+        Raises:
+            UserError: no prompt folder, or one without readable metadata.
+        """
+        if not self.path.is_dir():
+            raise UserError(f"{self.path}: no such directory")
+        folders = sorted(entry.name for entry in self.path.iterdir() if _PROMPT_FOLDER.fullmatch(entry.name))
+        if not folders:
+            raise UserError(
+                f"{self.path}: no prompt folders found; expected 00000/metadata.jsonl and 00000/samples/0000.png"
+            )
+        return [item for folder in folders for item in self._scan_prompt(folder)]
+
+    def _scan_prompt(self, folder: str) -> Iterable[Item]:
+        metadata = read_metadata(self.path / folder / "metadata.jsonl")
+        samples = self.path / folder / "samples"
+        images = sorted(samples.iterdir()) if samples.is_dir() else []
+        for image in images:
+            if image.suffix.lower() in IMAGE_SUFFIXES and image.stem.isdigit():
+                require_file(image)
+                yield Item(f"{folder}/samples/{image.name}", int(folder), int(image.stem), metadata)
+
+
+def prompt_folder(index: int) -> str:
+    """Upstream's folder name of a prompt: ``00012``."""
+    return f"{index:05d}"
+
+
+def image_name(prompt_index: int, sample_index: int) -> str:
+    """Upstream's file name of an image, relative to the run directory: ``00012/samples/0003.png``."""
+    return f"{prompt_folder(prompt_index)}/samples/{sample_index:04d}.png"
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """A prompt folder's metadata: one JSON object with a ``prompt``.
+
+    Raises:
+        UserError: missing or malformed; the message names the file.
+    """
+    try:
+        record = json.loads(read_small(path), object_pairs_hook=unique_keys)
+    except FileNotFoundError:
+        raise UserError(f"{path}: missing; each prompt folder needs its line of the suite") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path}:1: not valid JSON ({error})") from error
+    if not isinstance(record, dict) or not isinstance(record.get("prompt"), str) or not record["prompt"]:
+        raise UserError(f'{path}:1: expected an object with a non-empty "prompt"')
+    if not is_text(record):
+        raise UserError(f"{path}:1: holds halves of characters (lone surrogates), which no file can keep")
+    return record

@@ -1,0 +1,125 @@
+"""``run.json``: what made a run, complete enough to make it again.
+
+Schema version 1. Times are the only fields that two identical runs may differ in.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from wire.errors import UserError
+from wire.files import write_atomically
+from wire.row_files import unique_keys
+
+SCHEMA = 1
+
+
+@dataclass
+class StageRecord:
+    """What is known of one stage.
+
+    Attributes:
+        fingerprint: hash of everything that decides the stage's rows.
+        settings: those very things, readable.
+        environment: name, backend and lock hash.
+        provenance: the worker's own words: packages, device, precision, weights with revision and sha256.
+        rows, unscored: counts in the finished file.
+        rows_sha256: hash of the finished file; empty before there is one.
+        seconds: wall time of the last worker.
+        finished: every item has its row.
+    """
+
+    fingerprint: str
+    settings: dict[str, Any]
+    environment: dict[str, str] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+    rows: int = 0
+    unscored: int = 0
+    rows_sha256: str = ""
+    seconds: float = 0.0
+    finished: bool = False
+
+
+@dataclass
+class Manifest:
+    """The whole of ``run.json``.
+
+    Attributes:
+        name: what tables call the run.
+        checkpoint: path or repo id, and sha256, size or revision; None for a folder of images of unknown origin.
+        suite: id, sha256 and number of prompts.
+        protocol: how images were made, in the words of the options; runs are compared only under one protocol.
+        random_weights: the run was made with stand-in weights; its scores mean nothing.
+        harness: version and git commit of this program.
+        stages: by stage name.
+        commands: the command lines that worked on the run, each with the directory it was given in.
+    """
+
+    name: str
+    checkpoint: dict[str, Any] | None = None
+    suite: dict[str, Any] | None = None
+    protocol: dict[str, Any] = field(default_factory=dict)
+    random_weights: bool = False
+    harness: dict[str, Any] = field(default_factory=dict)
+    stages: dict[str, StageRecord] = field(default_factory=dict)
+    schema: int = SCHEMA
+    commands: list[dict[str, Any]] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, path: Path) -> Manifest | None:
+        """Read ``run.json``; None where there is none.
+
+        Raises:
+            UserError: unreadable, or of another schema version.
+        """
+        if not path.exists():
+            return None
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=unique_keys)
+            if record["schema"] != SCHEMA:
+                raise UserError(f"{path}: schema {record['schema']}, this version reads {SCHEMA}")
+            record["stages"] = {name: StageRecord(**stage) for name, stage in record["stages"].items()}
+            return cls(**record)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise UserError(f"{path}: not a readable run manifest ({error})") from error
+
+    def note_command(self, arguments: list[str], directory: Path) -> None:
+        """Add a command line, unless it was the last one given: a continued run has one."""
+        command = {"arguments": arguments, "directory": str(directory)}
+        if self.commands[-1:] != [command]:
+            self.commands.append(command)
+
+    def write(self, path: Path) -> None:
+        """Write ``run.json`` atomically."""
+        write_atomically(path, json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n")
+
+
+def differing_fields(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """``name: old -> new`` for each setting in which two records differ."""
+    missing = object()
+    return [
+        f"{key}: {old.get(key)!r} -> {new.get(key)!r}"
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key, missing) != new.get(key, missing)
+    ]
+
+
+def harness_provenance() -> dict[str, Any]:
+    """Version of this program, and the commit it was run from in a clone."""
+    from importlib.metadata import version
+
+    def git(*arguments: str) -> str | None:
+        command = ["git", "-C", str(Path(__file__).parent), *arguments]
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+        return answer.stdout.strip() if answer.returncode == 0 else None
+
+    try:
+        commit = git("rev-parse", "HEAD")
+        dirty = bool(git("status", "--porcelain")) if commit else None
+    except FileNotFoundError:
+        commit, dirty = None, None
+    return {"version": version("miro-eval"), "commit": commit, "dirty": dirty}

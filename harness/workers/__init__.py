@@ -1,0 +1,1 @@
+"""Workers' processes: started, listened to, watched and ended."""

@@ -1,0 +1,101 @@
+"""Run a program, keep everything it says in a log, and say what went wrong in a few lines."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import subprocess
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from wire.errors import EnvironmentFailure
+
+#: How many of a failing program's last lines are shown.
+TAIL_LINES = 15
+#: Seconds a program has to stop by itself before it is killed.
+GRACE = 10.0
+
+
+def describe_failure(command: Sequence[str], status: int, log: Path) -> str:
+    """Command, status and last lines of a failed program, ready to print under the one-line message."""
+    how = f"exit status {status}" if status >= 0 else f"killed by {signal.Signals(-status).name}"
+    lines = "\n".join(f"  | {line}" for line in last_lines(log))
+    return f"command: {shlex.join(command)}\nended:   {how}\nlog:     {log}\n{lines}"
+
+
+def last_lines(log: Path, count: int = TAIL_LINES) -> list[str]:
+    """The last ``count`` non-empty lines of a log file, each cut at 300 characters."""
+    if not log.exists():
+        return []
+    with log.open(encoding="utf-8", errors="replace") as lines:
+        kept = deque((line.rstrip() for line in lines if line.strip()), maxlen=count)
+    return [line[:300] for line in kept]
+
+
+@contextlib.contextmanager
+def running(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
+    """Make sure a program and its children have ended when the block is left, however it is left."""
+    with process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                stop(process)
+
+
+def stop(process: subprocess.Popen[str]) -> None:
+    """Ask a process group to end, then make it end."""
+    _signal_group(process, signal.SIGTERM)
+    try:
+        process.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        _signal_group(process, signal.SIGKILL)
+        process.wait()
+
+
+def _signal_group(process: subprocess.Popen[str], number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
+
+
+def run_logged(
+    command: Sequence[str],
+    log: Path,
+    *,
+    failure: str,
+    environment: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    on_line: Callable[[str], None] = lambda _line: None,
+) -> None:
+    """Run a program to its end; both of its streams go to ``log`` and, line by line, to ``on_line``.
+
+    Raises:
+        EnvironmentFailure: the program cannot be started or fails; the message is ``failure`` with details.
+    """
+    try:
+        process = subprocess.Popen(
+            list(command),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **(environment or {})},
+            cwd=cwd,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise EnvironmentFailure(f"{failure}: {command[0]} cannot be started ({error})") from error
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with running(process), log.open("a", encoding="utf-8") as record:
+        record.write(f"$ {shlex.join(command)}\n")
+        for line in process.stdout or ():
+            record.write(line)
+            on_line(line)
+        status = process.wait()
+    if status != 0:
+        raise EnvironmentFailure(f"{failure}\n{describe_failure(command, status, log)}")

@@ -1,0 +1,82 @@
+"""Scores over a grid of reward targets: the weight sweep of the MIRO paper (arXiv 2510.25897), for any checkpoint."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from reports.summary.run_summary import RunSummary
+    from reports.track.curves import Curve
+
+#: A point's reward targets: axis -> value.
+Targets = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class SweepFiles:
+    """``sweep.csv`` with every score of every point in full precision, ``sweep.png`` to look at."""
+
+    csv: Path
+    image: Path
+
+
+def write_sweep(points: Sequence[tuple[Targets, Path]], out_dir: Path) -> SweepFiles:
+    """Tabulate and draw the scores of finished runs against their reward targets.
+
+    The first axis is drawn along; each combination of the others' values is a curve of its own.
+
+    Args:
+        points: each run's targets, all over the same axes in one order, and its directory.
+        out_dir: made if need be.
+
+    Raises:
+        UserError: a run is missing, empty or malformed, or the folder cannot be written to.
+    """
+    from tempfile import TemporaryDirectory
+
+    from reports.files import write_text
+    from reports.leaderboard.collect import collect
+    from reports.read.runs import find_run
+    from reports.track.drawing import draw
+
+    with TemporaryDirectory(prefix="miro-eval-") as parts:
+        summaries = [run.summary for run in collect([find_run(path) for _, path in points], Path(parts))]
+    targets = [one for one, _ in points]
+    files = SweepFiles(write_text(out_dir / "sweep.csv", sweep_csv(targets, summaries)), out_dir / "sweep.png")
+    draw(sweep_curves(targets, summaries), files.image)
+    return files
+
+
+def sweep_curves(points: Sequence[Targets], summaries: Sequence[RunSummary]) -> list[Curve]:
+    """A curve a metric and combination of the axes after the first."""
+    from reports.track.curves import Curve, Point, scores_of
+
+    axis = next(iter(points[0]))
+    found: dict[tuple[str, str], list[Point]] = {}
+    for targets, summary in zip(points, summaries, strict=True):
+        others = ", ".join(f"{name}={value:g}" for name, value in targets.items() if name != axis)
+        for metric, value, interval in scores_of(summary):
+            found.setdefault((metric, others), []).append(Point(targets[axis], value, interval))
+    return [
+        Curve(others, metric, tuple(sorted(own, key=lambda point: point.step)), by_order=False, axis=axis)
+        for (metric, others), own in found.items()
+    ]
+
+
+def sweep_csv(points: Sequence[Targets], summaries: Sequence[RunSummary]) -> str:
+    """One line a point and metric; bounds are those of the 95 % interval, empty where there is none."""
+    from reports.track.curves import scores_of
+
+    text = io.StringIO()
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerow([*points[0], "metric", "value", "low", "high"])
+    for targets, summary in zip(points, summaries, strict=True):
+        for metric, value, interval in scores_of(summary):
+            bounds = (interval.low, interval.high) if interval else ("", "")
+            lines.writerow([*targets.values(), metric, value, *bounds])
+    return text.getvalue()

@@ -1,0 +1,1 @@
+"""Many runs in one table, and the table in every format."""

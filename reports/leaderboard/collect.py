@@ -1,0 +1,132 @@
+"""Reading and summarising many runs, side by side on the machine's cores."""
+
+from __future__ import annotations
+
+import gc
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from reports.leaderboard.merge import merge_images, merge_stages
+from reports.leaderboard.row_tables import Part, write_part
+from reports.read.runs import RunSource, read_source
+from reports.summary.run_summary import RunSummary, summarise_run
+from wire.errors import UserError
+
+#: Fewer runs than this are read in this process: starting others takes longer.
+RUNS_WORTH_PROCESSES = 12
+#: Linear algebra's threads: processes on all cores leave none for them.
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+#: What one run frees the next one takes: glibc would give it back to the system in between, which costs a tenth.
+_KEPT_MEMORY = {"MALLOC_TRIM_THRESHOLD_": "268435456", "MALLOC_MMAP_THRESHOLD_": "268435456"}
+
+
+@dataclass(frozen=True)
+class Collected:
+    """One run, read.
+
+    Attributes:
+        summary: its numbers.
+        images, prompts: its merged rows, one an image and one a prompt.
+    """
+
+    summary: RunSummary
+    images: Part
+    prompts: Part
+
+
+@dataclass(frozen=True)
+class _Task:
+    place: int
+    source: RunSource
+    folder: Path
+
+
+def collect(sources: Sequence[RunSource], parts: Path, processes: int | None = None) -> list[Collected]:
+    """Read and summarise runs, and write each one's merged rows into the folder ``parts``; in the order given.
+
+    Args:
+        sources: the runs.
+        parts: an empty folder, which also serves for passing results between processes.
+        processes: default: one a core, or none but this one for a few runs.
+
+    Raises:
+        UserError: a malformed row, of whichever faulty run comes first.
+    """
+    tasks = [_Task(place, source, parts) for place, source in enumerate(sources)]
+    if processes is None:
+        processes = (os.cpu_count() or 1) if len(tasks) >= RUNS_WORTH_PROCESSES else 1
+    if processes == 1:
+        return [_collect_one(task) for task in tasks]
+    found = _side_by_side(tasks, parts, min(processes, len(tasks)))
+    return [_or_raised(found[task.place]) for task in tasks]
+
+
+def _collect_one(task: _Task) -> Collected:
+    run = read_source(task.source)
+    summary = replace(summarise_run(run), name=task.source.name)
+    images = merge_stages(run)
+    prompts = merge_images(images)
+    return Collected(
+        summary,
+        images=write_part(images, task.folder / f"{task.place}.images.csv"),
+        prompts=write_part(prompts, task.folder / f"{task.place}.prompts.csv"),
+    )
+
+
+def _attempt(task: _Task) -> Collected | UserError:
+    try:
+        return _collect_one(task)
+    except UserError as error:
+        return error
+
+
+def _or_raised(result: Collected | UserError) -> Collected:
+    if isinstance(result, UserError):
+        raise result
+    return result
+
+
+def _side_by_side(tasks: Sequence[_Task], folder: Path, processes: int) -> dict[int, Collected | UserError]:
+    """Every process takes every n-th run. Plain processes, not a pool: a pool would import the caller's script anew."""
+    shares = [folder / f"share{number}.pickle" for number in range(processes)]
+    for number, share in enumerate(shares):
+        share.write_bytes(pickle.dumps(tasks[number::processes]))
+    environment = os.environ | _ONE_THREAD | _KEPT_MEMORY | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-m", "reports.leaderboard.collect"]
+    workers = [subprocess.Popen([*command, str(share)], env=environment) for share in shares]
+    try:
+        codes = [worker.wait() for worker in workers]
+    finally:
+        for worker in workers:
+            worker.kill()
+    if any(codes):
+        raise RuntimeError(f"a process that reads runs ended with status {max(codes, key=abs)}; its words are above")
+    found: dict[int, Collected | UserError] = {}
+    for share in shares:
+        found |= pickle.loads(share.with_suffix(".done").read_bytes())  # noqa: S301 - written by ourselves, just now
+    return found
+
+
+def _work(share: Path) -> None:
+    # Rows make no reference cycles, and looking for some among millions of objects takes a fifth of the time.
+    gc.disable()
+    tasks: list[_Task] = pickle.loads(share.read_bytes())  # noqa: S301 - written by the parent process
+    found: dict[int, Collected | UserError] = {}
+    for task in tasks:
+        found[task.place] = _attempt(task)
+        if isinstance(found[task.place], UserError):
+            break
+    share.with_suffix(".done").write_bytes(pickle.dumps(found))
+
+
+if __name__ == "__main__":
+    from reports.leaderboard import (
+        collect as module,  # under its own name, so that the parent knows the pickled classes
+    )
+
+    module._work(Path(sys.argv[1]))

@@ -1,0 +1,121 @@
+"""The leaderboard as LaTeX: tables for a paper, with booktabs; ``\\input`` the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from reports.leaderboard.markdown import count_text, fixed
+from reports.leaderboard.sections import BEST, SCORES, SECOND, Section, sections
+from reports.read.metrics import card
+
+if TYPE_CHECKING:
+    from reports.leaderboard.table import Leaderboard
+
+_COMMANDS = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "…": r"\ldots{}",
+}
+_EMPHASIS = {BEST: r"\textbf{%s}", SECOND: r"\underline{%s}", "": "%s"}
+#: Letters beyond these need fonts that a document may lack.
+_LAST_LETTER = "\u017f"
+
+
+def escape_latex(text: str) -> str:
+    """Foreign text as plain text: no command comes out of it, and pdfLaTeX has every letter of it.
+
+    Letters beyond Latin ones become a question mark.
+    """
+    single_line = " ".join(text.split())
+    return "".join(_COMMANDS.get(letter) or (letter if _typeset(letter) else "?") for letter in single_line)
+
+
+def _typeset(letter: str) -> bool:
+    return " " <= letter <= "~" or ("\u00c0" <= letter <= _LAST_LETTER)
+
+
+def leaderboard_latex(board: Leaderboard) -> str:
+    """The whole file, ending with a line end."""
+    blocks = [
+        "% Needs \\usepackage{booktabs}, and \\usepackage[T1]{fontenc} for accents and quotes.",
+        *_warnings(board),
+    ]
+    for number, section in enumerate(sections(board), start=1):
+        blocks += _tables(section, board.metrics, number)
+    return "\n\n".join(blocks) + "\n"
+
+
+def _warnings(board: Leaderboard) -> Iterator[str]:
+    names = [escape_latex(name) for name in board.frame["model"][board.frame["random_weights"]]]
+    if names:
+        yield f"\\textbf{{Random weights: the scores mean nothing ({', '.join(names)}).}}"
+
+
+def _tables(section: Section, metrics: Sequence[str], number: int) -> Iterator[str]:
+    if section.group != "no geneval":
+        caption = (
+            f"GenEval: {escape_latex(section.heading)}. Fractions of correct images, higher is better; overall is the "
+            r"mean of the six tags, with its 95\,\% interval. Best in bold, second best underlined."
+        )
+        yield _table(section, SCORES, caption, f"tab:geneval-{number}", with_interval=True)
+    found = section.found(metrics)
+    if found:
+        titles = "; ".join(f"{escape_latex(metric)}: {escape_latex(card(metric).title)}" for metric in found)
+        caption = f"Mean rewards: {escape_latex(section.heading)}. Raw values, higher is better. {titles}."
+        yield _table(section, found, caption, f"tab:rewards-{number}", with_interval=False)
+
+
+def _table(section: Section, columns: Sequence[str], caption: str, label: str, with_interval: bool) -> str:
+    heads = [escape_latex(column) for column in columns]
+    if with_interval:
+        heads.insert(1, r"95\,\% interval")
+    lines = [
+        r"\begin{table}",
+        r"  \centering",
+        f"  \\caption{{{caption}}}",
+        f"  \\label{{{label}}}",
+        f"  \\begin{{tabular}}{{rl{'r' * len(heads)}}}",
+        r"    \toprule",
+        _line(["rank", "model", *heads]),
+        r"    \midrule",
+        *(_line(cells) for cells in _cells(section, columns, with_interval)),
+        r"    \bottomrule",
+        r"  \end{tabular}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines)
+
+
+def _cells(section: Section, columns: Sequence[str], with_interval: bool) -> Iterator[list[str]]:
+    for row, marks in zip(section.rows, section.marks, strict=True):
+        values = [_value(row, column, marks) for column in columns]
+        if with_interval:
+            values.insert(1, _interval(row))
+        yield [count_text(row["rank"]), escape_latex(row["model"]), *values]
+
+
+def _value(row: dict[str, Any], column: str, marks: dict[str, str]) -> str:
+    text = fixed(row[column]).replace("-", "$-$")
+    return _EMPHASIS[marks.get(column, "")] % text if text else "--"
+
+
+def _interval(row: dict[str, Any]) -> str:
+    low, high = fixed(row["overall_low"]), fixed(row["overall_high"])
+    return f"{low}--{high}" if low else "--"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"    {' & '.join(cells)} \\\\"

@@ -1,0 +1,123 @@
+"""The leaderboard as Markdown: what a README, a pull request or a job summary shows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from reports.leaderboard.sections import BEST, SECOND, Section, sections
+from reports.read.metrics import card
+from reports.statistics.resampling import RESAMPLES, SEED
+from wire.vocabulary import TAGS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from reports.leaderboard.table import Leaderboard
+
+_EMPHASIS = {BEST: "**{}**", SECOND: "*{}*", "": "{}"}
+#: Markdown's signs, HTML's, and what begins a link or a mention; an underscore within a word is plain text anyway.
+_SPECIAL = re.compile(r"[\\`*\[\]#|~$&<>@]|(?<!\w)_|_(?!\w)|:(?=//)|(?<=www)\.", re.IGNORECASE)
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;", ":": "&#58;", ".": "&#46;"}
+
+
+def escape(text: str) -> str:
+    """Foreign text as plain text on one line of Markdown: no markup, HTML, link or mention comes out of it."""
+    escaped = _SPECIAL.sub(lambda sign: _ENTITIES.get(sign[0], f"\\{sign[0]}"), text)
+    return " ".join(escaped.split())
+
+
+def leaderboard_markdown(board: Leaderboard) -> str:
+    """The whole document, ending with a line end."""
+    blocks = ["# Leaderboard", *_warnings(board.frame)]
+    for section in sections(board):
+        blocks += [f"## {escape(section.heading)}", _table(section, board.metrics)]
+    blocks += ["## How to read it", *_legend(board)]
+    blocks += _notes(board)
+    return "\n\n".join(blocks) + "\n"
+
+
+def _warnings(frame: pd.DataFrame) -> Iterator[str]:
+    """Said before anything else, for it voids the numbers."""
+    random = [escape(name) for name in frame["model"][frame["random_weights"]]]
+    if random:
+        yield f"> **Random weights: the scores mean nothing.** Stand-in models were used for: {', '.join(random)}."
+
+
+def _table(section: Section, metrics: Sequence[str]) -> str:
+    scores = ["overall", "95 % interval", *TAGS] if section.scores else []
+    numbers = [*scores, *section.found(metrics)]
+    counts = ["images", "prompts", "unscored"]
+    header = ["rank", "model", *(escape(name) for name in numbers), *counts, "coverage"]
+    rule = ["--:", ":--", *["--:"] * (len(numbers) + len(counts)), ":--"]
+    return "\n".join(_line(cells) for cells in [header, rule, *_cells(section, metrics)])
+
+
+def _cells(section: Section, metrics: Sequence[str]) -> Iterator[list[str]]:
+    found = section.found(metrics)
+    for row, marks in zip(section.rows, section.marks, strict=True):
+        scores = [_marked(row, name, marks) for name in section.scores]
+        scores[1:1] = [interval_text(row, "overall")] if scores else []
+        yield [
+            count_text(row["rank"]),
+            escape(row["model"]),
+            *scores,
+            *(_marked(row, name, marks) for name in found),
+            *(count_text(row[name]) for name in ("images", "prompts", "unscored")),
+            row["coverage"],
+        ]
+
+
+def _marked(row: dict[Any, Any], column: str, marks: dict[str, str]) -> str:
+    return _EMPHASIS[marks.get(column, "")].format(fixed(row[column]))
+
+
+def _legend(board: Leaderboard) -> list[str]:
+    lines = [
+        "- **overall**: GenEval score, the unweighted mean of the six tag accuracies; fraction of 1, higher is better. "
+        "It is not the share of correct images over all tags (`pooled` in the CSV).",
+        "- **rank**: 1 + the number of runs that are better beyond doubt, the paired 95 % interval of their difference "
+        "lying wholly above 0. Runs that cannot be told apart mostly share a rank.",
+        "- **bold** is the best of its column, *italic* the second best.",
+        "- **tags**: correct images of the scored images of the tag; fraction of 1, higher is better.",
+        f"- **95 % interval**: of overall, from {RESAMPLES:,} resamples of whole prompts within tags (seed {SEED}); "
+        "the CSV has it for every number.",
+        "- **images**, **prompts**: found; **unscored**: images that lack a verdict or a reward. They are in no mean.",
+        "- **coverage**: prompts with a scored image, of the suite's.",
+    ]
+    for metric in board.metrics:
+        spec = card(metric)
+        normal = f" MIRO-normalised in the CSV: {spec.formula}." if spec.formula else ""
+        text = f"mean {escape(spec.title)}; {escape(spec.scale)}; {spec.direction}.{normal}"
+        lines.append(f"- **{escape(metric)}**: {text}")
+    return ["\n".join(lines)]
+
+
+def _notes(board: Leaderboard) -> list[str]:
+    named = zip(board.frame["model"], board.frame["notes"], strict=True)
+    lines = [f"- {escape(note)}" for note in board.notes]
+    lines += [f"- **{escape(name)}**: {escape(note)}" for name, note in named if note]
+    return ["## Notes", "\n".join(lines)] if lines else []
+
+
+def fixed(value: float) -> str:
+    """Four decimals, as GenEval scores are usually printed; empty where there is no value."""
+    return "" if value != value else f"{value:.4f}"
+
+
+def interval_text(row: dict[Any, Any], column: str) -> str:
+    """E.g. ``0.5527 to 0.5949``; empty where there is none."""
+    low, high = row[f"{column}_low"], row[f"{column}_high"]
+    return "" if low != low else f"{low:.4f} to {high:.4f}"
+
+
+def count_text(value: Any) -> str:
+    """A whole number; empty where there is none."""
+    import pandas as pd
+
+    return "" if pd.isna(value) else str(int(value))
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"

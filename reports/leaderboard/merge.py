@@ -1,0 +1,116 @@
+"""All stages of a run in one table, one row an image or one a prompt: what ``scores.csv`` and ``prompts.csv`` hold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from reports.read.reward_rows import RewardTable
+from reports.read.runs import Run
+from wire.vocabulary import SEVEN_REWARDS
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+#: What a merged table says of an image itself.
+IMAGE_COLUMNS = (
+    *("model", "prompt_key", "sample_index", "filename", "tag", "prompt"),
+    *("correct", "reason", "image_sha256"),
+)
+#: Columns that every merged table begins with; further metrics follow.
+LEADING = (*IMAGE_COLUMNS, *SEVEN_REWARDS)
+#: Columns that every merged table ends with.
+LAST = ("unscored_rewards",)
+#: Columns of a table of prompts; further metrics follow.
+PROMPT_COLUMNS = ("model", "prompt_key", "tag", "prompt", "images", "judged", "correct", *SEVEN_REWARDS)
+
+
+def merge_stages(run: Run) -> pd.DataFrame:
+    """One row an image that has a row of any stage, sorted by prompt and file name.
+
+    Images are joined by file name; by file name and prompt where a run has one file name for several prompts.
+
+    Returns:
+        :data:`LEADING` columns, then further metrics, then ``unscored_rewards`` (``metric: reason``, joined by "; ").
+        ``correct`` is NA where unscored, a reward NaN.
+    """
+    import pandas as pd
+
+    images = _joined(run.verdicts, _with_reasons(run.rewards))
+    metrics = run.rewards.metrics if run.rewards else ()
+    further = [metric for metric in metrics if metric not in SEVEN_REWARDS]
+    # Columns of plain objects stay so: looking for a narrower type of text takes longer than what it saves.
+    nothing = pd.Series([None] * len(images), index=images.index, dtype=object)
+    no_number = pd.Series(np.nan, index=images.index, dtype="float64")
+    columns: dict[str, Any] = {"model": pd.Series([run.name] * len(images), index=images.index, dtype=object)}
+    for column in (*IMAGE_COLUMNS[1:], *SEVEN_REWARDS, *further, *LAST):
+        columns[column] = images.get(column, no_number if column in SEVEN_REWARDS else nothing)
+    return pd.DataFrame(columns, index=images.index)
+
+
+def merge_images(images: pd.DataFrame) -> pd.DataFrame:
+    """One row a prompt, from a table of :func:`merge_stages`, which is sorted by prompt.
+
+    Returns:
+        :data:`PROMPT_COLUMNS`, then further metrics: ``images`` with a row of any stage, ``judged`` and ``correct``
+        ones (NaN where none is judged), and the mean of each reward over the images that have it.
+    """
+    import pandas as pd
+
+    keys = images["prompt_key"].tolist()
+    place_of = {key: place for place, key in enumerate(dict.fromkeys(keys))}
+    places = np.fromiter(map(place_of.__getitem__, keys), dtype=np.int64, count=len(keys))
+    first = np.unique(places, return_index=True)[1]
+    correct = images["correct"].astype("boolean").to_numpy(dtype="float64", na_value=np.nan)
+    right, judged = _totals(places, correct)
+    index = pd.RangeIndex(len(first))
+    columns: dict[str, Any] = {
+        name: pd.Series(images[name].to_numpy()[first], index=index, dtype=object) for name in PROMPT_COLUMNS[:4]
+    }
+    columns |= {"images": np.bincount(places), "judged": judged, "correct": np.where(judged > 0, right, np.nan)}
+    for metric in (*SEVEN_REWARDS, *sorted({*images.columns} - {*LEADING, *LAST})):
+        total, count = _totals(places, images[metric].to_numpy())
+        columns[metric] = np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
+    return pd.DataFrame(columns, index=index)
+
+
+def _totals(places: NDArray[Any], values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Of each prompt, the sum and the number of its images' values; NaN is none."""
+    known = ~np.isnan(values)
+    size = int(places.max()) + 1
+    sums = np.bincount(places[known], weights=values[known], minlength=size)
+    return sums, np.bincount(places[known], minlength=size)
+
+
+def _with_reasons(rewards: RewardTable | None) -> pd.DataFrame | None:
+    if rewards is None:
+        return None
+    texts: dict[str, list[str]] = {}
+    if not any(rewards.reasons.values()):
+        return rewards.frame.assign(unscored_rewards="")
+    for metric, reasons in rewards.reasons.items():
+        for name, reason in reasons.items():
+            texts.setdefault(name, []).append(f"{metric}: {reason}")
+    unscored = ["; ".join(texts.get(name, ())) for name in rewards.frame["filename"]]
+    return rewards.frame.assign(unscored_rewards=unscored)
+
+
+def _joined(verdicts: pd.DataFrame | None, rewards: pd.DataFrame | None) -> pd.DataFrame:
+    """Outer join of the stages; what both know (prompt, sample, hash) is the verdict's where it has it."""
+    if verdicts is None or rewards is None:
+        found = verdicts if rewards is None else rewards
+        if found is None:
+            raise AssertionError("a run has rows of some stage")
+        return found
+    if verdicts["filename"].tolist() == rewards["filename"].tolist() and verdicts["filename"].is_unique:
+        return verdicts.assign(**{name: rewards[name].array for name in rewards.columns.difference(verdicts.columns)})
+    unique = verdicts["filename"].is_unique and rewards["filename"].is_unique
+    place = ["filename"] if unique else ["filename", "prompt"]
+    joined = verdicts.merge(rewards, on=place, how="outer", suffixes=("", "_of_rewards"))
+    for column in ("prompt_key", "prompt", "sample_index", "image_sha256"):
+        other = f"{column}_of_rewards"
+        if other in joined:
+            joined[column] = joined[column].where(joined[column].notna() & (joined[column] != ""), joined[other])
+    return joined.sort_values(["prompt_key", "filename"], kind="stable", ignore_index=True)

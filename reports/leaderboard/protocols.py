@@ -1,0 +1,107 @@
+"""Under which protocol a run was made and judged: runs are ranked only among those of one protocol."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reports.summary.notes import shortened
+from wire.errors import UserError
+
+if TYPE_CHECKING:
+    from reports.summary.run_summary import RunSummary
+
+#: A protocol: its fields as (name, value), sorted.
+Protocol = tuple[tuple[str, str], ...]
+
+NOT_RECORDED = ("protocol", "not recorded")
+RANDOM = ("weights", "random")
+#: Fields of the reward stage do not decide whether two GenEval scores can be compared.
+_APART = "rewards."
+
+
+@dataclass(frozen=True)
+class Labels:
+    """A short label for each protocol in a table: P1, P2, ...
+
+    Attributes:
+        names: protocol -> label, in the order in which they are listed.
+        across: fields that do not part ranks, because the table is about them.
+    """
+
+    names: dict[Protocol, str]
+    across: tuple[str, ...] = ()
+
+    def of(self, run: RunSummary) -> str:
+        """The label of a run's protocol."""
+        return self.names[ranking_protocol(run, self.across)]
+
+    def place(self, run: RunSummary) -> int:
+        """Where a run's protocol stands in the order."""
+        return list(self.names).index(ranking_protocol(run, self.across))
+
+
+def ranking_protocol(run: RunSummary, across: Sequence[str] = ()) -> Protocol:
+    """What must be equal for two GenEval scores to be ranked together.
+
+    Args:
+        run: its summary.
+        across: fields that may differ; ``reward_targets`` stands for ``reward_targets.aesthetic_score`` too.
+    """
+    recorded = run.manifest.protocol.items()
+    fields = [(name, value) for name, value in recorded if not name.startswith(_APART) and not _within(name, across)]
+    if not fields:
+        fields = [NOT_RECORDED]
+    if run.geneval is not None:
+        fields.append(("samples per prompt", str(run.geneval.coverage.samples_per_prompt)))
+    if run.manifest.random_weights:
+        fields.append(RANDOM)
+    return tuple(sorted(fields))
+
+
+def fingerprint(run: RunSummary) -> str:
+    """Twelve hex digits of a hash over everything that is recorded of a run's protocol; empty where nothing is."""
+    protocol = run.manifest.protocol
+    text = json.dumps(sorted(protocol.items()), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12] if protocol else ""
+
+
+def labelled(runs: Sequence[RunSummary], across: Sequence[str] = ()) -> Labels:
+    """Label the protocols of runs; recorded ones come first, then by their best score.
+
+    Raises:
+        UserError: a field of ``across`` is none that these runs have.
+    """
+    _check_fields(runs, across)
+    best: dict[Protocol, float] = {}
+    for run in runs:
+        overall = run.geneval.overall if run.geneval else None
+        protocol = ranking_protocol(run, across)
+        best[protocol] = max(best.get(protocol, 0.0), overall or 0.0)
+    ordered = sorted(best, key=lambda one: (RANDOM in one, NOT_RECORDED in one, -best[one], one))
+    return Labels({protocol: f"P{number}" for number, protocol in enumerate(ordered, start=1)}, tuple(across))
+
+
+def _within(name: str, fields: Sequence[str]) -> bool:
+    return any(name == field or name.startswith(f"{field}.") for field in fields)
+
+
+def _check_fields(runs: Sequence[RunSummary], across: Sequence[str]) -> None:
+    known = {name for run in runs for name in run.manifest.protocol if not name.startswith(_APART)}
+    for field in across:
+        if not any(_within(name, [field]) for name in known):
+            allowed = sorted(known | {name.rpartition(".")[0] for name in known if "." in name}) or ["none recorded"]
+            raise UserError(f"--across {field}: no field of these runs' protocols; they have {', '.join(allowed)}")
+
+
+def descriptions(labels: Labels) -> dict[str, str]:
+    """Label -> the fields in which the protocols differ, e.g. ``guidance_scale 7.0, steps 50``; for headings."""
+    names = {name for protocol in labels.names for name, _ in protocol}
+    names = {name for name in names if len({dict(protocol).get(name) for protocol in labels.names}) > 1}
+    return {
+        label: ", ".join(f"{name} {shortened(value)}" for name, value in protocol if name in names)
+        for protocol, label in labels.names.items()
+    }

@@ -1,0 +1,76 @@
+"""The parts of a leaderboard that are ranked by themselves, as every format shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from reports.read.metrics import card
+from wire.vocabulary import TAGS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from reports.leaderboard.table import Leaderboard
+
+HEADINGS = {
+    "complete": "Complete sweeps",
+    "incomplete": "Incomplete sweeps, ranked apart",
+    "other prompts": "Prompts that are not GenEval's own, ranked apart",
+    "no geneval": "Without GenEval verdicts, not ranked",
+}
+SCORES = ("overall", *TAGS)
+BEST, SECOND = "best", "second"
+
+
+@dataclass(frozen=True)
+class Section:
+    """Runs that are ranked together.
+
+    Attributes:
+        heading: what they have in common.
+        group, protocol: as in the leaderboard's columns.
+        rows: their rows of the leaderboard, in rank order.
+        marks: for each row, column -> ``best`` or ``second``.
+    """
+
+    heading: str
+    group: str
+    protocol: str
+    rows: tuple[dict[str, Any], ...]
+    marks: tuple[dict[str, str], ...]
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """GenEval's columns; none where no run was judged."""
+        return () if self.group == "no geneval" else SCORES
+
+    def found(self, metrics: Sequence[str]) -> list[str]:
+        """The metrics that any run of the section has."""
+        return [metric for metric in metrics if any(row[metric] == row[metric] for row in self.rows)]
+
+
+def sections(board: Leaderboard) -> Iterator[Section]:
+    """Every group under every protocol, in the leaderboard's order."""
+    several = len(board.protocols) > 1
+    for key, frame in board.frame.groupby(["group", "protocol"], sort=False):
+        group, protocol = map(str, key)
+        heading = HEADINGS[group]
+        if several:
+            heading += f"; protocol {protocol}: {board.protocols[protocol]}"
+        rows = tuple({str(column): value for column, value in row.items()} for row in frame.to_dict("records"))
+        yield Section(heading, group, protocol, rows, _marks(frame, board.metrics))
+
+
+def _marks(frame: pd.DataFrame, metrics: Sequence[str]) -> tuple[dict[str, str], ...]:
+    marks: tuple[dict[str, str], ...] = tuple({} for _ in range(len(frame)))
+    for column in (*SCORES, *(metric for metric in metrics if card(metric).direction == "higher is better")):
+        places = frame[column].rank(method="min", ascending=False).tolist()
+        if frame[column].nunique() < 2:
+            continue
+        second = min(place for place in places if place > 1)
+        for mark, place in zip(marks, places, strict=True):
+            if place in (1, second):
+                mark[column] = BEST if place == 1 else SECOND
+    return marks

@@ -1,0 +1,224 @@
+"""The leaderboard: runs ranked by GenEval's overall score, as one table for every format."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from reports.leaderboard.protocols import Labels, descriptions, fingerprint, labelled
+from reports.leaderboard.table_notes import table_notes
+from reports.read.manifest import display_name
+from reports.read.metrics import card
+from reports.read.runs import RunSource
+from reports.summary.coverage import Suite
+from reports.summary.prompt_effects import ranks
+from reports.summary.run_summary import RunSummary
+from wire.errors import UserError
+from wire.vocabulary import SEVEN_REWARDS, TAGS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from reports.statistics.intervals import Interval
+
+#: Columns that every leaderboard begins with; the others follow.
+LEADING_COLUMNS = ("model", "overall", *TAGS, *SEVEN_REWARDS, "images", "prompts", "unscored")
+
+
+#: A run that was read, or one that was only found so far: both have a name and a folder.
+NamedRun = TypeVar("NamedRun", RunSummary, RunSource)
+
+
+class Group(Enum):
+    """Runs are ranked only among their like; groups are listed in this order."""
+
+    COMPLETE = "complete"
+    INCOMPLETE = "incomplete"
+    OTHER_PROMPTS = "other prompts"
+    NO_GENEVAL = "no geneval"
+
+
+@dataclass(frozen=True, eq=False)
+class Leaderboard:
+    """Runs in rank order.
+
+    Attributes:
+        frame: one row a run. First :data:`LEADING_COLUMNS`: fractions for overall and tags, raw means for rewards,
+            NaN where there is none. Then further metrics, ``rank`` (1 + the number of runs of the same ``group`` and
+            ``protocol`` that are better beyond doubt), ``group``, ``protocol``, ``suite``, ``fingerprint``,
+            ``coverage``, ``samples_per_prompt``, ``pooled``, ``any_of_n``, ``all_of_n``, ``intraclass_correlation``,
+            ``<column>_low`` and ``<column>_high`` (95 % bounds), ``<metric>_normalised`` where defined,
+            ``random_weights``, ``notes`` (joined by "; ").
+        metrics: metric ids in the table: the seven, then others.
+        notes: on the runs as a whole.
+        protocols: label in ``protocol`` -> in what it differs from the others.
+    """
+
+    frame: pd.DataFrame
+    metrics: tuple[str, ...]
+    notes: tuple[str, ...]
+    protocols: dict[str, str] = field(default_factory=dict)
+
+
+def make_leaderboard(runs: Sequence[RunSummary], across: Sequence[str] = ()) -> Leaderboard:
+    """Rank runs: by group and protocol, then overall (highest first), then name.
+
+    Args:
+        runs: at least one.
+        across: protocol fields over which runs are ranked together although they differ in them.
+
+    Raises:
+        UserError: no run at all, or a field that none has.
+    """
+    import pandas as pd
+
+    if not runs:
+        raise UserError("no runs to report; name run directories or result files")
+    labels = labelled(runs, across)
+    named = sorted(distinct_names(runs), key=lambda run: _rank_key(run, labels))
+    extra = sorted({metric for run in named if run.rewards for metric in run.rewards.metrics} - set(SEVEN_REWARDS))
+    metrics = (*SEVEN_REWARDS, *extra)
+    frame = pd.DataFrame.from_records([_row(run, metrics, labels) for run in named])
+    frame = frame.astype({"samples_per_prompt": "Int64"})
+    ranks_by_run = pd.Series(_ranks(named, labels), dtype="Int64")
+    frame.insert(len(LEADING_COLUMNS) + len(extra), "rank", ranks_by_run)
+    return Leaderboard(frame, metrics, table_notes(named), descriptions(labels))
+
+
+def distinct_names(runs: Sequence[NamedRun]) -> list[NamedRun]:
+    """Runs of one name (every ``last.ckpt``) go by the nearest folder in which they differ as well, else by number."""
+    places_of: dict[str, list[int]] = {}
+    for place, run in enumerate(runs):
+        places_of.setdefault(run.name, []).append(place)
+    named = list(runs)
+    for name, places in places_of.items():
+        if len(places) > 1:
+            for place, new in zip(places, _told_apart(name, [runs[place].folder for place in places]), strict=True):
+                named[place] = replace(runs[place], name=new)
+    return named
+
+
+def _told_apart(name: str, folders: list[Path]) -> list[str]:
+    from_the_end = [folder.resolve().parts[::-1] for folder in folders]
+    for level in zip(*from_the_end, strict=False):
+        if len(set(level)) == len(level):
+            return [display_name(f"{part}/{name}") for part in level]
+    return [f"{name} #{number}" for number in range(1, len(folders) + 1)]
+
+
+def _group(run: RunSummary) -> Group:
+    if run.geneval is None:
+        return Group.NO_GENEVAL
+    if run.geneval.coverage.suite is Suite.OTHER:
+        return Group.OTHER_PROMPTS
+    complete = run.geneval.coverage.all_prompts and run.geneval.coverage.suite is Suite.GENEVAL
+    return Group.COMPLETE if complete else Group.INCOMPLETE
+
+
+def _rank_key(run: RunSummary, labels: Labels) -> tuple[int, int, float, str]:
+    overall = run.geneval.overall if run.geneval else None
+    return list(Group).index(_group(run)), labels.place(run), math.inf if overall is None else -overall, run.name
+
+
+def _ranks(runs: Sequence[RunSummary], labels: Labels) -> list[int | None]:
+    """Rank within group and protocol; none without a score, or without an interval of it."""
+    parts: dict[tuple[Group, str], list[int]] = {}
+    for place, run in enumerate(runs):
+        if run.effects is not None:
+            parts.setdefault((_group(run), labels.of(run)), []).append(place)
+    ranked: list[int | None] = [None] * len(runs)
+    for places in parts.values():
+        effects = [effect for place in places if (effect := runs[place].effects) is not None]
+        scores = [_number(summary.overall) for place in places if (summary := runs[place].geneval) is not None]
+        for place, rank in zip(places, ranks(scores, effects), strict=True):
+            ranked[place] = rank
+    return ranked
+
+
+def _suite(run: RunSummary) -> str:
+    """GenEval's own prompts are recognised by their texts, others by the manifest's word for them."""
+    if run.geneval is not None and run.geneval.coverage.suite is Suite.GENEVAL:
+        return Suite.GENEVAL.value
+    return run.manifest.protocol.get("suite.id", "").strip('"') or Suite.UNKNOWN.value
+
+
+def _prompts(run: RunSummary) -> str:
+    """Coverage of a run without verdicts, of the suite that its manifest names."""
+    suite = run.manifest.protocol.get("suite.prompts")
+    return f"{run.prompts} of {suite} prompts" if suite else f"{run.prompts} prompts"
+
+
+def _normalised(means: Mapping[str, float | None]) -> dict[str, float]:
+    known = {metric: value for metric, value in means.items() if card(metric).normal_form is not None}
+    return {f"{metric}_normalised": card(metric).normalised(_number(value)) for metric, value in known.items()}
+
+
+def _row(run: RunSummary, metrics: Sequence[str], labels: Labels) -> dict[str, Any]:
+    extra = metrics[len(SEVEN_REWARDS) :]
+    means, bounds = _rewards(run, metrics)
+    scores, score_bounds = _geneval(run)
+    return {
+        "model": run.name,
+        **{name: _number(scores[name]) for name in ("overall", *TAGS)},
+        **{metric: _number(means[metric]) for metric in SEVEN_REWARDS},
+        "images": run.images,
+        "prompts": run.prompts,
+        "unscored": run.unscored,
+        **{metric: _number(means[metric]) for metric in extra},
+        "group": _group(run).value,
+        "protocol": labels.of(run),
+        "suite": _suite(run),
+        "fingerprint": fingerprint(run),
+        "coverage": run.geneval.coverage.text if run.geneval else _prompts(run),
+        **{name: _number(scores[name]) for name in _FURTHER_SCORES},
+        **score_bounds,
+        **bounds,
+        **_normalised(means),
+        "random_weights": run.manifest.random_weights,
+        "notes": "; ".join(run.notes),
+    }
+
+
+_FURTHER_SCORES = ("samples_per_prompt", "pooled", "any_of_n", "all_of_n", "intraclass_correlation")
+
+
+def _geneval(run: RunSummary) -> tuple[dict[str, float | None], dict[str, float]]:
+    """Scores by column, and bounds by column; none without GenEval rows."""
+    summary = run.geneval
+    if summary is None:
+        names = ("overall", *TAGS)
+        return dict.fromkeys((*names, *_FURTHER_SCORES)), _bounds(dict.fromkeys(names))
+    scores: dict[str, float | None] = {
+        "overall": summary.overall,
+        **{tag: accuracy.images.value for tag, accuracy in summary.tags.items()},
+        "samples_per_prompt": summary.coverage.samples_per_prompt,
+        "pooled": summary.pooled.images.value,
+        "any_of_n": summary.pooled.any_correct.value,
+        "all_of_n": summary.pooled.all_correct.value,
+        "intraclass_correlation": summary.pooled.intraclass_correlation,
+    }
+    intervals = {tag: accuracy.images_interval for tag, accuracy in summary.tags.items()}
+    return scores, _bounds({"overall": summary.overall_interval, **intervals})
+
+
+def _rewards(run: RunSummary, metrics: Sequence[str]) -> tuple[dict[str, float | None], dict[str, float]]:
+    found = run.rewards.metrics if run.rewards else {}
+    means = {metric: found[metric].mean if metric in found else None for metric in metrics}
+    return means, _bounds({metric: found[metric].interval if metric in found else None for metric in metrics})
+
+
+def _number(value: float | None) -> float:
+    """NaN for None, so that a column without any value is still one of numbers."""
+    return math.nan if value is None else float(value)
+
+
+def _bounds(intervals: Mapping[str, Interval | None]) -> dict[str, float]:
+    bounds: dict[str, float] = {}
+    for name, interval in intervals.items():
+        bounds[f"{name}_low"] = interval.low if interval else math.nan
+        bounds[f"{name}_high"] = interval.high if interval else math.nan
+    return bounds

@@ -1,0 +1,1 @@
+"""Rows and manifests, read without trust, into tables."""

@@ -1,0 +1,123 @@
+"""Finding a run's rows: a run directory, or one bare file of rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reports.read.manifest import Manifest, display_name, read_manifest
+from reports.read.reward_rows import RewardTable, is_metric, read_rewards
+from reports.read.rows import source_rows
+from reports.read.verdicts import read_verdicts
+from wire.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RESULTS = "results.jsonl"
+REWARDS = "rewards.jsonl"
+MANIFEST = "run.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """The finished rows of one checkpoint.
+
+    Attributes:
+        name: the checkpoint's name from the manifest, else the folder's name or the file's stem.
+        folder: where it was read from; tells apart runs of one name.
+        manifest: how it came to be; empty for foreign runs.
+        verdicts: see :func:`reports.read.verdicts.read_verdicts`; None without GenEval rows.
+        rewards: None without reward rows.
+    """
+
+    name: str
+    folder: Path
+    manifest: Manifest
+    verdicts: pd.DataFrame | None
+    rewards: RewardTable | None
+
+
+@dataclass(frozen=True)
+class RunSource:
+    """Where a run is and what it is called: all that is known before its rows are read.
+
+    Attributes:
+        path: the run directory or bare file.
+        name, folder, manifest: as of :class:`Run`.
+    """
+
+    path: Path
+    name: str
+    folder: Path
+    manifest: Manifest
+
+
+def find_run(path: Path) -> RunSource:
+    """Look up a run's name and manifest.
+
+    Raises:
+        UserError: there is nothing there, or its manifest is malformed.
+    """
+    if path.is_dir():
+        manifest = read_manifest(path / MANIFEST)
+        return RunSource(path, manifest.name or _folder_name(path), path, manifest)
+    if not path.is_file():
+        raise UserError(f"{path}: no such file or run directory")
+    # A file under its usual name is a part of its folder's run and goes by that name; any other by its own.
+    part_of_run = path.name in (RESULTS, REWARDS)
+    manifest = read_manifest(path.parent / MANIFEST) if part_of_run else Manifest()
+    own_name = _folder_name(path.parent) if part_of_run else display_name(path.stem) or "unnamed"
+    return RunSource(path, manifest.name or own_name, path.parent, manifest)
+
+
+def read_run(path: Path) -> Run:
+    """Read a run directory, or a bare ``results.jsonl`` or ``rewards.jsonl`` of any name.
+
+    Raises:
+        UserError: there is nothing there, no rows, or a malformed row.
+    """
+    return read_source(find_run(path))
+
+
+def read_source(source: RunSource) -> Run:
+    """Read the rows of a run that was found.
+
+    Raises:
+        UserError: no rows, or a malformed row.
+    """
+    verdicts, rewards = _read_folder(source.path) if source.path.is_dir() else _read_file(source.path)
+    return Run(source.name, source.folder, source.manifest, verdicts, rewards)
+
+
+def _read_folder(folder: Path) -> tuple[pd.DataFrame | None, RewardTable | None]:
+    verdicts = read_verdicts(folder / RESULTS) if (folder / RESULTS).exists() else None
+    rewards = read_rewards(folder / REWARDS) if (folder / REWARDS).exists() else None
+    found = (
+        None if verdicts is None or verdicts.empty else verdicts,
+        None if rewards is None or rewards.frame.empty else rewards,
+    )
+    if all(table is None for table in found):
+        raise UserError(f"{folder}: no rows in {RESULTS} or {REWARDS}; run `geneval` or `rewards` on it first")
+    return found
+
+
+def _read_file(path: Path) -> tuple[pd.DataFrame | None, RewardTable | None]:
+    return (None, read_rewards(path)) if _holds_rewards(path) else (read_verdicts(path), None)
+
+
+def _holds_rewards(path: Path) -> bool:
+    """Told by the first row: GenEval rows have ``correct`` or are unscored, reward rows have a metric."""
+    first = next(iter(source_rows(path)), None)
+    if first is None:
+        raise UserError(f"{path}: no rows; expected JSONL, one JSON object a line")
+    if "correct" in first.values or first.values.get("status") == "unscored":
+        return False
+    if not any(is_metric(key, value) for key, value in first.values.items()) and "unscored" not in first.values:
+        raise first.error(f"neither a GenEval row nor a reward row (keys: {', '.join(map(str, first.values))[:80]})")
+    return True
+
+
+def _folder_name(folder: Path) -> str:
+    return display_name(folder.resolve().name) or "unnamed"

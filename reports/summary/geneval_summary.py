@@ -1,0 +1,104 @@
+"""A GenEval sweep in numbers: tag accuracies, overall score, prompts solved, coverage, intervals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import compress
+from typing import TYPE_CHECKING
+
+from reports.statistics.clusters import Clusters
+from reports.statistics.correlation import intraclass_correlation
+from reports.statistics.intervals import Interval, macro_interval, mean_interval
+from reports.statistics.resampling import resample_together
+from reports.summary.coverage import Coverage, cover
+from reports.summary.numbers import Proportion, counted, mean_of_proportions
+from wire.vocabulary import TAGS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Verdicts counted in the three usual ways, over one tag or over all.
+
+    Attributes:
+        images: correct images, of those scored.
+        any_correct: prompts with at least one correct image, of those with a scored one ("any of N").
+        all_correct: prompts of which every scored image is correct ("all of N").
+        images_interval, any_correct_interval, all_correct_interval: None with fewer than two prompts.
+        intraclass_correlation: of verdicts within prompts, pooled within tags; None where not defined.
+    """
+
+    images: Proportion
+    images_interval: Interval | None
+    any_correct: Proportion
+    any_correct_interval: Interval | None
+    all_correct: Proportion
+    all_correct_interval: Interval | None
+    intraclass_correlation: float | None
+
+
+@dataclass(frozen=True)
+class GenevalSummary:
+    """A sweep of GenEval (Ghosh et al. 2023, arXiv 2310.11513).
+
+    Attributes:
+        overall: unweighted mean of the six tag accuracies, from 0 to 1; None unless every tag has a scored image.
+        overall_interval: None unless every tag has two prompts with scored images.
+        tags: all six, in the suite's order.
+        pooled: over all images whatever their tag: ``pooled.images`` is *not* the GenEval score.
+        coverage: what of the suite was found and scored.
+        unscored: images without a verdict; they are in no numerator and no denominator.
+        unscored_reasons: why, with counts.
+    """
+
+    overall: float | None
+    overall_interval: Interval | None
+    tags: dict[str, Accuracy]
+    pooled: Accuracy
+    coverage: Coverage
+    unscored: int
+    unscored_reasons: dict[str, int]
+
+
+def summarise_geneval(verdicts: pd.DataFrame) -> GenevalSummary:
+    """Summarise a table of :func:`reports.read.verdicts.read_verdicts`, which has rows; their order does not matter."""
+    scored = verdicts["correct"].notna().to_numpy()
+    images = _gathered(verdicts if scored.all() else verdicts[scored])
+    any_correct = images.prompts_where(images.sums > 0)
+    all_correct = images.prompts_where(images.sums == images.counts)
+    clusters, *of_prompts = resample_together([images, any_correct, all_correct])
+    tags = {tag: _accuracy(clusters.only(tag), *(part.only(tag) for part in of_prompts)) for tag in TAGS}
+    every_tag = len(clusters.strata) == len(TAGS)
+    unscored = list(compress(verdicts["reason"].tolist(), ~scored))
+    return GenevalSummary(
+        overall=mean_of_proportions(tag.images for tag in tags.values()),
+        overall_interval=macro_interval(clusters) if every_tag else None,
+        tags=tags,
+        pooled=_accuracy(clusters, *of_prompts),
+        coverage=cover(verdicts),
+        unscored=len(unscored),
+        unscored_reasons=counted(unscored),
+    )
+
+
+def _gathered(scored: pd.DataFrame) -> Clusters:
+    correct = scored["correct"].to_numpy(dtype="float64")
+    return Clusters.gather(scored["prompt_key"].tolist(), scored["tag"].tolist(), correct, order=TAGS)
+
+
+def _accuracy(images: Clusters, any_correct: Clusters, all_correct: Clusters) -> Accuracy:
+    return Accuracy(
+        images=_proportion(images),
+        images_interval=mean_interval(images, proportion=True),
+        any_correct=_proportion(any_correct),
+        any_correct_interval=mean_interval(any_correct, proportion=True),
+        all_correct=_proportion(all_correct),
+        all_correct_interval=mean_interval(all_correct, proportion=True),
+        intraclass_correlation=intraclass_correlation(images),
+    )
+
+
+def _proportion(verdicts: Clusters) -> Proportion:
+    return Proportion(int(verdicts.sums.sum()), int(verdicts.counts.sum()))

@@ -1,0 +1,72 @@
+"""What must be said beside the numbers of one run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from reports.summary.coverage import Coverage, Suite
+
+if TYPE_CHECKING:
+    from reports.summary.geneval_summary import GenevalSummary
+    from reports.summary.rewards_summary import RewardsSummary
+
+RANDOM_WEIGHTS = "random weights: the scores mean nothing"
+#: Letters of a protocol's value that are shown: enough to tell two settings, or two hashes, apart.
+VALUE_WIDTH = 40
+
+
+def run_notes(random_weights: bool, geneval: GenevalSummary | None, rewards: RewardsSummary | None) -> tuple[str, ...]:
+    """Notes on one run, the gravest first; empty where there is nothing to say."""
+    notes: list[str] = [RANDOM_WEIGHTS] if random_weights else []
+    if geneval is not None:
+        notes += _suite_notes(geneval.coverage)
+        notes += _verdict_notes(geneval)
+    if rewards is not None:
+        notes += _reward_notes(rewards)
+    return tuple(notes)
+
+
+def _suite_notes(coverage: Coverage) -> Iterator[str]:
+    if coverage.suite is Suite.OTHER:
+        yield "the prompts are not GenEval's own (rewritten, or of another suite): not comparable with GenEval scores"
+    if coverage.shortfalls:
+        yield f"incomplete sweep: {coverage.text} ({coverage.shortfalls})"
+    if coverage.images_missing:
+        yield (
+            f"{_count(coverage.images_missing, 'image')} missing: "
+            f"not every prompt has {_count(coverage.samples_per_prompt, 'sample')}"
+        )
+
+
+def _verdict_notes(geneval: GenevalSummary) -> Iterator[str]:
+    empty = [tag for tag, accuracy in geneval.tags.items() if not accuracy.images.total]
+    if empty:
+        yield f"no overall score, as it is the mean over six tags: no scored image of {', '.join(empty)}"
+    if geneval.unscored:
+        yield f"{_count(geneval.unscored, 'image')} without a verdict{_commonest(geneval.unscored_reasons)}"
+    if geneval.pooled.images.total and not geneval.pooled.images.correct:
+        yield "not one image is judged correct: a broken detector gives this too, so check before citing"
+
+
+def _reward_notes(rewards: RewardsSummary) -> Iterator[str]:
+    if rewards.origin:
+        yield f"rewards by {rewards.origin}: metrics under our ids, its 'hpsv2' is hpsv2.0"
+    for metric, summary in rewards.metrics.items():
+        if summary.unscored:
+            missing = _count(summary.unscored, "image")
+            yield f"{metric}: {missing} unscored{_commonest(summary.unscored_reasons)}"
+
+
+def shortened(value: str) -> str:
+    """A protocol's value, cut to what tells two settings, or two hashes, apart."""
+    return value if len(value) <= VALUE_WIDTH else f"{value[:VALUE_WIDTH]}…"
+
+
+def _commonest(reasons: dict[str, int]) -> str:
+    reason, count = next(iter(reasons.items()))
+    return f" ({reason}{f', {count} times' if count > 1 else ''}{', and others' if len(reasons) > 1 else ''})"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

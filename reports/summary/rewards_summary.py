@@ -1,0 +1,92 @@
+"""The rewards of a run in numbers: mean per metric, what it rests on, and its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reports.read.reward_rows import RewardTable
+from reports.statistics.clusters import Clusters, Layout
+from reports.statistics.intervals import Interval, mean_interval
+from reports.statistics.resampling import resample_together
+from reports.summary.numbers import counted, mean
+
+
+@dataclass(frozen=True)
+class MetricSummary:
+    """One metric over a run.
+
+    Attributes:
+        mean: over the scored images, in the metric's raw scale; None without any.
+        interval: of the mean; None with fewer than two prompts.
+        images: scored images, which the mean rests on.
+        prompts: prompts with a scored image.
+        unscored: images of the run without a value, for whatever reason.
+        unscored_reasons: why, with counts.
+    """
+
+    mean: float | None
+    interval: Interval | None
+    images: int
+    prompts: int
+    unscored: int
+    unscored_reasons: dict[str, int]
+
+
+@dataclass(frozen=True)
+class RewardsSummary:
+    """All metrics over a run.
+
+    Attributes:
+        metrics: by metric id, the seven first.
+        images: images with a reward row.
+        prompts: prompts with a reward row.
+        unscored: images that lack a value of at least one metric.
+        origin: as of :class:`reports.read.reward_rows.RewardTable`.
+    """
+
+    metrics: dict[str, MetricSummary]
+    images: int
+    prompts: int
+    unscored: int
+    origin: str = ""
+
+
+def summarise_rewards(table: RewardTable, tags: Mapping[str, str]) -> RewardsSummary:
+    """Summarise the rewards of a run.
+
+    Args:
+        table: at least one row.
+        tags: file name -> GenEval tag, within which prompts are resampled; may be empty. Means do not depend on it.
+    """
+    prompts = table.frame["prompt_key"].tolist()
+    strata = [tags.get(name, "") for name in table.frame["filename"].tolist()]
+    layout = Layout.of(prompts, strata)
+    columns = [table.frame[metric].to_numpy() for metric in table.metrics]
+    scored = [~np.isnan(column) for column in columns]
+    clusters = [layout.where(known).clusters(column[known]) for column, known in zip(columns, scored, strict=True)]
+    parts = zip(table.metrics, scored, resample_together(clusters), strict=True)
+    return RewardsSummary(
+        metrics={metric: _metric(table, metric, *part) for metric, *part in parts},
+        images=len(table.frame),
+        prompts=len(set(prompts)),
+        unscored=int((~np.logical_and.reduce(scored)).sum()),
+        origin=table.origin,
+    )
+
+
+def _metric(table: RewardTable, metric: str, scored: NDArray[np.bool_], clusters: Clusters) -> MetricSummary:
+    values = table.frame[metric].to_numpy()[scored].tolist()
+    missing = table.frame["filename"][~scored].tolist()
+    reasons = table.reasons[metric]
+    return MetricSummary(
+        mean=mean(values),
+        interval=mean_interval(clusters),
+        images=len(values),
+        prompts=len(clusters.counts),
+        unscored=len(missing),
+        unscored_reasons=counted(reasons.get(name, "no value in the row") for name in missing),
+    )

@@ -1,0 +1,107 @@
+"""One run in numbers: all that a leaderboard needs of it, and the summary files in its directory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reports.files import write_json
+from reports.read.manifest import Manifest
+from reports.read.runs import Run, read_run
+from reports.summary.geneval_summary import GenevalSummary, summarise_geneval
+from reports.summary.notes import run_notes
+from reports.summary.numbers import plain
+from reports.summary.prompt_effects import PromptEffects
+from reports.summary.rewards_summary import RewardsSummary, summarise_rewards
+
+#: Version of the summary files' layout (docs/statistics.md); it changes when a key changes its meaning or goes.
+GENEVAL_SCHEMA = "miro-eval/geneval_summary/1"
+REWARDS_SCHEMA = "miro-eval/rewards_summary/1"
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """The numbers of one run.
+
+    Attributes:
+        name: what the run is called in tables.
+        folder: where its rows are; tells apart runs of one name.
+        manifest: how it came to be; empty for foreign runs.
+        geneval: None without GenEval rows.
+        rewards: None without reward rows.
+        images: images with a row of either kind.
+        prompts: prompts with a row of either kind.
+        unscored: images that lack a verdict or the value of a metric of the run.
+        effects: of each prompt on the overall score, for ranking; None without an interval of it.
+    """
+
+    name: str
+    folder: Path
+    manifest: Manifest
+    geneval: GenevalSummary | None
+    rewards: RewardsSummary | None
+    images: int
+    prompts: int
+    unscored: int
+    effects: PromptEffects | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know beside the numbers."""
+        return run_notes(self.manifest.random_weights, self.geneval, self.rewards)
+
+
+def summarise_run(run: Run) -> RunSummary:
+    """Compute every number of a run."""
+    prompt_of: dict[str, str] = {}
+    tags: dict[str, str] = {}
+    unscored: set[str] = set()
+    if run.rewards is not None:
+        frame = run.rewards.frame
+        prompt_of.update(zip(frame["filename"].tolist(), frame["prompt_key"].tolist(), strict=True))
+        unscored.update(frame["filename"][frame[list(run.rewards.metrics)].isna().any(axis=1)])
+    if run.verdicts is not None:
+        names = run.verdicts["filename"].tolist()
+        prompt_of.update(zip(names, run.verdicts["prompt_key"].tolist(), strict=True))
+        tags.update(zip(names, run.verdicts["tag"].tolist(), strict=True))
+        unscored.update(run.verdicts["filename"][run.verdicts["correct"].isna()])
+    return RunSummary(
+        name=run.name,
+        folder=run.folder,
+        manifest=run.manifest,
+        geneval=None if run.verdicts is None else summarise_geneval(run.verdicts),
+        rewards=None if run.rewards is None else summarise_rewards(run.rewards, tags),
+        images=len(prompt_of),
+        prompts=len(set(prompt_of.values())),
+        unscored=len(unscored),
+        effects=None if run.verdicts is None else PromptEffects.of_verdicts(run.verdicts),
+    )
+
+
+def write_summaries(run_dir: Path) -> list[Path]:
+    """Write ``geneval_summary.json`` and ``rewards_summary.json`` into a run directory, as far as it has the rows.
+
+    Returns:
+        The files written.
+
+    Raises:
+        UserError: the directory has no rows, or malformed ones.
+    """
+    summary = summarise_run(read_run(run_dir))
+    parts = (("geneval", GENEVAL_SCHEMA, summary.geneval), ("rewards", REWARDS_SCHEMA, summary.rewards))
+    return [
+        write_json(run_dir / f"{stage}_summary.json", _record(schema, summary, part))
+        for stage, schema, part in parts
+        if part is not None
+    ]
+
+
+def _record(schema: str, summary: RunSummary, part: GenevalSummary | RewardsSummary) -> dict[str, Any]:
+    about: dict[str, Any] = {
+        "schema": schema,
+        "model": summary.name,
+        "random_weights": summary.manifest.random_weights,
+        "notes": list(summary.notes),
+    }
+    return {**about, **plain(part)}

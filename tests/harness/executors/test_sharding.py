@@ -1,0 +1,125 @@
+"""Shares of a run: disjoint, complete, and such that a share's batches are those of the whole run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.executors.sharding import Share, check_shards, run_items, share_job, share_unit, shares, survey
+from harness.run.directory import RunDirectory, image_name
+from harness.run.manifest import Manifest
+from harness.run.settings import GenerationSettings, GenevalSettings, RewardSettings, RunSettings
+from harness.stages.generate import GENERATE
+from harness.stages.geneval import GENEVAL
+from harness.stages.rewards import REWARDS
+from harness.weights.weight_source import TinyWorld
+from wire.errors import UserError
+from wire.protocol import pending_batches
+
+SOURCE = TinyWorld(Path("none"))
+PROMPTS, SAMPLES = 5, 3
+
+
+@given(items=st.integers(0, 300), unit=st.integers(1, 20), count=st.integers(1, 70))
+def test_shares_follow_one_another_without_gap_and_end_with_whole_units(items: int, unit: int, count: int) -> None:
+    cuts = [share.cut(items) for share in shares(count, unit)]
+    assert [position for cut in cuts for position in cut] == list(range(items))
+    assert all(cut.start % unit == 0 or not cut for cut in cuts)
+    lengths = [-(-len(cut) // unit) for cut in cuts]
+    assert max(lengths) - min(lengths) <= 1
+
+
+@pytest.mark.parametrize("count", [0, -1, 1001])
+def test_a_number_of_shards_out_of_range_is_refused(count: int) -> None:
+    with pytest.raises(UserError, match=f"--shards {count}: expected 1 to 1000"):
+        check_shards(count)
+
+
+def test_no_batch_of_a_detector_or_scorer_straddles_two_shares() -> None:
+    settings = RunSettings(Path(), GenerationSettings("x", batch_size=6), rewards=RewardSettings(batch_size=10))
+    assert share_unit(settings, ["generate", "geneval", "rewards"]) == 40  # eight images a pass on a GPU
+    assert share_unit(settings, ["generate", "rewards"]) == 10
+    assert share_unit(settings, ["generate"]) == 6
+    on_cpu = RunSettings(Path(), device="cpu")
+    assert share_unit(on_cpu, ["geneval"]) == 1
+    assert share_unit(RunSettings(Path(), geneval=GenevalSettings(batch_size=3)), ["geneval"]) == 3
+
+
+def make_run(folder: Path) -> RunDirectory:
+    (folder / "work").mkdir(parents=True)
+    for prompt in range(PROMPTS):
+        metadata = {"prompt": f"a photo of bench {prompt}", "tag": "single_object", "include": []}
+        for sample in range(SAMPLES):
+            path = folder / image_name(prompt, sample)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(f"{prompt} {sample}".encode())
+        (path.parents[1] / "metadata.jsonl").write_text(json.dumps(metadata))
+    return RunDirectory(folder)
+
+
+def digest(run: RunDirectory, name: str) -> str:
+    return hashlib.sha256((run.path / name).read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 7])
+def test_the_shares_batches_together_are_the_whole_run_s(tmp_path: Path, count: int) -> None:
+    run, settings = (
+        make_run(tmp_path / "run"),
+        RunSettings(tmp_path / "run", rewards=RewardSettings(("aesthetic",), batch_size=2)),
+    )
+    whole = REWARDS.plan(run, Manifest("x"), settings, SOURCE)
+    expected = [[item.filename for item in batch] for batch in pending_batches(whole.items, 2, lambda _: False)]
+    found = []
+    for share in shares(count, share_unit(settings, ["rewards"])):
+        job = share_job(REWARDS, run, Manifest("x"), settings, SOURCE, share)
+        batches = pending_batches(job.plan.items, 2, lambda item: f"{item.filename}#aesthetic" in job.plan.done)  # noqa: B023
+        own = [[item.filename for item in batch] for batch in batches]
+        assert job.pending == job.units == sum(map(len, own))
+        found += own
+    assert found == expected
+
+
+def test_a_share_reads_no_image_but_its_own(tmp_path: Path) -> None:
+    run, settings = make_run(tmp_path / "run"), RunSettings(tmp_path / "run", device="cpu")
+    job = share_job(GENEVAL, run, Manifest("x"), settings, SOURCE, Share(1, 3))
+    hashes = {item.filename: item.image_sha256 for item in job.plan.items}
+    own = [name for name, known in hashes.items() if known]
+    assert own == [image_name(prompt, sample) for prompt in range(PROMPTS) for sample in range(SAMPLES)][5:10]
+    assert all(hashes[name] == digest(run, name) for name in own)
+
+
+def test_rows_that_are_there_count_only_in_their_own_share(tmp_path: Path) -> None:
+    run, settings = make_run(tmp_path / "run"), RunSettings(tmp_path / "run", device="cpu")
+    first = share_job(GENEVAL, run, Manifest("x"), settings, SOURCE, Share(0, 3))
+    names = [image_name(0, sample) for sample in range(SAMPLES)]
+    rows = [{"filename": name, "image_sha256": digest(run, name), "status": "scored"} for name in names]
+    first.output.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    again, other = (share_job(GENEVAL, run, Manifest("x"), settings, SOURCE, Share(i, 3)) for i in (0, 1))
+    assert (again.units, again.pending) == (5, 2)
+    assert (other.units, other.pending) == (5, 5)
+    _, lacking = survey(GENEVAL, run, Manifest("x"), settings, SOURCE, shares(5, 1))
+    assert [share.index for share in lacking] == [1, 2, 3, 4]
+
+
+def test_images_to_be_made_are_listed_before_they_are_there(tmp_path: Path) -> None:
+    suite = tmp_path / "suite.jsonl"
+    lines = [{"prompt": f"a photo of bench {index}", "tag": "single_object", "include": []} for index in range(PROMPTS)]
+    suite.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    generation = GenerationSettings("x", suite=str(suite), samples=SAMPLES)
+    settings = RunSettings(tmp_path / "new", generation, device="cpu")
+    (tmp_path / "new").mkdir()
+    promised = run_items(RunDirectory(tmp_path / "new"), settings)
+    job = share_job(GENEVAL, RunDirectory(tmp_path / "new"), Manifest("x"), settings, SOURCE, Share(0, 2))
+    assert job.missing == image_name(0, 0)
+    assert (
+        share_job(GENERATE, RunDirectory(tmp_path / "new"), Manifest("x"), settings, SOURCE, Share(0, 2)).missing
+        is None
+    )
+    made = make_run(tmp_path / "made")
+    assert [item.filename for item in made.scan()] == [item.filename for item in promised]
+    assert [item.metadata for item in made.scan()] == [item.metadata for item in promised]

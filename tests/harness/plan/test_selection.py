@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from generation.released import ABLATIONS_REPO, MAIN_REPO
+from harness.plan.selection import (
+    axis_values,
+    distinct_names,
+    each_checkpoint,
+    each_point,
+    natural_order,
+    point_directories,
+    run_directories,
+)
+from harness.run.settings import GenerationSettings
+from wire.errors import UserError
+
+BASE = GenerationSettings("", steps=None, guidance_scale=None)
+
+
+def hub_layout(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    for name in ("config.json", "model.safetensors", "uncond_embedding.npy"):
+        (folder / name).write_bytes(b"")
+    return folder
+
+
+def names(chosen: list[GenerationSettings]) -> list[str]:
+    return [Path(one.checkpoint).name for one in chosen]
+
+
+def test_a_pattern_s_matches_come_in_natural_order(tmp_path: Path) -> None:
+    for step in (10, 9, 100):
+        hub_layout(tmp_path / f"step={step}")
+    assert names(each_checkpoint(BASE, [f"{tmp_path}/step=*"])) == ["step=9", "step=10", "step=100"]
+
+
+def test_natural_order_compares_numbers_as_numbers() -> None:
+    assert sorted(["a10", "a9", "b1", "a"], key=natural_order) == ["a", "a9", "a10", "b1"]
+
+
+def test_a_pattern_without_a_match_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no file or folder matches"):
+        each_checkpoint(BASE, [f"{tmp_path}/*.ckpt"])
+
+
+def test_a_name_with_brackets_that_exists_is_no_pattern(tmp_path: Path) -> None:
+    folder = hub_layout(tmp_path / "model[1]")
+    assert names(each_checkpoint(BASE, [str(folder)])) == ["model[1]"]
+
+
+def test_a_checkpoint_named_twice_is_refused(tmp_path: Path) -> None:
+    folder = hub_layout(tmp_path / "model")
+    with pytest.raises(UserError, match="named twice"):
+        each_checkpoint(BASE, [str(folder), f"{tmp_path}/m*"])
+
+
+def test_every_checkpoint_is_looked_at_before_anything_runs(tmp_path: Path) -> None:
+    hub_layout(tmp_path / "good")
+    (tmp_path / "half").mkdir()
+    with pytest.raises(UserError, match="half"):
+        each_checkpoint(BASE, [f"{tmp_path}/*"])
+
+
+def test_miro_s_defaults_are_filled_in(tmp_path: Path) -> None:
+    (one,) = each_checkpoint(BASE, [str(hub_layout(tmp_path / "model"))])
+    assert (one.steps, one.guidance_scale) == (GenerationSettings.steps, GenerationSettings.guidance_scale)
+    (other,) = each_checkpoint(replace(BASE, steps=3), [one.checkpoint])
+    assert other.steps == 3
+
+
+@pytest.mark.parametrize("model", ["miro", MAIN_REPO, ABLATIONS_REPO])
+def test_all_variants_of_the_release_are_its_sixteen_checkpoints(model: str) -> None:
+    chosen = each_checkpoint(BASE, [model], "all")
+    assert len({one.checkpoint for one in chosen}) == 16
+    assert chosen[0].checkpoint == "miro"
+
+
+def test_some_variants_by_name() -> None:
+    chosen = each_checkpoint(BASE, [ABLATIONS_REPO], "miro-no-clip, miro-only-vqa")
+    assert [one.checkpoint for one in chosen] == ["miro-no-clip", "miro-only-vqa"]
+
+
+def test_a_misspelt_variant_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UserError, match="miro-no-klip"):
+        each_checkpoint(BASE, [ABLATIONS_REPO], "miro-no-klip")
+
+
+def test_all_variants_of_a_folder_are_its_models(tmp_path: Path) -> None:
+    for name in ("b", "a"):
+        hub_layout(tmp_path / name)
+    (tmp_path / "notes").mkdir()
+    assert [one.variant for one in each_checkpoint(BASE, [str(tmp_path)], "all")] == ["a", "b"]
+
+
+def test_all_variants_of_a_repository_nobody_knows(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=MAIN_REPO):
+        each_checkpoint(BASE, ["someone/model"], "all")
+
+
+def test_both_ways_to_name_a_variant(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="use one of them"):
+        each_checkpoint(replace(BASE, variant="a"), [str(tmp_path)], "a,b")
+
+
+@pytest.mark.parametrize(
+    ("pair", "values"),
+    [
+        ("x=0:1:0.25", [0, 0.25, 0.5, 0.75, 1]),
+        ("x=0:1:0.1", [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1]),
+        ("x=0:1:0.3", [0, 0.3, 0.6, 0.9]),
+        ("x=0.5:0.5:1", [0.5]),
+        ("x=1,0,-2", [1, 0, -2]),
+    ],
+)
+def test_an_axis_s_values(pair: str, values: list[float]) -> None:
+    assert axis_values(pair) == ("x", values)
+
+
+@pytest.mark.parametrize("pair", ["x", "=1", "x=", "x=a", "x=0:1", "x=0:1:0", "x=1:0:1", "x=0:1:nan", "x=1,1", "x=inf"])
+def test_a_malformed_axis_is_refused_with_an_example(pair: str) -> None:
+    with pytest.raises(UserError, match=r"aesthetic_score=0:1:0\.125"):
+        axis_values(pair)
+
+
+def test_an_absurd_number_of_points_is_refused() -> None:
+    with pytest.raises(UserError, match="at most 1000"):
+        axis_values("x=0:1:0.0001")
+    with pytest.raises(UserError, match="1089 points"):
+        each_point(BASE, {"x": range(33), "y": range(33)})
+
+
+def test_a_grid_has_every_combination_and_a_directory_for_each() -> None:
+    base = replace(BASE, reward_targets={"z": 1.0})
+    points = each_point(base, {"x": [0, 0.5], "y": [1, 2]})
+    assert [point.reward_targets for point in points][1] == {"z": 1.0, "x": 0, "y": 2}
+    folders = point_directories(Path("out"), ["x", "y"], points)
+    assert [str(folder) for folder in folders] == ["out/x=0,y=1", "out/x=0,y=2", "out/x=0.5,y=1", "out/x=0.5,y=2"]
+
+
+def test_names_tell_directories_apart_as_shortly_as_can_be() -> None:
+    def named(*places: str) -> list[str]:
+        return distinct_names([Path(place) for place in places])
+
+    assert named("/a/9/geneval_images/last", "/a/10/geneval_images/last") == ["9", "10"]
+    assert named("/a/x", "/a/y") == ["x", "y"]
+    assert named("/a/1/x", "/b/2/x") == ["a-1", "b-2"]
+    assert named("/a/x", "/x") == ["a-x", "x"]
+
+
+def test_run_directories(tmp_path: Path) -> None:
+    models = [replace(BASE, checkpoint=str(hub_layout(tmp_path / name))) for name in ("a", "b")]
+    assert run_directories(models[:1], tmp_path / "out") == [tmp_path / "out"]
+    assert run_directories(models, tmp_path / "out") == [tmp_path / "out" / "a", tmp_path / "out" / "b"]
+    assert run_directories(models, None) == [tmp_path / "geneval_images" / name for name in ("a", "b")]
+
+
+def test_two_runs_never_share_a_directory(tmp_path: Path) -> None:
+    one = replace(BASE, checkpoint=str(hub_layout(tmp_path / "a")))
+    with pytest.raises(UserError, match="several runs would go to"):
+        run_directories([one, replace(one, seed=1)], tmp_path / "out")

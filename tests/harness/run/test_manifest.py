@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from harness.run.manifest import Manifest, StageRecord, differing_fields, harness_provenance
+from wire.errors import UserError
+
+
+def test_a_manifest_survives_the_trip_through_its_file(tmp_path: Path) -> None:
+    record = StageRecord("f", {"seed": 42}, {"name": "miro"}, {"device": "cpu"}, 5, 1, "0" * 64, 2.5, True)
+    manifest = Manifest(
+        "last", {"path": "x"}, {"id": "geneval"}, {"steps": 50}, True, {"version": "1"}, {"generate": record}
+    )
+    manifest.write(tmp_path / "run.json")
+    assert Manifest.read(tmp_path / "run.json") == manifest
+    assert Manifest.read(tmp_path / "none.json") is None
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"schema": 1, "stages": {"generate": {"nonsense": 1}}}'])
+def test_an_unreadable_manifest_is_one_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(UserError, match=r"run\.json: not a readable run manifest"):
+        Manifest.read(tmp_path / "run.json")
+
+
+def test_another_schema_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(json.dumps({"schema": 9, "stages": {}}))
+    with pytest.raises(UserError, match="schema 9, this version reads 1"):
+        Manifest.read(tmp_path / "run.json")
+
+
+def test_differences_are_named() -> None:
+    assert differing_fields({"a": 1, "b": 2}, {"a": 1, "b": 2}) == []
+    assert differing_fields({"a": 1, "b": 2}, {"b": 3, "c": None}) == ["a: 1 -> None", "b: 2 -> 3", "c: None -> None"]
+
+
+def test_the_harness_knows_its_version() -> None:
+    assert harness_provenance()["version"]

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from reports.read.reward_rows import RewardTable, read_rewards
+from tests.reports.builders import rewards, write_rows
+from wire.errors import UserError
+from wire.vocabulary import SEVEN_REWARDS
+
+
+def read(tmp_path: Path, rows: list[dict[str, Any]]) -> RewardTable:
+    return read_rewards(write_rows(tmp_path / "rewards.jsonl", rows))
+
+
+def test_seven_first_then_others_by_name(tmp_path: Path) -> None:
+    table = read(tmp_path, [rewards(0, 0, {"zeta": 1, "hpsv2.0": 2, **dict.fromkeys(SEVEN_REWARDS[::-1], 3.0)})])
+    assert table.metrics == (*SEVEN_REWARDS, "hpsv2.0", "zeta")
+
+
+def test_order_of_rows_does_not_matter(tmp_path: Path) -> None:
+    rows = [rewards(prompt, sample) for prompt in range(3) for sample in range(2)]
+    pd.testing.assert_frame_equal(read(tmp_path, rows).frame, read(tmp_path, rows[::-1]).frame)
+
+
+def test_what_is_unscored_and_why(tmp_path: Path) -> None:
+    rows = [
+        rewards(0, 0, {"aesthetic": 5.0}, unscored={"vqa": "out of memory"}),
+        rewards(0, 1, {"aesthetic": None, "vqa": math.nan}),
+        rewards(0, 2, {"aesthetic": math.inf, "vqa": 0.5}),
+    ]
+    table = read(tmp_path, rows)
+    assert table.frame["aesthetic"].isna().tolist() == [False, True, True]
+    assert list(table.reasons["vqa"].values()) == ["out of memory", "not a finite number"]
+    assert list(table.reasons["aesthetic"].values()) == ["no reason given", "not a finite number"]
+
+
+def test_metrics_added_later_are_joined(tmp_path: Path) -> None:
+    rows = [rewards(0, 0, {"aesthetic": 5.0}, unscored={"vqa": "later"}), rewards(0, 0, {"vqa": 0.5})]
+    table = read(tmp_path, rows)
+    assert table.frame[["aesthetic", "vqa"]].to_numpy().tolist() == [[5.0, 0.5]]
+    assert table.reasons == {"aesthetic": {}, "vqa": {}}
+
+
+def test_an_image_made_anew_loses_its_old_values(tmp_path: Path) -> None:
+    rows = [rewards(0, 0, {"aesthetic": 5.0}, image_sha256="a"), rewards(0, 0, {"vqa": 0.5}, image_sha256="b")]
+    assert math.isnan(read(tmp_path, rows).frame.get("aesthetic", pd.Series([math.nan]))[0])
+
+
+def test_two_values_of_one_metric(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"rewards\.jsonl:2: .* has two values of 'vqa'"):
+        read(tmp_path, [rewards(0, 0, {"vqa": 0.5}), rewards(0, 0, {"vqa": 0.6})])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"vqa": "0.5"}, "'vqa' must be a number, found '0.5'"),
+        ({"unscored": ["vqa"]}, "'unscored' must be an object"),
+        ({"prompt_index": -1}, "'prompt_index' must be a whole number from 0"),
+    ],
+)
+def test_malformed_row(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=r"rewards\.jsonl:1: ") as error:
+        read(tmp_path, [rewards(0, 0) | change])
+    assert message in str(error.value)
+
+
+def test_a_row_without_any_metric(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no metric in this row"):
+        read(tmp_path, [rewards(0, 0, {})])

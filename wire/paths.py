@@ -1,0 +1,61 @@
+"""Where things are: our own files, and what we keep on the user's machine."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+#: The stage packages that a worker imports.
+STAGE_PACKAGES = ("wire", "generation", "geneval", "rewards")
+
+
+def home() -> Path:
+    """Folder for environments, weights and the tiny world.
+
+    ``$MIRO_EVAL_HOME``, else ``miro-eval`` in the user's cache folder (``$XDG_CACHE_HOME``, else ``~/.cache``).
+    """
+    if chosen := os.environ.get("MIRO_EVAL_HOME"):
+        return Path(chosen).expanduser().absolute()
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache).absolute() / "miro-eval"
+
+
+def environment_files(name: str) -> Path:
+    """Folder with an environment's ``pyproject.toml``, ``uv.lock`` and ``health_check.py``."""
+    return _data("envs") / name
+
+
+def pixi_manifest() -> Path:
+    """The ``pixi.toml`` of the GenEval environment."""
+    return _data("pixi.toml")
+
+
+def weights_manifest() -> Path:
+    """``weights.toml``: weights that are fetched by address rather than through the hub."""
+    return _data("envs") / "weights.toml"
+
+
+def _data(name: str) -> Path:
+    """A data file: at the top of a clone, under ``wire/data`` in an installed wheel."""
+    packed = _PACKAGE / "data" / name
+    return packed if packed.exists() else _PACKAGE.parent / name
+
+
+def stage_code() -> Path:
+    """Folder for a worker's ``PYTHONPATH``: it holds our packages and nothing else that could be imported.
+
+    A clone is such a folder. Installed in site-packages we are neighbours of pandas and others, which
+    must not shadow the stage's own: then a folder of links to our packages is made.
+    """
+    parent = _PACKAGE.parent
+    if (parent / "pyproject.toml").exists():
+        return parent
+    links = home() / "code" / hashlib.sha256(str(parent).encode()).hexdigest()[:12]
+    links.mkdir(parents=True, exist_ok=True)
+    for package in STAGE_PACKAGES:
+        link = links / package
+        if not link.exists():
+            link.symlink_to(parent / package, target_is_directory=True)
+    return links

@@ -1,0 +1,192 @@
+"""The wire between the orchestrator and the stages, version 1.
+
+The orchestrator runs ``<environment command> python -m <stage> <job.json>...``. A job names the work;
+the worker appends finished rows to ``job.output`` and reports events, one JSON object a line, on
+standard output. Whatever else it or its libraries print goes to standard error, which is the log.
+Several jobs are done one after the other, and models stay loaded from one to the next; one that fails
+does not keep the others from being tried.
+
+Events (key ``event``; ``job`` tells which job, from 0): ``started`` (total, device, packages), ``progress`` (done,
+total, label), ``warning`` (message), ``error`` (message, code), ``finished`` (rows, unscored); and ``alive``, every few
+seconds, where the orchestrator asks for it. Readers pass over events that they do not know.
+
+**Same bytes after a crash.** Floating point depends on the *shape* of a batch, not on its content, and
+never on history: batches are therefore cut from the full list of items, and a batch of which any row is
+missing is computed again as a whole. An interrupted stage thus ends with the rows of an uninterrupted one.
+
+Standard library only and Python >= 3.10: this module is imported on both sides.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+from wire.errors import EnvironmentFailure, UserError
+from wire.row_files import MAX_LINE, RowWriter, read_rows, unique_keys
+
+__all__ = [
+    "MAX_LINE",
+    "PROTOCOL_VERSION",
+    "EnvironmentFailure",
+    "Item",
+    "Job",
+    "Reporter",
+    "RowWriter",
+    "UserError",
+    "pending_batches",
+    "read_rows",
+    "unique_keys",
+]
+
+PROTOCOL_VERSION = 1
+
+#: Set in a worker's environment when its standard input is the orchestrator's life line.
+WATCH_STDIN = "MIRO_EVAL_WATCH_STDIN"
+#: Set in a worker's environment to the seconds between two ``alive`` events; without it there are none.
+HEARTBEAT = "MIRO_EVAL_HEARTBEAT"
+
+Row = dict[str, Any]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image of a run: made already, or to be made.
+
+    Attributes:
+        filename: path relative to the run directory, e.g. ``00012/samples/0003.png``.
+        prompt_index: line of the suite, from 0.
+        sample_index: which sample of that prompt, from 0.
+        metadata: the suite's line; ``metadata["prompt"]`` is the prompt.
+        image_sha256: hash of the image file; None while it is to be made.
+    """
+
+    filename: str
+    prompt_index: int
+    sample_index: int
+    metadata: Row
+    image_sha256: str | None = None
+
+    @property
+    def prompt(self) -> str:
+        """The text the image was, or will be, made from."""
+        return str(self.metadata["prompt"])
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one worker process is asked to do.
+
+    Attributes:
+        stage: ``generation``, ``geneval`` or ``rewards``: also the module that is run.
+        run_dir: absolute path that ``Item.filename`` is relative to.
+        output: absolute path of the JSONL file to append rows to.
+        items: *all* items of the stage, in order, finished or not, whatever the shard: batches are cut from this list.
+        parameters: the stage's own settings; its worker documents and checks them.
+        done: keys of rows that exist already (``Item.filename``, or ``filename#metric`` for rewards).
+        shard: (index, count) of this job among those that share the stage's work; see :func:`pending_batches`.
+        version: protocol version.
+    """
+
+    stage: str
+    run_dir: str
+    output: str
+    items: list[Item]
+    parameters: dict[str, Any] = field(default_factory=dict)
+    done: frozenset[str] = frozenset()
+    shard: tuple[int, int] = (0, 1)
+    version: int = PROTOCOL_VERSION
+
+    def write(self, path: Path) -> None:
+        """Write the job file; it appears whole or not at all."""
+        record = asdict(self) | {"done": sorted(self.done)}
+        partial = path.with_name(path.name + ".partial")
+        partial.write_text(json.dumps(record, indent=1), encoding="utf-8")
+        os.replace(partial, path)
+
+    @classmethod
+    def read(cls, path: Path) -> Job:
+        """Read a job file.
+
+        Raises:
+            UserError: the file is missing, malformed or of another protocol version.
+        """
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            if record["version"] != PROTOCOL_VERSION:
+                raise UserError(f"{path}: protocol version {record['version']}, this worker speaks {PROTOCOL_VERSION}")
+            record["items"] = [Item(**item) for item in record["items"]]
+            record["done"] = frozenset(record["done"])
+            record["shard"] = tuple(record["shard"])
+            return cls(**record)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{path}: not a readable job file ({error})") from error
+
+
+def pending_batches(
+    items: Sequence[T], size: int, is_done: Callable[[T], bool], shard: tuple[int, int] = (0, 1)
+) -> Iterator[list[T]]:
+    """Cut ``items`` into consecutive batches of ``size`` and yield the shard's share of those not wholly done.
+
+    The cut depends neither on what is done nor on the shards (see the module's docstring): shard ``i`` of ``n`` takes
+    the i-th of n runs of consecutive batches. The last batch may be short: a worker pads it to ``size`` where its
+    numbers depend on the batch's shape.
+    """
+    index, count = shard
+    batches = -(-len(items) // size)
+    for number in range(batches * index // count, batches * (index + 1) // count):
+        batch = list(items[number * size : (number + 1) * size])
+        if not all(is_done(item) for item in batch):
+            yield batch
+
+
+class Reporter:
+    """Writes the events of one job. Made by :func:`wire.worker_process.run_worker`, or by a test."""
+
+    #: Seconds between two progress events; the display does not need more.
+    INTERVAL = 0.2
+    _one_at_a_time = threading.Lock()
+
+    def __init__(self, stream: IO[str], job: int = 0) -> None:
+        self._stream = stream
+        self._job = job
+        self._last_progress = 0.0
+
+    def _emit(self, event: str, **fields: Any) -> None:
+        with self._one_at_a_time:
+            self._stream.write(json.dumps({"event": event, "job": self._job, **fields}) + "\n")
+            self._stream.flush()
+
+    def alive(self) -> None:
+        """The process runs, whatever it is busy with."""
+        self._emit("alive")
+
+    def started(self, total: int, device: str, packages: dict[str, str], **provenance: Any) -> None:
+        """Models are loaded and work begins. ``provenance`` goes into ``run.json`` (weights, precision, ...)."""
+        self._emit("started", protocol=PROTOCOL_VERSION, total=total, device=device, packages=packages, **provenance)
+
+    def progress(self, done: int, total: int, label: str = "") -> None:
+        """``done`` of ``total`` items are finished; ``label`` says what is worked on."""
+        now = time.monotonic()
+        if done >= total or now - self._last_progress >= self.INTERVAL:
+            self._last_progress = now
+            self._emit("progress", done=done, total=total, label=label)
+
+    def warning(self, message: str) -> None:
+        """Something the user should know; the run goes on."""
+        self._emit("warning", message=message)
+
+    def error(self, message: str, code: int) -> None:
+        """The one line shown to the user when the worker gives the job up, and the exit code it stands for."""
+        self._emit("error", message=message, code=int(code))
+
+    def finished(self, rows: int, unscored: int) -> None:
+        """All items are through: ``rows`` written now, ``unscored`` of them without a result."""
+        self._emit("finished", rows=rows, unscored=unscored)

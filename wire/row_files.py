@@ -1,0 +1,105 @@
+"""Files of rows, JSON lines: appended to by one process at a time, read without trust.
+
+Standard library only and Python >= 3.10: a part of ``protocol.py``, which is imported on both sides.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from wire.errors import UserError
+
+Row = dict[str, Any]
+
+#: Bytes of the longest line that is read from a file of rows: a hundred times what an image full of boxes needs. A
+#: longer one is damage or malice, and is refused before it fills the memory.
+MAX_LINE = 16 << 20
+
+
+def read_rows(path: Path) -> Iterator[Row]:
+    """Yield the rows of a JSONL file; a last line cut short by a crash is skipped.
+
+    Raises:
+        UserError: any other line is not a JSON object, names a key twice, or is longer than :data:`MAX_LINE`; the
+            message names file and line.
+    """
+    if not path.exists():
+        return
+    with path.open("rb") as lines:
+        for number, line in enumerate(iter(lambda: lines.readline(MAX_LINE + 1), b""), start=1):
+            if len(line) > MAX_LINE:
+                raise UserError(f"{path}:{number}: a line of more than {MAX_LINE >> 20} MB: not a file of rows")
+            if not line.endswith(b"\n") and not _is_json(line):
+                return
+            if line.strip():
+                yield _parse_row(line, path, number)
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _parse_row(line: bytes, path: Path, number: int) -> Row:
+    try:
+        row = json.loads(line.decode("utf-8-sig"), object_pairs_hook=unique_keys)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}:{number}: not valid JSON ({error})") from error
+    if not isinstance(row, dict):
+        raise UserError(f"{path}:{number}: expected a JSON object, found {type(row).__name__}")
+    return row
+
+
+def unique_keys(pairs: list[tuple[str, Any]]) -> Row:
+    """An object's keys and values, for ``json.loads``; two readers may take either of two values under one key.
+
+    Raises:
+        ValueError: a key is there twice.
+    """
+    record = dict(pairs)
+    if len(record) != len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)[:40]!r} is there twice")
+    return record
+
+
+class RowWriter:
+    """Appends rows to a JSONL file, a batch at a time; each batch reaches the disk before the next starts.
+
+    On opening, a last line without its newline (a crash in the middle of a write) is cut off. The file is locked:
+    a worker that outlives its orchestrator for a moment cannot mix its rows with its successor's.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file: IO[bytes] = path.open("ab+")
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        self._drop_truncated_row()
+
+    def _drop_truncated_row(self) -> None:
+        self._file.seek(0)
+        content = self._file.read()
+        whole = content.rfind(b"\n") + 1
+        if whole != len(content):
+            self._file.truncate(whole)
+        self._file.seek(0, os.SEEK_END)
+
+    def write(self, rows: Iterable[Row]) -> None:
+        """Append rows and flush. Non-finite numbers are refused: an error is *unscored*, never NaN."""
+        text = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
+        self._file.write(text.encode("utf-8"))
+        self._file.flush()
+
+    def __enter__(self) -> RowWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
