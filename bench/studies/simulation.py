@@ -14,7 +14,6 @@ from functools import cache
 
 import numpy as np
 
-from generation.suites.selection import stratified_order
 from reports.gate.decision import Judgement, Measured, judge
 from reports.gate.evidence import Evidence
 from reports.gate.policy import Policy
@@ -22,6 +21,7 @@ from reports.read.suite import PROMPTS_PER_TAG
 from reports.statistics.clusters import Clusters, Floats
 from reports.statistics.estimators import MEAN_OF_STRATA, RATIO_OF_TOTALS, Estimator
 from reports.statistics.moments import moments
+from wire.stratified import stratified_order
 from wire.vocabulary import TAGS
 
 SIZES = np.array(list(PROMPTS_PER_TAG.values()))

@@ -19,6 +19,7 @@ __all__ = [
     "Metadata",
     "Suite",
     "build_geneval",
+    "built_prompts",
     "geneval_jsonl",
     "limit_indices",
     "load_suite",
@@ -28,6 +29,11 @@ __all__ = [
 
 #: Suites that are built here, from their rules.
 SUITES: dict[str, Suite] = {suite.id: suite for suite in (Suite("geneval", build_geneval),)}
+
+
+def built_prompts() -> list[list[tuple[str, str]]]:
+    """Of each suite that is built here, (tag, text) of its prompts, in order."""
+    return [[(str(line.get("tag", "")), str(line["prompt"])) for line in suite.lines] for suite in SUITES.values()]
 
 
 def suites_folder() -> Path:

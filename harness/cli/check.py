@@ -92,15 +92,16 @@ def _gate(
         return check_once(first, read_side(candidate), rules, subset=subset)
     if subset:
         raise UserError("--subset compares, once, what prompts there are: leave it or the looks away")
+    from generation.suites import built_prompts
     from reports.gate.sequential import check_growing
 
     if making is None:
         finished = read_side(candidate)
-        return check_growing(lambda _: finished, first, rules, looks)
+        return check_growing(lambda _: finished, first, rules, looks, built_prompts())
     from harness.cli.growing import growing_run
 
     with growing_run(making, first, rules) as grown:
-        return check_growing(grown, first, rules, looks)
+        return check_growing(grown, first, rules, looks, built_prompts())
 
 
 def _write_policy(path: Path) -> None:

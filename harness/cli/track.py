@@ -21,7 +21,7 @@ def track(
 
     The step is read from run.json, or from a name like 'step=250000'; else the order given counts.
     """
-    from reports.track import write_track
+    from reports.analysis.track import write_track
 
     files = write_track(runs, out)
     say(f"curves: {files.markdown} and {files.image}")

@@ -52,7 +52,7 @@ def _take(new: Outcome, outcome: Outcome, display: Display) -> None:
 def _report(runs: list[Path], folder: Path, display: Display) -> None:
     """Leaderboard and curves; what they lack is told and does not end the watch."""
     from reports import report
-    from reports.track import write_track
+    from reports.analysis.track import write_track
 
     try:
         files = report(runs, folder)

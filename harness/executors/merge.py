@@ -11,6 +11,7 @@ from harness.executors.stage_ends import finish_stage
 from harness.executors.submission import merge_state_file
 from harness.run.directory import RunDirectory
 from harness.run.settings import RunSettings
+from harness.stages.context import reopen
 from harness.weights.weight_source import WeightSource
 from wire.errors import ExitCode, WorkerFailure
 
@@ -53,11 +54,10 @@ class MergeTask:
         return DelayedSubmission(self)
 
     def _merge(self) -> None:
-        from harness.plan.open import open_run
         from harness.terminal.display import Display
         from reports import report, write_summaries
 
-        with Display() as display, open_run(self.settings, self.source, display) as pipeline:
+        with Display() as display, reopen(self.settings, self.source, display) as pipeline:
             gaps = [gap for name in self.stages if (gap := finish_stage(pipeline, name))]
             if pipeline.has_scores():
                 write_summaries(pipeline.run.path)

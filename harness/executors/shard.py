@@ -13,7 +13,7 @@ from harness.executors.sharding import Share, ShareJob, share_job
 from harness.run.directory import RunDirectory
 from harness.run.manifest import Manifest
 from harness.run.settings import RunSettings
-from harness.stages.context import STAGES
+from harness.stages.registry import STAGES
 from harness.weights.weight_source import WeightSource
 from harness.workers import staged
 from wire.errors import UserError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.executors.submission import Submission
-from harness.stages.context import STAGES
+from harness.stages.registry import STAGES
 from wire.errors import ExitCode, WorkerFailure
 
 if TYPE_CHECKING:

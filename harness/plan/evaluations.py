@@ -10,11 +10,12 @@ from pathlib import Path
 
 from generation.checkpoint_kinds import IMAGES
 from generation.suites import suite_has_geneval
+from harness.executors.drive import run_together
 from harness.plan.open import describe, describe_images, open_run
 from harness.plan.selection import distinct_names
 from harness.run.directory import RunDirectory
 from harness.run.settings import GenerationSettings, RunSettings
-from harness.stages.context import Pipeline, run_together
+from harness.stages.context import Pipeline
 from harness.terminal.display import Display
 from harness.weights.weight_source import WeightSource
 from wire.errors import ExitCode, MiroEvalError, UserError

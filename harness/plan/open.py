@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -25,10 +24,11 @@ from harness.run.directory import RunDirectory
 from harness.run.manifest import Manifest, harness_provenance
 from harness.run.settings import GenerationSettings, RunSettings
 from harness.stages.context import Pipeline
+from harness.stages.generate import write_hparams
 from harness.terminal.display import Display
 from harness.weights.weight_source import WeightSource
 from wire.errors import UserError
-from wire.files import sha256_of_file, write_atomically
+from wire.files import sha256_of_file
 
 
 def default_directory(generation: GenerationSettings) -> Path:
@@ -92,7 +92,7 @@ def open_run(settings: RunSettings, source: WeightSource, display: Display) -> I
             manifest.suite = _suite(settings.generation)
             manifest.protocol = _protocol(settings.generation, manifest.suite)
         yield Pipeline(run, manifest, settings, source, display)
-        _write_hparams(run, manifest, settings)
+        write_hparams(run, manifest, settings)
 
 
 def _name(settings: RunSettings, run: RunDirectory) -> str:
@@ -150,12 +150,3 @@ def _protocol(generation: GenerationSettings, suite: dict[str, Any]) -> dict[str
     """The settings that two comparable runs share; which checkpoint and how many prompts is not among them."""
     apart = ("checkpoint", "backend", "generator", "variant", "suite", "limit", "trust_checkpoint")
     return {"suite": suite} | {key: value for key, value in asdict(generation).items() if key not in apart}
-
-
-def _write_hparams(run: RunDirectory, manifest: Manifest, settings: RunSettings) -> None:
-    """Upstream's ``hparams.json``, from what the worker read out of the checkpoint."""
-    record = manifest.stages.get("generate")
-    hparams = record.provenance.get("hparams") if record else None
-    if hparams and settings.generation:
-        text = json.dumps(hparams | {"n_samples": settings.generation.samples}, indent=2)
-        write_atomically(run.path / "hparams.json", text)

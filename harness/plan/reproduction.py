@@ -12,7 +12,7 @@ from harness.environments.manager import locate
 from harness.environments.spec import ENVIRONMENTS
 from harness.run.directory import RunDirectory
 from harness.run.manifest import Manifest, StageRecord, harness_provenance
-from harness.stages.context import STAGES
+from harness.stages.registry import STAGES
 from wire.errors import UserError
 
 

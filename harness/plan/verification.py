@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.run.directory import IMAGE_SUFFIXES, RunDirectory, read_metadata
 from harness.run.manifest import Manifest, StageRecord
-from harness.stages.context import STAGES
+from harness.stages.registry import STAGES
 from wire.errors import UserError
 from wire.files import fingerprint, sha256_of_file
 from wire.protocol import read_rows

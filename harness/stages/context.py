@@ -8,27 +8,23 @@ merge    known and new rows become the finished file; run.json is updated
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from harness.environments.manager import Environment, ensure
 from harness.environments.spec import ENVIRONMENTS
-from harness.executors import find
 from harness.run.directory import RunDirectory
 from harness.run.manifest import Manifest, StageRecord
 from harness.run.settings import RunSettings
 from harness.stages.base import Stage, StagePlan, set_aside, work_files
-from harness.stages.generate import GENERATE
-from harness.stages.geneval import GENEVAL
-from harness.stages.rewards import REWARDS
+from harness.stages.generate import GENERATE, write_hparams
+from harness.stages.registry import STAGES
 from harness.terminal.display import Display
 from harness.weights.weight_source import WeightSource
-from wire.errors import EnvironmentFailure, MiroEvalError, UserError
+from wire.errors import UserError
 from wire.files import sha256_of_file
-
-#: In the order of the main job.
-STAGES: dict[str, Stage] = {stage.name: stage for stage in (GENERATE, GENEVAL, REWARDS)}
 
 #: Of a worker's ``started`` event, what concerns the wire alone.
 _NOT_PROVENANCE = ("event", "job", "protocol", "total")
@@ -113,54 +109,16 @@ class Pipeline:
         return record
 
 
-def run_together(pipelines: Sequence[Pipeline], names: Sequence[str]) -> list[int | MiroEvalError | None]:
-    """Bring stages to their end in runs with one source and one executor.
-
-    All environments are made ready first, so that what cannot work fails before hours are spent.
-
-    Returns:
-        For each run how many items remain unscored; why it could not go on (rows finished so far are kept); or None
-        where the work was handed over and goes on without this process.
+@contextlib.contextmanager
+def reopen(settings: RunSettings, source: WeightSource, display: Display) -> Iterator[Pipeline]:
+    """Lock a run that was begun elsewhere and yield its pipeline; its ``run.json`` says all that is to be known.
 
     Raises:
-        MiroEvalError: none of the runs can be worked on, e.g. because an environment cannot be made.
+        UserError: the directory is in use, or its ``run.json`` is gone.
     """
-    if not pipelines:
-        return []
-    executor, stages = find(pipelines[0].settings), [STAGES[name] for name in names]
-    if any(_has_work(pipeline, stages) for pipeline in pipelines):
-        _check_host(pipelines[0], stages)
-        for stage in stages:
-            pipelines[0].environment(stage)
-    return executor.run(pipelines, stages)
-
-
-def _has_work(pipeline: Pipeline, stages: Sequence[Stage]) -> bool:
-    """Whether anything is to be done, as far as can be told before images are made."""
-    if GENERATE in stages:
-        stages = [GENERATE]
-    try:
-        return any(pipeline.plan(stage).pending for stage in stages)
-    except MiroEvalError:
-        return False  # told when its turn comes
-
-
-def _check_host(pipeline: Pipeline, stages: Sequence[Stage]) -> None:
-    """The quick part of ``miro-eval doctor``; of a cluster's nodes this machine knows nothing.
-
-    Raises:
-        EnvironmentFailure: the run cannot work here, and what to do about it.
-    """
-    from harness.doctor import FAILURE, quick_checks
-
-    settings = pipeline.settings
-    if settings.executor != "local":
-        return
-    names = list(dict.fromkeys(stage.environment for stage in stages))
-    published = not pipeline.source.random
-    for finding in quick_checks(
-        names, pipeline.run.path, env_backend=settings.env_backend, weights=published, offline=settings.offline
-    ):
-        if finding.status == FAILURE:
-            raise EnvironmentFailure(f"{finding.subject}: {finding.text}: {finding.mend}")
-        pipeline.display.note(f"{finding.subject}: {finding.text} ({finding.mend})")
+    with RunDirectory(settings.out).locked() as run:
+        manifest = Manifest.read(run.manifest)
+        if manifest is None:
+            raise UserError(f"{run.manifest} is missing: the run has been deleted or moved since it was submitted")
+        yield Pipeline(run, manifest, settings, source, display)
+        write_hparams(run, manifest, settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from harness.run.settings import GenerationSettings, RunSettings
 from harness.stages.base import Merged, Row, Stage, StagePlan, known_rows
 from harness.weights.weight_source import WeightSource
 from wire.errors import UserError
-from wire.files import fingerprint, sha256_of_file, write_rows
+from wire.files import fingerprint, sha256_of_file, write_atomically, write_rows
 from wire.paths import home
 from wire.protocol import Item
 
@@ -122,6 +123,15 @@ def merge(run: RunDirectory, plan: StagePlan) -> Merged:
     rows = [row for name, row in sorted(plan.known.items()) if (run.path / name).is_file()]
     write_rows(run.rows("images.jsonl"), rows)
     return Merged(len(rows), sum(1 for item in plan.items if item.filename not in plan.known))
+
+
+def write_hparams(run: RunDirectory, manifest: Manifest, settings: RunSettings) -> None:
+    """Upstream's ``hparams.json``, from what the worker read out of the checkpoint."""
+    record = manifest.stages.get("generate")
+    hparams = record.provenance.get("hparams") if record else None
+    if hparams and settings.generation:
+        text = json.dumps(hparams | {"n_samples": settings.generation.samples}, indent=2)
+        write_atomically(run.path / "hparams.json", text)
 
 
 GENERATE = Stage("generate", "generation", "miro", "images.jsonl", "images", plan, merge)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from reports.analysis.track.curves import Curve
     from reports.summary.run_summary import RunSummary
-    from reports.track.curves import Curve
 
 #: A point's reward targets: axis -> value.
 Targets = Mapping[str, float]
@@ -39,10 +39,10 @@ def write_sweep(points: Sequence[tuple[Targets, Path]], out_dir: Path) -> SweepF
     """
     from tempfile import TemporaryDirectory
 
+    from reports.analysis.track.drawing import draw
     from reports.files import write_text
     from reports.leaderboard.collect import collect
     from reports.read.runs import find_run
-    from reports.track.drawing import draw
 
     with TemporaryDirectory(prefix="miro-eval-") as parts:
         summaries = [run.summary for run in collect([find_run(path) for _, path in points], Path(parts))]
@@ -54,7 +54,7 @@ def write_sweep(points: Sequence[tuple[Targets, Path]], out_dir: Path) -> SweepF
 
 def sweep_curves(points: Sequence[Targets], summaries: Sequence[RunSummary]) -> list[Curve]:
     """A curve a metric and combination of the axes after the first."""
-    from reports.track.curves import Curve, Point, scores_of
+    from reports.analysis.track.curves import Curve, Point, scores_of
 
     axis = next(iter(points[0]))
     found: dict[tuple[str, str], list[Point]] = {}
@@ -70,7 +70,7 @@ def sweep_curves(points: Sequence[Targets], summaries: Sequence[RunSummary]) -> 
 
 def sweep_csv(points: Sequence[Targets], summaries: Sequence[RunSummary]) -> str:
     """One line a point and metric; bounds are those of the 95 % interval, empty where there is none."""
-    from reports.track.curves import scores_of
+    from reports.analysis.track.curves import scores_of
 
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")

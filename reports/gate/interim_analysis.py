@@ -10,14 +10,13 @@ looks is at most the level whatever they have to do with one another, and nothin
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from generation.suites import SUITES
-from generation.suites.selection import stratified_order
 from reports.compare.pairing import prompt_identities
 from reports.read.runs import Run
+from wire.stratified import stratified_order
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,14 +55,17 @@ class Order:
     texts: tuple[str, ...]
 
     @classmethod
-    def of(cls, baseline: Run) -> Order:
-        """That of the suite where it is a known one, for a baseline may lack a few of its prompts."""
+    def of(cls, baseline: Run, suites: Iterable[Sequence[tuple[str, str]]] = ()) -> Order:
+        """That of the suite where it is among ``suites``, for a baseline may lack a few of its prompts.
+
+        Args:
+            suites: of each the (tag or nothing, text) of its prompts, in order.
+        """
         found = [key for frame in _frames(baseline) for key in _keys(frame)]
         texts = {text for _, text in found}
-        for suite in SUITES.values():
-            keys = [(str(line.get("tag", "")), str(line["prompt"])) for line in suite.lines]
-            if texts <= {text for _, text in keys}:
-                found = keys
+        for prompts in suites:
+            if texts <= {text for _, text in prompts}:
+                found = list(prompts)
         return cls(tuple(found[place][1] for place in stratified_order(found)))
 
     def first(self, run: Run, prompts: int) -> Run:

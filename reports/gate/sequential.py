@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from reports.gate.check import Gate, Taken, alike, check_runs
@@ -13,18 +13,25 @@ from reports.read.runs import Run
 from wire.errors import UserError
 
 
-def check_growing(candidate: Callable[[int], Run], baseline: Run, policy: Policy, prompts: Sequence[int] = ()) -> Gate:
+def check_growing(
+    candidate: Callable[[int], Run],
+    baseline: Run,
+    policy: Policy,
+    prompts: Sequence[int] = (),
+    suites: Iterable[Sequence[tuple[str, str]]] = (),
+) -> Gate:
     """Look at a growing candidate until the verdict is certain, or the looks or the candidate's prompts end.
 
     Args:
         candidate: the candidate with its first so many prompts, or with more; it may make them.
         prompts: ascending numbers of prompts to look at it after; none for one look at all that the baseline has.
+        suites: known suites' prompts; see :meth:`reports.gate.interim_analysis.Order.of`.
 
     Raises:
         UserError: the runs are not alike; the baseline has fewer prompts than the last look wants, or the candidate
             than the first.
     """
-    order = Order.of(baseline)
+    order = Order.of(baseline, suites)
     prompts = prompts or (order.held(baseline),)
     if prompts[-1] > order.held(baseline):
         raise UserError(

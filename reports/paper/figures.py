@@ -11,7 +11,7 @@ import numpy as np
 
 from reports.analysis.radar import COLORS, RadarLine, radar
 from reports.paper.printed import exact_counts, read_data
-from reports.paper.speedups import first_crossing, speedup
+from reports.statistics.crossing import first_crossing, speedup
 from wire.vocabulary import TAGS
 
 if TYPE_CHECKING:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from reports.paper.checkpoints import released_runs
-from reports.paper.printed import FIGURES, TABLES, exact_counts, footnotes, printed_table
-from reports.paper.speedups import published_speedups
+from reports.paper.printed import FIGURES, TABLES, exact_counts, footnotes, printed_table, published_speedups
 
 
 def overview() -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import tomllib
 
+from reports.statistics.crossing import speedup
 from reports.summary.numbers import Proportion, mean_of_proportions
 from wire.errors import UserError
 from wire.vocabulary import TAGS
@@ -133,3 +134,13 @@ def exact_overall(model: str) -> float:
     if overall is None:
         raise AssertionError("published counts have images of every tag")
     return 100.0 * overall
+
+
+def published_speedups() -> dict[str, float]:
+    """Metric id -> speed-up of MIRO over the baseline, from the published training curves."""
+    training = read_data("figures")["training"]
+    found = {
+        metric: speedup(training["steps"], curves["baseline"], curves["miro"])
+        for metric, curves in training["metrics"].items()
+    }
+    return {metric: factor for metric, factor in found.items() if factor is not None}

@@ -8,8 +8,8 @@ from collections import Counter
 import pytest
 
 from generation.suites import SUITES, limit_indices
-from generation.suites.selection import stratified_order
 from wire.errors import UserError
+from wire.stratified import stratified_order
 from wire.vocabulary import TAGS
 
 LINES = SUITES["geneval"].lines

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from generation.suites import SUITES, limit_indices
+from generation.suites import SUITES, built_prompts, limit_indices
 from reports.gate.check import Gate, rules_for
 from reports.gate.decision import Outcome
 from reports.gate.inputs import read_side
@@ -47,7 +47,7 @@ def checked(candidate: Run, baseline: Run, policy: Path | None = None) -> tuple[
         asked.append(prompts)
         return candidate
 
-    return check_growing(grown, baseline, rules_for(baseline, policy), LOOKS), asked
+    return check_growing(grown, baseline, rules_for(baseline, policy), LOOKS, built_prompts()), asked
 
 
 def test_the_level_is_shared_out_over_the_looks() -> None:
@@ -61,12 +61,12 @@ def test_the_level_is_shared_out_over_the_looks() -> None:
 
 
 def test_the_order_is_that_of_limit_even_where_the_baseline_has_gaps(baseline: Run) -> None:
-    order = Order.of(baseline)
+    order = Order.of(baseline, built_prompts())
     assert set(order.texts[:100]) == {LINES[index]["prompt"] for index in limit_indices(LINES, 100)}
     assert baseline.verdicts is not None
     gap = baseline.verdicts["prompt"] != order.texts[40]
     part = Run("part", baseline.folder, baseline.manifest, baseline.verdicts[gap], None)
-    assert Order.of(part) == order
+    assert Order.of(part, built_prompts()) == order
     assert (order.held(baseline), order.held(part), order.lacking(part, 100)) == (553, 40, 1)
 
 
@@ -130,4 +130,4 @@ def test_looks_beyond_the_baseline_are_refused_before_anything_is_made(baseline:
         raise AssertionError(prompts)
 
     with pytest.raises(UserError, match=r"after 600 prompts: of those, the baseline has the first 553 only"):
-        check_growing(never, baseline, rules_for(baseline, None), (100, 600))
+        check_growing(never, baseline, rules_for(baseline, None), (100, 600), built_prompts())

@@ -5,9 +5,17 @@ import json
 
 import pytest
 
-from reports.paper.printed import TABLES, exact_counts, exact_overall, footnotes, printed_table, read_data
-from reports.paper.speedups import first_crossing, published_speedups, speedup
+from reports.paper.printed import (
+    TABLES,
+    exact_counts,
+    exact_overall,
+    footnotes,
+    printed_table,
+    published_speedups,
+    read_data,
+)
 from reports.read.suite import PROMPTS_PER_TAG
+from reports.statistics.crossing import first_crossing, speedup
 from tests.shared_data import shared
 from wire.errors import UserError
 from wire.vocabulary import TAGS

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from reports.analysis.track.curves import Curve
 from reports.files import writing
-from reports.track.curves import Curve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

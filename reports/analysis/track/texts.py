@@ -6,9 +6,9 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 
+from reports.analysis.track.curves import Curve, Point
+from reports.analysis.track.speedups import SpeedUp
 from reports.leaderboard.markdown import escape
-from reports.track.curves import Curve, Point
-from reports.track.speedups import SpeedUp
 
 
 def track_csv(curves: Sequence[Curve]) -> str:

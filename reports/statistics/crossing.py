@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reports.paper.printed import read_data
-
 
 def first_crossing(steps: Sequence[float], values: Sequence[float], target: float) -> float | None:
     """First step at which a curve, linear between its points, reaches ``target``; None where it never does.
@@ -27,13 +25,3 @@ def speedup(steps: Sequence[float], slow: Sequence[float], fast: Sequence[float]
     """Last step over the first at which ``fast`` reaches the final value of ``slow``; None where it never does."""
     crossing = first_crossing(steps, fast, slow[-1])
     return None if crossing is None else steps[-1] / crossing
-
-
-def published_speedups() -> dict[str, float]:
-    """Metric id -> speed-up of MIRO over the baseline, from the published training curves."""
-    training = read_data("figures")["training"]
-    found = {
-        metric: speedup(training["steps"], curves["baseline"], curves["miro"])
-        for metric, curves in training["metrics"].items()
-    }
-    return {metric: factor for metric, factor in found.items() if factor is not None}

@@ -22,7 +22,7 @@ def write_track(inputs: Sequence[Path], out_dir: Path) -> TrackFiles:
     """Draw and tabulate the curves of one training run, or of several.
 
     Args:
-        inputs: the runs of the checkpoints, or these, in any order; see :func:`reports.track.steps.placed`.
+        inputs: the runs of the checkpoints, or these, in any order; see :func:`reports.analysis.track.steps.placed`.
         out_dir: made if need be.
 
     Raises:
@@ -31,14 +31,14 @@ def write_track(inputs: Sequence[Path], out_dir: Path) -> TrackFiles:
     """
     from tempfile import TemporaryDirectory
 
+    from reports.analysis.track.curves import curves
+    from reports.analysis.track.drawing import draw
+    from reports.analysis.track.speedups import speedups
+    from reports.analysis.track.steps import placed
+    from reports.analysis.track.texts import track_csv, track_markdown
     from reports.files import write_text
     from reports.leaderboard.collect import collect
     from reports.read.find import find_runs
-    from reports.track.curves import curves
-    from reports.track.drawing import draw
-    from reports.track.speedups import speedups
-    from reports.track.steps import placed
-    from reports.track.texts import track_csv, track_markdown
 
     places = placed(find_runs(inputs))
     with TemporaryDirectory(prefix="miro-eval-") as parts:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from reports.paper.speedups import first_crossing
-from reports.track.curves import Curve
+from reports.analysis.track.curves import Curve
+from reports.statistics.crossing import first_crossing
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from reports.analysis.track.steps import PlacedRun
 from reports.statistics.intervals import Interval
 from reports.summary.run_summary import RunSummary
-from reports.track.steps import PlacedRun
 from wire.vocabulary import TAGS
 
 

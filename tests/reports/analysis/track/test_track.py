@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from reports.analysis.track import write_track
+from reports.analysis.track.steps import placed
 from reports.paper.printed import read_data
 from reports.read.runs import find_run
-from reports.track import write_track
-from reports.track.steps import placed
 from tests.reports.builders import SMALL, rewards, sweep, write_rows
 from wire.errors import UserError
 

@@ -1,1 +1,0 @@
-"""Studies that back what the documentation claims of the statistics; each can be run again with ``python -m``."""
