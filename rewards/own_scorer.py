@@ -22,6 +22,7 @@ from typing import Any
 from rewards.scorers import SCORERS, Scorer
 from rewards.scorers.card import SpecCard
 from wire.errors import UserError
+from wire.own_code import import_fault
 
 #: Entry points of this group are scorers: ``brightness = "my_package.scorers:Brightness"``.
 GROUP = "miro_eval.scorers"
@@ -119,14 +120,15 @@ def _parts(text: str) -> tuple[str, str]:
 def _imported(text: str) -> Any:
     module, name = _parts(text)
     try:
-        return getattr(_module(module), name)
-    except AttributeError as error:
-        raise UserError(f"scorer {text}: the module has no {name}") from error
+        loaded = _module(module)
     except Exception as error:  # whatever the user's code raises when it is imported
         raise UserError(
-            f"scorer {text}: cannot be imported ({type(error).__name__}: {error}); the module must be importable "
+            f"scorer {text}: cannot be imported ({import_fault(error)}); the module must be importable "
             "without torch or transformers: import those inside its methods"
         ) from error
+    if not hasattr(loaded, name):
+        raise UserError(f"scorer {text}: the module has no {name}")
+    return getattr(loaded, name)
 
 
 def _module(module: str) -> Any:

@@ -7,8 +7,10 @@ import os
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
-#: The stage packages that a worker imports.
+#: The packages that a worker imports.
 STAGE_PACKAGES = ("wire", "generation", "geneval", "rewards")
+#: All our top-level packages.
+PARTS = (*STAGE_PACKAGES, "reports", "harness")
 
 
 def home() -> Path:

@@ -1,16 +1,17 @@
-"""An interpreter that misbehaves: ``python inject.py FAULT -m MODULE ARGUMENTS``, in a worker's place."""
+"""An interpreter that misbehaves: ``python inject.py FAULT LAUNCHER MODULE ARGUMENTS``, in a worker's place."""
 
 from __future__ import annotations
 
 import os
 import runpy
 import sys
+from pathlib import Path
 from typing import Any
 
 
 def main() -> None:
     """Arrange the fault, then run the module as the real interpreter would."""
-    fault, option, *rest = sys.argv[1:]
+    fault, launcher, *rest = sys.argv[1:]
     if fault == "idle":
         return
     if fault == "garbage":
@@ -21,8 +22,8 @@ def main() -> None:
         import torch
 
         _fail_every_forward(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB"))
-    if option == "-m":
-        sys.argv = rest
+    if launcher.endswith("launch.py"):
+        sys.argv, sys.path[0] = rest, str(Path(launcher).parents[1])
         runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
 
 

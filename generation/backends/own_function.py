@@ -16,6 +16,7 @@ from generation.checkpoints.loaded import file_sha256
 from generation.noise import UPSTREAM, image_seed
 from generation.own_generator import OwnGenerator
 from generation.parameters import Parameters
+from wire.own_code import import_fault
 from wire.protocol import UserError
 
 #: Parameters that say how MIRO or a pipeline samples; a function has its own ways.
@@ -80,7 +81,7 @@ def import_function(generator: OwnGenerator) -> Callable[..., Any]:
         module = importlib.import_module(generator.module)
     except Exception as error:
         traceback.print_exc()
-        raise UserError(f"generator {generator}: cannot be imported ({type(error).__name__}: {error})") from error
+        raise UserError(f"generator {generator}: cannot be imported ({import_fault(error)})") from error
     if Path(module.__file__ or "").resolve() != generator.file.resolve():
         raise UserError(f"generator {generator}: a module of that name is loaded already; rename {generator.file}")
     function = getattr(module, generator.function, None)

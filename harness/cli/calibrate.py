@@ -107,7 +107,7 @@ def _scored(
         job = folder / "job.json"
         stage = "rewards.calibration"
         Job(stage, name, str(folder / "rows.jsonl"), [], source.parameters("rewards") | parameters).write(job)
-        command = environment.command("-m", stage, str(job))
+        command = environment.worker(stage, str(job))
         staged.run([staged.Task("calibrate", command, folder / "calibrate.log", source.variables())], on_event)
         return list(read_rows(folder / "rows.jsonl")), started
 

@@ -103,7 +103,7 @@ def _self_test(settings: RunSettings, tiny_world: bool) -> None:
         source.prepare("geneval", display.step("weights"))
         parameters = chosen_options(settings.geneval) | {"device": settings.device} | source.parameters("geneval")
         Job("geneval", name, str(folder / "results.jsonl"), [], parameters).write(folder / "job.json")
-        command = environment.command("-m", "geneval.self_test", str(folder / "job.json"))
+        command = environment.worker("geneval.self_test", str(folder / "job.json"))
         task = staged.Task("geneval", command, log, source.variables())
         staged.run([task], lambda _, event: display.note(event["message"]) if event["event"] == "warning" else None)
     say("self-test passed")

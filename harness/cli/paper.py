@@ -86,8 +86,11 @@ def _run(lines: list[str]) -> None:
         sys.stdout.flush()
         words = shlex.split(line, comments=True)[1:]
         if words:
-            main = "from harness.cli import main; main()"
-            codes.add(subprocess.run([sys.executable, "-c", main, *words], check=False).returncode)
+            codes.add(
+                subprocess.run(
+                    [sys.executable, "-c", "from miro_eval import main; main()", *words], check=False
+                ).returncode
+            )
         if failed := codes - {ExitCode.DONE, ExitCode.UNSCORED}:
             raise typer.Exit(failed.pop())
     if ExitCode.UNSCORED in codes:

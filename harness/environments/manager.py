@@ -73,6 +73,10 @@ class Environment:
         """The command line that runs ``python *arguments`` inside."""
         return BACKENDS[self.backend].command(self.spec, self.directory, arguments)
 
+    def worker(self, module: str, *arguments: str) -> list[str]:
+        """The command line that runs a module of ours inside, whatever packages the working directory has."""
+        return self.command(str(stage_code() / "wire" / "launch.py"), module, *arguments)
+
 
 @dataclass(frozen=True)
 class EnvironmentState:

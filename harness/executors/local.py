@@ -120,4 +120,4 @@ def _task(
     log = works[0].log(shard)
     for work in works[1:]:
         work.refer_to(log, shard)
-    return staged.Task(stage.name, environment.command("-m", stage.module, *jobs), log, variables)
+    return staged.Task(stage.name, environment.worker(stage.module, *jobs), log, variables)

@@ -99,7 +99,7 @@ class ShardTask:
             elif event["event"] == "finished":
                 journal.progress(found + event["rows"])
 
-        command = environment.command("-m", stage.module, str(path))
+        command = environment.worker(stage.module, str(path))
         visible = {} if self.gpu is None else {"CUDA_VISIBLE_DEVICES": self.gpu}
         task = staged.Task(self.stage, command, run.log(self.name), {**self.source.variables(), **visible})
         staged.run([task], on_event)

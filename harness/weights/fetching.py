@@ -91,7 +91,7 @@ def _run_client(entries: list[HubWeight], environment: Environment, progress: Pr
     with tempfile.TemporaryDirectory() as folder:
         job = Path(folder) / "job.json"
         Job("hub_fetch", folder, str(Path(folder) / "rows"), [], {"repositories": wanted}).write(job)
-        staged.run([staged.Task("weights", environment.command("-m", "wire.hub_fetch", str(job)), log, {})], show)
+        staged.run([staged.Task("weights", environment.worker("wire.hub_fetch", str(job)), log, {})], show)
 
 
 def verify(entries: Iterable[HubWeight]) -> tuple[list[str], list[str]]:

@@ -164,7 +164,7 @@ def _build(folder: Path, env_backend: str, steps: Steps) -> None:
         progress = steps("tiny world")
         progress(0, 0, spec.stage)
         run_logged(
-            environment.command("-m", f"{spec.stage}.tiny_world", str(partial)),
+            environment.worker(f"{spec.stage}.tiny_world", str(partial)),
             folder.with_suffix(".log"),
             failure=f"the tiny world of stage {spec.stage} could not be built",
             environment={"PYTHONPATH": str(stage_code()), "OMP_NUM_THREADS": "1"},

@@ -1,0 +1,17 @@
+"""Code of the user's own, a scorer or a generator: what went wrong when it was imported."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from wire.paths import PARTS
+
+
+def import_fault(error: Exception) -> str:
+    """Why the import failed, in one line; a package of the user's that has the name of one of ours is named."""
+    wanted = error.name if isinstance(error, ImportError) else getattr(error, "obj", None)
+    name = wanted.__name__ if isinstance(wanted, ModuleType) else str(wanted)
+    if isinstance(error, ImportError | AttributeError) and name.partition(".")[0] in PARTS:
+        ours = name.partition(".")[0]
+        return f"it wants {error}, and {ours!r} is miro-eval's own package here: give yours another name"
+    return f"{type(error).__name__}: {error}"
