@@ -86,11 +86,8 @@ def _run(lines: list[str]) -> None:
         sys.stdout.flush()
         words = shlex.split(line, comments=True)[1:]
         if words:
-            codes.add(
-                subprocess.run(
-                    [sys.executable, "-c", "from miro_eval import main; main()", *words], check=False
-                ).returncode
-            )
+            command = [sys.executable, "-c", "from miro_eval import main; main()", *words]
+            codes.add(subprocess.run(command, check=False).returncode)
         if failed := codes - {ExitCode.DONE, ExitCode.UNSCORED}:
             raise typer.Exit(failed.pop())
     if ExitCode.UNSCORED in codes:
