@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from generation.suites import SUITES
+from wire.pictures import read_picture
 from wire.protocol import Item, Job
 
 SAMPLES, BATCH = 4, 4
@@ -111,10 +112,8 @@ def _same_pixels(first: Path, second: Path, name: str) -> bool:
 
 def _pixels(path: Path) -> Any:
     import numpy as np
-    from PIL import Image
 
-    with Image.open(path) as image:
-        return np.asarray(image)
+    return read_picture(path.read_bytes(), np.asarray)
 
 
 def _table(theirs: dict[str, float], ours: dict[str, float], images: int) -> list[str]:

@@ -18,6 +18,7 @@ from geneval.clip import ARCHITECTURE, load_clip
 from geneval.color import TEMPLATES, ColorOptions, Cutout, show_object
 from geneval.detectors.checkpoint import read_state
 from geneval.judge import Box
+from wire.pictures import read_picture
 from wire.protocol import Item
 from wire.vocabulary import COLORS, OBJECT_CLASSES, TAGS
 
@@ -95,7 +96,6 @@ class Reference:
         """The color answer for one object."""
         import torch
         from clip_benchmark.metrics import zeroshot_classification as zero_shot
-        from PIL import Image
 
         if name not in self._classifiers:
             with self.clock.part("text classifiers"):
@@ -104,7 +104,8 @@ class Reference:
                     self._clip, self._tokenizer, COLORS, templates, self._device
                 )
         with self.clock.part("crops"):
-            crop = self._transform(show_object(Image.open(path).convert("RGB"), Cutout(*found), ColorOptions()))
+            picture = read_picture(path.read_bytes(), lambda picture: picture.convert("RGB"))
+            crop = self._transform(show_object(picture, Cutout(*found), ColorOptions()))
             loader = torch.utils.data.DataLoader([(crop, 0)], batch_size=BATCH, num_workers=WORKERS)
             logits, _ = zero_shot.run_classification(self._clip, self._classifiers[name], loader, self._device)
         return COLORS[int(logits.argmax(1))]

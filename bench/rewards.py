@@ -34,6 +34,7 @@ from typing import Any
 
 from bench.reward_figures import Run, matrix_rate
 from bench.reward_packages import reference_scorer
+from wire.pictures import read_picture
 
 METRICS = ("aesthetic", "image_reward", "pick_score", "hpsv2.1", "sciscore")
 RESULTS = Path(__file__).parent / "RESULTS.md"
@@ -60,8 +61,6 @@ def images(folder: Path, prompts: int, samples: int, edge: int) -> Pairs:
 
 def reference_turn(world: Path, folder: Path, options: argparse.Namespace) -> Callable[[Pairs], dict[str, Any]]:
     """Seconds by metric of the plain loop over pairs, and its scores."""
-    from PIL import Image
-
     scorers = {metric: reference_scorer(metric, world, options.device) for metric in options.metric}
 
     def turn(pairs: Pairs) -> dict[str, Any]:
@@ -69,12 +68,16 @@ def reference_turn(world: Path, folder: Path, options: argparse.Namespace) -> Ca
         scores: dict[str, list[float]] = {}
         for metric, score in scorers.items():
             start = clock()
-            scores[metric] = [score(Image.open(folder / name).convert("RGB"), prompt) for name, prompt in pairs]
+            scores[metric] = [score(_rgb(folder / name), prompt) for name, prompt in pairs]
             seconds[metric] = since(start)
         total = [sum(column) for column in zip(*seconds.values(), strict=True)]
         return {"seconds": seconds | {"all": total}, "scores": scores}
 
     return turn
+
+
+def _rgb(path: Path) -> Any:
+    return read_picture(path.read_bytes(), lambda picture: picture.convert("RGB"))
 
 
 def clock() -> tuple[float, float]:

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from geneval.explain import Finding, Row, findings, verdict_line
+from geneval.images import upright_rgb
 from geneval.judge import Box
 from geneval.outlines import decode
+from wire.pictures import UnreadablePicture, read_picture
 
 #: Images are enlarged to this width, in pixels, so that labels can be read; larger ones stay as they are.
 WIDTH = 768
@@ -25,12 +27,11 @@ def draw_row(row: Row, image: Path) -> Any:
     What the prompt does not ask about is thin and gray, and has a box only. A Pillow image, RGB.
 
     Raises:
-        OSError: the image cannot be read.
+        OSError: the image cannot be read, or is none.
     """
-    from PIL import Image, ImageDraw, ImageFont, ImageOps
+    from PIL import ImageDraw, ImageFont
 
-    with Image.open(image) as file:
-        picture = ImageOps.exif_transpose(file).convert("RGB")
+    picture = _upright(image)
     factor = max(1.0, WIDTH / picture.width)
     picture = picture.resize((round(picture.width * factor), round(picture.height * factor)))
     font = ImageFont.load_default(FONT)
@@ -43,6 +44,13 @@ def draw_row(row: Row, image: Path) -> Any:
     for finding in reversed(found):  # what was asked about comes on top
         _draw_finding(pen, finding, factor, colors[finding.name], font)
     return _with_text(picture, f"{row['prompt']}\n{verdict_line(row)}", font)
+
+
+def _upright(image: Path) -> Any:
+    try:
+        return read_picture(image.read_bytes(), upright_rgb)
+    except UnreadablePicture as error:
+        raise OSError(str(error)) from error
 
 
 def class_colors(found: list[Finding]) -> dict[str, str]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from wire.pictures import UnreadablePicture, read_picture
 
 
 class ImageFault(Exception):
@@ -61,13 +61,14 @@ def read_image(path: Path, name: str) -> LoadedImage:
 
 
 def _decode(content: bytes, name: str, sha256: str) -> Any:
-    from PIL import Image, ImageOps
-
     try:
-        with Image.open(io.BytesIO(content)) as picture:
-            return ImageOps.exif_transpose(picture).convert("RGB")
-    except Image.UnidentifiedImageError as error:  # its own text shows a memory address
-        raise ImageFault(f"{name}: not an image file", sha256) from error
-    # Pillow's decoders raise all of these on damaged files.
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError) as error:
-        raise ImageFault(f"{name}: cannot be decoded ({error})", sha256) from error
+        return read_picture(content, upright_rgb)
+    except UnreadablePicture as error:
+        raise ImageFault(f"{name}: {str(error).removeprefix('image ')}", sha256) from error
+
+
+def upright_rgb(picture: Any) -> Any:
+    """A Pillow image in RGB, turned as its EXIF orientation says; see :func:`wire.pictures.read_picture`."""
+    from PIL import ImageOps
+
+    return ImageOps.exif_transpose(picture).convert("RGB")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
+
+from wire.pictures import UnreadablePicture, read_picture
 
 #: Longest over shortest edge. Beyond it, resizing the shortest edge to 512 px would make more pixels than Pillow
 #: agrees to decode (512 x 512 x 341); 80 (8000 x 100) is still scored.
@@ -51,16 +52,13 @@ def read_image(path: Path, expected_sha256: str | None) -> tuple[Image.Image, st
 
 def _decode(content: bytes, digest: str) -> Image.Image:
     try:
-        image = Image.open(BytesIO(content))
-        _check_size(image.size)
-        return _rgb(image)
-    except UnidentifiedImageError as error:
-        raise UnreadableImage("not an image file of a known format", digest) from error
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        raise UnreadableImage(f"image cannot be decoded ({error})", digest) from error
+        return read_picture(content, _rgb)
+    except UnreadablePicture as error:
+        raise UnreadableImage(str(error), digest) from error
 
 
 def _rgb(image: Image.Image) -> Image.Image:
+    _check_size(image.size)
     if image.mode in _UNBOUNDED_MODES:
         raise ValueError(f"pixels of mode {image.mode} have no range; save it with 8 or 16 bits a channel")
     if image.mode.startswith("I;16"):

@@ -12,7 +12,7 @@ from wire.errors import EnvironmentFailure, UserError
 from wire.row_files import MAX_LINE
 
 #: Folders of a run that we write into.
-_OURS = ("", "work", "logs", "report")
+_OURS = ("", "work", "work/shards", "logs", "report")
 
 
 def refuse_links_out(run: Path, folder: Path | None = None) -> None:

@@ -8,6 +8,8 @@ alone. Only shards that lack something get a task.
 from __future__ import annotations
 
 import contextlib
+import shlex
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,13 +22,17 @@ from harness.executors.shard import ShardTask
 from harness.executors.shard_state import state_file
 from harness.executors.sharding import Share, check_shards, share_unit, shares, survey
 from harness.executors.stage_ends import adopt_provenance, begin_stage
-from harness.executors.submission import Submission, merge_state_file
+from harness.executors.submission import Submission, clear_state, job_folders, merge_state_file, new_job_folder
+from harness.run.directory import RunDirectory
 from harness.run.settings import RunSettings
 from harness.stages.base import Stage, StagePlan
 from harness.stages.generate import GENERATE
 from wire.errors import EnvironmentFailure, MiroEvalError, UserError
+from wire.paths import home
 
 if TYPE_CHECKING:
+    import submitit
+
     from harness.stages.context import Pipeline
 
 
@@ -40,11 +46,12 @@ class SlurmExecutor:
             Of each run None, or its unscored items if it is finished, or why it could not be submitted.
 
         Raises:
-            UserError: options that no run could be submitted with.
+            UserError: options that no run could be submitted with, or paths that no job script can hold.
             EnvironmentFailure: Slurm is not here.
         """
         for pipeline in pipelines:
             check(pipeline.settings)
+            _check_paths(pipeline.run)
         return [_attempt(pipeline, stages) for pipeline in pipelines]
 
 
@@ -63,6 +70,19 @@ def check(settings: RunSettings) -> None:
     check_shards(settings.shards or 1)
     sbatch.check(settings.slurm)
     queue.require("sbatch", "srun", "squeue", "scancel", "scontrol")
+
+
+def _check_paths(run: RunDirectory) -> None:
+    """Job scripts name the folder of the jobs and this interpreter.
+
+    Raises:
+        UserError: one of them has a character that a shell or Slurm could take for something else.
+    """
+    wanted = "job scripts take paths of ASCII letters, digits and _ . @ + - only"
+    if not sbatch.is_plain(str(job_folders(run))):
+        raise UserError(f"MIRO_EVAL_HOME ({str(home())!a}): {wanted}; set it to such a folder that all nodes see")
+    if not sbatch.is_plain(sys.executable):
+        raise UserError(f"{sys.executable!a}: {wanted}; install miro-eval in such a place")
 
 
 def _attempt(pipeline: Pipeline, stages: Sequence[Stage]) -> int | MiroEvalError | None:
@@ -85,7 +105,7 @@ def _submit(pipeline: Pipeline, stages: Sequence[Stage]) -> int | MiroEvalError 
         if pending[stage.name]:
             begin_stage(pipeline, stage, plan)
     submission = _Submitter(pipeline, len(parts)).submit(stages, pending)
-    pipeline.display.note(_summary(submission, pipeline.run.path))
+    pipeline.display.note(_summary(submission, pipeline.run))
     return None
 
 
@@ -102,6 +122,7 @@ class _Submitter:
         self._source = pipeline.source
         self._name = pipeline.manifest.name
         self._submission = Submission(shards)
+        self._folder = new_job_folder(pipeline.run)
 
     def submit(self, stages: Sequence[Stage], pending: dict[str, list[Share]]) -> Submission:
         """Submit an array per stage (two, where only some shards wait for images) and the merge."""
@@ -139,39 +160,51 @@ class _Submitter:
     def _array(self, stage: Stage, parts: list[Share], dependency: str | None) -> None:
         if not parts:
             return
-        parameters = sbatch.for_shards(self._settings.slurm, f"{self._name}-{stage.name}", dependency)
+        parameters = sbatch.for_shards(self._settings.slurm, sbatch.job_name(self._name, stage.name), dependency)
         tasks = [ShardTask(stage.name, share, self._settings, self._source) for share in parts]
         for share in parts:
-            state_file(self._run, stage.name, share).unlink(missing_ok=True)
+            clear_state(state_file(self._run, stage.name, share))
         jobs = self._submission.stages.setdefault(stage.name, {})
         jobs.update(zip((share.index for share in parts), self._hand_over(tasks, parameters), strict=True))
 
     def _merge(self, stages: Sequence[Stage]) -> None:
-        merge_state_file(self._run).unlink(missing_ok=True)
+        clear_state(merge_state_file(self._run))
         after = "afterany:" + ":".join(self._submission.job_ids())
-        parameters = sbatch.for_merge(self._settings.slurm, f"{self._name}-merge", after)
+        parameters = sbatch.for_merge(self._settings.slurm, sbatch.job_name(self._name, "merge"), after)
         task = MergeTask(tuple(stage.name for stage in stages), self._settings, self._source)
         (self._submission.merge,) = self._hand_over([task], parameters)
 
     def _hand_over(self, tasks: Sequence[Any], parameters: dict[str, Any]) -> list[str]:
         """Submit tasks as one array; returns their ids."""
-        import submitit
-
-        executor = submitit.SlurmExecutor(folder=self._run.work("slurm"), max_num_timeout=sbatch.MAX_TIMEOUTS)
-        executor.update_parameters(**parameters)
+        executor = job_executor(self._folder, parameters)
         with executor.batch():
             jobs = [executor.submit(task) for task in tasks]
         return [str(job.job_id) for job in jobs]
+
+
+def job_executor(folder: Path, parameters: dict[str, Any]) -> submitit.SlurmExecutor:
+    """What writes the job scripts: all that is in them has been looked at.
+
+    ``-P`` keeps the interpreter from importing what lies in the folder that the command was given in.
+    """
+    import submitit
+
+    python = f"{sys.executable} -P"
+    executor = submitit.SlurmExecutor(folder=folder, max_num_timeout=sbatch.MAX_TIMEOUTS, python=python)
+    executor.update_parameters(**parameters)
+    return executor
 
 
 def _last_line(error: Exception) -> str:
     return next((line.strip() for line in reversed(str(error).splitlines()) if line.strip()), "sbatch failed")
 
 
-def _summary(submission: Submission, out: Path) -> str:
+def _summary(submission: Submission, run: RunDirectory) -> str:
     """What was submitted, and how to follow it."""
     arrays = [f"{stage}: {len(jobs)} of {submission.shards} shards" for stage, jobs in submission.stages.items()]
+    out, folder = shlex.quote(str(run.path)), job_folders(run)
+    elsewhere = "" if folder.is_relative_to(run.path) else f"\nwhat Slurm says, and the job scripts, are in {folder}"
     return (
         f"submitted to Slurm: {', '.join(arrays)}, and job {submission.merge} that merges\n"
-        f"follow it with `miro-eval status {out}`, end it with `miro-eval cancel {out}`"
+        f"follow it with `miro-eval status {out}`, end it with `miro-eval cancel {out}`{elsewhere}"
     )

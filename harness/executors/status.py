@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.executors import queue
 from harness.executors.shard_state import FAILED, FINISHED, INTERRUPTED, RUNNING, ShardState, state_file
 from harness.executors.sharding import Share
-from harness.executors.submission import Submission, merge_state_file
+from harness.executors.submission import Submission, job_log, merge_state_file, read_state
 from harness.run.directory import RunDirectory
 from harness.workers.processes import last_lines
 from wire.errors import EnvironmentFailure
@@ -72,7 +72,7 @@ def _task(
     ask: bool,
 ) -> TaskStatus:
     stage, share, job, path = place
-    told, entry = ShardState.read(path), known.get(job)
+    told, entry = read_state(path), known.get(job)
     state, why = judge(told, entry, ask=ask) if job else _local(told)
     log = run.log(f"{stage}-{share.name}" if share else stage)
     explained = share is None and told is not None and bool(told.message)  # the merge runs no program of its own
@@ -117,9 +117,10 @@ def _lower(entry: queue.QueueEntry | None) -> str:
 
 def _tail(run: RunDirectory, job: str, log: Path) -> tuple[tuple[str, ...], Path | None]:
     """The last lines of the worker's log, or of the job's where the worker has none."""
-    job_log = run.work(f"slurm/{job}_0_log.err")
-    cut = re.compile(r"CANCELLED|oom|Killed|error:", re.IGNORECASE)
-    ends = [line for line in last_lines(job_log, TAIL) if cut.search(line) and "slurmstepd" in line]
-    if log.exists():
+    job_said = job_log(run, job)
+    lines = last_lines(job_said, TAIL) if job_said else []
+    if log.is_file():
+        cut = re.compile(r"CANCELLED|oom|Killed|error:", re.IGNORECASE)
+        ends = [line for line in lines if cut.search(line) and "slurmstepd" in line]
         return (*last_lines(log, TAIL), *ends), log
-    return tuple(last_lines(job_log, TAIL)), job_log if job_log.exists() else None
+    return tuple(lines), job_said

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import re
+import secrets
+import shlex
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
-from harness.executors import queue
+from harness.executors import queue, sbatch
 from harness.executors.shard_state import FINISHED, ShardState, state_file
-from harness.executors.sharding import Share
+from harness.executors.sharding import MAX_SHARDS, Share
 from harness.run.directory import RunDirectory
 from wire.errors import EnvironmentFailure, UserError
 from wire.files import write_atomically
+from wire.paths import home
+from wire.row_files import unique_keys
+from wire.untrusted import read_small
+
+#: Stages that can have jobs. A submission's file may be somebody else's, and its words become names of files.
+_STAGES = ("generate", "geneval", "rewards")
 
 
 @dataclass
@@ -30,13 +42,20 @@ class Submission:
 
     @classmethod
     def read(cls, run: RunDirectory) -> Submission | None:
-        """The latest submission; None where there was none."""
+        """The latest submission; None where there was none.
+
+        Raises:
+            UserError: its file is not one of ours; ids in it are arguments of Slurm's commands, so all are looked at.
+        """
+        path = submission_file(run)
         try:
-            record = json.loads(submission_file(run).read_text(encoding="utf-8"))
+            return _submission(json.loads(read_small(path), object_pairs_hook=unique_keys))
         except FileNotFoundError:
             return None
-        stages = {name: {int(index): job for index, job in jobs.items()} for name, jobs in record["stages"].items()}
-        return cls(record["shards"], stages, record["merge"])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise UserError(
+                f"{path}: not a readable record of jobs ({_one_line(error)}); if none of them waits or runs, remove it"
+            ) from error
 
     def write(self, run: RunDirectory) -> None:
         """Write it down."""
@@ -57,12 +76,108 @@ class Submission:
     def states(self, run: RunDirectory, stage: str) -> dict[int, ShardState | None]:
         """What the stage's tasks have written, by index of the share."""
         jobs = self.stages.get(stage, {})
-        return {index: ShardState.read(state_file(run, stage, Share(index, self.shards))) for index in jobs}
+        return {index: read_state(state_file(run, stage, Share(index, self.shards))) for index in jobs}
 
     def unfinished(self, run: RunDirectory, stage: str) -> list[int]:
         """Shares whose task has not come to its end."""
         states = self.states(run, stage)
         return [index for index, state in states.items() if state is None or state.state != FINISHED]
+
+
+def _submission(record: Any) -> Submission:
+    shards, stages, merge = record["shards"], record["stages"], record["merge"]
+    if type(shards) is not int or not 1 <= shards <= MAX_SHARDS:
+        raise ValueError(f"shards: {shards!r}")
+    if unknown := next((name for name in stages if name not in _STAGES), None):
+        raise ValueError(f"stage {unknown!r}")
+    return Submission(shards, {name: _jobs(jobs, shards) for name, jobs in stages.items()}, _job(merge))
+
+
+def _jobs(jobs: dict[str, Any], shards: int) -> dict[int, str]:
+    if odd := next((index for index in jobs if not re.fullmatch("[0-9]{1,4}", index) or int(index) >= shards), None):
+        raise ValueError(f"shard {odd!r} of {shards}")
+    return {int(index): _job(job) for index, job in jobs.items()}
+
+
+def _job(job: Any) -> str:
+    """Without Slurm a task has no id."""
+    if job != "" and not queue.is_id(job):
+        raise ValueError(f"job id {job!r}")
+    return str(job)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
+
+
+def read_state(path: Path) -> ShardState | None:
+    """What a task has written of itself; None before it has begun.
+
+    Raises:
+        UserError: it is nothing that a task has written.
+    """
+    try:
+        return _state(json.loads(read_small(path), object_pairs_hook=unique_keys))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise UserError(f"{path}: not a readable state of a task ({_one_line(error)}); remove it") from error
+
+
+def clear_state(path: Path) -> None:
+    """Forget what an earlier task wrote, and whatever lies where the next one writes first: it may be a link.
+
+    Raises:
+        UserError: something there is no file.
+    """
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        path.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
+    except (IsADirectoryError, PermissionError) as error:
+        raise UserError(f"{error.filename} cannot be removed ({error.strerror}); remove it") from error
+
+
+def _state(record: Any) -> ShardState:
+    """Each field is of the kind of its default."""
+    state, kinds = ShardState(**record), ShardState()
+    for name, value in asdict(state).items():
+        kind = type(getattr(kinds, name))
+        if type(value) is not kind and not (kind is float and type(value) is int):
+            raise TypeError(f"{name}: {value!r}")
+    return state
+
+
+def job_folders(run: RunDirectory) -> Path:
+    """Where a run's job scripts, the tasks handed over and Slurm's own logs are, in a folder for each submission.
+
+    This path stands in job scripts, where a shell and Slurm (``%j``) would make something else of many characters.
+    A run whose path has such ones keeps them under our own home, which all nodes see as well.
+    """
+    own = run.work("slurm")
+    if sbatch.is_plain(str(own)):
+        return own
+    return home() / "slurm" / hashlib.sha256(os.fsencode(run.path.resolve())).hexdigest()[:16]
+
+
+def new_job_folder(run: RunDirectory) -> Path:
+    """A folder that nobody could have put anything into: nodes run what they find in it.
+
+    Raises:
+        EnvironmentFailure: it cannot be made.
+    """
+    folder = job_folders(run) / secrets.token_hex(8)
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise EnvironmentFailure(f"{folder} cannot be made ({error.strerror})") from error
+    return folder
+
+
+def job_log(run: RunDirectory, job: str) -> Path | None:
+    """What Slurm said of a task, if there is such a file."""
+    found = job_folders(run).glob(f"*/{job}_0_log.err") if queue.is_id(job) else ()
+    return next((path for path in found if path.is_file()), None)
 
 
 def submission_file(run: RunDirectory) -> Path:
@@ -88,9 +203,9 @@ def refuse_while_queued(run: RunDirectory) -> None:
         known = queue.entries(submission.job_ids())
     except EnvironmentFailure:  # no Slurm here: then nobody can tell
         return
-    own = queue.job_id()
+    own, out = queue.job_id(), shlex.quote(str(run.path))
     if active := [job for job, entry in known.items() if entry.active and job != own]:
         raise UserError(
-            f"{run.path}: {len(active)} of its jobs wait or run ({active[0]}, ...): see `miro-eval status {run.path}`, "
-            f"or end them with `miro-eval cancel {run.path}`"
+            f"{run.path}: {len(active)} of its jobs wait or run ({active[0]}, ...): see `miro-eval status {out}`, "
+            f"or end them with `miro-eval cancel {out}`"
         )

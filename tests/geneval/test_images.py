@@ -10,8 +10,11 @@ np = pytest.importorskip("numpy")
 
 from PIL import Image  # noqa: E402
 
+from geneval.drawing import draw_row  # noqa: E402
 from geneval.images import ImageFault, read_image  # noqa: E402
 from tests.geneval.scenes import draw  # noqa: E402
+from tests.wire.test_pictures import PROGRAMS, SAVED, TAKEN, avif_without_pixels, plant_ghostscript  # noqa: E402
+from wire.pictures import UNKNOWN  # noqa: E402
 
 
 def test_pixels_and_hash(tmp_path: Path) -> None:
@@ -61,3 +64,35 @@ def test_damaged_pixels(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(ImageFault, match=r"a\.png: cannot be decoded"):
         read_image(path, "a.png")
+
+
+def refusal(folder: Path, content: bytes) -> str:
+    (folder / "a.png").write_bytes(content)
+    with pytest.raises(ImageFault) as fault:
+        read_image(folder / "a.png", "x/a.png")
+    assert fault.value.sha256 == hashlib.sha256(content).hexdigest()
+    return str(fault.value)
+
+
+@pytest.mark.parametrize("content", PROGRAMS.values(), ids=PROGRAMS)
+def test_postscript_named_png_is_unscored_and_starts_nothing(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = plant_ghostscript(tmp_path, monkeypatch)
+    assert refusal(tmp_path, content) == f"x/a.png: {UNKNOWN}"
+    with pytest.raises(OSError, match="not an image file of a known format"):
+        draw_row({}, tmp_path / "a.png")
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("name", SAVED)
+def test_only_the_named_formats_are_judged(name: str, tmp_path: Path) -> None:
+    if name in TAKEN or name == "MPO":
+        (tmp_path / "a.png").write_bytes(SAVED[name])
+        assert read_image(tmp_path / "a.png", "a.png").picture.mode == "RGB"
+    else:
+        assert refusal(tmp_path, SAVED[name]) == f"x/a.png: {UNKNOWN}"
+
+
+def test_a_decoder_s_own_kind_of_error_is_a_reason_too(tmp_path: Path) -> None:
+    assert refusal(tmp_path, avif_without_pixels()).startswith("x/a.png: cannot be decoded (")

@@ -11,6 +11,8 @@ from PIL import Image
 
 from rewards.images import UnreadableImage, read_image
 from tests.rewards.pairs import picture
+from tests.wire.test_pictures import PROGRAMS, SAVED, TAKEN, avif_without_pixels, plant_ghostscript
+from wire.pictures import UNKNOWN
 
 
 def saved(folder: Path, image: Image.Image, name: str = "image.png") -> Path:
@@ -101,3 +103,33 @@ def test_a_thread_of_an_image_is_refused_and_a_long_one_is_not(tmp_path: Path) -
     assert image.size == (8000, 100)
     with pytest.raises(UnreadableImage, match="1 x 301 pixels, one edge more than 300 times the other"):
         read_image(saved(tmp_path, picture(6, (1, 301))), None)
+
+
+def refusal(folder: Path, content: bytes) -> str:
+    (folder / "image.png").write_bytes(content)
+    with pytest.raises(UnreadableImage) as caught:
+        read_image(folder / "image.png", None)
+    assert caught.value.sha256 == hashlib.sha256(content).hexdigest()
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("content", PROGRAMS.values(), ids=PROGRAMS)
+def test_postscript_named_png_is_unscored_and_starts_nothing(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = plant_ghostscript(tmp_path, monkeypatch)
+    assert refusal(tmp_path, content) == UNKNOWN
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("name", SAVED)
+def test_only_the_named_formats_are_scored(name: str, tmp_path: Path) -> None:
+    if name in TAKEN or name == "MPO":
+        (tmp_path / "image.png").write_bytes(SAVED[name])
+        assert read_image(tmp_path / "image.png", None)[0].mode == "RGB"
+    else:
+        assert refusal(tmp_path, SAVED[name]) == UNKNOWN
+
+
+def test_a_decoder_s_own_kind_of_error_is_a_reason_too(tmp_path: Path) -> None:
+    assert refusal(tmp_path, avif_without_pixels()).startswith("image cannot be decoded (")

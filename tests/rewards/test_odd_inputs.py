@@ -17,6 +17,8 @@ from rewards.scorers import SCORERS, Scorer
 from tests.rewards.jobs import Row, make_job, run_job
 from tests.rewards.pairs import picture, scores
 from tests.rewards.test_scorers import assert_equal_scores
+from tests.wire.test_pictures import POSTSCRIPT, SAVED, avif_without_pixels, plant_ghostscript
+from wire.pictures import UNKNOWN
 from wire.protocol import Item
 
 ODD_PROMPTS = {
@@ -53,7 +55,10 @@ ODD_IMAGES: dict[str, Callable[[Path], object]] = {
 BROKEN: dict[str, Callable[[Path], object]] = {
     "truncated": truncated,
     "bomb": lambda path: Image.new("1", (30_000, 30_000)).save(path, "PNG"),
+    "avif without pixels": lambda path: path.write_bytes(avif_without_pixels()),
     "no image": lambda path: path.write_bytes(b"<html>"),
+    "postscript": lambda path: path.write_bytes(POSTSCRIPT),
+    "gif": lambda path: path.write_bytes(SAVED["GIF"]),
 }
 
 
@@ -72,7 +77,10 @@ def values(rows: list[Row]) -> dict[tuple[str, str], Row]:
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-def test_every_kind_of_image_is_scored_and_a_broken_one_disturbs_none(tmp_path: Path, files: Mapping[str, str]) -> None:
+def test_every_kind_of_image_is_scored_and_a_broken_one_disturbs_none(
+    tmp_path: Path, files: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = plant_ghostscript(tmp_path, monkeypatch)
     items = written(tmp_path / "run", ODD_IMAGES | BROKEN)
     parameters = {"files": files, "metrics": list(SCORERS), "batch_size": 4, "device": "cpu"}
     rows, events = run_job(make_job(tmp_path, items, parameters))
@@ -80,11 +88,17 @@ def test_every_kind_of_image_is_scored_and_a_broken_one_disturbs_none(tmp_path: 
     assert all((row["value"] is not None) == (row["filename"] in good) for row in rows)
     assert all(math.isfinite(row["value"]) for row in rows if row["filename"] in good)
     reasons = {row["filename"]: row["error"] for row in rows if row["value"] is None}
-    truncated, bomb, page = (reasons[item.filename] for item in items[len(ODD_IMAGES) :])
+    truncated, bomb, damaged, *others = (reasons[item.filename] for item in items[len(ODD_IMAGES) :])
     assert "image cannot be decoded" in truncated
     assert "(900000000 pixels) exceeds limit" in bomb
-    assert page == "not an image file of a known format"
-    assert events[-1] == {"event": "finished", "rows": 12 * len(SCORERS), "unscored": 3 * len(SCORERS)}
+    assert damaged.startswith("image cannot be decoded (")
+    assert others == [UNKNOWN] * 3
+    assert not mark.exists()
+    assert events[-1] == {
+        "event": "finished",
+        "rows": len(items) * len(SCORERS),
+        "unscored": len(BROKEN) * len(SCORERS),
+    }
 
 
 ALL = pytest.mark.parametrize("metric", list(SCORERS))

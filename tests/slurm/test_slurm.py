@@ -180,7 +180,8 @@ def test_cancel_takes_everything_out_of_the_queue(cluster: Cluster, tmp_path: Pa
     later = ("--slurm-arg", "begin=now+1hour")
     answer = miro_eval("all", world().checkpoint, *JUDGED, "--out", out, *SLURM, "--shards", "2", *later)
     assert answer.returncode == 0, answer.stderr
-    assert "2 waiting; waiting: BeginTime" in miro_eval("status", out).stdout
+    told = "2 waiting; waiting: BeginTime"  # Slurm gives the reason when its scheduler has come by
+    wait_until(lambda: told in miro_eval("status", out).stdout, "status tells why the tasks wait")
     answer = miro_eval("cancel", out)
     assert answer.stdout.startswith("cancelled 7 tasks")
     wait_for_end(cluster, seconds=20)

@@ -1,0 +1,68 @@
+"""The one place that opens image files, which anybody may have made.
+
+Left alone, Pillow tries all of its decoders on a file, whatever the file is called: PostScript starts Ghostscript, and
+what an IPTC file holds is tried on all of them once more. Here the formats are named; none of their decoders starts a
+program or reads another file. Whatever a decoder raises on a damaged file becomes one kind of error.
+
+Pillow is imported when the first picture is opened: the orchestrator does without.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from io import BytesIO
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+T = TypeVar("T")
+
+#: The formats taken, in the order in which they are tried; in capitals, Pillow's names for them.
+FORMATS = ("PNG", "JPEG", "WebP", "BMP", "TIFF", "AVIF")
+UNKNOWN = f"not an image file of a known format ({', '.join(FORMATS)})"
+#: What may be repeated of a decoder's message: one line of plain words, no path, no memory address.
+_PLAIN = re.compile(r"(?!.*0x)\w+ [\w ,.:;'()\[\]%+*=<>\\-]{1,200}", re.ASCII)
+
+
+class UnreadablePicture(ValueError):
+    """Bytes that no picture can be made of; the message is the reason: one line, the same on every machine."""
+
+
+def read_picture(content: bytes, finish: Callable[[Image], T]) -> T:
+    """What ``finish`` makes of the picture in a file.
+
+    Of several pages or frames, and of the two pictures that a phone's JPEG may hold, the first is taken.
+
+    Args:
+        content: the file's bytes.
+        finish: gets a Pillow image whose size and mode are known and whose pixels are not yet decoded; returns what is
+            wanted of it, decoded. It may refuse the picture by a ``ValueError``.
+
+    Raises:
+        UnreadablePicture: another format, damaged, larger than Pillow agrees to decode, or refused by ``finish``.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(BytesIO(content), formats=_decoders()) as picture:  # noqa: TID251 - the one place
+            return finish(picture)
+    except UnidentifiedImageError as error:  # its own text shows a memory address
+        raise UnreadablePicture(UNKNOWN) from error
+    except Exception as error:  # decoders raise anything: KeyError, struct.error, ZeroDivisionError, MemoryError, ...
+        raise UnreadablePicture(f"image cannot be decoded ({_words(error)})") from error
+
+
+def _decoders() -> list[str]:
+    """Pillow's names of the formats; without AVIF where it is too old for that, or it would raise a KeyError."""
+    from PIL import Image
+
+    Image.init()
+    return [name.upper() for name in FORMATS if name.upper() in Image.OPEN]
+
+
+def _words(error: Exception) -> str:
+    """What a decoder said, or of what kind its error was."""
+    text = str(error)
+    return text if _PLAIN.fullmatch(text) else type(error).__name__
