@@ -14,7 +14,8 @@ from harness.executors.slurm import _Submitter
 from harness.run.directory import RunDirectory
 from harness.run.manifest import Manifest
 from harness.run.settings import RunSettings, SlurmSettings
-from harness.stages.registry import STAGES, Pipeline
+from harness.stages.context import Pipeline
+from harness.stages.registry import STAGES
 
 #: Keeps each script under the id that it gives the job.
 _SBATCH = 'cat "$1" > "{folder}/$$.script"\necho "Submitted batch job $$"\n'

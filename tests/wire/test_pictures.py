@@ -371,7 +371,7 @@ def opened_elsewhere(source: str) -> list[int]:
 
 
 def test_nobody_else_opens_images() -> None:
-    folders = ("harness", "generation", "geneval", "rewards", "reports", "bench", "envs")
+    folders = ("wire", "harness", "generation", "geneval", "rewards", "reports", "bench", "envs")
     modules = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
     found = {str(path.relative_to(ROOT)): opened_elsewhere(path.read_text()) for path in modules}
     assert {name: len(lines) for name, lines in found.items() if lines} == {"wire/pictures.py": 1}
