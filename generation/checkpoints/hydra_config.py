@@ -1,128 +1,115 @@
 """Reads the ``config.yaml`` beside a Lightning checkpoint, and builds from it only what is known to be harmless.
 
-A Hydra configuration names the functions to call, so it is a program. Upstream also gives it Python's ``eval`` as a
-resolver. Here both need the user's trust; MIRO's own configurations need neither.
+A Hydra configuration names the functions to call, so it is a program, and so is each interpolation in it. Without the
+user's trust neither Hydra nor OmegaConf sees it: it is read as plain data, references to other values are replaced by
+code of ours, and parts are built from a table. MIRO's own configurations need no more than that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from generation.checkpoints.kinds import Kind
+from generation.checkpoints.known_parts import build_part
+from generation.checkpoints.plain_yaml import read_mapping
+from generation.checkpoints.references import References
 from wire.protocol import UserError
-
-#: What the sections that sampling needs may call.
-ALLOWED_TARGETS = frozenset(
-    {
-        "miro.models.networks.rin.CADRINTextCond",
-        "miro.models.preconditioning.FlowPrecond",
-        "miro.models.postprocessing.VAEDecoderPostProcessing",
-        "miro.models.scheduler.LinearScheduler",
-        "diffusers.AutoencoderKL.from_pretrained",
-    }
-)
 
 
 class TrainingConfig:
     """A composed Hydra configuration, read section by section.
 
-    Interpolations are resolved in the sections that are asked for only: others may hang on the training machine.
+    References are replaced in the sections that are asked for only: others may hang on the training machine.
     """
 
-    def __init__(self, path: Path, trusted: bool) -> None:
-        """Read the file.
+    def __init__(self, path: Path, tree: dict[Any, Any]) -> None:
+        """Take what a file holds.
+
+        Args:
+            path: the file, for errors.
+            tree: plain data, see :func:`generation.checkpoints.plain_yaml.read_mapping`.
+        """
+        self._path = path
+        self._references = References(tree | {"root_dir": package_folder()})
+
+    def get(self, key: str, kind: Kind, default: Any = None) -> Any:
+        """The value under a dotted key as plain Python, or ``default`` where it is absent or null.
 
         Raises:
-            UserError: it is not readable YAML with a mapping at its top.
+            UserError: it is of another kind, or holds an interpolation that is not a plain reference.
         """
-        import miro
-        from omegaconf import DictConfig, OmegaConf
+        with self._named():
+            value = self._value(key)
+            if value is None:
+                return default
+            kind.check(value, key)
+            return value
 
-        self._path, self._trusted = path, trusted
-        try:
-            config = OmegaConf.load(path)
-        except Exception as error:
-            raise UserError(f"{path}: not a readable Hydra configuration ({_first_line(error)})") from error
-        if not isinstance(config, DictConfig):
-            raise UserError(f"{path}: not a Hydra configuration; expected a mapping at its top")
-        config.root_dir = str(Path(miro.__file__).parent)
-        self._config = config
-        OmegaConf.clear_resolver("eval")
-        if trusted:
-            OmegaConf.register_new_resolver("eval", eval)
-
-    def get(self, key: str, default: Any = None) -> Any:
-        """The resolved value under a dotted key as plain Python, or ``default`` where it is absent or null."""
-        from omegaconf import OmegaConf
-        from omegaconf.errors import OmegaConfBaseException
-
-        try:
-            value = OmegaConf.select(self._config, key)
-            if OmegaConf.is_config(value):
-                value = OmegaConf.to_container(value, resolve=True)
-        except OmegaConfBaseException as error:
-            raise UserError(f"{self._path}: {key} cannot be resolved ({_first_line(error)})") from error
-        return default if value is None else value
-
-    def require(self, key: str) -> Any:
+    def require(self, key: str, kind: Kind) -> Any:
         """Like :meth:`get`, for what must be there.
 
         Raises:
             UserError: it is not.
         """
-        value = self.get(key)
+        return self._present(key, self.get(key, kind))
+
+    def build(self, key: str, target: str) -> Any:
+        """Build the part under ``key``.
+
+        Args:
+            key: dotted.
+            target: what belongs there, a name in :data:`generation.checkpoints.known_parts.KNOWN`.
+
+        Raises:
+            UserError: it names something else, or has arguments that are not known or of another kind.
+        """
+        with self._named():
+            section = self._value(key)
+        self._present(key, section)
+        with self._named():
+            return build_part(section, key, target)
+
+    def _value(self, key: str) -> Any:
+        return self._references.value(key)
+
+    def _present(self, key: str, value: Any) -> Any:
         if value is None:
             raise UserError(f"{self._path}: has no {key}; expected the config.yaml that MIRO's training wrote")
         return value
 
-    def build(self, key: str) -> Any:
-        """Call what the section under ``key`` names.
-
-        Raises:
-            UserError: it names something that is not allowed, or the call does not take its arguments.
-        """
-        from hydra.errors import HydraException
-        from hydra.utils import instantiate
-
-        section = self.require(key)
-        strangers = sorted(set(_targets(section)) - ALLOWED_TARGETS)
-        if strangers and not self._trusted:
-            raise UserError(
-                f"{self._path}: refused, because {key} would call {', '.join(strangers)}; "
-                "if you trust where it comes from, pass --trust-checkpoint"
-            )
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Errors name the file."""
         try:
-            return instantiate(section)
-        except HydraException as error:
-            raise UserError(f"{self._path}: {key} cannot be built ({_first_line(error)})") from error
+            yield
+        except UserError as error:
+            raise UserError(f"{self._path}: {error}") from error
 
 
-@contextmanager
-def expected_kinds(path: Path) -> Iterator[None]:
-    """A value that is not of the kind it should be, wherever it shows, is a fault of the configuration.
+def read_config(path: Path, trusted: bool) -> TrainingConfig:
+    """Read a configuration.
+
+    Args:
+        path: the ``config.yaml``.
+        trusted: resolve and call whatever it names.
 
     Raises:
-        UserError: names the file.
+        UserError: it is not readable YAML with a mapping at its top.
     """
-    try:
-        yield
-    except (ValueError, TypeError, AttributeError, KeyError) as error:
-        raise UserError(
-            f"{path}: a value is not of the kind that MIRO's training writes ({_first_line(error)})"
-        ) from error
+    if not trusted:
+        return TrainingConfig(path, read_mapping(path))
+    from generation.checkpoints.trusted_config import TrustedConfig
+
+    return TrustedConfig(path)
 
 
-def _targets(section: Any) -> Iterator[str]:
-    if isinstance(section, dict):
-        if "_target_" in section:
-            yield str(section["_target_"])
-        section = list(section.values())
-    if isinstance(section, list):
-        for value in section:
-            yield from _targets(value)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+@cache
+def package_folder() -> str:
+    """What stands for ``root_dir``, which in the file is a folder of the training machine: the miro package's."""
+    spec = find_spec("miro")
+    return str(Path(spec.origin).parent) if spec and spec.origin else ""

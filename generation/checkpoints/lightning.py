@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from generation.checkpoint_kinds import CONFIG_FILE
-from generation.checkpoints.hydra_config import TrainingConfig, expected_kinds
+from generation.checkpoints import kinds, known_parts
+from generation.checkpoints.hydra_config import TrainingConfig, read_config
 from generation.checkpoints.loaded import LoadedCheckpoint
 from generation.checkpoints.restricted_pickle import read_lightning
 from generation.checkpoints.state import load_strictly, part, plain_names
-from generation.hub import repo_weights
+from generation.hub import cached_sha256, repo_files, snapshot_revision
 from generation.miro_model import VAE_FILE, VAE_REPO, MiroModel
 from wire.protocol import UserError
 
@@ -23,49 +24,56 @@ def load_lightning(path: Path, trusted: bool) -> LoadedCheckpoint:
     Unlike upstream's script, which loads leniently, every weight of the network must be in the file: a checkpoint
     of a compiled module would otherwise be sampled from random weights.
     """
-    config = TrainingConfig(path.parent / CONFIG_FILE, trusted)
+    config = read_config(path.parent / CONFIG_FILE, trusted)
     state = plain_names(read_lightning(path, trusted))
-    with expected_kinds(path.parent / CONFIG_FILE):
-        vae, model, ema = _vae_weights(config), _build(config), ema_prefix(config)
+    vae, model, ema = _vae_weights(config), _build(config), ema_prefix(config)
     _fill(model, state, ema, path)
     return LoadedCheckpoint(model, [path, path.parent / CONFIG_FILE], vae)
 
 
 def _vae_weights(config: TrainingConfig) -> dict[str, str]:
     """Provenance of the VAE that the configuration names: a repository, as a rule, or a folder."""
-    name = str(config.get("model.postprocessing.vae.pretrained_model_name_or_path", VAE_REPO))
-    return {"file": Path(name).name} if Path(name).is_dir() else repo_weights(name, VAE_FILE)
+    section = "model.postprocessing.vae"
+    name = config.get(f"{section}.pretrained_model_name_or_path", kinds.PRETRAINED, VAE_REPO)
+    if kinds.is_folder(name):
+        return {"file": Path(name).name}
+    revision, subfolder = (config.get(f"{section}.{part}", kinds.INSIDE_REPO) for part in ("revision", "subfolder"))
+    files = repo_files(name, ("config.json", VAE_FILE), revision, subfolder)
+    known = cached_sha256(files[-1])
+    origin = {"repo": name, "revision": snapshot_revision(files[0])}
+    return origin | ({"file": VAE_FILE, "sha256": known} if known else {})
 
 
 def _build(config: TrainingConfig) -> MiroModel:
-    side = int(config.require("data.data_resolution"))
-    targets = config.get("model.coherence_values", {})
+    side = config.require("data.data_resolution", kinds.SIZE)
+    targets = config.get("model.coherence_values", kinds.TARGETS, {})
     return MiroModel(
-        network=config.build("model.network.instance"),
-        preconditioning=config.build("model.preconditioning"),
-        postprocessing=config.build("model.postprocessing"),
-        scheduler=config.build("model.inference_noise_scheduler"),
+        network=config.build("model.network.instance", known_parts.NETWORK),
+        preconditioning=config.build("model.preconditioning", known_parts.PRECONDITIONING),
+        postprocessing=config.build("model.postprocessing", known_parts.POSTPROCESSING),
+        scheduler=config.build("model.inference_noise_scheduler", known_parts.SCHEDULER),
         uncond_embedding=None,
         axes=_axes(config),
-        latent_shape=(int(config.get("data.in_channels", 4)), side, side),
-        pipeline_text_length=int(config.require("data.num_cond_tokens")),
+        latent_shape=(config.get("data.in_channels", kinds.SIZE, 4), side, side),
+        pipeline_text_length=config.require("data.num_cond_tokens", kinds.SIZE),
         default_targets={key.removesuffix(SUFFIX): float(value) for key, value in targets.items()},
-        guidance_type=str(config.get("model.guidance_type", "constant")),
-        negative_prompts=config.get("model.negative_prompts"),
+        guidance_type=config.get("model.guidance_type", kinds.TEXT, "constant"),
+        negative_prompts=config.get("model.negative_prompts", kinds.TEXT),
     )
 
 
 def _axes(config: TrainingConfig) -> tuple[str, ...]:
     """The axes to condition on; configurations that leave them null mean all that the network has."""
-    keys = config.get("model.coherence_keys") or config.require("model.network.coherence_keys")
-    return tuple(str(key).removesuffix(SUFFIX) for key in keys)
+    keys = config.get("model.coherence_keys", kinds.NAMES)
+    keys = keys or config.require("model.network.coherence_keys", kinds.NAMES)
+    return tuple(key.removesuffix(SUFFIX) for key in keys)
 
 
 def ema_prefix(config: TrainingConfig) -> str:
     """Where the default EMA copy is in the state dict: upstream names all but the first after their decay."""
-    decays = config.get("model.ema_decay", 0.9999)
+    decays = config.get("model.ema_decay", kinds.DECAYS, 0.9999)
     decays = decays if isinstance(decays, list) else [decays]
-    index = int(config.get("model.default_ema_index", 0))
+    index = config.get("model.default_ema_index", kinds.INDEX, 0)
     if not 0 < index < len(decays):
         return "ema_network."
     return f"ema_network_{str(float(decays[index])).replace('.', '_')}."
@@ -77,7 +85,7 @@ def _fill(model: MiroModel, state: dict[str, Any], ema: str, path: Path) -> None
     decoder = part(state, "postprocessing.")
     if decoder:
         load_strictly(model.postprocessing, _with_vae(model, decoder), "postprocessing.", path)
-    model.uncond_embedding = _uncond_embedding(state)
+    model.uncond_embedding = _uncond_embedding(state, path)
 
 
 def _without_idle_scaling(network: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -95,11 +103,13 @@ def _with_vae(model: MiroModel, decoder: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in model.postprocessing.state_dict().items() if key.startswith("vae.")} | decoder
 
 
-def _uncond_embedding(state: dict[str, Any]) -> Any:
+def _uncond_embedding(state: dict[str, Any], path: Path) -> Any:
     """The checkpoint's own, else the one in the miro package; float32, (tokens, width)."""
     import torch
     from miro.utils.assets import load_uncond_embedding
 
     saved = state.get("uncond_conditioning")
     embedding = torch.from_numpy(load_uncond_embedding()) if saved is None else saved
+    if embedding.ndim == 0:
+        raise UserError(f"{path}: uncond_conditioning is a single number; expected an embedding of tokens")
     return embedding.detach().float().reshape(-1, embedding.shape[-1])

@@ -13,11 +13,11 @@ pytest.importorskip("miro", reason="runs in the generation environment")
 
 from generation.checkpoint_kinds import describe_checkpoint  # noqa: E402 - torch decides whether this module runs
 from generation.checkpoints import load_checkpoint  # noqa: E402
-from generation.checkpoints.hydra_config import TrainingConfig  # noqa: E402
+from generation.checkpoints.hydra_config import read_config  # noqa: E402
 from generation.checkpoints.lightning import ema_prefix  # noqa: E402
 from generation.miro_model import MiroModel  # noqa: E402
 from tests.generation.conftest import World  # noqa: E402
-from wire.errors import UserError  # noqa: E402
+from wire.errors import MiroEvalError, UserError  # noqa: E402
 
 
 def load(path: Path, trusted: bool = False) -> MiroModel:
@@ -111,7 +111,7 @@ def test_default_ema_is_named_as_upstream_names_it(own_checkpoint: Path, old: st
     path = own_checkpoint.parent / "config.yaml"
     assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new))
-    assert ema_prefix(TrainingConfig(path, trusted=False)) == prefix
+    assert ema_prefix(read_config(path, trusted=False)) == prefix
 
 
 def test_targets_and_axes_come_from_the_configuration(own_checkpoint: Path) -> None:
@@ -121,3 +121,65 @@ def test_targets_and_axes_come_from_the_configuration(own_checkpoint: Path) -> N
     assert loaded.default_targets["vqa_score"] == 0.5
     assert loaded.axes[0] == "clip_score"
     assert len(loaded.axes) == 7
+
+
+#: Values that end in an output, or in a library, if nothing stops them.
+PLACES = [
+    "guidance_type", "negative_prompts", "coherence_values", "coherence_keys", "ema_decay", "default_ema_index"
+]  # fmt: skip
+
+
+def changed_model(checkpoint: Path, **values: Any) -> None:
+    import yaml
+
+    path = checkpoint.parent / "config.yaml"
+    config = yaml.safe_load(path.read_text())
+    config["model"] |= values
+    path.write_text(yaml.safe_dump(config))
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("text", ["${oc.env:HF_TOKEN}", "x ${oc.env:HF_TOKEN} y", "\\${oc.env:HF_TOKEN}"])
+def test_no_value_takes_from_the_environment(
+    own_checkpoint: Path, place: str, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    value = {"clip_score_coherence": text} if place == "coherence_values" else text
+    changed_model(own_checkpoint, **{place: value})
+    message = refusal(own_checkpoint)
+    assert f"model.{place}" in message
+    assert "not a plain reference" in message
+    assert "hf_secret" not in message
+
+
+def test_no_vae_is_named_by_the_environment(own_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    path = own_checkpoint.parent / "config.yaml"
+    path.write_text(path.read_text().replace("stabilityai/sdxl-vae", "x/${oc.env:HF_TOKEN}"))
+    message = refusal(own_checkpoint)
+    assert "model.postprocessing.vae.pretrained_model_name_or_path cannot be resolved" in message
+    assert "hf_secret" not in message
+
+
+def test_a_vae_that_is_no_repository(own_checkpoint: Path) -> None:
+    path = own_checkpoint.parent / "config.yaml"
+    path.write_text(path.read_text().replace("stabilityai/sdxl-vae", "https://example.org/vae"))
+    assert "vae.pretrained_model_name_or_path is 'https://example.org/vae'; expected owner/name" in refusal(
+        own_checkpoint
+    )
+
+
+def test_the_vae_s_provenance_is_of_the_revision_that_the_configuration_names(own_checkpoint: Path) -> None:
+    vae = {
+        "_target_": "diffusers.AutoencoderKL.from_pretrained",
+        "pretrained_model_name_or_path": "stabilityai/sdxl-vae",
+    }
+    section = {"_target_": "miro.models.postprocessing.VAEDecoderPostProcessing", "model_type": "sdxl"}
+    changed_model(own_checkpoint, postprocessing=section | {"vae": vae | {"revision": "no-such-branch"}})
+    with pytest.raises(MiroEvalError, match="sdxl-vae@no-such-branch"):
+        load(own_checkpoint)
+
+
+def test_an_embedding_without_tokens(own_checkpoint: Path) -> None:
+    change_state(own_checkpoint, lambda state: state | {"uncond_conditioning": torch.tensor(1.0)})
+    assert "uncond_conditioning is a single number" in refusal(own_checkpoint)
