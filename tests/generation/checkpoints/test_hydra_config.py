@@ -10,19 +10,14 @@ import pytest
 
 pytest.importorskip("miro", reason="runs in the generation environment")
 
-<<<<<<< HEAD
-from generation.checkpoints.hydra_config import TrainingConfig
-from wire.errors import UserError
-=======
 from generation.checkpoints.hydra_config import TrainingConfig, package_folder, read_config
 from generation.checkpoints.kinds import NUMBER, TEXT, Kind
 from generation.checkpoints.known_parts import NETWORK, SCHEDULER
 from generation.checkpoints.lightning import _build, ema_prefix
-from wire.errors import UserError
 from tests.generation.checkpoints.config_fuzz import stand_ins
+from wire.errors import UserError
 
 ANYTHING = Kind("anything", lambda _value: True)
->>>>>>> main
 
 
 def config_of(tmp_path: Path, text: str, trusted: bool = False) -> TrainingConfig:

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch", reason="runs in the generation environment"
 pytest.importorskip("omegaconf", reason="runs in the generation environment")
 
 from generation.checkpoints import restricted_pickle  # noqa: E402 - torch decides whether this runs
-from generation.checkpoints.restricted_pickle import read_lightning  # noqa: E402 - torch decides whether this runs
+from generation.checkpoints.restricted_pickle import read_lightning  # noqa: E402
 from wire.errors import UserError  # noqa: E402
 
 
