@@ -76,6 +76,32 @@ def test_a_configuration_that_would_run_a_command_is_refused(tmp_path: Path) -> 
     assert "would call os.system" in the_line(answer)
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("negative_prompts: random_prompt", "negative_prompts: ${oc.env:HF_TOKEN}"),
+        ("sigma_data: 0.5", "sigma_data: '\\${oc.create:{_target_: os.system, command: touch TRACE}}'"),
+        ("sigma_data: 0.5", "sigma_data: {_target_: os.system, _args_: [touch TRACE]}"),
+    ],
+)
+def test_interpolations_of_a_configuration_run_nothing_and_read_no_secret(
+    old: str, new: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_SECRETsecretSECRET")
+    shutil.copytree(world().checkpoint.parent, tmp_path / "evil")
+    config, trace = tmp_path / "evil" / "config.yaml", tmp_path / "was_here"
+    assert old in config.read_text()
+    config.write_text(config.read_text().replace(old, new.replace("TRACE", str(trace))))
+    run = tmp_path / "run"
+    answer = miro_eval("generate", tmp_path / "evil" / "last.ckpt", "--limit", "1", *SHORT, "--out", run)
+    assert answer.returncode == 2
+    assert "config.yaml: " in the_line(answer)
+    assert "refused, because" in the_line(answer)
+    assert not trace.exists()
+    written = [path.read_text(errors="replace") for path in run.rglob("*") if path.is_file()]
+    assert not any("hf_SECRET" in text for text in [answer.stdout, answer.stderr, *written])
+
+
 @pytest.fixture(scope="module")
 def hostile_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole run over hostile prompts, offline and watched, with a bomb for its last image.
