@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from generation.checkpoints.hydra_config import TrainingConfig, package_folder
 from generation.checkpoints.known_parts import reason
+from generation.checkpoints.training_config import TrainingConfig, package_folder
 from wire.protocol import UserError
 
 
