@@ -75,6 +75,8 @@ def _pinned(entry: HubWeight, records: list[dict[str, Any]]) -> str:
     if records and all(record["sha256"] for record in records):
         return "pinned"
     seen = bool(records) and all(record["sha256"] or record["first_use"] for record in records)
+    if any(ledger.unproved(on_hub.place(entry, record["file"])) for record in records):
+        return "unproved, from a bundle"
     by_revision = "by revision" if entry.revision else UNPINNED
     return by_revision + (", recorded on first use" if seen else "")
 
