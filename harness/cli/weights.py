@@ -83,16 +83,35 @@ def bundle(
     from harness.weights.fetching import select
 
     with session() as display:
-        files = write(select(names or [], stage or []), out, display.step("bundle"))
-    say(f"{out}: {files} files, {out.stat().st_size / 1e9:.2f} GB; `miro-eval weights unpack` puts them in place")
+        bundled = write(select(names or [], stage or []), out, display.step("bundle"))
+    for note in bundled.notes:
+        say(note, err=True)
+    size = f"{out.stat().st_size / 1e9:.2f} GB"
+    say(f"{out}: {bundled.files} files, {size}; `miro-eval weights unpack` puts them in place")
 
 
 @app.command()
-def unpack(bundle: Annotated[Path, typer.Argument(help="what `weights bundle` wrote")]) -> None:
+def unpack(
+    bundle: Annotated[Path, typer.Argument(help="what `weights bundle` wrote")],
+    trust: Annotated[
+        bool, typer.Option("--trust", help="take code that nothing proves to be of its pinned commit: it will be run")
+    ] = False,
+) -> None:
     """Put a bundle's weights where the stages look for them, each verified."""
     from harness.cli.session import session
-    from harness.weights.bundle import unpack as unpack_bundle
+    from harness.weights.unbundle import unpack as unpack_bundle
 
     with session() as display:
-        written = unpack_bundle(bundle, display.step("unpack"))
-    say(f"{bundle}: {len(written)} files put in place; the others were here")
+        done = unpack_bundle(bundle, display.step("unpack"), trust)
+    for place in done.unproved:
+        say(
+            f"{place}: taken with --trust, nothing proves that it is of the pinned commit; its repository's code is run"
+        )
+    for place in done.on_its_word:
+        say(f"{place}: pinned by nobody")
+    if done.on_its_word:
+        say(
+            f"{len(done.on_its_word)} files rest on the bundle's word alone: compare its sha256 with its maker's, or, "
+            "after `miro-eval weights verify`, what `weights list --json` says here and on a machine that fetched them"
+        )
+    say(f"{bundle}: {len(done.written)} files put in place; the others were here")

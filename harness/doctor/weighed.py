@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from harness.doctor.finding import FAILURE, OK, WARNING, Finding
 from harness.environments.spec import ENVIRONMENTS
 from harness.weights import HubWeight, WeightFile, by_address, on_hub
-from harness.weights import checksums as ledger
+from harness.weights import checksums
 from harness.weights.fetching import Entry, select
 
 #: Seconds to wait for the hub.
@@ -42,7 +42,7 @@ def _begun(entry: Entry) -> bool:
 
 
 def _file(weight: WeightFile) -> Finding:
-    name, digest = f"weights {weight.name}", ledger.digest_of(weight.path)
+    name, digest = f"weights {weight.name}", checksums.digest_of(weight.path)
     if fault := by_address.mismatch(weight, digest):
         return Finding(name, FAILURE, f"{weight.path}: {fault}", f"delete it; {FETCH} {weight.name} brings it again")
     return Finding(name, OK, f"sha256 {digest[:12]}")

@@ -7,7 +7,8 @@
 ``first_use``  what workers load, compared with what they loaded before
 ``inventory``  what is here
 ``fetching``   brings both here
-``bundle``     one file for a machine without a network
+``bundle``     one file for a machine without a network; ``bundle_contents`` is its list, ``unbundle`` reads it
+``git_proof``  that a file is of a commit, by git's own objects; ``git_fetch`` asks the hub for them
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from harness.environments.spec import Progress
-from harness.weights import checksums as ledger
+from harness.weights import checksums
 from harness.weights.entries import WeightFile, weights_of
 from wire.errors import EnvironmentFailure
 
@@ -62,13 +62,13 @@ def check(weight: WeightFile, path: Path) -> str:
     Raises:
         EnvironmentFailure: other bytes; the message says where the file is now.
     """
-    digest = ledger.digest_of(path)
+    digest = checksums.digest_of(path)
     if fault := mismatch(weight, digest):
         rejected = path.with_name(weight.file + ".rejected")
         os.replace(path, rejected)
         raise EnvironmentFailure(f"weights {weight.name} {fault}: set aside as {rejected}, not used")
-    if len(weight.sha256) < 64 and ledger.first_use(weight.name) is None:
-        ledger.record_first_use(weight.name, digest, path.stat().st_size)
+    if len(weight.sha256) < 64 and checksums.first_use(weight.name) is None:
+        checksums.record_first_use(weight.name, digest, path.stat().st_size)
     return digest
 
 
@@ -76,7 +76,7 @@ def mismatch(weight: WeightFile, digest: str) -> str:
     """What is wrong with a file of that digest; empty where nothing is."""
     if not digest.startswith(weight.sha256):
         return f"have sha256 {digest}, expected {weight.sha256}"
-    first = ledger.first_use(weight.name)
+    first = checksums.first_use(weight.name)
     if first and first["sha256"] != digest:
         return f"have sha256 {digest}, and had {first['sha256']} at their first use"
     return ""

@@ -2,6 +2,8 @@
 
 ``first_use``  place -> digest, size and, on the hub, revision, of files whose digest nobody had pinned: trust on
                first use. The same place with other bytes is a mismatch from then on.
+``unproved``   place -> digest of files that came in a bundle without the proof that they need, and were taken with
+               ``--trust``: such bytes are never recorded as a first use.
 ``verified``   path -> size, time, inode and digest of files that were hashed: an untouched file is not hashed again.
 """
 
@@ -47,6 +49,18 @@ def first_use(place: str) -> dict[str, Any] | None:
 def record_first_use(place: str, digest: str, size: int, revision: str = "") -> None:
     """Remember the bytes of a file whose digest is not pinned."""
     _update("first_use", place, {"sha256": digest, "size": size, "revision": revision})
+
+
+def unproved(place: str) -> str:
+    """Digest of the bytes that were taken without proof; empty where there are none such."""
+    known = _section(_read(), "unproved").get(place)
+    return known["sha256"] if isinstance(known, dict) and isinstance(known.get("sha256"), str) else ""
+
+
+def record_unproved(place: str, digest: str) -> None:
+    """Remember bytes that were taken without proof; an empty digest, that there are none (any more)."""
+    if digest != unproved(place):
+        _update("unproved", place, {"sha256": digest})
 
 
 def _stamp(file: Path) -> list[int]:

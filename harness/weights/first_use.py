@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from harness.weights import checksums as ledger
+from harness.weights import checksums
 from harness.weights.entries import load_hub
+from harness.weights.on_hub import UNPROVED
 
 
 def note_use(weights: Iterable[dict[str, Any]]) -> list[str]:
@@ -16,18 +17,20 @@ def note_use(weights: Iterable[dict[str, Any]]) -> list[str]:
         weights: a worker's provenance: ``source`` or ``repo``, ``file``, ``revision``, ``sha256``; others do not count.
 
     Returns:
-        One line on what was recorded, and one for each file that differs from its first use.
+        One line on what was recorded, and one for each file that differs from its first use, or was never proved.
     """
     pinned = {(entry.repo, name) for entry in load_hub().values() for name in entry.sha256}
-    used = [weight for weight in map(_place, weights) if weight and weight[:2] not in pinned]
-    new = [weight for weight in used if ledger.first_use("/".join(weight[:2])) is None]
+    loaded = [weight for weight in map(_place, weights) if weight and weight[:2] not in pinned]
+    unproved = [weight for weight in loaded if checksums.unproved("/".join(weight[:2])) == weight[3]]
+    used = [weight for weight in loaded if weight not in unproved]
+    new = [weight for weight in used if checksums.first_use("/".join(weight[:2])) is None]
     lines = [line for weight in used if weight not in new and (line := _change(*weight))]
     for repo, file, revision, digest in new:
-        ledger.record_first_use(f"{repo}/{file}", digest, 0, revision)
+        checksums.record_first_use(f"{repo}/{file}", digest, 0, revision)
     if new:
         named = ", ".join(f"{repo}/{file} {digest[:12]}" for repo, file, _, digest in new)
         lines.append(f"unpinned weights, recorded on first use: {named}")
-    return lines
+    return lines + [f"{repo}/{file}: {UNPROVED}" for repo, file, _, _ in unproved]
 
 
 def _place(weight: dict[str, Any]) -> tuple[str, str, str, str] | None:
@@ -37,7 +40,7 @@ def _place(weight: dict[str, Any]) -> tuple[str, str, str, str] | None:
 
 
 def _change(repo: str, file: str, revision: str, digest: str) -> str:
-    first = ledger.first_use(f"{repo}/{file}") or {}
+    first = checksums.first_use(f"{repo}/{file}") or {}
     if first.get("sha256") == digest:
         return ""
     return (

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from harness.weights import by_address, on_hub
-from harness.weights import checksums as ledger
+from harness.weights import checksums
 from harness.weights.entries import UNPINNED, HubWeight, WeightFile
 from harness.weights.fetching import Entry, select, verify
 from wire.errors import EnvironmentFailure
@@ -26,7 +26,7 @@ def _all() -> list[Entry]:
 
 def _of_file(weight: WeightFile) -> dict[str, Any]:
     here = weight.path.exists()
-    first = ledger.first_use(weight.name)
+    first = checksums.first_use(weight.name)
     digits = len(weight.sha256)
     pinned = "pinned" if digits == 64 else f"first {digits} digits" + (", rest on first use" if first else "")
     return {
@@ -68,7 +68,7 @@ def _of_repository(entry: HubWeight) -> dict[str, Any]:
 
 
 def _cached(entry: HubWeight, file: on_hub.CachedFile) -> dict[str, Any]:
-    first = ledger.first_use(on_hub.place(entry, file.name))
+    first = checksums.first_use(on_hub.place(entry, file.name))
     return {"file": file.name, "sha256": entry.sha256.get(file.name), "first_use": first}
 
 
@@ -76,6 +76,8 @@ def _pinned(entry: HubWeight, records: list[dict[str, Any]]) -> str:
     if records and all(record["sha256"] for record in records):
         return "pinned"
     seen = bool(records) and all(record["sha256"] or record["first_use"] for record in records)
+    if any(checksums.unproved(on_hub.place(entry, record["file"])) for record in records):
+        return "unproved, from a bundle"
     by_revision = "by revision" if entry.revision else UNPINNED
     return by_revision + (", recorded on first use" if seen else "")
 

@@ -9,16 +9,19 @@ A blob's name is thus a promise of its bytes, made by the hub; ``weights.toml`` 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.weights import checksums as ledger
+from harness.weights import checksums
 from harness.weights.entries import HubWeight
+from harness.weights.git_proof import blob_sha1
 from wire.hub_files import FORMATS, MODEL_WEIGHTS, choose
+
+#: What is said of a file that ``weights unpack --trust`` has taken, whenever it is looked at.
+UNPROVED = "taken from a bundle with --trust, nothing proves that it is of the pinned commit; not recorded"
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SHA1 = re.compile(r"[0-9a-f]{40}")
@@ -94,6 +97,11 @@ def _shards(index: Path) -> list[str]:
         return [f"{index.name} (unreadable)"]
 
 
+def is_blob_name(name: str) -> bool:
+    """Whether a file name is a promise of bytes, as the hub's client names blobs."""
+    return bool(_SHA256.fullmatch(name) or _SHA1.fullmatch(name))
+
+
 def place(entry: HubWeight, name: str) -> str:
     """How the ledger calls a file."""
     return f"{entry.repo}/{name}"
@@ -101,37 +109,34 @@ def place(entry: HubWeight, name: str) -> str:
 
 def fault(entry: HubWeight, file: CachedFile) -> str:
     """What is wrong with a cached file's bytes; empty where nothing is."""
-    digest = ledger.digest_of(file.blob)
+    digest = checksums.digest_of(file.blob)
     if (pinned := entry.sha256.get(file.name)) and pinned != digest:
         return f"has sha256 {digest}, expected {pinned}"
     if _SHA256.fullmatch(file.blob.name) and file.blob.name != digest:
         return f"has sha256 {digest}, the hub said {file.blob.name}"
-    if _SHA1.fullmatch(file.blob.name) and file.blob.name != git_sha1(file.blob):
+    if _SHA1.fullmatch(file.blob.name) and file.blob.name != blob_sha1(file.blob):
         return "has not the bytes that the hub said"
-    first = ledger.first_use(place(entry, file.name))
+    first = checksums.first_use(place(entry, file.name))
     if first and first["sha256"] != digest and first["revision"] == commit(entry):
         return f"has sha256 {digest}, and had {first['sha256']} at its first use"
     return ""
 
 
-def git_sha1(path: Path) -> str:
-    """git's name of a file's content, which the hub gives to small files."""
-    content = path.read_bytes()
-    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
-
-
 def settle(entry: HubWeight, file: CachedFile) -> str:
     """After :func:`fault` found nothing: record an unpinned file on its first use; returns a line to be said.
 
-    A file of the main branch that has changed with the branch is recorded anew, and said too.
+    A file of the main branch that has changed with the branch is recorded anew, and said too. One that was taken from a
+    bundle without proof is never recorded: the first honest copy of it would then be the one that is refused.
     """
     if file.name in entry.sha256:
         return ""
-    digest, revision, where = ledger.digest_of(file.blob), commit(entry), place(entry, file.name)
-    first = ledger.first_use(where)
+    digest, revision, where = checksums.digest_of(file.blob), commit(entry), place(entry, file.name)
+    if checksums.unproved(where) == digest:
+        return f"{where}: {UNPROVED}"
+    first = checksums.first_use(where)
     if first and first["sha256"] == digest:
         return ""
-    ledger.record_first_use(where, digest, file.blob.stat().st_size, revision)
+    checksums.record_first_use(where, digest, file.blob.stat().st_size, revision)
     if first:
         return f"{where} has changed with its branch since its first use: {first['sha256'][:12]} -> {digest[:12]}"
     return f"{where}: unpinned, sha256 {digest[:12]}... recorded on first use"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.weights import HubWeight, on_hub
-from harness.weights import checksums as ledger
+from harness.weights import checksums
 from harness.weights.fetching import fetch
 from tests.fake_hub import COMMIT, FakeHub, serving
 from tests.real_environments import environment
@@ -50,7 +50,7 @@ def test_wanted_files_come_are_verified_and_recorded(hub_home: Path, monkeypatch
     assert on_hub.commit(ENTRY) == COMMIT
     digest = hashlib.sha256(FILES["model.safetensors"]).hexdigest()
     assert f"org/model/model.safetensors: unpinned, sha256 {digest[:12]}... recorded on first use" in notes
-    assert (ledger.first_use("org/model/model.safetensors") or {})["revision"] == COMMIT
+    assert (checksums.first_use("org/model/model.safetensors") or {})["revision"] == COMMIT
 
 
 def test_a_hub_that_serves_other_bytes_is_found_out(hub_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from tests.fuzz import bundles
 from wire.errors import MiroEvalError
 
 #: In memory where there is such a place: the parsers take paths.
@@ -72,8 +73,9 @@ stages = ["rewards"]
 licence = "MIT"
 source = "x"
 """
-LINK = {"repository": "models--a--b", "revision": "0" * 40, "branch": "", "name": "a.json", "blob": "0" * 40}
-INDEX = {"schema": 1, "files": [{"place": "files/ViT-L-14.pt", "size": 1, "sha256": "0" * 64}], "links": [LINK]}
+LINK = {"repository": bundles.CODE, "revision": bundles.COMMIT, "branch": "", "name": "a.json", "blob": "0" * 40}
+PLACES = ("files/w.pth", f"hub/{bundles.CODE}/{'0' * 40}", f"git/{bundles.COMMIT}")
+INDEX = {"schema": 2, "files": [{"place": place, "size": 1, "sha256": "0" * 64} for place in PLACES], "links": [LINK]}
 BASELINE = {
     "schema": "miro-eval/baseline/1",
     "name": "x",
@@ -167,12 +169,6 @@ def _weights(data: bytes) -> object:
     return parse(data.decode("utf-8", errors="replace"))
 
 
-def _bundle_index(data: bytes) -> object:
-    from harness.weights.bundle import read_index
-
-    return read_index(data, "bundle")
-
-
 def _default_policy() -> bytes:
     from reports.gate.policy import default_text
 
@@ -194,6 +190,17 @@ def _tables() -> dict[str, Target]:
         ),
         "baseline": Target(_in_file("baseline.json", read_baseline), (json.dumps(BASELINE).encode(),), slow=True),
         "run.json, as reports read it": Target(_in_file("run.json", read_manifest), (json.dumps(MANIFEST).encode(),)),
+    }
+
+
+def _bundles() -> dict[str, Target]:
+    lines = bundles.lines()
+    return {
+        "bundle's list": Target(bundles.read_list, (json.dumps(INDEX).encode(),)),
+        "bundle": Target(bundles.read_tar, (bundles.tar_of(lines),), slow=True),
+        "bundle, described": Target(bundles.read_lines, (lines,), slow=True),
+        "git object": Target(bundles.read_object, bundles.objects()),
+        "git proof": Target(bundles.read_description, (bundles.description(),)),
     }
 
 
@@ -222,7 +229,7 @@ def targets() -> dict[str, Target]:
         "worker's events": Target(_event, tuple(_lines(event) for event in events)),
         "policy": Target(_policy, (_default_policy(),)),
         "weights.toml": Target(_weights, (WEIGHTS.encode(),)),
-        "bundle's list": Target(_bundle_index, (json.dumps(INDEX).encode(),)),
+        **_bundles(),
         **{f"suite, {kind}": Target(partial(_suite, kind), (seed,)) for kind, seed in suites.items()},
         **_tables(),
     }

@@ -22,15 +22,21 @@ def entry(**changes: object) -> HubWeight:
     return HubWeight(**(fields | changes))  # type: ignore[arg-type]
 
 
-def put(cache: Path, name: str, content: bytes, repo: str = "org/model", large: bool = True) -> Path:
-    """A file of a repository's main branch; large ones are named after sha256, small ones after git's sha1."""
+def git_sha1(content: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+def put(
+    cache: Path, name: str, content: bytes, repo: str = "org/model", large: bool = True, revision: str = ""
+) -> Path:
+    """A file of a repository's main branch, or of a revision; large ones are named after sha256, small after sha1."""
     folder = cache / ("models--" + repo.replace("/", "--"))
-    git = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
-    blob = folder / "blobs" / (hashlib.sha256(content).hexdigest() if large else git)
-    link = folder / "snapshots" / COMMIT / name
+    blob = folder / "blobs" / (hashlib.sha256(content).hexdigest() if large else git_sha1(content))
+    link = folder / "snapshots" / (revision or COMMIT) / name
     for path in (blob, link, folder / "refs" / "main"):
         path.parent.mkdir(parents=True, exist_ok=True)
-    (folder / "refs" / "main").write_text(COMMIT)
+    if not revision:
+        (folder / "refs" / "main").write_text(COMMIT)
     blob.write_bytes(content)
     link.symlink_to(Path("../" * (name.count("/") + 2)) / "blobs" / blob.name)
     return link

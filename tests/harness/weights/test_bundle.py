@@ -2,32 +2,30 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import tarfile
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
-from harness.weights import WeightFile, bundle, load_hub, on_hub
+from harness.cli.weights import app
+from harness.weights import HubWeight, WeightFile, bundle, load_hub, on_hub
+from harness.weights import checksums
 from harness.weights import entries as entries_module
-from tests.harness.weights.hub import COMMIT, put
+from harness.weights.unbundle import unpack
+from tests.harness.weights.hub import COMMIT, git_sha1, put
+from tests.harness.weights.tars import index, left_in, listed, member, nothing, write_bundle, write_tar
 from wire.errors import EnvironmentFailure, UserError
 
 CONTENT = b"aesthetic" * 1000
-
-
-def nothing(_done: int, _total: int, _label: str) -> None:
-    pass
 
 
 @pytest.fixture
 def weight(cache: Path, monkeypatch: pytest.MonkeyPatch) -> WeightFile:
     """The list has one file, whose bytes can be made here."""
     made = WeightFile("w", "w.pth", ("https://x/w",), hashlib.sha256(CONTENT).hexdigest(), ("rewards",), "MIT", "test")
-    for module in (bundle, entries_module):
-        monkeypatch.setattr(module, "load_weights", lambda: {"w": made})
+    hub = load_hub()
+    monkeypatch.setattr(entries_module, "_list", lambda: ({"w": made}, hub))
     return made
 
 
@@ -43,17 +41,55 @@ def test_a_bundle_puts_everything_in_place_on_another_machine(
 ) -> None:
     fill(cache, weight)
     sciscore = load_hub()["sciscore"]
-    assert bundle.write([weight, sciscore], tmp_path / "all.tar", nothing) == 3
+    written = bundle.write([weight, sciscore], tmp_path / "all.tar", nothing)
+    assert (written.files, written.notes) == (3, [])
     monkeypatch.setenv("MIRO_EVAL_HOME", str(tmp_path / "node"))
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "node-hub"))
     assert on_hub.missing(sciscore)
-    assert len(bundle.unpack(tmp_path / "all.tar", nothing)) == 3
+    done = unpack(tmp_path / "all.tar", nothing)
+    assert len(done.written) == 3
+    assert done.on_its_word == ["Jialuo21/SciScore/config.json", "Jialuo21/SciScore/model.safetensors"]
     assert weight.path.read_bytes() == CONTENT
     assert on_hub.missing(sciscore) == []
     assert on_hub.commit(sciscore) == COMMIT
     assert [file.path.read_bytes() for file in on_hub.cached_files(sciscore)] == [b"{}", b"weights"]
     assert all(file.path.is_symlink() for file in on_hub.cached_files(sciscore))
-    assert bundle.unpack(tmp_path / "all.tar", nothing) == []
+    again = unpack(tmp_path / "all.tar", nothing)
+    assert (again.written, again.on_its_word) == ({}, [])
+
+
+def test_what_only_the_bundle_vouches_for_is_not_recorded_by_unpacking(cache: Path, tmp_path: Path) -> None:
+    link = SCISCORE | {"name": "model.safetensors", "blob": hashlib.sha256(b"weights").hexdigest()}
+    files = {f"hub/{link['repository']}/{link['blob']}": b"weights"}
+    path = write_bundle(tmp_path / "all.tar", files, [link])
+    result = CliRunner().invoke(app, ["unpack", str(path)], catch_exceptions=False)
+    assert "Jialuo21/SciScore/model.safetensors: pinned by nobody\n1 files rest on the bundle's word" in result.stdout
+    assert checksums.first_use("Jialuo21/SciScore/model.safetensors") is None
+
+
+def test_what_was_seen_before_does_not_rest_on_the_bundle_s_word(cache: Path, tmp_path: Path) -> None:
+    checksums.record_first_use("Jialuo21/SciScore/config.json", hashlib.sha256(b"x").hexdigest(), 1, COMMIT)
+    assert unpack(write_bundle(tmp_path / "all.tar", {BLOB: b"x"}, [LINK]), nothing).on_its_word == []
+
+
+def test_a_file_cannot_lie_in_a_file(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = HubWeight("odd", "Jialuo21/SciScore", ("*.json", "*.json/*.json"), ("rewards",), "MIT", "test")
+    monkeypatch.setattr(entries_module, "_list", lambda: ({}, {"odd": odd}))
+    links = [LINK, LINK | {"name": "config.json/x.json"}]
+    with pytest.raises(UserError, match=r"config\.json/x\.json lies in a file"):
+        unpack(write_bundle(tmp_path / "all.tar", {BLOB: b"x"}, links), nothing)
+    assert left_in(cache) == []
+
+
+def test_leading_digits_of_a_digest_are_told_to_be_too_few(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = hashlib.sha256(CONTENT).hexdigest()
+    made = WeightFile("w", "w.pth", ("https://x/w",), digest[:8], ("rewards",), "MIT", "test")
+    monkeypatch.setattr(entries_module, "_list", lambda: ({"w": made}, {}))
+    path = write_bundle(tmp_path / "all.tar", {"files/w.pth": CONTENT}, [])
+    assert unpack(path, nothing).on_its_word == ["w.pth"]
+    assert checksums.first_use("w") is None
 
 
 def test_what_is_not_here_cannot_be_bundled(cache: Path, weight: WeightFile, tmp_path: Path) -> None:
@@ -66,23 +102,9 @@ def test_what_is_not_here_cannot_be_bundled(cache: Path, weight: WeightFile, tmp
     assert not list(tmp_path.glob("all.tar*"))
 
 
-def member(name: str, content: bytes = b"", **changes: Any) -> tuple[tarfile.TarInfo, bytes]:
-    header = tarfile.TarInfo(name)
-    header.size = len(content)
-    for key, value in changes.items():
-        setattr(header, key, value)
-    return header, content
-
-
-def index(files: Iterable[dict[str, Any]] = (), links: Iterable[dict[str, Any]] = ()) -> tuple[tarfile.TarInfo, bytes]:
-    return member("bundle.json", json.dumps({"schema": 1, "files": list(files), "links": list(links)}).encode())
-
-
-def listed(place: str, content: bytes = b"x") -> dict[str, Any]:
-    return {"place": place, "size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-
-
-LINK = {"repository": "models--a--b", "revision": COMMIT, "branch": "main", "name": "config.json", "blob": "0" * 40}
+SCISCORE = {"repository": "models--Jialuo21--SciScore", "revision": COMMIT, "branch": "main"}
+LINK = SCISCORE | {"name": "config.json", "blob": git_sha1(b"x")}
+BLOB = f"hub/{LINK['repository']}/{LINK['blob']}"
 HOSTILE = {
     "no list": [member("x", b"x")],
     "a list that is none": [member("bundle.json", b"[1]")],
@@ -104,6 +126,22 @@ HOSTILE = {
     "a repository that is a way out": [index(links=[LINK | {"repository": "models--a/../../.."}])],
     "a branch that is a way out": [index(links=[LINK | {"branch": "../../x"}])],
     "a commit that is none": [index(links=[LINK | {"revision": "main"}])],
+    "a repository that is not on the list": [index(links=[LINK | {"repository": "models--a--b"}])],
+    "a file that nobody asks for": [index(links=[LINK | {"name": "evil.py"}])],
+    "a file in a folder that nobody asks for": [index(links=[LINK | {"name": "a/config.json"}])],
+    "a name that no disk holds": [index(links=[LINK | {"name": "a" * 300 + ".json"}])],
+    "no branch where there is no pin": [index(links=[LINK | {"branch": ""}])],
+    "two commits of a branch": [index(links=[LINK, LINK | {"revision": "cd" * 20}])],
+    "two blobs for a file": [index(links=[LINK, LINK | {"blob": "0" * 40}])],
+    "a blob that no file has": [index([listed(BLOB)]), member(BLOB, b"x")],
+    "a file twice in the list": [index([listed(BLOB), listed(BLOB)], [LINK]), member(BLOB, b"x")],
+    "a file twice in the tar": [index([listed(BLOB)], [LINK]), member(BLOB, b"x"), member(BLOB, b"x")],
+    "a blob, and then what may not be": [index([listed(BLOB)], [LINK]), member(BLOB, b"x"), member("x", b"x")],
+    "a later schema": [index(schema=3)],
+    "a schema that is no number": [index(schema=True)],
+    "git objects before there were any": [index([listed("git/" + "0" * 40)], schema=1)],
+    "a git object that is too large": [index([{"place": "git/" + "0" * 40, "size": 5 << 20, "sha256": "0" * 64}])],
+    "too many git objects": [index([listed(f"git/{number:040x}") for number in range(1001)])],
 }
 
 
@@ -111,23 +149,90 @@ HOSTILE = {
 def test_a_hostile_bundle_is_refused_and_leaves_nothing(
     name: str, cache: Path, weight: WeightFile, tmp_path: Path
 ) -> None:
-    path = tmp_path / "evil.tar"
-    with tarfile.open(path, "w") as archive:
-        for header, content in HOSTILE[name]:
-            archive.addfile(header, io.BytesIO(content))
+    path = write_tar(tmp_path / "evil.tar", HOSTILE[name])
     with pytest.raises(UserError):
-        bundle.unpack(path, nothing)
-    assert not [file for file in tmp_path.rglob("*") if file.is_file() and file != path]
+        unpack(path, nothing)
+    assert left_in(tmp_path) == [path]
+
+
+def test_a_sparse_file_is_refused_however_large_it_says_it_is(cache: Path, weight: WeightFile, tmp_path: Path) -> None:
+    header = tarfile.TarInfo("files/w.pth")
+    header.pax_headers = {"GNU.sparse.major": "0", "GNU.sparse.size": "1", "GNU.sparse.map": "0,0"}
+    path = tmp_path / "evil.tar"
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
+        for made, content in (index([listed("files/w.pth", b"\0")]), (header, b"")):
+            archive.addfile(made, io.BytesIO(content))
+    with pytest.raises(UserError, match="not a plain file"):
+        unpack(path, nothing)
+    assert left_in(tmp_path) == [path]
+
+
+def _elsewhere(cache: Path, outside: Path, what: str) -> None:
+    """Somebody's link lies where the bundle's files would go."""
+    places = {
+        "blobs": "blobs",
+        "a blob": f"blobs/{LINK['blob']}",
+        "snapshots": "snapshots",
+        "the snapshot": f"snapshots/{COMMIT}",
+        "a file": f"snapshots/{COMMIT}/config.json",
+        "a file, by a way round": f"snapshots/{COMMIT}/config.json",
+        "refs": "refs",
+        "the branch": "refs/main",
+    }
+    place = cache / LINK["repository"] / places[what]
+    place.parent.mkdir(parents=True)
+    place.symlink_to(place.parent / "../../../.." / outside.name / "x" if "way round" in what else outside / "x")
+
+
+@pytest.mark.parametrize("dangling", [True, False])
+@pytest.mark.parametrize(
+    "what", ["blobs", "a blob", "snapshots", "the snapshot", "a file", "a file, by a way round", "refs", "the branch"]
+)
+def test_links_in_the_cache_that_lead_elsewhere_are_not_followed(
+    what: str, dangling: bool, cache: Path, tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    if not dangling:
+        (outside / "x").mkdir()
+    _elsewhere(cache, outside, what)
+    path = write_bundle(tmp_path / "all.tar", {BLOB: b"x"}, [LINK])
+    with pytest.raises(EnvironmentFailure, match="plain file or folder"):
+        unpack(path, nothing)
+    assert left_in(outside) == []
+    assert len(left_in(cache)) == 1
+
+
+@pytest.mark.parametrize("place", [f"snapshots/{COMMIT}", "blobs", "refs"])
+def test_a_file_in_a_folder_s_place_is_one_line(place: str, cache: Path, tmp_path: Path) -> None:
+    file = cache / LINK["repository"] / place
+    file.parent.mkdir(parents=True)
+    file.touch()
+    with pytest.raises(EnvironmentFailure, match="plain file or folder"):
+        unpack(write_bundle(tmp_path / "all.tar", {BLOB: b"x"}, [LINK]), nothing)
+    assert left_in(cache) == [file]
+
+
+def test_a_file_without_its_bytes_is_refused(cache: Path, tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentFailure, match="neither here nor in the bundle"):
+        unpack(write_bundle(tmp_path / "all.tar", {}, [LINK]), nothing)
+    assert left_in(cache) == []
+
+
+def test_a_blob_that_is_here_with_other_bytes_is_not_linked(cache: Path, tmp_path: Path) -> None:
+    blob = cache / LINK["repository"] / "blobs" / LINK["blob"]
+    blob.parent.mkdir(parents=True)
+    blob.write_bytes(b"y")
+    with pytest.raises(EnvironmentFailure, match="has not the bytes that the hub said: nothing is unpacked"):
+        unpack(write_bundle(tmp_path / "all.tar", {BLOB: b"x"}, [LINK]), nothing)
+    assert left_in(cache) == [blob]
 
 
 def test_bytes_that_are_not_the_published_ones_are_refused(cache: Path, weight: WeightFile, tmp_path: Path) -> None:
-    path = tmp_path / "wrong.tar"
     for promised, told in ((b"evil", "expected"), (b"good", "the bundle's list says")):
-        with tarfile.open(path, "w") as archive:
-            for header, content in [index([listed("files/w.pth", promised)]), member("files/w.pth", b"evil")]:
-                archive.addfile(header, io.BytesIO(content))
+        members = [index([listed("files/w.pth", promised)]), member("files/w.pth", b"evil")]
         with pytest.raises(EnvironmentFailure, match=f"{told}.*: not unpacked"):
-            bundle.unpack(path, nothing)
+            unpack(write_tar(tmp_path / "wrong.tar", members), nothing)
     assert not weight.path.exists()
 
 
@@ -135,4 +240,4 @@ def test_a_file_that_is_no_tar_is_refused(cache: Path, weight: WeightFile, tmp_p
     for content in (b"", b"hello" * 1000, b"\x1f\x8b"):
         (tmp_path / "x.tar").write_bytes(content)
         with pytest.raises(UserError, match="not a bundle"):
-            bundle.unpack(tmp_path / "x.tar", nothing)
+            unpack(tmp_path / "x.tar", nothing)

@@ -12,7 +12,7 @@ import pytest
 
 from harness import weights
 from harness.weights import WeightFile, by_address
-from harness.weights import checksums as ledger
+from harness.weights import checksums
 from harness.weights.fetching import fetch
 from wire.errors import EnvironmentFailure
 
@@ -175,7 +175,7 @@ def test_digits_that_the_publisher_does_not_tell_are_recorded_on_first_use(
     short = dataclasses.replace(weight, sha256=weight.sha256[:8])
     monkeypatch.setattr(by_address, "weights_of", lambda _stage: [short])
     weights.ensure_weights("geneval", False, nothing)
-    assert (ledger.first_use("w") or {})["sha256"] == weight.sha256
+    assert (checksums.first_use("w") or {})["sha256"] == weight.sha256
     assert by_address.mismatch(short, weight.sha256) == ""
     assert "at their first use" in by_address.mismatch(short, weight.sha256[:8] + "0" * 56)
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from harness.weights import checksums as ledger
+from harness.weights import checksums
 from harness.weights import on_hub
 from harness.weights.fetching import verify
 from harness.weights.first_use import note_use
@@ -62,7 +62,7 @@ def test_an_unpinned_file_is_recorded_on_first_use_and_said_aloud(cache: Path) -
         f"org/model/model.safetensors: unpinned, sha256 {digest[:12]}... recorded on first use"
     ]
     assert verify([entry()])[0] == []
-    assert ledger.first_use("org/model/model.safetensors") == {"sha256": digest, "size": 7, "revision": COMMIT}
+    assert checksums.first_use("org/model/model.safetensors") == {"sha256": digest, "size": 7, "revision": COMMIT}
     # A cache that somebody filled by hand tells nothing by its names: the ledger alone knows.
     link.unlink()
     link.write_bytes(b"other weights")
@@ -81,9 +81,9 @@ def test_what_a_worker_loads_is_remembered(cache: Path) -> None:
 def test_a_file_is_hashed_again_only_when_it_was_touched(cache: Path, tmp_path: Path) -> None:
     file = tmp_path / "weights.pth"
     file.write_bytes(b"a")
-    first = ledger.digest_of(file)
-    record = ledger.path().read_text()
-    assert ledger.digest_of(file) == first
-    assert ledger.path().read_text() == record
+    first = checksums.digest_of(file)
+    record = checksums.path().read_text()
+    assert checksums.digest_of(file) == first
+    assert checksums.path().read_text() == record
     file.write_bytes(b"bb")
-    assert ledger.digest_of(file) == hashlib.sha256(b"bb").hexdigest()
+    assert checksums.digest_of(file) == hashlib.sha256(b"bb").hexdigest()
