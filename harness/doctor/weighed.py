@@ -9,8 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from harness.doctor.finding import FAILURE, OK, WARNING, Finding
 from harness.environments.spec import ENVIRONMENTS
-from harness.weights import HubWeight, WeightFile, by_address, on_hub
-from harness.weights import checksums
+from harness.weights import HubWeight, WeightFile, by_address, checksums, on_hub
 from harness.weights.fetching import Entry, select
 
 #: Seconds to wait for the hub.

@@ -21,8 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.environments.spec import Progress
-from harness.weights import by_address, git_fetch, git_proof, on_hub
-from harness.weights import checksums
+from harness.weights import by_address, checksums, git_fetch, git_proof, on_hub
 from harness.weights.bundle_contents import SCHEMA
 from harness.weights.entries import HubWeight, WeightFile
 from harness.weights.fetching import Entry

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from harness.weights import by_address, on_hub
-from harness.weights import checksums
+from harness.weights import by_address, checksums, on_hub
 from harness.weights.entries import UNPINNED, HubWeight, WeightFile
 from harness.weights.fetching import Entry, select, verify
 from wire.errors import EnvironmentFailure

@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from harness.environments.spec import Progress
-from harness.weights import by_address, git_proof, on_hub
-from harness.weights import checksums
+from harness.weights import by_address, checksums, git_proof, on_hub
 from harness.weights.bundle_contents import MAX_INDEX, Contents, Link, is_git_object, read_contents, target
 from harness.weights.entries import load_weights
 from wire.errors import DISK_FAULTS, EnvironmentFailure, UserError

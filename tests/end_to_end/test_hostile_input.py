@@ -129,7 +129,7 @@ def hostile_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_no_stage_uses_the_network_when_offline(hostile_run: Path) -> None:
     processes = (hostile_run.parent / "processes").read_text()
-    assert all(f"-m {stage} " in processes for stage in ("generation", "geneval", "rewards"))
+    assert all(f"launch.py {stage} " in processes for stage in ("generation", "geneval", "rewards"))
     assert "miro-eval generate" in processes
     network = hostile_run.parent / "network"
     assert not network.exists(), network.read_text()

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.weights import HubWeight, on_hub
-from harness.weights import checksums
+from harness.weights import HubWeight, checksums, on_hub
 from harness.weights.fetching import fetch
 from tests.fake_hub import COMMIT, FakeHub, serving
 from tests.real_environments import environment

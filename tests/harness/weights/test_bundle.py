@@ -9,8 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli.weights import app
-from harness.weights import HubWeight, WeightFile, bundle, load_hub, on_hub
-from harness.weights import checksums
+from harness.weights import HubWeight, WeightFile, bundle, checksums, load_hub, on_hub
 from harness.weights import entries as entries_module
 from harness.weights.unbundle import unpack
 from tests.harness.weights.hub import COMMIT, git_sha1, put

@@ -16,8 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli.weights import app
-from harness.weights import HubWeight, bundle, git_fetch, on_hub
-from harness.weights import checksums
+from harness.weights import HubWeight, bundle, checksums, git_fetch, on_hub
 from harness.weights import entries as entries_module
 from harness.weights.fetching import verify
 from harness.weights.first_use import note_use

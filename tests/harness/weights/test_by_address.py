@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness import weights
-from harness.weights import WeightFile, by_address
-from harness.weights import checksums
+from harness.weights import WeightFile, by_address, checksums
 from harness.weights.fetching import fetch
 from wire.errors import EnvironmentFailure
 

@@ -3,8 +3,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from harness.weights import checksums
-from harness.weights import on_hub
+from harness.weights import checksums, on_hub
 from harness.weights.fetching import verify
 from harness.weights.first_use import note_use
 from tests.harness.weights.hub import COMMIT, entry, put
