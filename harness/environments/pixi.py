@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,12 +11,14 @@ from harness.environments import uv
 from harness.environments.gpu import MmcvBuild, compute_capabilities
 from harness.environments.spec import EnvironmentSpec, Progress
 from harness.workers.processes import run_logged
-from wire.errors import EnvironmentFailure
+from wire.errors import EnvironmentFailure, UserError
 from wire.paths import pixi_manifest
 
 #: The toolkit that ``pixi.toml`` pins.
 CUDA = "12.1"
 MMCV = "mmcv==2.1.0"
+#: pixi hands a command's arguments to its shell between double quotes, within which these have a meaning.
+_EXPANDED = re.compile(r"[$`\"\\\x00-\x1f\x7f]")
 
 
 def find() -> str | None:
@@ -65,8 +68,14 @@ def _manifest(directory: Path) -> list[str]:
 
 
 def command(spec: EnvironmentSpec, directory: Path, arguments: Sequence[str]) -> list[str]:
-    """Through ``pixi run``, which sets the variables of the activated environment."""
+    """Through ``pixi run``, which sets the variables of the activated environment, and has a shell of its own.
+
+    Raises:
+        UserError: an argument, such as a run's path, holds what that shell would expand.
+    """
     tool = find()
+    if expanded := next((text for text in arguments if _EXPANDED.search(text)), None):
+        raise UserError(f"{expanded!r}: pixi's shell would expand it; rename the folder, or use --env-backend uv")
     if tool is None:
         raise EnvironmentFailure(f"pixi is gone: install it, or use --env-backend uv for environment {spec.name}")
     return [tool, "run", *_manifest(directory), "python", *arguments]

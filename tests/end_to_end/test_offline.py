@@ -27,7 +27,7 @@ def test_published_weights_that_are_missing_are_not_looked_for(watched: Path, mo
     fetch = miro_eval("weights", "fetch", "sdxl-vae", "--offline")
     assert fetch.returncode == 4
     assert "not here, and --offline: sdxl-vae" in fetch.stderr
-    assert "-m generation " in (watched / "processes").read_text()
+    assert "launch.py generation " in (watched / "processes").read_text()
     assert not (watched / "network").exists(), (watched / "network").read_text()
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from harness.environments import gpu, manager, uv
 from harness.environments.spec import EnvironmentSpec, Progress
-from wire.errors import EnvironmentFailure
+from wire.errors import EnvironmentFailure, UserError
 
 SPEC = EnvironmentSpec("rewards", "rewards", ("uv",), disk_gb=0)
 
@@ -174,3 +174,12 @@ def test_known_causes_come_first(output: str, reason: str) -> None:
 def test_a_missing_compiler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uv.shutil, "which", lambda _name: None)
     assert "no C++ compiler" in uv.explain("error: failed to build mmcv==2.1.0").splitlines()[0]
+
+
+@pytest.mark.parametrize("path", ["run $(touch x)", "run `x`", 'run "x', "run \\x", "run\nx", "$HOME"])
+def test_pixi_s_shell_gets_nothing_that_it_would_expand(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    monkeypatch.setattr(manager.pixi, "find", lambda: "pixi")
+    with pytest.raises(UserError, match="pixi's shell would expand it"):
+        manager.pixi.command(SPEC, Path("/home"), ("launch.py", "geneval", f"/{path}/job.json"))
+    plain = manager.pixi.command(SPEC, Path("/home"), ("launch.py", "a run, it's (new)/job.json"))
+    assert plain[-2:] == ["launch.py", "a run, it's (new)/job.json"]
