@@ -9,7 +9,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from click import Context
+from typer.main import get_command
 
+from harness.cli.app import app
 from tests.real_environments import ROOT, miro_eval, world
 
 #: Run as they are by other tests: the demo, the test command itself, and one that would delete a shared environment.
@@ -17,6 +20,45 @@ ELSEWHERE = {
     "pip install uv && uv run miro-eval demo": "test_demo.py",
     "uv run pytest": "this very run",
     "uv run miro-eval envs remove rewards": "test_environments.py",
+}
+#: Commands that pages show with placeholders, and what is run in their place after all the others.
+FILLED_IN = {
+    "miro-eval view RUN": "view images",
+    "miro-eval view RUN OTHER --out DIR": "view images path/to/geneval_images/last --out both",
+    "miro-eval view results.jsonl": "view images/results.jsonl --out rows_alone",
+    "miro-eval compare A B": "compare images path/to/geneval_images/last",
+    "miro-eval baseline save RUN baseline.json": "baseline save images again.json",
+    "uv run miro-eval baseline save path/to/run ci/baseline.json": "baseline save images ci/baseline.json",
+    "miro-eval check --init gate.toml": "check --init gate.toml",
+    "uv run miro-eval check --init ci/gate.toml": "check --init ci/gate.toml",
+    "miro-eval check CANDIDATE --baseline baseline.json --policy gate.toml --out gate --gallery gate/gallery": (
+        "check images --baseline baseline.json --policy gate.toml --out gate --gallery gate/gallery --subset"
+    ),
+    "miro-eval geneval --rejudge results.jsonl --out stricter.jsonl --confidence-threshold 0.5": (
+        "geneval --rejudge images/results.jsonl --out stricter.jsonl --confidence-threshold 0.5"
+    ),
+    "miro-eval show RUN 00123/0002": "show images FIRST_IMAGE",
+    "uv run miro-eval all path/to/last.ckpt": "plan path/to/last.ckpt",
+}
+#: Commands that another test runs, for they need a cluster, other weights or files of the user's.
+BY_ANOTHER_TEST = {
+    "miro-eval check NEW_RUN --checkpoint CHECKPOINT --baseline baseline.json --looks 100,200,553": (
+        "tests/reports/gate/test_tiny_world.py"
+    ),
+    "miro-eval geneval --self-test": "tests/geneval/test_self_test.py",
+    "miro-eval all images": "tests/end_to_end/test_other_generators.py",
+    "miro-eval all --generator my_model:images --out runs/my-model": "tests/end_to_end/test_other_generators.py",
+    "miro-eval all path/to/pipeline": "tests/end_to_end/test_other_generators.py",
+    "miro-eval all stabilityai/stable-diffusion-xl-base-1.0 --backend diffusers": (
+        "tests/generation/backends/test_diffusers_pipeline.py"
+    ),
+    "miro-eval rewards RUN --scorer my_scorer.py:Brightness": "tests/harness/test_rewards_verbs.py",
+    "miro-eval rewards RUN --scorer brightness": "tests/harness/test_rewards_verbs.py",
+    "miro-eval calibrate [--metric ID] [--published-images FOLDER]": "tests/rewards/test_calibration.py",
+    "miro-eval all CHECKPOINT --out RUN --executor slurm --partition gpu --gres gpu:1 --shards 16 "
+    "--slurm-arg time=2:00:00": "tests/slurm/test_slurm.py",
+    "miro-eval status RUN": "tests/slurm/test_slurm.py",
+    "miro-eval cancel RUN": "tests/slurm/test_slurm.py",
 }
 #: What a documented sweep is shortened by.
 SHORT = {
@@ -28,11 +70,22 @@ SHORT = {
 }
 
 
+def pages() -> list[str]:
+    """README and docs."""
+    return [page.read_text() for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]]
+
+
 def documented_commands() -> list[str]:
     """Lines of the ``sh`` blocks of README and docs, comments stripped."""
-    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
-    blocks = [block for page in pages for block in re.findall(r"```sh\n(.*?)```", page.read_text(), re.DOTALL)]
+    blocks = [block for page in pages() for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL)]
     return [line.split("  #")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
+
+
+def shown_commands() -> set[str]:
+    """Commands in every other block, fenced or indented."""
+    rest = [re.sub(r"```sh\n.*?```", "", page, flags=re.DOTALL) for page in pages()]
+    lines = [line for page in rest for line in re.findall(r"^ *((?:uv run )?miro-eval .*)$", page, re.MULTILINE)]
+    return {line.split("  #")[0].strip() for line in lines if "`" not in line}
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +118,22 @@ def test_documented_commands_work_in_the_order_shown(folder: Path, monkeypatch: 
         ran += 1
     assert ran >= 8
     assert (folder / "report" / "leaderboard.md").exists()
+    (folder / "ci").mkdir()
+    first = next((folder / "images").glob("*/samples/*.png"))
+    for shown, command in FILLED_IN.items():
+        words = command.replace("FIRST_IMAGE", f"{first.parts[-3]}/{first.stem}").split()
+        answer = miro_eval(*words)
+        assert answer.returncode == 0, f"{shown}\n{answer.stderr}"
+
+
+def test_every_other_command_is_run_too_or_by_a_test_that_is_named() -> None:
+    assert shown_commands() == FILLED_IN.keys() | BY_ANOTHER_TEST.keys()
+    assert all((ROOT / test).is_file() for test in BY_ANOTHER_TEST.values())
+
+
+@pytest.mark.parametrize("command", sorted(BY_ANOTHER_TEST))
+def test_verbs_and_options_that_pages_show_exist(command: str) -> None:
+    words = shlex.split(re.sub(r"[\[\]]", "", command.removeprefix("uv run ")))[1:]
+    verb = get_command(app).get_command(Context(get_command(app)), words[0])
+    assert verb is not None
+    assert verb.make_context(words[0], words[1:])
