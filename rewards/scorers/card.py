@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from rewards.flops import Cost
+from rewards.working_memory import Network
+from wire.cards import MetricCard
 
 #: Revision of a hub repository whose commit has not been pinned: the repository's main branch is used.
 UNPINNED = "unpinned"
@@ -57,37 +62,28 @@ class Tolerance:
         return f"{self.reference:g} (reference), {self.fast:g} (fast){unit}"
 
 
-@dataclass(frozen=True)
-class SpecCard:
-    """Specification of one metric.
+@dataclass(frozen=True, kw_only=True)
+class SpecCard(MetricCard):
+    """Specification of one metric: every fact about it, those that tell how to read its numbers first.
 
     Attributes:
-        metric: id; names model and version.
-        definition: the formula, in words and symbols.
-        scale: what the raw number is, with typical values where its authors or users state them.
-        range: hard lower and upper bound of the raw number; None is unbounded.
-        higher_is_better: direction.
-        miro_normalised: the form in which MIRO's training data carry the reward; ``x`` is the raw number.
         preprocessing: how image and prompt become model input.
         reference_dtype: number format of ``reference`` precision, the authors' own.
         weights: everything that is loaded.
         licence: of the weights.
-        source: paper and code.
         tolerance: how far machines and precisions may differ.
+        network: what needs most memory of it; None where that is not known.
+        cost: its arithmetic, from the length of a prompt in tokens; None where that is not known.
     """
 
-    metric: str
-    definition: str
-    scale: str
-    range: tuple[float | None, float | None]
     higher_is_better: bool
-    miro_normalised: str
     preprocessing: str
     reference_dtype: str
     weights: tuple[Weight, ...]
     licence: str
-    source: str
     tolerance: Tolerance = Tolerance()
+    network: Network | None = None
+    cost: Callable[[int], Cost] | None = None
 
     def describe(self, fast_measured: str | None = None) -> str:
         """The card as text: the id, then a line for each property.
@@ -95,12 +91,12 @@ class SpecCard:
         Args:
             fast_measured: by how much ``fast`` was seen to differ from ``reference``, and where.
         """
-        low, high = ("unbounded" if bound is None else f"{bound:g}" for bound in self.range)
-        lines = {
+        lines = {"title": self.title} if self.title else {}
+        lines |= {
             "definition": self.definition,
             "scale": self.scale,
-            "range": low if low == high else f"{low} to {high}",
-            "direction": "higher is better" if self.higher_is_better else "lower is better",
+            "range": self.bounds,
+            "direction": self.direction,
             "in MIRO's data": self.miro_normalised,
             "preprocessing": self.preprocessing,
             "reference precision": f"{self.reference_dtype}, the default: the authors' own format, or a finer one",

@@ -52,6 +52,7 @@ def test_the_documentations_scorer_gives_a_column_like_any_other(
         "file": "brightness_example.py",
         "sha256": hashlib.sha256(EXAMPLE.encode()).hexdigest(),
     } in started["weights"]
+    assert started["cards"]["brightness"]["range"] == [0.0, 1.0]
 
 
 def test_the_example_is_as_short_as_promised() -> None:
