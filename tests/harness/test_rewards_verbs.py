@@ -18,7 +18,6 @@ from harness.run.settings import RewardSettings, RunSettings
 from harness.stages.base import work_file
 from harness.stages.rewards import REWARDS, own_scorers
 from harness.weights.weight_source import PublishedWeights
-from reports.read.metrics import CARDS
 from rewards.scorers import SCORERS
 from wire.errors import UserError
 from wire.files import write_rows

@@ -9,11 +9,12 @@ from reports.leaderboard.model_index import model_index
 from reports.leaderboard.table import make_leaderboard
 from reports.read.runs import read_run
 from reports.summary.run_summary import summarise_run
+from rewards.scorers import CARDS
 from tests.reports.builders import SMALL, rewards, sweep, write_rows
 
 
 def index(*folders: Path) -> str:
-    return model_index(make_leaderboard([summarise_run(read_run(folder)) for folder in folders]))
+    return model_index(make_leaderboard([summarise_run(read_run(folder, CARDS)) for folder in folders]))
 
 
 def make_run(folder: Path, **manifest: object) -> Path:
