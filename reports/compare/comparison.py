@@ -131,9 +131,9 @@ def _notes(first: Run, second: Run, metrics: tuple[ComparedMetric, ...]) -> Iter
     if not left or not right:
         yield "no protocol is recorded for one or both, so it is not known whether they are alike"
         return
-    for field in sorted(left.keys() | right.keys()):
-        if left.get(field) != right.get(field):
-            yield f"the runs differ in {field}: {left.get(field, 'not recorded')}; {right.get(field, 'not recorded')}"
+    for name in sorted(left.keys() | right.keys()):
+        if left.get(name) != right.get(name):
+            yield f"the runs differ in {name}: {left.get(name, 'not recorded')}; {right.get(name, 'not recorded')}"
 
 
 def _metrics(run: Run) -> tuple[str, ...]:

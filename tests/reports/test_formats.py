@@ -180,7 +180,7 @@ def test_latex_escapes(text: str, escaped: str) -> None:
 
 def test_json_has_every_number(board: Leaderboard, tmp_path: Path) -> None:
     write_rows(tmp_path / "plain" / "results.jsonl", sweep(SMALL))
-    files = write_leaderboard([summarise_run(read_run(tmp_path / "plain"))], tmp_path / "out")
+    files = write_leaderboard([summarise_run(read_run(tmp_path / "plain", CARDS))], tmp_path / "out")
     record = json.loads(files.json.read_text())
     (run,) = record["sections"][0]["runs"]
     assert record["schema"] == "miro-eval/leaderboard/1"

@@ -44,5 +44,5 @@ def test_random_weights_are_left_out(tmp_path: Path) -> None:
 
 
 def test_a_report_has_it(tmp_path: Path) -> None:
-    report([make_run(tmp_path / "a")], tmp_path / "out")
+    report([make_run(tmp_path / "a")], tmp_path / "out", cards=CARDS)
     assert (tmp_path / "out" / "model-index.yaml").read_text() == index(tmp_path / "a")
