@@ -6,6 +6,7 @@ baselines carry this part of them, so that whoever reads the numbers later need 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -95,7 +96,8 @@ class MetricCard:
     def record(self) -> dict[str, Any]:
         """JSON's types."""
         facts = {field.name: getattr(self, field.name) for field in fields(MetricCard)}
-        return {"schema": SCHEMA, **facts, "range": list(self.range)}
+        bounds = [None if bound in (None, -math.inf, math.inf) else bound for bound in self.range]
+        return {"schema": SCHEMA, **facts, "range": bounds}
 
 
 #: By metric id.
@@ -143,4 +145,4 @@ def _is_range(bounds: Any) -> bool:
 
 
 def _is_bound(bound: Any) -> bool:
-    return bound is None or (isinstance(bound, (int, float)) and not isinstance(bound, bool))
+    return bound is None or (isinstance(bound, (int, float)) and math.isfinite(bound))

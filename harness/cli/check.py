@@ -53,8 +53,9 @@ def check(
     gate = _gate(candidate, baseline, policy, subset, _numbers(looks), making)
     if gallery is not None:
         from reports.gate.flips import write_flips
+        from rewards.scorers import CARDS
 
-        gate = replace(gate, flips=write_flips(baseline, candidate, gallery))
+        gate = replace(gate, flips=write_flips(baseline, candidate, gallery, CARDS))
     _show(gate, out)
     if not gate.passes:
         raise typer.Exit(int(ExitCode.GATE_FAILED))

@@ -39,12 +39,12 @@ def save_baseline(run: Run, path: Path) -> Path:
         "random_weights": run.manifest.random_weights,
         "protocol": dict(sorted(run.manifest.protocol.items())),
         "metrics": list(run.rewards.metrics) if run.rewards else [],
-        "cards": records(_cards(run)),
     }
     opening = json.dumps(head, ensure_ascii=False, indent=1)[:-2]
+    cards = "{" + ",".join(f"\n{_line(name)}: {_line(card)}" for name, card in records(_cards(run)).items()) + "\n }"
     verdicts = _lines(_verdict_prompts(run.verdicts)) if run.verdicts is not None else "[]"
     rewards = _lines(_reward_prompts(run.rewards)) if run.rewards is not None else "[]"
-    return write_text(path, f'{opening},\n "verdicts": {verdicts},\n "rewards": {rewards}\n}}\n')
+    return write_text(path, f'{opening},\n "cards": {cards},\n "verdicts": {verdicts},\n "rewards": {rewards}\n}}\n')
 
 
 def _cards(run: Run) -> Cards:
@@ -72,8 +72,11 @@ def read_baseline(path: Path, cards: Cards = NO_CARDS) -> Run:
 
 
 def _lines(prompts: Iterator[dict[str, Any]]) -> str:
-    lines = [json.dumps(prompt, ensure_ascii=False, allow_nan=False, separators=(",", ":")) for prompt in prompts]
-    return "[\n" + ",\n".join(lines) + "\n ]"
+    return "[\n" + ",\n".join(map(_line, prompts)) + "\n ]"
+
+
+def _line(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def _verdict_prompts(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:

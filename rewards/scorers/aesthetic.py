@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rewards.flops import Cost, vit
 from rewards.scorers.base import Batch, Scorer
-from rewards.scorers.card import SpecCard, Tolerance, Weight
+from rewards.scorers.card import LISTED, SpecCard, Tolerance, Weight
 from rewards.working_memory import VIT_L
 
 if TYPE_CHECKING:
@@ -44,14 +44,7 @@ class Aesthetic(Scorer):
         upstream="aesthetic",
         preprocessing="CLIP 224 px (shortest edge, center crop); no text",
         reference_dtype="float32",
-        weights=(
-            Weight(_TOWER, "ViT-L-14.pt", sha256="b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836"),
-            Weight(
-                _HEAD,
-                "sac+logos+ava1-l14-linearMSE.pth",
-                sha256="21dd590f3ccdc646f0d53120778b296013b096a035a2718c9cb0d511bff0f1e0",
-            ),
-        ),
+        weights=(Weight(_TOWER, "ViT-L-14.pt", LISTED), Weight(_HEAD, "sac+logos+ava1-l14-linearMSE.pth", LISTED)),
         licence="MIT (tower), Apache-2.0 (head)",
         source="github.com/christophschuhmann/improved-aesthetic-predictor; arXiv 2103.00020",
         tolerance=Tolerance(1e-4, 3e-2),

@@ -11,6 +11,8 @@ from wire.cards import MetricCard
 
 #: Revision of a hub repository whose commit has not been pinned: the repository's main branch is used.
 UNPINNED = "unpinned"
+#: Of a file published by address: its digest stands there, for it may serve other stages too.
+LISTED = "as envs/weights.toml pins it"
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class Weight:
     Attributes:
         source: hub repository id, or the key of the job's ``files`` for a file published by address.
         file: file name; several formats of one model are separated by ``|``.
-        revision: full commit hash, or :data:`UNPINNED`.
+        revision: full commit hash, :data:`UNPINNED`, or :data:`LISTED`.
         sha256: digest of the file, or None where its publisher's file has not been seen.
     """
 
