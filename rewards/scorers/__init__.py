@@ -23,16 +23,11 @@ __all__ = ["CARDS", "DEFAULT_METRICS", "SCORERS", "Scorer", "check_metrics"]
 
 #: Every metric by id: the seven that MIRO is conditioned on, then the extras.
 SCORERS: dict[str, type[Scorer]] = {
-    "clip_jina": ClipJina,
-    "aesthetic": Aesthetic,
-    "image_reward": ImageReward,
-    "pick_score": PickScore,
-    "hpsv2.1": HpsV21,
-    "vqa": Vqa,
-    "sciscore": SciScore,
-    "hpsv2.0": HpsV20,
-    "clip_openai": ClipOpenai,
-    "vqa_xl": VqaXl,
+    scorer.card.metric: scorer
+    for scorer in (
+        *(ClipJina, Aesthetic, ImageReward, PickScore, HpsV21, Vqa, SciScore),
+        *(HpsV20, ClipOpenai, VqaXl),
+    )
 }
 
 #: What reports need to know of each, free of everything that scoring takes.
