@@ -77,8 +77,9 @@ def timed_report(folder: Path) -> dict[str, float]:
     """Report on all runs of ``folder``: seconds of wall and processors, and bytes of all processes at their peaks."""
     started = time.perf_counter()
     from reports import report
+    from rewards.scorers import CARDS
 
-    report(sorted(folder.iterdir()), folder.with_name(folder.name + "-report"))
+    report(sorted(folder.iterdir()), folder.with_name(folder.name + "-report"), cards=CARDS)
     wall = time.perf_counter() - started
     own, others = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = own.ru_utime + own.ru_stime + others.ru_utime + others.ru_stime

@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rewards.flops import cost
+from rewards.flops import PROMPT_TOKENS, Cost
+from rewards.scorers import SCORERS
 
 #: Edge of the square matrices whose product is timed: large enough to reach the library's best rate.
 EDGE = 2048
@@ -133,7 +134,8 @@ class Run:
 
     def operations(self, metric: str) -> float:
         """Operations an image, its share of the prompt's included."""
-        each = cost(metric)
+        known = SCORERS[metric].card.cost
+        each = known(PROMPT_TOKENS) if known else Cost(0.0)
         return each.image + each.prompt / self.samples
 
     def _overall(self) -> str:

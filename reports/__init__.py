@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wire.cards import NO_CARDS, Cards
 from wire.errors import UserError
 
 if TYPE_CHECKING:
@@ -45,13 +46,14 @@ class ReportFiles:
     leaderboard: Leaderboard
 
 
-def report(inputs: Sequence[Path], out_dir: Path, across: Sequence[str] = ()) -> ReportFiles:
+def report(inputs: Sequence[Path], out_dir: Path, across: Sequence[str] = (), cards: Cards = NO_CARDS) -> ReportFiles:
     """Rank runs and write the leaderboard in five formats, all scores by image and by prompt, and ``model-index.yaml``.
 
     Args:
         inputs: run directories, files of GenEval or reward rows, and so on: see :func:`reports.read.find.find_runs`.
         out_dir: made if need be.
         across: fields of the protocol over which runs are ranked together although they differ in them.
+        cards: of metrics that are known anyway, for runs that bear none.
 
     Raises:
         UserError: an input is missing, empty or malformed; nothing is written then.
@@ -67,7 +69,7 @@ def report(inputs: Sequence[Path], out_dir: Path, across: Sequence[str] = ()) ->
 
     if not inputs:
         raise UserError("no runs to report; name run directories or result files")
-    sources = distinct_names(find_runs(inputs))
+    sources = distinct_names(find_runs(inputs, cards))
     with TemporaryDirectory(prefix="miro-eval-") as parts, ThreadPoolExecutor(1) as beside:
         runs = collect(sources, Path(parts))
         board = make_leaderboard([run.summary for run in runs], across)

@@ -21,6 +21,7 @@ from typing import Any
 
 from rewards.scorers import SCORERS, Scorer
 from rewards.scorers.card import SpecCard
+from wire.cards import read_cards, records
 from wire.errors import UserError
 from wire.own_code import import_fault
 
@@ -174,6 +175,10 @@ def _checked(text: str, scorer: Any) -> type[Scorer]:
     card = getattr(scorer, "card", None)
     if not isinstance(card, SpecCard):
         raise UserError(f"scorer {text}: its card must be a rewards.scorers.card.SpecCard")
+    try:
+        read_cards(records({card.metric: card}))
+    except ValueError as error:
+        raise UserError(f"scorer {text}: {error}") from error
     if not _METRIC.fullmatch(card.metric):
         raise UserError(f"scorer {text}: metric id {card.metric!r}: use lower-case letters, digits and _ . -")
     if card.metric in _TAKEN or card.metric in SCORERS:

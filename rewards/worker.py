@@ -13,6 +13,7 @@ from rewards.hub import LocalWeight
 from rewards.own_scorer import source_of
 from rewards.parameters import Parameters
 from rewards.scorers import SCORERS, Scorer
+from wire.cards import records
 from wire.protocol import Item, Job, Reporter, RowWriter, pending_batches
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ class RewardsStage:
             device,
             packages(),
             weights=self._used,
+            cards=records({metric: self._parameters.registry[metric].card for metric in self._weights}),
             precision=self._parameters.precision,
             batch_size=self._parameters.batch_size,
         )
@@ -142,8 +144,8 @@ class RewardsStage:
     def _bytes_per_pair(self, scorer: Scorer) -> int:
         from rewards.working_memory import bytes_per_pair
 
-        metric, dtype = scorer.card.metric, scorer.dtypes[self._parameters.precision]
-        return bytes_per_pair(metric, dtype, sum(weight.size for weight in self._weights[metric]))
+        card, dtype = scorer.card, scorer.dtypes[self._parameters.precision]
+        return bytes_per_pair(card.network, dtype, sum(weight.size for weight in self._weights[card.metric]))
 
     def _text_features(self, scorers: Sequence[Scorer], device: str) -> dict[str, TextFeatures]:
         from rewards.memory import Parts

@@ -39,32 +39,19 @@ class Network:
         return streams + self.heads * self.tokens**2 * (size + 8)
 
 
-#: Sizes as in :mod:`rewards.flops`; a question of 32 tokens after the image for VQAScore.
-_VIT_H = Network(257, 1280, 2 * 5120, 16)
-_VIT_L = Network(257, 1024, 2 * 4096, 16)
-_NETWORKS: dict[str, Network] = {
-    "clip_jina": Network(1297, 1024, 4 * 2730, 16),
-    "aesthetic": _VIT_L,
-    "image_reward": _VIT_L,
-    "pick_score": _VIT_H,
-    "hpsv2.1": _VIT_H,
-    "vqa": Network(644, 4096, 4 * 10_240, 64),
-    "sciscore": _VIT_H,
-    "hpsv2.0": _VIT_H,
-    "clip_openai": _VIT_L,
-    "vqa_xl": Network(644, 2048, 4 * 5120, 32),
-}
+#: CLIP's image towers, ViT-H/14 and ViT-L/14 (or /16) at 224 px.
+VIT_H = Network(257, 1280, 2 * 5120, 16)
+VIT_L = Network(257, 1024, 2 * 4096, 16)
 
 
-def bytes_per_pair(metric: str, dtype: str, weights: int) -> int:
+def bytes_per_pair(network: Network | None, dtype: str, weights: int) -> int:
     """Working memory of one pair, beside the weights; 0 where nothing is known of it.
 
     Args:
-        metric: id; nothing is known of a user's own.
+        network: of the metric's card; None where nothing is known, as of most users' own.
         dtype: number format of the model.
         weights: bytes of its files; nothing is known of small stand-ins.
     """
-    network = _NETWORKS.get(metric)
     if network is None or weights < SMALL:
         return 0
     return network.bytes_per_pair(4 if dtype == "float32" else 2)

@@ -16,6 +16,7 @@ def analyse(
 ) -> None:
     """pass@k, best of N, rewards against verdicts, accuracy by class, relation, color and count; radars."""
     from reports.analysis import write_analysis
+    from rewards.scorers import CARDS
 
-    files = write_analysis(runs, out)
+    files = write_analysis(runs, out, CARDS)
     say(f"analysis: {files.markdown}")

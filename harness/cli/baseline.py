@@ -25,9 +25,10 @@ def save(
     """Write every prompt's results, which pairing needs; `compare` and `check` take the file for a run."""
     from reports.gate.baseline import save_baseline
     from reports.read.runs import read_run
+    from rewards.scorers import CARDS
     from wire.errors import UserError
 
     if file.suffix != ".json":
         raise UserError(f"{file}: a baseline's name must end in .json, by which it is told from rows")
-    path = save_baseline(read_run(run), file)
+    path = save_baseline(read_run(run, CARDS), file)
     say(f"written: {path} ({path.stat().st_size / 1024:.0f} KB)")

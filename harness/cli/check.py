@@ -53,8 +53,9 @@ def check(
     gate = _gate(candidate, baseline, policy, subset, _numbers(looks), making)
     if gallery is not None:
         from reports.gate.flips import write_flips
+        from rewards.scorers import CARDS
 
-        gate = replace(gate, flips=write_flips(baseline, candidate, gallery))
+        gate = replace(gate, flips=write_flips(baseline, candidate, gallery, CARDS))
     _show(gate, out)
     if not gate.passes:
         raise typer.Exit(int(ExitCode.GATE_FAILED))
@@ -84,19 +85,20 @@ def _gate(
     """Checked once, or look by look where looks are asked for or the candidate is yet to be made."""
     from reports.gate.check import check_once, rules_for
     from reports.gate.inputs import read_side
+    from rewards.scorers import CARDS
 
-    first = read_side(baseline)
+    first = read_side(baseline, CARDS)
     rules = rules_for(first, policy)
     looks = looks or rules.looks
     if not looks and making is None:
-        return check_once(first, read_side(candidate), rules, subset=subset)
+        return check_once(first, read_side(candidate, CARDS), rules, subset=subset)
     if subset:
         raise UserError("--subset compares, once, what prompts there are: leave it or the looks away")
     from generation.suites import built_prompts
     from reports.gate.sequential import check_growing
 
     if making is None:
-        finished = read_side(candidate)
+        finished = read_side(candidate, CARDS)
         return check_growing(lambda _: finished, first, rules, looks, built_prompts())
     from harness.cli.growing import growing_run
 

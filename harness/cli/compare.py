@@ -29,8 +29,9 @@ def compare(
     """Compare two runs on the prompts and samples that they share: differences, intervals, p values."""
     from reports.gate.compare import compare_paths, json_text, write_comparison
     from reports.gate.comparison_formats import markdown_comparison, terminal_comparison
+    from rewards.scorers import CARDS
 
-    comparison = compare_paths(first, second, allow_unlike=allow_unlike)
+    comparison = compare_paths(first, second, allow_unlike=allow_unlike, cards=CARDS)
     if out is not None:
         for path in write_comparison(comparison, out):
             say(f"written: {path}", err=True)

@@ -43,6 +43,7 @@ def growing_run(making: Making, baseline: Run, policy: Policy) -> Iterator[Calla
     from harness.cli.session import run_stages, session
     from harness.weights.weight_source import PublishedWeights, make_tiny_world
     from reports.read.runs import read_run
+    from rewards.scorers import CARDS
 
     asked = making.settings
     generation = as_recorded(baseline.manifest.protocol, _sweep(asked))
@@ -54,7 +55,7 @@ def growing_run(making: Making, baseline: Run, policy: Policy) -> Iterator[Calla
         def grown(prompts: int) -> Run:
             settings = replace(asked, generation=replace(generation, limit=prompts), rewards=rewards)
             run_stages(stages, settings, source, display)
-            return read_run(asked.out)
+            return read_run(asked.out, CARDS)
 
         yield grown
 

@@ -46,8 +46,9 @@ def figures(
     """Draw the figures: from runs where there are any, from the published points where not."""
     from reports.paper.figure_runs import figure_runs
     from reports.paper.figures import draw_figures
+    from rewards.scorers import CARDS
 
-    for path in draw_figures(out, figure_runs(runs or [])):
+    for path in draw_figures(out, figure_runs(runs or [], CARDS)):
         say(path)
 
 
@@ -97,8 +98,9 @@ def _run(lines: list[str]) -> None:
 def _table(key: str, runs: list[str], out: Path | None) -> None:
     from reports.files import write_text
     from reports.paper.tables import reproduce_table, table_csv, table_markdown
+    from rewards.scorers import CARDS
 
-    table = reproduce_table(key, runs)
+    table = reproduce_table(key, runs, CARDS)
     if out is not None:
         for path in (
             write_text(out / f"{key}.md", table_markdown(table)),

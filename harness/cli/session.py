@@ -78,8 +78,9 @@ def show_report(inputs: list[Path], out: Path, display: Display, across: Sequenc
     from rich.console import Console
 
     from reports import report, terminal_tables
+    from rewards.scorers import CARDS
 
-    files = report(inputs, out, across)
+    files = report(inputs, out, across, CARDS)
     display.close()
     Console().print(terminal_tables(files))
     say(f"report: {files.markdown}")

@@ -50,6 +50,7 @@ def sweep(
     from harness.plan.open import default_directory
     from harness.plan.selection import axis_values, each_point, point_directories
     from reports.analysis.sweep import write_sweep
+    from rewards.scorers import CARDS
 
     axes = dict(axis_values(pair) for pair in reward_target)
     if len(axes) < len(reward_target):
@@ -70,5 +71,5 @@ def sweep(
     runs = evaluations(points, places, common)
     run_evaluations(runs, tiny_world=tiny_world, report=folder / "report", across=["reward_targets"])
     targets = [{axis: point.reward_targets[axis] for axis in axes} for point in points]
-    files = write_sweep(list(zip(targets, places, strict=True)), folder / "report")
+    files = write_sweep(list(zip(targets, places, strict=True)), folder / "report", CARDS)
     say(f"sweep: {files.csv} and {files.image}")

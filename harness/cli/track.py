@@ -22,6 +22,7 @@ def track(
     The step is read from run.json, or from a name like 'step=250000'; else the order given counts.
     """
     from reports.analysis.track import write_track
+    from rewards.scorers import CARDS
 
-    files = write_track(runs, out)
+    files = write_track(runs, out, CARDS)
     say(f"curves: {files.markdown} and {files.image}")

@@ -20,9 +20,10 @@ def view(
 ) -> None:
     """Make a gallery that opens from disk: images with boxes, verdicts, reasons and rewards, to filter and sort."""
     from reports.gallery import write_gallery
+    from rewards.scorers import CARDS
 
     where = out or (run / "report" / "gallery" if run.is_dir() else run.parent / "gallery")
-    files = write_gallery(run, other, where, copy)
+    files = write_gallery(run, other, where, copy, CARDS)
     flips = f", {files.flips:,} verdicts flip" if other else ""
     missing = f"; files not there: {files.without_picture:,}" if files.without_picture else ""
     say(f"gallery: {files.index} ({files.images:,} {'pairs' if other else 'images'}{flips}{missing})")

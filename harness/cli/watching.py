@@ -53,10 +53,11 @@ def _report(runs: list[Path], folder: Path, display: Display) -> None:
     """Leaderboard and curves; what they lack is told and does not end the watch."""
     from reports import report
     from reports.analysis.track import write_track
+    from rewards.scorers import CARDS
 
     try:
-        files = report(runs, folder)
-        curves = write_track(runs, folder)
+        files = report(runs, folder, cards=CARDS)
+        curves = write_track(runs, folder, CARDS)
         display.note(f"{len(runs)} checkpoints: {files.markdown}, {curves.markdown}")
     except UserError as error:
         display.note(str(error))

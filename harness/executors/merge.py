@@ -56,12 +56,13 @@ class MergeTask:
     def _merge(self) -> None:
         from harness.terminal.display import Display
         from reports import report, write_summaries
+        from rewards.scorers import CARDS
 
         with Display() as display, reopen(self.settings, self.source, display) as pipeline:
             gaps = [gap for name in self.stages if (gap := finish_stage(pipeline, name))]
             if pipeline.has_scores():
                 write_summaries(pipeline.run.path)
-                report([pipeline.run.path], pipeline.run.report)
+                report([pipeline.run.path], pipeline.run.report, cards=CARDS)
         if gaps:
             raise WorkerFailure(
                 f"{'; '.join(gaps)}; the other shards' rows are kept: submit again for the rest", ExitCode.BUG

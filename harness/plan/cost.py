@@ -18,7 +18,7 @@ from generation.suites.selection import limit_indices
 from geneval.flops import color_flops, detector_flops
 from harness.plan.open import describe
 from harness.run.settings import GenerationSettings, RewardSettings
-from rewards.flops import cost as reward_cost
+from rewards.flops import PROMPT_TOKENS
 from rewards.scorers import SCORERS
 from wire.errors import UserError
 
@@ -158,9 +158,9 @@ def _geneval(lines: Iterable[dict[str, Any]], samples: int, side: int) -> list[P
 
 
 def _rewards(metrics: Iterable[str], images: int, prompts: int) -> list[Part]:
-    known = [metric for metric in metrics if metric in SCORERS]
-    costs = {metric: reward_cost(metric) for metric in known}
+    cards = [SCORERS[metric].card for metric in metrics if metric in SCORERS]
+    costs = [(card, card.cost(PROMPT_TOKENS)) for card in cards if card.cost]
     return [
-        Part("rewards", metric, images * one.image + prompts * one.prompt, SCORERS[metric].dtypes["reference"])
-        for metric, one in costs.items()
+        Part("rewards", card.metric, images * one.image + prompts * one.prompt, card.reference_dtype)
+        for card, one in costs
     ]

@@ -93,6 +93,8 @@ class Pipeline:
             )
         for line in self.source.note_use(now.get("weights", [])):
             self.display.note(f"{stage.name}: {line}")
+        if cards := before.get("cards", {}) | now.get("cards", {}):
+            now["cards"] = cards  # of metrics that an earlier worker scored as well
         record.provenance = now
         self.save(stage, record)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,7 @@ class HubWeight:
         files: patterns; see :mod:`wire.hub_files`.
         stages: worker modules that need it.
         licence, source: for the user.
-        revision: commit; empty for the main branch.
+        revision: commit, of the list or of the card of the scorer that uses it; empty for the main branch.
         sha256: file -> digest, where known.
         extra: only fetched when named.
         runs_code: its Python code is run.
@@ -111,7 +111,9 @@ def parse(text: str) -> tuple[dict[str, WeightFile], dict[str, HubWeight]]:
         entries: dict[str, Any] = tomllib.loads(text)
         hub = entries.pop("hub", {})
         files = {name: WeightFile(**_fields(name, entry, "urls", "stages")) for name, entry in entries.items()}
-        repositories = {name: HubWeight(**_fields(name, entry, "files", "stages")) for name, entry in hub.items()}
+        repositories = {
+            name: _pinned(HubWeight(**_fields(name, entry, "files", "stages"))) for name, entry in hub.items()
+        }
     except (tomllib.TOMLDecodeError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"weights.toml: {error}") from error
     for weight in files.values():
@@ -119,6 +121,22 @@ def parse(text: str) -> tuple[dict[str, WeightFile], dict[str, HubWeight]]:
     for repository in repositories.values():
         _check_repository(repository)
     return files, repositories
+
+
+@cache
+def _revisions() -> dict[str, str]:
+    """Commits by repository, as the scorers' cards pin them."""
+    from rewards.scorers import SCORERS
+
+    weights = [weight for scorer in SCORERS.values() for weight in scorer.card.weights]
+    return {weight.source: weight.revision for weight in weights if _COMMIT.fullmatch(weight.revision)}
+
+
+def _pinned(entry: HubWeight) -> HubWeight:
+    if not isinstance(entry.repo, str) or entry.repo not in _revisions():
+        return entry
+    _require(not entry.revision, entry.name, "its 'revision' stands in its scorer's card, and there alone")
+    return replace(entry, revision=_revisions()[entry.repo])
 
 
 def _fields(name: str, entry: Any, *lists: str) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from wire.cards import NO_CARDS, Cards, card_of
+
 __all__ = ["AnalysisFiles", "write_analysis"]
 
 
@@ -18,8 +20,8 @@ class AnalysisFiles:
     radars: tuple[Path, ...]
 
 
-def write_analysis(inputs: Sequence[Path], out_dir: Path) -> AnalysisFiles:
-    """Analyse runs, each by itself.
+def write_analysis(inputs: Sequence[Path], out_dir: Path, cards: Cards = NO_CARDS) -> AnalysisFiles:
+    """Analyse runs, each by itself; ``cards`` are of metrics that are known anyway.
 
     Raises:
         UserError: a run is missing, empty or malformed, or the folder cannot be written to.
@@ -37,10 +39,11 @@ def write_analysis(inputs: Sequence[Path], out_dir: Path) -> AnalysisFiles:
     from reports.read.runs import read_source
 
     found, measured = [], []
-    for source in distinct_names(find_runs(inputs)):
+    for source in distinct_names(find_runs(inputs, cards)):
         run = read_source(source)
         images, metrics = merge_stages(run), run.rewards.metrics if run.rewards else ()
-        parts = [*pass_at_k(run.verdicts), *best_of(images, metrics), *rewards_against_verdicts(images, metrics)]
+        lower = {metric: card_of(metric, run.manifest.cards).lower for metric in metrics}
+        parts = [*pass_at_k(run.verdicts), *best_of(images, lower), *rewards_against_verdicts(images, lower)]
         parts += [*reward_correlations(images, metrics), *breakdown(run.verdicts)]
         found.append((source, parts))
         measured.append((source.name, run))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def best_of(images: pd.DataFrame, metrics: Sequence[str]) -> Iterator[Finding]:
+def best_of(images: pd.DataFrame, metrics: Mapping[str, bool]) -> Iterator[Finding]:
     """Expected GenEval score and mean rewards of the best of N by each reward, for N = 1, 2, 4, ... and all.
 
     Args:
         images: merged rows of one run.
-        metrics: its rewards: what is chosen by, and what the choice is worth. Only prompts of which as many images
-            as any has are scored in all of them count, so that every number stands over the same prompts.
+        metrics: its rewards, what is chosen by and what the choice is worth; each with whether lower is better. Only
+            prompts of which as many images as any has are scored in all of them count, so that every number stands over
+            the same prompts.
     """
     judged = bool(images["correct"].notna().any())
     columns = [*metrics, *(["correct"] if judged else [])]
@@ -31,8 +32,9 @@ def best_of(images: pd.DataFrame, metrics: Sequence[str]) -> Iterator[Finding]:
     most = max((len(values) for _, values in groups), default=0)
     whole = [(tag, values) for tag, values in groups if len(values) == most]
     for size in sizes_up_to(most) if most > 1 else ():
-        for place, selector in enumerate(metrics):
-            worth = np.array([expected_of_best(values[:, place], values, size) for _, values in whole])
+        for place, (selector, lower) in enumerate(metrics.items()):
+            sign = -1.0 if lower else 1.0
+            worth = np.array([expected_of_best(sign * values[:, place], values, size) for _, values in whole])
             yield from _findings(f"best_of_{size}", selector, columns, worth, [tag for tag, _ in whole])
 
 

@@ -8,8 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from reports.leaderboard.markdown import escape
+from reports.read.cards import guessed
 from reports.read.runs import RunSource
 from reports.summary.notes import RANDOM_WEIGHTS
+from wire.cards import LOWER, NO_CARDS, Cards, card_of
 
 #: Analysis -> what its table says, in the order of the page. ``best_of_N`` stands for any N.
 EXPLANATIONS = {
@@ -26,6 +28,9 @@ EXPLANATIONS = {
     "color": "Correct images among those whose prompt asks for the color.",
     "count": "Correct images of counting prompts, by the number asked for.",
 }
+
+#: Analyses whose numbers depend on which way a reward is better.
+BY_DIRECTION = ("best_of", "reward_against_verdict")
 
 
 @dataclass(frozen=True)
@@ -76,25 +81,36 @@ def findings_markdown(found: Found) -> str:
         blocks.append(f"## {escape(source.name)}")
         if source.manifest.random_weights:
             blocks.append(f"> **{RANDOM_WEIGHTS.capitalize()}.**")
+        cards = source.manifest.cards
+        ordered = (one.subject for one in findings if one.analysis.startswith(BY_DIRECTION))
+        blocks += [f"{escape(note)}." for note in guessed(ordered, cards)]
         for analysis in dict.fromkeys(one.analysis for one in findings):
-            blocks += _table(analysis, [one for one in findings if one.analysis == analysis])
+            blocks += _table(analysis, [one for one in findings if one.analysis == analysis], cards)
     return "\n\n".join(blocks) + "\n"
 
 
-def _table(analysis: str, findings: Sequence[Finding]) -> Iterator[str]:
+def _table(analysis: str, findings: Sequence[Finding], cards: Cards) -> Iterator[str]:
+    if not analysis.startswith((*BY_DIRECTION, "reward_correlation")):
+        cards = NO_CARDS
     quantities = list(dict.fromkeys(one.quantity for one in findings))
     cells = {(one.subject, one.quantity): one for one in findings}
     name, _, size = analysis.rpartition("_")
     sized = name == "best_of"
     yield f"### {f'Best of {size}' if sized else analysis.replace('_', ' ').capitalize()}"
-    yield EXPLANATIONS[name if sized else analysis].format(n=size)
-    rows = [["", *(escape(quantity) for quantity in quantities), "of"], [":--", *["--:"] * (len(quantities) + 1)]]
+    turned = any(card_of(one.subject, cards).lower for one in findings)
+    yield EXPLANATIONS[name if sized else analysis].format(n=size) + (
+        f" Of rewards marked {LOWER} lower is better." if turned else ""
+    )
+    rows = [
+        ["", *(escape(card_of(quantity, cards).label) for quantity in quantities), "of"],
+        [":--", *["--:"] * (len(quantities) + 1)],
+    ]
     for subject in dict.fromkeys(one.subject for one in findings):
         own = [cells.get((subject, quantity)) for quantity in quantities]
         largest = max((one for one in own if one), key=lambda one: one.size)
         rows.append(
             [
-                escape(subject),
+                escape(card_of(subject, cards).label),
                 *map(_cell, own),
                 f"{largest.size:,} {largest.unit if largest.size != 1 else largest.unit[:-1]}",
             ]

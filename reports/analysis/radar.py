@@ -26,7 +26,11 @@ class RadarLine:
 
 
 def radar(
-    axes_names: Sequence[str], lines: Sequence[RadarLine], title: str, bounds: tuple[float, float] | None = None
+    axes_names: Sequence[str],
+    lines: Sequence[RadarLine],
+    title: str,
+    bounds: tuple[float, float] | None = None,
+    lower: Sequence[bool] = (),
 ) -> Figure:
     """Draw a wheel.
 
@@ -35,6 +39,7 @@ def radar(
         lines: one or more, with a value for each axis.
         title: above the wheel.
         bounds: of every axis; by default each goes from its worst to its best model.
+        lower: for each axis, whether its lowest value is the best; by default none is.
     """
     from matplotlib.figure import Figure
 
@@ -42,7 +47,9 @@ def radar(
     low, high = values.min(axis=0), values.max(axis=0)
     if bounds:
         low, high = (np.full(len(axes_names), bound) for bound in bounds)
-    scaled = 0.15 + 0.85 * (values - low) / np.where(high > low, high - low, 1.0)
+    if any(lower):
+        low, high = np.where(lower, high, low), np.where(lower, low, high)
+    scaled = 0.15 + 0.85 * (values - low) / np.where(high != low, high - low, 1.0)
     angles = np.linspace(0.0, 2.0 * np.pi, len(axes_names), endpoint=False)
     figure = Figure(figsize=(10, 6), layout="constrained")
     axes = figure.add_subplot(projection="polar")

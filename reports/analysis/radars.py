@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from reports.analysis.radar import RadarLine, radar
 from reports.files import writing
+from wire.cards import card_of
 from wire.vocabulary import TAGS
 
 if TYPE_CHECKING:
@@ -57,7 +58,10 @@ def _rewards(runs: Sequence[tuple[str, Run]]) -> Figure | None:
     lines = _lines(means, shared)
     if len(shared) < FEWEST_AXES or len(lines) < 2:
         return None
-    return radar(shared, lines, "Mean rewards (each axis: worst to best run)")
+    known = {metric: card for _, run in reversed(runs) for metric, card in run.manifest.cards.items()}
+    cards = [card_of(metric, known) for metric in shared]
+    labels, lower = [card.label for card in cards], [card.lower for card in cards]
+    return radar(labels, lines, "Mean rewards (each axis: worst to best run)", lower=lower)
 
 
 def _in_all(metric: str, tables: Mapping[str, RewardTable]) -> bool:

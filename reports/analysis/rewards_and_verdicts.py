@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,18 +14,22 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def rewards_against_verdicts(images: pd.DataFrame, metrics: Sequence[str]) -> Iterator[Finding]:
-    """AUC of each reward for the verdict, over all images and within prompts, and its means by verdict."""
+def rewards_against_verdicts(images: pd.DataFrame, metrics: Mapping[str, bool]) -> Iterator[Finding]:
+    """AUC of each reward for the verdict, over all images and within prompts, and its means by verdict.
+
+    Args:
+        metrics: metric id -> whether lower is better.
+    """
     analysis = "reward_against_verdict"
-    for metric in metrics:
+    for metric, lower in metrics.items():
         both = images[images["correct"].notna() & images[metric].notna()]
         right = both["correct"].astype(bool)
         values = both[metric].astype("float64")
         if not right.any() or right.all():
             continue
-        wins, pairs = _ordered_pairs(both, metric)
+        wins, pairs = _ordered_pairs(both, metric, lower)
         yield Finding(analysis, metric, "AUC", wins / pairs, len(both))
-        prompts = [_ordered_pairs(group, metric) for _, group in both.groupby("prompt_key")]
+        prompts = [_ordered_pairs(group, metric, lower) for _, group in both.groupby("prompt_key")]
         within = sum(count for _, count in prompts)
         if within:
             yield Finding(
@@ -35,9 +39,9 @@ def rewards_against_verdicts(images: pd.DataFrame, metrics: Sequence[str]) -> It
         yield Finding(analysis, metric, "mean of wrong", float(values[~right].mean()), int((~right).sum()))
 
 
-def _ordered_pairs(images: pd.DataFrame, metric: str) -> tuple[float, int]:
+def _ordered_pairs(images: pd.DataFrame, metric: str, lower: bool) -> tuple[float, int]:
     right = images["correct"].to_numpy(dtype=bool)
-    values = images[metric].to_numpy(dtype=np.float64)
+    values = images[metric].to_numpy(dtype=np.float64) * (-1.0 if lower else 1.0)
     return _wins(values[right], values[~right])
 
 

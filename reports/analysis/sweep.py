@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wire.cards import NO_CARDS, Cards
+
 if TYPE_CHECKING:
     from reports.analysis.track.curves import Curve
     from reports.summary.run_summary import RunSummary
@@ -25,7 +27,7 @@ class SweepFiles:
     image: Path
 
 
-def write_sweep(points: Sequence[tuple[Targets, Path]], out_dir: Path) -> SweepFiles:
+def write_sweep(points: Sequence[tuple[Targets, Path]], out_dir: Path, cards: Cards = NO_CARDS) -> SweepFiles:
     """Tabulate and draw the scores of finished runs against their reward targets.
 
     The first axis is drawn along; each combination of the others' values is a curve of its own.
@@ -33,6 +35,7 @@ def write_sweep(points: Sequence[tuple[Targets, Path]], out_dir: Path) -> SweepF
     Args:
         points: each run's targets, all over the same axes in one order, and its directory.
         out_dir: made if need be.
+        cards: of metrics that are known anyway, for runs that bear none.
 
     Raises:
         UserError: a run is missing, empty or malformed, or the folder cannot be written to.
@@ -45,7 +48,7 @@ def write_sweep(points: Sequence[tuple[Targets, Path]], out_dir: Path) -> SweepF
     from reports.read.runs import find_run
 
     with TemporaryDirectory(prefix="miro-eval-") as parts:
-        summaries = [run.summary for run in collect([find_run(path) for _, path in points], Path(parts))]
+        summaries = [run.summary for run in collect([find_run(path, cards) for _, path in points], Path(parts))]
     targets = [one for one, _ in points]
     files = SweepFiles(write_text(out_dir / "sweep.csv", sweep_csv(targets, summaries)), out_dir / "sweep.png")
     draw(sweep_curves(targets, summaries), files.image)
@@ -54,16 +57,24 @@ def write_sweep(points: Sequence[tuple[Targets, Path]], out_dir: Path) -> SweepF
 
 def sweep_curves(points: Sequence[Targets], summaries: Sequence[RunSummary]) -> list[Curve]:
     """A curve a metric and combination of the axes after the first."""
-    from reports.analysis.track.curves import Curve, Point, scores_of
+    from reports.analysis.track.curves import Curve, Point, known_cards, scores_of
+    from reports.read.cards import higher_is_better
 
-    axis = next(iter(points[0]))
+    axis, cards = next(iter(points[0])), known_cards(summaries)
     found: dict[tuple[str, str], list[Point]] = {}
     for targets, summary in zip(points, summaries, strict=True):
         others = ", ".join(f"{name}={value:g}" for name, value in targets.items() if name != axis)
         for metric, value, interval in scores_of(summary):
             found.setdefault((metric, others), []).append(Point(targets[axis], value, interval))
     return [
-        Curve(others, metric, tuple(sorted(own, key=lambda point: point.step)), by_order=False, axis=axis)
+        Curve(
+            others,
+            metric,
+            tuple(sorted(own, key=lambda point: point.step)),
+            by_order=False,
+            axis=axis,
+            higher_is_better=higher_is_better(metric, cards),
+        )
         for (metric, others), own in found.items()
     ]
 

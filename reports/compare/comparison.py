@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from reports.compare.pairing import Pairs, pair_rewards, pair_verdicts
+from reports.read.cards import outside_range
 from reports.read.runs import Run
 from reports.statistics.estimators import MEAN_OF_STRATA, RATIO_OF_TOTALS, Estimator
 from reports.statistics.paired import PairedDifference, holm, paired_difference
+from wire.cards import Cards, card_of
 from wire.errors import UserError
 from wire.vocabulary import TAGS
 
@@ -41,12 +43,18 @@ class Comparison:
         first, second: the runs' names.
         metrics: overall, tags, rewards; those that both have on two prompts or more.
         notes: what could not be compared, and in what the protocols differ.
+        cards: of the metrics, as far as they are known.
     """
 
     first: str
     second: str
     metrics: tuple[ComparedMetric, ...]
     notes: tuple[str, ...]
+    cards: Cards = field(default_factory=dict)
+
+    def label(self, metric: str) -> str:
+        """The metric as tables name it; an arrow tells that lower is better."""
+        return card_of(metric, self.cards).label
 
 
 def compare(first: Run, second: Run) -> Comparison:
@@ -60,7 +68,12 @@ def compare(first: Run, second: Run) -> Comparison:
         raise UserError(f"{first.name} and {second.name} share no scored prompts to be compared on (two are needed)")
     corrected = holm([line.paired.p_value for line in lines])
     metrics = tuple(replace(line, corrected_p_value=value) for line, value in zip(lines, corrected, strict=True))
-    return Comparison(first.name, second.name, metrics, tuple(_notes(first, second, metrics)))
+    return Comparison(first.name, second.name, metrics, tuple(_notes(first, second, metrics)), cards_of(first, second))
+
+
+def cards_of(first: Run, second: Run) -> Cards:
+    """The metrics' cards, the first run's before the second's."""
+    return {**second.manifest.cards, **first.manifest.cards}
 
 
 def _verdict_lines(first: Run, second: Run) -> Iterator[ComparedMetric]:
@@ -109,13 +122,18 @@ def _notes(first: Run, second: Run, metrics: tuple[ComparedMetric, ...]) -> Iter
     for line in metrics:
         if line.left_out and line.metric not in TAGS:
             yield f"{line.metric}: left out of the comparison: {line.left_out}"
+    yield from (f"{run.name}: {note}" for run in (first, second) for note in outside_range(run))
+    known = cards_of(first, second)
+    yield from (
+        f"{metric}: {known[metric].direction}" for metric in compared if metric in known and known[metric].lower
+    )
     left, right = first.manifest.protocol, second.manifest.protocol
     if not left or not right:
         yield "no protocol is recorded for one or both, so it is not known whether they are alike"
         return
-    for field in sorted(left.keys() | right.keys()):
-        if left.get(field) != right.get(field):
-            yield f"the runs differ in {field}: {left.get(field, 'not recorded')}; {right.get(field, 'not recorded')}"
+    for name in sorted(left.keys() | right.keys()):
+        if left.get(name) != right.get(name):
+            yield f"the runs differ in {name}: {left.get(name, 'not recorded')}; {right.get(name, 'not recorded')}"
 
 
 def _metrics(run: Run) -> tuple[str, ...]:

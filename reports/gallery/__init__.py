@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from wire.cards import NO_CARDS, Cards
+
 __all__ = ["GalleryFiles", "write_gallery"]
 
 
@@ -25,13 +27,16 @@ class GalleryFiles:
     flips: int
 
 
-def write_gallery(first: Path, second: Path | None, out_dir: Path, copy: bool = False) -> GalleryFiles:
+def write_gallery(
+    first: Path, second: Path | None, out_dir: Path, copy: bool = False, cards: Cards = NO_CARDS
+) -> GalleryFiles:
     """Write the gallery of a run, or of two.
 
     Args:
         first, second: run directories, or files of GenEval or reward rows.
         out_dir: made if need be; ``index.html`` in it is the page.
         copy: put the images into the folder too, so that it can be moved; else the page refers to them where they are.
+        cards: of metrics that are known anyway, for runs that bear none.
 
     Raises:
         UserError: a run is missing, empty or malformed, or the folder cannot be written to.
@@ -44,17 +49,17 @@ def write_gallery(first: Path, second: Path | None, out_dir: Path, copy: bool = 
     from reports.leaderboard.table import distinct_names
     from reports.read.runs import find_run
 
-    sources = distinct_names([find_run(path) for path in (first, second) if path is not None])
+    sources = distinct_names([find_run(path, cards) for path in (first, second) if path is not None])
     runs = [
         gallery_run(source, Pictures(source.folder, out_dir, f"images/{number}" if copy else None))
         for number, source in enumerate(sources, start=1)
     ]
-    cards = matched(runs)
-    index = write_text(out_dir / "index.html", gallery_html(runs, cards))
+    entries = matched(runs)
+    index = write_text(out_dir / "index.html", gallery_html(runs, entries))
     shown = [record for run in runs for record in run.records]
     return GalleryFiles(
         index=index,
-        images=len(cards),
+        images=len(entries),
         without_picture=sum(record["image"] is None for record in shown),
-        flips=sum(card.flip for card in cards),
+        flips=sum(entry.flip for entry in entries),
     )

@@ -14,8 +14,8 @@ from typing import Any
 from reports.gallery.records import GalleryRun
 from reports.gallery.sides import Card
 from reports.leaderboard.html import content_policy
-from reports.read.metrics import card
 from reports.summary.notes import RANDOM_WEIGHTS
+from wire.cards import MetricCard, card_of
 from wire.vocabulary import COLORS, TAGS
 
 _TEMPLATES = Path(__file__).with_name("templates")
@@ -54,16 +54,19 @@ def embedded(record: Any) -> str:
 
 def _data(runs: Sequence[GalleryRun], cards: Sequence[Card]) -> dict[str, Any]:
     found = {record["tag"] for run in runs for record in run.records}
-    metrics = list(dict.fromkeys(metric for run in runs for metric in run.metrics))
+    metrics: dict[str, MetricCard] = {}
+    for run in runs:
+        for metric in run.metrics:
+            metrics.setdefault(metric, card_of(metric, run.cards))
     return {
         "colors": COLORS,
         "tags": [tag for tag in TAGS if tag in found],
-        "metrics": [_metric(metric) for metric in metrics],
+        "metrics": [_metric(card) for card in metrics.values()],
         "runs": [{"name": run.name, "metrics": run.metrics, "records": run.records} for run in runs],
         "cards": [entry.places for entry in cards],
     }
 
 
-def _metric(metric: str) -> dict[str, Any]:
-    spec = card(metric)
-    return {"id": metric, "title": spec.title, "scale": spec.scale, "normal": spec.normal_form}
+def _metric(card: MetricCard) -> dict[str, Any]:
+    scale = f"{card.scale}; {card.direction}" if card.lower else card.scale
+    return {"id": card.metric, "title": card.name, "scale": scale, "normal": card.normal_form}

@@ -15,6 +15,7 @@ from reports.leaderboard.merge import merge_stages
 from reports.read.rows import source_table
 from reports.read.runs import RESULTS, RunSource, read_source
 from reports.read.upstream import within_run
+from wire.cards import Cards
 from wire.vocabulary import COLORS
 
 Record = dict[str, Any]
@@ -30,6 +31,7 @@ class GalleryRun:
         name: the run's.
         random_weights: no score means anything.
         metrics: metric ids, in the order of each record's ``rewards``.
+        cards: of the metrics, as far as they are known.
         records: one an image: ``file``, ``image`` (URL or None), ``prompt``, ``tag``, ``correct`` (None: unscored),
             ``reason``, ``asked`` (classes of the prompt), ``boxes`` (class, x1, y1, x2, y2, score, probabilities of the
             ten colors or None), ``rewards`` (None where unscored), ``unscored`` (why), ``seed``, ``sample``.
@@ -39,6 +41,7 @@ class GalleryRun:
     name: str
     random_weights: bool
     metrics: tuple[str, ...]
+    cards: Cards
     records: list[Record]
     places: list[tuple[str, int, int]]
 
@@ -57,7 +60,9 @@ def gallery_run(source: RunSource, pictures: Pictures) -> GalleryRun:
     )
     seed = source.manifest.protocol.get("seed", "")
     records = [_record(row, metrics, objects, pictures, seed) for row in frame.to_dict("records")]
-    return GalleryRun(source.name, source.manifest.random_weights, metrics, records, image_places(frame))
+    return GalleryRun(
+        source.name, source.manifest.random_weights, metrics, source.manifest.cards, records, image_places(frame)
+    )
 
 
 def _record(

@@ -16,6 +16,7 @@ from reports.files import write_text
 from reports.read.manifest import Manifest, display_name
 from reports.read.reward_rows import RewardTable
 from reports.read.runs import Run
+from wire.cards import NO_CARDS, Cards, read_cards, records
 from wire.errors import UserError
 from wire.vocabulary import TAGS
 
@@ -40,13 +41,19 @@ def save_baseline(run: Run, path: Path) -> Path:
         "metrics": list(run.rewards.metrics) if run.rewards else [],
     }
     opening = json.dumps(head, ensure_ascii=False, indent=1)[:-2]
+    cards = "{" + ",".join(f"\n{_line(name)}: {_line(card)}" for name, card in records(_cards(run)).items()) + "\n }"
     verdicts = _lines(_verdict_prompts(run.verdicts)) if run.verdicts is not None else "[]"
     rewards = _lines(_reward_prompts(run.rewards)) if run.rewards is not None else "[]"
-    return write_text(path, f'{opening},\n "verdicts": {verdicts},\n "rewards": {rewards}\n}}\n')
+    return write_text(path, f'{opening},\n "cards": {cards},\n "verdicts": {verdicts},\n "rewards": {rewards}\n}}\n')
 
 
-def read_baseline(path: Path) -> Run:
-    """Read a baseline file as a run.
+def _cards(run: Run) -> Cards:
+    known = run.manifest.cards
+    return {metric: known[metric] for metric in (run.rewards.metrics if run.rewards else ()) if metric in known}
+
+
+def read_baseline(path: Path, cards: Cards = NO_CARDS) -> Run:
+    """Read a baseline file as a run; of metrics whose cards it lacks (older ones have none), ``cards`` are taken.
 
     Raises:
         UserError: it is not a baseline, of another version, or damaged.
@@ -59,14 +66,17 @@ def read_baseline(path: Path) -> Run:
     if schema != SCHEMA:
         raise UserError(f"{path}: schema {schema!r}, expected {SCHEMA!r}; write it with `miro-eval baseline save`")
     try:
-        return _run(record, path)
+        return _run(record, path, cards)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path}: a damaged baseline ({type(error).__name__}: {error}); save it again") from error
 
 
 def _lines(prompts: Iterator[dict[str, Any]]) -> str:
-    lines = [json.dumps(prompt, ensure_ascii=False, allow_nan=False, separators=(",", ":")) for prompt in prompts]
-    return "[\n" + ",\n".join(lines) + "\n ]"
+    return "[\n" + ",\n".join(map(_line, prompts)) + "\n ]"
+
+
+def _line(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def _verdict_prompts(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
@@ -100,10 +110,11 @@ def _plain(column: pd.Series[Any]) -> list[Any]:
     return [None if absent else value for value, absent in zip(column.tolist(), missing, strict=True)]
 
 
-def _run(record: dict[str, Any], path: Path) -> Run:
+def _run(record: dict[str, Any], path: Path, cards: Cards) -> Run:
     protocol = {str(name): str(value) for name, value in record["protocol"].items()}
     name = display_name(str(record["name"]))
-    manifest = Manifest(name=name, random_weights=record["random_weights"] is True, protocol=protocol)
+    own = {**cards, **read_cards(record.get("cards", {}))}
+    manifest = Manifest(name=name, random_weights=record["random_weights"] is True, protocol=protocol, cards=own)
     verdicts = _verdicts(record["verdicts"]) if record["verdicts"] else None
     rewards = _rewards(record["rewards"], tuple(record["metrics"])) if record["rewards"] else None
     if verdicts is None and rewards is None:

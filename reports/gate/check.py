@@ -13,7 +13,9 @@ from reports.gate.evidence import Evidence
 from reports.gate.flips import Flips
 from reports.gate.inputs import narrowed, read_side
 from reports.gate.policy import Policy, read_policy, require_known
+from reports.read.cards import guessed
 from reports.read.runs import Run
+from wire.cards import NO_CARDS, Cards, card_of
 from wire.errors import UserError
 from wire.vocabulary import TAGS
 
@@ -100,19 +102,22 @@ class Gate:
         return next((line for line in self.comparison.metrics if line.metric == metric), None)
 
 
-def check_paths(candidate: Path, baseline: Path, policy: Path | None = None, *, subset: bool = False) -> Gate:
+def check_paths(
+    candidate: Path, baseline: Path, policy: Path | None = None, *, subset: bool = False, cards: Cards = NO_CARDS
+) -> Gate:
     """Check a candidate once.
 
     Args:
         candidate, baseline: run directories, files of rows, or saved baselines.
         policy: TOML; None for the default.
         subset: the candidate may cover some of the baseline's prompts only, and is compared on those.
+        cards: of metrics that are known anyway, for runs that bear none.
 
     Raises:
         UserError: an input cannot be read, the runs are not alike, or the policy judges what the baseline lacks.
     """
-    first = read_side(baseline)
-    return check_once(first, read_side(candidate), rules_for(first, policy), subset=subset)
+    first = read_side(baseline, cards)
+    return check_once(first, read_side(candidate, cards), rules_for(first, policy), subset=subset)
 
 
 def check_once(baseline: Run, candidate: Run, policy: Policy, *, subset: bool = False) -> Gate:
@@ -131,7 +136,8 @@ def rules_for(baseline: Run, policy: Path | None) -> Policy:
         UserError: it cannot be read, or judges what the baseline lacks.
     """
     rules = read_policy(policy)
-    require_known(rules, baseline.rewards.metrics if baseline.rewards else (), str(policy or "policy"))
+    found = (*baseline.manifest.cards, *(baseline.rewards.metrics if baseline.rewards else ()))
+    require_known(rules, found, str(policy or "policy"))
     scored = _scored_images(baseline)
     absent = [name for name in rules.metrics if name not in (*scored, "tags", "rewards")]
     demanded = [name for name in absent if rules.rule(name).demands]
@@ -172,7 +178,8 @@ def check_runs(
     comparison = compare(baseline, candidate)
     measured = [_at_look(one, share, earlier) for one in _measured(comparison, baseline)]
     judgements = tuple(judge(measured, policy, interim=interim))
-    return Gate(comparison, policy, judgements, (*comparison.notes, *notes))
+    demanded = [one.metric for one in judgements if one.rule.demands]
+    return Gate(comparison, policy, judgements, (*comparison.notes, *guessed(demanded, comparison.cards), *notes))
 
 
 def _at_look(one: Measured, share: float, earlier: Mapping[str, tuple[Evidence, ...]]) -> Measured:
@@ -184,11 +191,11 @@ def _at_look(one: Measured, share: float, earlier: Mapping[str, tuple[Evidence, 
 def _measured(comparison: Comparison, baseline: Run) -> Iterator[Measured]:
     lines = {line.metric: line for line in comparison.metrics}
     for metric, images in _scored_images(baseline).items():
-        line = lines.get(metric)
+        line, lower = lines.get(metric), card_of(metric, comparison.cards).lower
         if line is None:
             yield Measured(metric, None, None, 0.0)
         else:
-            yield Measured(metric, line.second, Evidence.of(line), line.paired.images / images)
+            yield Measured(metric, line.second, Evidence.of(line, lower), line.paired.images / images)
 
 
 def _scored_images(run: Run) -> dict[str, int]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from reports.compare.pairing import prompt_identities
 from reports.read.runs import Run
 from reports.summary.notes import shortened
+from wire.cards import card_of
 from wire.errors import UserError
 
 #: Fields of the prompt suite: of runs over other prompts nothing can be paired, so no policy may excuse them.
@@ -51,9 +52,23 @@ def unlike_fields(first: Run, second: Run) -> list[Unlike]:
     if first.manifest.random_weights != second.manifest.random_weights:
         marks = ("true" if run.manifest.random_weights else "false" for run in (first, second))
         found.append(Unlike("random_weights", *marks))
+    found += _unlike_directions(first, second)
     if not (left.get(f"{SUITE}sha256") and right.get(f"{SUITE}sha256")) and _other_prompts(first, second):
         found.append(Unlike(f"{SUITE}prompts", f"{len(_prompts(first))} prompts", f"{len(_prompts(second))} others"))
     return found
+
+
+def _unlike_directions(first: Run, second: Run) -> Iterator[Unlike]:
+    """Metrics of which the runs' cards say that another way is better."""
+    shared = [metric for metric in _metrics(first) if metric in _metrics(second)]
+    for metric in shared:
+        left, right = (card_of(metric, run.manifest.cards) for run in (first, second))
+        if {left.higher_is_better, right.higher_is_better} == {True, False}:
+            yield Unlike(f"rewards.cards.{metric}", left.direction, right.direction)
+
+
+def _metrics(run: Run) -> tuple[str, ...]:
+    return run.rewards.metrics if run.rewards else ()
 
 
 def require_alike(first: Run, second: Run, may_differ: Collection[str] = (), *, remedy: str) -> list[str]:

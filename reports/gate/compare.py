@@ -11,17 +11,18 @@ from reports.files import write_json, write_text
 from reports.gate.comparability import require_alike, unlike_fields
 from reports.gate.comparison_formats import comparison_record, markdown_comparison
 from reports.gate.inputs import read_side
+from wire.cards import NO_CARDS, Cards
 
 NAME = "comparison"
 
 
-def compare_paths(first: Path, second: Path, *, allow_unlike: bool = False) -> Comparison:
-    """Compare two runs, wherever they come from.
+def compare_paths(first: Path, second: Path, *, allow_unlike: bool = False, cards: Cards = NO_CARDS) -> Comparison:
+    """Compare two runs, wherever they come from; ``cards`` are of metrics that are known anyway.
 
     Raises:
         UserError: one cannot be read, they share nothing, or they are not alike and that is not allowed.
     """
-    left, right = read_side(first), read_side(second)
+    left, right = read_side(first, cards), read_side(second, cards)
     if not allow_unlike:
         require_alike(left, right, remedy="with --allow-unlike they are compared all the same")
         return compare(left, right)

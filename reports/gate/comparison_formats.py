@@ -34,14 +34,14 @@ def terminal_comparison(comparison: Comparison) -> Group:
         left = column == "metric"
         table.add_column(column, justify="left" if left else "right", overflow="fold", min_width=WIDEST if left else 6)
     for line in comparison.metrics:
-        table.add_row(*map(Text, _narrow_cells(line)))
+        table.add_row(*map(Text, _narrow_cells(line, comparison.label(line.metric))))
     title = Text(f"first: {comparison.first}\nsecond: {comparison.second}")
     return Group(title, table, *(Text(note) for note in (_pairs(comparison), *comparison.notes)))
 
 
-def _narrow_cells(line: ComparedMetric) -> list[str]:
+def _narrow_cells(line: ComparedMetric, label: str) -> list[str]:
     """As many columns as fit into 80 letters: bounds apart, counts below the table."""
-    interval, every = line.paired.interval, cells(line)
+    interval, every = line.paired.interval, cells(line, label)
     bounds = ["-", "-"] if interval is None else [signed(interval.low), signed(interval.high)]
     return [*every[:4], *bounds, *every[5:8]]
 
@@ -54,7 +54,11 @@ def _pairs(comparison: Comparison) -> str:
 def markdown_comparison(comparison: Comparison) -> str:
     """The whole document, ending with a line end."""
     rule = [":--", *["--:"] * (len(HEADER) - 1)]
-    rows = [list(HEADER), rule, *([escape(cell) for cell in cells(line)] for line in comparison.metrics)]
+    rows = [
+        list(HEADER),
+        rule,
+        *([escape(cell) for cell in cells(line, comparison.label(line.metric))] for line in comparison.metrics),
+    ]
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     heading = f"# {escape(comparison.second)} against {escape(comparison.first)}"
     notes = [f"- {escape(note)}" for note in comparison.notes]
@@ -91,11 +95,11 @@ def metric_record(line: ComparedMetric) -> dict[str, Any]:
     }
 
 
-def cells(line: ComparedMetric) -> list[str]:
-    """A line as text, in the order of the header."""
+def cells(line: ComparedMetric, label: str) -> list[str]:
+    """A line as text, in the order of the header, under a label of the metric."""
     paired = line.paired
     return [
-        line.metric,
+        label,
         f"{line.first:.4f}",
         f"{line.second:.4f}",
         signed(paired.difference),

@@ -129,11 +129,11 @@ def _judgement(measured: Measured, rule: Rule, p_value: float | None, level: flo
     within = evidence.excludes_drop_beyond(margin) < level
     shown = not within and p_value < level
     if shown:
-        broken.append(_drop_text(rule, p_value, evidence.drop_bound(level)))
+        broken.append(_drop_text(rule, evidence, p_value, level))
     if broken:
         return Judgement(measured, rule, Outcome.FAILS, tuple(broken), True, p_value, certain=shown)
     if within:
-        reason = f"a drop beyond the margin of {margin:g} is excluded"
+        reason = f"a {evidence.worse} beyond the margin of {margin:g} is excluded"
         return Judgement(measured, rule, Outcome.PASSES, (reason,), False, p_value)
     question = OpenQuestion(evidence, margin, rule.tolerated, level, tests)
     fails = rule.cannot_tell == "fail"
@@ -148,13 +148,15 @@ def _broken_limits(measured: Measured, rule: Rule) -> Iterator[str]:
         yield f"coverage {measured.coverage:.1%} is below {rule.coverage:.1%}"
     if rule.floor is not None and measured.value < rule.floor:
         yield f"{measured.value:.4f} is below the floor of {rule.floor:g}"
-    drop, error = -measured.evidence.difference, measured.evidence.standard_error
+    if rule.ceiling is not None and measured.value > rule.ceiling:
+        yield f"{measured.value:.4f} is above the ceiling of {rule.ceiling:g}"
+    drop, error, worse = -measured.evidence.difference, measured.evidence.standard_error, measured.evidence.worse
     if rule.largest_drop is not None and drop > rule.largest_drop:
-        yield f"the drop of {drop:.4f} exceeds {rule.largest_drop:g}"
+        yield f"the {worse} of {drop:.4f} exceeds {rule.largest_drop:g}"
     if rule.largest_drop_errors is not None and drop > max(0.0, rule.largest_drop_errors * error):
-        yield f"the drop of {drop:.4f} exceeds {rule.largest_drop_errors:g} standard errors of {error:.4f}"
+        yield f"the {worse} of {drop:.4f} exceeds {rule.largest_drop_errors:g} standard errors of {error:.4f}"
 
 
-def _drop_text(rule: Rule, p_value: float, bound: float) -> str:
-    beyond = f" beyond the tolerated {rule.tolerated:g}" if rule.tolerated else ""
-    return f"a drop{beyond} is shown (p {p_value:.2g}) and may be {bound:.4f}, margin {rule.margin:g}"
+def _drop_text(rule: Rule, evidence: Evidence, p_value: float, level: float) -> str:
+    what = f"a {evidence.worse}{f' beyond the tolerated {rule.tolerated:g}' if rule.tolerated else ''}"
+    return f"{what} is shown (p {p_value:.2g}) and may be {evidence.drop_bound(level):.4f}, margin {rule.margin:g}"

@@ -33,7 +33,7 @@ class Evidence:
     """A paired difference, candidate minus baseline, as far as a judgement needs it.
 
     Attributes:
-        difference: in the metric's unit.
+        difference: in the metric's unit; positive where the candidate is better.
         standard_error: cluster-robust; 0 where every prompt differs alike.
         prompts: that have a pair.
         freedom: effective degrees of freedom of the standard error.
@@ -44,6 +44,7 @@ class Evidence:
         within: share of the squared error that more images a prompt would lessen; None where that is not known.
         share: of the level, which this look at the data may use; 1 where the data are looked at once.
         earlier: the evidence of earlier looks.
+        lower: lower is better: the difference is baseline minus candidate, and what is called a drop here is a rise.
     """
 
     difference: float
@@ -57,13 +58,24 @@ class Evidence:
     within: float | None = None
     share: float = 1.0
     earlier: tuple[Evidence, ...] = ()
+    lower: bool = False
 
     @classmethod
-    def of(cls, line: ComparedMetric) -> Evidence:
-        """From a line of a comparison; verdicts are bounded, rewards are not."""
+    def of(cls, line: ComparedMetric, lower: bool = False) -> Evidence:
+        """From a line of a comparison; verdicts are bounded, rewards are not. ``lower``: lower is better."""
         paired = line.paired
         evidence = cls.from_moments(paired.difference, paired.prompts, paired.moments, line.metric in BOUNDED)
-        return replace(evidence, samples=paired.images / paired.prompts)
+        evidence = replace(evidence, samples=paired.images / paired.prompts)
+        return evidence.turned() if lower else evidence
+
+    @property
+    def worse(self) -> str:
+        """What a change for the worse is called."""
+        return "rise" if self.lower else "drop"
+
+    def turned(self) -> Evidence:
+        """The same of a metric that is better when lower."""
+        return replace(self, difference=-self.difference, skewness=-self.skewness, lower=not self.lower)
 
     @classmethod
     def from_moments(cls, difference: float, prompts: int, moments: Moments, bounded: bool) -> Evidence:

@@ -11,6 +11,7 @@ from typing import Any
 from reports.gallery import write_gallery
 from reports.gate.baseline import read_baseline
 from reports.read.runs import MANIFEST, RESULTS, Run
+from wire.cards import NO_CARDS, Cards
 from wire.errors import UserError
 
 
@@ -32,18 +33,19 @@ class Flips:
         return f"{self.flips:,} verdict{'' if self.flips == 1 else 's'} flip{'s' if self.flips == 1 else ''}"
 
 
-def write_flips(baseline: Path, candidate: Path, out: Path) -> Flips:
+def write_flips(baseline: Path, candidate: Path, out: Path, cards: Cards = NO_CARDS) -> Flips:
     """Write the gallery.
 
     Args:
         baseline, candidate: as of ``check``. Of a saved baseline there are verdicts alone: its images are placeholders.
+        cards: of metrics that are known anyway, for runs that bear none.
 
     Raises:
         UserError: the folder cannot be written, or a saved baseline has no verdicts.
     """
     with tempfile.TemporaryDirectory() as folder:
         first, second = (_with_rows(side, Path(folder) / name) for side, name in ((baseline, "1"), (candidate, "2")))
-        written = write_gallery(first, second, out)
+        written = write_gallery(first, second, out, cards=cards)
     return Flips(written.index, written.flips)
 
 

@@ -117,10 +117,11 @@ def _judgement_record(gate: Gate, one: Judgement) -> dict[str, Any]:
 
 def _cells(gate: Gate, one: Judgement) -> list[str]:
     line, bound = gate.line(one.metric), _bound(gate, one)
+    label = gate.comparison.label(one.metric)
     if line is None or bound is None:
-        return [one.metric, "-", "-", "-", "-"]
+        return [label, "-", "-", "-", "-"]
     first, second = f"{line.first:.4f}", f"{line.second:.4f}"
-    return [one.metric, first, second, signed(line.paired.difference), f"{max(0.0, bound):.4f}"]
+    return [label, first, second, signed(line.paired.difference), f"{max(0.0, bound):.4f}"]
 
 
 def _bound(gate: Gate, one: Judgement) -> float | None:

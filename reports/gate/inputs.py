@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING
 from reports.compare.pairing import prompt_identities
 from reports.gate.baseline import read_baseline
 from reports.read.runs import Run, read_run
+from wire.cards import NO_CARDS, Cards
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def read_side(path: Path) -> Run:
-    """Read one side of a comparison; a ``.json`` file is a baseline.
+def read_side(path: Path, cards: Cards = NO_CARDS) -> Run:
+    """Read one side of a comparison; a ``.json`` file is a baseline. ``cards`` are of metrics that are known anyway.
 
     Raises:
         UserError: there is nothing there, or nothing that can be read.
     """
-    return read_baseline(path) if path.suffix == ".json" and path.is_file() else read_run(path)
+    read = read_baseline if path.suffix == ".json" and path.is_file() else read_run
+    return read(path, cards)
 
 
 def narrowed(baseline: Run, candidate: Run) -> tuple[Run, str]:

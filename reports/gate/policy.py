@@ -11,7 +11,6 @@ from typing import Any
 
 import tomllib
 
-from reports.read.metrics import CARDS
 from wire.errors import UserError
 from wire.vocabulary import TAGS
 
@@ -22,12 +21,12 @@ CANNOT_TELL = ("pass", "fail")
 
 @dataclass(frozen=True)
 class Rule:
-    """What one metric must show; amounts are in the metric's own unit.
+    """What one metric must show; amounts are in the metric's own unit. A drop is a rise where lower is better.
 
     Attributes:
         margin: passes where a drop beyond this can be excluded.
         tolerated: fails where a drop beyond this is shown, and one beyond the margin cannot be excluded.
-        floor: smallest value of the candidate.
+        floor, ceiling: smallest and largest value of the candidate.
         largest_drop: largest observed drop.
         largest_drop_errors: largest observed drop in standard errors of the difference.
         coverage: share of the baseline's scored images that must have a scored counterpart, from 0 to 1.
@@ -38,6 +37,7 @@ class Rule:
     margin: float | None = None
     tolerated: float = 0.0
     floor: float | None = None
+    ceiling: float | None = None
     largest_drop: float | None = None
     largest_drop_errors: float | None = None
     coverage: float = 0.0
@@ -47,7 +47,9 @@ class Rule:
     @property
     def limits(self) -> bool:
         """Whether observed values are limited, beside the margin."""
-        return any(limit is not None for limit in (self.floor, self.largest_drop, self.largest_drop_errors))
+        return any(
+            limit is not None for limit in (self.floor, self.ceiling, self.largest_drop, self.largest_drop_errors)
+        )
 
     @property
     def demands(self) -> bool:
@@ -133,16 +135,15 @@ def parse_policy(text: str, where: str) -> Policy:
 
 
 def require_known(policy: Policy, found: Collection[str], where: str) -> None:
-    """Refuse tables of metrics that neither are known nor occur in the runs.
+    """Refuse tables of metrics that are not among those found: known by their cards, or there in the runs.
 
     Raises:
         UserError: with the allowed names.
     """
-    allowed = dict.fromkeys(("overall", TAGS_GROUP, REWARDS_GROUP, *TAGS, *CARDS, *found))
+    allowed = dict.fromkeys(("overall", TAGS_GROUP, REWARDS_GROUP, *TAGS, *found))
     unknown = [name for name in policy.metrics if name not in allowed]
     if unknown:
-        hint = "a name with a dot needs quotes; " if any(name.startswith(unknown[0] + ".") for name in allowed) else ""
-        raise UserError(f"{where}: unknown metric {unknown[0]!r}; {hint}allowed: {', '.join(allowed)}")
+        raise UserError(f"{where}: unknown metric {unknown[0]!r}; allowed: {', '.join(allowed)}")
 
 
 def are_looks(value: Any) -> bool:
@@ -156,9 +157,7 @@ def _tables(metrics: Any, where: str) -> dict[str, dict[str, Any]]:
     if not isinstance(metrics, dict) or not all(isinstance(table, dict) for table in metrics.values()):
         raise UserError(f"{where}: expected tables such as [metrics.overall]")
     for name, table in metrics.items():
-        # The head of a dotted name without quotes is no metric, and is told so where metrics are known.
-        if not any(known.startswith(f"{name}.") for known in CARDS):
-            _check(table, _RULE, f"{where}.{name}")
+        _check(table, _RULE, f"{where}.{name}")
     return metrics
 
 
@@ -167,7 +166,8 @@ def _check(
 ) -> None:
     for key, value in table.items():
         if key not in known:
-            raise UserError(f"{where}: unknown key {key!r}; allowed: {', '.join((*known, *more))}")
+            dot = "; a name with a dot needs quotes" if known is _RULE and isinstance(value, dict) else ""
+            raise UserError(f"{where}: unknown key {key!r}; allowed: {', '.join((*known, *more))}{dot}")
         holds, wanted = known[key]
         if not holds(value):
             raise UserError(f"{where}: {key!r} must be {wanted}, found {value!r}")
@@ -207,6 +207,7 @@ _RULE: dict[str, tuple[Callable[[Any], bool], str]] = {
     "margin": _AMOUNT,
     "tolerated": _AMOUNT,
     "floor": (_number, "a number"),
+    "ceiling": (_number, "a number"),
     "largest_drop": _AMOUNT,
     "largest_drop_errors": _AMOUNT,
     **_COMMON,

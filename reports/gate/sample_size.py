@@ -62,7 +62,7 @@ class OpenQuestion:
         if more.samples:
             ways.append(f"{more.samples:,} images of each prompt (now {self.evidence.samples:.3g})")
         what = f"about {' or '.join(ways)} would settle it" if ways else "no number of prompts would settle it"
-        start = f"a drop of up to {bound:.4f} cannot be excluded, margin {self.margin:g}"
+        start = f"a {self.evidence.worse} of up to {bound:.4f} cannot be excluded, margin {self.margin:g}"
         return f"{start}; {what}, the difference staying as it is"
 
     def _settled(self, more: Evidence) -> bool:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from reports.leaderboard.markdown import count_text, fixed
 from reports.leaderboard.sections import SCORES, Section, sections
-from reports.read.metrics import MetricCard, card
 from reports.statistics.resampling import RESAMPLES, SEED
 from reports.summary.notes import RANDOM_WEIGHTS
+from wire.cards import MetricCard
 
 if TYPE_CHECKING:
     from reports.leaderboard.table import Leaderboard
@@ -86,9 +86,9 @@ def leaderboard_html(board: Leaderboard) -> str:
         style=style,
         script=script,
         policy=content_policy(style, script),
-        sections=[(section, _cards(own), list(_lines(section, own))) for section, own in parts],
+        sections=[(section, _cards(board, own), list(_lines(section, own))) for section, own in parts],
         score_names=SCORES,
-        metrics=_cards(found),
+        metrics=_cards(board, found),
         notes=board.notes,
         random=list(board.frame["model"][board.frame["random_weights"]]),
         random_note=RANDOM_WEIGHTS,
@@ -110,8 +110,8 @@ def _source(text: str) -> str:
     return f"'sha256-{digest}'"
 
 
-def _cards(metrics: Sequence[str]) -> list[tuple[str, MetricCard]]:
-    return [(metric, card(metric)) for metric in metrics]
+def _cards(board: Leaderboard, metrics: Sequence[str]) -> list[MetricCard]:
+    return [board.cards[metric] for metric in metrics]
 
 
 def _lines(section: Section, metrics: Sequence[str]) -> Iterator[Line]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from reports.leaderboard.sections import SCORES, Section, sections
-from reports.read.metrics import card
+from wire.cards import MetricCard
 
 if TYPE_CHECKING:
     from reports.leaderboard.table import Leaderboard
@@ -21,16 +21,15 @@ def leaderboard_record(board: Leaderboard) -> dict[str, Any]:
     """The whole document; missing numbers are null."""
     return {
         "schema": SCHEMA,
-        "metrics": {metric: _metric(metric) for metric in board.metrics},
+        "metrics": {metric: _metric(card) for metric, card in board.cards.items()},
         "protocols": board.protocols,
         "sections": [_section(section, board.metrics) for section in sections(board)],
         "notes": list(board.notes),
     }
 
 
-def _metric(metric: str) -> dict[str, Any]:
-    spec = card(metric)
-    return {"title": spec.title, "scale": spec.scale, "direction": spec.direction, "normalised": spec.formula or None}
+def _metric(card: MetricCard) -> dict[str, Any]:
+    return {"title": card.name, "scale": card.scale, "direction": card.direction, "normalised": card.formula or None}
 
 
 def _section(section: Section, metrics: Sequence[str]) -> dict[str, Any]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from reports.leaderboard.markdown import count_text, fixed
 from reports.leaderboard.sections import BEST, SCORES, SECOND, Section, sections
-from reports.read.metrics import card
+from wire.cards import LOWER, MetricCard
 
 if TYPE_CHECKING:
     from reports.leaderboard.table import Leaderboard
@@ -28,6 +28,7 @@ _COMMANDS = {
     "|": r"\textbar{}",
     '"': r"\textquotedbl{}",
     "…": r"\ldots{}",
+    LOWER: r"$\downarrow$",
 }
 _EMPHASIS = {BEST: r"\textbf{%s}", SECOND: r"\underline{%s}", "": "%s"}
 #: Letters beyond these need fonts that a document may lack.
@@ -54,7 +55,7 @@ def leaderboard_latex(board: Leaderboard) -> str:
         *_warnings(board),
     ]
     for number, section in enumerate(sections(board), start=1):
-        blocks += _tables(section, board.metrics, number)
+        blocks += _tables(section, board.cards, number)
     return "\n\n".join(blocks) + "\n"
 
 
@@ -64,22 +65,26 @@ def _warnings(board: Leaderboard) -> Iterator[str]:
         yield f"\\textbf{{Random weights: the scores mean nothing ({', '.join(names)}).}}"
 
 
-def _tables(section: Section, metrics: Sequence[str], number: int) -> Iterator[str]:
+def _tables(section: Section, cards: Mapping[str, MetricCard], number: int) -> Iterator[str]:
     if section.group != "no geneval":
         caption = (
             f"GenEval: {escape_latex(section.heading)}. Fractions of correct images, higher is better; overall is the "
             r"mean of the six tags, with its 95\,\% interval. Best in bold, second best underlined."
         )
-        yield _table(section, SCORES, caption, f"tab:geneval-{number}", with_interval=True)
-    found = section.found(metrics)
+        yield _table(section, {score: score for score in SCORES}, caption, f"tab:geneval-{number}", with_interval=True)
+    found = section.found(tuple(cards))
     if found:
-        titles = "; ".join(f"{escape_latex(metric)}: {escape_latex(card(metric).title)}" for metric in found)
-        caption = f"Mean rewards: {escape_latex(section.heading)}. Raw values, higher is better. {titles}."
-        yield _table(section, found, caption, f"tab:rewards-{number}", with_interval=False)
+        heads = {metric: cards[metric].label for metric in found}
+        titles = "; ".join(f"{escape_latex(metric)}: {escape_latex(cards[metric].name)}" for metric in found)
+        others = [cards[metric] for metric in found if not cards[metric].higher_is_better]
+        unlike = "".join(f", but of {escape_latex(card.metric)}: {card.direction}" for card in others)
+        caption = f"Mean rewards: {escape_latex(section.heading)}. Raw values, higher is better{unlike}. {titles}."
+        yield _table(section, heads, caption, f"tab:rewards-{number}", with_interval=False)
 
 
-def _table(section: Section, columns: Sequence[str], caption: str, label: str, with_interval: bool) -> str:
-    heads = [escape_latex(column) for column in columns]
+def _table(section: Section, columns: Mapping[str, str], caption: str, label: str, with_interval: bool) -> str:
+    """``columns``: of the leaderboard -> their heads."""
+    heads = [escape_latex(head) for head in columns.values()]
     if with_interval:
         heads.insert(1, r"95\,\% interval")
     lines = [
@@ -91,7 +96,7 @@ def _table(section: Section, columns: Sequence[str], caption: str, label: str, w
         r"    \toprule",
         _line(["rank", "model", *heads]),
         r"    \midrule",
-        *(_line(cells) for cells in _cells(section, columns, with_interval)),
+        *(_line(cells) for cells in _cells(section, tuple(columns), with_interval)),
         r"    \bottomrule",
         r"  \end{tabular}",
         r"\end{table}",

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from reports.leaderboard.sections import BEST, SECOND, Section, sections
-from reports.read.metrics import card
 from reports.statistics.resampling import RESAMPLES, SEED
 from wire.vocabulary import TAGS
 
@@ -32,7 +31,7 @@ def leaderboard_markdown(board: Leaderboard) -> str:
     """The whole document, ending with a line end."""
     blocks = ["# Leaderboard", *_warnings(board.frame)]
     for section in sections(board):
-        blocks += [f"## {escape(section.heading)}", _table(section, board.metrics)]
+        blocks += [f"## {escape(section.heading)}", _table(section, board)]
     blocks += ["## How to read it", *_legend(board)]
     blocks += _notes(board)
     return "\n\n".join(blocks) + "\n"
@@ -45,13 +44,13 @@ def _warnings(frame: pd.DataFrame) -> Iterator[str]:
         yield f"> **Random weights: the scores mean nothing.** Stand-in models were used for: {', '.join(random)}."
 
 
-def _table(section: Section, metrics: Sequence[str]) -> str:
+def _table(section: Section, board: Leaderboard) -> str:
     scores = ["overall", "95 % interval", *TAGS] if section.scores else []
-    numbers = [*scores, *section.found(metrics)]
+    numbers = [*scores, *board.labels(section.found(board.metrics))]
     counts = ["images", "prompts", "unscored"]
     header = ["rank", "model", *(escape(name) for name in numbers), *counts, "coverage"]
     rule = ["--:", ":--", *["--:"] * (len(numbers) + len(counts)), ":--"]
-    return "\n".join(_line(cells) for cells in [header, rule, *_cells(section, metrics)])
+    return "\n".join(_line(cells) for cells in [header, rule, *_cells(section, board.metrics)])
 
 
 def _cells(section: Section, metrics: Sequence[str]) -> Iterator[list[str]]:
@@ -86,10 +85,9 @@ def _legend(board: Leaderboard) -> list[str]:
         "- **images**, **prompts**: found; **unscored**: images that lack a verdict or a reward. They are in no mean.",
         "- **coverage**: prompts with a scored image, of the suite's.",
     ]
-    for metric in board.metrics:
-        spec = card(metric)
-        normal = f" MIRO-normalised in the CSV: {spec.formula}." if spec.formula else ""
-        text = f"mean {escape(spec.title)}; {escape(spec.scale)}; {spec.direction}.{normal}"
+    for metric, card in board.cards.items():
+        normal = f" MIRO-normalised in the CSV: {card.formula}." if card.formula else ""
+        text = f"mean {escape(card.name)}; {escape(card.scale)}; {card.direction}.{normal}"
         lines.append(f"- **{escape(metric)}**: {text}")
     return ["\n".join(lines)]
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reports.leaderboard.table import Leaderboard
-from reports.read.metrics import card
+from wire.cards import MetricCard
 from wire.vocabulary import TAGS
 
 
@@ -19,7 +19,7 @@ def model_index(board: Leaderboard) -> str:
     """
     lines = ["model-index:"]
     for row in board.frame[~board.frame["random_weights"]].to_dict("records"):
-        results = [*_geneval(row), *_rewards(row, board.metrics)]
+        results = [*_geneval(row), *_rewards(row, board.cards)]
         if results:
             lines += [f"- name: {json.dumps(row['model'])}", "  results:", *results]
     return "\n".join(lines if len(lines) > 1 else ["model-index: []"]) + "\n"
@@ -32,8 +32,10 @@ def _geneval(row: dict[Any, Any]) -> Iterator[str]:
         yield from _result("GenEval", "geneval", metrics)
 
 
-def _rewards(row: dict[Any, Any], found: tuple[str, ...]) -> Iterator[str]:
-    metrics = [(metric, f"mean {card(metric).title}", row[metric]) for metric in found if row[metric] == row[metric]]
+def _rewards(row: dict[Any, Any], cards: Mapping[str, MetricCard]) -> Iterator[str]:
+    found = [card for metric, card in cards.items() if row[metric] == row[metric]]
+    names = [f"mean {card.name}{f' ({card.direction})' if card.lower else ''}" for card in found]
+    metrics = [(card.metric, name, row[card.metric]) for card, name in zip(found, names, strict=True)]
     if metrics:
         yield from _result(f"prompts of {row['suite']}", str(row["suite"]), metrics)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reports.read.metrics import card
+from wire.cards import MetricCard
 from wire.vocabulary import TAGS
 
 if TYPE_CHECKING:
@@ -60,13 +60,15 @@ def sections(board: Leaderboard) -> Iterator[Section]:
         if several:
             heading += f"; protocol {protocol}: {board.protocols[protocol]}"
         rows = tuple({str(column): value for column, value in row.items()} for row in frame.to_dict("records"))
-        yield Section(heading, group, protocol, rows, _marks(frame, board.metrics))
+        yield Section(heading, group, protocol, rows, _marks(frame, board.cards))
 
 
-def _marks(frame: pd.DataFrame, metrics: Sequence[str]) -> tuple[dict[str, str], ...]:
+def _marks(frame: pd.DataFrame, cards: Mapping[str, MetricCard]) -> tuple[dict[str, str], ...]:
+    """The best and the second best of each column; none where nobody has said which way is better."""
     marks: tuple[dict[str, str], ...] = tuple({} for _ in range(len(frame)))
-    for column in (*SCORES, *(metric for metric in metrics if card(metric).direction == "higher is better")):
-        places = frame[column].rank(method="min", ascending=False).tolist()
+    lower = {metric: card.lower for metric, card in cards.items() if card.higher_is_better is not None}
+    for column, ascending in {**dict.fromkeys(SCORES, False), **lower}.items():
+        places = frame[column].rank(method="min", ascending=ascending).tolist()
         if frame[column].nunique() < 2:
             continue
         second = min(place for place in places if place > 1)

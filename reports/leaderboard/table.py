@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from reports.leaderboard.protocols import Labels, descriptions, fingerprint, labelled
 from reports.leaderboard.table_notes import table_notes
 from reports.read.manifest import display_name
-from reports.read.metrics import card
 from reports.read.runs import RunSource
 from reports.summary.coverage import Suite
 from reports.summary.prompt_effects import ranks
 from reports.summary.run_summary import RunSummary
+from wire.cards import MetricCard, card_of
 from wire.errors import UserError
 from wire.vocabulary import SEVEN_REWARDS, TAGS
 
@@ -56,12 +56,18 @@ class Leaderboard:
         metrics: metric ids in the table: the seven, then others.
         notes: on the runs as a whole.
         protocols: label in ``protocol`` -> in what it differs from the others.
+        cards: of all metrics in the table; of one that runs have different cards of, the first run's.
     """
 
     frame: pd.DataFrame
     metrics: tuple[str, ...]
     notes: tuple[str, ...]
     protocols: dict[str, str] = field(default_factory=dict)
+    cards: dict[str, MetricCard] = field(default_factory=dict)
+
+    def labels(self, columns: Sequence[str]) -> list[str]:
+        """Heads of columns; those of metrics that are better when lower have an arrow."""
+        return [card_of(column, self.cards).label for column in columns]
 
 
 def make_leaderboard(runs: Sequence[RunSummary], across: Sequence[str] = ()) -> Leaderboard:
@@ -82,11 +88,13 @@ def make_leaderboard(runs: Sequence[RunSummary], across: Sequence[str] = ()) -> 
     named = sorted(distinct_names(runs), key=lambda run: _rank_key(run, labels))
     extra = sorted({metric for run in named if run.rewards for metric in run.rewards.metrics} - set(SEVEN_REWARDS))
     metrics = (*SEVEN_REWARDS, *extra)
-    frame = pd.DataFrame.from_records([_row(run, metrics, labels) for run in named])
+    known = {metric: card for run in reversed(named) for metric, card in run.manifest.cards.items()}
+    cards = {metric: card_of(metric, known) for metric in metrics}
+    frame = pd.DataFrame.from_records([_row(run, cards, labels) for run in named])
     frame = frame.astype({"samples_per_prompt": "Int64"})
     ranks_by_run = pd.Series(_ranks(named, labels), dtype="Int64")
     frame.insert(len(LEADING_COLUMNS) + len(extra), "rank", ranks_by_run)
-    return Leaderboard(frame, metrics, table_notes(named), descriptions(labels))
+    return Leaderboard(frame, metrics, table_notes(named), descriptions(labels), cards)
 
 
 def distinct_names(runs: Sequence[NamedRun]) -> list[NamedRun]:
@@ -152,12 +160,13 @@ def _prompts(run: RunSummary) -> str:
     return f"{run.prompts} of {suite} prompts" if suite else f"{run.prompts} prompts"
 
 
-def _normalised(means: Mapping[str, float | None]) -> dict[str, float]:
-    known = {metric: value for metric, value in means.items() if card(metric).normal_form is not None}
-    return {f"{metric}_normalised": card(metric).normalised(_number(value)) for metric, value in known.items()}
+def _normalised(means: Mapping[str, float | None], cards: Mapping[str, MetricCard]) -> dict[str, float]:
+    known = [card for card in cards.values() if card.normal_form is not None]
+    return {f"{card.metric}_normalised": card.normalised(_number(means[card.metric])) for card in known}
 
 
-def _row(run: RunSummary, metrics: Sequence[str], labels: Labels) -> dict[str, Any]:
+def _row(run: RunSummary, cards: Mapping[str, MetricCard], labels: Labels) -> dict[str, Any]:
+    metrics = tuple(cards)
     extra = metrics[len(SEVEN_REWARDS) :]
     means, bounds = _rewards(run, metrics)
     scores, score_bounds = _geneval(run)
@@ -177,7 +186,7 @@ def _row(run: RunSummary, metrics: Sequence[str], labels: Labels) -> dict[str, A
         **{name: _number(scores[name]) for name in _FURTHER_SCORES},
         **score_bounds,
         **bounds,
-        **_normalised(means),
+        **_normalised(means, cards),
         "random_weights": run.manifest.random_weights,
         "notes": "; ".join(run.notes),
     }

@@ -14,7 +14,12 @@ NAMES_LISTED = 3
 
 def table_notes(runs: Sequence[RunSummary]) -> tuple[str, ...]:
     """Notes on runs in one table: in what they are unlike, so that their difference is not the checkpoints' alone."""
-    return (*_unlike_samples(runs), *_unlike_protocols(runs), *_unknown_protocols(runs))
+    return (
+        *_unlike_samples(runs),
+        *_unlike_protocols(runs),
+        *_unknown_protocols(runs),
+        *_unlike_directions(runs),
+    )
 
 
 def _unlike_samples(runs: Sequence[RunSummary]) -> Iterator[str]:
@@ -40,6 +45,16 @@ def _unknown_protocols(runs: Sequence[RunSummary]) -> Iterator[str]:
     unknown = [run.name for run in runs if not run.manifest.protocol]
     if unknown and len(runs) > 1:
         yield f"no protocol is recorded (seed, sampler, precision, ...) for {_names(unknown)}"
+
+
+def _unlike_directions(runs: Sequence[RunSummary]) -> Iterator[str]:
+    for metric in dict.fromkeys(metric for run in runs if run.rewards for metric in run.rewards.metrics):
+        directions: dict[str, list[str]] = {}
+        for run in runs:
+            if run.rewards and metric in run.rewards.metrics and metric in run.manifest.cards:
+                directions.setdefault(run.manifest.cards[metric].direction, []).append(run.name)
+        if len(directions) > 1:
+            yield f"runs' cards differ in {metric}: {_values(directions)}; marks go by the first run listed"
 
 
 def _values(names_of: dict[str, list[str]]) -> str:

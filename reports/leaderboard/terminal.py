@@ -43,8 +43,8 @@ def _table(board: Leaderboard, title: str, columns: Sequence[str], with_interval
 
     table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("model", overflow="fold")
-    for column in columns:
-        table.add_column(column, justify="right", overflow="fold", min_width=len("0.0000"))
+    for column, label in zip(columns, board.labels(columns), strict=True):
+        table.add_column(label, justify="right", overflow="fold", min_width=len("0.0000"))
         if with_interval and column == "overall":
             table.add_column("95 % interval", min_width=len("0.0000 to"))
     for row in board.frame.to_dict("records"):

@@ -12,6 +12,7 @@ from reports.paper.measured import MeasuredRun, measure
 from reports.paper.printed import printed_table
 from reports.read.reward_rows import RewardTable
 from reports.statistics.best_of_n import expected_best
+from wire.cards import NO_CARDS, Cards
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,13 @@ class FigureRun:
     prompts: str
 
 
-def figure_runs(inputs: Sequence[str]) -> list[FigureRun]:
+def figure_runs(inputs: Sequence[str], cards: Cards = NO_CARDS) -> list[FigureRun]:
     """Read runs as :func:`reports.paper.measured.measure` does, by the rows of Table 1.
 
     Raises:
         UserError: no such run, or a run of no row.
     """
-    return [_figure_run(run) for run in measure(printed_table("table1"), inputs)]
+    return [_figure_run(run) for run in measure(printed_table("table1"), inputs, cards)]
 
 
 def _figure_run(run: MeasuredRun) -> FigureRun:

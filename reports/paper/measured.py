@@ -17,6 +17,7 @@ from reports.summary.coverage import Suite
 from reports.summary.geneval_summary import GenevalSummary, summarise_geneval
 from reports.summary.notes import RANDOM_WEIGHTS
 from reports.summary.rewards_summary import summarise_rewards
+from wire.cards import NO_CARDS, Cards
 from wire.errors import UserError
 from wire.vocabulary import TAGS
 
@@ -56,17 +57,18 @@ class MeasuredRun:
     rewards: RewardTable | None
 
 
-def measure(table: PrintedTable, inputs: Sequence[str]) -> list[MeasuredRun]:
+def measure(table: PrintedTable, inputs: Sequence[str], cards: Cards = NO_CARDS) -> list[MeasuredRun]:
     """Read runs and find their rows.
 
     Args:
         inputs: run directories or files of rows, each as ``PATH`` or ``ROW=PATH``. Without a row, the run's name (a
             released checkpoint's, or a row's) and its reward targets tell.
+        cards: of metrics that are known anyway, for runs that bear none.
 
     Raises:
         UserError: no such run, no such row, or a run that names no row.
     """
-    return [_measured(table, *_split(text)) for text in inputs]
+    return [_measured(table, *_split(text), cards) for text in inputs]
 
 
 def _split(text: str) -> tuple[str | None, Path]:
@@ -76,8 +78,8 @@ def _split(text: str) -> tuple[str | None, Path]:
     return row.strip(), Path(path)
 
 
-def _measured(table: PrintedTable, row: str | None, path: Path) -> MeasuredRun:
-    run = read_run(path)
+def _measured(table: PrintedTable, row: str | None, path: Path, cards: Cards) -> MeasuredRun:
+    run = read_run(path, cards)
     name = table.row(row).name if row else _row_of(table, run, path)
     columns: dict[str, Measurement] = {}
     further: dict[str, float] = {}

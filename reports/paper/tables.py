@@ -10,6 +10,7 @@ from enum import Enum
 from reports.leaderboard.markdown import escape
 from reports.paper.measured import MeasuredRun, Measurement, measure
 from reports.paper.printed import GENEVAL_COLUMNS, Footnote, PrintedRow, PrintedTable, printed_table
+from wire.cards import NO_CARDS, Cards
 
 
 class Verdict(Enum):
@@ -57,14 +58,14 @@ class ReproducedTable:
     cells: tuple[Cell, ...]
 
 
-def reproduce_table(key: str, inputs: Sequence[str]) -> ReproducedTable:
+def reproduce_table(key: str, inputs: Sequence[str], cards: Cards = NO_CARDS) -> ReproducedTable:
     """Compare runs with ``table1`` or ``table3``; see :func:`reports.paper.measured.measure` for ``inputs``.
 
     Raises:
         UserError: an unknown table, run or row.
     """
     table = printed_table(key)
-    runs = measure(table, inputs)
+    runs = measure(table, inputs, cards)
     cells = tuple(cell for row in table.rows for cell in _row_cells(table, row, runs))
     return ReproducedTable(table, tuple(runs), cells)
 

@@ -8,18 +8,20 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from reports.read.runs import MANIFEST, RESULTS, REWARDS, RunSource, find_run
+from wire.cards import NO_CARDS, Cards
 from wire.errors import UserError
 
 #: Where upstream's script puts a checkpoint's images, and so do we: beside it.
 BESIDE_CHECKPOINT = "geneval_images"
 
 
-def find_runs(inputs: Sequence[Path]) -> list[RunSource]:
+def find_runs(inputs: Sequence[Path], cards: Cards = NO_CARDS) -> list[RunSource]:
     """Look up runs, in the order given; one named twice counts once.
 
     Args:
         inputs: run directories, files of rows, folders of run directories (up to two levels down), patterns of any of
             these, and checkpoints (``.ckpt``), which stand for the runs beside them.
+        cards: of metrics that are known anyway, for runs that bear none.
 
     Raises:
         UserError: there is nothing there, a pattern matches nothing, a checkpoint has no run, or a manifest is
@@ -29,7 +31,7 @@ def find_runs(inputs: Sequence[Path]) -> list[RunSource]:
     for path in inputs:
         for place in (run for matched in _matches(path) for run in _runs_of(matched)):
             once.setdefault(place.resolve(), place)
-    return [find_run(path) for path in once.values()]
+    return [find_run(path, cards) for path in once.values()]
 
 
 def _matches(path: Path) -> list[Path]:

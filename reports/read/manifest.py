@@ -1,4 +1,4 @@
-"""What a report takes from a run's ``run.json``: the run's name, whether its weights are random, its protocol."""
+"""What a report takes from ``run.json``: the run's name, whether its weights are random, its protocol, its cards."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from wire.cards import NO_CARDS, Cards, MetricCard, read_cards
 from wire.errors import UserError
 
 #: Stages whose settings (detector, weights, precision) decide whether scores can be compared.
@@ -24,23 +25,28 @@ class Manifest:
         random_weights: the models are random stand-ins, so that no score means anything.
         protocol: how images were made and scored, flat, e.g. ``{"suite.sha256": '"5c48..."', "guidance": "7.0"}``, a
             stage's settings under its name; values as JSON text.
+        cards: of the metrics, the run's own before others that are known.
     """
 
     name: str = ""
     random_weights: bool = False
     protocol: dict[str, str] = field(default_factory=dict)
+    cards: dict[str, MetricCard] = field(default_factory=dict)
 
 
-def read_manifest(path: Path) -> Manifest:
+def read_manifest(path: Path, cards: Cards = NO_CARDS) -> Manifest:
     """Read ``run.json``; a missing file is an empty manifest.
 
+    Args:
+        cards: of metrics that are known anyway, for runs that bear none.
+
     Raises:
-        UserError: the file is there and is not a JSON object.
+        UserError: the file is there and is not a JSON object, or its cards are malformed.
     """
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return Manifest()
+        return Manifest(cards=dict(cards))
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not a readable manifest ({error})") from error
     if not isinstance(record, dict):
@@ -49,6 +55,7 @@ def read_manifest(path: Path) -> Manifest:
         name=display_name(str(record.get("name") or _checkpoint_name(record.get("checkpoint")))),
         random_weights=record.get("random_weights") is True,
         protocol=dict(_flat(_protocol(record))),
+        cards={**cards, **_own_cards(record, path)},
     )
 
 
@@ -72,6 +79,14 @@ def _protocol(record: dict[str, Any]) -> dict[str, Any]:
     stages = _object(record, "stages")
     settings = {stage: _object(_object(stages, stage), "settings") for stage in SCORING_STAGES}
     return _object(record, "protocol") | settings
+
+
+def _own_cards(record: dict[str, Any], path: Path) -> dict[str, MetricCard]:
+    provenance = _object(_object(_object(record, "stages"), "rewards"), "provenance")
+    try:
+        return read_cards(provenance.get("cards", {}))
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from error
 
 
 def _object(record: dict[str, Any], key: str) -> dict[str, Any]:

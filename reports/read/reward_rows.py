@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from reports.read.rows import SourceRow, SourceTable, prompt_keys, sample_number, source_table
 from reports.read.upstream import ORIGIN, with_our_ids, within_run
+from wire.cards import NO_CARDS, Cards
 from wire.vocabulary import SEVEN_REWARDS
 
 if TYPE_CHECKING:
@@ -67,11 +68,12 @@ class _Image:
     unscored: dict[str, str]
 
 
-def read_rewards(path: Path) -> RewardTable:
+def read_rewards(path: Path, cards: Cards = NO_CARDS) -> RewardTable:
     """Read a file of reward rows: ours, or those of upstream's ``score_images.py`` (see :mod:`reports.read.upstream`).
 
     A number that is not finite is unscored. Several rows of one image are joined, so that metrics may have been
-    added later; a row about other bytes (another ``image_sha256``) replaces what was there.
+    added later; a row about other bytes (another ``image_sha256``) replaces what was there. Upstream's names are told
+    by the metrics' cards.
 
     Raises:
         UserError: a malformed line, or two values of one metric for one image; the message names file and line.
@@ -79,7 +81,7 @@ def read_rewards(path: Path) -> RewardTable:
     import pandas as pd
 
     found = source_table(path)
-    table = with_our_ids(found)
+    table = with_our_ids(found, cards)
     about = _about(table)
     scores = _plain_scores(table, about) or _joined_scores(table, about)
     of_images = {name: [column[place] for place in scores.places] for name, column in about.items()}

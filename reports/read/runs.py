@@ -10,6 +10,7 @@ from reports.read.manifest import Manifest, display_name, read_manifest
 from reports.read.reward_rows import RewardTable, is_metric, read_rewards
 from reports.read.rows import source_rows
 from reports.read.verdicts import read_verdicts
+from wire.cards import NO_CARDS, Cards
 from wire.errors import UserError
 
 if TYPE_CHECKING:
@@ -54,31 +55,31 @@ class RunSource:
     manifest: Manifest
 
 
-def find_run(path: Path) -> RunSource:
-    """Look up a run's name and manifest.
+def find_run(path: Path, cards: Cards = NO_CARDS) -> RunSource:
+    """Look up a run's name and manifest; ``cards`` are as of :func:`reports.read.manifest.read_manifest`.
 
     Raises:
         UserError: there is nothing there, or its manifest is malformed.
     """
     if path.is_dir():
-        manifest = read_manifest(path / MANIFEST)
+        manifest = read_manifest(path / MANIFEST, cards)
         return RunSource(path, manifest.name or _folder_name(path), path, manifest)
     if not path.is_file():
         raise UserError(f"{path}: no such file or run directory")
     # A file under its usual name is a part of its folder's run and goes by that name; any other by its own.
     part_of_run = path.name in (RESULTS, REWARDS)
-    manifest = read_manifest(path.parent / MANIFEST) if part_of_run else Manifest()
+    manifest = read_manifest(path.parent / MANIFEST, cards) if part_of_run else Manifest(cards=dict(cards))
     own_name = _folder_name(path.parent) if part_of_run else display_name(path.stem) or "unnamed"
     return RunSource(path, manifest.name or own_name, path.parent, manifest)
 
 
-def read_run(path: Path) -> Run:
+def read_run(path: Path, cards: Cards = NO_CARDS) -> Run:
     """Read a run directory, or a bare ``results.jsonl`` or ``rewards.jsonl`` of any name.
 
     Raises:
         UserError: there is nothing there, no rows, or a malformed row.
     """
-    return read_source(find_run(path))
+    return read_source(find_run(path, cards))
 
 
 def read_source(source: RunSource) -> Run:
@@ -87,13 +88,14 @@ def read_source(source: RunSource) -> Run:
     Raises:
         UserError: no rows, or a malformed row.
     """
-    verdicts, rewards = _read_folder(source.path) if source.path.is_dir() else _read_file(source.path)
+    read = _read_folder if source.path.is_dir() else _read_file
+    verdicts, rewards = read(source.path, source.manifest.cards)
     return Run(source.name, source.folder, source.manifest, verdicts, rewards)
 
 
-def _read_folder(folder: Path) -> tuple[pd.DataFrame | None, RewardTable | None]:
+def _read_folder(folder: Path, cards: Cards) -> tuple[pd.DataFrame | None, RewardTable | None]:
     verdicts = read_verdicts(folder / RESULTS) if (folder / RESULTS).exists() else None
-    rewards = read_rewards(folder / REWARDS) if (folder / REWARDS).exists() else None
+    rewards = read_rewards(folder / REWARDS, cards) if (folder / REWARDS).exists() else None
     found = (
         None if verdicts is None or verdicts.empty else verdicts,
         None if rewards is None or rewards.frame.empty else rewards,
@@ -103,8 +105,8 @@ def _read_folder(folder: Path) -> tuple[pd.DataFrame | None, RewardTable | None]
     return found
 
 
-def _read_file(path: Path) -> tuple[pd.DataFrame | None, RewardTable | None]:
-    return (None, read_rewards(path)) if _holds_rewards(path) else (read_verdicts(path), None)
+def _read_file(path: Path, cards: Cards) -> tuple[pd.DataFrame | None, RewardTable | None]:
+    return (None, read_rewards(path, cards)) if _holds_rewards(path) else (read_verdicts(path), None)
 
 
 def _holds_rewards(path: Path) -> bool:

@@ -9,35 +9,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from reports.read.rows import LAYOUT, SourceTable
+from wire.cards import Cards
 
 #: Whose rows they are and which version of them the mapping below is of, for notes.
 ORIGIN = "MIRO's score_images.py (547003a0)"
-#: Upstream's six scorers and the metric ids that stand for the same weights and scale. Its ``hpsv2`` loads
-#: ``HPS_v2_compressed.pt`` (v2.0), although MIRO's training data were scored with v2.1.
-METRIC_IDS = {
-    "aesthetic": "aesthetic",
-    "pick_score": "pick_score",
-    "image_reward": "image_reward",
-    "hpsv2": "hpsv2.0",
-    "clip_jina": "clip_jina",
-    "clip_openai": "clip_openai",
-}
-_KEYS = frozenset({"filename", "prompt", *METRIC_IDS})
 
 
-def is_upstreams(record: dict[str, Any]) -> bool:
-    """Whether a reward row is one of ``score_images.py``: no key but its own, of which ours have more."""
-    return record.keys() <= _KEYS and "filename" in record
+def with_our_ids(table: SourceTable, cards: Cards) -> SourceTable:
+    """Upstream's reward rows under our metric ids, as the metrics' cards have them; any others as they are.
 
-
-def with_our_ids(table: SourceTable) -> SourceTable:
-    """Upstream's reward rows under our metric ids; any others as they are."""
-    if not table.records or not all(map(is_upstreams, table.records)):
+    A row is one of ``score_images.py`` if it has no key but its own, of which ours have more. Upstream's ``hpsv2`` is
+    v2.0, although MIRO's training data were scored with v2.1.
+    """
+    ids = {card.upstream: card.metric for card in cards.values() if card.upstream}
+    known = {"filename", "prompt", *ids}
+    if not table.records or not all("filename" in record and record.keys() <= known for record in table.records):
         return table
-    records = [{METRIC_IDS.get(key, key): value for key, value in record.items()} for record in table.records]
+    records = [{ids.get(key, key): value for key, value in record.items()} for record in table.records]
     return replace(table, records=records)
 
 

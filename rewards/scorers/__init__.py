@@ -15,24 +15,23 @@ from rewards.scorers.pick_score import PickScore
 from rewards.scorers.sciscore import SciScore
 from rewards.scorers.vqa import Vqa
 from rewards.scorers.vqa_xl import VqaXl
+from wire.cards import Cards, read_cards, records
 from wire.errors import UserError
 from wire.vocabulary import SEVEN_REWARDS
 
-__all__ = ["DEFAULT_METRICS", "SCORERS", "Scorer", "check_metrics"]
+__all__ = ["CARDS", "DEFAULT_METRICS", "SCORERS", "Scorer", "check_metrics"]
 
 #: Every metric by id: the seven that MIRO is conditioned on, then the extras.
 SCORERS: dict[str, type[Scorer]] = {
-    "clip_jina": ClipJina,
-    "aesthetic": Aesthetic,
-    "image_reward": ImageReward,
-    "pick_score": PickScore,
-    "hpsv2.1": HpsV21,
-    "vqa": Vqa,
-    "sciscore": SciScore,
-    "hpsv2.0": HpsV20,
-    "clip_openai": ClipOpenai,
-    "vqa_xl": VqaXl,
+    scorer.card.metric: scorer
+    for scorer in (
+        *(ClipJina, Aesthetic, ImageReward, PickScore, HpsV21, Vqa, SciScore),
+        *(HpsV20, ClipOpenai, VqaXl),
+    )
 }
+
+#: What reports need to know of each, free of everything that scoring takes.
+CARDS: Cards = read_cards(records({metric: scorer.card for metric, scorer in SCORERS.items()}))
 
 #: What is scored when nothing else is asked for.
 DEFAULT_METRICS: tuple[str, ...] = SEVEN_REWARDS

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from rewards.flops import Cost, vit
 from rewards.scorers.base import Batch, Scorer
-from rewards.scorers.card import SpecCard, Tolerance, Weight
+from rewards.scorers.card import LISTED, SpecCard, Tolerance, Weight
+from rewards.working_memory import VIT_L
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -18,6 +20,12 @@ _TOWER, _HEAD = "clip-vit-l-14", "aesthetic-mlp"
 _RESOLUTION = 224
 
 
+def _cost(_: int) -> Cost:
+    """CLIP ViT-L/14's image half, and the head's layers."""
+    head = 2 * (768 * 1024 + 1024 * 128 + 128 * 64 + 64 * 16 + 16)
+    return Cost(vit(224, 14, 1024, 24, 4096, 768) + head)
+
+
 class Aesthetic(Scorer):
     """Reads the image only; the prompt plays no part.
 
@@ -27,24 +35,21 @@ class Aesthetic(Scorer):
 
     card = SpecCard(
         metric="aesthetic",
+        title="LAION aesthetic predictor (sac+logos+ava1-l14)",
         definition="five linear layers (768-1024-128-64-16-1, no activations) on the unit image embedding",
-        scale="about 1 to 10",
+        scale="predicted rating, about 1 to 10",
         range=(None, None),
         higher_is_better=True,
         miro_normalised="x / 10",
+        upstream="aesthetic",
         preprocessing="CLIP 224 px (shortest edge, center crop); no text",
         reference_dtype="float32",
-        weights=(
-            Weight(_TOWER, "ViT-L-14.pt", sha256="b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836"),
-            Weight(
-                _HEAD,
-                "sac+logos+ava1-l14-linearMSE.pth",
-                sha256="21dd590f3ccdc646f0d53120778b296013b096a035a2718c9cb0d511bff0f1e0",
-            ),
-        ),
+        weights=(Weight(_TOWER, "ViT-L-14.pt", LISTED), Weight(_HEAD, "sac+logos+ava1-l14-linearMSE.pth", LISTED)),
         licence="MIT (tower), Apache-2.0 (head)",
         source="github.com/christophschuhmann/improved-aesthetic-predictor; arXiv 2103.00020",
         tolerance=Tolerance(1e-4, 3e-2),
+        network=VIT_L,
+        cost=_cost,
     )
 
     def resolve(self, files: Mapping[str, str]) -> list[LocalWeight]:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from rewards.flops import Cost
+from rewards.working_memory import Network
+from wire.cards import MetricCard
 
 #: Revision of a hub repository whose commit has not been pinned: the repository's main branch is used.
 UNPINNED = "unpinned"
+#: Of a file published by address: its digest stands there, for it may serve other stages too.
+LISTED = "as envs/weights.toml pins it"
 
 
 @dataclass(frozen=True)
@@ -15,7 +22,7 @@ class Weight:
     Attributes:
         source: hub repository id, or the key of the job's ``files`` for a file published by address.
         file: file name; several formats of one model are separated by ``|``.
-        revision: full commit hash, or :data:`UNPINNED`.
+        revision: full commit hash, :data:`UNPINNED`, or :data:`LISTED`.
         sha256: digest of the file, or None where its publisher's file has not been seen.
     """
 
@@ -57,37 +64,28 @@ class Tolerance:
         return f"{self.reference:g} (reference), {self.fast:g} (fast){unit}"
 
 
-@dataclass(frozen=True)
-class SpecCard:
-    """Specification of one metric.
+@dataclass(frozen=True, kw_only=True)
+class SpecCard(MetricCard):
+    """Specification of one metric: every fact about it, those that tell how to read its numbers first.
 
     Attributes:
-        metric: id; names model and version.
-        definition: the formula, in words and symbols.
-        scale: what the raw number is, with typical values where its authors or users state them.
-        range: hard lower and upper bound of the raw number; None is unbounded.
-        higher_is_better: direction.
-        miro_normalised: the form in which MIRO's training data carry the reward; ``x`` is the raw number.
         preprocessing: how image and prompt become model input.
         reference_dtype: number format of ``reference`` precision, the authors' own.
         weights: everything that is loaded.
         licence: of the weights.
-        source: paper and code.
         tolerance: how far machines and precisions may differ.
+        network: what needs most memory of it; None where that is not known.
+        cost: its arithmetic, from the length of a prompt in tokens; None where that is not known.
     """
 
-    metric: str
-    definition: str
-    scale: str
-    range: tuple[float | None, float | None]
     higher_is_better: bool
-    miro_normalised: str
     preprocessing: str
     reference_dtype: str
     weights: tuple[Weight, ...]
     licence: str
-    source: str
     tolerance: Tolerance = Tolerance()
+    network: Network | None = None
+    cost: Callable[[int], Cost] | None = None
 
     def describe(self, fast_measured: str | None = None) -> str:
         """The card as text: the id, then a line for each property.
@@ -95,12 +93,12 @@ class SpecCard:
         Args:
             fast_measured: by how much ``fast`` was seen to differ from ``reference``, and where.
         """
-        low, high = ("unbounded" if bound is None else f"{bound:g}" for bound in self.range)
-        lines = {
+        lines = {"title": self.title} if self.title else {}
+        lines |= {
             "definition": self.definition,
             "scale": self.scale,
-            "range": low if low == high else f"{low} to {high}",
-            "direction": "higher is better" if self.higher_is_better else "lower is better",
+            "range": self.bounds,
+            "direction": self.direction,
             "in MIRO's data": self.miro_normalised,
             "preprocessing": self.preprocessing,
             "reference precision": f"{self.reference_dtype}, the default: the authors' own format, or a finer one",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from rewards.flops import Cost, cross_attention, layer, rounded, vit
 from rewards.scorers.base import Batch, Scorer
 from rewards.scorers.card import Tolerance
 
@@ -15,12 +16,30 @@ if TYPE_CHECKING:
     from rewards.hub import LocalWeight
 
 VISION_REPO = "openai/clip-vit-large-patch14-336"
-DEFINITION = "exp(-mean cross-entropy of the answer's tokens), the answer being 'Yes' and the end token"
-SCALE = "0 to 1: sqrt(P(Yes) x P(end | Yes)), not P(Yes)"
+DEFINITION = (
+    "exp(-mean cross-entropy of the answer's tokens), the answer being 'Yes' and the end token: "
+    "sqrt(P(Yes) x P(end | Yes)), not P(Yes)"
+)
 PREPROCESSING = "padded to a square with CLIP's mean color, 336 px; text cut to 2048 tokens with the question"
 #: Both precisions are bf16, whose sums differ between processors.
 TOLERANCE = Tolerance(0.05, 0.05, relative=True)
 SOURCE = "arXiv 2404.01291; github.com/linzhiqiu/t2v_metrics"
+
+
+#: Tokens of the question: before the image; after it without the prompt (FLAN-T5's tokenizer, about).
+_QUESTION = (36, 18)
+#: Tokens of the answer, "Yes" and the end token.
+_ANSWER = 2
+
+
+def flan_t5_cost(prompt_tokens: int, width: int, hidden: int) -> Cost:
+    """CLIP ViT-L/14-336, a projector of two layers, FLAN-T5 of 24 + 24 layers; the question a multiple of 32."""
+    before, after = _QUESTION
+    tokens = before + 576 + rounded(after + prompt_tokens, 32, 2048)
+    projector = 2 * 576 * (1024 * width + width**2)
+    encoder = 24 * layer(tokens, width, hidden, matrices=3)
+    decoder = 24 * (layer(_ANSWER, width, hidden, matrices=3) + cross_attention(_ANSWER, tokens, width, width))
+    return Cost(vit(336, 14, 1024, 24, 4096) + projector + encoder + decoder + 2 * _ANSWER * width * 32_100)
 
 
 class ClipFlanT5Scorer(Scorer):

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rewards.flops import Cost, rounded, text_tower, vit
 from rewards.scorers.base import Batch, Scorer
 from rewards.scorers.card import SpecCard, Weight
+from rewards.working_memory import Network
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +33,12 @@ PINS: Mapping[str, str] = {
 CONTEXT, LENGTH_STEP = 1024, 64
 
 
+def _cost(prompt_tokens: int) -> Cost:
+    """EVA02-L/14 at 512 px with gated layers of 2,730 (open_clip's configurations); XLM-RoBERTa-large."""
+    text = text_tower(rounded(prompt_tokens, LENGTH_STEP, CONTEXT), 1024, 24, 4096)
+    return Cost(vit(512, 14, 1024, 24, 2730, 1024, matrices=3), text)
+
+
 class ClipJina(Scorer):
     """EVA02-L image tower and XLM-RoBERTa text tower with the ``retrieval.query`` adapter.
 
@@ -44,11 +52,13 @@ class ClipJina(Scorer):
     encodes_text = True
     card = SpecCard(
         metric="clip_jina",
+        title="jina-clip-v2",
         definition="exp(logit_scale) x cosine(image, text) / 100",
-        scale="cosine x 0.143",
+        scale="cosine x exp(logit scale) / 100, at most about 0.14",
         range=(-1.0, 1.0),
         higher_is_better=True,
         miro_normalised="x",
+        upstream="clip_jina",
         preprocessing="the model's own processor, 512 px (shortest edge, center crop); text cut to 1024 tokens",
         reference_dtype="float32",
         weights=tuple(
@@ -57,6 +67,8 @@ class ClipJina(Scorer):
         ),
         licence="CC-BY-NC-4.0: no commercial use",
         source="arXiv 2412.08802; huggingface.co/jinaai/jina-clip-v2",
+        network=Network(1297, 1024, 4 * 2730, 16),
+        cost=_cost,
     )
 
     def resolve(self, files: Mapping[str, str]) -> list[LocalWeight]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from rewards.flops import clip_h
 from rewards.scorers.card import SpecCard, Weight
 from rewards.scorers.hps import HPS_REPO, Hps
+from rewards.working_memory import VIT_H
 
 _FILE = "HPS_v2.1_compressed.pt"
 
@@ -14,8 +16,9 @@ class HpsV21(Hps):
     file = _FILE
     card = SpecCard(
         metric="hpsv2.1",
+        title="HPS v2.1",
         definition="cosine(image, text)",
-        scale="about 0.2 to 0.33",
+        scale="cosine, about 0.2 to 0.33",
         range=(-1.0, 1.0),
         higher_is_better=True,
         miro_normalised="x",
@@ -24,4 +27,6 @@ class HpsV21(Hps):
         weights=(Weight(HPS_REPO, _FILE),),
         licence="Apache-2.0",
         source="arXiv 2306.09341; github.com/tgxs002/HPSv2",
+        network=VIT_H,
+        cost=clip_h,
     )

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rewards.flops import Cost, cross_attention, layer, vit
 from rewards.scorers.base import Batch, Scorer
 from rewards.scorers.card import SpecCard, Tolerance, Weight
+from rewards.working_memory import VIT_L
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -21,6 +23,12 @@ _RESOLUTION, _CONTEXT = 224, 35
 _MEAN, _STD = 0.16717362830052426, 1.0333394966054072
 
 
+def _cost(_: int) -> Cost:
+    """BLIP's ViT-L/16 and BERT-base with cross-attention over its 197 tokens (``vit.py``, ``med_config.json``)."""
+    text = 12 * (layer(_CONTEXT, 768, 3072) + cross_attention(_CONTEXT, 197, 768, 1024))
+    return Cost(vit(224, 16, 1024, 24, 4096) + text)
+
+
 class ImageReward(Scorer):
     """BLIP whose text encoder attends to the image; a linear head reads its first token.
 
@@ -30,17 +38,22 @@ class ImageReward(Scorer):
 
     card = SpecCard(
         metric="image_reward",
-        definition=f"(head(h_first) - {_MEAN}) / {_STD}, h_first of the image-conditioned text encoder",
-        scale="standardised: 0 is the mean of the authors' data, 1 its deviation; negative is below average",
+        title="ImageReward v1.0",
+        definition=f"(head(h_first) - {_MEAN}) / {_STD}, h_first of the image-conditioned text encoder; 0 and 1 "
+        "are mean and deviation of the authors' data",
+        scale="standardised preference score, about -2 to 2; below 0 is usual",
         range=(None, None),
         higher_is_better=True,
         miro_normalised="(x + 2) / 4",
+        upstream="image_reward",
         preprocessing="CLIP 224 px (shortest edge, center crop); text padded and cut to 35 tokens",
         reference_dtype="float32",
         weights=(Weight(_REPO, _CHECKPOINT), Weight(_REPO, _CONFIG), Weight(_TOKENIZER, "tokenizer files")),
         licence="Apache-2.0",
         source="arXiv 2304.05977; github.com/THUDM/ImageReward",
         tolerance=Tolerance(1e-3, 3e-2),
+        network=VIT_L,
+        cost=_cost,
     )
 
     def resolve(self, files: Mapping[str, str]) -> list[LocalWeight]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from rewards.flops import clip_h
 from rewards.scorers.card import SpecCard, Weight
 from rewards.scorers.clip_pair import ClipPair
+from rewards.working_memory import VIT_H
 
 _MODEL = "yuvalkirstain/PickScore_v1"
 _PROCESSOR = "laion/CLIP-ViT-H-14-laion2B-s32B-b79K"
@@ -19,14 +21,18 @@ class PickScore(ClipPair):
     tokenizer_repo = _PROCESSOR
     card = SpecCard(
         metric="pick_score",
+        title="PickScore v1",
         definition="exp(logit_scale) x cosine(image, text) / 100",
-        scale="about 0.19 to 0.24",
+        scale="cosine x exp(logit scale) / 100, about 0.19 to 0.24",
         range=(-1.0, 1.0),
         higher_is_better=True,
         miro_normalised="x",
+        upstream="pick_score",
         preprocessing="CLIP 224 px (shortest edge, center crop); text cut to 77 tokens",
         reference_dtype="float32",
         weights=(Weight(_MODEL, "model.safetensors|pytorch_model.bin"), Weight(_PROCESSOR, "tokenizer files")),
         licence="MIT",
         source="arXiv 2305.01569; github.com/yuvalkirstain/PickScore",
+        network=VIT_H,
+        cost=clip_h,
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from rewards.flops import clip_h
 from rewards.scorers.card import SpecCard, Weight
 from rewards.scorers.clip_pair import ClipPair
+from rewards.working_memory import VIT_H
 
 _MODEL = "Jialuo21/SciScore"
 
@@ -15,8 +17,9 @@ class SciScore(ClipPair):
     tokenizer_repo = _MODEL
     card = SpecCard(
         metric="sciscore",
+        title="SciScore",
         definition="exp(logit_scale) x cosine(image, text) / 100",
-        scale="a CLIP logit over 100",
+        scale="cosine x exp(logit scale) / 100",
         range=(-1.0, 1.0),
         higher_is_better=True,
         miro_normalised="x",
@@ -25,4 +28,6 @@ class SciScore(ClipPair):
         weights=(Weight(_MODEL, "model.safetensors|pytorch_model.bin"),),
         licence="see the model's page",
         source="arXiv 2504.13129; huggingface.co/Jialuo21/SciScore",
+        network=VIT_H,
+        cost=clip_h,
     )

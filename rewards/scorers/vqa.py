@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from rewards.scorers.card import SpecCard, Weight
 from rewards.scorers.clip_flant5 import (
     DEFINITION,
     PREPROCESSING,
-    SCALE,
     SOURCE,
     TOLERANCE,
     VISION_REPO,
     ClipFlanT5Scorer,
+    flan_t5_cost,
 )
+from rewards.working_memory import Network
 
 _MODEL, _TOKENIZER = "zhiqiulin/clip-flant5-xxl", "google/flan-t5-xxl"
 
@@ -23,8 +26,9 @@ class Vqa(ClipFlanT5Scorer):
     tokenizer_repo = _TOKENIZER
     card = SpecCard(
         metric="vqa",
+        title="VQAScore with CLIP-FlanT5-XXL",
         definition=DEFINITION,
-        scale=SCALE,
+        scale="likelihood of the answer, 0 to 1",
         range=(0.0, 1.0),
         higher_is_better=True,
         miro_normalised="x",
@@ -38,4 +42,6 @@ class Vqa(ClipFlanT5Scorer):
         licence="Apache-2.0",
         source=SOURCE,
         tolerance=TOLERANCE,
+        network=Network(644, 4096, 4 * 10_240, 64),
+        cost=partial(flan_t5_cost, width=4096, hidden=10_240),
     )

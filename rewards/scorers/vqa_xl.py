@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from rewards.scorers.card import SpecCard, Weight
 from rewards.scorers.clip_flant5 import (
     DEFINITION,
     PREPROCESSING,
-    SCALE,
     SOURCE,
     TOLERANCE,
     VISION_REPO,
     ClipFlanT5Scorer,
+    flan_t5_cost,
 )
+from rewards.working_memory import Network
 
 _MODEL, _TOKENIZER = "zhiqiulin/clip-flant5-xl", "google/flan-t5-xl"
 
@@ -23,8 +26,9 @@ class VqaXl(ClipFlanT5Scorer):
     tokenizer_repo = _TOKENIZER
     card = SpecCard(
         metric="vqa_xl",
+        title="VQAScore with CLIP-FlanT5-XL",
         definition=DEFINITION,
-        scale=SCALE,
+        scale="likelihood of the answer, 0 to 1; not comparable with xxl",
         range=(0.0, 1.0),
         higher_is_better=True,
         miro_normalised="not a MIRO reward",
@@ -38,4 +42,6 @@ class VqaXl(ClipFlanT5Scorer):
         licence="Apache-2.0",
         source=SOURCE,
         tolerance=TOLERANCE,
+        network=Network(644, 2048, 4 * 5120, 32),
+        cost=partial(flan_t5_cost, width=2048, hidden=5120),
     )

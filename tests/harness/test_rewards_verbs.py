@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +17,6 @@ from harness.run.settings import RewardSettings, RunSettings
 from harness.stages.base import work_file
 from harness.stages.rewards import REWARDS, own_scorers
 from harness.weights.weight_source import PublishedWeights
-from reports.read.metrics import CARDS
 from rewards.scorers import SCORERS
 from wire.errors import UserError
 from wire.files import write_rows
@@ -188,33 +186,6 @@ def test_without_metrics_the_rescored_ones_alone_are_scored(
     assert asked[0].rescore == tuple(
         value for key, value in zip(options[::2], options[1::2], strict=True) if key == "--rescore"
     )
-
-
-def numbers(text: str) -> set[str]:
-    """The numbers in a text, without those that belong to a version's name."""
-    return set(re.findall(r"(?<![\w.])\d+(?:\.\d+)?", text))
-
-
-def test_the_reports_know_every_metric() -> None:
-    assert CARDS.keys() == SCORERS.keys()
-
-
-@pytest.mark.parametrize("metric", sorted(CARDS))
-def test_the_reports_cards_say_what_the_scorers_cards_say(metric: str) -> None:
-    theirs, ours = CARDS[metric], SCORERS[metric].card
-    assert theirs.direction == ("higher is better" if ours.higher_is_better else "lower is better")
-    form = ours.miro_normalised
-    if theirs.normal_form is None:
-        assert form in ("x", "not a MIRO reward")
-    else:
-        for raw in (-1.5, 0.0, 5.25):
-            expected = eval(form, {"__builtins__": {}}, {"x": raw})
-            assert math.isclose(theirs.normalised(raw), expected)
-
-
-@pytest.mark.parametrize("metric", ["aesthetic", "pick_score", "hpsv2.1", "hpsv2.0"])
-def test_both_cards_name_the_same_typical_values(metric: str) -> None:
-    assert numbers(SCORERS[metric].card.scale) <= numbers(CARDS[metric].scale)
 
 
 def scored_rows(values: dict[str, float]) -> list[dict[str, Any]]:

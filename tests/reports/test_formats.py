@@ -17,6 +17,7 @@ from reports.leaderboard.latex import escape_latex, leaderboard_latex
 from reports.leaderboard.table import Leaderboard, make_leaderboard
 from reports.read.runs import read_run
 from reports.summary.run_summary import summarise_run
+from rewards.scorers import CARDS
 from tests.reports.builders import SMALL, rewards, sweep, write_rows
 from tests.shared_data import shared
 from wire.vocabulary import SEVEN_REWARDS, TAGS
@@ -42,7 +43,7 @@ def board(tmp_path: Path) -> Leaderboard:
         write_rows(folder / "rewards.jsonl", [rewards(0, 0), rewards(1, 0, {"image_reward": -0.5})])
         manifest = {"name": name, "random_weights": place == 0, "protocol": {"note": name}}
         (folder / "run.json").write_text(json.dumps(manifest))
-        runs.append(summarise_run(read_run(folder)))
+        runs.append(summarise_run(read_run(folder, CARDS)))
     return make_leaderboard(runs)
 
 
@@ -179,7 +180,7 @@ def test_latex_escapes(text: str, escaped: str) -> None:
 
 def test_json_has_every_number(board: Leaderboard, tmp_path: Path) -> None:
     write_rows(tmp_path / "plain" / "results.jsonl", sweep(SMALL))
-    files = write_leaderboard([summarise_run(read_run(tmp_path / "plain"))], tmp_path / "out")
+    files = write_leaderboard([summarise_run(read_run(tmp_path / "plain", CARDS))], tmp_path / "out")
     record = json.loads(files.json.read_text())
     (run,) = record["sections"][0]["runs"]
     assert record["schema"] == "miro-eval/leaderboard/1"

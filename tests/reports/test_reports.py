@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import reports
+from rewards.scorers import CARDS
 from tests.reports.builders import SMALL, rewards, sweep, write_rows
 from wire.errors import UserError
 
@@ -69,7 +70,7 @@ def test_a_suite_without_verdicts_has_a_leaderboard_of_rewards(tmp_path: Path) -
         suite = {"id": "parti", "prompts": 1632}
         (run / "run.json").write_text(json.dumps({"name": name, "protocol": {"suite": suite}}))
         runs.append(run)
-    files = reports.report(runs, tmp_path / "out")
+    files = reports.report(runs, tmp_path / "out", cards=CARDS)
     frame = files.leaderboard.frame
     assert frame["group"].tolist() == ["no geneval"] * 2
     assert frame["rank"].isna().all()

@@ -13,8 +13,8 @@ import torch
 from bench.reward_figures import Figures, Run, difference, ratio
 from bench.reward_packages import reference_scorer
 from bench.rewards import METRICS
-from rewards.flops import cost
-from rewards.scorers import Scorer
+from rewards.flops import PROMPT_TOKENS
+from rewards.scorers import SCORERS, Scorer
 from tests.rewards.pairs import PROMPTS, picture, scores
 from tests.rewards.test_scorers import assert_equal_scores
 
@@ -47,7 +47,9 @@ def test_a_table_tells_ratios_operations_and_what_was_not_run(run: Run) -> None:
     cells = [cell.strip() for cell in line.strip("|").split("|")]
     assert cells[:6] == ["pick_score", "0.500", "1.000", "2.00x", "1.60x", "0.0e+00 (mean 0.0e+00)"]
     assert cells[6] == "not run"
-    work = cost("pick_score").image + cost("pick_score").prompt / 4
+    known = SCORERS["pick_score"].card.cost
+    assert known
+    work = known(PROMPT_TOKENS).image + known(PROMPT_TOKENS).prompt / 4
     assert cells[10:12] == [f"{work / 1e9:.0f}"] * 2
     assert "ratio 2.00x (1.60x in CPU seconds)" in run.table()
     assert "run at 200 GFLOP/s" in run.table()

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from rewards.flops import PROMPT_TOKENS, cost, total
+from rewards.flops import PROMPT_TOKENS, Cost
 from rewards.scorers import SCORERS
 
 #: BERT's and FLAN-T5's sizes as their configuration files have them.
@@ -19,6 +19,12 @@ BERT = {"vocab_size": 30_524, "hidden_size": 768, "intermediate_size": 3072, "nu
 BERT |= {"num_attention_heads": 12, "max_position_embeddings": 512, "layer_norm_eps": 1e-12, "pad_token_id": 0}
 T5_XL = {"d_model": 2048, "d_kv": 64, "d_ff": 5120, "num_layers": 24, "num_heads": 32}
 T5_XXL = {"d_model": 4096, "d_kv": 64, "d_ff": 10_240, "num_layers": 24, "num_heads": 64}
+
+
+def cost(metric: str, prompt_tokens: int = PROMPT_TOKENS) -> Cost:
+    known = SCORERS[metric].card.cost
+    assert known
+    return known(prompt_tokens)
 
 
 def counted(run: Callable[[], object]) -> int:
@@ -158,14 +164,10 @@ def test_jinas_towers() -> None:
     assert_near("clip_jina", counted(lambda: tower(pixels(512))), text_flops)
 
 
-def test_every_metric_has_a_cost_and_a_run_adds_them_up() -> None:
+def test_every_metrics_card_has_a_cost() -> None:
     assert all(cost(metric).image > 0 for metric in SCORERS)
     assert all((cost(metric).prompt > 0) == scorer.encodes_text for metric, scorer in SCORERS.items())
-    pick, vqa = cost("pick_score"), cost("vqa")
-    assert total(["pick_score", "vqa"], 2212, 553) == 2212 * (pick.image + vqa.image) + 553 * pick.prompt
     assert cost("pick_score", 5000) == cost("pick_score", 77) != cost("pick_score", 12)
-    with pytest.raises(KeyError):
-        cost("brightness")
 
 
 def test_the_module_needs_the_standard_library_only() -> None:

@@ -52,6 +52,7 @@ def test_the_documentations_scorer_gives_a_column_like_any_other(
         "file": "brightness_example.py",
         "sha256": hashlib.sha256(EXAMPLE.encode()).hexdigest(),
     } in started["weights"]
+    assert started["cards"]["brightness"]["range"] == [0.0, 1.0]
 
 
 def test_the_example_is_as_short_as_promised() -> None:
@@ -141,3 +142,17 @@ def test_an_id_that_was_not_loaded_is_unknown(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="unknown metric brightness"):
         run_job(make_job(tmp_path, items, {"metrics": ["brightness"]}))
     assert "brightness" not in SCORERS
+
+
+def test_a_card_that_no_report_could_read_is_refused_before_anything_is_scored(tmp_path: Path) -> None:
+    text = EXAMPLE.replace("range=(0.0, 1.0)", 'range=("low", "high")')
+    (tmp_path / "odd_card.py").write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match="card of 'brightness' is malformed"):
+        load_scorers([f"{tmp_path / 'odd_card.py'}:Brightness"])
+
+
+def test_infinite_bounds_are_none(tmp_path: Path) -> None:
+    text = EXAMPLE.replace("range=(0.0, 1.0)", 'range=(0.0, float("inf"))')
+    (tmp_path / "unbounded.py").write_text(text, encoding="utf-8")
+    scorer = load_scorers([f"{tmp_path / 'unbounded.py'}:Brightness"])["brightness"]
+    assert scorer.card.record()["range"] == [0.0, None]

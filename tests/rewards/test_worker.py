@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from rewards.scorers import DEFAULT_METRICS, Scorer
+from rewards.scorers import CARDS, DEFAULT_METRICS, Scorer
 from tests.rewards.jobs import done_cells, image_items, make_job, run_job
 from tests.rewards.pairs import PROMPTS, picture, scores
+from wire.cards import read_cards
 from wire.errors import EnvironmentFailure, UserError
 
 FEW = ["aesthetic", "pick_score", "sciscore"]
@@ -32,6 +33,7 @@ def test_all_seven_metrics_give_a_finite_cell_per_image(tmp_path: Path, files: M
     assert {weight["metric"] for weight in started["weights"]} == set(DEFAULT_METRICS)
     assert all(len(weight["sha256"]) == 64 for weight in started["weights"])
     assert (started["precision"], started["batch_size"]) == ("reference", 4)
+    assert read_cards(started["cards"]) == {metric: CARDS[metric] for metric in DEFAULT_METRICS}
     assert finished == {"event": "finished", "rows": 70, "unscored": 0}
 
 

@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_leaves
 
 from rewards import devices, working_memory
 from rewards.scorers import SCORERS
-from rewards.working_memory import SHARE, SMALL, bytes_per_pair, rows_that_fit
+from rewards.working_memory import SHARE, SMALL, VIT_H, VIT_L, bytes_per_pair, rows_that_fit
 from tests.rewards.jobs import image_items, make_job, run_job
 
 METRICS = ["aesthetic", "pick_score"]
@@ -80,13 +80,13 @@ def t5_xl_encoder() -> int:
 )
 def test_the_bound_holds_and_is_no_more_than_twice_too_large(metric: str, dtype: str, network: Any) -> None:
     measured = network()
-    assert measured <= bytes_per_pair(metric, dtype, SMALL) <= 2 * measured
+    assert measured <= bytes_per_pair(SCORERS[metric].card.network, dtype, SMALL) <= 2 * measured
 
 
 def test_every_metric_is_known_and_a_users_own_is_not() -> None:
-    assert all(bytes_per_pair(metric, "bfloat16", SMALL) > 2**23 for metric in SCORERS)
-    assert bytes_per_pair("brightness", "float32", SMALL) == 0
-    assert bytes_per_pair("pick_score", "float32", SMALL - 1) == 0
+    assert all(bytes_per_pair(scorer.card.network, "bfloat16", SMALL) > 2**23 for scorer in SCORERS.values())
+    assert bytes_per_pair(None, "float32", SMALL) == 0
+    assert bytes_per_pair(VIT_H, "float32", SMALL - 1) == 0
 
 
 @pytest.mark.parametrize(("free", "rows"), [(1 << 40, 16), (32 / SHARE, 16), (31 / SHARE, 8), (10 / SHARE, 4), (0, 1)])
@@ -103,7 +103,7 @@ def test_short_memory_is_told_and_costs_last_bits_only(
     whole, _ = run_job(job)
     Path(job.output).unlink()
     monkeypatch.setattr(working_memory, "SMALL", 0)
-    free = int(2.9 * bytes_per_pair("aesthetic", "float32", 0) / SHARE)
+    free = int(2.9 * bytes_per_pair(VIT_L, "float32", 0) / SHARE)
     monkeypatch.setattr(devices, "free_memory", lambda device: free)
     rows, events = run_job(job)
     for row, expected in zip(rows, whole, strict=True):

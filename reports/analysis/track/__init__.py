@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from wire.cards import NO_CARDS, Cards
+
 __all__ = ["TrackFiles", "write_track"]
 
 
@@ -18,12 +20,13 @@ class TrackFiles:
     image: Path
 
 
-def write_track(inputs: Sequence[Path], out_dir: Path) -> TrackFiles:
+def write_track(inputs: Sequence[Path], out_dir: Path, cards: Cards = NO_CARDS) -> TrackFiles:
     """Draw and tabulate the curves of one training run, or of several.
 
     Args:
         inputs: the runs of the checkpoints, or these, in any order; see :func:`reports.analysis.track.steps.placed`.
         out_dir: made if need be.
+        cards: of metrics that are known anyway, for runs that bear none.
 
     Raises:
         UserError: a run is missing, empty or malformed, its step is unknown where others' are known, two runs stand
@@ -40,7 +43,7 @@ def write_track(inputs: Sequence[Path], out_dir: Path) -> TrackFiles:
     from reports.leaderboard.collect import collect
     from reports.read.find import find_runs
 
-    places = placed(find_runs(inputs))
+    places = placed(find_runs(inputs, cards))
     with TemporaryDirectory(prefix="miro-eval-") as parts:
         summaries = [run.summary for run in collect([place.source for place in places], Path(parts))]
     found = curves(places, summaries)

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from reports.analysis.track.steps import PlacedRun
+from reports.read.cards import higher_is_better
 from reports.statistics.intervals import Interval
 from reports.summary.run_summary import RunSummary
+from wire.cards import LOWER, Cards
 from wire.vocabulary import TAGS
 
 
@@ -30,6 +32,7 @@ class Curve:
         points: by step.
         by_order: steps are the numbers of the checkpoints, in the order given.
         axis: what the points lie along, where it is no training.
+        higher_is_better: direction; None where nobody has said.
     """
 
     training: str
@@ -37,6 +40,12 @@ class Curve:
     points: tuple[Point, ...]
     by_order: bool
     axis: str = ""
+    higher_is_better: bool | None = True
+
+    @property
+    def label(self) -> str:
+        """The metric as tables name it."""
+        return f"{self.metric} {LOWER}" if self.higher_is_better is False else self.metric
 
 
 def curves(places: Sequence[PlacedRun], summaries: Sequence[RunSummary]) -> list[Curve]:
@@ -46,13 +55,19 @@ def curves(places: Sequence[PlacedRun], summaries: Sequence[RunSummary]) -> list
         for metric, value, interval in scores_of(summary):
             points.setdefault(metric, {}).setdefault(place.training, []).append(Point(place.step, value, interval))
     by_order = any(place.by_order for place in places)
+    cards = known_cards(summaries)
     order = ["overall", *TAGS]
     metrics = sorted(points, key=lambda metric: order.index(metric) if metric in order else len(order))
     return [
-        Curve(training, metric, tuple(found), by_order)
+        Curve(training, metric, tuple(found), by_order, higher_is_better=higher_is_better(metric, cards))
         for metric in metrics
         for training, found in points[metric].items()
     ]
+
+
+def known_cards(summaries: Sequence[RunSummary]) -> Cards:
+    """Of all runs' metrics, an earlier run's before a later one's."""
+    return {metric: card for summary in reversed(summaries) for metric, card in summary.manifest.cards.items()}
 
 
 def scores_of(summary: RunSummary) -> Iterator[tuple[str, float, Interval | None]]:

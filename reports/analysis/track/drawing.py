@@ -38,7 +38,7 @@ def draw(curves: Sequence[Curve], path: Path) -> None:
     for axes, metric in zip(panels, metrics, strict=False):
         for curve in (curve for curve in curves if curve.metric == metric):
             _draw_curve(axes, curve, COLORS[trainings.index(curve.training) % len(COLORS)])
-        _label(axes, metric, curves[0])
+        _label(axes, next(curve for curve in curves if curve.metric == metric))
     if len(trainings) > 1:
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
     with writing(path):
@@ -56,8 +56,8 @@ def _draw_curve(axes: Axes, curve: Curve, color: str) -> None:
     axes.fill_between([step for step, _ in known], lows, highs, color=color, alpha=0.18, linewidth=0)
 
 
-def _label(axes: Axes, metric: str, curve: Curve) -> None:
-    axes.set_title(metric.replace("$", r"\$"), fontsize=10)
+def _label(axes: Axes, curve: Curve) -> None:
+    axes.set_title(curve.label.replace("$", r"\$"), fontsize=10)
     axes.set_xlabel(curve.axis or ("checkpoint" if curve.by_order else "training step"), fontsize=8)
     axes.tick_params(labelsize=8)
     axes.ticklabel_format(axis="x", style="plain")

@@ -14,7 +14,7 @@ class SpeedUp:
     """One training run measured by the end of another, on one metric.
 
     Attributes:
-        metric: e.g. ``image_reward``.
+        metric: as tables name it.
         fast, slow: names of the training runs.
         target: the slow one's final value.
         last_step: at which the slow one has it.
@@ -47,13 +47,14 @@ def _speedups(curves: Sequence[Curve]) -> Iterator[SpeedUp]:
             if fast.metric == slow.metric and fast.training != slow.training:
                 last = slow.points[-1]
                 steps, values = ([getattr(point, name) for point in fast.points] for name in ("step", "value"))
-                crossing = first_crossing(steps, values, last.value)
+                sign = -1.0 if slow.higher_is_better is False else 1.0
+                crossing = first_crossing(steps, [sign * value for value in values], sign * last.value)
                 yield SpeedUp(
-                    metric=slow.metric,
+                    metric=slow.label,
                     fast=fast.training,
                     slow=slow.training,
                     target=last.value,
                     last_step=last.step,
                     crossing=crossing,
-                    at_first=values[0] >= last.value,
+                    at_first=sign * values[0] >= sign * last.value,
                 )

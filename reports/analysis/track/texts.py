@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from reports.analysis.track.curves import Curve, Point
 from reports.analysis.track.speedups import SpeedUp
 from reports.leaderboard.markdown import escape
+from reports.read.cards import guessed
+from wire.cards import NO_CARDS
 
 
 def track_csv(curves: Sequence[Curve]) -> str:
@@ -29,9 +31,11 @@ def track_markdown(curves: Sequence[Curve], factors: Sequence[SpeedUp]) -> str:
     if any(curve.by_order for curve in curves):
         blocks.append("No training step is recorded: checkpoints are numbered in the order given.")
     blocks += _speedups(factors)
-    for metric in dict.fromkeys(curve.metric for curve in curves):
-        own = [curve for curve in curves if curve.metric == metric]
-        blocks += [f"## {escape(metric)}", _table(own)]
+    if factors and (unknown := dict.fromkeys(one.metric for one in curves if one.higher_is_better is None)):
+        blocks += [f"{escape(note)}." for note in guessed(unknown, NO_CARDS)]
+    for label in dict.fromkeys(curve.label for curve in curves):
+        own = [curve for curve in curves if curve.label == label]
+        blocks += [f"## {escape(label)}", _table(own)]
     return "\n\n".join(blocks) + "\n"
 
 

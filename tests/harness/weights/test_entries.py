@@ -8,6 +8,7 @@ from harness.weights import load_hub, load_weights, weights_of
 from harness.weights.entries import parse
 from harness.weights.fetching import select
 from rewards.scorers import SCORERS
+from rewards.scorers.card import LISTED, UNPINNED
 from wire.errors import UserError
 from wire.hub_files import MODEL_WEIGHTS, choose
 from wire.paths import weights_manifest
@@ -30,7 +31,7 @@ def test_every_weight_of_every_metric_s_card_is_in_the_list() -> None:
     listed = {(entry.repo, entry.revision) for entry in load_hub().values()} | {(name, "") for name in load_weights()}
     for metric, scorer in SCORERS.items():
         for weight in scorer.card.weights:
-            revision = "" if weight.revision == "unpinned" else weight.revision
+            revision = "" if weight.revision in (UNPINNED, LISTED) else weight.revision
             assert (weight.source, revision) in listed, f"{metric}: {weight}"
 
 
@@ -66,6 +67,7 @@ def test_code_from_the_hub_is_run_from_pinned_revisions_only() -> None:
         (FILE.format("12345678") + "nonsense = 1", "nonsense"),
         (HUB.format("../../etc", ""), "h: 'repo' must be a repository id"),
         (HUB.format("a/b", 'revision = "main"'), "'revision' must be a full commit hash"),
+        (HUB.format("jinaai/jina-clip-v2", f'revision = "{"0" * 40}"'), "stands in its scorer's card, and there alone"),
         (HUB.format("a/b", 'sha256 = {x = "1"}'), "h: bad sha256"),
         (HUB.format("a/b", "").replace('["*"]', '"*"'), "files and stages must be lists"),
         ("hub = 1", "weights.toml: "),

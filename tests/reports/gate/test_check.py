@@ -7,6 +7,7 @@ import pytest
 from reports.gate.check import Gate, check_paths
 from reports.gate.compare import compare_paths
 from reports.gate.decision import Outcome
+from rewards.scorers import CARDS
 from tests.reports.builders import verdict, write_rows
 from tests.reports.gate.builders import PROTOCOL, full_sweep, reward_sweep, usual, write_run
 from wire.errors import UserError
@@ -108,7 +109,7 @@ def test_a_subset_stays_paired_with_the_full_baseline(tmp_path: Path) -> None:
 def test_a_policy_that_judges_what_the_baseline_lacks_is_a_mistake(tmp_path: Path) -> None:
     first = write_run(tmp_path / "a", full_sweep(usual), protocol=PROTOCOL)
     with pytest.raises(UserError, match="judges aesthetic"):
-        check_paths(first, first, policy(tmp_path, "[metrics.aesthetic]\nfloor = 5\n"))
+        check_paths(first, first, policy(tmp_path, "[metrics.aesthetic]\nfloor = 5\n"), cards=CARDS)
     with pytest.raises(UserError, match="demands nothing"):
         check_paths(first, first, policy(tmp_path, "level = 0.05\n"))
 

@@ -9,11 +9,12 @@ from reports.leaderboard.model_index import model_index
 from reports.leaderboard.table import make_leaderboard
 from reports.read.runs import read_run
 from reports.summary.run_summary import summarise_run
+from rewards.scorers import CARDS
 from tests.reports.builders import SMALL, rewards, sweep, write_rows
 
 
 def index(*folders: Path) -> str:
-    return model_index(make_leaderboard([summarise_run(read_run(folder)) for folder in folders]))
+    return model_index(make_leaderboard([summarise_run(read_run(folder, CARDS)) for folder in folders]))
 
 
 def make_run(folder: Path, **manifest: object) -> Path:
@@ -43,5 +44,5 @@ def test_random_weights_are_left_out(tmp_path: Path) -> None:
 
 
 def test_a_report_has_it(tmp_path: Path) -> None:
-    report([make_run(tmp_path / "a")], tmp_path / "out")
+    report([make_run(tmp_path / "a")], tmp_path / "out", cards=CARDS)
     assert (tmp_path / "out" / "model-index.yaml").read_text() == index(tmp_path / "a")

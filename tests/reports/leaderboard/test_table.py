@@ -13,6 +13,7 @@ from reports.leaderboard.sections import sections
 from reports.leaderboard.table import LEADING_COLUMNS, make_leaderboard
 from reports.read.runs import read_run
 from reports.summary.run_summary import RunSummary, summarise_run
+from rewards.scorers import CARDS
 from tests.reports.builders import SMALL, official_prompts, rewards, sweep, unscored, write_rows
 from tests.shared_data import shared
 from wire.errors import UserError
@@ -23,7 +24,7 @@ def run(folder: Path, rows: list[dict[str, Any]] | None = None, **manifest: Any)
     write_rows(folder / "results.jsonl", sweep(SMALL) if rows is None else rows)
     if manifest:
         (folder / "run.json").write_text(json.dumps(manifest))
-    return summarise_run(read_run(folder))
+    return summarise_run(read_run(folder, CARDS))
 
 
 def reward_rows() -> list[dict[str, Any]]:

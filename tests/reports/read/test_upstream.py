@@ -9,7 +9,8 @@ import pytest
 
 import reports
 from reports.read.runs import read_run
-from reports.read.upstream import METRIC_IDS, within_run
+from reports.read.upstream import within_run
+from rewards.scorers import CARDS
 from tests.reports.builders import SMALL, Row, sweep, write_rows
 
 SIX = ("aesthetic", "pick_score", "image_reward", "hpsv2", "clip_jina", "clip_openai")
@@ -23,23 +24,23 @@ def upstreams(root: str, metrics: tuple[str, ...] = SIX) -> list[Row]:
 
 
 def test_metric_names_say_their_version(tmp_path: Path) -> None:
-    table = read_run(write_rows(tmp_path / "rewards.jsonl", upstreams("/data/run"))).rewards
+    table = read_run(write_rows(tmp_path / "rewards.jsonl", upstreams("/data/run")), CARDS).rewards
     assert table is not None
     assert table.metrics == ("clip_jina", "aesthetic", "image_reward", "pick_score", "clip_openai", "hpsv2.0")
     assert table.frame["hpsv2.0"].tolist() == [3.5] * 48
-    assert set(METRIC_IDS) == set(SIX)
+    assert {card.upstream for card in CARDS.values() if card.upstream} == set(SIX)
 
 
 def test_a_partly_finished_file(tmp_path: Path) -> None:
     """It is rewritten after each scorer."""
-    table = read_run(write_rows(tmp_path / "rewards.jsonl", upstreams("/data/run", SIX[:4]))).rewards
+    table = read_run(write_rows(tmp_path / "rewards.jsonl", upstreams("/data/run", SIX[:4])), CARDS).rewards
     assert table is not None
     assert table.metrics == ("aesthetic", "image_reward", "pick_score", "hpsv2.0")
 
 
 def test_other_tools_names_are_left_alone(tmp_path: Path) -> None:
     rows = [row | {"mine": 1.0} for row in upstreams("/data/run")]
-    table = read_run(write_rows(tmp_path / "rewards.jsonl", rows)).rewards
+    table = read_run(write_rows(tmp_path / "rewards.jsonl", rows), CARDS).rewards
     assert table is not None
     assert "hpsv2" in table.metrics
 
@@ -49,7 +50,7 @@ def test_both_stages_of_upstream_are_one_run(tmp_path: Path) -> None:
     run = tmp_path / "run"
     write_rows(run / "results.jsonl", [row | {"filename": f"out/run/{row['filename']}"} for row in sweep(SMALL)])
     write_rows(run / "rewards.jsonl", upstreams("/home/someone/out/run"))
-    files = reports.report([run], tmp_path / "out")
+    files = reports.report([run], tmp_path / "out", cards=CARDS)
     frame = files.leaderboard.frame
     assert frame["images"].tolist() == [48]
     assert frame["unscored"].tolist() == [0]

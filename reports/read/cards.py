@@ -1,0 +1,40 @@
+"""What the metrics' cards say of a run, and what must be said where they say nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from wire.cards import Cards, card_of
+from wire.vocabulary import TAGS
+
+if TYPE_CHECKING:
+    from reports.read.runs import Run
+
+#: Values this far outside their range, as a share of its larger bound, are rounding.
+ROUNDING = 1e-4
+
+
+def higher_is_better(metric: str, cards: Cards) -> bool | None:
+    """Of ``overall``, a tag or a metric id; None where nobody has said."""
+    return True if metric in ("overall", *TAGS) else card_of(metric, cards).higher_is_better
+
+
+def guessed(metrics: Iterable[str], cards: Cards) -> Iterator[str]:
+    """A note on metrics whose direction is taken for granted, where there are any."""
+    if unknown := [metric for metric in dict.fromkeys(metrics) if higher_is_better(metric, cards) is None]:
+        yield f"no card says which way {', '.join(unknown)} is better: higher is taken to be"
+
+
+def outside_range(run: Run) -> Iterator[str]:
+    """A note on each metric with values that its card rules out."""
+    if run.rewards is None:
+        return
+    for metric in run.rewards.metrics:
+        card, values = card_of(metric, run.manifest.cards), run.rewards.frame[metric]
+        low, high = card.range
+        slack = ROUNDING * max(abs(low or 0.0), abs(high or 0.0))
+        below = 0 if low is None else int((values < low - slack).sum())
+        above = 0 if high is None else int((values > high + slack).sum())
+        if below or above:
+            yield f"{metric}: values outside {card.bounds}, the range that its card states: {below + above:,}"
