@@ -6,8 +6,9 @@ from typing import Any
 
 from generation.checkpoint_kinds import CheckpointSource
 from generation.miro_model import MiroModel
-from generation.parameters import PAPER_GUIDANCE, PAPER_STEPS, Parameters, check_targets, parse_resolution
+from generation.parameters import Parameters
 from generation.sampling import SamplerSettings
+from generation.settings import PAPER_GUIDANCE, PAPER_STEPS, check_targets, parse_resolution
 from wire.protocol import UserError
 
 #: The only guidance that miro-t2i's sampler can carry out on MIRO's network: a growing one starts at zero, for which

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli.options import batch_size
+from generation.settings import batch_size
 from harness.run.directory import RunDirectory
 from harness.run.manifest import Manifest, StageRecord
 from harness.run.settings import GenerationSettings, RunSettings
