@@ -6,11 +6,12 @@ import math
 import re
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from generation.noise import IMAGE, MODES, UPSTREAM
 from generation.precision import FORMATS, PROFILES
 from wire.errors import UserError
-from wire.settings import EXTENT, IDLE, check, option
+from wire.settings import EXTENT, IDLE, check, option, pair
 
 #: A batch size to be found by trial.
 AUTO = "auto"
@@ -22,36 +23,13 @@ PAPER_GUIDANCE = 7.0
 _RESOLUTION = re.compile(r"(?P<width>[1-9]\d{0,4})(x(?P<height>[1-9]\d{0,4}))?")
 
 
-def batch_size(text: int | str) -> int | str:
-    """Parse ``--batch-size``.
-
-    Raises:
-        UserError: neither a whole number from 1 nor ``auto``.
-    """
-    if text == AUTO:
-        return AUTO
-    if not str(text).isdecimal() or int(text) < 1:
-        raise UserError(f"--batch-size {text!r}: expected a whole number from 1, or auto")
-    return int(text)
-
-
-def axis_value(pair: str, name: str = "--reward-target") -> tuple[str, float]:
-    """Parse ``axis=0.625``.
-
-    Raises:
-        UserError: it is not of that form.
-    """
-    axis, _, value = pair.partition("=")
-    try:
-        if axis:
-            return axis, float(value)
-    except ValueError:
-        pass
-    raise UserError(f"{name} {pair!r}: expected AXIS=NUMBER, e.g. aesthetic_score=0.625")
-
-
 _model = partial(option, panel="Model")
 _sampling = partial(option, panel="Sampling")
+
+
+def _target(name: str, help: str) -> Any:  # noqa: A002 - as in ``option``
+    parse = pair(f"--{name}", "AXIS=NUMBER, e.g. aesthetic_score=0.625", float)
+    return _sampling({}, help, name=name, parse=parse)
 
 
 @dataclass(frozen=True)
@@ -66,28 +44,18 @@ class GenerationSettings:
 
     checkpoint: str = _model("", "what is evaluated", panel="", compared=False)
     backend: str = _model(
-        "auto",
-        "auto, miro or diffusers (needed for a repo id of a diffusers pipeline)",
-        decides=IDLE,
-        compared=False,
+        "auto", "auto, miro or diffusers (needed for a repo id of a diffusers pipeline)", decides=IDLE
     )
     generator: str | None = _model(
         None, "module:function of your own that makes the images; see docs/own_generator.md", compared=False
     )
     variant: str | None = _model(None, "subfolder of a repo with several models, e.g. miro-no-clip", compared=False)
     suite: str = _sampling(
-        "geneval",
-        "prompt suite: a name (`suites list`), or a file: .jsonl, .txt, .csv, .json",
-        decides=IDLE,
-        compared=False,
+        "geneval", "prompt suite: a name (`suites list`), or a file: .jsonl, .txt, .csv, .json", decides=IDLE
     )
-    samples: int = _sampling(4, "images per prompt", low=1, decides=EXTENT)
+    samples: int = _sampling(4, "images per prompt", low=1, decides=EXTENT, compared=True)
     limit: int | None = _sampling(
-        None,
-        "only this many prompts, the same for everyone, in proportion to the tags",
-        low=1,
-        decides=EXTENT,
-        compared=False,
+        None, "only this many prompts, the same for everyone, in proportion to the tags", low=1, decides=EXTENT
     )
     steps: int | None = _sampling(
         PAPER_STEPS, "sampler steps", low=1, open=True, unset="50; of a diffusers pipeline, its own"
@@ -99,31 +67,21 @@ class GenerationSettings:
     seed: int = _sampling(42, "seed of the noise", low=0)
     noise: str = _sampling(IMAGE, "image (per image), or upstream: replays the sweep script's", choices=MODES)
     batch_size: int | str = _sampling(
-        4,
-        "images per forward pass of the generator, or auto: as many as memory holds",
-        low=1,
-        choices=(AUTO,),
+        4, "images per forward pass of the generator, or auto: as many as memory holds", low=1, choices=(AUTO,),
         metavar="INTEGER|auto",
-        parse=batch_size,
-    )
+    )  # fmt: skip
     compile: bool = _sampling(False, "compile MIRO's network: a minute's wait, then faster; other last bits")
     precision: str = _sampling(
-        "auto",
-        "auto; MIRO: paper (the sweep script's) or pipeline; diffusers: fp32, bf16 or fp16",
+        "auto", "auto; MIRO: paper (the sweep script's) or pipeline; diffusers: fp32, bf16 or fp16",
         choices=("auto", *PROFILES, *FORMATS),
+    )  # fmt: skip
+    reward_targets: dict[str, float] = _target(
+        "reward-target", "reward conditioning, e.g. aesthetic_score=0.625; repeatable"
     )
-    reward_targets: dict[str, float] = _sampling(
-        {}, "reward conditioning, e.g. aesthetic_score=0.625; repeatable", name="reward-target", parse=axis_value
+    negative_reward_targets: dict[str, float] = _target(
+        "negative-reward-target", "the same for the unconditional branch; repeatable"
     )
-    negative_reward_targets: dict[str, float] = _sampling(
-        {},
-        "the same for the unconditional branch; repeatable",
-        name="negative-reward-target",
-        parse=partial(axis_value, name="--negative-reward-target"),
-    )
-    trust_checkpoint: bool = _model(
-        False, "load a .ckpt that asks for unknown pickled types", decides=IDLE, compared=False
-    )
+    trust_checkpoint: bool = _model(False, "load a .ckpt that asks for unknown pickled types", decides=IDLE)
 
     def check(self) -> None:
         """See that every setting is of its kind and in its range, whatever the checkpoint.

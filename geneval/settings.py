@@ -53,10 +53,12 @@ class ColorOptions:
 
 
 def _is_color(value: str) -> bool:
+    if value in ("original", ColorOptions.background):
+        return True
     from PIL import ImageColor
 
     try:
-        return value == "original" or bool(ImageColor.getrgb(value))
+        return bool(ImageColor.getrgb(value))
     except ValueError:
         return False
 
@@ -71,25 +73,18 @@ class GenevalSettings:
     options: JudgeOptions = group(JudgeOptions)
     color_options: ColorOptions = group(ColorOptions)
     detector: str = _judging(
-        DETECTORS[0],
-        "mmdet (the reference) or transformers (the same weights, no mmcv): who runs Mask2Former",
+        DETECTORS[0], "mmdet (the reference) or transformers (the same weights, no mmcv): who runs Mask2Former",
         choices=DETECTORS,
-    )
+    )  # fmt: skip
     precision: str = _judging(
         PRECISIONS[0],
         "of the detector: fp32, exact (mmdet's bits on the same device, slower) or bf16 (AMX, AVX512-BF16, GPUs)",
-        name="detector-precision",
-        alone="precision",
-        choices=PRECISIONS,
-    )
+        name="detector-precision", alone="precision", choices=PRECISIONS,
+    )  # fmt: skip
     batch_size: int | None = _judging(
-        None,
-        "images per forward pass of the detector",
-        name="detector-batch-size",
-        alone="batch-size",
+        None, "images per forward pass of the detector", name="detector-batch-size", alone="batch-size", low=1,
         unset=f"{CPU_BATCH} on a CPU, {GPU_BATCH} on a GPU",
-        low=1,
-    )
+    )  # fmt: skip
 
     def check(self) -> None:
         """See that every setting is of its kind and in its range.

@@ -6,10 +6,9 @@ orchestrator makes verbs' options from its fields and plans with it; the worker 
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import Field, asdict, dataclass, field, fields
 from typing import Any, TypeVar
 
 from wire.errors import UserError
@@ -36,7 +35,7 @@ class Option:
         metavar: in place of the type.
         parse: from the command line's text to the value; of a mapping, from one ``NAME=VALUE`` to a pair.
         decides: one of ``ROWS``, ``EXTENT``, ``IDLE``.
-        compared: two comparable runs share it; part of the protocol in ``run.json``.
+        compared: two comparable runs share it, as ``run.json``'s protocol says; None: if it decides the rows.
         added: came after runs had been recorded: told only where it differs from its default, so that those runs
             stay what they are.
     """
@@ -53,50 +52,66 @@ class Option:
     metavar: str | None = None
     parse: Callable[[str], Any] | None = None
     decides: str = ROWS
-    compared: bool = True
+    compared: bool | None = None
     added: bool = False
 
 
 def option(default: Any, help: str, panel: str, **facts: Any) -> Any:  # noqa: A002 - the word users know
     """A dataclass's field that a user can set; ``facts`` are those of :class:`Option`."""
-    if facts.get("open") and "unset" not in facts:
-        facts["unset"] = f"{default}"
-    metadata = {"option": Option(help, panel, **facts)}
-    if isinstance(default, dict):
-        return dataclasses.field(default_factory=default.copy, metadata=metadata)
-    return dataclasses.field(default=default, metadata=metadata)
+    if facts.get("open"):
+        facts.setdefault("unset", str(default))
+    told = {"option": Option(help, panel, **facts)}
+    return field(default_factory=dict, metadata=told) if default == {} else field(default=default, metadata=told)
 
 
 def group(kind: type[Any]) -> Any:
     """A field that holds settings of its own class; a user sees one list of options."""
-    return dataclasses.field(default_factory=kind, metadata={"group": kind})
+    return field(default_factory=kind, metadata={"group": kind})
 
 
-def options_of(kind: type[Any]) -> dict[str, tuple[dataclasses.Field[Any], Option]]:
-    """The fields of a settings class that a user can set, by name."""
-    own = {field.name: field for field in dataclasses.fields(kind) if "option" in field.metadata}
-    return {name: (field, field.metadata["option"]) for name, field in own.items()}
+def options_of(settings: Any) -> list[tuple[Field[Any], Option]]:
+    """The fields of a settings class, or of settings, that a user can set."""
+    return [(one, one.metadata["option"]) for one in fields(settings) if "option" in one.metadata]
 
 
-def flag(name: str, one: Option) -> str:
+def flag(setting: Field[Any]) -> str:
     """The option as it is typed: ``--batch-size``."""
-    return "--" + (one.name or name.replace("_", "-"))
+    return "--" + (setting.metadata["option"].name or setting.name.replace("_", "-"))
+
+
+def pair(flag: str, form: str, value: Callable[[str], Any] = str) -> Callable[[str], tuple[str, Any]]:
+    """What parses one ``NAME=VALUE`` of a mapping; ``form`` is for the user whose text is of another."""
+
+    def parse(text: str) -> tuple[str, Any]:
+        name, _, given = text.partition("=")
+        try:
+            if name and given:
+                return name.removeprefix("--"), value(given)
+        except ValueError:
+            pass
+        raise UserError(f"{flag} {text!r}: expected {form}")
+
+    return parse
 
 
 def values(settings: Any, decides: Collection[str] = (ROWS,)) -> dict[str, Any]:
-    """Those settings that decide such things, by name; all that came in the course of time only where chosen."""
+    """Those settings that decide such things, by name."""
     return _told(settings, lambda one: one.decides in decides)
 
 
 def protocol(settings: Any) -> dict[str, Any]:
     """Those settings that comparable runs share, by name."""
-    return _told(settings, lambda one: one.compared)
+    return _told(settings, lambda one: one.decides == ROWS if one.compared is None else one.compared)
 
 
 def _told(settings: Any, wanted: Callable[[Option], bool]) -> dict[str, Any]:
-    every, chosen = dataclasses.asdict(settings), options_of(type(settings))
-    hidden = {name for name, (field, one) in chosen.items() if one.added and every[name] == field.default}
-    return {name: every[name] for name, (_, one) in chosen.items() if wanted(one) and name not in hidden}
+    every = asdict(settings)
+    told = [its.name for its, one in options_of(settings) if wanted(one) and not (one.added and _same(settings, its))]
+    return {name: every[name] for name in told}
+
+
+def _same(settings: Any, setting: Field[Any]) -> bool:
+    return bool(getattr(settings, setting.name) == setting.default)
 
 
 def read(kind: type[T], record: Mapping[str, Any], what: str) -> T:
@@ -105,7 +120,7 @@ def read(kind: type[T], record: Mapping[str, Any], what: str) -> T:
     Raises:
         UserError: the record holds something unknown; the message calls it ``what``.
     """
-    known = [field.name for field in dataclasses.fields(kind) if field.init]  # type: ignore[arg-type]
+    known = [one.name for one in fields(kind)]  # type: ignore[arg-type]
     if unknown := [name for name in record if name not in known]:
         raise UserError(f"unknown {what} {unknown[0]!r}: choose from {', '.join(known)}")
     return kind(**record)
@@ -117,18 +132,21 @@ def check(settings: Any) -> None:
     Raises:
         UserError: one has not; the message names the option.
     """
-    for name, (field, one) in options_of(type(settings)).items():
-        value, types = getattr(settings, name), kinds(field)
-        if types[0] in ("bool", "int", "float", "str") and not _fits(value, types, one):
-            raise UserError(f"{flag(name, one)} {value!r}: expected {_expected(types, one)}")
+    for setting, one in options_of(settings):
+        value, types = getattr(settings, setting.name), kinds(setting)
+        if not _fits(value, types, one):
+            raise UserError(f"{flag(setting)} {value!r}: expected {_expected(types, one)}")
 
 
-def kinds(field: dataclasses.Field[Any]) -> list[str]:
-    """A field's type in parts: ``int | None`` is ``int`` and ``None``."""
-    return [part.strip() for part in str(field.type).split("|")]
+def kinds(setting: Field[Any]) -> list[str]:
+    """A field's type in parts: ``int | None`` is ``int`` and ``None``, any mapping is ``dict``."""
+    return [part.strip().partition("[")[0] for part in str(setting.type).split("|")]
 
 
 def _fits(value: Any, types: list[str], one: Option) -> bool:
+    """Lists and mappings have checks of their own."""
+    if types[0] in ("dict", "tuple"):
+        return True
     if value is None or isinstance(value, bool):
         return ("None" if value is None else "bool") in types
     if isinstance(value, str):
@@ -143,7 +161,6 @@ def _expected(types: list[str], one: Option) -> str:
     bounds = "" if one.low is None else f", {one.low:g} or more"
     if one.high is not None:
         bounds = f" from {one.low or 0:g} to {one.high:g}"
-    words = {"bool": "true or false", "int": f"a whole number{bounds}", "float": f"a number{bounds}", "str": "a text"}
-    found = [words[name] for name in types if name in words and not (name == "str" and one.choices)]
-    choices = [" or ".join(filter(None, (", ".join(one.choices[:-1]), one.choices[-1])))] if one.choices else []
-    return ", or ".join([*found, *choices])
+    choices = ", ".join(one.choices[:-1]) + " or " * (len(one.choices) > 1) + "".join(one.choices[-1:])
+    words = {"bool": "true or false", "int": f"a whole number{bounds}", "float": f"a number{bounds}"}
+    return ", or ".join(words.get(name, choices or "a text") for name in types if name != "None")

@@ -10,7 +10,7 @@ from generation.settings import GenerationSettings
 from geneval.settings import GenevalSettings
 from rewards.settings import RewardSettings
 from wire.errors import UserError
-from wire.settings import group, option
+from wire.settings import group, option, pair
 
 __all__ = ["GenerationSettings", "GenevalSettings", "RewardSettings", "RunSettings", "SlurmSettings"]
 
@@ -29,18 +29,6 @@ def gpu_ids(text: str) -> tuple[str, ...]:
     return ids
 
 
-def sbatch_argument(pair: str) -> tuple[str, str]:
-    """Parse ``--slurm-arg``.
-
-    Raises:
-        UserError: it is not ``NAME=VALUE``.
-    """
-    name, _, value = pair.partition("=")
-    if not name or not value:
-        raise UserError(f"--slurm-arg {pair!r}: expected NAME=VALUE, e.g. time=2:00:00")
-    return name.removeprefix("--"), value
-
-
 @dataclass(frozen=True)
 class SlurmSettings:
     """What is asked of Slurm for each shard; ``arguments`` are further options of ``sbatch``, by their long names."""
@@ -48,12 +36,9 @@ class SlurmSettings:
     partition: str | None = _where(None, "Slurm partition", unset="the cluster's")
     gres: str | None = _where(None, "what Slurm gives each shard, e.g. gpu:1")
     arguments: dict[str, str] = _where(
-        {},
-        "a further sbatch option, e.g. time=2:00:00; repeatable",
-        name="slurm-arg",
-        metavar="NAME=VALUE",
-        parse=sbatch_argument,
-    )
+        {}, "a further sbatch option, e.g. time=2:00:00; repeatable", name="slurm-arg", metavar="NAME=VALUE",
+        parse=pair("--slurm-arg", "NAME=VALUE, e.g. time=2:00:00"),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
