@@ -105,13 +105,8 @@ def protocol(settings: Any) -> dict[str, Any]:
 
 
 def _told(settings: Any, wanted: Callable[[Option], bool]) -> dict[str, Any]:
-    every = asdict(settings)
-    told = [its.name for its, one in options_of(settings) if wanted(one) and not (one.added and _same(settings, its))]
-    return {name: every[name] for name in told}
-
-
-def _same(settings: Any, setting: Field[Any]) -> bool:
-    return bool(getattr(settings, setting.name) == setting.default)
+    every, known = asdict(settings), [(its.name, its.default, one) for its, one in options_of(settings) if wanted(one)]
+    return {name: every[name] for name, default, one in known if not (one.added and every[name] == default)}
 
 
 def read(kind: type[T], record: Mapping[str, Any], what: str) -> T:

@@ -42,8 +42,7 @@ def calibrate(
     tiny_world: options.TinyWorld = False,
 ) -> None:
     """Score fixed pairs with every reward model, compare with stored values; exits 1 where one has drifted."""
-    from harness.cli.session import session
-    from harness.weights.weight_source import PublishedWeights, make_tiny_world
+    from harness.cli.session import choose_source, session
     from rewards.calibration.golden import Golden, values_of
 
     path, precision = golden or default_golden(tiny_world), chosen.precision
@@ -55,7 +54,7 @@ def calibrate(
             "store theirs with --update"
         )
     with session() as display:
-        source = make_tiny_world("auto", display.step) if tiny_world else PublishedWeights(run.offline)
+        source = choose_source(run, display, tiny_world=tiny_world)
         rows, started = _scored(parameters, source, display)
     if update:
         _store(stored, path, precision, rows, started)

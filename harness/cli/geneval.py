@@ -61,17 +61,15 @@ def _self_test(settings: RunSettings, tiny_world: bool) -> None:
     """Run the stage's self-test in its environment and print what it says; a failure is an environment failure."""
     from tempfile import TemporaryDirectory
 
-    from harness.cli.session import session
+    from harness.cli.session import choose_source, session
     from harness.environments.manager import ensure
     from harness.environments.spec import ENVIRONMENTS
-    from harness.weights.weight_source import PublishedWeights, make_tiny_world
     from harness.workers import staged
     from wire.protocol import Job
 
     with session() as display, TemporaryDirectory() as name:
         folder, log = Path(name), Path(name) / "self-test.log"
-        published = PublishedWeights(settings.offline)
-        source = make_tiny_world(settings.env_backend, display.step) if tiny_world else published
+        source = choose_source(settings, display, tiny_world=tiny_world)
         environment = ensure(ENVIRONMENTS["geneval"], settings.env_backend, display.step("environment geneval"))
         source.prepare("geneval", display.step("weights"))
         parameters = settings.geneval.chosen() | {"device": settings.device} | source.parameters("geneval")

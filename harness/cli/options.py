@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+_FOLDER = "a folder (hub layout, diffusers pipeline, images made already)"
+_KINDS = f"a Lightning .ckpt (config.yaml beside it), {_FOLDER}, a repo id, "
+
 Checkpoint = Annotated[
     str,
     typer.Argument(
@@ -16,8 +19,7 @@ Checkpoint = Annotated[
 OptionalCheckpoint = Annotated[
     str,
     typer.Argument(
-        help="a Lightning .ckpt (config.yaml beside it), a folder (hub layout, diffusers pipeline, "
-        "images made already), a repo id, or a released name like miro-no-clip",
+        help=f"{_KINDS}or a released name like miro-no-clip",
         metavar="[CHECKPOINT]",
         show_default=False,
     ),
@@ -25,8 +27,7 @@ OptionalCheckpoint = Annotated[
 Checkpoints = Annotated[
     list[str],
     typer.Argument(
-        help="one or several: a Lightning .ckpt (config.yaml beside it), a folder (hub layout, diffusers pipeline, "
-        "images made already), a repo id, a released name like miro-no-clip, or a pattern like 'runs/*/last.ckpt'",
+        help=f"one or several: {_KINDS}a released name like miro-no-clip, or a pattern like 'runs/*/last.ckpt'",
         metavar="[CHECKPOINT]...",
         show_default=False,
     ),
