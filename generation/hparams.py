@@ -1,4 +1,4 @@
-"""The effective sampling settings of a run, and how upstream writes them down."""
+"""How upstream writes the effective sampling settings of a run down."""
 
 from __future__ import annotations
 
@@ -6,37 +6,7 @@ from typing import Any
 
 from generation.checkpoint_kinds import CheckpointSource
 from generation.miro_model import MiroModel
-from generation.parameters import PAPER_GUIDANCE, PAPER_STEPS, Parameters, check_targets, parse_resolution
 from generation.sampling import SamplerSettings
-from wire.protocol import UserError
-
-#: The only guidance that miro-t2i's sampler can carry out on MIRO's network: a growing one starts at zero, for which
-#: the sampler skips the negative branch, and then fails at the second step for lack of its latents.
-GUIDANCE_TYPE = "constant"
-
-
-def sampler_settings(model: MiroModel, parameters: Parameters) -> SamplerSettings:
-    """Settings with a target for each axis: the user's, else the checkpoint's, else 1.0 (0.0 for the negative branch).
-
-    Raises:
-        UserError: a target names an axis the checkpoint lacks, or the checkpoint's guidance cannot be carried out.
-    """
-    if model.guidance_type != GUIDANCE_TYPE:
-        raise UserError(
-            f"the checkpoint asks for {model.guidance_type} guidance; miro-t2i can sample {GUIDANCE_TYPE} only"
-        )
-    size = parse_resolution(parameters.resolution)
-    if size and list(size) != model.image_size:
-        raise UserError(f"this checkpoint makes {model.image_size[0]} x {model.image_size[1]} images and no others")
-    check_targets("reward_targets", parameters.reward_targets, model.axes)
-    check_targets("negative_reward_targets", parameters.negative_reward_targets, model.axes)
-    wanted = model.default_targets | parameters.reward_targets
-    return SamplerSettings(
-        steps=PAPER_STEPS if parameters.steps is None else parameters.steps,
-        guidance_scale=float(PAPER_GUIDANCE if parameters.guidance_scale is None else parameters.guidance_scale),
-        targets={axis: float(wanted.get(axis, 1.0)) for axis in model.axes},
-        negative_targets={axis: float(parameters.negative_reward_targets.get(axis, 0.0)) for axis in model.axes},
-    )
 
 
 def upstream_hparams(

@@ -12,20 +12,9 @@ from __future__ import annotations
 from typing import Any
 
 from generation.batches import Sweep
-from wire.protocol import UserError
 
 IMAGE, UPSTREAM = "image", "upstream"
 MODES = (IMAGE, UPSTREAM)
-
-
-def check_mode(mode: str) -> None:
-    """Refuse an unknown mode.
-
-    Raises:
-        UserError: it is not one of :data:`MODES`.
-    """
-    if mode not in MODES:
-        raise UserError(f"noise {mode!r} is unknown; expected {' or '.join(MODES)}")
 
 
 def image_noise(seed: int, prompt_index: int, sample_index: int, shape: tuple[int, ...]) -> Any:

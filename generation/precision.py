@@ -61,16 +61,6 @@ FORMATS = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 PROFILES = {profile.name: profile for profile in (PAPER, PIPELINE)}
 
 
-def check_precision(name: str) -> None:
-    """Refuse what no kind of model knows.
-
-    Raises:
-        UserError: neither a profile nor a number format.
-    """
-    if name not in ("auto", *PROFILES, *FORMATS):
-        raise UserError(f"precision {name!r} is unknown; expected auto, {', '.join((*PROFILES, *FORMATS))}")
-
-
 def pipeline_dtype(name: str, device: Any) -> Any:
     """Type of a diffusers pipeline's weights on that ``torch.device``.
 

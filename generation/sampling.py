@@ -9,9 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from generation.miro_model import MiroModel
+from generation.settings import PAPER_GUIDANCE, PAPER_STEPS, GenerationSettings, check_targets, parse_resolution
+from wire.errors import UserError
 
 #: Where the mapped conditioning is in the network's inputs.
 MAPPED = "mapped_conditioning"
+#: The only guidance that miro-t2i's sampler can carry out on MIRO's network: a growing one starts at zero, for which
+#: the sampler skips the negative branch, and then fails at the second step for lack of its latents.
+GUIDANCE_TYPE = "constant"
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,30 @@ class SamplerSettings:
     guidance_scale: float
     targets: dict[str, float] = field(default_factory=dict)
     negative_targets: dict[str, float] = field(default_factory=dict)
+
+
+def sampler_settings(model: MiroModel, asked: GenerationSettings) -> SamplerSettings:
+    """Settings with a target for each axis: the user's, else the checkpoint's, else 1.0 (0.0 for the negative branch).
+
+    Raises:
+        UserError: a target names an axis the checkpoint lacks, or the checkpoint's guidance cannot be carried out.
+    """
+    if model.guidance_type != GUIDANCE_TYPE:
+        raise UserError(
+            f"the checkpoint asks for {model.guidance_type} guidance; miro-t2i can sample {GUIDANCE_TYPE} only"
+        )
+    size = parse_resolution(asked.resolution)
+    if size and list(size) != model.image_size:
+        raise UserError(f"this checkpoint makes {model.image_size[0]} x {model.image_size[1]} images and no others")
+    check_targets("reward_targets", asked.reward_targets, model.axes)
+    check_targets("negative_reward_targets", asked.negative_reward_targets, model.axes)
+    wanted = model.default_targets | asked.reward_targets
+    return SamplerSettings(
+        steps=PAPER_STEPS if asked.steps is None else asked.steps,
+        guidance_scale=float(PAPER_GUIDANCE if asked.guidance_scale is None else asked.guidance_scale),
+        targets={axis: float(wanted.get(axis, 1.0)) for axis in model.axes},
+        negative_targets={axis: float(asked.negative_reward_targets.get(axis, 0.0)) for axis in model.axes},
+    )
 
 
 def sample_latents(

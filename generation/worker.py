@@ -10,7 +10,8 @@ from generation.batches import Batch, count_missing, image_batches, upstream_bat
 from generation.connectivity import work_offline_if_unreachable
 from generation.image_writer import ImageWriter
 from generation.noise import UPSTREAM
-from generation.parameters import AUTO, Parameters
+from generation.parameters import Parameters
+from generation.settings import AUTO
 from wire.protocol import Job, Reporter, RowWriter
 
 #: Beside the workers' rows: the batch size of a run whose size was found by trial.

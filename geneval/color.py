@@ -9,60 +9,18 @@ weights, under fp16 autocast on a GPU.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from geneval.clip import ARCHITECTURE, load_clip
 from geneval.judge import Box
-from wire.protocol import UserError
+from geneval.settings import ColorOptions
 from wire.vocabulary import COLORS
 
 TEMPLATES = ("a photo of a {color} {name}", "a photo of a {color}-colored {name}", "a photo of a {color} object")
 #: Scale of the cosines, as clip_benchmark has it.
 LOGIT_SCALE = 100.0
-
-
-@dataclass(frozen=True)
-class ColorOptions:
-    """How an object is shown to CLIP; the defaults are the reference implementation's.
-
-    Attributes:
-        crop: cut the object's box out; otherwise the whole image is shown.
-        background: color of the pixels outside the object's mask, in any notation that Pillow knows, or ``original``
-            to leave them as they are.
-    """
-
-    crop: bool = True
-    background: str = "#999"
-
-    @classmethod
-    def from_mapping(cls, values: Mapping[str, Any]) -> ColorOptions:
-        """Options from a job's parameters.
-
-        Raises:
-            UserError: an unknown name, or a value that is none.
-        """
-        known = [field.name for field in fields(cls)]
-        unknown = [name for name in values if name not in known]
-        if unknown:
-            raise UserError(f"unknown color option {unknown[0]!r}: choose from {', '.join(known)}")
-        options = cls(**values)
-        if not isinstance(options.crop, bool):
-            raise UserError(f"color option crop must be true or false, not {options.crop!r}")
-        if not _is_color(options.background):
-            raise UserError(f'color option background must be "original" or a color, not {options.background!r}')
-        return options
-
-
-def _is_color(value: Any) -> bool:
-    from PIL import ImageColor
-
-    try:
-        return value == "original" or bool(ImageColor.getrgb(value))
-    except (ValueError, TypeError, AttributeError):
-        return False
 
 
 class Cutout(NamedTuple):

@@ -15,9 +15,9 @@ from pathlib import Path
 from geneval.color import ColorClassifier, Cutout, Shown
 from geneval.device import device_faults_are_fatal, resolve_device
 from geneval.judge import Box
+from geneval.parameters import Parameters
 from geneval.plausibility import check_rows
 from geneval.scenes import draw_scene
-from geneval.settings import Settings
 from geneval.worker import work
 from wire.protocol import EnvironmentFailure, Item, Job, Reporter, read_rows
 from wire.vocabulary import COLORS
@@ -43,7 +43,7 @@ def self_test(job: Job, reporter: Reporter) -> None:
     check_rows(rows, enough=len(rows))
     objects = [sum(map(len, json.loads(row["details"]).values())) for row in rows]
     reporter.warning(f"detector: {sum(objects)} objects in {len(rows)} drawn scenes ({', '.join(map(str, objects))})")
-    right = count_right(_name_plain_colors(Settings.from_parameters(job.parameters)))
+    right = count_right(_name_plain_colors(Parameters.parse(job.parameters)))
     reporter.warning(f"colors: {right} of {len(COLORS)} plain colors named right")
 
 
@@ -57,7 +57,7 @@ def write_scenes(folder: Path) -> list[Item]:
     return items
 
 
-def _name_plain_colors(settings: Settings) -> list[list[float]]:
+def _name_plain_colors(settings: Parameters) -> list[list[float]]:
     """The ten probabilities for a plain square of each color, in the order of ``COLORS``."""
     import numpy as np
     from PIL import Image

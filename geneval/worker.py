@@ -1,11 +1,6 @@
 """The GenEval stage: judges a run's images and appends a row for each.
 
-Parameters (``job.parameters``): ``files`` {``mask2former``, ``clip-vit-l-14``: paths}, ``detector`` (``mmdet``, the
-default, or ``transformers``), ``detector_config`` (an mmdet config file, default the Swin-S one of mmdet),
-``precision`` (of the detector: ``fp32``, the default, ``exact`` or ``bf16``), ``batch_size`` (images in a forward pass;
-default 1 on a CPU, 8 on a GPU), ``options`` (fields of :class:`geneval.judge.JudgeOptions`), ``color_options`` (fields
-of :class:`geneval.color.ColorOptions`), ``device`` (``auto``, ``cpu`` or ``cuda[:N]``; default ``auto``).
-A row's key is its ``filename``.
+``job.parameters`` are those of :class:`geneval.parameters.Parameters`. A row's key is its ``filename``.
 """
 
 from __future__ import annotations
@@ -20,11 +15,11 @@ from geneval.color import ColorClassifier
 from geneval.detectors import Execution, load_detector
 from geneval.device import device_faults_are_fatal, resolve_device
 from geneval.evaluation import Evaluator
+from geneval.parameters import Parameters, check_items
 from geneval.plausibility import check_rows
 from geneval.prefetch import prefetch
 from geneval.provenance import packages, weights
 from geneval.rows import Row
-from geneval.settings import Settings, check_items
 from wire.protocol import Item, Job, Reporter, RowWriter, pending_batches, read_rows
 
 Batches = Sequence[Sequence[Item]]
@@ -40,7 +35,7 @@ def work(job: Job, reporter: Reporter) -> None:
         EnvironmentFailure: a device or a weight is not there, the GPU fails, or the rows of many images are such as
             a detector gives that does not work.
     """
-    settings = Settings.from_parameters(job.parameters)
+    settings = Parameters.parse(job.parameters)
     check_items(job.items)
     batches = _batches(job, settings)
     if not batches:
@@ -64,7 +59,7 @@ def work(job: Job, reporter: Reporter) -> None:
     check_rows(read_rows(Path(job.output)))
 
 
-def _batches(job: Job, settings: Settings) -> list[list[Item]]:
+def _batches(job: Job, settings: Parameters) -> list[list[Item]]:
     """The batches of which a row is missing; the device, which may decide their size, is not asked where none is."""
     if all(item.filename in job.done for item in job.items):
         return []
@@ -81,7 +76,7 @@ _detector = lru_cache(maxsize=1)(load_detector)
 _color_classifier = lru_cache(maxsize=1)(ColorClassifier)
 
 
-def load(settings: Settings, execution: Execution, run_dir: Path, batches: Batches) -> Evaluator:
+def load(settings: Parameters, execution: Execution, run_dir: Path, batches: Batches) -> Evaluator:
     """The models that judging these images needs."""
     detector = _detector(settings.detector, settings.files["mask2former"], settings.detector_config, execution)
     clauses = (clause for item in chain.from_iterable(batches) for clause in item.metadata["include"])

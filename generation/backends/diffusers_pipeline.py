@@ -15,8 +15,9 @@ from generation.checkpoints.loaded import file_sha256
 from generation.device import choose_device, device_name
 from generation.hub import hub_errors, snapshot_revision
 from generation.noise import UPSTREAM, image_seed
-from generation.parameters import Parameters, parse_resolution
+from generation.parameters import Parameters
 from generation.precision import pipeline_dtype
+from generation.settings import parse_resolution
 from wire.protocol import Item, UserError
 
 PACKAGES = ("torch", "diffusers", "transformers", "numpy", "pillow")

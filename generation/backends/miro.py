@@ -17,13 +17,13 @@ from generation.checkpoints import LoadedCheckpoint, load_checkpoint
 from generation.compilation import compile_errors, compiled
 from generation.device import choose_device, device_name
 from generation.embedding_cache import EmbeddingCache, encode_with_cache
-from generation.hparams import sampler_settings, upstream_hparams
+from generation.hparams import upstream_hparams
 from generation.hub import repo_weights
 from generation.miro_model import TEXT_ENCODER_REPO
 from generation.noise import UPSTREAM, UpstreamNoise, image_noise, upstream_generator
 from generation.parameters import Parameters
 from generation.precision import precision_named
-from generation.sampling import SamplerSettings, decode_latents, sample_latents
+from generation.sampling import SamplerSettings, decode_latents, sample_latents, sampler_settings
 from generation.text_encoding import EncodedPrompt, TextEncoder, encoder_identity, stack_prompts
 from wire.allocator import return_freed_memory
 from wire.protocol import Item, UserError

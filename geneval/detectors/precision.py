@@ -5,24 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from wire.protocol import UserError
-
 #: ``exact``: every operation of mmdet, in its order; the bits of ``mmdet.apis.inference_detector`` on the same device.
 #: ``fp32``: the same arithmetic in a cheaper order. ``bf16``: matrix products and convolutions in bfloat16.
 PRECISIONS = ("fp32", "exact", "bf16")
 #: Small layers whose outputs decide: classes, masks, and where deformable attention looks. They stay in fp32.
 _DECIDING = ("cls_embed", "class_predictor", "mask_embed", "sampling_offsets")
-
-
-def check_precision(name: Any) -> str:
-    """The name of a precision.
-
-    Raises:
-        UserError: it is none.
-    """
-    if name not in PRECISIONS:
-        raise UserError(f"unknown detector precision {name!r}: choose {', '.join(PRECISIONS)}")
-    return str(name)
 
 
 def to_bfloat16(model: Any) -> None:

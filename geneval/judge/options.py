@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from wire.protocol import UserError
+from wire.settings import check, option, read
+
+_threshold = partial(option, panel="Judging", open=True)
 
 
 @dataclass(frozen=True)
 class JudgeOptions:
     """Thresholds of GenEval's verdict; the defaults are those of the reference implementation (djghosh13/geneval).
 
-    Attributes:
-        confidence_threshold: a detection counts when its score is above this, in [0, 1].
-        counting_threshold: the same for prompts tagged ``counting``, in [0, 1].
-        max_objects: at most so many detections of a class are kept, best first; >= 1.
-        max_overlap: a detection is dropped when its IoU with a better one of its class reaches this; 1 keeps all.
-        position_threshold: the offset between two centers shrinks by this fraction of the boxes' summed sizes before
-            a relation is named; >= 0.
+    A score must be above a threshold, in [0, 1]. ``position_threshold`` is the fraction of the boxes' summed sizes by
+    which the offset between two centers shrinks before a relation is named.
     """
 
-    confidence_threshold: float = 0.3
-    counting_threshold: float = 0.9
-    max_objects: int = 16
-    max_overlap: float = 1.0
-    position_threshold: float = 0.1
+    confidence_threshold: float = _threshold(0.3, "a detection counts above this score", low=0, high=1)
+    counting_threshold: float = _threshold(0.9, "the same for counting prompts", low=0, high=1)
+    max_objects: int = _threshold(16, "detections kept of a class, best first", low=1)
+    max_overlap: float = _threshold(
+        1.0, "IoU with a better detection of its class that drops one", unset="1, off", low=0, high=1
+    )
+    position_threshold: float = _threshold(0.1, "share of two boxes' sizes that their offset must exceed", low=0)
 
     def threshold(self, tag: str) -> float:
         """Score that a detection must exceed for a prompt of this tag."""
@@ -39,18 +39,6 @@ class JudgeOptions:
         Raises:
             UserError: an unknown name, or a value of the wrong kind or out of range.
         """
-        known = [field.name for field in fields(cls)]
-        for name, value in values.items():
-            if name not in known:
-                raise UserError(f"unknown judge option {name!r}: choose from {', '.join(known)}")
-            _check(name, value)
-        return cls(**values)
-
-
-def _check(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int if name == "max_objects" else (int, float)):
-        kind = "a whole number" if name == "max_objects" else "a number"
-        raise UserError(f"judge option {name} must be {kind}, not {value!r}")
-    low, high = {"max_objects": (1, float("inf")), "position_threshold": (0, float("inf"))}.get(name, (0, 1))
-    if not low <= value <= high:
-        raise UserError(f"judge option {name} must lie in [{low}, {high}], not {value}")
+        options = read(cls, values, "judge option")
+        check(options)
+        return options

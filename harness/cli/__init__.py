@@ -22,7 +22,7 @@ def _run() -> int:
     from harness.cli.app import app
 
     try:
-        code = int(app(standalone_mode=False) or ExitCode.DONE)
+        code = int(app(prog_name="miro-eval", standalone_mode=False) or ExitCode.DONE)
         return _stopped() if code == ExitCode.INTERRUPTED else code  # what the library makes of Ctrl-C
     except MiroEvalError as error:
         return _explain(error)

@@ -3,64 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from harness.cli import geneval_options as judging
+import typer
+
 from harness.cli import options
-from harness.cli.generate import plain_settings
-from harness.run.settings import RewardSettings, RunSettings
+from harness.cli.signature import takes_settings
+from harness.run.settings import GenerationSettings, GenevalSettings, RewardSettings, RunSettings
 from harness.terminal.echo import say
 from wire.errors import UserError
 
 if TYPE_CHECKING:
     from harness.plan.evaluations import Evaluation
 
+Watch = Annotated[
+    Path | None, typer.Option(help="evaluate the checkpoints in this folder as training writes them, until Ctrl-C")
+]
+Settle = Annotated[float, typer.Option(help="with --watch: seconds a file must stay unchanged", min=0)]
 
+
+@takes_settings
 def all_stages(
+    generation: GenerationSettings,
+    geneval: GenevalSettings,
+    rewards: RewardSettings,
+    run: RunSettings,
     checkpoint: options.Checkpoints = [],  # noqa: B006 - typer copies it
     out: options.Out = None,
-    backend: options.Backend = "auto",
-    generator: options.Generator = None,
-    variant: options.Variant = None,
     variants: options.Variants = None,
-    suite: options.Suite = "geneval",
-    samples: options.Samples = 4,
-    limit: options.Limit = None,
-    steps: options.ModelSteps = None,
-    guidance_scale: options.ModelGuidance = None,
-    resolution: options.Resolution = None,
-    seed: options.Seed = 42,
-    noise: options.Noise = "image",
-    batch_size: options.BatchSize = 4,
-    compile: options.Compile = False,  # noqa: A002 - the option's name
-    precision: options.ModelPrecision = "auto",
-    reward_target: options.RewardTarget = [],  # noqa: B006
-    negative_reward_target: options.NegativeRewardTarget = [],  # noqa: B006
-    trust_checkpoint: options.TrustCheckpoint = False,
-    detector: judging.Detector = "mmdet",
-    detector_precision: judging.DetectorPrecision = "fp32",
-    detector_batch_size: judging.DetectorBatchSize = None,
-    confidence_threshold: judging.Confidence = None,
-    counting_threshold: judging.Counting = None,
-    max_objects: judging.MaxObjects = None,
-    max_overlap: judging.MaxOverlap = None,
-    position_threshold: judging.Position = None,
-    crop: judging.Crop = None,
-    background: judging.Background = None,
-    metric: options.Metric = [],  # noqa: B006
-    reward_batch_size: options.RewardBatchSize = 16,
-    device: options.Device = "auto",
-    gpus: options.Gpus = "",
-    executor: options.Executor = "local",
-    shards: options.Shards = None,
-    partition: options.Partition = None,
-    gres: options.Gres = None,
-    slurm_arg: options.SlurmArg = [],  # noqa: B006
-    env_backend: options.EnvBackend = "auto",
-    offline: options.Offline = False,
-    watch: options.Watch = None,
-    settle: options.Settle = 30.0,
+    watch: Watch = None,
+    settle: Settle = 30.0,
     tiny_world: options.TinyWorld = False,
 ) -> None:
     """Generate the sweep, judge it, score it, report. The same command again continues or finds nothing to do.
@@ -69,25 +43,15 @@ def all_stages(
     judged and scored where it is.
     """
     from harness.cli.session import run_evaluations
+    from harness.environments.manager import environment_backend
     from harness.plan.evaluations import evaluations
     from harness.plan.selection import each_checkpoint, run_directories
 
-    base = plain_settings(locals() | {"checkpoint": ""})
-    common = RunSettings(
-        out=out or Path(),
-        geneval=judging.geneval_settings(locals()),
-        rewards=RewardSettings(tuple(metric) or RewardSettings.metrics, batch_size=reward_batch_size),
-        device=device,
-        gpus=options.gpu_ids(gpus),
-        env_backend=judging.environment_backend(detector, env_backend),
-        offline=offline,
-        executor=executor,
-        shards=shards,
-        slurm=options.slurm_settings(partition, gres, slurm_arg),
-    )
+    backend = environment_backend(geneval.detector, run.env_backend)
+    common = replace(run, out=out or Path(), geneval=geneval, rewards=rewards, env_backend=backend)
 
     def runs_of(named: Sequence[str]) -> list[Evaluation]:
-        chosen = each_checkpoint(base, named, variants)
+        chosen = each_checkpoint(generation, named, variants)
         return evaluations(chosen, run_directories(chosen, out), common)
 
     if watch:

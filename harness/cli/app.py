@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,13 +73,40 @@ class _Commands(Mapping[str, Any]):
 def _command(name: str, verb: typer.Typer | Callable[..., None]) -> Any:
     home = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
     if isinstance(verb, typer.Typer):
-        home.add_typer(verb, name=name)
+        home.add_typer(verb, name=name, cls=_Group)
     else:
-        home.command(name)(verb)
+        home.command(name, cls=_Command)(verb)
     return typer.main.get_group(home).commands[name]
 
 
-class _Verbs(TyperGroup):
+class _Command(TyperCommand):
+    """A verb, whose help groups its options."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the arguments, the verb's own options, and then each panel's."""
+        panels: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
+        for parameter in self.get_params(ctx):
+            kind = "Options" if parameter.param_type_name == "option" else "Arguments"
+            if record := parameter.get_help_record(ctx):
+                panels.setdefault(getattr(parameter, "rich_help_panel", None) or kind, []).append(record)
+        for panel, records in panels.items():
+            if records:
+                with formatter.section(panel):
+                    formatter.write_dl(records)
+
+
+class _Group(TyperGroup):
+    """Verbs under one name. To ask it for help, or not to, costs no more than writing the help."""
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """The option ``--help``, spared the library's conversion of values: that alone imports pydantic, 0.2 s."""
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.process_value = lambda ctx, value: option.callback(ctx, option, bool(value))  # type: ignore[method-assign, misc]
+        return option
+
+
+class _Verbs(_Group):
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         self.commands: Any = _Commands()

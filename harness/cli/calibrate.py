@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.cli import options
+from harness.cli.signature import only, takes_settings
+from harness.run.settings import RewardSettings, RunSettings
 from harness.terminal.echo import say
 from wire.errors import ExitCode, UserError
 
@@ -30,36 +32,34 @@ Published = Annotated[
 ]
 
 
+@takes_settings
 def calibrate(
-    metric: options.Metric = [],  # noqa: B006 - typer copies it
+    chosen: Annotated[RewardSettings, only("metrics", "precision")],
+    run: Annotated[RunSettings, only("device", "offline")],
     golden: GoldenFile = None,
     update: Update = False,
     published_images: Published = None,
-    reward_precision: options.RewardPrecision = "reference",
-    device: options.Device = "auto",
-    offline: options.Offline = False,
     tiny_world: options.TinyWorld = False,
 ) -> None:
     """Score fixed pairs with every reward model, compare with stored values; exits 1 where one has drifted."""
-    from harness.cli.session import session
-    from harness.weights.weight_source import PublishedWeights, make_tiny_world
+    from harness.cli.session import choose_source, session
     from rewards.calibration.golden import Golden, values_of
 
-    path = golden or default_golden(tiny_world)
+    path, precision = golden or default_golden(tiny_world), chosen.precision
     stored = Golden.read(path)
-    parameters = _parameters(metric, reward_precision, device, published_images)
-    if not (update or published_images or stored.values.get(reward_precision)):
+    parameters = _parameters(chosen, run.device, published_images)
+    if not (update or published_images or stored.values.get(precision)):
         raise UserError(
-            f"{path}: no golden values at {reward_precision} precision; where the models are known to be right, "
+            f"{path}: no golden values at {precision} precision; where the models are known to be right, "
             "store theirs with --update"
         )
     with session() as display:
-        source = make_tiny_world("auto", display.step) if tiny_world else PublishedWeights(offline)
+        source = choose_source(run, display, tiny_world=tiny_world)
         rows, started = _scored(parameters, source, display)
     if update:
-        _store(stored, path, reward_precision, rows, started)
+        _store(stored, path, precision, rows, started)
     else:
-        _judge(stored, reward_precision, values_of(rows), started)
+        _judge(stored, precision, values_of(rows), started)
 
 
 def default_golden(tiny_world: bool) -> Path:
@@ -70,13 +70,11 @@ def default_golden(tiny_world: bool) -> Path:
     return stage_code() / "rewards" / "calibration" / "golden" / name
 
 
-def _parameters(metrics: list[str], precision: str, device: str, published: Path | None) -> dict[str, Any]:
-    from harness.run.settings import RewardSettings
+def _parameters(asked: RewardSettings, device: str, published: Path | None) -> dict[str, Any]:
     from harness.stages.rewards import check_metrics
 
-    chosen = check_metrics(metrics or RewardSettings.metrics)
-    parameters: dict[str, Any] = {"metrics": list(chosen), "precision": precision, "device": device}
-    parameters["batch_size"] = BATCH_SIZE
+    parameters: dict[str, Any] = {"metrics": list(check_metrics(asked.metrics)), "precision": asked.precision}
+    parameters |= {"device": device, "batch_size": BATCH_SIZE}
     return parameters | ({"published_images": str(published.absolute())} if published else {})
 
 

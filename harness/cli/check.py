@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.cli import options
+from harness.cli.signature import only, takes_settings
+from harness.run.settings import GenerationSettings, RunSettings
 from harness.terminal.echo import say
 from wire.errors import ExitCode, UserError
 
@@ -18,7 +20,10 @@ if TYPE_CHECKING:
     from reports.gate.check import Gate
 
 
+@takes_settings
 def check(
+    sweep: Annotated[GenerationSettings, only("variant", "suite", "trust_checkpoint")],
+    run: Annotated[RunSettings, only("device", "gpus", "env_backend", "offline")],
     candidate: Annotated[Path | None, typer.Argument(help="run directory, file of rows, or saved baseline")] = None,
     baseline: Annotated[Path | None, typer.Option(help="what it is held against; the same kinds")] = None,
     policy: Annotated[Path | None, typer.Option(help="TOML; see --init [default: what --init writes]")] = None,
@@ -32,13 +37,6 @@ def check(
     checkpoint: Annotated[
         str, typer.Option(help="make the candidate from this, as its baseline was, no further than the looks need")
     ] = "",
-    variant: options.Variant = None,
-    suite: options.Suite = "geneval",
-    trust_checkpoint: options.TrustCheckpoint = False,
-    device: options.Device = "auto",
-    gpus: options.Gpus = "",
-    env_backend: options.EnvBackend = "auto",
-    offline: options.Offline = False,
     tiny_world: options.TinyWorld = False,
 ) -> None:
     """Judge a run against a baseline by a policy: exit 0 where it passes, 1 where it fails."""
@@ -47,9 +45,12 @@ def check(
         return
     if candidate is None or baseline is None:
         raise UserError("name a candidate and a --baseline (or --init FILE for a policy to begin with)")
-    machine = {"device": device, "gpus": options.gpu_ids(gpus), "env_backend": env_backend, "offline": offline}
-    sweep = {"variant": variant, "suite": suite, "trust_checkpoint": trust_checkpoint}
-    making = _making(checkpoint, candidate, sweep, machine, tiny_world) if checkpoint else None
+    making = None
+    if checkpoint:
+        from harness.cli.growing import Making
+
+        made = replace(run, out=candidate, generation=replace(sweep, checkpoint=checkpoint))
+        making = Making(made, tiny_world)
     gate = _gate(candidate, baseline, policy, subset, _numbers(looks), making)
     if gallery is not None:
         from reports.gate.flips import write_flips
@@ -59,13 +60,6 @@ def check(
     _show(gate, out)
     if not gate.passes:
         raise typer.Exit(int(ExitCode.GATE_FAILED))
-
-
-def _making(checkpoint: str, out: Path, sweep: dict[str, Any], machine: dict[str, Any], tiny_world: bool) -> Making:
-    from harness.cli.growing import Making
-    from harness.run.settings import GenerationSettings, RunSettings
-
-    return Making(RunSettings(out=out, generation=GenerationSettings(checkpoint, **sweep), **machine), tiny_world)
 
 
 def _numbers(text: str) -> tuple[int, ...]:

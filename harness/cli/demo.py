@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from harness.cli import options
+from harness.cli.signature import only, takes_settings
+from harness.run.settings import GenerationSettings, RunSettings
+
+_SWEEP = GenerationSettings(samples=1, steps=2)
+_MACHINE = RunSettings(device="cpu")
 
 
+@takes_settings
 def demo(
     out: Annotated[Path, typer.Option(help="run directory")] = Path("miro-eval-demo"),
-    samples: options.Samples = 1,
-    limit: options.Limit = None,
-    steps: options.Steps = 2,
-    seed: options.Seed = 42,
-    device: options.Device = "cpu",
-    gpus: options.Gpus = "",
-    env_backend: options.EnvBackend = "auto",
+    generation: Annotated[GenerationSettings, only("samples", "limit", "steps", "seed")] = _SWEEP,
+    run: Annotated[RunSettings, only("device", "gpus", "env_backend")] = _MACHINE,
 ) -> None:
     """Set everything up and run the main job on small random models: all stages are real, the scores mean nothing."""
     from harness.cli.session import leave, run_stages, session, show_report
-    from harness.run.settings import GenerationSettings, RunSettings
     from harness.weights.weight_source import make_tiny_world
 
     with session() as display:
-        world = make_tiny_world(env_backend, display.step)
-        checkpoint = str(world.checkpoint)
-        generation = GenerationSettings(checkpoint, samples=samples, limit=limit, steps=steps, seed=seed)
-        settings = RunSettings(out, generation, device=device, gpus=options.gpu_ids(gpus), env_backend=env_backend)
+        world = make_tiny_world(run.env_backend, display.step)
+        settings = replace(run, out=out, generation=replace(generation, checkpoint=str(world.checkpoint)))
         outcome = run_stages(["generate", "geneval", "rewards"], settings, world, display)
         show_report([out], out / "report", display)
     leave(outcome)

@@ -6,17 +6,20 @@ from typing import Annotated
 
 import typer
 
-from harness.cli import options
+from harness.cli.signature import only, takes_settings
 from harness.environments.spec import ENVIRONMENTS, EnvironmentSpec
+from harness.run.settings import RunSettings
 from harness.terminal.echo import say
 
 app = typer.Typer(help="The stages' isolated environments.", no_args_is_help=True, rich_markup_mode=None)
 
+Backend = Annotated[RunSettings, only("env_backend")]
 Names = Annotated[list[str] | None, typer.Argument(help="miro, geneval, rewards [default: all]", metavar="[NAME]...")]
 
 
 @app.command("list")
-def list_environments(env_backend: options.EnvBackend = "auto") -> None:
+@takes_settings
+def list_environments(run: Backend) -> None:
     """Backend, lock hash, size and health of each environment."""
     from rich.console import Console
     from rich.table import Table
@@ -26,7 +29,7 @@ def list_environments(env_backend: options.EnvBackend = "auto") -> None:
     table = Table("environment", "backend", "lock", "size", "health")
     table.add_column("folder", overflow="fold")
     for spec in ENVIRONMENTS.values():
-        environment = manager.locate(spec, env_backend)
+        environment = manager.locate(spec, run.env_backend)
         state = environment.state()
         size = f"{state.size_bytes / 1e9:.1f} GB" if state else "-"
         health = "ready" if state else ("half-made" if environment.directory.exists() else "not set up")
@@ -38,25 +41,27 @@ def list_environments(env_backend: options.EnvBackend = "auto") -> None:
 
 
 @app.command()
-def setup(names: Names = None, env_backend: options.EnvBackend = "auto") -> None:
+@takes_settings
+def setup(run: Backend, names: Names = None) -> None:
     """Make environments ready; an interrupted set-up continues."""
     from harness.cli.session import session
     from harness.environments import manager
 
     with session() as display:
         for spec in _specs(names):
-            environment = manager.ensure(spec, env_backend, display.step(f"environment {spec.name}"))
+            environment = manager.ensure(spec, run.env_backend, display.step(f"environment {spec.name}"))
             display.note(f"{spec.name}: ready ({environment.backend}), {environment.directory}")
 
 
 @app.command()
-def check(names: Names = None, env_backend: options.EnvBackend = "auto") -> None:
+@takes_settings
+def check(run: Backend, names: Names = None) -> None:
     """Import everything and run a compiled operator in each environment; exit 4 where one does not work."""
     from harness.environments import manager
     from wire.errors import EnvironmentFailure
 
     for spec in _specs(names):
-        environment = manager.locate(spec, env_backend)
+        environment = manager.locate(spec, run.env_backend)
         if not environment.ready:
             raise EnvironmentFailure(f"environment {spec.name} is not set up: `miro-eval envs setup {spec.name}`")
         packages = manager.check(environment)
@@ -64,14 +69,15 @@ def check(names: Names = None, env_backend: options.EnvBackend = "auto") -> None
 
 
 @app.command()
-def remove(names: Names = None, env_backend: options.EnvBackend = "auto") -> None:
+@takes_settings
+def remove(run: Backend, names: Names = None) -> None:
     """Delete environments, and those left over from older locks."""
     import shutil
 
     from harness.environments import manager
 
     for spec in _specs(names):
-        existed = manager.remove(manager.locate(spec, env_backend))
+        existed = manager.remove(manager.locate(spec, run.env_backend))
         say(f"{spec.name}: {'removed' if existed else 'was not there'}")
     for folder in manager.leftovers():
         shutil.rmtree(folder)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from harness.cli import geneval_options as how
 from harness.cli import options
+from harness.cli.signature import takes_settings
 from harness.run.settings import GenevalSettings, RunSettings
 from harness.terminal.echo import say
 from wire.errors import ExitCode, UserError
 
-Directory = Annotated[
-    Path | None, typer.Argument(help="directory of images: 00000/metadata.jsonl, 00000/samples/0000.png, ...")
-]
 Rejudge = Annotated[
     Path | None, typer.Option(help="decide the rows of this file again, from their boxes: no images, no models")
 ]
@@ -25,34 +23,19 @@ SelfTest = Annotated[
 ]
 
 
+@takes_settings
 def geneval(
-    directory: Directory = None,
+    judging: GenevalSettings,
+    run: RunSettings,
+    directory: options.RunDirectory = None,
     rejudge: Rejudge = None,
     out: Out = None,
     self_test: SelfTest = False,
-    confidence_threshold: how.Confidence = None,
-    counting_threshold: how.Counting = None,
-    max_objects: how.MaxObjects = None,
-    max_overlap: how.MaxOverlap = None,
-    position_threshold: how.Position = None,
-    crop: how.Crop = None,
-    background: how.Background = None,
-    detector: how.Detector = "mmdet",
-    detector_precision: how.Precision = "fp32",
-    detector_batch_size: how.BatchSize = None,
-    device: options.Device = "auto",
-    gpus: options.Gpus = "",
-    executor: options.Executor = "local",
-    shards: options.Shards = None,
-    partition: options.Partition = None,
-    gres: options.Gres = None,
-    slurm_arg: options.SlurmArg = [],  # noqa: B006
-    env_backend: options.EnvBackend = "auto",
-    offline: options.Offline = False,
     tiny_world: options.TinyWorld = False,
 ) -> None:
     """Judge the images in a directory, whoever made them; writes results.jsonl and geneval_summary.json there."""
-    judging = how.geneval_settings(locals())
+    from harness.environments.manager import environment_backend
+
     if [directory is not None, rejudge is not None, self_test].count(True) != 1:
         raise UserError("name a directory of images, --rejudge results.jsonl or --self-test; one of the three")
     if out is not None and rejudge is None:
@@ -60,17 +43,8 @@ def geneval(
     if rejudge is not None:
         _rejudge(rejudge, out, judging)
         return
-    settings = RunSettings(
-        directory or Path(),
-        geneval=judging,
-        device=device,
-        gpus=options.gpu_ids(gpus),
-        env_backend=how.environment_backend(detector, env_backend),
-        offline=offline,
-        executor=executor,
-        shards=shards,
-        slurm=options.slurm_settings(partition, gres, slurm_arg),
-    )
+    backend = environment_backend(judging.detector, run.env_backend)
+    settings = replace(run, out=directory or Path(), geneval=judging, env_backend=backend)
     if self_test:
         _self_test(settings, tiny_world)
     else:
@@ -87,21 +61,18 @@ def _self_test(settings: RunSettings, tiny_world: bool) -> None:
     """Run the stage's self-test in its environment and print what it says; a failure is an environment failure."""
     from tempfile import TemporaryDirectory
 
-    from harness.cli.session import session
+    from harness.cli.session import choose_source, session
     from harness.environments.manager import ensure
     from harness.environments.spec import ENVIRONMENTS
-    from harness.stages.geneval import chosen_options
-    from harness.weights.weight_source import PublishedWeights, make_tiny_world
     from harness.workers import staged
     from wire.protocol import Job
 
     with session() as display, TemporaryDirectory() as name:
         folder, log = Path(name), Path(name) / "self-test.log"
-        published = PublishedWeights(settings.offline)
-        source = make_tiny_world(settings.env_backend, display.step) if tiny_world else published
+        source = choose_source(settings, display, tiny_world=tiny_world)
         environment = ensure(ENVIRONMENTS["geneval"], settings.env_backend, display.step("environment geneval"))
         source.prepare("geneval", display.step("weights"))
-        parameters = chosen_options(settings.geneval) | {"device": settings.device} | source.parameters("geneval")
+        parameters = settings.geneval.chosen() | {"device": settings.device} | source.parameters("geneval")
         Job("geneval", name, str(folder / "results.jsonl"), [], parameters).write(folder / "job.json")
         command = environment.worker("geneval.self_test", str(folder / "job.json"))
         task = staged.Task("geneval", command, log, source.variables())
@@ -111,17 +82,14 @@ def _self_test(settings: RunSettings, tiny_world: bool) -> None:
 
 def _rejudge(rows: Path, out: Path | None, judging: GenevalSettings) -> None:
     """Decide stored rows again; says what changed, and exits 5 where a row cannot be decided."""
-    from geneval.judge import JudgeOptions
     from geneval.rejudge import VERDICT, rejudge_file
     from wire.files import write_rows
 
     if out is None or out.resolve() == rows.resolve():
         raise UserError("--rejudge needs --out, another file than the one it reads")
-    if judging.color_options:
-        raise UserError(
-            f"--{next(iter(judging.color_options))} decides what CLIP saw: it needs the images, not --rejudge"
-        )
-    options = JudgeOptions.from_mapping(judging.options)
+    if colors := judging.chosen().get("color_options"):
+        raise UserError(f"--{next(iter(colors))} decides what CLIP saw: it needs the images, not --rejudge")
+    options = judging.options
     decided = rejudge_file(rows, options)
     _warn_of_looser(rows, decided[0][0], options)
     write_rows(out, [new for _, new in decided])

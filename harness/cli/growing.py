@@ -40,8 +40,7 @@ def growing_run(making: Making, baseline: Run, policy: Policy) -> Iterator[Calla
     Raises:
         UserError: the baseline does not record how it was made, or cannot be followed.
     """
-    from harness.cli.session import run_stages, session
-    from harness.weights.weight_source import PublishedWeights, make_tiny_world
+    from harness.cli.session import choose_source, run_stages, session
     from reports.read.runs import read_run
     from rewards.scorers import CARDS
 
@@ -49,8 +48,7 @@ def growing_run(making: Making, baseline: Run, policy: Policy) -> Iterator[Calla
     generation = as_recorded(baseline.manifest.protocol, _sweep(asked))
     stages, rewards = judged_stages(baseline, policy)
     with session() as display:
-        published = PublishedWeights(asked.offline)
-        source = make_tiny_world(asked.env_backend, display.step) if making.tiny_world else published
+        source = choose_source(asked, display, tiny_world=making.tiny_world)
 
         def grown(prompts: int) -> Run:
             settings = replace(asked, generation=replace(generation, limit=prompts), rewards=rewards)

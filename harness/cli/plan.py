@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from harness.cli import options
+from harness.cli.signature import only, takes_settings
 from harness.run.settings import GenerationSettings, RewardSettings
 from harness.terminal.echo import say
 
@@ -15,14 +16,12 @@ Tflops = Annotated[float | None, typer.Option(help="rate in TFLOP/s of hardware 
 Utilisation = Annotated[float, typer.Option(help="share of that rate expected to be reached", min=0.01, max=1)]
 
 
+@takes_settings
 def plan(
+    generation: Annotated[GenerationSettings, only("suite", "samples", "limit", "steps")],
+    rewards: Annotated[RewardSettings, only("metrics")],
     checkpoint: options.Checkpoints,
     variants: options.Variants = None,
-    suite: options.Suite = "geneval",
-    samples: options.Samples = 4,
-    limit: options.Limit = None,
-    steps: options.ModelSteps = None,
-    metric: options.Metric = [],  # noqa: B006 - typer copies it
     hardware: Hardware = "h200",
     tflops: Tflops = None,
     utilisation: Utilisation = 0.35,
@@ -39,9 +38,7 @@ def plan(
     from harness.plan import cost
     from harness.plan.selection import each_checkpoint
 
-    base = GenerationSettings("", suite=suite, samples=samples, limit=limit, steps=steps, guidance_scale=None)
-    chosen = each_checkpoint(base, checkpoint, variants)
-    rewards = RewardSettings(tuple(metric) or RewardSettings.metrics)
+    chosen = each_checkpoint(generation, checkpoint, variants)
     device = cost.Hardware(tflops, tflops) if tflops else cost.find_hardware(hardware)
     costs = [cost.sweep_cost(one, rewards) for one in chosen]
     Console(soft_wrap=True).print(plan_table(costs, device, utilisation))

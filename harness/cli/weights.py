@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from harness.cli import options
+from harness.cli.signature import only, takes_settings
+from harness.run.settings import RunSettings
 from harness.terminal.echo import say
 
 app = typer.Typer(help="The weights of every stage.", no_args_is_help=True, rich_markup_mode=None)
@@ -41,8 +42,9 @@ def list_weights(
 
 
 @app.command()
+@takes_settings
 def fetch(
-    names: Names = None, stage: Stage = None, env_backend: options.EnvBackend = "auto", offline: options.Offline = False
+    run: Annotated[RunSettings, only("env_backend", "offline")], names: Names = None, stage: Stage = None
 ) -> None:
     """Fetch what is missing, several at a time, and verify all of it; what breaks off is continued."""
     from harness.cli.session import session
@@ -52,10 +54,10 @@ def fetch(
     from wire.errors import EnvironmentFailure
 
     entries = select(names or [], stage or [])
-    if offline and (missing := lacking(entries)):
+    if run.offline and (missing := lacking(entries)):
         raise EnvironmentFailure(f"not here, and --offline: {', '.join(missing)}")
     with session() as display:
-        for line in fetch_weights([] if offline else entries, env_backend, display.step):
+        for line in fetch_weights([] if run.offline else entries, run.env_backend, display.step):
             display.note(line)
     say(f"{len(entries)} weights are here and verified", err=True)
 

@@ -34,6 +34,8 @@ BACKENDS: dict[str, Backend] = {
     no_mmcv.NAME: cast(Backend, no_mmcv),
 }
 STATE_SCHEMA = 1
+#: The only detector that mmcv and mmdet are for.
+_NEEDS_MMCV = "mmdet"
 
 
 @dataclass(frozen=True)
@@ -231,3 +233,17 @@ def _disk_usage(directory: Path) -> int:
             status = os.lstat(os.path.join(folder, name))  # noqa: PTH118 - a Path per file is 5x slower on 50,000 files
             seen[status.st_dev, status.st_ino] = status.st_blocks * 512
     return sum(seen.values())
+
+
+def environment_backend(detector: str, requested: str) -> str:
+    """The kind of environment that a detector asks for, where the user demands none: one without mmcv will do for
+    ``transformers``, but where the whole one is there already it serves.
+
+    Raises:
+        UserError: the kind demanded lacks what the detector needs.
+    """
+    if detector == _NEEDS_MMCV and requested == no_mmcv.NAME:
+        raise UserError(f"--env-backend {no_mmcv.NAME} leaves mmdet out: add --detector transformers")
+    if detector == _NEEDS_MMCV or requested != "auto" or locate(find_spec("geneval")).ready:
+        return requested
+    return no_mmcv.NAME

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from harness.terminal.display import Display
 from harness.weights.weight_source import WeightSource
 from wire.errors import UserError
 from wire.files import sha256_of_file
+from wire.settings import protocol
 
 
 def default_directory(generation: GenerationSettings) -> Path:
@@ -148,5 +148,4 @@ def _suite(generation: GenerationSettings) -> dict[str, Any]:
 
 def _protocol(generation: GenerationSettings, suite: dict[str, Any]) -> dict[str, Any]:
     """The settings that two comparable runs share; which checkpoint and how many prompts is not among them."""
-    apart = ("checkpoint", "backend", "generator", "variant", "suite", "limit", "trust_checkpoint")
-    return {"suite": suite} | {key: value for key, value in asdict(generation).items() if key not in apart}
+    return {"suite": suite} | protocol(generation)

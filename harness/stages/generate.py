@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from generation.noise import UPSTREAM, check_mode
-from generation.parameters import AUTO
+from generation.noise import UPSTREAM
+from generation.settings import AUTO
 from harness.run.directory import RunDirectory, image_name
 from harness.run.manifest import Manifest, differing_fields
 from harness.run.settings import GenerationSettings, RunSettings
@@ -18,11 +17,7 @@ from wire.errors import UserError
 from wire.files import fingerprint, sha256_of_file, write_atomically, write_rows
 from wire.paths import home
 from wire.protocol import Item
-
-#: Settings that never decide what an image looks like.
-_IDLE = ("suite", "backend", "trust_checkpoint")
-#: Settings that say how much is made. Upstream's noise is one sequence over the whole sweep, so there they decide.
-_EXTENT = ("samples", "limit")
+from wire.settings import EXTENT, IDLE, ROWS, values
 
 
 def plan(run: RunDirectory, manifest: Manifest, settings: RunSettings, source: WeightSource) -> StagePlan:
@@ -53,11 +48,7 @@ def sweep_items(generation: GenerationSettings) -> list[Item]:
     """
     from generation.suites import limit_indices, load_suite
 
-    check_mode(generation.noise)
-    for name in ("samples", "steps", "batch_size"):
-        value = getattr(generation, name)
-        if isinstance(value, int) and value < 1:
-            raise UserError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
+    generation.check()
     prompts = load_suite(generation.suite).lines
     indices = limit_indices(prompts, generation.limit)
     return [
@@ -68,10 +59,11 @@ def sweep_items(generation: GenerationSettings) -> list[Item]:
 
 
 def image_settings(generation: GenerationSettings, manifest: Manifest, source: WeightSource) -> dict[str, Any]:
-    """Everything that decides an image's bytes (the device's kind aside)."""
-    idle = _IDLE if generation.noise == UPSTREAM else _IDLE + _EXTENT
-    chosen = {key: value for key, value in asdict(generation).items() if key not in idle}
-    return chosen | {
+    """Everything that decides an image's bytes (the device's kind aside).
+
+    Upstream's noise is one sequence over the whole sweep, so there its extent decides, too.
+    """
+    return values(generation, (ROWS, EXTENT) if generation.noise == UPSTREAM else (ROWS,)) | {
         "checkpoint": (manifest.checkpoint or {}).get("identity", generation.checkpoint),
         "suite_sha256": (manifest.suite or {}).get("sha256"),
         "weights": source.identity,
@@ -102,7 +94,7 @@ def _batch_size(generation: GenerationSettings, manifest: Manifest) -> int | str
 
 
 def _parameters(settings: RunSettings, generation: GenerationSettings) -> dict[str, Any]:
-    chosen = {key: value for key, value in asdict(generation).items() if key not in (*_EXTENT, "suite")}
+    chosen = {key: value for key, value in values(generation, (ROWS, IDLE)).items() if key != "suite"}
     if generation.checkpoint and Path(generation.checkpoint).exists():  # the worker has another working directory
         chosen["checkpoint"] = str(Path(generation.checkpoint).absolute())
     if generation.generator:

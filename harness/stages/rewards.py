@@ -18,6 +18,7 @@ from wire.errors import UserError
 from wire.files import write_rows
 from wire.paths import home
 from wire.protocol import Item
+from wire.settings import values
 from wire.vocabulary import SEVEN_REWARDS
 
 #: Keys of a row of ``rewards.jsonl`` that are not metrics.
@@ -36,11 +37,9 @@ def plan(run: RunDirectory, manifest: Manifest, settings: RunSettings, source: W
     scorers, metrics = own_scorers(settings.rewards)
     _check_rescored(settings.rewards.rescore, metrics)
     items = run.scan()
-    deciding = {
-        "precision": settings.rewards.precision,
-        "batch_size": settings.rewards.batch_size,
-        "weights": source.identity_of("rewards"),
-    }
+    settings.rewards.check()
+    chosen = values(settings.rewards)
+    deciding = chosen | {"weights": source.identity_of("rewards")}
     hashes = {item.filename: item.image_sha256 for item in items}
     rows = known_rows(run, manifest, "rewards", "rewards.jsonl", deciding)
     cells = _cells(rows, frozenset(settings.rewards.rescore))
@@ -49,8 +48,7 @@ def plan(run: RunDirectory, manifest: Manifest, settings: RunSettings, source: W
     wanted = {cell_key(item.filename, metric) for item in items for metric in metrics}
     done = frozenset(key for key in wanted if known.get(key, {}).get("value") is not None)
     parameters: dict[str, Any] = {"metrics": list(metrics), "device": settings.device} | source.parameters("rewards")
-    parameters |= {"precision": settings.rewards.precision, "batch_size": settings.rewards.batch_size}
-    parameters["text_cache"] = str(home() / "text-features")
+    parameters |= chosen | {"text_cache": str(home() / "text-features")}
     if scorers:
         parameters["scorers"] = scorers
     return StagePlan(items, done, len(wanted), deciding, parameters, known)

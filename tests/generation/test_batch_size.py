@@ -111,5 +111,5 @@ def test_failed_search_leaves_no_size_behind(tmp_path: Path) -> None:
 
 def test_upstreams_noise_needs_a_fixed_size() -> None:
     sweep = json.loads('{"prompts": [[0, "a cat"]], "samples": 1}')
-    with pytest.raises(UserError, match="upstream's noise depends on the batch size; batch_size 'auto'"):
+    with pytest.raises(UserError, match="upstream's noise depends on the batch size; --batch-size 'auto'"):
         Parameters.parse({"checkpoint": "x.ckpt", "noise": "upstream", "sweep": sweep, "batch_size": "auto"})

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from generation.parameters import Parameters, check_targets
+from generation.parameters import Parameters
+from generation.settings import check_targets
 from wire.errors import UserError
 
 
@@ -20,14 +21,14 @@ def test_defaults_are_the_papers_protocol() -> None:
     ("change", "complaint"),
     [
         ({"checkpoint": ""}, "no checkpoint given"),
-        ({"stepps": 3}, "unknown generation parameters: stepps"),
+        ({"stepps": 3}, "unknown generation parameter 'stepps'"),
         ({"steps": 0}, "steps 0"),
         ({"steps": 2.5}, "steps 2.5"),
-        ({"batch_size": True}, "batch_size True"),
+        ({"batch_size": True}, "--batch-size True"),
         ({"seed": -1}, "seed -1"),
-        ({"guidance_scale": float("inf")}, "guidance_scale inf"),
-        ({"guidance_scale": -1}, "guidance_scale -1"),
-        ({"precision": "fp8"}, "precision 'fp8' is unknown"),
+        ({"guidance_scale": float("inf")}, "--guidance-scale inf"),
+        ({"guidance_scale": -1}, "--guidance-scale -1"),
+        ({"precision": "fp8"}, "--precision 'fp8': expected auto, paper, "),
         ({"reward_targets": [1]}, "expected axis = value pairs"),
         ({"reward_targets": {"clip_score": float("nan")}}, "clip_score = nan"),
         ({"reward_targets": {"clip_score": 1.01}}, "clip_score = 1.01"),

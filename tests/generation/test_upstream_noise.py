@@ -95,5 +95,5 @@ def test_job_without_the_whole_sweep_is_refused(tmp_path: Path, sweep: object) -
 
 
 def test_unknown_mode(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="noise 'white' is unknown; expected image or upstream"):
+    with pytest.raises(UserError, match="--noise 'white': expected image or upstream"):
         run_here(make_job(tmp_path, ITEMS, checkpoint="x", noise="white"))

@@ -190,8 +190,8 @@ def test_network_that_answers_nan_is_an_error(own_checkpoint: Path, tmp_path: Pa
         ({"checkpoint": "owner/unknown"}, 4, "owner/unknown: not in the hub cache"),
         ({"checkpoint": "{ckpt}", "device": "cuda:99"}, 4, "device cuda:99 was demanded"),
         ({"checkpoint": "{ckpt}", "device": "tpu"}, 2, "device 'tpu' is unknown"),
-        ({"checkpoint": "{ckpt}", "steps": -1}, 2, "steps -1"),
-        ({"checkpoint": "{ckpt}", "speed": 1}, 2, "unknown generation parameters: speed"),
+        ({"checkpoint": "{ckpt}", "steps": -1}, 2, "--steps -1"),
+        ({"checkpoint": "{ckpt}", "speed": 1}, 2, "unknown generation parameter 'speed'"),
     ],
 )
 def test_bad_job_ends_with_its_code_and_one_line(

@@ -160,9 +160,9 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
     ("values", "message"),
     [
         ({"size": 3}, "unknown color option 'size': choose from crop, background"),
-        ({"crop": "no"}, "crop must be true or false"),
-        ({"background": "#99"}, 'background must be "original" or a color'),
-        ({"background": 9}, 'background must be "original" or a color'),
+        ({"crop": "no"}, "--crop 'no': expected true or false"),
+        ({"background": "#99"}, "--background '#99': expected \"original\" or a color"),
+        ({"background": 9}, "--background 9: expected a text"),
     ],
 )
 def test_bad_options_are_named(values: dict[str, object], message: str) -> None:

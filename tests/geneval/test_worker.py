@@ -168,7 +168,7 @@ def test_a_suite_without_geneval_metadata_is_refused_at_once(job: Job, tmp_path:
     ("change", "code", "message"),
     [
         ({"files": {"mask2former": "/nowhere.pth", "clip-vit-l-14": "/nowhere.pt"}}, 4, "weight mask2former is not at"),
-        ({"options": {"max_objects": "many"}}, 2, "judge option max_objects must be a whole number, not 'many'"),
+        ({"options": {"max_objects": "many"}}, 2, "--max-objects 'many': expected a whole number, 1 or more"),
         ({"detector_config": "/nowhere.py"}, 2, "no detector config at /nowhere.py"),
         ({"device": "tpu"}, 2, "unknown device 'tpu': choose auto, cpu, cuda or cuda:N"),
     ],

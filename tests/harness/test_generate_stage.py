@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from harness.cli.options import batch_size
 from harness.run.directory import RunDirectory
 from harness.run.manifest import Manifest, StageRecord
 from harness.run.settings import GenerationSettings, RunSettings
@@ -70,8 +70,7 @@ def test_a_plain_text_file_is_a_suite(tmp_path: Path) -> None:
     assert [item.metadata for item in items] == [{"prompt": "a cat"}, {"prompt": "a dog"}]
 
 
-def test_batch_size_option() -> None:
-    assert [batch_size("auto"), batch_size("8"), batch_size(4)] == ["auto", 8, 4]
-    for text in ("0", "-1", "many", "2.5", ""):
-        with pytest.raises(UserError, match=r"--batch-size .*: expected a whole number from 1, or auto"):
-            batch_size(text)
+@pytest.mark.parametrize("value", [0, -1, "many", "2.5", "", True, None])
+def test_a_batch_size_that_is_none_is_refused(tmp_path: Path, value: Any) -> None:
+    with pytest.raises(UserError, match=r"--batch-size .*: expected a whole number, 1 or more, or auto"):
+        plan(tmp_path, replace(SETTINGS, batch_size=value))

@@ -13,7 +13,6 @@ import tomllib
 from typer.testing import CliRunner
 
 from harness.cli.app import app
-from harness.cli.geneval_options import environment_backend
 from harness.environments import manager, no_mmcv, pixi
 from wire.errors import UserError
 from wire.paths import pixi_manifest
@@ -38,7 +37,7 @@ def test_the_environment_that_a_detector_needs(
         state = manager.locate(manager.find_spec("geneval")).state_file
         state.parent.mkdir(parents=True)
         state.write_text("{}")
-    assert environment_backend(detector, requested) == chosen
+    assert manager.environment_backend(detector, requested) == chosen
 
 
 def test_mmdet_cannot_go_without_mmcv(tmp_path: Path) -> None:

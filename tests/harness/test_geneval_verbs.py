@@ -9,12 +9,12 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from geneval.judge import JudgeOptions
+from geneval.settings import ColorOptions
 from geneval.terminal import half_blocks, shows_pictures
 from harness.cli.app import app
-from harness.cli.geneval_options import geneval_settings
 from harness.run.manifest import Manifest, StageRecord
 from harness.run.settings import GenevalSettings
-from harness.stages.geneval import chosen_options
 from tests.shared_data import shared
 from wire.errors import UserError
 from wire.files import sha256_of_file, write_rows
@@ -161,24 +161,33 @@ def test_what_cannot_be_is_told_in_one_line(tmp_path: Path) -> None:
     assert "one of the three" in refusal("geneval", tmp_path, "--self-test")
     assert "--out goes with --rejudge" in refusal("geneval", tmp_path, "--out", out)
     bad = refusal("geneval", "--rejudge", rows, "--out", out, "--confidence-threshold", "1.5")
-    assert bad == "judge option confidence_threshold must lie in [0, 1], not 1.5"
+    assert bad == "--confidence-threshold 1.5: expected a number from 0 to 1"
     assert not out.exists()
 
 
 def test_to_name_a_default_is_to_choose_nothing() -> None:
-    assert chosen_options(GenevalSettings()) == chosen_options(GenevalSettings(precision="fp32")) == {"options": {}}
-    chosen = chosen_options(GenevalSettings(precision="bf16", batch_size=4))
+    assert GenevalSettings().chosen() == GenevalSettings(precision="fp32").chosen() == {"options": {}}
+    chosen = GenevalSettings(precision="bf16", batch_size=4).chosen()
     assert chosen == {"options": {}, "precision": "bf16", "batch_size": 4}
-    with pytest.raises(UserError, match="unknown detector precision 'fp8'"):
-        chosen_options(GenevalSettings(precision="fp8"))
-    assert chosen_options(GenevalSettings({"max_objects": 16}, {"crop": True})) == {"options": {}}
-    chosen = chosen_options(GenevalSettings({"max_overlap": 0.5}, {"background": "original"}))
+    assert GenevalSettings(JudgeOptions(max_objects=16), ColorOptions(crop=True)).chosen() == {"options": {}}
+    chosen = GenevalSettings(JudgeOptions(max_overlap=0.5), ColorOptions(background="original")).chosen()
     assert chosen == {"options": {"max_overlap": 0.5}, "color_options": {"background": "original"}}
-    assert chosen_options(GenevalSettings(detector="transformers")) == {"options": {}, "detector": "transformers"}
-    with pytest.raises(UserError, match="unknown detector 'yolo': choose mmdet or transformers"):
-        chosen_options(GenevalSettings(detector="yolo"))
-    with pytest.raises(UserError, match="unknown judge option 'sharpness'"):
-        chosen_options(GenevalSettings({"sharpness": 1}))
+    assert GenevalSettings(detector="transformers").chosen() == {"options": {}, "detector": "transformers"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        (GenevalSettings(precision="fp8"), "--detector-precision 'fp8': expected fp32, exact or bf16"),
+        (GenevalSettings(detector="yolo"), "--detector 'yolo': expected mmdet or transformers"),
+        (GenevalSettings(batch_size=0), "--detector-batch-size 0: expected a whole number, 1 or more"),
+        (GenevalSettings(JudgeOptions(max_overlap=2)), "--max-overlap 2: expected a number from 0 to 1"),
+        (GenevalSettings(color_options=ColorOptions(background="#99")), "--background '#99': expected"),
+    ],
+)
+def test_a_bad_setting_is_named(settings: GenevalSettings, complaint: str) -> None:
+    with pytest.raises(UserError, match=complaint):
+        settings.chosen()
 
 
 def test_the_ten_colors_are_those_of_the_rows() -> None:
@@ -249,11 +258,14 @@ def test_terminals_that_show_pictures() -> None:
     assert not shows_pictures(True, {"COLORTERM": "truecolor", "NO_COLOR": "1"})
 
 
-def test_options_become_settings() -> None:
-    assert geneval_settings({"device": "cpu"}) == GenevalSettings()
-    given = {"max_overlap": 0.5, "crop": None, "background": "#fff", "detector_precision": "bf16", "precision": "paper"}
-    wanted = GenevalSettings({"max_overlap": 0.5}, {"background": "#fff"}, precision="bf16")
-    assert geneval_settings(given) == wanted
+@pytest.mark.parametrize("precision", ["--precision", "--detector-precision"])
+def test_options_become_settings(precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[GenevalSettings] = []
+    monkeypatch.setattr("harness.cli.session.run", lambda _, settings, **__: asked.append(settings.geneval))
+    answer("geneval", tmp_path)
+    answer("geneval", tmp_path, "--max-overlap", "0.5", "--background", "#fff", precision, "bf16")
+    wanted = GenevalSettings(JudgeOptions(max_overlap=0.5), ColorOptions(background="#fff"), precision="bf16")
+    assert asked == [GenevalSettings(), wanted]
 
 
 def test_show_says_that_an_image_has_changed(judged: Path) -> None:

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli.options import slurm_settings
 from harness.executors import find, sbatch
 from harness.run.settings import RunSettings, SlurmSettings
 from wire.errors import UserError
+from wire.settings import pair as pair_parser
+
+parse_argument = pair_parser("--slurm-arg", "NAME=VALUE")
 
 
 @pytest.mark.parametrize(
@@ -39,7 +41,8 @@ def test_an_option_that_is_not_the_user_s_to_set_lists_those_that_are(name: str)
 
 
 def test_shards_get_the_resources_and_merging_gets_none_of_them() -> None:
-    settings = slurm_settings("gpus", "gpu:1", ["mem=64G", "qos=low", "--time=2:00:00", "array-parallelism=4"])
+    pairs = ["mem=64G", "qos=low", "--time=2:00:00", "array-parallelism=4"]
+    settings = SlurmSettings("gpus", "gpu:1", dict(map(parse_argument, pairs)))
     shards = sbatch.for_shards(settings, "run-rewards", "aftercorr:7")
     assert shards["partition"] == "gpus"
     assert (shards["time"], shards["array_parallelism"]) == (120, 4)
@@ -52,7 +55,7 @@ def test_shards_get_the_resources_and_merging_gets_none_of_them() -> None:
 @pytest.mark.parametrize("pair", ["time", "=1", "time="])
 def test_a_pair_without_name_or_value_is_refused(pair: str) -> None:
     with pytest.raises(UserError, match="expected NAME=VALUE"):
-        slurm_settings(None, None, [pair])
+        parse_argument(pair)
 
 
 def test_executors_are_known_by_name_and_others_list_them() -> None:

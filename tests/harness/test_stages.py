@@ -144,7 +144,7 @@ def test_upstream_s_noise_ties_images_to_the_whole_sweep(tmp_path: Path) -> None
     with pytest.raises(UserError, match="samples: 2 -> 4"):
         GENERATE.plan(run, manifest, more, SOURCE)
     unknown = RunSettings(tmp_path, GenerationSettings("org/name", noise="white"))
-    with pytest.raises(UserError, match="noise 'white' is unknown"):
+    with pytest.raises(UserError, match="--noise 'white': expected image or upstream"):
         GENERATE.plan(run, Manifest("x"), unknown, SOURCE)
 
 

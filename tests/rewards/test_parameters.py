@@ -11,21 +11,21 @@ from wire.errors import UserError
 
 def test_defaults() -> None:
     found = Parameters.read({})
-    assert found == Parameters(DEFAULT_METRICS, {}, "reference", "auto", 16, "auto")
+    assert found == Parameters(DEFAULT_METRICS, "reference", 16, (), (), {}, "auto", None, "auto")
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"precision": "half"}, "precision must be one of reference, fast, not 'half'"),
+        ({"precision": "half"}, "--reward-precision 'half': expected reference or fast"),
         ({"group": "some"}, "group must be one of auto, all, one"),
-        ({"batch_size": 0}, "batch_size must be a whole number from 1, not 0"),
-        ({"batch_size": True}, "batch_size must be a whole number"),
+        ({"batch_size": 0}, "--reward-batch-size 0: expected a whole number, 1 or more"),
+        ({"batch_size": True}, "--reward-batch-size True: expected a whole number"),
         ({"device": "tpu"}, "device must be auto, cpu, cuda or cuda:N, not 'tpu'"),
         ({"device": "cpu:1"}, "device must be"),
         ({"device": "cuda:x"}, "device must be"),
         ({"metrics": []}, "no metric given"),
-        ({"metric": ["vqa"]}, "unknown parameter metric; known are metrics, files"),
+        ({"metric": ["vqa"]}, "unknown rewards parameter 'metric': choose from metrics, precision"),
     ],
 )
 def test_bad_values_are_named(given: dict[str, Any], message: str) -> None:

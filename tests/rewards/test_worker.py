@@ -139,7 +139,7 @@ def test_an_unknown_metric_or_parameter_is_the_users_error(tmp_path: Path) -> No
     items = image_items(tmp_path / "run", prompts=1)
     with pytest.raises(UserError, match=r"unknown metric nope; choose from: clip_jina"):
         run_job(make_job(tmp_path, items, {"metrics": ["nope"]}))
-    with pytest.raises(UserError, match="unknown parameter speed"):
+    with pytest.raises(UserError, match="unknown rewards parameter 'speed'"):
         run_job(make_job(tmp_path, items, {"speed": 3}))
 
 

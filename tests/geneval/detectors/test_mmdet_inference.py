@@ -14,8 +14,6 @@ from mmdet.models.backbones.swin import ShiftWindowMSA
 from geneval.detectors import Execution
 from geneval.detectors.mmdet_inference import install_windows, last_predictions
 from geneval.detectors.mmdet_mask2former import MmdetMask2Former
-from geneval.detectors.precision import check_precision
-from wire.protocol import UserError
 
 
 @pytest.mark.parametrize("size", [(7, 7), (13, 20), (14, 8), (3, 30)])
@@ -77,8 +75,3 @@ def test_bfloat16_spares_what_decides(tiny_files: Path, model: Any) -> None:
     for ours, theirs in zip(features, exact, strict=True):
         assert ours.dtype == torch.float32
         assert 0 < float((ours - theirs).abs().max()) < 0.05 * float(theirs.abs().max())
-
-
-def test_other_precisions_are_refused() -> None:
-    with pytest.raises(UserError, match="unknown detector precision 'fp8': choose fp32, exact, bf16"):
-        check_precision("fp8")
