@@ -22,7 +22,7 @@ from harness.executors.sharding import Share, check_shards, share_unit, shares, 
 from harness.executors.stage_ends import adopt_provenance, begin_stage
 from harness.executors.submission import Submission, merge_state_file
 from harness.run.settings import RunSettings
-from harness.stages.base import Stage, StagePlan
+from harness.stages.base import Stage
 from wire.errors import EnvironmentFailure, MiroEvalError, UserError
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _attempt(pipeline: Pipeline, stages: Sequence[Stage]) -> int | MiroEvalError
 def _submit(pipeline: Pipeline, stages: Sequence[Stage]) -> int | MiroEvalError | None:
     settings = pipeline.settings
     parts = shares(settings.shards or 1, share_unit(settings, stages))
-    found = {stage: _survey(pipeline, stage, parts) for stage in stages}
+    found = {stage: survey(pipeline, stage, parts) for stage in stages}
     pending = {stage.name: lacking for stage, (_, lacking) in found.items()}
     if not any(pending.values()):
         for stage in stages:
@@ -86,10 +86,6 @@ def _submit(pipeline: Pipeline, stages: Sequence[Stage]) -> int | MiroEvalError 
     submission = _Submitter(pipeline, len(parts)).submit(stages, pending)
     pipeline.display.note(_summary(submission, pipeline.run.path))
     return None
-
-
-def _survey(pipeline: Pipeline, stage: Stage, parts: list[Share]) -> tuple[StagePlan, list[Share]]:
-    return survey(stage, pipeline.run, pipeline.manifest, pipeline.settings, pipeline.source, parts)
 
 
 class _Submitter:
