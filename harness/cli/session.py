@@ -14,6 +14,7 @@ from harness.terminal.echo import say
 
 if TYPE_CHECKING:
     from harness.plan.evaluations import Evaluation, Outcome
+    from harness.plan.open import Model
     from harness.run.settings import RunSettings
     from harness.terminal.display import Display
     from harness.weights.weight_source import WeightSource
@@ -30,11 +31,11 @@ def session() -> Iterator[Display]:
         yield display
 
 
-def run(stages: list[str], settings: RunSettings, *, tiny_world: bool = False) -> None:
+def run(stages: list[str], settings: RunSettings, *, tiny_world: bool = False, model: Model | None = None) -> None:
     """Run stages in one directory with the published weights, or with the tiny world's."""
     from harness.plan.evaluations import Evaluation
 
-    run_evaluations([Evaluation(settings, tuple(stages))], tiny_world=tiny_world)
+    run_evaluations([Evaluation(settings, tuple(stages), model=model)], tiny_world=tiny_world)
 
 
 def run_evaluations(
@@ -59,7 +60,9 @@ def choose_source(settings: RunSettings, display: Display, *, tiny_world: bool =
     return make_tiny_world(settings.env_backend, display.step) if tiny_world else PublishedWeights(settings.offline)
 
 
-def run_stages(stages: list[str], settings: RunSettings, source: WeightSource, display: Display) -> Outcome:
+def run_stages(
+    stages: list[str], settings: RunSettings, source: WeightSource, display: Display, model: Model | None = None
+) -> Outcome:
     """Run stages in one directory.
 
     Raises:
@@ -67,7 +70,7 @@ def run_stages(stages: list[str], settings: RunSettings, source: WeightSource, d
     """
     from harness.plan.evaluations import Evaluation, evaluate
 
-    outcome = evaluate([Evaluation(settings, tuple(stages))], source, display)
+    outcome = evaluate([Evaluation(settings, tuple(stages), model=model)], source, display)
     for failure in outcome.failures.values():
         raise failure
     return outcome
