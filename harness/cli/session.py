@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,7 +49,7 @@ def run_evaluations(
         source = choose_source(common, display, tiny_world=tiny_world)
         outcome = evaluate(evaluations, source, display)
         if report and outcome.finished:
-            show_report(outcome.finished, report, display, across)
+            show_report(outcome.finished, report, display, across, outcome.hashes)
     leave(outcome)
 
 
@@ -76,13 +76,21 @@ def run_stages(
     return outcome
 
 
-def show_report(inputs: list[Path], out: Path, display: Display, across: Sequence[str] = ()) -> ReportFiles:
-    """Write the leaderboard, print it, and return what was written."""
+def show_report(
+    inputs: list[Path],
+    out: Path,
+    display: Display,
+    across: Sequence[str] = (),
+    known: Mapping[Path, str] | None = None,
+    *,
+    anew: bool = False,
+) -> ReportFiles:
+    """Write the leaderboard where it does not stand, print it, and return its files; see :func:`reports.report`."""
     from rich.console import Console
 
     from reports import report, terminal_tables
 
-    files = report(inputs, out, across)
+    files = report(inputs, out, across, known=known, anew=anew)
     display.close()
     Console().print(terminal_tables(files))
     say(f"report: {files.markdown}")

@@ -52,12 +52,14 @@ class Outcome:
         handed_over: those that a cluster goes on with.
         failures: directory -> why it did not.
         unscored: items without a result in the finished runs.
+        hashes: of files of the finished runs, by path.
     """
 
     finished: list[Path] = field(default_factory=list)
     handed_over: list[Path] = field(default_factory=list)
     failures: dict[Path, MiroEvalError] = field(default_factory=dict)
     unscored: int = 0
+    hashes: dict[Path, str] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> ExitCode:
@@ -136,7 +138,7 @@ def _evaluate(
         for pipeline, result in zip(opened, run_together(opened, stages), strict=True):
             outcome.note(pipeline.settings.out, result)
             if isinstance(result, int):
-                _summarise(pipeline)
+                _summarise(pipeline, outcome)
 
 
 def _open(
@@ -149,8 +151,10 @@ def _open(
             outcome.note(one.settings.out, error)
 
 
-def _summarise(pipeline: Pipeline) -> None:
+def _summarise(pipeline: Pipeline, outcome: Outcome) -> None:
     from reports import write_summaries
 
     if pipeline.has_scores():
-        write_summaries(pipeline.run.path)
+        hashes = pipeline.hashes()
+        write_summaries(pipeline.run.path, pipeline.run.work("summaries.json"), hashes)
+        outcome.hashes |= hashes

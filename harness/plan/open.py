@@ -109,7 +109,7 @@ def open_run(
     with RunDirectory(settings.out, contents).locked() as run:
         refuse_while_queued(run)
         own_name = maker.source.name if maker else run.path.name
-        manifest = Manifest.read(run.manifest) or Manifest(settings.name or own_name)
+        manifest = Manifest.read(run.manifest, run.contents) or Manifest(settings.name or own_name)
         manifest.random_weights = manifest.random_weights or source.random
         manifest.harness = harness_provenance()
         manifest.note_command(sys.argv[1:], Path.cwd())
@@ -127,11 +127,12 @@ def _maker(settings: RunSettings, model: Model | None) -> Model | None:
         if not settings.out.is_dir():
             raise UserError(f"{settings.out}: no such directory")
         return None
-    maker = Model(settings.generation, model.source if model else describe(settings.generation))
+    generation = settings.generation
+    maker = replace(model, settings=generation) if model else Model(generation, describe(generation))
     if maker.source.kind == IMAGES:
         path = maker.source.path
         raise UserError(f"{path}: these images are made already; judge and score them with `miro-eval all`")
-    return replace(maker, contents=model.contents) if model else maker
+    return maker
 
 
 def identify_checkpoint(source: CheckpointSource, known: dict[str, Any] | None, contents: Contents) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from harness.environments.manager import Environment, ensure
@@ -52,6 +53,11 @@ class Pipeline:
     def has_scores(self) -> bool:
         """Whether any verdict or reward is there."""
         return any(self.run.rows(stage.rows_file).exists() for stage in STAGES.values() if stage.needs_images)
+
+    def hashes(self) -> dict[Path, str]:
+        """Of the files that reports read, by path."""
+        rows = [self.run.rows(stage.rows_file) for stage in STAGES.values() if stage.needs_images]
+        return {path: self.run.contents.sha256(path) for path in (self.run.manifest, *rows) if path.is_file()}
 
     def plan(self, stage: Stage) -> StagePlan:
         """What the stage would do now; looked at once, until it is worked on."""
