@@ -73,8 +73,10 @@ class Pipeline:
 
     def worked_on(self, stage: Stage) -> None:
         """Rows of the stage may have been made, so its plan holds no longer; where images were made, none does."""
-        for name in [stage.name] if stage.needs_images else list(self.plans):
-            self.plans.pop(name, None)
+        self.plans.pop(stage.name, None)
+        if not stage.needs_images:
+            self.plans.clear()
+            self.run.changed()
 
     def images_to_make(self) -> bool:
         """Whether a stage has promised images that are not there."""
