@@ -12,7 +12,7 @@ from typing import Any
 from harness.run.directory import RunDirectory
 from harness.run.manifest import Manifest
 from harness.run.settings import RewardSettings, RunSettings
-from harness.stages.base import Merged, Row, Stage, StagePlan, keyed_rows, known_rows
+from harness.stages.base import Merged, Row, Stage, StagePlan, cell_key, keyed_rows, known_rows
 from harness.weights.weight_source import WeightSource
 from wire.errors import UserError
 from wire.files import write_rows
@@ -85,11 +85,6 @@ def check_metrics(metrics: Iterable[str]) -> tuple[str, ...]:
 def _check_rescored(rescore: Iterable[str], metrics: Iterable[str]) -> None:
     if stray := sorted(set(rescore) - set(metrics)):
         raise UserError(f"--rescore {', '.join(stray)}: not among the metrics to be scored ({', '.join(metrics)})")
-
-
-def cell_key(filename: str, metric: str) -> str:
-    """How the worker protocol names one number."""
-    return f"{filename}#{metric}"
 
 
 def _cells(rows: Iterable[Row], rescored: frozenset[str]) -> Iterator[Row]:
