@@ -28,11 +28,8 @@ class ReportFiles:
     """A written report.
 
     Attributes:
-        markdown, csv, latex, html, json: ``leaderboard.md``, ``.csv``, ``.tex``, ``.html``, ``.json``.
-        scores, parquet: ``scores.csv`` and ``scores.parquet``: one row an image over all stages, in the leaderboard's
-            order.
-        prompts: ``prompts.csv``: one row a prompt.
-        index: ``model-index.yaml``.
+        scores, parquet: one row an image over all stages, in the leaderboard's order.
+        prompts: one row a prompt.
         leaderboard: what they were made from; None where they were there already.
     """
 
@@ -45,7 +42,14 @@ class ReportFiles:
     parquet: Path
     prompts: Path
     index: Path
-    leaderboard: Leaderboard | None = None
+    leaderboard: Leaderboard | None
+
+    @classmethod
+    def within(cls, folder: Path, leaderboard: Leaderboard | None) -> ReportFiles:
+        """The files of a report in that folder."""
+        names = [f"leaderboard.{suffix}" for suffix in ("md", "csv", "tex", "html", "json")]
+        names += ["scores.csv", "scores.parquet", "prompts.csv", "model-index.yaml"]
+        return cls(*(folder / name for name in names), leaderboard=leaderboard)
 
 
 def report(
@@ -78,31 +82,17 @@ def report(
     places = find_places(inputs)
     made = Made(out_dir, out_dir / RECORD, origin(places, known or {}, across=list(across)))
     if not anew and made.stands():
-        return _files(out_dir, None)
-    files = _files(out_dir, _make(places, out_dir, across))
+        return ReportFiles.within(out_dir, None)
+    files = _make(places, out_dir, across)
     made.note([path for path in vars(files).values() if isinstance(path, Path)])
     return files
 
 
-def _files(folder: Path, leaderboard: Leaderboard | None) -> ReportFiles:
-    formats = {"markdown": "md", "csv": "csv", "latex": "tex", "html": "html", "json": "json"}
-    return ReportFiles(
-        **{name: folder / f"leaderboard.{suffix}" for name, suffix in formats.items()},
-        scores=folder / "scores.csv",
-        parquet=folder / "scores.parquet",
-        prompts=folder / "prompts.csv",
-        index=folder / "model-index.yaml",
-        leaderboard=leaderboard,
-    )
-
-
-def _make(places: Sequence[Path], out_dir: Path, across: Sequence[str]) -> Leaderboard:
+def _make(places: Sequence[Path], out_dir: Path, across: Sequence[str]) -> ReportFiles:
     from tempfile import TemporaryDirectory
 
-    from reports.files import write_text
     from reports.leaderboard.collect import collect
     from reports.leaderboard.files import write_tables
-    from reports.leaderboard.model_index import model_index
     from reports.leaderboard.table import distinct_names, make_leaderboard
     from reports.read.runs import find_run
 
@@ -112,10 +102,9 @@ def _make(places: Sequence[Path], out_dir: Path, across: Sequence[str]) -> Leade
         board = make_leaderboard([run.summary for run in runs], across)
         place = {name: number for number, name in enumerate(board.frame["model"])}
         rows = beside.submit(_write_rows, sorted(runs, key=lambda run: place[run.summary.name]), out_dir)
-        write_tables(board, out_dir)
-        write_text(out_dir / "model-index.yaml", model_index(board))
+        files = write_tables(board, out_dir)
         rows.result()
-    return board
+    return files
 
 
 def _write_rows(runs: list[Collected], out_dir: Path) -> None:
