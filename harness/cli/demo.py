@@ -29,5 +29,5 @@ def demo(
         world = make_tiny_world(run.env_backend, display.step)
         settings = replace(run, out=out, generation=replace(generation, checkpoint=str(world.checkpoint)))
         outcome = run_stages(["generate", "geneval", "rewards"], settings, world, display)
-        show_report([out], out / "report", display)
+        show_report([out], out / "report", display, known=outcome.hashes)
     leave(outcome)

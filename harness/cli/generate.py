@@ -23,6 +23,6 @@ def generate(
     from harness.plan.open import default_directory
     from harness.plan.selection import with_defaults
 
-    chosen = with_defaults(replace(generation, checkpoint=checkpoint))
-    settings = replace(run, out=out or default_directory(chosen), generation=chosen)
-    run_stages(["generate"], settings, tiny_world=tiny_world)
+    model = with_defaults(replace(generation, checkpoint=checkpoint))
+    settings = replace(run, out=out or default_directory(model.source), generation=model.settings)
+    run_stages(["generate"], settings, tiny_world=tiny_world, model=model)

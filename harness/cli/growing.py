@@ -41,6 +41,7 @@ def growing_run(making: Making, baseline: Run, policy: Policy) -> Iterator[Calla
         UserError: the baseline does not record how it was made, or cannot be followed.
     """
     from harness.cli.session import choose_source, run_stages, session
+    from harness.plan.open import Model, describe
     from reports.read.runs import read_run
     from rewards.scorers import CARDS
 
@@ -50,9 +51,11 @@ def growing_run(making: Making, baseline: Run, policy: Policy) -> Iterator[Calla
     with session() as display:
         source = choose_source(asked, display, tiny_world=making.tiny_world)
 
+        model = Model(generation, describe(generation))
+
         def grown(prompts: int) -> Run:
             settings = replace(asked, generation=replace(generation, limit=prompts), rewards=rewards)
-            run_stages(stages, settings, source, display)
+            run_stages(stages, settings, source, display, model)
             return read_run(asked.out, CARDS)
 
         yield grown

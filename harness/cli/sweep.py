@@ -53,13 +53,13 @@ def sweep(
         raise UserError("--reward-target: an axis is named twice; put its values into one list")
     base = with_defaults(replace(generation, checkpoint=checkpoint))
     points = each_point(base, axes)
-    plain = default_directory(base)
+    plain = default_directory(base.source)
     folder = out or plain.with_name(f"{plain.name}-sweep")
     places = point_directories(folder, axes, points)
     backend = environment_backend(geneval.detector, run.env_backend)
     common = replace(run, out=folder, geneval=geneval, rewards=rewards, env_backend=backend)
     runs = evaluations(points, places, common)
     run_evaluations(runs, tiny_world=tiny_world, report=folder / "report", across=["reward_targets"])
-    targets = [{axis: point.reward_targets[axis] for axis in axes} for point in points]
+    targets = [{axis: point.settings.reward_targets[axis] for axis in axes} for point in points]
     files = write_sweep(list(zip(targets, places, strict=True)), folder / "report", CARDS)
     say(f"sweep: {files.csv} and {files.image}")

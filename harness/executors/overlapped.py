@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING
 from harness.executors.local import LOCAL
 from harness.executors.shard import ShardTask
 from harness.executors.shard_state import ShardState, state_file
-from harness.executors.sharding import Share, check_shards, share_unit, shares, survey
+from harness.executors.sharding import check_shards, share_unit, shares, survey
 from harness.executors.stage_ends import adopt_provenance, begin_stage, finish_stage
 from harness.executors.submission import Submission
-from harness.stages.generate import GENERATE
 from wire.errors import MiroEvalError
 
 if TYPE_CHECKING:
@@ -55,8 +54,8 @@ def _attempt(pipeline: Pipeline, stages: Sequence[Stage]) -> int | MiroEvalError
 
 def _run(pipeline: Pipeline, stages: Sequence[Stage]) -> int | MiroEvalError | None:
     settings = replace(pipeline.settings, out=pipeline.run.path)
-    parts = shares(settings.shards or 1, share_unit(settings, [stage.name for stage in stages]))
-    found = {stage: _survey(pipeline, stage, parts) for stage in stages}
+    parts = shares(settings.shards or 1, share_unit(settings, stages))
+    found = {stage: survey(pipeline, stage, parts) for stage in stages}
     tasks = [
         ShardTask(stage.name, share, settings, pipeline.source)
         for stage, (_, parts) in found.items()
@@ -74,10 +73,6 @@ def _run(pipeline: Pipeline, stages: Sequence[Stage]) -> int | MiroEvalError | N
     for stage in stages:
         finish_stage(pipeline, stage.name)
     return failure or sum(pipeline.manifest.stages[stage.name].unscored for stage in stages)
-
-
-def _survey(pipeline: Pipeline, stage: Stage, parts: Sequence[Share]) -> tuple[StagePlan, list[Share]]:
-    return survey(stage, pipeline.run, pipeline.manifest, pipeline.settings, pipeline.source, parts)
 
 
 def _note_tasks(pipeline: Pipeline, tasks: Sequence[ShardTask], shards: int) -> None:
@@ -106,7 +101,7 @@ class Slots:
         self._plans = plans
         self._tasks = tasks
         self._left = sorted(tasks, key=lambda task: task.share.index)  # stages of a share stay in their order
-        self._making = {task.share for task in tasks if task.stage == GENERATE.name}
+        self._making = {task.share for task in tasks if task.makes_images}
         self._ended: queue.SimpleQueue[_Ended] = queue.SimpleQueue()
         self._failure: MiroEvalError | None = None
 
@@ -135,12 +130,12 @@ class Slots:
             yield slot, task
 
     def _is_ready(self, task: ShardTask) -> bool:
-        return task.stage == GENERATE.name or task.share not in self._making
+        return task.makes_images or task.share not in self._making
 
     def _run(self, slot: str | None, task: ShardTask) -> None:
         failure: MiroEvalError | None = None
         try:
-            replace(task, gpu=slot)()
+            replace(task, gpu=slot)(self._pipeline.run.contents)
         except MiroEvalError as error:
             failure = error
         except Exception as error:
@@ -169,7 +164,7 @@ class Slots:
     def _note(self, ended: _Ended) -> None:
         """A share without its images cannot be judged; everything else goes on."""
         self._failure = self._failure or ended.failure
-        if ended.task.stage == GENERATE.name:
+        if ended.task.makes_images:
             if ended.failure is None:
                 self._making.discard(ended.task.share)
             else:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,16 @@ class Merged:
     unscored: int
 
 
+def one_row(item: Item, _parameters: dict[str, Any]) -> Iterable[str]:
+    """Key of an image's only row."""
+    return (item.filename,)
+
+
+def none_promised(_settings: RunSettings) -> list[Item]:
+    """Of a stage that makes no images."""
+    return []
+
+
 @dataclass(frozen=True)
 class Stage:
     """One stage, as data.
@@ -76,6 +86,10 @@ class Stage:
         unit: what its progress counts.
         plan: looks at the run directory and says what is to be done; starts nothing.
         merge: puts known and new rows into the finished file.
+        batch: images in a batch of its worker.
+        keys: under which keys the worker's rows of an image go, by the job's parameters.
+        needs_images: it works on images that are there, and its rows are scores; without it, it makes them.
+        promised: the images that it will make.
     """
 
     name: str
@@ -85,6 +99,10 @@ class Stage:
     unit: str
     plan: Callable[[RunDirectory, Manifest, RunSettings, WeightSource], StagePlan]
     merge: Callable[[RunDirectory, StagePlan], Merged]
+    batch: Callable[[RunSettings], int]
+    keys: Callable[[Item, dict[str, Any]], Iterable[str]] = one_row
+    needs_images: bool = True
+    promised: Callable[[RunSettings], list[Item]] = none_promised
 
 
 def work_file(stage: str, settings: dict[str, Any], shard: tuple[int, int] = (0, 1)) -> str:
@@ -103,7 +121,7 @@ def known_rows(
     """Rows made under these settings: from the finished file, then from an interrupted worker's."""
     record = manifest.stages.get(stage)
     finished = record is not None and record.fingerprint == fingerprint(settings)
-    from_finished = read_rows(run.rows(rows_file)) if finished else iter(())
+    from_finished = run.contents.rows(run.rows(rows_file)) if finished else iter(())
     unfinished = (read_rows(path) for path in work_files(run, stage, settings))
     return filter(_is_finite, itertools.chain(from_finished, *unfinished))
 
@@ -114,6 +132,31 @@ def _is_finite(value: Any) -> bool:
         return math.isfinite(value)
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return all(map(_is_finite, parts))
+
+
+def with_new_rows(run: RunDirectory, stage: Stage, plan: StagePlan) -> StagePlan:
+    """The plan, with what workers have written since it was made; nothing else is looked at again."""
+    files = (read_rows(path) for path in work_files(run, stage.name, plan.settings))
+    new = filter(_is_finite, itertools.chain.from_iterable(files))
+    return replace(plan, known=plan.known | keyed_rows(new, plan.items if stage.needs_images else None))
+
+
+def keyed_rows(rows: Iterable[Row], items: Iterable[Item] | None) -> dict[str, Row]:
+    """Rows by key, the later of two; of images that there are, as they are now, if any are given."""
+    if items is not None:
+        hashes = {item.filename: item.image_sha256 for item in items}
+        rows = (row for row in rows if row.get("image_sha256") == hashes.get(row["filename"]))
+    return {row_key(row): row for row in rows}
+
+
+def row_key(row: Row) -> str:
+    """How the worker protocol names a row: by its image, and its metric if it is of one."""
+    return cell_key(row["filename"], row["metric"]) if "metric" in row else str(row["filename"])
+
+
+def cell_key(filename: str, metric: str) -> str:
+    """How the worker protocol names one number."""
+    return f"{filename}#{metric}"
 
 
 def set_aside(

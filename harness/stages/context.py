@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from harness.environments.manager import Environment, ensure
@@ -19,12 +20,11 @@ from harness.run.directory import RunDirectory
 from harness.run.manifest import Manifest, StageRecord
 from harness.run.settings import RunSettings
 from harness.stages.base import Stage, StagePlan, set_aside, work_files
-from harness.stages.generate import GENERATE, write_hparams
+from harness.stages.generate import write_hparams
 from harness.stages.registry import STAGES
 from harness.terminal.display import Display
 from harness.weights.weight_source import WeightSource
 from wire.errors import UserError
-from wire.files import sha256_of_file
 
 #: Of a worker's ``started`` event, what concerns the wire alone.
 _NOT_PROVENANCE = ("event", "job", "protocol", "total")
@@ -40,6 +40,7 @@ class Pipeline:
         settings: what the user asked for.
         source: where the models come from.
         display: shows progress.
+        plans: of stages that were looked at and not worked on since.
     """
 
     run: RunDirectory
@@ -47,14 +48,40 @@ class Pipeline:
     settings: RunSettings
     source: WeightSource
     display: Display
+    plans: dict[str, StagePlan] = field(default_factory=dict)
 
     def has_scores(self) -> bool:
         """Whether any verdict or reward is there."""
-        return any(self.run.rows(STAGES[name].rows_file).exists() for name in ("geneval", "rewards"))
+        return any(self.run.rows(stage.rows_file).exists() for stage in STAGES.values() if stage.needs_images)
+
+    def hashes(self) -> dict[Path, str]:
+        """Of the files that reports read, by path."""
+        rows = [self.run.rows(stage.rows_file) for stage in STAGES.values() if stage.needs_images]
+        return {path: self.run.contents.sha256(path) for path in (self.run.manifest, *rows) if path.is_file()}
 
     def plan(self, stage: Stage) -> StagePlan:
-        """What the stage would do now."""
-        return stage.plan(self.run, self.manifest, self.settings, self.source)
+        """What the stage would do now; looked at once, until it is worked on."""
+        if stage.name not in self.plans:
+            self.plans[stage.name] = stage.plan(self.run, self.manifest, self.settings, self.source)
+        return self.plans[stage.name]
+
+    def take_plan(self, stage: Stage) -> StagePlan:
+        """The same for who does it, and is to :meth:`finish` with it."""
+        plan = self.plan(stage)
+        del self.plans[stage.name]
+        return plan
+
+    def worked_on(self, stage: Stage) -> None:
+        """Rows of the stage may have been made, so its plan holds no longer; where images were made, none does."""
+        self.plans.pop(stage.name, None)
+        if not stage.needs_images:
+            self.plans.clear()
+            self.run.changed()
+
+    def images_to_make(self) -> bool:
+        """Whether a stage has promised images that are not there."""
+        makers = (stage for stage in STAGES.values() if stage.promised(self.settings))
+        return any(self.plan(stage).pending for stage in makers)
 
     def environment(self, stage: Stage) -> Environment:
         """The stage's environment, made ready."""
@@ -82,7 +109,7 @@ class Pipeline:
     def note_provenance(self, stage: Stage, record: StageRecord, event: dict[str, Any]) -> None:
         """Keep what the worker says of its models, now: an interrupted stage must go on with the same ones."""
         before, now = record.provenance, {k: v for k, v in event.items() if k not in _NOT_PROVENANCE}
-        if stage is GENERATE and before.get("weights", now["weights"]) != now["weights"]:
+        if not stage.needs_images and before.get("weights", now["weights"]) != now["weights"]:
             raise UserError(
                 f"the weights behind this checkpoint have changed since the first images in {self.run.path} were made "
                 f"({before['weights']} -> {now['weights']}): choose another --out, or name a revision"
@@ -98,16 +125,16 @@ class Pipeline:
         record.provenance = now
         self.save(stage, record)
 
-    def finish(self, stage: Stage, record: StageRecord) -> StageRecord:
+    def finish(self, stage: Stage, record: StageRecord, plan: StagePlan) -> StageRecord:
         """Finished file first, then ``run.json``, then the worker's file goes: in this order nothing is lost."""
-        plan = self.plan(stage)
         merged = stage.merge(self.run, plan)
         record.rows, record.unscored = merged.rows, merged.unscored
-        record.rows_sha256 = sha256_of_file(self.run.rows(stage.rows_file))
+        record.rows_sha256 = self.run.contents.sha256(self.run.rows(stage.rows_file))
         record.finished = True
         self.save(stage, record)
         for path in work_files(self.run, stage.name, plan.settings):
             path.unlink()
+        self.worked_on(stage)
         return record
 
 

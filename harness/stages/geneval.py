@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from geneval.settings import CPU_BATCH, GPU_BATCH
 from harness.run.directory import RunDirectory
 from harness.run.manifest import Manifest
 from harness.run.settings import RunSettings
-from harness.stages.base import Merged, Stage, StagePlan, known_rows
+from harness.stages.base import Merged, Stage, StagePlan, keyed_rows, known_rows
 from harness.weights.weight_source import WeightSource
 from wire.files import write_rows
 
@@ -19,9 +20,7 @@ def plan(run: RunDirectory, manifest: Manifest, settings: RunSettings, source: W
     chosen = settings.geneval.chosen()
     items = run.scan()
     deciding = chosen | {"weights": source.identity_of("geneval")}
-    known = {row["filename"]: row for row in known_rows(run, manifest, "geneval", "results.jsonl", deciding)}
-    hashes = {item.filename: item.image_sha256 for item in items}
-    known = {name: row for name, row in known.items() if row.get("image_sha256") == hashes.get(name)}
+    known = keyed_rows(known_rows(run, manifest, "geneval", "results.jsonl", deciding), items)
     done = frozenset(name for name, row in known.items() if row["status"] == "scored")
     parameters = chosen | {"device": settings.device} | source.parameters("geneval")
     return StagePlan(items, done, len(items), deciding, parameters, known)
@@ -34,4 +33,9 @@ def merge(run: RunDirectory, plan: StagePlan) -> Merged:
     return Merged(len(rows), sum(row["status"] != "scored" for row in rows))
 
 
-GENEVAL = Stage("geneval", "geneval", "geneval", "results.jsonl", "images", plan, merge)
+def batch(settings: RunSettings) -> int:
+    """Images in a forward pass of the detector."""
+    return settings.geneval.batch_size or (CPU_BATCH if settings.device == "cpu" else GPU_BATCH)
+
+
+GENEVAL = Stage("geneval", "geneval", "geneval", "results.jsonl", "images", plan, merge, batch)

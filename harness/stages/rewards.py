@@ -12,7 +12,7 @@ from typing import Any
 from harness.run.directory import RunDirectory
 from harness.run.manifest import Manifest
 from harness.run.settings import RewardSettings, RunSettings
-from harness.stages.base import Merged, Row, Stage, StagePlan, known_rows
+from harness.stages.base import Merged, Row, Stage, StagePlan, cell_key, keyed_rows, known_rows
 from harness.weights.weight_source import WeightSource
 from wire.errors import UserError
 from wire.files import write_rows
@@ -40,11 +40,8 @@ def plan(run: RunDirectory, manifest: Manifest, settings: RunSettings, source: W
     settings.rewards.check()
     chosen = values(settings.rewards)
     deciding = chosen | {"weights": source.identity_of("rewards")}
-    hashes = {item.filename: item.image_sha256 for item in items}
     rows = known_rows(run, manifest, "rewards", "rewards.jsonl", deciding)
-    cells = _cells(rows, frozenset(settings.rewards.rescore))
-    current = (cell for cell in cells if cell["image_sha256"] == hashes.get(cell["filename"]))
-    known = {cell_key(cell["filename"], cell["metric"]): cell for cell in current}
+    known = keyed_rows(_cells(rows, frozenset(settings.rewards.rescore)), items)
     wanted = {cell_key(item.filename, metric) for item in items for metric in metrics}
     done = frozenset(key for key in wanted if known.get(key, {}).get("value") is not None)
     parameters: dict[str, Any] = {"metrics": list(metrics), "device": settings.device} | source.parameters("rewards")
@@ -88,11 +85,6 @@ def _check_rescored(rescore: Iterable[str], metrics: Iterable[str]) -> None:
         raise UserError(f"--rescore {', '.join(stray)}: not among the metrics to be scored ({', '.join(metrics)})")
 
 
-def cell_key(filename: str, metric: str) -> str:
-    """How the worker protocol names one number."""
-    return f"{filename}#{metric}"
-
-
 def _cells(rows: Iterable[Row], rescored: frozenset[str]) -> Iterator[Row]:
     """Cells of a mixture of finished rows (one per image), but for the rescored metrics, and the worker's own."""
     for row in rows:
@@ -131,4 +123,14 @@ def _row(item: Item, metrics: list[str], known: dict[str, Row]) -> Row:
     return row | {"unscored": {metric: reasons[metric] for metric in metrics if row[metric] is None}}
 
 
-REWARDS = Stage("rewards", "rewards", "rewards", "rewards.jsonl", "numbers", plan, merge)
+def keys(item: Item, parameters: dict[str, Any]) -> Iterator[str]:
+    """One for each metric asked for."""
+    return (cell_key(item.filename, metric) for metric in parameters["metrics"])
+
+
+def batch(settings: RunSettings) -> int:
+    """Images in a forward pass of a reward model."""
+    return settings.rewards.batch_size
+
+
+REWARDS = Stage("rewards", "rewards", "rewards", "rewards.jsonl", "numbers", plan, merge, batch, keys)
