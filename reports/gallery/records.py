@@ -12,7 +12,7 @@ from typing import Any
 from reports.compare.pairing import image_places
 from reports.gallery.pictures import Pictures
 from reports.leaderboard.merge import merge_stages
-from reports.read.rows import source_table
+from reports.read.rows import read_rows
 from reports.read.runs import RESULTS, RunSource, read_source
 from reports.read.upstream import within_run
 from wire.vocabulary import COLORS
@@ -90,9 +90,9 @@ def _objects(path: Path) -> dict[tuple[str, str], Record]:
     What is malformed in them is left out: the verdict stands without.
     """
     found: dict[tuple[str, str], Record] = {}
-    table = source_table(path)
-    names = within_run(table.texts("filename"), path.parent)
-    for key, values in zip(zip(names, table.optional_texts("prompt"), strict=True), table.records, strict=True):
+    rows = read_rows(path)
+    names = within_run(rows.texts("filename"), path.parent)
+    for key, values in zip(zip(names, rows.optional_texts("prompt"), strict=True), rows.records, strict=True):
         boxes = list(_boxes(values))
         if boxes or key not in found:
             seed = values.get("seed")

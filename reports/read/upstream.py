@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from reports.read.rows import LAYOUT, SourceTable
+from reports.read.rows import LAYOUT, Rows
 
 #: Whose rows they are and which version of them the mapping below is of, for notes.
 ORIGIN = "MIRO's score_images.py (547003a0)"
@@ -33,12 +33,12 @@ def is_upstreams(record: dict[str, Any]) -> bool:
     return record.keys() <= _KEYS and "filename" in record
 
 
-def with_our_ids(table: SourceTable) -> SourceTable:
+def with_our_ids(rows: Rows) -> Rows:
     """Upstream's reward rows under our metric ids; any others as they are."""
-    if not table.records or not all(map(is_upstreams, table.records)):
-        return table
-    records = [{METRIC_IDS.get(key, key): value for key, value in record.items()} for record in table.records]
-    return replace(table, records=records)
+    if not rows.records or not all(map(is_upstreams, rows.records)):
+        return rows
+    records = [{METRIC_IDS.get(key, key): value for key, value in record.items()} for record in rows.records]
+    return replace(rows, records=records)
 
 
 def within_run(filenames: Sequence[str], folder: Path) -> list[str]:
