@@ -72,7 +72,7 @@ def default_golden(tiny_world: bool) -> Path:
 
 def _parameters(metrics: list[str], precision: str, device: str, published: Path | None) -> dict[str, Any]:
     from harness.run.settings import RewardSettings
-    from harness.stages.rewards import check_metrics
+    from rewards.scorers import check_metrics
 
     chosen = check_metrics(metrics or RewardSettings.metrics)
     parameters: dict[str, Any] = {"metrics": list(chosen), "precision": precision, "device": device}

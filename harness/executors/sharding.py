@@ -19,10 +19,9 @@ from harness.run.manifest import Manifest
 from harness.run.settings import RunSettings
 from harness.stages.base import Stage, StagePlan, work_file
 from harness.stages.generate import sweep_items
-from harness.stages.rewards import cell_key
 from harness.weights.weight_source import WeightSource
 from wire.errors import UserError
-from wire.protocol import Item, Job
+from wire.protocol import Item, Job, cell_key
 
 #: More shards than this are a slip of the finger: arrays of common clusters end here (``MaxArraySize`` is 1001).
 MAX_SHARDS = 1000

@@ -17,7 +17,7 @@ from harness.weights.weight_source import WeightSource
 from wire.errors import UserError
 from wire.files import write_rows
 from wire.paths import home
-from wire.protocol import Item
+from wire.protocol import Item, cell_key
 from wire.vocabulary import SEVEN_REWARDS
 
 #: Keys of a row of ``rewards.jsonl`` that are not metrics.
@@ -62,7 +62,9 @@ def own_scorers(settings: RewardSettings) -> tuple[list[str], tuple[str, ...]]:
     Raises:
         UserError: an unknown metric, or an unfit scorer.
     """
-    metrics = check_metrics(settings.metrics)
+    from rewards.scorers import check_metrics
+
+    metrics = check_metrics(settings.metrics) if settings.metrics or not settings.scorers else ()
     if not settings.scorers:
         return [], metrics
     from rewards.own_scorer import absolute, load_scorers
@@ -71,28 +73,9 @@ def own_scorers(settings: RewardSettings) -> tuple[list[str], tuple[str, ...]]:
     return scorers, (*metrics, *load_scorers(scorers))
 
 
-def check_metrics(metrics: Iterable[str]) -> tuple[str, ...]:
-    """The metric ids, each once, in the order given.
-
-    Raises:
-        UserError: one is unknown; the message lists the known ones.
-    """
-    from rewards.scorers import SCORERS
-
-    chosen = tuple(dict.fromkeys(metrics))
-    if unknown := [metric for metric in chosen if metric not in SCORERS]:
-        raise UserError(f"unknown metric {', '.join(unknown)}: choose from {', '.join(SCORERS)}")
-    return chosen
-
-
 def _check_rescored(rescore: Iterable[str], metrics: Iterable[str]) -> None:
     if stray := sorted(set(rescore) - set(metrics)):
         raise UserError(f"--rescore {', '.join(stray)}: not among the metrics to be scored ({', '.join(metrics)})")
-
-
-def cell_key(filename: str, metric: str) -> str:
-    """How the worker protocol names one number."""
-    return f"{filename}#{metric}"
 
 
 def _cells(rows: Iterable[Row], rescored: frozenset[str]) -> Iterator[Row]:
