@@ -123,7 +123,9 @@ for words, said in json.load(sys.stdin):
 def _reports(tree: Path, runs: Sequence[Path], damaged: Sequence[Path], out: Path) -> Path:
     """All reports that a tree's code makes, in a new folder."""
     out.mkdir()
-    commands = [_command(out / "all", "report", *runs, "--out"), _command(out / "analysis", "analyse", *runs, "--out")]
+    commands = [_command(out / verb, verb, *runs, "--out") for verb in ("report", "analyse", "track")]
+    commands += [_command(out / "figures", "paper", "figures", "--out")]
+    commands += [_command(out / "table", "paper", "table1", *(f"MIRO={run}" for run in runs), "--out")]
     for run, other in zip(runs, [runs[-1], *runs], strict=False):
         own = out / run.stem
         commands += [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from reports.compare.comparison import ComparedMetric, Comparison
-from reports.leaderboard.markdown import escape
+from reports.leaderboard.markdown import escape, markdown_table
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -55,7 +55,7 @@ def markdown_comparison(comparison: Comparison) -> str:
     """The whole document, ending with a line end."""
     rule = [":--", *["--:"] * (len(HEADER) - 1)]
     rows = [list(HEADER), rule, *([escape(cell) for cell in cells(line)] for line in comparison.metrics)]
-    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    table = markdown_table(rows)
     heading = f"# {escape(comparison.second)} against {escape(comparison.first)}"
     notes = [f"- {escape(note)}" for note in comparison.notes]
     return "\n\n".join([heading, table, LEGEND, *(["\n".join(notes)] if notes else [])]) + "\n"

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from reports.gate.check import Gate, Taken
 from reports.gate.comparison_formats import metric_record, signed
 from reports.gate.decision import Judgement, Outcome
-from reports.leaderboard.markdown import escape
+from reports.leaderboard.markdown import escape, markdown_table
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -58,7 +58,7 @@ def markdown_gate(gate: Gate, out: Path | None = None) -> str:
     header = ["metric", "baseline", "candidate", "difference", "largest drop not excluded", "outcome", "why"]
     rows = [[*map(escape, _cells(gate, one)), one.outcome.value, escape(one.text)] for one in gate.judgements]
     rule = [":--", *["--:"] * 4, ":--", ":--"]
-    table = "\n".join(f"| {' | '.join(row)} |" for row in (header, rule, *rows))
+    table = markdown_table((header, rule, *rows))
     names = f"{escape(gate.comparison.second)} against {escape(gate.comparison.first)}"
     level = f"Level {gate.policy.level:g}, correction {gate.policy.correction}."
     lines = [*map(escape, [*gate.notes, *_looks_line(gate)]), *_flips_link(gate, out)]

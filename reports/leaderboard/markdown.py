@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from reports.leaderboard.sections import BEST, SECOND, Section, sections
@@ -26,6 +26,11 @@ def escape(text: str) -> str:
     """Foreign text as plain text on one line of Markdown: no markup, HTML, link or mention comes out of it."""
     escaped = _SPECIAL.sub(lambda sign: _ENTITIES.get(sign[0], f"\\{sign[0]}"), text)
     return " ".join(escaped.split())
+
+
+def markdown_table(rows: Iterable[Sequence[str]]) -> str:
+    """Lines of cells, which are escaped already: the header, the rule that aligns the columns, then the others."""
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def leaderboard_markdown(board: Leaderboard) -> str:
@@ -51,7 +56,7 @@ def _table(section: Section, metrics: Sequence[str]) -> str:
     counts = ["images", "prompts", "unscored"]
     header = ["rank", "model", *(escape(name) for name in numbers), *counts, "coverage"]
     rule = ["--:", ":--", *["--:"] * (len(numbers) + len(counts)), ":--"]
-    return "\n".join(_line(cells) for cells in [header, rule, *_cells(section, metrics)])
+    return markdown_table([header, rule, *_cells(section, metrics)])
 
 
 def _cells(section: Section, metrics: Sequence[str]) -> Iterator[list[str]]:
@@ -117,7 +122,3 @@ def count_text(value: Any) -> str:
     import pandas as pd
 
     return "" if pd.isna(value) else str(int(value))
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -114,6 +115,16 @@ def _encodable(value: Any) -> Any:
     if isinstance(value, dict):
         return {_encodable(key): _encodable(content) for key, content in value.items()}
     return list(map(_encodable, value)) if isinstance(value, list) else value
+
+
+def json_object(value: Any) -> dict[str, Any]:
+    """A JSON object, given as such or as text (as upstream writes ``metadata``); an empty one for anything else."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return {}
+    return value if isinstance(value, dict) else {}
 
 
 @lru_cache(maxsize=1 << 14)

@@ -66,3 +66,8 @@ def scores_of(summary: RunSummary) -> Iterator[tuple[str, float, Interval | None
     for metric, found in (summary.rewards.metrics if summary.rewards else {}).items():
         if found.mean is not None:
             yield metric, found.mean, found.interval
+
+
+def bounds(interval: Interval | None) -> tuple[float | None, float | None]:
+    """Lower and upper bound of an interval, for CSV."""
+    return (interval.low, interval.high) if interval else (None, None)
