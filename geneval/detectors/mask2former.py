@@ -22,7 +22,6 @@ class Execution:
     Attributes:
         device: ``cpu`` or ``cuda[:N]``.
         precision: one of ``PRECISIONS``.
-        batch_size: images in a forward pass.
     """
 
     device: str = "cpu"

@@ -33,9 +33,6 @@ class Finding:
 
     Attributes:
         analysis: a key of :data:`EXPLANATIONS`, or ``best_of_4`` and the like.
-        subject: the table's row, e.g. a reward or a class.
-        quantity: the table's column.
-        value: the number.
         size: over how many; ``unit`` says of what.
         unit: ``images``, ``prompts`` or ``pairs``.
         low, high: 95 % bounds; None where there are none.

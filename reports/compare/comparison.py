@@ -38,7 +38,6 @@ class Comparison:
     """Two runs, compared.
 
     Attributes:
-        first, second: the runs' names.
         metrics: overall, tags, rewards; those that both have on two prompts or more.
         notes: what could not be compared, and in what the protocols differ.
     """

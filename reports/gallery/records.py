@@ -26,8 +26,6 @@ class GalleryRun:
     """One run, as the page needs it.
 
     Attributes:
-        name: the run's.
-        random_weights: no score means anything.
         metrics: metric ids, in the order of each record's ``rewards``.
         records: one an image: ``file``, ``image`` (URL or None), ``prompt``, ``tag``, ``correct`` (None: unscored),
             ``reason``, ``asked`` (classes of the prompt), ``boxes`` (class, x1, y1, x2, y2, score, probabilities of the

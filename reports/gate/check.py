@@ -26,8 +26,6 @@ class Taken:
     """Which looks were taken at a growing sweep.
 
     Attributes:
-        planned: numbers of prompts.
-        taken: how many of them.
         spending: exponent by which the level is shared out.
     """
 
@@ -57,8 +55,6 @@ class Gate:
 
     Attributes:
         comparison: baseline first, candidate second.
-        policy: what was demanded.
-        judgements: one a metric: overall, tags, rewards.
         notes: what could not be compared, what was let pass.
         looks: where the sweep was looked at while it grew; None where once, at its end.
         flips: gallery of the verdicts that flip; None where none was written.

@@ -37,13 +37,10 @@ class Evidence:
         standard_error: cluster-robust; 0 where every prompt differs alike.
         prompts: that have a pair.
         freedom: effective degrees of freedom of the standard error.
-        skewness: of the difference's error.
         differing: prompts whose runs differ.
         weight: one prompt moves the difference by 1 / weight at most; None where a prompt's value is not bounded.
-        samples: images a prompt.
         within: share of the squared error that more images a prompt would lessen; None where that is not known.
         share: of the level, which this look at the data may use; 1 where the data are looked at once.
-        earlier: the evidence of earlier looks.
     """
 
     difference: float

@@ -26,10 +26,8 @@ class PrintedRow:
     """One model of a table.
 
     Attributes:
-        name, group: as the table has them.
         parameters: billions; None where not printed.
         tflops: compute of an image, in the paper's counting; None where not printed.
-        values: column -> printed value.
     """
 
     name: str
@@ -45,10 +43,7 @@ class PrintedTable:
 
     Attributes:
         key: ``table1`` or ``table3``.
-        source, title: for headings.
         decimals: column -> decimals that are printed; its keys are the columns, in order.
-        rows: in the paper's order.
-        footnotes: of the table.
     """
 
     key: str

@@ -25,7 +25,6 @@ class Cell:
     """One printed value.
 
     Attributes:
-        row, column: where it stands.
         printed, decimals: the value, and how many decimals the paper gives it.
         run: which run was measured; empty where none.
         measurement: None where not measured.

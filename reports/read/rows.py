@@ -27,9 +27,7 @@ class Rows:
     """The rows of a JSONL file, in its order; a row's place counts from 0.
 
     Attributes:
-        path: the file.
         lines: (N,) number of the line that each row stands in, from 1.
-        records: (N,) keys and values.
     """
 
     path: Path

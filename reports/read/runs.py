@@ -27,9 +27,7 @@ class Run:
     Attributes:
         name: the checkpoint's name from the manifest, else the folder's name or the file's stem.
         folder: where it was read from; tells apart runs of one name.
-        manifest: how it came to be; empty for foreign runs.
         verdicts: see :func:`reports.read.verdicts.read_verdicts`; None without GenEval rows.
-        rewards: None without reward rows.
     """
 
     name: str
@@ -45,7 +43,6 @@ class RunSource:
 
     Attributes:
         path: the run directory or bare file.
-        name, folder, manifest: as of :class:`Run`.
     """
 
     path: Path

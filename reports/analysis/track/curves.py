@@ -25,9 +25,7 @@ class Curve:
     """One score of one training run.
 
     Attributes:
-        training: name of the training run.
         metric: ``overall``, a tag, or a metric id.
-        points: by step.
         by_order: steps are the numbers of the checkpoints, in the order given.
         axis: what the points lie along, where it is no training.
     """

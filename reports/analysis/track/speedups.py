@@ -14,8 +14,6 @@ class SpeedUp:
     """One training run measured by the end of another, on one metric.
 
     Attributes:
-        metric: e.g. ``image_reward``.
-        fast, slow: names of the training runs.
         target: the slow one's final value.
         last_step: at which the slow one has it.
         crossing: step at which the fast one first has it, linear between checkpoints; None where it never does.
