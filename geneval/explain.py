@@ -67,7 +67,7 @@ def verdict_line(row: Row) -> str:
 
 
 def explain(row: Row) -> str:
-    """The whole row as text."""
+    """A row as text: prompt, verdict, and what was found."""
     lines = [
         f"{row['filename']}  ({row['tag']})",
         f"prompt    {row['prompt']}",

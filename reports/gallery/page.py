@@ -26,7 +26,7 @@ _ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u202
 
 
 def gallery_html(runs: Sequence[GalleryRun], cards: Sequence[Card]) -> str:
-    """The whole document."""
+    """The page that shows runs, one record of :class:`GalleryRun` a card, as one file."""
     style = _TEMPLATES.joinpath("gallery.css").read_text(encoding="utf-8")
     script = "".join(_TEMPLATES.joinpath(name).read_text(encoding="utf-8") for name in _SCRIPTS)
     return render(

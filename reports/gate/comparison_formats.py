@@ -52,7 +52,7 @@ def _pairs(comparison: Comparison) -> str:
 
 
 def markdown_comparison(comparison: Comparison) -> str:
-    """The whole document, ending with a line end."""
+    """A comparison as a Markdown document, ending with a line end."""
     rule = [":--", *["--:"] * (len(HEADER) - 1)]
     rows = [list(HEADER), rule, *([escape(cell) for cell in cells(line)] for line in comparison.metrics)]
     table = markdown_table(rows)
@@ -73,7 +73,7 @@ def comparison_record(comparison: Comparison) -> dict[str, Any]:
 
 
 def metric_record(line: ComparedMetric) -> dict[str, Any]:
-    """One line of a comparison."""
+    """One metric's line of a comparison in JSON's types, at full precision."""
     interval = line.paired.interval
     return {
         "metric": line.metric,

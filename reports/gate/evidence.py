@@ -64,7 +64,7 @@ class Evidence:
 
     @classmethod
     def from_moments(cls, difference: float, prompts: int, moments: Moments, bounded: bool) -> Evidence:
-        """From the moments of the difference's error."""
+        """Evidence of a difference whose error has these moments; ``bounded`` where a prompt's value is from 0 to 1."""
         return cls(
             difference=difference,
             standard_error=moments.standard_error,
@@ -143,7 +143,7 @@ def _unskewed(t: float, skewness: float) -> float:
 
 
 def _skewed(value: float, skewness: float) -> float:
-    """Its inverse."""
+    """The inverse of :func:`_unskewed`."""
     if abs(skewness) < 1e-6:
         return value
     return 3.0 / skewness * (math.cbrt(1.0 + skewness * (value - skewness / 6.0)) - 1.0)

@@ -50,7 +50,7 @@ def _flips_line(gate: Gate) -> list[str]:
 
 
 def markdown_gate(gate: Gate, out: Path | None = None) -> str:
-    """The whole document, ending with a line end; the verdict is its heading.
+    """A verdict as a Markdown document, whose heading it is; it ends with a line end.
 
     Args:
         out: folder that it is written into, for links to be relative to; None for a page that stands by itself.
@@ -77,7 +77,7 @@ def _flips_link(gate: Gate, out: Path | None) -> list[str]:
 
 
 def gate_record(gate: Gate) -> dict[str, Any]:
-    """JSON's types, at full precision."""
+    """The content of ``gate.json``, at full precision."""
     return {
         "schema": SCHEMA,
         "passes": gate.passes,

@@ -48,7 +48,7 @@ class Rule:
 
     @property
     def demands(self) -> bool:
-        """Whether it can fail at all."""
+        """Whether a metric can fail by this rule."""
         return not self.watch and (self.margin is not None or self.limits)
 
 

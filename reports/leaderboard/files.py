@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +11,7 @@ from reports.leaderboard.html import leaderboard_html
 from reports.leaderboard.json_format import leaderboard_record
 from reports.leaderboard.latex import leaderboard_latex
 from reports.leaderboard.markdown import leaderboard_markdown
-from reports.leaderboard.table import Leaderboard, make_leaderboard
-from reports.summary.run_summary import RunSummary
+from reports.leaderboard.table import Leaderboard
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,17 +28,12 @@ class LeaderboardFiles:
     json: Path
 
 
-def write_leaderboard(runs: Sequence[RunSummary], out_dir: Path) -> LeaderboardFiles:
+def write_tables(board: Leaderboard, out_dir: Path) -> LeaderboardFiles:
     """Write ``leaderboard.md``, ``.csv``, ``.tex``, ``.html`` and ``.json``: the same runs give the same bytes.
 
     Raises:
-        UserError: no run, or the folder cannot be written to.
+        MiroEvalError: see :func:`reports.files.writing`.
     """
-    return write_tables(make_leaderboard(runs), out_dir)
-
-
-def write_tables(board: Leaderboard, out_dir: Path) -> LeaderboardFiles:
-    """Write a leaderboard that is made already."""
     return LeaderboardFiles(
         markdown=write_text(out_dir / "leaderboard.md", leaderboard_markdown(board)),
         csv=write_text(out_dir / "leaderboard.csv", board.frame.to_csv(index=False, lineterminator="\n")),

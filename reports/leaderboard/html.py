@@ -50,7 +50,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Line:
-    """One run."""
+    """One run as the table shows it; what it lacks is empty."""
 
     rank: str
     model: str
@@ -66,7 +66,7 @@ class Line:
 
 
 def leaderboard_html(board: Leaderboard) -> str:
-    """The whole document."""
+    """A leaderboard as one HTML file."""
     style, script = (_TEMPLATES.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     found = [metric for metric in board.metrics if board.frame[metric].notna().any()]
     parts = [(section, section.found(found)) for section in sections(board)]

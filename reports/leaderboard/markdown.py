@@ -34,7 +34,7 @@ def markdown_table(rows: Iterable[Sequence[str]]) -> str:
 
 
 def leaderboard_markdown(board: Leaderboard) -> str:
-    """The whole document, ending with a line end."""
+    """A leaderboard as a Markdown document, ending with a line end."""
     blocks = ["# Leaderboard", *_warnings(board.frame)]
     for section in sections(board):
         blocks += [f"## {escape(section.heading)}", _table(section, board.metrics)]

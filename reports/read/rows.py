@@ -35,7 +35,7 @@ class Rows:
     records: Sequence[dict[str, Any]]
 
     def at(self, places: Sequence[int]) -> Rows:
-        """Some of the rows."""
+        """The rows at some places, in that order."""
         lines, records = self.lines, self.records
         return Rows(self.path, [lines[place] for place in places], [records[place] for place in places])
 

@@ -49,7 +49,7 @@ class RunSummary:
 
 
 def summarise_run(run: Run) -> RunSummary:
-    """Compute every number of a run."""
+    """All numbers of a run, its intervals included."""
     prompt_of: dict[str, str] = {}
     tags: dict[str, str] = {}
     unscored: set[str] = set()
