@@ -42,9 +42,7 @@ class Evaluator:
 
     Attributes:
         run_dir: what file names are relative to.
-        detector: finds the objects.
         colors: names colors; None when no prompt asks for one.
-        options: the judge's thresholds.
     """
 
     run_dir: Path

@@ -17,8 +17,6 @@ class Finding:
     """One detection of a row.
 
     Attributes:
-        name: its class.
-        box: its box and score.
         colors: (color, probability) of the likeliest colors, best first; empty where no color was asked for.
         asked: the prompt speaks of this class.
         mask: its pixels as :func:`geneval.outlines.encode` gives them; None in rows that hold none.
@@ -69,7 +67,7 @@ def verdict_line(row: Row) -> str:
 
 
 def explain(row: Row) -> str:
-    """The whole row as text."""
+    """A row as text: prompt, verdict, and what was found."""
     lines = [
         f"{row['filename']}  ({row['tag']})",
         f"prompt    {row['prompt']}",

@@ -25,7 +25,7 @@ def detector_flops(width: int, height: int) -> int:
 
 
 def network_flops(height: int, width: int) -> int:
-    """The same for a padded input of this size."""
+    """Operations for a padded input of this size."""
     maps = [(height // PATCH, width // PATCH)]
     for _ in DEPTHS[1:]:
         maps.append(((maps[-1][0] + 1) // 2, (maps[-1][1] + 1) // 2))

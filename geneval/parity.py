@@ -38,9 +38,6 @@ class Difference:
         classes, masks: of logits.
         largest_class, largest_mask: largest logits, to compare the differences with.
         boxes: of corners, in pixels, where both found the same objects.
-        scores: likewise.
-        pixels: share of mask pixels that differ.
-        images: number of images.
         same_objects: images with the same classes in the same order above the threshold.
         verdicts, same_verdicts: prompts decided, and how many alike, reason included.
         correct: verdicts of the first detector that were positive.

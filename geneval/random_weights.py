@@ -21,16 +21,8 @@ def write_random_weights(folder: Path) -> Path:
 
 def write_random_clip(folder: Path) -> Path:
     """Write CLIP ViT-L/14 in OpenAI's layout, 860 MB; the same bytes each time. Returns its path."""
-    import torch
-    from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg, convert_weights_to_lp
+    from geneval.tiny_world.clip import random_clip, save_clip
 
-    vision = CLIPVisionCfg(layers=24, width=1024, patch_size=14, image_size=224)
-    text = CLIPTextCfg(context_length=77, vocab_size=49408, width=768, heads=12, layers=12)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model = CLIP(768, vision, text, quick_gelu=True)
-    convert_weights_to_lp(model, torch.float16)
-    sizes = {"input_resolution": 224, "context_length": 77, "vocab_size": 49408}
     path = folder / "clip_random.pt"
-    torch.save(model.state_dict() | {name: torch.tensor(size) for name, size in sizes.items()}, path)
+    save_clip(random_clip((1024, 24), (768, 12, 12)), path)
     return path

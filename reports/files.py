@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,3 +54,10 @@ def write_text(path: Path, text: str) -> Path:
 def write_json(path: Path, record: dict[str, Any]) -> Path:
     """Write a JSON file that a person can read and ``diff``; non-finite numbers are refused."""
     return write_text(path, json.dumps(record, ensure_ascii=False, allow_nan=False, indent=2) + "\n")
+
+
+def csv_text(rows: Iterable[Iterable[Any]]) -> str:
+    """A CSV file, its header first; numbers in the fewest digits that read back, None as an empty cell."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()

@@ -7,15 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rewards.prefetch import Prepared
-from wire.protocol import Item
+from wire.protocol import cell_key
 
 #: A value, or the reason why there is none.
 Outcome = float | str
-
-
-def cell_key(item: Item, metric: str) -> str:
-    """Key of a cell in ``Job.done``."""
-    return f"{item.filename}#{metric}"
 
 
 def outcome(value: float) -> Outcome:
@@ -45,5 +40,5 @@ def cells(
         cell(prepared, metric, outcomes[row])
         for row, prepared in enumerate(batch)
         for metric, outcomes in results.items()
-        if cell_key(prepared.item, metric) not in done
+        if cell_key(prepared.item.filename, metric) not in done
     ]

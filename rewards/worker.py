@@ -8,13 +8,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rewards.cells import cell_key, cells
+from rewards.cells import cells
 from rewards.hub import LocalWeight
 from rewards.own_scorer import source_of
 from rewards.parameters import Parameters
 from rewards.scorers import SCORERS, Scorer
 from wire.cards import records
-from wire.protocol import Item, Job, Reporter, RowWriter, pending_batches
+from wire.protocol import Item, Job, Reporter, RowWriter, cell_key, pending_batches
 
 if TYPE_CHECKING:
     from rewards.memory import Parts
@@ -77,7 +77,7 @@ class RewardsStage:
         self._unscored = 0
 
     def _count_missing(self, metric: str) -> int:
-        return sum(cell_key(item, metric) not in self._job.done for item in self._job.items)
+        return sum(cell_key(item.filename, metric) not in self._job.done for item in self._job.items)
 
     def run(self) -> None:
         """Load the models that have missing cells, group by group, and fill the cells."""
@@ -179,7 +179,7 @@ class RewardsStage:
         return TextCache(Path(chosen.text_cache), identity, self._reporter.warning)
 
     def _is_done(self, item: Item, scorer: Scorer) -> bool:
-        return cell_key(item, scorer.card.metric) in self._job.done
+        return cell_key(item.filename, scorer.card.metric) in self._job.done
 
     def _write(self, rows: list[dict[str, Any]], writer: RowWriter) -> None:
         writer.write(rows)

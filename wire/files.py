@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -35,3 +36,9 @@ def fingerprint(record: Any) -> str:
     """First 16 hex digits of the sha256 of a JSON-able value, independent of key order."""
     text = json.dumps(record, sort_keys=True, ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
+
+
+def natural_order(path: Path | str) -> list[tuple[int, str]]:
+    """Sort key that puts ``step=9`` before ``step=10``."""
+    parts = re.split(r"(\d+)", str(path))
+    return [(int(part), "") if place % 2 else (0, part) for place, part in enumerate(parts)]

@@ -40,6 +40,7 @@ __all__ = [
     "Reporter",
     "RowWriter",
     "UserError",
+    "cell_key",
     "pending_batches",
     "read_rows",
     "unique_keys",
@@ -78,6 +79,11 @@ class Item:
     def prompt(self) -> str:
         """The text the image was, or will be, made from."""
         return str(self.metadata["prompt"])
+
+
+def cell_key(filename: str, metric: str) -> str:
+    """How ``Job.done`` names one metric of one image."""
+    return f"{filename}#{metric}"
 
 
 @dataclass(frozen=True)

@@ -39,11 +39,6 @@ def to_layout_2(state: Mapping[str, Any]) -> dict[str, Any]:
     return {_rename(key, forward=False): value for key, value in state.items()}
 
 
-def is_layout_2(state: Mapping[str, Any]) -> bool:
-    """Whether the keys are those of mmdet 2.x."""
-    return any(_rename(key, forward=True) != key for key in state)
-
-
 def _rename(key: str, forward: bool) -> str:
     for stack, second, third in _RENAMED:
         old, new = (second, third) if forward else (third, second)

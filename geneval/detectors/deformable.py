@@ -69,7 +69,7 @@ class _Looks:
     heads: int
 
     def part(self, first: int, last: int) -> _Looks:
-        """A range of them."""
+        """The entries from ``first`` up to ``last``."""
         tensors = (self.x, self.y, self.width, self.height, self.stride, self.base)
         return _Looks(*(tensor[first:last] for tensor in tensors), self.heads)
 
@@ -191,7 +191,7 @@ def _mmcv_forward(
 
 
 def install_in_transformers(model: Any) -> None:
-    """The same for transformers' Mask2Former."""
+    """Let transformers' Mask2Former attend by :func:`attend`."""
     for module in model.modules():
         if type(module).__name__ == "Mask2FormerPixelDecoderEncoderMultiscaleDeformableAttention":
             module.forward = partial(_transformers_forward, module)

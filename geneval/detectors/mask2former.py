@@ -22,7 +22,6 @@ class Execution:
     Attributes:
         device: ``cpu`` or ``cuda[:N]``.
         precision: one of ``PRECISIONS``.
-        batch_size: images in a forward pass.
     """
 
     device: str = "cpu"
@@ -61,7 +60,7 @@ class Mask2Former(ABC):
         """The network's raw outputs for prepared images of one size."""
 
     def outputs(self, prepared: Any) -> RawOutput:
-        """The same for one image, in a batch of the usual size."""
+        """Raw outputs for one image, in a batch of the usual size."""
         return self.forward([prepared] * self.batch_size)[0]
 
     def detect(self, prepared: Any, floor: float = 0.0) -> Detections:

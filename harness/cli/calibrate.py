@@ -71,7 +71,7 @@ def default_golden(tiny_world: bool) -> Path:
 
 
 def _parameters(asked: RewardSettings, device: str, published: Path | None) -> dict[str, Any]:
-    from harness.stages.rewards import check_metrics
+    from rewards.scorers import check_metrics
 
     parameters: dict[str, Any] = {"metrics": list(check_metrics(asked.metrics)), "precision": asked.precision}
     parameters |= {"device": device, "batch_size": BATCH_SIZE}

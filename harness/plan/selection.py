@@ -8,7 +8,6 @@ from __future__ import annotations
 import glob
 import itertools
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from generation.released import ABLATIONS_REPO, MAIN_NAME, MAIN_REPO, VARIANTS
 from harness.plan.open import Model, default_directory, describe
 from harness.run.settings import GenerationSettings
 from wire.errors import UserError
+from wire.files import natural_order
 
 #: Most runs one command may ask for by a grid: a mistyped step should not start a year's work.
 MOST_POINTS = 1000
@@ -70,12 +70,6 @@ def _matches(argument: str) -> list[str]:
     if not found:
         raise UserError(f"{argument}: no file or folder matches this pattern")
     return found
-
-
-def natural_order(text: str) -> list[tuple[int, float, str]]:
-    """Sort key that puts ``step=9`` before ``step=10``."""
-    parts = re.split(r"(\d+)", text)
-    return [(1, float(part), "") if part.isdigit() else (0, 0.0, part) for part in parts]
 
 
 def each_variant(settings: GenerationSettings, variants: str) -> list[GenerationSettings]:

@@ -7,8 +7,8 @@ import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from harness.plan.selection import natural_order
 from wire.errors import UserError
+from wire.files import natural_order
 
 #: Seconds between two looks into the folder; short against any training run's interval between checkpoints.
 INTERVAL = 5.0
@@ -47,7 +47,7 @@ def settled_checkpoints(
 
 def _candidates(folder: Path) -> list[Path]:
     found = (path for path in folder.rglob("*.ckpt") if not path.stem.lower().startswith(_MOVING))
-    return sorted(found, key=lambda path: natural_order(str(path)))
+    return sorted(found, key=natural_order)
 
 
 def _has_settled(

@@ -15,7 +15,7 @@ from harness.run.manifest import Manifest
 from harness.run.settings import RunSettings
 from harness.weights.weight_source import WeightSource
 from wire.files import fingerprint
-from wire.protocol import Item, read_rows
+from wire.protocol import Item, cell_key, read_rows
 
 Row = dict[str, Any]
 
@@ -152,11 +152,6 @@ def keyed_rows(rows: Iterable[Row], items: Iterable[Item] | None) -> dict[str, R
 def row_key(row: Row) -> str:
     """How the worker protocol names a row: by its image, and its metric if it is of one."""
     return cell_key(row["filename"], row["metric"]) if "metric" in row else str(row["filename"])
-
-
-def cell_key(filename: str, metric: str) -> str:
-    """How the worker protocol names one number."""
-    return f"{filename}#{metric}"
 
 
 def set_aside(

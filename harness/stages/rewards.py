@@ -12,12 +12,12 @@ from typing import Any
 from harness.run.directory import RunDirectory
 from harness.run.manifest import Manifest
 from harness.run.settings import RewardSettings, RunSettings
-from harness.stages.base import Merged, Row, Stage, StagePlan, cell_key, keyed_rows, known_rows
+from harness.stages.base import Merged, Row, Stage, StagePlan, keyed_rows, known_rows
 from harness.weights.weight_source import WeightSource
 from wire.errors import UserError
 from wire.files import write_rows
 from wire.paths import home
-from wire.protocol import Item
+from wire.protocol import Item, cell_key
 from wire.settings import values
 from wire.vocabulary import SEVEN_REWARDS
 
@@ -57,27 +57,15 @@ def own_scorers(settings: RewardSettings) -> tuple[list[str], tuple[str, ...]]:
     Raises:
         UserError: an unknown metric, or an unfit scorer.
     """
-    metrics = check_metrics(settings.metrics)
+    from rewards.scorers import check_metrics
+
+    metrics = check_metrics(settings.metrics) if settings.metrics or not settings.scorers else ()
     if not settings.scorers:
         return [], metrics
     from rewards.own_scorer import absolute, load_scorers
 
     scorers = [absolute(text, Path.cwd()) for text in settings.scorers]
     return scorers, (*metrics, *load_scorers(scorers))
-
-
-def check_metrics(metrics: Iterable[str]) -> tuple[str, ...]:
-    """The metric ids, each once, in the order given.
-
-    Raises:
-        UserError: one is unknown; the message lists the known ones.
-    """
-    from rewards.scorers import SCORERS
-
-    chosen = tuple(dict.fromkeys(metrics))
-    if unknown := [metric for metric in chosen if metric not in SCORERS]:
-        raise UserError(f"unknown metric {', '.join(unknown)}: choose from {', '.join(SCORERS)}")
-    return chosen
 
 
 def _check_rescored(rescore: Iterable[str], metrics: Iterable[str]) -> None:

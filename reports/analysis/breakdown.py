@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from reports.analysis.findings import Finding
+from reports.read.rows import json_object
 from reports.statistics.clusters import Clusters
 from reports.statistics.intervals import mean_interval
 
@@ -34,7 +34,7 @@ def breakdown(verdicts: pd.DataFrame | None) -> Iterator[Finding]:
 
 def _asked(metadata: str) -> Iterator[tuple[str, str]]:
     """(analysis, subject) of each clause of a prompt."""
-    record = _object(metadata)
+    record = json_object(metadata)
     clauses = record.get("include")
     for clause in clauses if isinstance(clauses, list) else []:
         if not isinstance(clause, dict):
@@ -50,14 +50,6 @@ def _asked(metadata: str) -> Iterator[tuple[str, str]]:
 def _texts(analysis: str, value: Any) -> Iterator[tuple[str, str]]:
     if isinstance(value, str):
         yield analysis, value
-
-
-def _object(metadata: str) -> dict[str, Any]:
-    try:
-        record = json.loads(metadata)
-    except (ValueError, RecursionError):
-        return {}
-    return record if isinstance(record, dict) else {}
 
 
 def _finding(analysis: str, subject: str, images: list[tuple[str, float]]) -> Finding:

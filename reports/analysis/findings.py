@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from reports.leaderboard.markdown import escape
+from reports.files import csv_text
+from reports.leaderboard.markdown import escape, markdown_table
 from reports.read.cards import guessed
 from reports.read.runs import RunSource
 from reports.summary.notes import RANDOM_WEIGHTS
@@ -39,9 +38,6 @@ class Finding:
 
     Attributes:
         analysis: a key of :data:`EXPLANATIONS`, or ``best_of_4`` and the like.
-        subject: the table's row, e.g. a reward or a class.
-        quantity: the table's column.
-        value: the number.
         size: over how many; ``unit`` says of what.
         unit: ``images``, ``prompts`` or ``pairs``.
         low, high: 95 % bounds; None where there are none.
@@ -62,16 +58,13 @@ Found = Sequence[tuple[RunSource, Sequence[Finding]]]
 
 def findings_csv(found: Found) -> str:
     """One line a number, in full precision."""
-    text = io.StringIO()
-    lines = csv.writer(text, lineterminator="\n")
-    lines.writerow(["model", "analysis", "subject", "quantity", "value", "low", "high", "size", "unit"])
-    for source, findings in found:
-        for one in findings:
-            bounds = ("" if bound is None else bound for bound in (one.low, one.high))
-            lines.writerow(
-                [source.name, one.analysis, one.subject, one.quantity, one.value, *bounds, one.size, one.unit]
-            )
-    return text.getvalue()
+    header = ("model", "analysis", "subject", "quantity", "value", "low", "high", "size", "unit")
+    lines = (
+        (source.name, one.analysis, one.subject, one.quantity, one.value, one.low, one.high, one.size, one.unit)
+        for source, findings in found
+        for one in findings
+    )
+    return csv_text((header, *lines))
 
 
 def findings_markdown(found: Found) -> str:
@@ -108,14 +101,9 @@ def _table(analysis: str, findings: Sequence[Finding], cards: Cards) -> Iterator
     for subject in dict.fromkeys(one.subject for one in findings):
         own = [cells.get((subject, quantity)) for quantity in quantities]
         largest = max((one for one in own if one), key=lambda one: one.size)
-        rows.append(
-            [
-                escape(card_of(subject, cards).label),
-                *map(_cell, own),
-                f"{largest.size:,} {largest.unit if largest.size != 1 else largest.unit[:-1]}",
-            ]
-        )
-    yield "\n".join(f"| {' | '.join(row)} |" for row in rows)
+        unit = largest.unit if largest.size != 1 else largest.unit[:-1]
+        rows.append([escape(card_of(subject, cards).label), *map(_cell, own), f"{largest.size:,} {unit}"])
+    yield markdown_table(rows)
 
 
 def _cell(one: Finding | None) -> str:

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from reports.drawing import COLORS
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-#: Okabe and Ito's palette (2008), which color-blind readers can tell apart.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reports.analysis.radar import RadarLine, radar
+from reports.drawing import plain_name, save
 from reports.files import writing
 from wire.cards import card_of
 from wire.vocabulary import TAGS
@@ -32,13 +33,8 @@ def draw_radars(runs: Sequence[tuple[str, Run]], folder: Path) -> tuple[Path, ..
     figures = {"radar_tags": _tags(runs), "radar_rewards": _rewards(runs)}
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        paths = [_saved(figure, folder / f"{name}.png") for name, figure in figures.items() if figure is not None]
+        paths = [save(figure, folder / f"{name}.png") for name, figure in figures.items() if figure is not None]
     return tuple(paths)
-
-
-def _saved(figure: Figure, path: Path) -> Path:
-    figure.savefig(path, format="png", dpi=110, metadata={"Software": None})
-    return path
 
 
 def _tags(runs: Sequence[tuple[str, Run]]) -> Figure | None:
@@ -69,9 +65,9 @@ def _in_all(metric: str, tables: Mapping[str, RewardTable]) -> bool:
 
 
 def _lines(means: Mapping[str, Mapping[str, float]], axes: Sequence[str]) -> list[RadarLine]:
-    """A line for each run that has a value on every axis. A dollar sign would begin a formula in a legend."""
+    """A line for each run that has a value on every axis."""
     return [
-        RadarLine(name.replace("$", r"\$"), tuple(float(found[axis]) for axis in axes), measured=True)
+        RadarLine(plain_name(name), tuple(float(found[axis]) for axis in axes), measured=True)
         for name, found in means.items()
         if set(axes) <= found.keys()
     ]

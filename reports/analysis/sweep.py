@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reports.files import csv_text, write_text
 from wire.cards import NO_CARDS, Cards
 
 if TYPE_CHECKING:
@@ -43,7 +42,6 @@ def write_sweep(points: Sequence[tuple[Targets, Path]], out_dir: Path, cards: Ca
     from tempfile import TemporaryDirectory
 
     from reports.analysis.track.drawing import draw
-    from reports.files import write_text
     from reports.leaderboard.collect import collect
     from reports.read.runs import find_run
 
@@ -81,13 +79,11 @@ def sweep_curves(points: Sequence[Targets], summaries: Sequence[RunSummary]) -> 
 
 def sweep_csv(points: Sequence[Targets], summaries: Sequence[RunSummary]) -> str:
     """One line a point and metric; bounds are those of the 95 % interval, empty where there is none."""
-    from reports.analysis.track.curves import scores_of
+    from reports.analysis.track.curves import bounds, scores_of
 
-    text = io.StringIO()
-    lines = csv.writer(text, lineterminator="\n")
-    lines.writerow([*points[0], "metric", "value", "low", "high"])
-    for targets, summary in zip(points, summaries, strict=True):
-        for metric, value, interval in scores_of(summary):
-            bounds = (interval.low, interval.high) if interval else ("", "")
-            lines.writerow([*targets.values(), metric, value, *bounds])
-    return text.getvalue()
+    lines = (
+        (*targets.values(), metric, value, *bounds(interval))
+        for targets, summary in zip(points, summaries, strict=True)
+        for metric, value, interval in scores_of(summary)
+    )
+    return csv_text(((*points[0], "metric", "value", "low", "high"), *lines))

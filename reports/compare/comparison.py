@@ -40,7 +40,6 @@ class Comparison:
     """Two runs, compared.
 
     Attributes:
-        first, second: the runs' names.
         metrics: overall, tags, rewards; those that both have on two prompts or more.
         notes: what could not be compared, and in what the protocols differ.
         cards: of the metrics, as far as they are known.

@@ -115,22 +115,18 @@ def _pair(first: pd.DataFrame, second: pd.DataFrame) -> Pairs:
     theirs = second.drop(columns="stratum")
     joined = first.merge(theirs, on=place, how="outer", suffixes=("_first", "_second"), indicator=True)
     both = joined[joined["_merge"] == "both"]
-    scored = both[both["value_first"].notna() & both["value_second"].notna()]
-    prompts = scored["identity"] + "\t" + scored["occurrence"].astype(str)
+    scored = both.dropna(subset=["value_first", "value_second"])
     frame = pd.DataFrame(
         {
             "stratum": scored["stratum"],
-            "prompt": prompts,
+            "prompt": scored["identity"] + "\t" + scored["occurrence"].astype(str),
             "first": scored["value_first"].astype("float64"),
             "second": scored["value_second"].astype("float64"),
         }
     )
-    return Pairs(
-        frame=frame.reset_index(drop=True),
-        only_first=int((joined["_merge"] == "left_only").sum()),
-        only_second=int((joined["_merge"] == "right_only").sum()),
-        unscored=len(both) - len(scored),
-    )
+    counts = joined["_merge"].value_counts()
+    only = {side: int(counts[f"{side}_only"]) for side in ("left", "right")}
+    return Pairs(frame.reset_index(drop=True), only["left"], only["right"], len(both) - len(scored))
 
 
 def _canonical(metadata: str) -> str:

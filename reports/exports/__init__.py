@@ -28,7 +28,6 @@ class Entry:
     """One run of a leaderboard.
 
     Attributes:
-        name: the run's.
         facts: what it is, by :data:`FACTS`.
         values: column -> number: scores, rewards, bounds of their intervals, counts; those alone that the run has.
     """

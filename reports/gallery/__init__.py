@@ -15,7 +15,6 @@ class GalleryFiles:
     """A written gallery.
 
     Attributes:
-        index: the page to open.
         images: cards on it: images, or pairs of images.
         without_picture: images whose file is not there; the page has placeholders for them.
         flips: pairs that are right in one run and wrong in the other; 0 for one run.

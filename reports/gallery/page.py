@@ -13,7 +13,7 @@ from typing import Any
 
 from reports.gallery.records import GalleryRun
 from reports.gallery.sides import Card
-from reports.leaderboard.html import content_policy
+from reports.pages import render
 from reports.summary.notes import RANDOM_WEIGHTS
 from wire.cards import MetricCard, card_of
 from wire.vocabulary import COLORS, TAGS
@@ -26,19 +26,16 @@ _ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u202
 
 
 def gallery_html(runs: Sequence[GalleryRun], cards: Sequence[Card]) -> str:
-    """The whole document."""
-    # Imported here: the package takes 50 ms, and only pages need it.
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    loader = FileSystemLoader(_TEMPLATES)
-    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    """The page that shows runs, one record of :class:`GalleryRun` a card, as one file."""
     style = _TEMPLATES.joinpath("gallery.css").read_text(encoding="utf-8")
     script = "".join(_TEMPLATES.joinpath(name).read_text(encoding="utf-8") for name in _SCRIPTS)
-    return environment.get_template("gallery.html.j2").render(
-        style=style,
-        script=script,
+    return render(
+        _TEMPLATES,
+        "gallery.html.j2",
+        style,
+        script,
         # Images stand beside the page: on disk, or on whatever server it is put.
-        policy=f"{content_policy(style, script)}; img-src 'self' file:",
+        policy="; img-src 'self' file:",
         data=embedded(_data(runs, cards)),
         names=[run.name for run in runs],
         random=[run.name for run in runs if run.random_weights],

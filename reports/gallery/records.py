@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 from reports.compare.pairing import image_places
 from reports.gallery.pictures import Pictures
 from reports.leaderboard.merge import merge_stages
-from reports.read.rows import source_table
+from reports.read.rows import json_object, read_rows
 from reports.read.runs import RESULTS, RunSource, read_source
 from reports.read.upstream import within_run
 from wire.cards import Cards
@@ -28,8 +27,6 @@ class GalleryRun:
     """One run, as the page needs it.
 
     Attributes:
-        name: the run's.
-        random_weights: no score means anything.
         metrics: metric ids, in the order of each record's ``rewards``.
         cards: of the metrics, as far as they are known.
         records: one an image: ``file``, ``image`` (URL or None), ``prompt``, ``tag``, ``correct`` (None: unscored),
@@ -95,9 +92,9 @@ def _objects(path: Path) -> dict[tuple[str, str], Record]:
     What is malformed in them is left out: the verdict stands without.
     """
     found: dict[tuple[str, str], Record] = {}
-    table = source_table(path)
-    names = within_run(table.texts("filename"), path.parent)
-    for key, values in zip(zip(names, table.optional_texts("prompt"), strict=True), table.records, strict=True):
+    rows = read_rows(path)
+    names = within_run(rows.texts("filename"), path.parent)
+    for key, values in zip(zip(names, rows.optional_texts("prompt"), strict=True), rows.records, strict=True):
         boxes = list(_boxes(values))
         if boxes or key not in found:
             seed = values.get("seed")
@@ -106,8 +103,8 @@ def _objects(path: Path) -> dict[tuple[str, str], Record]:
 
 
 def _boxes(values: Mapping[str, Any]) -> Iterator[list[Any]]:
-    colors = _object(values.get("colors"))
-    for name, boxes in _object(values.get("details")).items():
+    colors = json_object(values.get("colors"))
+    for name, boxes in json_object(values.get("details")).items():
         answers = _list(colors.get(name))
         for place, box in enumerate(_list(boxes)):
             numbers = _numbers(box, 5)
@@ -131,19 +128,9 @@ def _numbers(values: Any, count: int) -> list[float]:
 
 
 def _asked(values: Mapping[str, Any]) -> list[str]:
-    clauses = _list(_object(values.get("metadata")).get("include"))
+    clauses = _list(json_object(values.get("metadata")).get("include"))
     names = [clause.get("class") for clause in clauses if isinstance(clause, dict)]
     return list(dict.fromkeys(name for name in names if isinstance(name, str)))
-
-
-def _object(value: Any) -> dict[str, Any]:
-    """A JSON object, given as such or as text (as upstream writes ``metadata`` and ``details``)."""
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _text(value: Any) -> str:

@@ -60,7 +60,7 @@ def read_baseline(path: Path, cards: Cards = NO_CARDS) -> Run:
     """
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: not a readable baseline ({error})") from error
     schema = record.get("schema") if isinstance(record, dict) else None
     if schema != SCHEMA:

@@ -28,8 +28,6 @@ class Taken:
     """Which looks were taken at a growing sweep.
 
     Attributes:
-        planned: numbers of prompts.
-        taken: how many of them.
         spending: exponent by which the level is shared out.
     """
 
@@ -44,12 +42,12 @@ class Taken:
 
     @property
     def early(self) -> bool:
-        """Whether it was not the last."""
+        """Whether planned looks are left."""
         return self.taken < len(self.planned)
 
     @property
     def text(self) -> str:
-        """In words, with a space before."""
+        """E.g. `` (after 100 of 553 prompts)``, to be put behind a verdict."""
         return f" (after {self.prompts} of {self.planned[-1]} prompts)"
 
 
@@ -59,8 +57,6 @@ class Gate:
 
     Attributes:
         comparison: baseline first, candidate second.
-        policy: what was demanded.
-        judgements: one a metric: overall, tags, rewards.
         notes: what could not be compared, what was let pass.
         looks: where the sweep was looked at while it grew; None where once, at its end.
         flips: gallery of the verdicts that flip; None where none was written.
@@ -75,12 +71,12 @@ class Gate:
 
     @property
     def passes(self) -> bool:
-        """No judgement fails it."""
+        """Whether no judgement fails the gate."""
         return not self.failures
 
     @property
     def failures(self) -> tuple[Judgement, ...]:
-        """The judgements by which it fails."""
+        """The judgements by which the gate fails."""
         return tuple(one for one in self.judgements if one.fails)
 
     @property
@@ -90,7 +86,7 @@ class Gate:
 
     @property
     def verdict(self) -> str:
-        """The last line of the terminal's table."""
+        """E.g. ``gate: fails: overall, colors (after 100 of 553 prompts)``."""
         early = self.looks.text if self.looks and self.looks.early else ""
         if not self.passes:
             return f"gate: fails: {', '.join(_named(one) for one in self.failures)}{early}"

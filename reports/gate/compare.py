@@ -34,7 +34,7 @@ def compare_paths(first: Path, second: Path, *, allow_unlike: bool = False, card
 
 
 def json_text(comparison: Comparison) -> str:
-    """As ``comparison.json`` has it."""
+    """A comparison as JSON text, the content of ``comparison.json``."""
     return json.dumps(comparison_record(comparison), ensure_ascii=False, allow_nan=False, indent=2) + "\n"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from reports.compare.comparison import ComparedMetric, Comparison
-from reports.leaderboard.markdown import escape
+from reports.leaderboard.markdown import escape, markdown_table
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -52,14 +52,10 @@ def _pairs(comparison: Comparison) -> str:
 
 
 def markdown_comparison(comparison: Comparison) -> str:
-    """The whole document, ending with a line end."""
+    """A comparison as a Markdown document, ending with a line end."""
     rule = [":--", *["--:"] * (len(HEADER) - 1)]
-    rows = [
-        list(HEADER),
-        rule,
-        *([escape(cell) for cell in cells(line, comparison.label(line.metric))] for line in comparison.metrics),
-    ]
-    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    lines = ([escape(cell) for cell in cells(line, comparison.label(line.metric))] for line in comparison.metrics)
+    table = markdown_table([list(HEADER), rule, *lines])
     heading = f"# {escape(comparison.second)} against {escape(comparison.first)}"
     notes = [f"- {escape(note)}" for note in comparison.notes]
     return "\n\n".join([heading, table, LEGEND, *(["\n".join(notes)] if notes else [])]) + "\n"
@@ -77,7 +73,7 @@ def comparison_record(comparison: Comparison) -> dict[str, Any]:
 
 
 def metric_record(line: ComparedMetric) -> dict[str, Any]:
-    """One line of a comparison."""
+    """One metric's line of a comparison in JSON's types, at full precision."""
     interval = line.paired.interval
     return {
         "metric": line.metric,

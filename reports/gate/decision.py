@@ -43,9 +43,6 @@ class Judgement:
     """One metric, judged.
 
     Attributes:
-        measured: what was judged.
-        rule: by what.
-        outcome: what came of it.
         stated: why, in words; of all demands that are not met, or of the one that counts.
         fails: whether the gate fails by it: the outcome, or the policy's answer to ``cannot tell``.
         p_value: of "the drop is at most tolerated", corrected if the policy says so; None without a margin.

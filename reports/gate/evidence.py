@@ -37,13 +37,10 @@ class Evidence:
         standard_error: cluster-robust; 0 where every prompt differs alike.
         prompts: that have a pair.
         freedom: effective degrees of freedom of the standard error.
-        skewness: of the difference's error.
         differing: prompts whose runs differ.
         weight: one prompt moves the difference by 1 / weight at most; None where a prompt's value is not bounded.
-        samples: images a prompt.
         within: share of the squared error that more images a prompt would lessen; None where that is not known.
         share: of the level, which this look at the data may use; 1 where the data are looked at once.
-        earlier: the evidence of earlier looks.
         lower: lower is better: the difference is baseline minus candidate, and what is called a drop here is a rise.
     """
 
@@ -79,7 +76,7 @@ class Evidence:
 
     @classmethod
     def from_moments(cls, difference: float, prompts: int, moments: Moments, bounded: bool) -> Evidence:
-        """From the moments of the difference's error."""
+        """Evidence of a difference whose error has these moments; ``bounded`` where a prompt's value is from 0 to 1."""
         return cls(
             difference=difference,
             standard_error=moments.standard_error,
@@ -158,7 +155,7 @@ def _unskewed(t: float, skewness: float) -> float:
 
 
 def _skewed(value: float, skewness: float) -> float:
-    """Its inverse."""
+    """The inverse of :func:`_unskewed`."""
     if abs(skewness) < 1e-6:
         return value
     return 3.0 / skewness * (math.cbrt(1.0 + skewness * (value - skewness / 6.0)) - 1.0)

@@ -20,7 +20,6 @@ class Flips:
     """A written gallery.
 
     Attributes:
-        index: the page to open.
         flips: pairs of images that are right in one run and wrong in the other.
     """
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from reports.gate.check import Gate, Taken
 from reports.gate.comparison_formats import metric_record, signed
 from reports.gate.decision import Judgement, Outcome
-from reports.leaderboard.markdown import escape
+from reports.leaderboard.markdown import escape, markdown_table
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -50,7 +50,7 @@ def _flips_line(gate: Gate) -> list[str]:
 
 
 def markdown_gate(gate: Gate, out: Path | None = None) -> str:
-    """The whole document, ending with a line end; the verdict is its heading.
+    """A verdict as a Markdown document, whose heading it is; it ends with a line end.
 
     Args:
         out: folder that it is written into, for links to be relative to; None for a page that stands by itself.
@@ -58,7 +58,7 @@ def markdown_gate(gate: Gate, out: Path | None = None) -> str:
     header = ["metric", "baseline", "candidate", "difference", "largest drop not excluded", "outcome", "why"]
     rows = [[*map(escape, _cells(gate, one)), one.outcome.value, escape(one.text)] for one in gate.judgements]
     rule = [":--", *["--:"] * 4, ":--", ":--"]
-    table = "\n".join(f"| {' | '.join(row)} |" for row in (header, rule, *rows))
+    table = markdown_table((header, rule, *rows))
     names = f"{escape(gate.comparison.second)} against {escape(gate.comparison.first)}"
     level = f"Level {gate.policy.level:g}, correction {gate.policy.correction}."
     lines = [*map(escape, [*gate.notes, *_looks_line(gate)]), *_flips_link(gate, out)]
@@ -77,7 +77,7 @@ def _flips_link(gate: Gate, out: Path | None) -> list[str]:
 
 
 def gate_record(gate: Gate) -> dict[str, Any]:
-    """JSON's types, at full precision."""
+    """The content of ``gate.json``, at full precision."""
     return {
         "schema": SCHEMA,
         "passes": gate.passes,

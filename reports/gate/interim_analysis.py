@@ -29,7 +29,6 @@ class Look:
     Attributes:
         prompts: looked at, from the beginning of the order.
         share: of the level, which is this look's own; all add up to 1.
-        last: there is none after it.
     """
 
     prompts: int
@@ -46,11 +45,7 @@ def planned_looks(prompts: Sequence[int], spending: float) -> list[Look]:
 
 @dataclass(frozen=True)
 class Order:
-    """All prompts of a baseline, in the order in which shortened runs take them.
-
-    Attributes:
-        texts: of the prompts.
-    """
+    """All prompts of a baseline, in the order in which shortened runs take them."""
 
     texts: tuple[str, ...]
 

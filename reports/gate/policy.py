@@ -26,12 +26,9 @@ class Rule:
     Attributes:
         margin: passes where a drop beyond this can be excluded.
         tolerated: fails where a drop beyond this is shown, and one beyond the margin cannot be excluded.
-        floor, ceiling: smallest and largest value of the candidate.
         largest_drop: largest observed drop.
         largest_drop_errors: largest observed drop in standard errors of the difference.
         coverage: share of the baseline's scored images that must have a scored counterpart, from 0 to 1.
-        cannot_tell: ``pass`` or ``fail``.
-        watch: never a reason for failing.
     """
 
     margin: float | None = None
@@ -53,7 +50,7 @@ class Rule:
 
     @property
     def demands(self) -> bool:
-        """Whether it can fail at all."""
+        """Whether a metric can fail by this rule."""
         return not self.watch and (self.margin is not None or self.limits)
 
 
@@ -65,7 +62,6 @@ class Policy:
         level: largest probability of a false alarm.
         correction: ``holm`` for all metrics together, ``none`` for each by itself.
         cannot_tell, coverage: of rules that say nothing else.
-        may_differ: fields of the protocol in which the runs may differ.
         looks: ascending numbers of prompts after which a growing sweep is looked at; empty for once, at the end.
         spending: a look after the share t of the last look's prompts has spent the share t^spending of the level.
         metrics: keys of the rules, by metric or group.

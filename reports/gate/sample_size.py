@@ -31,8 +31,6 @@ class OpenQuestion:
     """Whether a drop is within the margin, where neither a drop is shown nor one beyond the margin excluded.
 
     Attributes:
-        evidence: what there is.
-        margin, tolerated, level: the policy's.
         tests: metrics that the level is shared among where a drop is shown.
     """
 

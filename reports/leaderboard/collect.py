@@ -27,12 +27,7 @@ _KEPT_MEMORY = {"MALLOC_TRIM_THRESHOLD_": "268435456", "MALLOC_MMAP_THRESHOLD_":
 
 @dataclass(frozen=True)
 class Collected:
-    """One run, read.
-
-    Attributes:
-        summary: its numbers.
-        images, prompts: its merged rows, one an image and one a prompt.
-    """
+    """One run's numbers, and where its merged rows are: one an image, and one a prompt."""
 
     summary: RunSummary
     images: Part

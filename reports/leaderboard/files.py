@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,24 +12,18 @@ from reports.leaderboard.json_format import leaderboard_record
 from reports.leaderboard.latex import leaderboard_latex
 from reports.leaderboard.markdown import leaderboard_markdown
 from reports.leaderboard.model_index import model_index
-from reports.leaderboard.table import Leaderboard, make_leaderboard
-from reports.summary.run_summary import RunSummary
+from reports.leaderboard.table import Leaderboard
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def write_leaderboard(runs: Sequence[RunSummary], out_dir: Path) -> ReportFiles:
+def write_tables(board: Leaderboard, out_dir: Path) -> ReportFiles:
     """Write the leaderboard's files, without the rows': the same runs give the same bytes.
 
     Raises:
-        UserError: no run, or the folder cannot be written to.
+        MiroEvalError: see :func:`reports.files.writing`.
     """
-    return write_tables(make_leaderboard(runs), out_dir)
-
-
-def write_tables(board: Leaderboard, out_dir: Path) -> ReportFiles:
-    """Write a leaderboard that is made already."""
     files = ReportFiles.within(out_dir, board)
     write_text(files.markdown, leaderboard_markdown(board))
     write_text(files.csv, board.frame.to_csv(index=False, lineterminator="\n"))

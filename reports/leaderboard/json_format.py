@@ -18,7 +18,7 @@ _SHARES = ("pooled", "any_of_n", "all_of_n", "intraclass_correlation")
 
 
 def leaderboard_record(board: Leaderboard) -> dict[str, Any]:
-    """The whole document; missing numbers are null."""
+    """The content of ``leaderboard.json``; missing numbers are null."""
     return {
         "schema": SCHEMA,
         "metrics": {metric: _metric(card) for metric, card in board.cards.items()},
@@ -60,7 +60,7 @@ def _value(row: dict[str, Any], column: str, marks: dict[str, str]) -> dict[str,
 
 
 def _number(value: Any) -> Any:
-    """As plain Python; None for any of pandas' words for missing."""
+    """A cell as plain Python; None for any of pandas' words for missing."""
     import pandas as pd
 
     if pd.isna(value):

@@ -49,7 +49,7 @@ def _typeset(letter: str) -> bool:
 
 
 def leaderboard_latex(board: Leaderboard) -> str:
-    """The whole file, ending with a line end."""
+    """A leaderboard as a file of LaTeX tables, ending with a line end."""
     blocks = [
         "% Needs \\usepackage{booktabs}, and \\usepackage[T1]{fontenc} for accents and quotes.",
         *_warnings(board),

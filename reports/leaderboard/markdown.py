@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from reports.leaderboard.sections import BEST, SECOND, Section, sections
@@ -27,8 +27,13 @@ def escape(text: str) -> str:
     return " ".join(escaped.split())
 
 
+def markdown_table(rows: Iterable[Sequence[str]]) -> str:
+    """Lines of cells, which are escaped already: the header, the rule that aligns the columns, then the others."""
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
 def leaderboard_markdown(board: Leaderboard) -> str:
-    """The whole document, ending with a line end."""
+    """A leaderboard as a Markdown document, ending with a line end."""
     blocks = ["# Leaderboard", *_warnings(board.frame)]
     for section in sections(board):
         blocks += [f"## {escape(section.heading)}", _table(section, board)]
@@ -50,7 +55,7 @@ def _table(section: Section, board: Leaderboard) -> str:
     counts = ["images", "prompts", "unscored"]
     header = ["rank", "model", *(escape(name) for name in numbers), *counts, "coverage"]
     rule = ["--:", ":--", *["--:"] * (len(numbers) + len(counts)), ":--"]
-    return "\n".join(_line(cells) for cells in [header, rule, *_cells(section, board.metrics)])
+    return markdown_table([header, rule, *_cells(section, board.metrics)])
 
 
 def _cells(section: Section, metrics: Sequence[str]) -> Iterator[list[str]]:
@@ -115,7 +120,3 @@ def count_text(value: Any) -> str:
     import pandas as pd
 
     return "" if pd.isna(value) else str(int(value))
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"

@@ -36,18 +36,9 @@ def merge_stages(run: Run) -> pd.DataFrame:
         :data:`LEADING` columns, then further metrics, then ``unscored_rewards`` (``metric: reason``, joined by "; ").
         ``correct`` is NA where unscored, a reward NaN.
     """
-    import pandas as pd
-
     images = _joined(run.verdicts, _with_reasons(run.rewards))
-    metrics = run.rewards.metrics if run.rewards else ()
-    further = [metric for metric in metrics if metric not in SEVEN_REWARDS]
-    # Columns of plain objects stay so: looking for a narrower type of text takes longer than what it saves.
-    nothing = pd.Series([None] * len(images), index=images.index, dtype=object)
-    no_number = pd.Series(np.nan, index=images.index, dtype="float64")
-    columns: dict[str, Any] = {"model": pd.Series([run.name] * len(images), index=images.index, dtype=object)}
-    for column in (*IMAGE_COLUMNS[1:], *SEVEN_REWARDS, *further, *LAST):
-        columns[column] = images.get(column, no_number if column in SEVEN_REWARDS else nothing)
-    return pd.DataFrame(columns, index=images.index)
+    further = [metric for metric in (run.rewards.metrics if run.rewards else ()) if metric not in SEVEN_REWARDS]
+    return images.assign(model=run.name).reindex(columns=[*LEADING, *further, *LAST])
 
 
 def merge_images(images: pd.DataFrame) -> pd.DataFrame:

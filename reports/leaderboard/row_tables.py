@@ -34,7 +34,7 @@ class Part:
 
 
 def write_part(frame: pd.DataFrame, path: Path) -> Part:
-    """Write a run's rows."""
+    """Write a run's rows as CSV without a header."""
     lines = map(",".join, zip(*(_cells(frame[column]) for column in frame.columns), strict=True))
     path.write_bytes("\n".join([*lines, ""]).encode("utf-8", "backslashreplace"))
     return Part(path, tuple(map(str, frame.columns)))

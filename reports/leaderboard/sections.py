@@ -29,7 +29,6 @@ class Section:
     """Runs that are ranked together.
 
     Attributes:
-        heading: what they have in common.
         group, protocol: as in the leaderboard's columns.
         rows: their rows of the leaderboard, in rank order.
         marks: for each row, column -> ``best`` or ``second``.

@@ -54,7 +54,6 @@ class Leaderboard:
             ``<column>_low`` and ``<column>_high`` (95 % bounds), ``<metric>_normalised`` where defined,
             ``random_weights``, ``notes`` (joined by "; ").
         metrics: metric ids in the table: the seven, then others.
-        notes: on the runs as a whole.
         protocols: label in ``protocol`` -> in what it differs from the others.
         cards: of all metrics in the table; of one that runs have different cards of, the first run's.
     """

@@ -24,8 +24,6 @@ class ReleasedRun:
     Attributes:
         name: of the checkpoint: what its runs are called.
         folder: name for its results: the checkpoint's, with the targets where they are not the default.
-        repo, variant: where it is.
-        trained_on: in words.
         rows: table key -> the row that it stands for.
         reward_targets: axis -> value; empty for the default, all 1.
     """

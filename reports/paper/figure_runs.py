@@ -20,7 +20,6 @@ class FigureRun:
     """One run.
 
     Attributes:
-        name: the run's.
         row: the row of Table 1 that it stands for.
         means: tag (per cent) or metric id -> mean; what was measured on the paper's prompts alone.
         best_of: metric id -> expected best of 1, 2, ... images of a prompt; empty with one image a prompt.

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import cycle
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reports.analysis.radar import COLORS, RadarLine, radar
+from reports.analysis.radar import RadarLine, radar
+from reports.drawing import COLORS, label, panels, save
 from reports.paper.printed import exact_counts, read_data
 from reports.statistics.crossing import first_crossing, speedup
 from wire.vocabulary import TAGS
@@ -44,18 +45,15 @@ def draw_figures(folder: Path, runs: Sequence[FigureRun] = ()) -> list[Path]:
     }
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        paths = [folder / f"{name}.png" for name in makers]
-        for path, make in zip(paths, makers.values(), strict=True):
-            make().savefig(path, dpi=FILE_DPI, metadata={"Software": None})
-    return paths
+        return [save(make(), folder / f"{name}.png", FILE_DPI) for name, make in makers.items()]
 
 
 def training_curves() -> Figure:
     """Reward against training step, with the step at which MIRO reaches what the baseline ends with."""
     training = read_data("figures")["training"]
     steps = training["steps"]
-    figure, panels = _panels(len(training["metrics"]), f"Training curves and speed-ups ({PUBLISHED})")
-    for axes, (metric, curves) in zip(panels, training["metrics"].items(), strict=True):
+    figure, grid = _panels(len(training["metrics"]), f"Training curves and speed-ups ({PUBLISHED})")
+    for axes, (metric, curves) in zip(grid, training["metrics"].items(), strict=True):
         axes.plot(steps, curves["baseline"], marker="o", markersize=3, color=BASELINE, label="baseline")
         axes.plot(steps, curves["miro"], marker="o", markersize=3, color=MIRO, label="MIRO")
         _mark_speedup(axes, steps, curves["baseline"], curves["miro"])
@@ -84,11 +82,11 @@ def _mark_speedup(axes: Axes, steps: Sequence[int], slow: Sequence[float], fast:
 def best_of_n(runs: Sequence[FigureRun] = ()) -> Figure:
     """Expected reward of the best of N images of a prompt, chosen by that reward."""
     published = read_data("figures")["best_of_n"]
-    figure, panels = _panels(len(published["metrics"]), "Best of N, chosen by the same reward")
-    for axes, (metric, curves) in zip(panels, published["metrics"].items(), strict=True):
+    figure, grid = _panels(len(published["metrics"]), "Best of N, chosen by the same reward")
+    for axes, (metric, curves) in zip(grid, published["metrics"].items(), strict=True):
         for model, color in (("baseline", BASELINE), ("miro", MIRO)):
-            label = f"{'MIRO' if model == 'miro' else model} ({PUBLISHED})"
-            axes.plot(published["sizes"], curves[model], marker="o", markersize=3, color=color, label=label)
+            name = f"{'MIRO' if model == 'miro' else model} ({PUBLISHED})"
+            axes.plot(published["sizes"], curves[model], marker="o", markersize=3, color=color, label=name)
         drawn = [run for run in runs if metric in run.best_of]
         for run, color in zip(drawn, cycle(COLORS), strict=False):
             sizes = range(1, len(run.best_of[metric]) + 1)
@@ -122,16 +120,16 @@ def radar_geneval(runs: Sequence[FigureRun] = ()) -> Figure:
 
 
 def _radar_line(model: str, values: Sequence[float], run: FigureRun | None) -> RadarLine:
-    label = f"{model} (measured: {run.name})" if run else f"{model} ({PUBLISHED})"
-    return RadarLine(label, tuple(values), run is not None)
+    name = f"{model} (measured: {run.name})" if run else f"{model} ({PUBLISHED})"
+    return RadarLine(name, tuple(values), run is not None)
 
 
 def aesthetic_weight() -> Figure:
     """GenEval and rewards of Synth MIRO against the aesthetic target that it is given."""
     record = read_data("figures")["aesthetic_weight"]
     metrics = [name for name in record if name != "weights"]
-    figure, panels = _panels(len(metrics), f"Synth MIRO against its aesthetic target ({PUBLISHED})")
-    for axes, metric in zip(panels, metrics, strict=True):
+    figure, grid = _panels(len(metrics), f"Synth MIRO against its aesthetic target ({PUBLISHED})")
+    for axes, metric in zip(grid, metrics, strict=True):
         best = int(np.argmax(record[metric]))
         axes.plot(record["weights"], record[metric], marker="o", markersize=3, color=MIRO, label="Synth MIRO")
         where = (record["weights"][best], record[metric][best])
@@ -141,22 +139,12 @@ def aesthetic_weight() -> Figure:
 
 
 def _panels(count: int, title: str) -> tuple[Figure, list[Axes]]:
-    from matplotlib.figure import Figure
-
     columns = 2 if count <= 4 else 4
-    rows = -(-count // columns)
-    figure = Figure(figsize=(4.4 * columns if columns == 2 else 3.2 * columns, 3.2 * rows), layout="constrained")
+    figure, grid = panels(count, columns, (4.4 if columns == 2 else 3.2, 3.2))
     figure.suptitle(title)
-    grid: list[Any] = list(np.ravel(figure.subplots(rows, columns)))
-    for unused in grid[count:]:
-        unused.remove()
-    return figure, grid[:count]
+    return figure, grid
 
 
 def _label(axes: Axes, metric: str, below: str) -> None:
-    axes.set_title("GenEval overall, %" if metric == "geneval" else f"mean {metric}", fontsize=9)
-    axes.set_xlabel(below, fontsize=8)
-    axes.tick_params(labelsize=8)
-    axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
+    label(axes, "GenEval overall, %" if metric == "geneval" else f"mean {metric}", below, title_size=9)
     axes.legend(fontsize=7, frameon=False, loc="best")

@@ -39,11 +39,9 @@ class MeasuredRun:
     """A run, under the name of a row.
 
     Attributes:
-        name: the run's.
         row: the table's row that it stands for.
         columns: what was measured on the paper's prompts.
         unlike: column -> why a value that the run has is not the paper's kind of value.
-        notes: on the run's protocol.
         further_means: metrics that the table has no column for, measured on the paper's prompts.
         rewards: the run's rewards, whatever their prompts; None without any, or with random weights.
     """

@@ -10,7 +10,7 @@ from typing import Any
 import tomllib
 
 from reports.statistics.crossing import speedup
-from reports.summary.numbers import Proportion, mean_of_proportions
+from reports.summary.numbers import Proportion
 from wire.errors import UserError
 from wire.vocabulary import TAGS
 
@@ -26,10 +26,8 @@ class PrintedRow:
     """One model of a table.
 
     Attributes:
-        name, group: as the table has them.
         parameters: billions; None where not printed.
         tflops: compute of an image, in the paper's counting; None where not printed.
-        values: column -> printed value.
     """
 
     name: str
@@ -45,10 +43,7 @@ class PrintedTable:
 
     Attributes:
         key: ``table1`` or ``table3``.
-        source, title: for headings.
         decimals: column -> decimals that are printed; its keys are the columns, in order.
-        rows: in the paper's order.
-        footnotes: of the table.
     """
 
     key: str
@@ -80,7 +75,7 @@ class Footnote:
 
 
 def read_data(name: str) -> dict[str, Any]:
-    """One of the package's TOML files."""
+    """The content of ``data/<name>.toml``: what the paper prints, or its authors published."""
     with (_DATA / f"{name}.toml").open("rb") as file:
         return tomllib.load(file)
 
@@ -126,14 +121,6 @@ def exact_counts() -> dict[str, dict[str, Proportion]]:
         model["name"]: {tag: Proportion(model["correct"][tag], record["images"][tag]) for tag in TAGS}
         for model in record["models"]
     }
-
-
-def exact_overall(model: str) -> float:
-    """GenEval overall in per cent, from the counts."""
-    overall = mean_of_proportions(exact_counts()[model].values())
-    if overall is None:
-        raise AssertionError("published counts have images of every tag")
-    return 100.0 * overall
 
 
 def published_speedups() -> dict[str, float]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from reports.files import csv_text
 from reports.leaderboard.markdown import escape
 from reports.paper.measured import MeasuredRun, Measurement, measure
 from reports.paper.printed import GENEVAL_COLUMNS, Footnote, PrintedRow, PrintedTable, printed_table
@@ -26,7 +26,6 @@ class Cell:
     """One printed value.
 
     Attributes:
-        row, column: where it stands.
         printed, decimals: the value, and how many decimals the paper gives it.
         run: which run was measured; empty where none.
         measurement: None where not measured.
@@ -165,16 +164,12 @@ def _marks(notes: Sequence[Footnote], row: str = "", column: str = "") -> str:
 
 def table_csv(table: ReproducedTable) -> str:
     """One line a cell, full precision; empty where not measured."""
-    import csv
+    header = ("model", "column", "printed", "decimals")
+    measured = ("measured", "low", "high", "difference", "verdict", "run", "reason")
+    return csv_text(((*header, *measured), *map(_csv_line, table.cells)))
 
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        ("model", "column", "printed", "decimals", "measured", "low", "high", "difference", "verdict", "run", "reason")
-    )
-    for cell in table.cells:
-        found = cell.measurement
-        numbers = (found.value, found.low, found.high, cell.difference) if found else ("", "", "", "")
-        where = (cell.row, cell.column, cell.printed, cell.decimals)
-        writer.writerow((*where, *numbers, cell.verdict.value, cell.run, cell.reason))
-    return text.getvalue()
+
+def _csv_line(cell: Cell) -> tuple[object, ...]:
+    found = cell.measurement
+    numbers = (found.value, found.low, found.high, cell.difference) if found else (None,) * 4
+    return (cell.row, cell.column, cell.printed, cell.decimals, *numbers, cell.verdict.value, cell.run, cell.reason)

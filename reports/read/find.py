@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import glob
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from reports.read.runs import MANIFEST, RESULTS, REWARDS, RunSource, find_run
 from wire.cards import NO_CARDS, Cards
 from wire.errors import UserError
+from wire.files import natural_order
 
 #: Where upstream's script puts a checkpoint's images, and so do we: beside it.
 BESIDE_CHECKPOINT = "geneval_images"
@@ -47,7 +47,7 @@ def find_places(inputs: Sequence[Path]) -> list[Path]:
 def _matches(path: Path) -> list[Path]:
     if path.exists() or not glob.has_magic(str(path)):
         return [path]
-    found = sorted(map(Path, glob.glob(str(path))), key=_natural)  # noqa: PTH207 - a pattern from the root on
+    found = sorted(map(Path, glob.glob(str(path))), key=natural_order)  # noqa: PTH207 - a pattern from the root on
     if not found:
         raise UserError(f"{path}: the pattern matches nothing")
     return found
@@ -66,7 +66,7 @@ def _runs_of(path: Path) -> Iterator[Path]:
 
 def _within(folder: Path) -> list[Path]:
     for pattern in ("*", "*/*"):
-        found = sorted((place for place in folder.glob(pattern) if _is_run(place)), key=_natural)
+        found = sorted((place for place in folder.glob(pattern) if _is_run(place)), key=natural_order)
         if found:
             return found
     return []
@@ -74,8 +74,3 @@ def _within(folder: Path) -> list[Path]:
 
 def _is_run(folder: Path) -> bool:
     return any((folder / name).is_file() for name in (RESULTS, REWARDS, MANIFEST))
-
-
-def _natural(path: Path) -> list[tuple[int, str]]:
-    """``step=9`` before ``step=10``."""
-    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", str(path))]

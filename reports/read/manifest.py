@@ -47,7 +47,7 @@ def read_manifest(path: Path, cards: Cards = NO_CARDS) -> Manifest:
         record = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return Manifest(cards=dict(cards))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: not a readable manifest ({error})") from error
     if not isinstance(record, dict):
         raise UserError(f"{path}: not a manifest (expected a JSON object)")

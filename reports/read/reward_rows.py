@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence, Set
+import sys
+from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from reports.read.rows import SourceRow, SourceTable, prompt_keys, sample_number, source_table
+from reports.read.rows import Rows, prompt_keys, read_rows, sample_numbers
 from reports.read.upstream import ORIGIN, with_our_ids, within_run
 from wire.cards import NO_CARDS, Cards
 from wire.vocabulary import SEVEN_REWARDS
@@ -21,9 +18,11 @@ if TYPE_CHECKING:
 
 #: Keys of a row that are about the image; any other key with a number is a metric.
 ABOUT_THE_IMAGE = frozenset(
-    {"filename", "prompt", "prompt_index", "sample_index", "image_sha256", "unscored"}
+    {"filename", "prompt", "prompt_key", "prompt_index", "sample_index", "image_sha256", "unscored"}
     | {"tag", "metadata", "seed", "status", "error"}
 )
+
+_LARGEST = sys.float_info.max
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,24 +43,9 @@ class RewardTable:
     origin: str = ""
 
 
-@dataclass(frozen=True)
-class _Scores:
-    """The rewards of a file.
-
-    Attributes:
-        places: of each image, the row that is about it.
-        columns: metric id -> (images,) values, NaN where unscored; in the order of tables.
-        reasons: as of :class:`RewardTable`.
-    """
-
-    places: Sequence[int]
-    columns: dict[str, NDArray[np.float64]]
-    reasons: dict[str, dict[str, str]]
-
-
 @dataclass
 class _Image:
-    """The rewards of one row, or of an image's rows joined."""
+    """The rewards of one row, or of an image's rows joined; ``place`` is the row's."""
 
     place: int
     values: dict[str, float]
@@ -80,108 +64,96 @@ def read_rewards(path: Path, cards: Cards = NO_CARDS) -> RewardTable:
     """
     import pandas as pd
 
-    found = source_table(path)
-    table = with_our_ids(found, cards)
-    about = _about(table)
-    scores = _plain_scores(table, about) or _joined_scores(table, about)
-    of_images = {name: [column[place] for place in scores.places] for name, column in about.items()}
-    keys = prompt_keys(of_images.pop("prompt_index"), of_images["filename"], of_images["prompt"])
-    order = sorted(range(len(keys)), key=list(zip(keys, of_images["filename"], strict=True)).__getitem__)
-    columns: dict[str, Any] = {"prompt_key": pd.Series([keys[place] for place in order], dtype=object)}
-    columns |= {name: pd.Series([column[place] for place in order], dtype=object) for name, column in of_images.items()}
-    columns |= {metric: scores.columns[metric][order] for metric in scores.columns}
-    return RewardTable(pd.DataFrame(columns), tuple(scores.columns), scores.reasons, "" if table is found else ORIGIN)
+    found = read_rows(path)
+    rows = with_our_ids(found, cards)
+    about = _about(rows)
+    images = _joined(rows, about)
+    metrics = _metric_order({metric for image in images for metric in (*image.values, *image.unscored)})
+    frame = pd.DataFrame(about, dtype=object).iloc[[image.place for image in images]].reset_index(drop=True)
+    keys = prompt_keys(*(frame[name].tolist() for name in ("prompt_index", "filename", "prompt")))
+    frame.insert(0, "prompt_key", pd.Series(keys, dtype=object))
+    values = pd.DataFrame([image.values for image in images], columns=[*metrics], dtype="float64")
+    frame = pd.concat([frame.drop(columns="prompt_index"), values], axis="columns")
+    frame = frame.sort_values(["prompt_key", "filename"], kind="stable", ignore_index=True)
+    reasons = _reasons(images, metrics, about["filename"])
+    return RewardTable(frame, metrics, reasons, "" if rows is found else ORIGIN)
 
 
 def is_metric(key: str, value: Any) -> bool:
     """Whether a row's key holds a metric: not about the image, and a number (or null, for unscored)."""
-    number = value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
-    return key not in ABOUT_THE_IMAGE and number
+    return key not in ABOUT_THE_IMAGE and (value is None or _is_number(value))
 
 
-def _about(table: SourceTable) -> dict[str, list[Any]]:
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _about(rows: Rows) -> dict[str, list[Any]]:
     """What the rows say of their images, checked."""
-    filenames = within_run(table.texts("filename"), table.path.parent)
+    filenames = within_run(rows.texts("filename"), rows.path.parent)
     return {
         "filename": filenames,
-        "prompt": table.optional_texts("prompt"),
-        "prompt_index": table.indices("prompt_index"),
-        "sample_index": list(map(sample_number, table.indices("sample_index"), filenames)),
-        "image_sha256": table.optional_texts("image_sha256"),
+        "prompt": rows.optional_texts("prompt"),
+        "prompt_index": rows.indices("prompt_index"),
+        "sample_index": sample_numbers(rows, filenames),
+        "image_sha256": rows.optional_texts("image_sha256"),
     }
 
 
-def _plain_scores(table: SourceTable, about: dict[str, list[Any]]) -> _Scores | None:
-    """The scores of a file in which every image has one row, with all the metrics; None for any other file."""
-    keys = set(table.records[0]) - ABOUT_THE_IMAGE if table.records else set()
-    columns = {key: table.column(key) for key in keys}
-    alike = len({len(record.keys() - ABOUT_THE_IMAGE) for record in table.records}) == 1
-    whole = alike and all(set(map(type, column)) == {float} for column in columns.values())
-    images = set(zip(about["filename"], about["prompt"], strict=True))
-    if not keys or not whole or any(table.column("unscored")) or len(images) < len(table):
-        return None
-    values = {metric: np.array(columns[metric], dtype=np.float64) for metric in _metric_order(keys)}
-    finite = all(np.isfinite(column).all() for column in values.values())
-    return _Scores(range(len(table)), values, {metric: {} for metric in values}) if finite else None
-
-
-def _joined_scores(table: SourceTable, about: dict[str, list[Any]]) -> _Scores:
-    images = _joined(table, about)
-    metrics = _metric_order({metric for image in images for metric in (*image.values, *image.unscored)})
-    columns = {
-        metric: np.array([image.values.get(metric, math.nan) for image in images], dtype=np.float64)
-        for metric in metrics
-    }
-    return _Scores([image.place for image in images], columns, _reasons(images, metrics, about["filename"]))
-
-
-def _joined(table: SourceTable, about: dict[str, list[Any]]) -> list[_Image]:
+def _joined(rows: Rows, about: dict[str, list[Any]]) -> list[_Image]:
     """One entry an image, with what is about it taken from the place of its first row with the last bytes."""
     images: dict[tuple[str, str], _Image] = {}
+    hashes = about["image_sha256"]
     for place, image in enumerate(zip(about["filename"], about["prompt"], strict=True)):
-        row = table.row(place)
-        found = _Image(place, *_values(row))
+        found = _Image(place, *_values(rows, place))
         earlier = images.setdefault(image, found)
-        if earlier is found:
-            continue
-        if about["image_sha256"][earlier.place] != about["image_sha256"][place]:
+        if hashes[earlier.place] != hashes[place]:
             images[image] = found
-        else:
-            _join(earlier, found, row)
+        elif earlier is not found:
+            _join(earlier, found, rows)
     return list(images.values())
 
 
-def _join(earlier: _Image, later: _Image, row: SourceRow) -> None:
+def _join(earlier: _Image, later: _Image, rows: Rows) -> None:
     for metric, value in later.values.items():
         if earlier.values.setdefault(metric, value) != value:
-            raise row.error(f"{row.text('filename')!r} has two values of {metric!r}; is the file two runs in one?")
+            name = rows.records[later.place]["filename"]
+            raise rows.error(later.place, f"{name!r} has two values of {metric!r}; is the file two runs in one?")
     earlier.unscored.update(later.unscored)
 
 
-def _values(row: SourceRow) -> tuple[dict[str, float], dict[str, str]]:
-    """Values, and reasons for being unscored."""
-    unscored = row.values.get("unscored") or {}
-    if not isinstance(unscored, dict):
-        raise row.error("'unscored' must be an object of metric id -> reason")
-    reasons = {str(metric): str(reason) for metric, reason in unscored.items()}
+def _values(rows: Rows, place: int) -> tuple[dict[str, float], dict[str, str]]:
+    """Values of a row, and reasons for being unscored."""
+    record = rows.records[place]
+    reasons = _recorded_reasons(rows, place)
     values: dict[str, float] = {}
-    for key, value in row.values.items():
-        if not is_metric(key, value):
-            _refuse_odd_value(row, key)
-        elif value is None:
+    for key, value in record.items():
+        if key in ABOUT_THE_IMAGE:
+            continue
+        if value is None:
             reasons.setdefault(key, "no reason given")
-        elif not math.isfinite(value):
-            reasons[key] = "not a finite number"
-        else:
+        elif not _is_number(value):
+            _refuse(rows, place, key)
+        elif abs(value) <= _LARGEST:
             values[key] = float(value)
+        else:
+            reasons[key] = "not a finite number"
     if not values and not reasons:
-        raise row.error("no metric in this row: not a reward row")
+        raise rows.error(place, "no metric in this row: not a reward row")
     return values, reasons
 
 
-def _refuse_odd_value(row: SourceRow, key: str) -> None:
+def _recorded_reasons(rows: Rows, place: int) -> dict[str, str]:
+    unscored = rows.records[place].get("unscored") or {}
+    if not isinstance(unscored, dict):
+        raise rows.error(place, "'unscored' must be an object of metric id -> reason")
+    return {metric: str(reason) for metric, reason in unscored.items() if metric not in ABOUT_THE_IMAGE}
+
+
+def _refuse(rows: Rows, place: int, key: str) -> None:
+    """Odd values are passed over, but under the name of a reward that is ours."""
     if key in SEVEN_REWARDS:
-        raise row.error(f"{key!r} must be a number, found {str(row.values[key])[:40]!r}")
+        raise rows.error(place, f"{key!r} must be a number, found {str(rows.records[place][key])[:40]!r}")
 
 
 def _metric_order(found: Set[str]) -> tuple[str, ...]:

@@ -2,180 +2,108 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property, lru_cache
-from operator import attrgetter
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from wire.errors import UserError
-from wire.protocol import MAX_LINE, read_rows
+from wire.row_files import numbered_lines, parse_row
 
 #: Upstream's layout, ``00012/samples/0003.png``: line of the suite and number of the sample. Some tools pad the
 #: sample to five digits or prefix folders of their own.
 LAYOUT = re.compile(r"(?:^|[/\\])(\d+)[/\\]samples[/\\](\d+)\.\w+$")
 
-Field = TypeVar("Field")
+_DECODER: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, Any])
 
 
 @dataclass(frozen=True)
-class SourceRow:
-    """One row of a JSONL file, and where it stands.
+class Rows:
+    """The rows of a JSONL file, in its order; a row's place counts from 0.
 
     Attributes:
-        path: the file.
-        ordinal: which row of the file, from 1; blank lines do not count.
-        values: the row's keys.
+        lines: (N,) number of the line that each row stands in, from 1.
     """
 
     path: Path
-    ordinal: int
-    values: dict[str, Any]
-
-    def text(self, key: str) -> str:
-        """A text field.
-
-        Raises:
-            UserError: it is missing or not text.
-        """
-        value = self.values.get(key)
-        if not isinstance(value, str):
-            raise self.error(f"{key!r} must be text, found {_described(value)}")
-        return value
-
-    def optional_text(self, key: str) -> str:
-        """A text field that may be missing or null: then empty."""
-        value = self.values.get(key)
-        if isinstance(value, str):
-            return value
-        return "" if value is None else self.text(key)
-
-    def index(self, key: str) -> int | None:
-        """A count from 0; None where missing.
-
-        Raises:
-            UserError: it is something else than a whole number from 0.
-        """
-        value = self.values.get(key)
-        if value is None:
-            return None
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise self.error(f"{key!r} must be a whole number from 0, found {_described(value)}")
-        return value
-
-    def error(self, message: str) -> UserError:
-        """An error that names file and line."""
-        return UserError(f"{self.path}:{_line_number(self.path, self.ordinal)}: {message}")
-
-
-@dataclass(frozen=True)
-class SourceTable:
-    """All rows of a JSONL file, read a column at a time: a row is looked at by itself only where something is odd.
-
-    Attributes:
-        path: the file.
-        records: the rows' keys and values.
-        kept: the columns that were asked for, where nothing else was kept of the rows.
-    """
-
-    path: Path
+    lines: Sequence[int]
     records: Sequence[dict[str, Any]]
-    kept: Mapping[str, list[Any]] | None = None
 
-    def __len__(self) -> int:
-        return len(self.records)
-
-    def row(self, place: int) -> SourceRow:
-        """The row at a place, from 0."""
-        return SourceRow(self.path, place + 1, self.records[place])
+    def at(self, places: Sequence[int]) -> Rows:
+        """The rows at some places, in that order."""
+        lines, records = self.lines, self.records
+        return Rows(self.path, [lines[place] for place in places], [records[place] for place in places])
 
     def column(self, key: str) -> list[Any]:
         """A key's values, None where a row has none."""
-        columns = self._turned if self.kept is None else self.kept
-        if columns is None:
-            return [record.get(key) for record in self.records]
-        return columns[key] if key in columns else [None] * len(self)
-
-    @cached_property
-    def _turned(self) -> Mapping[str, list[Any]] | None:
-        """All columns, where all rows have the same keys in one order: turned over at once, which is far quicker."""
-        layouts = set(map(tuple, self.records))
-        if len(layouts) != 1:
-            return None
-        columns = zip(*map(dict.values, self.records), strict=True)
-        return dict(zip(layouts.pop(), map(list, columns), strict=True))
+        return [record.get(key) for record in self.records]
 
     def texts(self, key: str) -> list[str]:
-        """:meth:`SourceRow.text` of all rows."""
-        return self.fields(self.column(key), {str}, lambda row: row.text(key))
-
-    def optional_texts(self, key: str) -> list[str]:
-        """:meth:`SourceRow.optional_text` of all rows."""
-        return self.fields(self.column(key), {str}, lambda row: row.optional_text(key))
-
-    def indices(self, key: str) -> list[int | None]:
-        """:meth:`SourceRow.index` of all rows."""
-        column = self.column(key)
-        kinds = set(map(type, column))
-        if kinds <= {type(None)} or (kinds == {int} and min(column) >= 0):
-            return column
-        return [self.row(place).index(key) for place in range(len(self))]
-
-    def fields(self, column: list[Any], plain: set[type], read: Callable[[SourceRow], Field]) -> list[Field]:
-        """A column as it is where all its values are of ``plain`` types, else what ``read`` makes of each row.
+        """A column of texts.
 
         Raises:
-            UserError: as ``read`` does.
+            UserError: one is missing or not text.
         """
-        if set(map(type, column)) <= plain:
-            return column
-        return [read(self.row(place)) for place in range(len(self))]
+        return self._required(key, self.column(key), lambda value: isinstance(value, str), "text")
+
+    def optional_texts(self, key: str) -> list[str]:
+        """A column of texts that may be missing or null: then empty."""
+        values = ["" if value is None else value for value in self.column(key)]
+        return self._required(key, values, lambda value: isinstance(value, str), "text")
+
+    def indices(self, key: str) -> list[int | None]:
+        """A column of counts from 0, None where missing.
+
+        Raises:
+            UserError: one is something else than a whole number from 0.
+        """
+        return self._required(key, self.column(key), _is_index, "a whole number from 0")
+
+    def _required(self, key: str, values: list[Any], fits: Callable[[Any], bool], wanted: str) -> list[Any]:
+        for place, value in enumerate(values):
+            if not fits(value):
+                found = "nothing" if value is None else f"{type(value).__name__} {str(value)[:40]!r}"
+                raise self.error(place, f"{key!r} must be {wanted}, found {found}")
+        return values
+
+    def error(self, place: int, message: str) -> UserError:
+        """An error that names file and line."""
+        return UserError(f"{self.path}:{self.lines[place]}: {message}")
 
 
-class _LaterRecords(Sequence[dict[str, Any]]):
-    """Rows of which columns are known, read with care once one of them must be looked at by itself."""
-
-    def __init__(self, path: Path, count: int) -> None:
-        self._path, self._count = path, count
-
-    @cached_property
-    def _read(self) -> list[dict[str, Any]]:
-        rows = _read_carefully(self._path)
-        if len(rows) != self._count:  # what was passed over quickly is no row with care
-            raise UserError(f"{self._path}:{_line_number(self._path, len(rows) + 1)}: not valid JSON")
-        return rows
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __getitem__(self, place: Any) -> Any:
-        return self._read[place]
+def _is_index(value: Any) -> bool:
+    return value is None or (type(value) is int and value >= 0)
 
 
-def source_table(path: Path, keys: tuple[str, ...] = ()) -> SourceTable:
-    """The rows of a JSONL file; a last line cut short by a crash is skipped. No rows where there is no file.
+def read_rows(path: Path) -> Rows:
+    """Read a JSONL file; a last line cut short by a crash is skipped. No rows where there is no file.
 
-    Args:
-        path: the file.
-        keys: all whose columns will be asked for, if known beforehand: nothing else is then kept, which is quicker.
+    Of a key that a row has twice the last value is taken.
 
     Raises:
-        UserError: the file cannot be read, or a line is not a JSON object.
+        UserError: the file cannot be read, or a line is not a JSON object or too long.
     """
     try:
-        return _read_quickly(path, keys) or SourceTable(path, _read_carefully(path))
+        numbered = [(number, _record(line, path, number)) for number, line in numbered_lines(path)]
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     except RecursionError as error:
         raise UserError(f"{path}: not a file of rows (JSON nested too deeply)") from error
+    return Rows(path, [number for number, _ in numbered], [record for _, record in numbered])
 
 
-def _read_carefully(path: Path) -> list[dict[str, Any]]:
-    return list(map(_encodable, read_rows(path)))
+def _record(line: bytes, path: Path, number: int) -> dict[str, Any]:
+    """The line's object. Python's parser, several times as slow, reads NaN and the like, and words the errors."""
+    try:
+        return _DECODER.decode(line)
+    except (ValueError, RecursionError):
+        row = parse_row(line, path, number)
+        return {_encodable(key): _encodable(value) for key, value in row.items()}
 
 
 def _encodable(value: Any) -> Any:
@@ -187,37 +115,14 @@ def _encodable(value: Any) -> Any:
     return list(map(_encodable, value)) if isinstance(value, list) else value
 
 
-def source_rows(path: Path) -> Iterator[SourceRow]:
-    """:func:`source_table`, row by row."""
-    table = source_table(path)
-    return (table.row(place) for place in range(len(table)))
-
-
-def _read_quickly(path: Path, keys: tuple[str, ...]) -> SourceTable | None:
-    """The rows of a file without fault, by a parser several times as fast; None for a file to be looked at with care.
-
-    It is stricter than Python's: NaN, unpaired surrogates and the like are left to the other. As it takes line ends
-    for any white space, it is left to the other, too, what has not one row a line.
-    """
-    content = path.read_bytes() if path.exists() else b""
-    try:
-        str(content, "utf-8")  # values that are passed over are not looked at by the parser
-        rows = _decoder(keys).decode_lines(content)
-    except (ValueError, RecursionError):
-        return None
-    lines = content.count(b"\n") + bool(content and not content.endswith(b"\n"))
-    if len(rows) != lines or (len(content) > MAX_LINE and max(map(len, content.split(b"\n"))) > MAX_LINE):
-        return None
-    if not keys:
-        return SourceTable(path, rows)
-    return SourceTable(path, _LaterRecords(path, len(rows)), {key: list(map(attrgetter(key), rows)) for key in keys})
-
-
-@cache
-def _decoder(keys: tuple[str, ...]) -> Any:
-    """Of rows as they are, or of some keys' values, None where a row has none."""
-    kind = msgspec.defstruct("Row", [(key, Any, None) for key in keys], gc=False) if keys else dict[str, Any]
-    return msgspec.json.Decoder(kind)
+def json_object(value: Any) -> dict[str, Any]:
+    """A JSON object, given as such or as text (as upstream writes ``metadata``); an empty one for anything else."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return {}
+    return value if isinstance(value, dict) else {}
 
 
 @lru_cache(maxsize=1 << 14)
@@ -227,12 +132,11 @@ def sample_place(filename: str) -> tuple[int, int] | None:
     return (int(match[1]), int(match[2])) if match else None
 
 
-def sample_number(recorded: int | None, filename: str) -> int | None:
-    """A row's own sample index, else its file name's."""
-    if recorded is not None:
-        return recorded
-    place = sample_place(filename)
-    return place[1] if place else None
+def sample_numbers(rows: Rows, filenames: Sequence[str]) -> list[int | None]:
+    """(N,) the rows' own sample indices, else those in the file names."""
+    places = map(sample_place, filenames)
+    recorded = rows.indices("sample_index")
+    return [place[1] if own is None and place else own for own, place in zip(recorded, places, strict=True)]
 
 
 def prompt_keys(indices: Sequence[int | None], filenames: Sequence[str], texts: Sequence[str]) -> list[str]:
@@ -264,13 +168,3 @@ def _identify(numbers: Sequence[int | None], texts: Sequence[str]) -> bool:
     """Whether every row has a number, and every number one text."""
     pairs = set(zip(numbers, texts, strict=True))
     return None not in numbers and len({number for number, _ in pairs}) == len(pairs)
-
-
-def _line_number(path: Path, ordinal: int) -> int:
-    with path.open("rb") as lines:
-        filled = (number for number, line in enumerate(lines, start=1) if line.strip())
-        return next((number for place, number in enumerate(filled, start=1) if place == ordinal), ordinal)
-
-
-def _described(value: Any) -> str:
-    return "nothing" if value is None else f"{type(value).__name__} {str(value)[:40]!r}"

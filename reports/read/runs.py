@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from reports.read.manifest import Manifest, display_name, read_manifest
 from reports.read.reward_rows import RewardTable, is_metric, read_rewards
-from reports.read.rows import source_rows
+from reports.read.rows import read_rows
 from reports.read.verdicts import read_verdicts
 from wire.cards import NO_CARDS, Cards
 from wire.errors import UserError
@@ -28,9 +28,7 @@ class Run:
     Attributes:
         name: the checkpoint's name from the manifest, else the folder's name or the file's stem.
         folder: where it was read from; tells apart runs of one name.
-        manifest: how it came to be; empty for foreign runs.
         verdicts: see :func:`reports.read.verdicts.read_verdicts`; None without GenEval rows.
-        rewards: None without reward rows.
     """
 
     name: str
@@ -46,7 +44,6 @@ class RunSource:
 
     Attributes:
         path: the run directory or bare file.
-        name, folder, manifest: as of :class:`Run`.
     """
 
     path: Path
@@ -111,13 +108,14 @@ def _read_file(path: Path, cards: Cards) -> tuple[pd.DataFrame | None, RewardTab
 
 def _holds_rewards(path: Path) -> bool:
     """Told by the first row: GenEval rows have ``correct`` or are unscored, reward rows have a metric."""
-    first = next(iter(source_rows(path)), None)
-    if first is None:
+    rows = read_rows(path)
+    if not rows.records:
         raise UserError(f"{path}: no rows; expected JSONL, one JSON object a line")
-    if "correct" in first.values or first.values.get("status") == "unscored":
+    first = rows.records[0]
+    if "correct" in first or first.get("status") == "unscored":
         return False
-    if not any(is_metric(key, value) for key, value in first.values.items()) and "unscored" not in first.values:
-        raise first.error(f"neither a GenEval row nor a reward row (keys: {', '.join(map(str, first.values))[:80]})")
+    if not any(is_metric(key, value) for key, value in first.items()) and "unscored" not in first:
+        raise rows.error(0, f"neither a GenEval row nor a reward row (keys: {', '.join(first)[:80]})")
     return True
 
 

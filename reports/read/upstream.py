@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from reports.read.rows import LAYOUT, SourceTable
+from reports.read.rows import LAYOUT, Rows
 from wire.cards import Cards
 
 #: Whose rows they are and which version of them the mapping below is of, for notes.
 ORIGIN = "MIRO's score_images.py (547003a0)"
 
 
-def with_our_ids(table: SourceTable, cards: Cards) -> SourceTable:
+def with_our_ids(rows: Rows, cards: Cards) -> Rows:
     """Upstream's reward rows under our metric ids, as the metrics' cards have them; any others as they are.
 
     A row is one of ``score_images.py`` if it has no key but its own, of which ours have more. Upstream's ``hpsv2`` is
@@ -25,10 +25,10 @@ def with_our_ids(table: SourceTable, cards: Cards) -> SourceTable:
     """
     ids = {card.upstream: card.metric for card in cards.values() if card.upstream}
     known = {"filename", "prompt", *ids}
-    if not table.records or not all("filename" in record and record.keys() <= known for record in table.records):
-        return table
-    records = [{ids.get(key, key): value for key, value in record.items()} for record in table.records]
-    return replace(table, records=records)
+    if not rows.records or not all("filename" in record and record.keys() <= known for record in rows.records):
+        return rows
+    records = [{ids.get(key, key): value for key, value in record.items()} for record in rows.records]
+    return replace(rows, records=records)
 
 
 def within_run(filenames: Sequence[str], folder: Path) -> list[str]:

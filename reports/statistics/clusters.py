@@ -23,7 +23,6 @@ class Layout:
     """Which image is of which prompt, and which prompt of which stratum: worked out once for all values of a run.
 
     Attributes:
-        strata: their names, in the order that they were asked for.
         sizes: (H,) number of prompts in each stratum.
         places: (N,) place of each image's prompt, in the order of :class:`Clusters`.
         prompts: (C,) stratum and identity of each prompt.

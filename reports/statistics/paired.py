@@ -35,7 +35,6 @@ class PairedDifference:
         p_value: two-sided, of no difference: cluster-robust t test with (prompts - strata) degrees of freedom; without
             an interval, of flipping signs.
         detectable: the true difference that this test would find with 80 % probability; None without an interval.
-        images: pairs of images.
         prompts: prompts with a pair.
         moments: the shape of the difference's error, for one-sided tests that need more than a standard error.
     """

@@ -46,11 +46,8 @@ class GenevalSummary:
     Attributes:
         overall: unweighted mean of the six tag accuracies, from 0 to 1; None unless every tag has a scored image.
         overall_interval: None unless every tag has two prompts with scored images.
-        tags: all six, in the suite's order.
         pooled: over all images whatever their tag: ``pooled.images`` is *not* the GenEval score.
-        coverage: what of the suite was found and scored.
         unscored: images without a verdict; they are in no numerator and no denominator.
-        unscored_reasons: why, with counts.
     """
 
     overall: float | None

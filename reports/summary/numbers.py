@@ -16,12 +16,7 @@ REASONS_LISTED = 10
 
 @dataclass(frozen=True)
 class Proportion:
-    """``correct`` of ``total``, exactly.
-
-    Attributes:
-        correct: how many count as correct.
-        total: of how many that were scored.
-    """
+    """``correct`` of ``total``, exactly."""
 
     correct: int
     total: int

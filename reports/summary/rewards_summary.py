@@ -23,9 +23,7 @@ class MetricSummary:
         mean: over the scored images, in the metric's raw scale; None without any.
         interval: of the mean; None with fewer than two prompts.
         images: scored images, which the mean rests on.
-        prompts: prompts with a scored image.
         unscored: images of the run without a value, for whatever reason.
-        unscored_reasons: why, with counts.
     """
 
     mean: float | None
@@ -43,7 +41,6 @@ class RewardsSummary:
     Attributes:
         metrics: by metric id, the seven first.
         images: images with a reward row.
-        prompts: prompts with a reward row.
         unscored: images that lack a value of at least one metric.
         origin: as of :class:`reports.read.reward_rows.RewardTable`.
     """

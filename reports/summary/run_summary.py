@@ -26,11 +26,7 @@ class RunSummary:
     """The numbers of one run.
 
     Attributes:
-        name: what the run is called in tables.
         folder: where its rows are; tells apart runs of one name.
-        manifest: how it came to be; empty for foreign runs.
-        geneval: None without GenEval rows.
-        rewards: None without reward rows.
         images: images with a row of either kind.
         prompts: prompts with a row of either kind.
         unscored: images that lack a verdict or the value of a metric of the run.
@@ -56,7 +52,7 @@ class RunSummary:
 
 
 def summarise_run(run: Run) -> RunSummary:
-    """Compute every number of a run."""
+    """All numbers of a run, its intervals included."""
     prompt_of: dict[str, str] = {}
     tags: dict[str, str] = {}
     unscored: set[str] = set()

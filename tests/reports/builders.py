@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from reports import ReportFiles
+from reports.leaderboard.files import write_tables
+from reports.leaderboard.table import make_leaderboard
 from reports.read.suite import PROMPTS_PER_TAG
+from reports.summary.run_summary import RunSummary
 from wire.vocabulary import SEVEN_REWARDS
 
 Row = dict[str, Any]
@@ -18,6 +22,10 @@ def write_rows(path: Path, rows: Iterable[Row]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return path
+
+
+def write_leaderboard(runs: Sequence[RunSummary], folder: Path) -> ReportFiles:
+    return write_tables(make_leaderboard(runs), folder)
 
 
 def verdict(prompt: int, sample: int, tag: str, correct: bool | None, text: str | None = None, **other: Any) -> Row:

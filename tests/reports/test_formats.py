@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from reports.leaderboard.files import write_leaderboard
-from reports.leaderboard.html import content_policy, leaderboard_html
+from reports.leaderboard.html import leaderboard_html
 from reports.leaderboard.latex import escape_latex, leaderboard_latex
 from reports.leaderboard.table import Leaderboard, make_leaderboard
+from reports.pages import content_policy
 from reports.read.runs import read_run
 from reports.summary.run_summary import summarise_run
 from rewards.scorers import CARDS
-from tests.reports.builders import SMALL, rewards, sweep, write_rows
+from tests.reports.builders import SMALL, rewards, sweep, write_leaderboard, write_rows
 from tests.shared_data import shared
 from wire.vocabulary import SEVEN_REWARDS, TAGS
 

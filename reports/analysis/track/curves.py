@@ -27,9 +27,7 @@ class Curve:
     """One score of one training run.
 
     Attributes:
-        training: name of the training run.
         metric: ``overall``, a tag, or a metric id.
-        points: by step.
         by_order: steps are the numbers of the checkpoints, in the order given.
         axis: what the points lie along, where it is no training.
         higher_is_better: direction; None where nobody has said.
@@ -81,3 +79,8 @@ def scores_of(summary: RunSummary) -> Iterator[tuple[str, float, Interval | None
     for metric, found in (summary.rewards.metrics if summary.rewards else {}).items():
         if found.mean is not None:
             yield metric, found.mean, found.interval
+
+
+def bounds(interval: Interval | None) -> tuple[float | None, float | None]:
+    """Lower and upper bound of an interval, for CSV."""
+    return (interval.low, interval.high) if interval else (None, None)

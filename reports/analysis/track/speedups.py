@@ -15,7 +15,6 @@ class SpeedUp:
 
     Attributes:
         metric: as tables name it.
-        fast, slow: names of the training runs.
         target: the slow one's final value.
         last_step: at which the slow one has it.
         crossing: step at which the fast one first has it, linear between checkpoints; None where it never does.

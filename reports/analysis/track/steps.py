@@ -26,8 +26,6 @@ class PlacedRun:
     """One checkpoint's run.
 
     Attributes:
-        source: the run.
-        training: name of the training run.
         step: training steps; or the number of the checkpoint, from 1, where ``by_order``.
         by_order: no step is recorded, so that the order given stands for it.
     """

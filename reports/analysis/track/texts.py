@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 
-from reports.analysis.track.curves import Curve, Point
+from reports.analysis.track.curves import Curve, Point, bounds
 from reports.analysis.track.speedups import SpeedUp
-from reports.leaderboard.markdown import escape
+from reports.files import csv_text
+from reports.leaderboard.markdown import escape, markdown_table
 from reports.read.cards import guessed
 from wire.cards import NO_CARDS
 
 
 def track_csv(curves: Sequence[Curve]) -> str:
     """One line a point, in full precision; bounds are those of the 95 % interval, empty where there is none."""
-    text = io.StringIO()
-    lines = csv.writer(text, lineterminator="\n")
-    lines.writerow(["training", "metric", "step", "value", "low", "high"])
-    for curve in curves:
-        for point in curve.points:
-            bounds = (point.interval.low, point.interval.high) if point.interval else ("", "")
-            lines.writerow([curve.training, curve.metric, point.step, point.value, *bounds])
-    return text.getvalue()
+    lines = (
+        (curve.training, curve.metric, point.step, point.value, *bounds(point.interval))
+        for curve in curves
+        for point in curve.points
+    )
+    return csv_text((("training", "metric", "step", "value", "low", "high"), *lines))
 
 
 def track_markdown(curves: Sequence[Curve], factors: Sequence[SpeedUp]) -> str:
@@ -46,10 +43,9 @@ def _speedups(factors: Sequence[SpeedUp]) -> Iterator[str]:
             "Final value of one training run, and the first step (linear between checkpoints) at which the other has "
             "reached it. Only means are compared: look at the intervals of both before citing a factor."
         )
-        lines = ["| metric | of | final value | at step | reached by | at step | speed-up |"]
-        lines.append("| :-- | :-- | --: | --: | :-- | --: | --: |")
-        lines += [f"| {' | '.join(_speedup(one))} |" for one in factors]
-        yield "\n".join(lines)
+        header = ["metric", "of", "final value", "at step", "reached by", "at step", "speed-up"]
+        rule = [":--", ":--", "--:", "--:", ":--", "--:", "--:"]
+        yield markdown_table([header, rule, *map(_speedup, factors)])
 
 
 def _speedup(one: SpeedUp) -> list[str]:
@@ -64,11 +60,11 @@ def _table(curves: Sequence[Curve]) -> str:
     points = [{point.step: point for point in curve.points} for curve in curves]
     rows = [["step", *(escape(curve.training) for curve in curves)], ["--:"] * (len(curves) + 1)]
     rows += [[f"{step:,}", *(_cell(own.get(step)) for own in points)] for step in steps]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown_table(rows)
 
 
 def _cell(point: Point | None) -> str:
     if point is None:
         return ""
-    bounds = f" ({point.interval.low:.4f} to {point.interval.high:.4f})" if point.interval else ""
-    return f"{point.value:.4f}{bounds}"
+    interval = f" ({point.interval.low:.4f} to {point.interval.high:.4f})" if point.interval else ""
+    return f"{point.value:.4f}{interval}"

@@ -12,7 +12,7 @@ pytest.importorskip("mmdet", reason="runs in the geneval environment")
 
 import numpy as np  # noqa: E402
 
-from geneval.detectors.checkpoint import is_layout_2, load_strictly, read_state, to_layout_2, to_layout_3  # noqa: E402
+from geneval.detectors.checkpoint import load_strictly, read_state, to_layout_2, to_layout_3  # noqa: E402
 from geneval.detectors.mmdet_mask2former import shipped_config  # noqa: E402
 from wire.protocol import EnvironmentFailure  # noqa: E402
 
@@ -48,9 +48,9 @@ def test_cross_attention_comes_first() -> None:
     assert to_layout_3(old) == {f"{layer}cross_attn.attn.in_proj_weight": 0, f"{layer}self_attn.attn.in_proj_weight": 1}
 
 
-def test_the_layout_is_seen_from_the_keys(real_keys: list[str]) -> None:
-    assert not is_layout_2(dict.fromkeys(real_keys))
-    assert is_layout_2(to_layout_2(dict.fromkeys(real_keys)))
+def test_the_real_keys_are_those_of_layout_3(real_keys: list[str]) -> None:
+    assert [*to_layout_3(dict.fromkeys(real_keys))] == real_keys
+    assert [*to_layout_2(dict.fromkeys(real_keys))] != real_keys
 
 
 @pytest.mark.parametrize("wrapped", [True, False])

@@ -12,12 +12,12 @@ from harness.plan.selection import (
     distinct_names,
     each_checkpoint,
     each_point,
-    natural_order,
     point_directories,
     run_directories,
 )
 from harness.run.settings import GenerationSettings
 from wire.errors import UserError
+from wire.files import natural_order
 
 BASE = GenerationSettings("", steps=None, guidance_scale=None)
 
@@ -44,7 +44,7 @@ def test_a_pattern_s_matches_come_in_natural_order(tmp_path: Path) -> None:
 
 
 def test_natural_order_compares_numbers_as_numbers() -> None:
-    assert sorted(["a10", "a9", "b1", "a"], key=natural_order) == ["a", "a9", "a10", "b1"]
+    assert sorted(["a10", "a9", "b1", "a", "²"], key=natural_order) == ["a", "a9", "a10", "b1", "²"]
 
 
 def test_a_pattern_without_a_match_is_told(tmp_path: Path) -> None:

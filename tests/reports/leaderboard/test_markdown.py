@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from reports.leaderboard.files import write_leaderboard
 from reports.leaderboard.markdown import escape
 from reports.read.runs import read_run
 from reports.summary.run_summary import summarise_run
-from tests.reports.builders import SMALL, sweep, unscored, write_rows
+from tests.reports.builders import SMALL, sweep, unscored, write_leaderboard, write_rows
 
 
 @pytest.mark.parametrize(

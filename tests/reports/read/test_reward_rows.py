@@ -32,11 +32,18 @@ def test_what_is_unscored_and_why(tmp_path: Path) -> None:
         rewards(0, 0, {"aesthetic": 5.0}, unscored={"vqa": "out of memory"}),
         rewards(0, 1, {"aesthetic": None, "vqa": math.nan}),
         rewards(0, 2, {"aesthetic": math.inf, "vqa": 0.5}),
+        rewards(0, 3, {"aesthetic": 10**400, "vqa": 0.5}),
     ]
     table = read(tmp_path, rows)
-    assert table.frame["aesthetic"].isna().tolist() == [False, True, True]
+    assert table.frame["aesthetic"].isna().tolist() == [False, True, True, True]
     assert list(table.reasons["vqa"].values()) == ["out of memory", "not a finite number"]
-    assert list(table.reasons["aesthetic"].values()) == ["no reason given", "not a finite number"]
+    assert list(table.reasons["aesthetic"].values()) == ["no reason given", *["not a finite number"] * 2]
+
+
+def test_only_metrics_are_unscored(tmp_path: Path) -> None:
+    table = read(tmp_path, [rewards(0, 0, {"vqa": 0.5}, unscored={"prompt": "x", "sciscore": "y"})])
+    assert table.metrics == ("vqa", "sciscore")
+    assert table.frame["prompt"].tolist() == ["prompt 0"]
 
 
 def test_metrics_added_later_are_joined(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
 
-from reports.read.rows import prompt_keys, sample_place, source_rows, source_table
+from reports.read.rows import prompt_keys, read_rows, sample_place
 from wire.errors import UserError
+from wire.row_files import MAX_LINE
 
 
 @pytest.mark.parametrize(
@@ -39,91 +41,65 @@ def test_one_text_in_two_folders_is_two_prompts() -> None:
     assert prompt_keys([None, None], ["00000/samples/0.png", "00001/samples/0.png"], ["a", "a"]) == ["00000", "00001"]
 
 
+def rows_file(folder: Path, content: str | bytes) -> Path:
+    path = folder / "results.jsonl"
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
 def test_error_names_the_line_in_spite_of_blank_lines(tmp_path: Path) -> None:
-    path = tmp_path / "results.jsonl"
-    path.write_text('{"a": 1}\n\n\n{"a": 2}\n')
-    second = list(source_rows(path))[1]
+    rows = read_rows(rows_file(tmp_path, '{"a": "x"}\n\n\n{"a": 2}\n'))
+    assert str(rows.error(1, "odd")).endswith("results.jsonl:4: odd")
     with pytest.raises(UserError, match=r"results\.jsonl:4: 'a' must be text, found int '2'"):
-        raise second.error("'a' must be text, found int '2'")
+        rows.texts("a")
     with pytest.raises(UserError, match=r"results\.jsonl:4: 'a' must be text"):
-        second.text("a")
-
-
-def test_malformed_line(tmp_path: Path) -> None:
-    path = tmp_path / "results.jsonl"
-    path.write_text('{"a": 1}\n{"a": \n{"a": 3}\n')
-    with pytest.raises(UserError, match=r"results\.jsonl:2: not valid JSON"):
-        list(source_rows(path))
-
-
-def test_last_line_cut_short_is_dropped(tmp_path: Path) -> None:
-    path = tmp_path / "results.jsonl"
-    path.write_text('{"a": 1}\n{"a": ')
-    assert [row.values for row in source_rows(path)] == [{"a": 1}]
-
-
-def test_deeply_nested_json_is_the_users_error(tmp_path: Path) -> None:
-    path = tmp_path / "results.jsonl"
-    path.write_text("[" * 200_000 + "]" * 200_000 + "\n")
-    with pytest.raises(UserError):
-        list(source_rows(path))
-
-
-@pytest.mark.parametrize("value", [-1, 1.5, True, "1"])
-def test_an_index_is_a_whole_number(tmp_path: Path, value: object) -> None:
-    path = tmp_path / "rewards.jsonl"
-    path.write_text('{"a": 1}\n')
-    row = next(source_rows(path))
-    row.values["prompt_index"] = value
-    with pytest.raises(UserError, match="must be a whole number from 0"):
-        row.index("prompt_index")
-
-
-ROWS = '{"filename": "a.png", "correct": true, "details": "x"}\n{"filename": "b.png"}\n'
-
-
-def test_columns_are_those_of_the_rows(tmp_path: Path) -> None:
-    path = tmp_path / "results.jsonl"
-    path.write_text(ROWS)
-    whole, columns = source_table(path), source_table(path, ("filename", "correct"))
-    assert len(whole) == len(columns) == 2
-    for key in ("filename", "correct"):
-        assert whole.column(key) == columns.column(key)
-    assert columns.column("correct") == [True, None]
-    assert columns.row(0).values == whole.row(0).values == {"filename": "a.png", "correct": True, "details": "x"}
-
-
-def test_columns_of_no_file(tmp_path: Path) -> None:
-    table = source_table(tmp_path / "results.jsonl", ("filename",))
-    assert len(table) == 0
-    assert table.column("filename") == []
+        rows.at([1]).texts("a")
 
 
 @pytest.mark.parametrize(
-    ("text", "line"),
-    [(ROWS.replace("}\n{", "}{"), 1), (ROWS.replace(', "correct"', ',\n"correct"'), 1), (ROWS + "[1]\n{}\n", 3)],
-    ids=["two rows on a line", "a row on two lines", "no object"],
+    ("content", "message"),
+    [
+        ('{"a": 1}\n{"a": \n{"a": 3}\n', ":2: not valid JSON"),
+        ('{"a": 1}{"a": 2}\n', ":1: not valid JSON"),
+        ('{"a": 1}\n{"a":\n1}\n', ":2: not valid JSON"),
+        ('{"a": 1}\n[1]\n{}\n', ":2: expected a JSON object, found list"),
+        (b'{"a": "x"}\n{"a": "\xf4"}\n', ":2: not valid JSON"),
+        ("[" * 200_000 + "]" * 200_000 + "\n", ":1: not valid JSON"),
+        (" " * (MAX_LINE + 1), ":1: a line of more than 16 MB"),
+    ],
+    ids=["cut", "two rows on a line", "a row on two lines", "no object", "no text", "deep", "long"],
 )
-def test_a_row_is_a_line(tmp_path: Path, text: str, line: int) -> None:
-    path = tmp_path / "results.jsonl"
-    path.write_text(text)
-    for keys in ((), ("filename", "correct")):
-        with pytest.raises(UserError, match=f"results.jsonl:{line}:"):
-            source_table(path, keys)
+def test_a_row_is_a_line_with_an_object(tmp_path: Path, content: str | bytes, message: str) -> None:
+    with pytest.raises(UserError) as error:
+        read_rows(rows_file(tmp_path, content))
+    assert f"results.jsonl{message}" in str(error.value)
 
 
-@pytest.mark.parametrize("end", ["\n", ""])
-def test_what_is_passed_over_is_looked_at_once_a_row_is(tmp_path: Path, end: str) -> None:
-    path = tmp_path / "results.jsonl"
-    path.write_text(ROWS + '{"filename": "c.png", "details": "x", "details": "y"}' + end)
-    table = source_table(path, ("filename",))
-    assert table.column("filename") == ["a.png", "b.png", "c.png"]
-    with pytest.raises(UserError, match=r"results.jsonl:3: not valid JSON"):
-        table.row(0)
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ('{"a": 1, "a": 2}', 2),
+        ('{"a": 1e400}', math.inf),
+        ('{"a": "\\ud800"}', "\\ud800"),
+        ('{"a": {"\\ud800": ["\\ud800"]}}', {"\\ud800": ["\\ud800"]}),
+        ('\ufeff{"a": 1}\r', 1),
+    ],
+    ids=["the last of two", "a large number", "half a character", "halves within", "byte order mark"],
+)
+def test_odd_json_is_read(tmp_path: Path, line: str, value: object) -> None:
+    assert read_rows(rows_file(tmp_path, f'{line}\n{{"b": 0}}\n')).column("a") == [value, None]
 
 
-def test_what_is_passed_over_is_text(tmp_path: Path) -> None:
-    path = tmp_path / "results.jsonl"
-    path.write_bytes(ROWS.encode() + b'{"filename": "c.png", "details": "\xf4"}\n')
-    with pytest.raises(UserError, match=r"results.jsonl:3: not valid JSON"):
-        source_table(path, ("filename",))
+def test_last_line_cut_short_is_dropped(tmp_path: Path) -> None:
+    assert read_rows(rows_file(tmp_path, '{"a": 1}\n{"a": ')).records == [{"a": 1}]
+
+
+def test_no_rows_of_no_file(tmp_path: Path) -> None:
+    assert read_rows(tmp_path / "results.jsonl").column("filename") == []
+
+
+@pytest.mark.parametrize("value", ["-1", "1.5", "true", '"1"'])
+def test_an_index_is_a_whole_number(tmp_path: Path, value: str) -> None:
+    rows = read_rows(rows_file(tmp_path, f'{{"prompt_index": {value}}}'))
+    with pytest.raises(UserError, match="must be a whole number from 0"):
+        rows.indices("prompt_index")

@@ -101,7 +101,7 @@ def test_not_a_file_of_rows(tmp_path: Path, content: bytes, message: str) -> Non
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("content", ["{", "[]"])
+@pytest.mark.parametrize("content", ["{", "[]", "[" * 100_000])
 def test_broken_manifest(tmp_path: Path, content: str) -> None:
     path = write_rows(tmp_path / "results.jsonl", sweep(SMALL))
     (tmp_path / "run.json").write_text(content)
