@@ -1,4 +1,8 @@
-"""The door to miro-eval: the command line's entry point.
+"""The door to miro-eval: the command line's entry point, and three functions for other programs.
+
+    evaluated = miro_eval.evaluate("runs/last.ckpt", run=miro_eval.RunSettings(offline=True))
+    files = miro_eval.report([evaluated.out], Path("report"))
+    assert miro_eval.check(evaluated.out, Path("baseline.json")).passes
 
 Importing it makes sure that ``wire``, ``generation``, ``geneval``, ``rewards``, ``reports`` and ``harness`` are ours:
 a training repository may well have a ``rewards/`` of its own, and ``PYTHONPATH=.`` would put that first.
@@ -8,12 +12,30 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib import import_module
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-__all__ = ["main"]
+if TYPE_CHECKING:
+    from harness.run.settings import GenerationSettings, GenevalSettings, RewardSettings, RunSettings
+    from reports import ReportFiles
+    from reports.gate.check import Gate
+    from reports.summary.run_summary import RunSummary
+
+__all__ = [
+    "Evaluated",
+    "GenerationSettings",
+    "GenevalSettings",
+    "RewardSettings",
+    "RunSettings",
+    "check",
+    "evaluate",
+    "main",
+    "report",
+]
 
 #: Our top-level packages; none of another origin may stand in for one of them.
 PARTS = ("wire", "generation", "geneval", "rewards", "reports", "harness")
@@ -43,6 +65,117 @@ def _claim_names() -> None:
 
 
 _claim_names()
+
+
+def __getattr__(name: str) -> Any:
+    """The settings classes, imported when they are asked for."""
+    if name.endswith("Settings") and name in __all__:
+        return getattr(import_module("harness.run.settings"), name)
+    raise AttributeError(f"module 'miro_eval' has no attribute {name!r}")
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A run that came to its end, or that a cluster goes on with.
+
+    Attributes:
+        out: the run directory.
+        unscored: items without a result; their rows say why.
+        summary: the run's numbers; None where a cluster goes on with it.
+    """
+
+    out: Path
+    unscored: int
+    summary: RunSummary | None
+
+
+def evaluate(
+    checkpoint: str | Path,
+    out: Path | None = None,
+    *,
+    generation: GenerationSettings | None = None,
+    geneval: GenevalSettings | None = None,
+    rewards: RewardSettings | None = None,
+    run: RunSettings | None = None,
+    tiny_world: bool = False,
+) -> Evaluated:
+    """Generate, judge and score, like ``miro-eval all`` for one checkpoint; what is there already is kept.
+
+    Args:
+        checkpoint: a file, a folder, or a repository's id; of images made already, their folder.
+        out: the run directory; None for the command's own choice, beside the checkpoint.
+        generation, geneval, rewards: the stages' settings; None for the defaults.
+        run: where it runs; None for this machine.
+        tiny_world: with small random models; its numbers mean nothing.
+
+    Raises:
+        MiroEvalError: bad input, an environment or a weight that cannot be had, a stage that failed; what is finished
+            is kept.
+    """
+    from harness.cli.session import choose_source
+    from harness.environments.manager import environment_backend
+    from harness.plan.evaluations import evaluate as bring_to_end
+    from harness.plan.evaluations import evaluation
+    from harness.plan.open import default_directory
+    from harness.plan.selection import with_defaults
+    from harness.run.settings import GenerationSettings, RunSettings
+    from harness.terminal.display import Display
+
+    common = run or RunSettings()
+    common = replace(common, geneval=geneval or common.geneval, rewards=rewards or common.rewards)
+    common = replace(common, env_backend=environment_backend(common.geneval.detector, common.env_backend))
+    model = with_defaults(replace(generation or GenerationSettings(), checkpoint=str(checkpoint)))
+    one = evaluation(model, out or default_directory(model.source), common)
+    with Display() as display:
+        outcome = bring_to_end([one], choose_source(common, display, tiny_world=tiny_world), display)
+    for failure in outcome.failures.values():
+        raise failure
+    return Evaluated(one.settings.out, outcome.unscored, _summary(outcome.finished))
+
+
+def _summary(finished: Sequence[Path]) -> RunSummary | None:
+    from reports.read.runs import read_run
+    from reports.summary.run_summary import summarise_run
+    from rewards.scorers import CARDS
+
+    return summarise_run(read_run(finished[0], CARDS)) if finished else None
+
+
+def report(runs: Sequence[Path], out: Path, across: Sequence[str] = ()) -> ReportFiles:
+    """Write a leaderboard of finished runs, like ``miro-eval report``.
+
+    Args:
+        runs: run directories, folders of them, or files of GenEval or reward rows.
+        out: folder for the files.
+        across: fields of the protocol over which runs are ranked together although they differ in them.
+
+    Raises:
+        UserError: an input is missing, empty or malformed; nothing is written then.
+    """
+    from reports import report as write_report
+    from rewards.scorers import CARDS
+
+    return write_report(runs, out, across, CARDS)
+
+
+def check(
+    candidate: Path, baseline: Path, policy: Path | None = None, *, subset: bool = False, looks: Sequence[int] = ()
+) -> Gate:
+    """Judge a run against a baseline, like ``miro-eval check``; ``.passes`` is the verdict.
+
+    Args:
+        candidate: run directory, file of rows, or saved baseline.
+        baseline: the same kinds.
+        policy: a TOML file; None for the default policy.
+        subset: compare on the candidate's prompts alone.
+        looks: ascending numbers of prompts after which to look; none for the policy's.
+
+    Raises:
+        UserError: an input is missing or malformed, or the runs are not alike.
+    """
+    from harness.plan.gate import gate_of
+
+    return gate_of(candidate, baseline, policy, subset=subset, looks=looks)
 
 
 def main() -> NoReturn:

@@ -76,28 +76,16 @@ def _numbers(text: str) -> tuple[int, ...]:
 def _gate(
     candidate: Path, baseline: Path, policy: Path | None, subset: bool, looks: tuple[int, ...], making: Making | None
 ) -> Gate:
-    """Checked once, or look by look where looks are asked for or the candidate is yet to be made."""
-    from reports.gate.check import check_once, rules_for
-    from reports.gate.inputs import read_side
-    from rewards.scorers import CARDS
-
-    first = read_side(baseline, CARDS)
-    rules = rules_for(first, policy)
-    looks = looks or rules.looks
-    if not looks and making is None:
-        return check_once(first, read_side(candidate, CARDS), rules, subset=subset)
-    if subset:
-        raise UserError("--subset compares, once, what prompts there are: leave it or the looks away")
-    from generation.suites import built_prompts
-    from reports.gate.sequential import check_growing
+    """Checked as it is, or look by look while the candidate is made."""
+    from harness.plan.gate import gate_of, growing_gate
 
     if making is None:
-        finished = read_side(candidate, CARDS)
-        return check_growing(lambda _: finished, first, rules, looks, built_prompts())
+        return gate_of(candidate, baseline, policy, subset=subset, looks=looks)
+    if subset:
+        raise UserError("--subset compares, once, what prompts there are: leave it or --checkpoint away")
     from harness.cli.growing import growing_run
 
-    with growing_run(making, first, rules) as grown:
-        return check_growing(grown, first, rules, looks, built_prompts())
+    return growing_gate(baseline, policy, looks, lambda first, rules: growing_run(making, first, rules))
 
 
 def _write_policy(path: Path) -> None:

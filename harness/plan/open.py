@@ -107,7 +107,8 @@ def open_run(
         manifest = Manifest.read(run.manifest, run.contents) or Manifest(settings.name or own_name)
         manifest.random_weights = manifest.random_weights or source.random
         manifest.harness = harness_provenance()
-        manifest.note_command(sys.argv[1:], Path.cwd())
+        if "harness.cli.app" in sys.modules:  # a program that calls us has arguments of its own
+            manifest.note_command(sys.argv[1:], Path.cwd())
         if maker is not None:
             manifest.checkpoint = identify_checkpoint(maker.source, manifest.checkpoint, maker.contents)
             manifest.suite = _suite(maker.settings)
