@@ -147,7 +147,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--config", type=Path, help="its mmdet config [default: Swin-S]")
     parser.add_argument("--real-size", action="store_true", help="random weights of the real Swin-S size")
     parser.add_argument("--images", type=int, default=4, help="images of each size [default: 4]")
-    parser.add_argument("--detector", choices=DETECTORS, default="transformers", help="what is compared with mmdet")
+    parser.add_argument(
+        "--detector", choices=tuple(DETECTORS), default="transformers", help="what is compared with mmdet"
+    )
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of what is compared [default: fp32]")
     parser.add_argument("--device", default="cpu")
     chosen = parser.parse_args(arguments)

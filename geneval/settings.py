@@ -73,8 +73,8 @@ class GenevalSettings:
     options: JudgeOptions = group(JudgeOptions)
     color_options: ColorOptions = group(ColorOptions)
     detector: str = _judging(
-        DETECTORS[0], "mmdet (the reference) or transformers (the same weights, no mmcv): who runs Mask2Former",
-        choices=DETECTORS,
+        next(iter(DETECTORS)), choices=tuple(DETECTORS),
+        help="mmdet (the reference) or transformers (the same weights, no mmcv): who runs Mask2Former",
     )  # fmt: skip
     precision: str = _judging(
         PRECISIONS[0],

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+from importlib import import_module
 from pathlib import Path
+from typing import cast
 
+from geneval.detectors.base import Detector
 from geneval.detectors.mask2former import Execution, Mask2Former
 from wire.protocol import EnvironmentFailure
 
-__all__ = ["DETECTORS", "Execution", "Mask2Former", "load_detector"]
+__all__ = ["DETECTORS", "Detector", "Execution", "Mask2Former", "load_detector"]
 
-#: The implementations of Mask2Former; the first is the reference.
-DETECTORS = ("mmdet", "transformers")
+#: Name on the command line -> ``module:class``; imported when it is chosen. The first is the reference.
+DETECTORS = {
+    "mmdet": "geneval.detectors.mmdet_mask2former:MmdetMask2Former",
+    "transformers": "geneval.detectors.transformers_mask2former:TransformersMask2Former",
+}
 
 
-def load_detector(kind: str, weights: Path, config: Path | None, execution: Execution) -> Mask2Former:
-    """One of ``DETECTORS``, with its weights loaded; see the classes for arguments and errors.
+def load_detector(kind: str, weights: Path, config: Path | None, execution: Execution) -> Detector:
+    """One of :data:`DETECTORS`, with its weights loaded; see the classes for arguments and errors.
 
     Raises:
         EnvironmentFailure: its package is not installed here.
     """
-    if find_spec(kind) is None:
-        raise EnvironmentFailure(f"{kind} is not installed in this environment: choose another --detector")
-    if kind == "transformers":
-        from geneval.detectors.transformers_mask2former import TransformersMask2Former
-
-        return TransformersMask2Former(weights, config, execution)
-    from geneval.detectors.mmdet_mask2former import MmdetMask2Former
-
-    return MmdetMask2Former(weights, config, execution)
+    module, name = DETECTORS[kind].split(":")
+    try:
+        return cast(Detector, getattr(import_module(module), name)(weights, config, execution))
+    except ModuleNotFoundError as error:
+        raise EnvironmentFailure(
+            f"{error.name} is not installed in this environment: choose another --detector"
+        ) from error
