@@ -100,7 +100,7 @@ def test_a_detector_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPat
     for name in [name for name in sys.modules if name.partition(".")[0] == "mmdet"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "mmdet", None)
-    with pytest.raises(EnvironmentFailure, match="mmdet[a-z.]* is not installed in this environment: choose another"):
+    with pytest.raises(EnvironmentFailure, match=r"mmdet[a-z.]* is not installed in this environment: choose another"):
         load_detector("mmdet", tiny_files / "mask2former.pth", None, Execution())
 
 
