@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from harness.executors import find
 from harness.stages.base import Stage
 from harness.stages.context import Pipeline
-from harness.stages.generate import GENERATE
 from harness.stages.registry import STAGES
 from wire.errors import EnvironmentFailure, MiroEvalError
 
@@ -36,8 +35,7 @@ def run_together(pipelines: Sequence[Pipeline], names: Sequence[str]) -> list[in
 
 def _has_work(pipeline: Pipeline, stages: Sequence[Stage]) -> bool:
     """Whether anything is to be done, as far as can be told before images are made."""
-    if GENERATE in stages:
-        stages = [GENERATE]
+    stages = [stage for stage in stages if not stage.needs_images] or stages
     try:
         return any(pipeline.plan(stage).pending for stage in stages)
     except MiroEvalError:

@@ -18,7 +18,6 @@ from harness.executors.shard_state import ShardState, state_file
 from harness.executors.sharding import Share, check_shards, share_unit, shares, survey
 from harness.executors.stage_ends import adopt_provenance, begin_stage, finish_stage
 from harness.executors.submission import Submission
-from harness.stages.generate import GENERATE
 from wire.errors import MiroEvalError
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ def _attempt(pipeline: Pipeline, stages: Sequence[Stage]) -> int | MiroEvalError
 
 def _run(pipeline: Pipeline, stages: Sequence[Stage]) -> int | MiroEvalError | None:
     settings = replace(pipeline.settings, out=pipeline.run.path)
-    parts = shares(settings.shards or 1, share_unit(settings, [stage.name for stage in stages]))
+    parts = shares(settings.shards or 1, share_unit(settings, stages))
     found = {stage: _survey(pipeline, stage, parts) for stage in stages}
     tasks = [
         ShardTask(stage.name, share, settings, pipeline.source)
@@ -106,7 +105,7 @@ class Slots:
         self._plans = plans
         self._tasks = tasks
         self._left = sorted(tasks, key=lambda task: task.share.index)  # stages of a share stay in their order
-        self._making = {task.share for task in tasks if task.stage == GENERATE.name}
+        self._making = {task.share for task in tasks if task.makes_images}
         self._ended: queue.SimpleQueue[_Ended] = queue.SimpleQueue()
         self._failure: MiroEvalError | None = None
 
@@ -135,7 +134,7 @@ class Slots:
             yield slot, task
 
     def _is_ready(self, task: ShardTask) -> bool:
-        return task.stage == GENERATE.name or task.share not in self._making
+        return task.makes_images or task.share not in self._making
 
     def _run(self, slot: str | None, task: ShardTask) -> None:
         failure: MiroEvalError | None = None
@@ -169,7 +168,7 @@ class Slots:
     def _note(self, ended: _Ended) -> None:
         """A share without its images cannot be judged; everything else goes on."""
         self._failure = self._failure or ended.failure
-        if ended.task.stage == GENERATE.name:
+        if ended.task.makes_images:
             if ended.failure is None:
                 self._making.discard(ended.task.share)
             else:

@@ -44,6 +44,11 @@ class ShardTask:
         """As the log is called: ``rewards-3of16``."""
         return f"{self.stage}-{self.share.name}"
 
+    @property
+    def makes_images(self) -> bool:
+        """Other stages' tasks wait for it."""
+        return not STAGES[self.stage].needs_images
+
     def __call__(self) -> None:
         """Make the share's missing rows.
 

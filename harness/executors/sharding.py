@@ -8,18 +8,16 @@ batches of reward models end, and a worker is told that everything outside its s
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from geneval.settings import CPU_BATCH, GPU_BATCH
 from harness.run.directory import RunDirectory
 from harness.run.manifest import Manifest
 from harness.run.settings import RunSettings
 from harness.stages.base import Stage, StagePlan, work_file
-from harness.stages.generate import sweep_items
-from harness.stages.rewards import cell_key
+from harness.stages.registry import STAGES
 from harness.weights.weight_source import WeightSource
 from wire.errors import UserError
 from wire.protocol import Item, Job
@@ -70,23 +68,19 @@ def run_items(run: RunDirectory, settings: RunSettings) -> list[Item]:
     Raises:
         UserError: there are none.
     """
-    promised = sweep_items(settings.generation) if settings.generation else []
+    promised = [item for stage in STAGES.values() for item in stage.promised(settings)]
     there = run.listed() if settings.generation is None or any(run.path.glob("[0-9]*")) else []
     return [item for _, item in sorted({item.filename: item for item in [*there, *promised]}.items())]
 
 
-def share_unit(settings: RunSettings, stages: Sequence[str]) -> int:
+def share_unit(settings: RunSettings, stages: Sequence[Stage]) -> int:
     """Images in the smallest piece that a share of these stages can be.
 
     No batch of a detector or reward model straddles two shares, for one of them might not be made yet. A batch of
     generation may: it is made in both, and each keeps its own images of it.
     """
-    detector = settings.geneval.batch_size or (CPU_BATCH if settings.device == "cpu" else GPU_BATCH)
-    sizes = {"geneval": detector, "rewards": settings.rewards.batch_size}
-    if used := [size for stage, size in sizes.items() if stage in stages]:
-        return math.lcm(*used)
-    made = settings.generation.batch_size if settings.generation else 1
-    return made if isinstance(made, int) else 1
+    whole = [stage for stage in stages if stage.needs_images]
+    return math.lcm(*(stage.batch(settings) for stage in whole or stages))
 
 
 class ShareDirectory(RunDirectory):
@@ -144,11 +138,11 @@ def share_job(
     """
     view = ShareDirectory(run.path, settings, share)
     plan = stage.plan(view, manifest, settings, source)
-    own = {key for item in plan.items if item.filename in view.own for key in _keys(item, plan)}
-    foreign = {key for item in plan.items if item.filename not in view.own for key in _keys(item, plan)}
+    own = {key for item in plan.items if item.filename in view.own for key in stage.keys(item, plan.parameters)}
+    foreign = {key for item in plan.items if item.filename not in view.own for key in stage.keys(item, plan.parameters)}
     output = run.work(work_file(stage.name, plan.settings, (share.index, share.count)))
     absent = (item.filename for item in plan.items if item.filename in view.own and item.image_sha256 is None)
-    missing = None if stage.name == "generate" else next(absent, None)
+    missing = next(absent, None) if stage.needs_images else None
     narrowed = replace(plan, done=frozenset(foreign | (own & plan.done)))
     return ShareJob(narrowed, output, len(own - plan.done), len(own), missing)
 
@@ -166,12 +160,7 @@ def survey(
 
     def lacks(share: Share) -> bool:
         own = share.cut(len(plan.items))
-        return any(key not in plan.done for item in plan.items[own.start : own.stop] for key in _keys(item, plan))
+        items = plan.items[own.start : own.stop]
+        return any(key not in plan.done for item in items for key in stage.keys(item, plan.parameters))
 
     return plan, [share for share in parts if lacks(share)]
-
-
-def _keys(item: Item, plan: StagePlan) -> Iterator[str]:
-    """Keys of an item's rows: one per image, and for rewards one per image and metric."""
-    metrics = plan.parameters.get("metrics")
-    return iter([item.filename]) if metrics is None else (cell_key(item.filename, metric) for metric in metrics)

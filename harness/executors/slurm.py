@@ -26,7 +26,6 @@ from harness.executors.submission import Submission, clear_state, job_folders, m
 from harness.run.directory import RunDirectory
 from harness.run.settings import RunSettings
 from harness.stages.base import Stage, StagePlan
-from harness.stages.generate import GENERATE
 from wire.errors import EnvironmentFailure, MiroEvalError, UserError
 from wire.paths import home
 
@@ -94,7 +93,7 @@ def _attempt(pipeline: Pipeline, stages: Sequence[Stage]) -> int | MiroEvalError
 
 def _submit(pipeline: Pipeline, stages: Sequence[Stage]) -> int | MiroEvalError | None:
     settings = pipeline.settings
-    parts = shares(settings.shards or 1, share_unit(settings, [stage.name for stage in stages]))
+    parts = shares(settings.shards or 1, share_unit(settings, stages))
     found = {stage: _survey(pipeline, stage, parts) for stage in stages}
     pending = {stage.name: lacking for stage, (_, lacking) in found.items()}
     if not any(pending.values()):
@@ -126,13 +125,15 @@ class _Submitter:
 
     def submit(self, stages: Sequence[Stage], pending: dict[str, list[Share]]) -> Submission:
         """Submit an array per stage (two, where only some shards wait for images) and the merge."""
-        making = pending.get(GENERATE.name, [])
+        makers = [stage for stage in stages if not stage.needs_images]
+        making = [share for stage in makers for share in pending[stage.name]]
         with self._all_or_none():
-            if making:
-                self._array(GENERATE, making, None)
+            for stage in makers:
+                self._array(stage, pending[stage.name], None)
+            after = self._after_images(len(making))
             for stage in stages:
-                if stage is not GENERATE:
-                    self._array(stage, making, self._after_images(making))
+                if stage.needs_images:
+                    self._array(stage, making, after)
                     self._array(stage, [share for share in pending[stage.name] if share not in making], None)
             self._merge(stages)
         self._submission.write(self._run)
@@ -151,11 +152,10 @@ class _Submitter:
                 raise EnvironmentFailure(f"Slurm refused a job: {_last_line(error)}") from error
             raise
 
-    def _after_images(self, making: list[Share]) -> str:
-        """Task by task; a lone task is no array in Slurm's eyes."""
-        jobs = self._submission.stages.get(GENERATE.name, {})
-        array = next(iter(jobs.values()), "").partition("_")[0]
-        return f"aftercorr:{array}" if len(making) > 1 else f"afterok:{array}"
+    def _after_images(self, making: int) -> str:
+        """Task by task, of the jobs so far; a lone task is no array in Slurm's eyes."""
+        array = next(iter(self._submission.job_ids()), "")
+        return f"aftercorr:{array}" if making > 1 else f"afterok:{array}"
 
     def _array(self, stage: Stage, parts: list[Share], dependency: str | None) -> None:
         if not parts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,16 @@ class Merged:
     unscored: int
 
 
+def one_row(item: Item, _parameters: dict[str, Any]) -> Iterable[str]:
+    """Key of an image's only row."""
+    return (item.filename,)
+
+
+def none_promised(_settings: RunSettings) -> list[Item]:
+    """Of a stage that makes no images."""
+    return []
+
+
 @dataclass(frozen=True)
 class Stage:
     """One stage, as data.
@@ -76,6 +86,10 @@ class Stage:
         unit: what its progress counts.
         plan: looks at the run directory and says what is to be done; starts nothing.
         merge: puts known and new rows into the finished file.
+        batch: images in a batch of its worker.
+        keys: under which keys the worker's rows of an image go, by the job's parameters.
+        needs_images: it works on images that are there, and its rows are scores; without it, it makes them.
+        promised: the images that it will make.
     """
 
     name: str
@@ -85,6 +99,10 @@ class Stage:
     unit: str
     plan: Callable[[RunDirectory, Manifest, RunSettings, WeightSource], StagePlan]
     merge: Callable[[RunDirectory, StagePlan], Merged]
+    batch: Callable[[RunSettings], int]
+    keys: Callable[[Item, dict[str, Any]], Iterable[str]] = one_row
+    needs_images: bool = True
+    promised: Callable[[RunSettings], list[Item]] = none_promised
 
 
 def work_file(stage: str, settings: dict[str, Any], shard: tuple[int, int] = (0, 1)) -> str:

@@ -19,7 +19,7 @@ from harness.run.directory import RunDirectory
 from harness.run.manifest import Manifest, StageRecord
 from harness.run.settings import RunSettings
 from harness.stages.base import Stage, StagePlan, set_aside, work_files
-from harness.stages.generate import GENERATE, write_hparams
+from harness.stages.generate import write_hparams
 from harness.stages.registry import STAGES
 from harness.terminal.display import Display
 from harness.weights.weight_source import WeightSource
@@ -50,7 +50,7 @@ class Pipeline:
 
     def has_scores(self) -> bool:
         """Whether any verdict or reward is there."""
-        return any(self.run.rows(STAGES[name].rows_file).exists() for name in ("geneval", "rewards"))
+        return any(self.run.rows(stage.rows_file).exists() for stage in STAGES.values() if stage.needs_images)
 
     def plan(self, stage: Stage) -> StagePlan:
         """What the stage would do now."""
@@ -82,7 +82,7 @@ class Pipeline:
     def note_provenance(self, stage: Stage, record: StageRecord, event: dict[str, Any]) -> None:
         """Keep what the worker says of its models, now: an interrupted stage must go on with the same ones."""
         before, now = record.provenance, {k: v for k, v in event.items() if k not in _NOT_PROVENANCE}
-        if stage is GENERATE and before.get("weights", now["weights"]) != now["weights"]:
+        if not stage.needs_images and before.get("weights", now["weights"]) != now["weights"]:
             raise UserError(
                 f"the weights behind this checkpoint have changed since the first images in {self.run.path} were made "
                 f"({before['weights']} -> {now['weights']}): choose another --out, or name a revision"

@@ -134,4 +134,18 @@ def write_hparams(run: RunDirectory, manifest: Manifest, settings: RunSettings) 
         write_atomically(run.path / "hparams.json", text)
 
 
-GENERATE = Stage("generate", "generation", "miro", "images.jsonl", "images", plan, merge)
+def batch(settings: RunSettings) -> int:
+    """Images a forward pass; 1 where that is yet to be found."""
+    made = settings.generation.batch_size if settings.generation else 1
+    return made if isinstance(made, int) else 1
+
+
+def promised(settings: RunSettings) -> list[Item]:
+    """The sweep's images; none where images are given."""
+    return sweep_items(settings.generation) if settings.generation else []
+
+
+GENERATE = Stage(
+    "generate", "generation", "miro", "images.jsonl", "images", plan, merge, batch,
+    needs_images=False, promised=promised,
+)  # fmt: skip

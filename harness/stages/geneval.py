@@ -9,7 +9,7 @@ from geneval.color import ColorOptions
 from geneval.detectors import DETECTORS
 from geneval.detectors.precision import PRECISIONS, check_precision
 from geneval.judge import JudgeOptions
-from geneval.settings import check_batch_size, check_detector
+from geneval.settings import CPU_BATCH, GPU_BATCH, check_batch_size, check_detector
 from harness.run.directory import RunDirectory
 from harness.run.manifest import Manifest
 from harness.run.settings import GenevalSettings, RunSettings
@@ -66,4 +66,9 @@ def merge(run: RunDirectory, plan: StagePlan) -> Merged:
     return Merged(len(rows), sum(row["status"] != "scored" for row in rows))
 
 
-GENEVAL = Stage("geneval", "geneval", "geneval", "results.jsonl", "images", plan, merge)
+def batch(settings: RunSettings) -> int:
+    """Images in a forward pass of the detector."""
+    return settings.geneval.batch_size or (CPU_BATCH if settings.device == "cpu" else GPU_BATCH)
+
+
+GENEVAL = Stage("geneval", "geneval", "geneval", "results.jsonl", "images", plan, merge, batch)

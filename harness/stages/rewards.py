@@ -133,4 +133,12 @@ def _row(item: Item, metrics: list[str], known: dict[str, Row]) -> Row:
     return row | {"unscored": {metric: reasons[metric] for metric in metrics if row[metric] is None}}
 
 
-REWARDS = Stage("rewards", "rewards", "rewards", "rewards.jsonl", "numbers", plan, merge)
+def keys(item: Item, parameters: dict[str, Any]) -> Iterator[str]:
+    """One for each metric asked for."""
+    return (cell_key(item.filename, metric) for metric in parameters["metrics"])
+
+
+REWARDS = Stage(
+    "rewards", "rewards", "rewards", "rewards.jsonl", "numbers", plan, merge,
+    lambda settings: settings.rewards.batch_size, keys,
+)  # fmt: skip

@@ -42,12 +42,12 @@ def test_a_number_of_shards_out_of_range_is_refused(count: int) -> None:
 
 def test_no_batch_of_a_detector_or_scorer_straddles_two_shares() -> None:
     settings = RunSettings(Path(), GenerationSettings("x", batch_size=6), rewards=RewardSettings(batch_size=10))
-    assert share_unit(settings, ["generate", "geneval", "rewards"]) == 40  # eight images a pass on a GPU
-    assert share_unit(settings, ["generate", "rewards"]) == 10
-    assert share_unit(settings, ["generate"]) == 6
+    assert share_unit(settings, [GENERATE, GENEVAL, REWARDS]) == 40  # eight images a pass on a GPU
+    assert share_unit(settings, [GENERATE, REWARDS]) == 10
+    assert share_unit(settings, [GENERATE]) == 6
     on_cpu = RunSettings(Path(), device="cpu")
-    assert share_unit(on_cpu, ["geneval"]) == 1
-    assert share_unit(RunSettings(Path(), geneval=GenevalSettings(batch_size=3)), ["geneval"]) == 3
+    assert share_unit(on_cpu, [GENEVAL]) == 1
+    assert share_unit(RunSettings(Path(), geneval=GenevalSettings(batch_size=3)), [GENEVAL]) == 3
 
 
 def make_run(folder: Path) -> RunDirectory:
@@ -75,7 +75,7 @@ def test_the_shares_batches_together_are_the_whole_run_s(tmp_path: Path, count: 
     whole = REWARDS.plan(run, Manifest("x"), settings, SOURCE)
     expected = [[item.filename for item in batch] for batch in pending_batches(whole.items, 2, lambda _: False)]
     found = []
-    for share in shares(count, share_unit(settings, ["rewards"])):
+    for share in shares(count, share_unit(settings, [REWARDS])):
         job = share_job(REWARDS, run, Manifest("x"), settings, SOURCE, share)
         batches = pending_batches(job.plan.items, 2, lambda item: f"{item.filename}#aesthetic" in job.plan.done)  # noqa: B023
         own = [[item.filename for item in batch] for batch in batches]
