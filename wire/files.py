@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +26,7 @@ def write_rows(path: Path, rows: Iterable[dict[str, Any]]) -> None:
 
 
 def sha256_of_file(path: Path) -> str:
-    """Hex digest of a file's bytes; a file that has not changed is read once, of very many now and then again."""
-    status = path.stat()
-    return _digest(path, status.st_size, status.st_mtime_ns, status.st_ino)
-
-
-#: Hashes that are remembered: of the runs that one command works on at a time, and no more (25 MB).
-_REMEMBERED = 1 << 17
-
-
-@lru_cache(maxsize=_REMEMBERED)
-def _digest(path: Path, _size: int, _mtime_ns: int, _inode: int) -> str:
+    """Hex digest of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,8 +21,12 @@ Row = dict[str, Any]
 MAX_LINE = 16 << 20
 
 
-def read_rows(path: Path) -> Iterator[Row]:
+def read_rows(path: Path, seen: Callable[[bytes], object] = len) -> Iterator[Row]:
     """Yield the rows of a JSONL file; a last line cut short by a crash is skipped.
+
+    Args:
+        path: of the file; where there is none there are no rows.
+        seen: is given every line as it stands in the file.
 
     Raises:
         UserError: any other line is not a JSON object, names a key twice, or is longer than :data:`MAX_LINE`; the
@@ -34,6 +38,7 @@ def read_rows(path: Path) -> Iterator[Row]:
         for number, line in enumerate(iter(lambda: lines.readline(MAX_LINE + 1), b""), start=1):
             if len(line) > MAX_LINE:
                 raise UserError(f"{path}:{number}: a line of more than {MAX_LINE >> 20} MB: not a file of rows")
+            seen(line)
             if not line.endswith(b"\n") and not _is_json(line):
                 return
             if line.strip():

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from harness.executors.local import LOCAL
 from harness.executors.shard import ShardTask
 from harness.executors.shard_state import ShardState, state_file
-from harness.executors.sharding import Share, check_shards, share_unit, shares, survey
+from harness.executors.sharding import check_shards, share_unit, shares, survey
 from harness.executors.stage_ends import adopt_provenance, begin_stage, finish_stage
 from harness.executors.submission import Submission
 from wire.errors import MiroEvalError
@@ -55,7 +55,7 @@ def _attempt(pipeline: Pipeline, stages: Sequence[Stage]) -> int | MiroEvalError
 def _run(pipeline: Pipeline, stages: Sequence[Stage]) -> int | MiroEvalError | None:
     settings = replace(pipeline.settings, out=pipeline.run.path)
     parts = shares(settings.shards or 1, share_unit(settings, stages))
-    found = {stage: _survey(pipeline, stage, parts) for stage in stages}
+    found = {stage: survey(pipeline, stage, parts) for stage in stages}
     tasks = [
         ShardTask(stage.name, share, settings, pipeline.source)
         for stage, (_, parts) in found.items()
@@ -73,10 +73,6 @@ def _run(pipeline: Pipeline, stages: Sequence[Stage]) -> int | MiroEvalError | N
     for stage in stages:
         finish_stage(pipeline, stage.name)
     return failure or sum(pipeline.manifest.stages[stage.name].unscored for stage in stages)
-
-
-def _survey(pipeline: Pipeline, stage: Stage, parts: Sequence[Share]) -> tuple[StagePlan, list[Share]]:
-    return survey(stage, pipeline.run, pipeline.manifest, pipeline.settings, pipeline.source, parts)
 
 
 def _note_tasks(pipeline: Pipeline, tasks: Sequence[ShardTask], shards: int) -> None:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.run.directory import RunDirectory
 from harness.run.manifest import Manifest
@@ -21,6 +21,9 @@ from harness.stages.registry import STAGES
 from harness.weights.weight_source import WeightSource
 from wire.errors import UserError
 from wire.protocol import Item, Job
+
+if TYPE_CHECKING:
+    from harness.stages.context import Pipeline
 
 #: More shards than this are a slip of the finger: arrays of common clusters end here (``MaxArraySize`` is 1001).
 MAX_SHARDS = 1000
@@ -86,8 +89,8 @@ def share_unit(settings: RunSettings, stages: Sequence[Stage]) -> int:
 class ShareDirectory(RunDirectory):
     """A run directory as one share sees it: all images are listed, only its own are read."""
 
-    def __init__(self, path: Path, settings: RunSettings, share: Share) -> None:
-        super().__init__(path)
+    def __init__(self, run: RunDirectory, settings: RunSettings, share: Share) -> None:
+        super().__init__(run.path, run.contents)
         self._items = run_items(self, settings)
         own = share.cut(len(self._items))
         #: Names of the share's images.
@@ -136,7 +139,7 @@ def share_job(
     Raises:
         UserError: as the stage's own ``plan``.
     """
-    view = ShareDirectory(run.path, settings, share)
+    view = ShareDirectory(run, settings, share)
     plan = stage.plan(view, manifest, settings, source)
     own = {key for item in plan.items if item.filename in view.own for key in stage.keys(item, plan.parameters)}
     foreign = {key for item in plan.items if item.filename not in view.own for key in stage.keys(item, plan.parameters)}
@@ -147,16 +150,13 @@ def share_job(
     return ShareJob(narrowed, output, len(own - plan.done), len(own), missing)
 
 
-def survey(
-    stage: Stage,
-    run: RunDirectory,
-    manifest: Manifest,
-    settings: RunSettings,
-    source: WeightSource,
-    parts: Iterable[Share],
-) -> tuple[StagePlan, list[Share]]:
+def survey(pipeline: Pipeline, stage: Stage, parts: Iterable[Share]) -> tuple[StagePlan, list[Share]]:
     """A stage's plan for the whole run, images to be made included, and the shares in which something is missing."""
-    plan = share_job(stage, run, manifest, settings, source, Share(0, 1)).plan
+    if stage.needs_images and pipeline.images_to_make():
+        run, manifest, settings, source = pipeline.run, pipeline.manifest, pipeline.settings, pipeline.source
+        plan = share_job(stage, run, manifest, settings, source, Share(0, 1)).plan
+    else:
+        plan = pipeline.plan(stage)
 
     def lacks(share: Share) -> bool:
         own = share.cut(len(plan.items))

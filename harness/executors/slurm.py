@@ -25,7 +25,7 @@ from harness.executors.stage_ends import adopt_provenance, begin_stage
 from harness.executors.submission import Submission, clear_state, job_folders, merge_state_file, new_job_folder
 from harness.run.directory import RunDirectory
 from harness.run.settings import RunSettings
-from harness.stages.base import Stage, StagePlan
+from harness.stages.base import Stage
 from wire.errors import EnvironmentFailure, MiroEvalError, UserError
 from wire.paths import home
 
@@ -94,7 +94,7 @@ def _attempt(pipeline: Pipeline, stages: Sequence[Stage]) -> int | MiroEvalError
 def _submit(pipeline: Pipeline, stages: Sequence[Stage]) -> int | MiroEvalError | None:
     settings = pipeline.settings
     parts = shares(settings.shards or 1, share_unit(settings, stages))
-    found = {stage: _survey(pipeline, stage, parts) for stage in stages}
+    found = {stage: survey(pipeline, stage, parts) for stage in stages}
     pending = {stage.name: lacking for stage, (_, lacking) in found.items()}
     if not any(pending.values()):
         for stage in stages:
@@ -106,10 +106,6 @@ def _submit(pipeline: Pipeline, stages: Sequence[Stage]) -> int | MiroEvalError 
     submission = _Submitter(pipeline, len(parts)).submit(stages, pending)
     pipeline.display.note(_summary(submission, pipeline.run))
     return None
-
-
-def _survey(pipeline: Pipeline, stage: Stage, parts: list[Share]) -> tuple[StagePlan, list[Share]]:
-    return survey(stage, pipeline.run, pipeline.manifest, pipeline.settings, pipeline.source, parts)
 
 
 class _Submitter:

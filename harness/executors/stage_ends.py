@@ -30,7 +30,8 @@ def finish_stage(pipeline: Pipeline, name: str) -> str | None:
         return f"{name}: {len(unfinished)} of {submission.shards} shards did not finish"
     if not record.finished:
         adopt_provenance(pipeline, name)
-        pipeline.finish(STAGES[name], record)
+        pipeline.worked_on(STAGES[name])
+        pipeline.finish(STAGES[name], record, pipeline.plan(STAGES[name]))
     return None
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.stages.base import work_file
+from harness.stages.base import with_new_rows, work_file
 from wire.errors import WorkerFailure
 from wire.protocol import Job
 
@@ -48,7 +48,7 @@ class StageWork:
         Raises:
             UserError: the run's images or metadata are not as they should be.
         """
-        plan = pipeline.plan(stage)
+        plan = pipeline.take_plan(stage)
         work = cls(pipeline, stage, plan, pipeline.record(stage, plan), alone)
         if plan.pending:
             pipeline.keep_foreign_rows(stage, plan)
@@ -125,7 +125,8 @@ class StageWork:
         """Merge what is there into the finished file."""
         if self.record.finished and not self.plan.pending:
             return self.record
-        return self.pipeline.finish(self.stage, self.record)
+        plan = with_new_rows(self.pipeline.run, self.stage, self.plan)
+        return self.pipeline.finish(self.stage, self.record, plan)
 
     def _name(self, shard: tuple[int, int]) -> str:
         index, count = shard

@@ -24,8 +24,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from harness.run.contents import Contents
 from wire.errors import EnvironmentFailure, UserError
-from wire.files import sha256_of_file, write_atomically
+from wire.files import write_atomically
 from wire.protocol import Item, unique_keys
 from wire.untrusted import is_text, read_small, refuse_links_out, require_file
 
@@ -37,8 +38,10 @@ _PROMPT_FOLDER = re.compile(r"\d{5,}")
 class RunDirectory:
     """One run's files. Open it with :meth:`locked` before changing anything."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, contents: Contents | None = None) -> None:
         self.path = path.absolute()
+        #: What has been read of them.
+        self.contents = contents or Contents()
 
     @property
     def manifest(self) -> Path:
@@ -105,7 +108,7 @@ class RunDirectory:
             if not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_atomically(path, text)
-            elif read_metadata(path) != record:
+            elif self.contents.of(path, read_metadata) != record:
                 raise UserError(f"{path} holds another prompt than the suite's line {index}: choose another --out")
 
     def scan(self) -> list[Item]:
@@ -118,7 +121,7 @@ class RunDirectory:
 
     def hashed(self, item: Item) -> Item:
         """The item with the hash of its image file."""
-        return replace(item, image_sha256=sha256_of_file(self.path / item.filename))
+        return replace(item, image_sha256=self.contents.sha256(self.path / item.filename))
 
     def listed(self) -> list[Item]:
         """All images with their prompts, in order of prompt and sample; none is read.
@@ -136,7 +139,7 @@ class RunDirectory:
         return [item for folder in folders for item in self._scan_prompt(folder)]
 
     def _scan_prompt(self, folder: str) -> Iterable[Item]:
-        metadata = read_metadata(self.path / folder / "metadata.jsonl")
+        metadata = self.contents.of(self.path / folder / "metadata.jsonl", read_metadata)
         samples = self.path / folder / "samples"
         images = sorted(samples.iterdir()) if samples.is_dir() else []
         for image in images:

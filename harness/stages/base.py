@@ -6,7 +6,7 @@ import itertools
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +121,7 @@ def known_rows(
     """Rows made under these settings: from the finished file, then from an interrupted worker's."""
     record = manifest.stages.get(stage)
     finished = record is not None and record.fingerprint == fingerprint(settings)
-    from_finished = read_rows(run.rows(rows_file)) if finished else iter(())
+    from_finished = run.contents.rows(run.rows(rows_file)) if finished else iter(())
     unfinished = (read_rows(path) for path in work_files(run, stage, settings))
     return filter(_is_finite, itertools.chain(from_finished, *unfinished))
 
@@ -132,6 +132,26 @@ def _is_finite(value: Any) -> bool:
         return math.isfinite(value)
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return all(map(_is_finite, parts))
+
+
+def with_new_rows(run: RunDirectory, stage: Stage, plan: StagePlan) -> StagePlan:
+    """The plan, with what workers have written since it was made; nothing else is looked at again."""
+    files = (read_rows(path) for path in work_files(run, stage.name, plan.settings))
+    new = filter(_is_finite, itertools.chain.from_iterable(files))
+    return replace(plan, known=plan.known | keyed_rows(new, plan.items if stage.needs_images else None))
+
+
+def keyed_rows(rows: Iterable[Row], items: Iterable[Item] | None) -> dict[str, Row]:
+    """Rows by key, the later of two; of images that there are, as they are now, if any are given."""
+    if items is not None:
+        hashes = {item.filename: item.image_sha256 for item in items}
+        rows = (row for row in rows if row.get("image_sha256") == hashes.get(row["filename"]))
+    return {row_key(row): row for row in rows}
+
+
+def row_key(row: Row) -> str:
+    """How the worker protocol names a row: by its image, and its metric if it is of one."""
+    return f"{row['filename']}#{row['metric']}" if "metric" in row else str(row["filename"])
 
 
 def set_aside(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from harness.environments.manager import Environment, ensure
@@ -24,7 +24,6 @@ from harness.stages.registry import STAGES
 from harness.terminal.display import Display
 from harness.weights.weight_source import WeightSource
 from wire.errors import UserError
-from wire.files import sha256_of_file
 
 #: Of a worker's ``started`` event, what concerns the wire alone.
 _NOT_PROVENANCE = ("event", "job", "protocol", "total")
@@ -40,6 +39,7 @@ class Pipeline:
         settings: what the user asked for.
         source: where the models come from.
         display: shows progress.
+        plans: of stages that were looked at and not worked on since.
     """
 
     run: RunDirectory
@@ -47,14 +47,33 @@ class Pipeline:
     settings: RunSettings
     source: WeightSource
     display: Display
+    plans: dict[str, StagePlan] = field(default_factory=dict)
 
     def has_scores(self) -> bool:
         """Whether any verdict or reward is there."""
         return any(self.run.rows(stage.rows_file).exists() for stage in STAGES.values() if stage.needs_images)
 
     def plan(self, stage: Stage) -> StagePlan:
-        """What the stage would do now."""
-        return stage.plan(self.run, self.manifest, self.settings, self.source)
+        """What the stage would do now; looked at once, until it is worked on."""
+        if stage.name not in self.plans:
+            self.plans[stage.name] = stage.plan(self.run, self.manifest, self.settings, self.source)
+        return self.plans[stage.name]
+
+    def take_plan(self, stage: Stage) -> StagePlan:
+        """The same for who does it, and is to :meth:`finish` with it."""
+        plan = self.plan(stage)
+        del self.plans[stage.name]
+        return plan
+
+    def worked_on(self, stage: Stage) -> None:
+        """Rows of the stage may have been made, so its plan holds no longer; where images were made, none does."""
+        for name in [stage.name] if stage.needs_images else list(self.plans):
+            self.plans.pop(name, None)
+
+    def images_to_make(self) -> bool:
+        """Whether a stage has promised images that are not there."""
+        makers = (stage for stage in STAGES.values() if stage.promised(self.settings))
+        return any(self.plan(stage).pending for stage in makers)
 
     def environment(self, stage: Stage) -> Environment:
         """The stage's environment, made ready."""
@@ -96,16 +115,16 @@ class Pipeline:
         record.provenance = now
         self.save(stage, record)
 
-    def finish(self, stage: Stage, record: StageRecord) -> StageRecord:
+    def finish(self, stage: Stage, record: StageRecord, plan: StagePlan) -> StageRecord:
         """Finished file first, then ``run.json``, then the worker's file goes: in this order nothing is lost."""
-        plan = self.plan(stage)
         merged = stage.merge(self.run, plan)
         record.rows, record.unscored = merged.rows, merged.unscored
-        record.rows_sha256 = sha256_of_file(self.run.rows(stage.rows_file))
+        record.rows_sha256 = self.run.contents.sha256(self.run.rows(stage.rows_file))
         record.finished = True
         self.save(stage, record)
         for path in work_files(self.run, stage.name, plan.settings):
             path.unlink()
+        self.worked_on(stage)
         return record
 
 

@@ -12,10 +12,10 @@ from generation.parameters import AUTO
 from harness.run.directory import RunDirectory, image_name
 from harness.run.manifest import Manifest, differing_fields
 from harness.run.settings import GenerationSettings, RunSettings
-from harness.stages.base import Merged, Row, Stage, StagePlan, known_rows
+from harness.stages.base import Merged, Row, Stage, StagePlan, keyed_rows, known_rows
 from harness.weights.weight_source import WeightSource
 from wire.errors import UserError
-from wire.files import fingerprint, sha256_of_file, write_atomically, write_rows
+from wire.files import fingerprint, write_atomically, write_rows
 from wire.paths import home
 from wire.protocol import Item
 
@@ -38,7 +38,7 @@ def plan(run: RunDirectory, manifest: Manifest, settings: RunSettings, source: W
     deciding = image_settings(generation, manifest, source)
     _refuse_mixture(run, manifest, deciding)
     run.write_prompts({item.prompt_index: item.metadata for item in items if item.sample_index == 0})
-    known = {row["filename"]: row for row in known_rows(run, manifest, "generate", "images.jsonl", deciding)}
+    known = keyed_rows(known_rows(run, manifest, "generate", "images.jsonl", deciding), None)
     done = frozenset(item.filename for item in items if _is_intact(run, known.get(item.filename)))
     parameters = _parameters(settings, generation) | _sweep(generation, items) | {"run_id": fingerprint(deciding)}
     parameters |= {"batch_size": _batch_size(generation, manifest), "text_cache": str(home() / "text-embeddings")}
@@ -91,7 +91,7 @@ def _is_intact(run: RunDirectory, row: Row | None) -> bool:
     if row is None:
         return False
     path = run.path / row["filename"]
-    return path.is_file() and sha256_of_file(path) == str(row["image_sha256"])
+    return path.is_file() and run.contents.sha256(path) == str(row["image_sha256"])
 
 
 def _batch_size(generation: GenerationSettings, manifest: Manifest) -> int | str:
@@ -130,8 +130,12 @@ def write_hparams(run: RunDirectory, manifest: Manifest, settings: RunSettings) 
     record = manifest.stages.get("generate")
     hparams = record.provenance.get("hparams") if record else None
     if hparams and settings.generation:
-        text = json.dumps(hparams | {"n_samples": settings.generation.samples}, indent=2)
-        write_atomically(run.path / "hparams.json", text)
+        path, text = (
+            run.path / "hparams.json",
+            json.dumps(hparams | {"n_samples": settings.generation.samples}, indent=2),
+        )
+        if not path.is_file() or path.read_bytes() != text.encode():
+            write_atomically(path, text)
 
 
 def batch(settings: RunSettings) -> int:

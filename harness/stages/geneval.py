@@ -13,7 +13,7 @@ from geneval.settings import CPU_BATCH, GPU_BATCH, check_batch_size, check_detec
 from harness.run.directory import RunDirectory
 from harness.run.manifest import Manifest
 from harness.run.settings import GenevalSettings, RunSettings
-from harness.stages.base import Merged, Stage, StagePlan, known_rows
+from harness.stages.base import Merged, Stage, StagePlan, keyed_rows, known_rows
 from harness.weights.weight_source import WeightSource
 from wire.files import write_rows
 
@@ -27,9 +27,7 @@ def plan(run: RunDirectory, manifest: Manifest, settings: RunSettings, source: W
     chosen = chosen_options(settings.geneval)
     items = run.scan()
     deciding = chosen | {"weights": source.identity_of("geneval")}
-    known = {row["filename"]: row for row in known_rows(run, manifest, "geneval", "results.jsonl", deciding)}
-    hashes = {item.filename: item.image_sha256 for item in items}
-    known = {name: row for name, row in known.items() if row.get("image_sha256") == hashes.get(name)}
+    known = keyed_rows(known_rows(run, manifest, "geneval", "results.jsonl", deciding), items)
     done = frozenset(name for name, row in known.items() if row["status"] == "scored")
     parameters = chosen | {"device": settings.device} | source.parameters("geneval")
     return StagePlan(items, done, len(items), deciding, parameters, known)

@@ -12,7 +12,7 @@ from typing import Any
 from harness.run.directory import RunDirectory
 from harness.run.manifest import Manifest
 from harness.run.settings import RewardSettings, RunSettings
-from harness.stages.base import Merged, Row, Stage, StagePlan, known_rows
+from harness.stages.base import Merged, Row, Stage, StagePlan, keyed_rows, known_rows
 from harness.weights.weight_source import WeightSource
 from wire.errors import UserError
 from wire.files import write_rows
@@ -41,11 +41,8 @@ def plan(run: RunDirectory, manifest: Manifest, settings: RunSettings, source: W
         "batch_size": settings.rewards.batch_size,
         "weights": source.identity_of("rewards"),
     }
-    hashes = {item.filename: item.image_sha256 for item in items}
     rows = known_rows(run, manifest, "rewards", "rewards.jsonl", deciding)
-    cells = _cells(rows, frozenset(settings.rewards.rescore))
-    current = (cell for cell in cells if cell["image_sha256"] == hashes.get(cell["filename"]))
-    known = {cell_key(cell["filename"], cell["metric"]): cell for cell in current}
+    known = keyed_rows(_cells(rows, frozenset(settings.rewards.rescore)), items)
     wanted = {cell_key(item.filename, metric) for item in items for metric in metrics}
     done = frozenset(key for key in wanted if known.get(key, {}).get("value") is not None)
     parameters: dict[str, Any] = {"metrics": list(metrics), "device": settings.device} | source.parameters("rewards")

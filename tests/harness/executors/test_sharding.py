@@ -14,9 +14,11 @@ from harness.executors.sharding import Share, check_shards, run_items, share_job
 from harness.run.directory import RunDirectory, image_name
 from harness.run.manifest import Manifest
 from harness.run.settings import GenerationSettings, GenevalSettings, RewardSettings, RunSettings
+from harness.stages.context import Pipeline
 from harness.stages.generate import GENERATE
 from harness.stages.geneval import GENEVAL
 from harness.stages.rewards import REWARDS
+from harness.terminal.display import Display
 from harness.weights.weight_source import TinyWorld
 from wire.errors import UserError
 from wire.protocol import pending_batches
@@ -102,7 +104,8 @@ def test_rows_that_are_there_count_only_in_their_own_share(tmp_path: Path) -> No
     again, other = (share_job(GENEVAL, run, Manifest("x"), settings, SOURCE, Share(i, 3)) for i in (0, 1))
     assert (again.units, again.pending) == (5, 2)
     assert (other.units, other.pending) == (5, 5)
-    _, lacking = survey(GENEVAL, run, Manifest("x"), settings, SOURCE, shares(5, 1))
+    pipeline = Pipeline(run, Manifest("x"), settings, SOURCE, Display())
+    _, lacking = survey(pipeline, GENEVAL, shares(5, 1))
     assert [share.index for share in lacking] == [1, 2, 3, 4]
 
 
