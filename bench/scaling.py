@@ -21,15 +21,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from harness.executors.shard_state import Journal
 from harness.executors.sharding import Share, share_job, shares
+from harness.executors.share_state import Journal
 from harness.run.directory import RunDirectory, image_name
 from harness.run.manifest import Manifest, StageRecord
 from harness.run.settings import RunSettings
 from harness.stages.base import work_files
+from harness.stages.context import Pipeline
 from harness.stages.geneval import GENEVAL
+from harness.terminal.display import Display
 from harness.weights.weight_source import TinyWorld
-from harness.workers import staged
+from harness.workers.worker import Ended, Program, Workers
 from wire.errors import UserError
 from wire.files import write_rows
 
@@ -98,13 +100,12 @@ def begin(folder: Path) -> tuple[RunDirectory, Manifest, RunSettings]:
 
 def write_job(folder: Path, share: Share) -> Path:
     """All that a shard's task does before its worker starts."""
-    run, settings = RunDirectory(folder), RunSettings(folder, device="cpu")
-    manifest = Manifest.read(run.manifest)
+    manifest = Manifest.read(folder / "run.json")
     if manifest is None:
-        raise UserError(f"{run.manifest}: missing")
-    job = share_job(GENEVAL, run, manifest, settings, SOURCE, share)
-    path = run.work(f"geneval-{share.name}.job.json")
-    job.write(GENEVAL, run, path)
+        raise UserError(f"{folder}: no run.json")
+    pipeline = Pipeline(RunDirectory(folder), manifest, RunSettings(folder, device="cpu"), SOURCE, Display())
+    path = pipeline.run.work(f"{share.of('geneval')}.job.json")
+    share_job(pipeline, GENEVAL, share).job.write(path)
     return path
 
 
@@ -150,12 +151,20 @@ def shard_study(folder: Path, options: argparse.Namespace) -> Iterator[str]:
 
 
 def run_workers(folder: Path, jobs: list[Path], options: argparse.Namespace) -> None:
-    """One sleeping worker for each job, through the product's executor."""
+    """One sleeping worker for each job, all at once."""
+    with Workers() as workers:
+        for job in jobs:
+            workers.dismiss(workers.start(_program(folder, job, options)))
+        left = len(jobs)
+        while left:
+            _, event = workers.next()
+            left -= isinstance(event, Ended)
+
+
+def _program(folder: Path, job: Path, options: argparse.Namespace) -> Program:
     sleeps = {"SLEEP_LOAD": str(options.load), "SLEEP_IMAGE": str(options.image)}
-    command = [sys.executable, "-m", "bench.sleeping_worker"]
-    log = folder / "logs" / "geneval.log"
-    tasks = [staged.Task("geneval", [*command, str(job)], log, sleeps) for job in jobs]
-    staged.run(tasks, lambda _index, _event: None)
+    command = [sys.executable, "-m", "bench.sleeping_worker", str(job)]
+    return Program("geneval", command, folder / "logs" / "geneval.log", sleeps)
 
 
 def overhead(folder: Path, options: argparse.Namespace) -> Iterator[str]:
@@ -198,9 +207,9 @@ def memory(folder: Path, options: argparse.Namespace) -> Iterator[str]:
 def plan_and_merge(place: Path) -> None:
     """A whole stage but for its worker, whose rows are written at once."""
     run, manifest, settings = begin(place)
-    job = share_job(GENEVAL, run, manifest, settings, SOURCE, Share(0, 1))
-    rows = [{"filename": i.filename, "image_sha256": i.image_sha256, "status": "scored"} for i in job.plan.items]
-    write_rows(job.output, rows)
+    job = share_job(Pipeline(run, manifest, settings, SOURCE, Display()), GENEVAL, Share(0, 1)).job
+    rows = [{"filename": i.filename, "image_sha256": i.image_sha256, "status": "scored"} for i in job.items]
+    write_rows(Path(job.output), rows)
     merge(place)
 
 

@@ -16,7 +16,7 @@ from wire.worker_process import run_worker
 def work(job: Job, reporter: Reporter) -> None:
     """Write a verdict for each image that lacks one, after as long as a model would take."""
     load, image = float(os.environ["SLEEP_LOAD"]), float(os.environ["SLEEP_IMAGE"])
-    batches = list(pending_batches(job.items, 1, lambda item: item.filename in job.done, job.shard))
+    batches = list(pending_batches(job.items, 1, lambda item: item.filename in job.done))
     time.sleep(load)
     reporter.started(len(batches), "none", {}, weights=[])
     begun = time.monotonic()

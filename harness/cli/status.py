@@ -21,7 +21,7 @@ Run = Annotated[Path, typer.Argument(help="run directory, as given to --out", me
 
 def status(run: Run) -> None:
     """Say what waits, runs and has failed, with the end of each failure's log; exits 5 where shards have failed."""
-    from harness.executors.shard_state import FAILED
+    from harness.executors.share_state import FAILED
     from harness.executors.status import run_status
 
     directory, submission = open_submission(run)

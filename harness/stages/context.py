@@ -100,7 +100,7 @@ class Pipeline:
 
     def note_provenance(self, stage: Stage, record: StageRecord, event: dict[str, Any]) -> None:
         """Keep what the worker says of its models, now: an interrupted stage must go on with the same ones."""
-        before, now = record.provenance, {k: v for k, v in event.items() if k not in _NOT_PROVENANCE}
+        before, now = record.provenance, provenance_of(event)
         if not stage.needs_images and before.get("weights", now["weights"]) != now["weights"]:
             raise UserError(
                 f"the weights behind this checkpoint have changed since the first images in {self.run.path} were made "
@@ -126,6 +126,11 @@ class Pipeline:
             path.unlink()
         self.worked_on(stage)
         return record
+
+
+def provenance_of(event: dict[str, Any]) -> dict[str, Any]:
+    """What a worker's ``started`` event says of its models."""
+    return {key: value for key, value in event.items() if key not in _NOT_PROVENANCE}
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.executors.queue import QueueEntry
-from harness.executors.shard_state import FAILED, FINISHED, INTERRUPTED, RUNNING, ShardState
+from harness.executors.share_state import FAILED, FINISHED, INTERRUPTED, RUNNING, ShareState
 from harness.executors.status import WAITING, judge
 
 PENDING, AT_WORK = QueueEntry("PENDING", "Priority"), QueueEntry("RUNNING", "None")
@@ -35,7 +35,7 @@ PENDING, AT_WORK = QueueEntry("PENDING", "Priority"), QueueEntry("RUNNING", "Non
 def test_slurm_knows_what_waits_and_runs_and_the_task_what_became_of_it(
     told: str | None, entry: QueueEntry | None, state: str, why: str
 ) -> None:
-    own = ShardState(told, message="no weights" if told == FAILED else "") if told else None
+    own = ShareState(told, message="no weights" if told == FAILED else "") if told else None
     assert judge(own, entry, ask=True) == (state, why)
 
 
@@ -44,4 +44,4 @@ def test_slurm_knows_what_waits_and_runs_and_the_task_what_became_of_it(
     [(None, WAITING), (RUNNING, RUNNING), (INTERRUPTED, RUNNING), (FINISHED, FINISHED), (FAILED, FAILED)],
 )
 def test_without_slurm_the_task_s_word_is_all_there_is(told: str | None, state: str) -> None:
-    assert judge(ShardState(told) if told else None, None, ask=False)[0] == state
+    assert judge(ShareState(told) if told else None, None, ask=False)[0] == state
