@@ -28,11 +28,12 @@ class ReportFiles:
     """A written report.
 
     Attributes:
+        leaderboard: what they were made from; None where they were there already.
         scores, parquet: one row an image over all stages, in the leaderboard's order.
         prompts: one row a prompt.
-        leaderboard: what they were made from; None where they were there already.
     """
 
+    leaderboard: Leaderboard | None
     markdown: Path
     csv: Path
     latex: Path
@@ -42,14 +43,13 @@ class ReportFiles:
     parquet: Path
     prompts: Path
     index: Path
-    leaderboard: Leaderboard | None
 
     @classmethod
     def within(cls, folder: Path, leaderboard: Leaderboard | None) -> ReportFiles:
         """The files of a report in that folder."""
         names = [f"leaderboard.{suffix}" for suffix in ("md", "csv", "tex", "html", "json")]
         names += ["scores.csv", "scores.parquet", "prompts.csv", "model-index.yaml"]
-        return cls(*(folder / name for name in names), leaderboard=leaderboard)
+        return cls(leaderboard, *(folder / name for name in names))
 
 
 def report(

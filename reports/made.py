@@ -15,7 +15,9 @@ from typing import Any
 
 from reports.files import write_json
 from reports.read.runs import MANIFEST, RESULTS, REWARDS
+from wire.errors import UserError
 from wire.files import sha256_of_file
+from wire.untrusted import read_small
 
 #: Name of the record in a report's folder.
 RECORD = "made_from.json"
@@ -42,10 +44,10 @@ class Made:
     def stands(self) -> bool:
         """Whether making them anew would give the same bytes."""
         try:
-            record = json.loads(self.record.read_text(encoding="utf-8"))
+            record = json.loads(read_small(self.record))
             hashes: dict[str, str] = record["files"] if record["from"] == self.origin else {}
-            return bool(hashes) and all(sha256_of_file(self.folder / name) == told for name, told in hashes.items())
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return bool(hashes) and all(_hash(self.folder / Path(name).name) == told for name, told in hashes.items())
+        except (UserError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return False
 
     def note(self, files: Sequence[Path]) -> None:

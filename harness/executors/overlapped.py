@@ -135,7 +135,7 @@ class Slots:
     def _run(self, slot: str | None, task: ShardTask) -> None:
         failure: MiroEvalError | None = None
         try:
-            replace(task, gpu=slot)()
+            replace(task, gpu=slot)(self._pipeline.run.contents)
         except MiroEvalError as error:
             failure = error
         except Exception as error:

@@ -10,6 +10,7 @@ from harness.environments.spec import ENVIRONMENTS
 from harness.executors import queue
 from harness.executors.shard_state import FAILED, FINISHED, INTERRUPTED, Journal, ShardState, state_file
 from harness.executors.sharding import Share, ShareJob, share_job
+from harness.run.contents import Contents
 from harness.run.directory import RunDirectory
 from harness.run.manifest import Manifest
 from harness.run.settings import RunSettings
@@ -49,13 +50,16 @@ class ShardTask:
         """Other stages' tasks wait for it."""
         return not STAGES[self.stage].needs_images
 
-    def __call__(self) -> None:
+    def __call__(self, contents: Contents | None = None) -> None:
         """Make the share's missing rows.
+
+        Args:
+            contents: what this process has read of the run's files.
 
         Raises:
             MiroEvalError: why it could not; the state file tells the same.
         """
-        run = RunDirectory(self.settings.out)
+        run = RunDirectory(self.settings.out, contents)
         journal = Journal(state_file(run, self.stage, self.share), queue.job_id(), run.log(self.name))
         try:
             self._work(run, journal)

@@ -130,7 +130,9 @@ def keys(item: Item, parameters: dict[str, Any]) -> Iterator[str]:
     return (cell_key(item.filename, metric) for metric in parameters["metrics"])
 
 
-REWARDS = Stage(
-    "rewards", "rewards", "rewards", "rewards.jsonl", "numbers", plan, merge,
-    lambda settings: settings.rewards.batch_size, keys,
-)  # fmt: skip
+def batch(settings: RunSettings) -> int:
+    """Images in a forward pass of a reward model."""
+    return settings.rewards.batch_size
+
+
+REWARDS = Stage("rewards", "rewards", "rewards", "rewards.jsonl", "numbers", plan, merge, batch, keys)

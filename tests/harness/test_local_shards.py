@@ -11,6 +11,7 @@ import pytest
 from harness.executors.overlapped import Slots
 from harness.executors.shard import ShardTask
 from harness.executors.sharding import Share
+from harness.run.contents import Contents
 from harness.run.directory import RunDirectory
 from harness.run.manifest import Manifest
 from harness.run.settings import RunSettings
@@ -32,7 +33,7 @@ class Noted(ShardTask):
     waits_for: threading.Event | None = None
     sets: threading.Event | None = None
 
-    def __call__(self) -> None:
+    def __call__(self, contents: Contents | None = None) -> None:
         if self.waits_for is not None:
             assert self.waits_for.wait(10)
         with LOCK:

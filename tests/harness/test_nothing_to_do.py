@@ -80,9 +80,10 @@ def made(run: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in files if path.name != "made_from.json"}
 
 
-def test_each_file_is_opened_once_and_none_is_written(run: Path) -> None:
+@pytest.mark.parametrize("more", [[], ["--shards", "3"]], ids=["whole", "shards"])
+def test_each_file_is_opened_once_and_none_is_written(run: Path, more: list[str]) -> None:
     before = contents(run)
-    told = watched(run, *arguments(run, PROMPTS, SAMPLES))
+    told = watched(run, *arguments(run, PROMPTS, SAMPLES), *more)
     opened = Counter(told["opened"])
     assert len([name for name in opened if name.endswith(".png")]) == PROMPTS * SAMPLES
     assert len([name for name in opened if name.endswith("/metadata.jsonl")]) == PROMPTS
