@@ -93,13 +93,7 @@ def describe_images(model: Model) -> list[str]:
 def open_run(
     settings: RunSettings, source: WeightSource, display: Display, model: Model | None = None
 ) -> Iterator[Pipeline]:
-    """Lock the run directory and yield its pipeline.
-
-    Args:
-        settings: of the run.
-        source: where the models come from.
-        display: shows progress.
-        model: what makes, or made, the images, where it was looked at already.
+    """Lock the run directory and yield its pipeline; ``model`` is what makes or made its images, if looked at before.
 
     Raises:
         UserError: no such checkpoint; the directory is in use, or another run's.
