@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,17 @@ def is_image_folder(path: Path) -> bool:
     )
 
 
-def coverage(folder: Path, prompts: Mapping[int, str], samples: int, suite: str) -> str:
+def prompt_in(folder: Path) -> Any:
+    """The prompt in a prompt folder's metadata; None where there is none to be read."""
+    try:
+        return json.loads((folder / "metadata.jsonl").read_text(encoding="utf-8"))["prompt"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def coverage(
+    folder: Path, prompts: Mapping[int, str], samples: int, suite: str, read: Callable[[Path], Any] = prompt_in
+) -> str:
     """One line that says which images of a suite a folder lacks, or that it lacks none.
 
     Args:
@@ -35,6 +45,7 @@ def coverage(folder: Path, prompts: Mapping[int, str], samples: int, suite: str)
         prompts: prompt index to prompt, as far as the run is to reach.
         samples: images wanted of each prompt.
         suite: its name, for the line.
+        read: gives the prompt of a prompt folder, None where it has none.
 
     Raises:
         UserError: there is no image at all.
@@ -42,16 +53,17 @@ def coverage(folder: Path, prompts: Mapping[int, str], samples: int, suite: str)
     counts = {index: _count_images(folder / f"{index:05d}") for index in prompts}
     if not any(counts.values()) and not any(folder.glob("*/samples/*")):
         raise UserError(f"{folder}: its prompt folders hold no images; expected 00000/samples/0000.png and so on")
-    here = [index for index in prompts if _prompt(folder / f"{index:05d}") is not None]
-    other = [index for index in here if _prompt(folder / f"{index:05d}") != prompts[index]]
+    found = {index: read(folder / f"{index:05d}") for index in prompts}
+    here = [index for index in prompts if found[index] is not None]
+    other = [index for index in here if found[index] != prompts[index]]
     if not here or len(other) == len(here):
         return f"{folder}: its prompts are not those of suite {suite}; what is missing cannot be told"
-    found = [
+    lacks = [
         _tell("without images", [index for index in prompts if not counts[index]]),
         _tell(f"with fewer than {samples} images", [index for index in prompts if 0 < counts[index] < samples]),
         _tell(f"with another prompt than suite {suite} has there", other),
     ]
-    problems = "; ".join(text for text in found if text)
+    problems = "; ".join(text for text in lacks if text)
     images = sum(counts.values())
     return f"{folder}: {images} images of {len(prompts)} prompts of suite {suite}; " + (problems or "none is missing")
 
@@ -61,14 +73,6 @@ def _count_images(folder: Path) -> int:
     if not samples.is_dir():
         return 0
     return sum(file.suffix.lower() in _SUFFIXES and file.stem.isdigit() for file in samples.iterdir())
-
-
-def _prompt(folder: Path) -> Any:
-    """The prompt in a folder's metadata; None where there is none to be read."""
-    try:
-        return json.loads((folder / "metadata.jsonl").read_text(encoding="utf-8"))["prompt"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def _tell(what: str, indices: list[int]) -> str:

@@ -5,7 +5,8 @@ Importing this package is cheap: pandas and numpy are imported when something is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,13 +28,12 @@ class ReportFiles:
     """A written report.
 
     Attributes:
-        markdown, csv, latex, html, json: ``leaderboard.md``, ``.csv``, ``.tex``, ``.html``, ``.json``.
-        scores, parquet: ``scores.csv`` and ``scores.parquet``: one row an image over all stages, in the leaderboard's
-            order.
-        prompts: ``prompts.csv``: one row a prompt.
-        leaderboard: what they were made from; for :func:`terminal_tables`.
+        leaderboard: what they were made from; None where they were there already.
+        scores, parquet: one row an image over all stages, in the leaderboard's order.
+        prompts: one row a prompt.
     """
 
+    leaderboard: Leaderboard | None
     markdown: Path
     csv: Path
     latex: Path
@@ -42,64 +42,97 @@ class ReportFiles:
     scores: Path
     parquet: Path
     prompts: Path
-    leaderboard: Leaderboard
+    index: Path
+
+    @classmethod
+    def within(cls, folder: Path, leaderboard: Leaderboard | None) -> ReportFiles:
+        """The files of a report in that folder."""
+        names = [f"leaderboard.{suffix}" for suffix in ("md", "csv", "tex", "html", "json")]
+        names += ["scores.csv", "scores.parquet", "prompts.csv", "model-index.yaml"]
+        return cls(leaderboard, *(folder / name for name in names))
 
 
-def report(inputs: Sequence[Path], out_dir: Path, across: Sequence[str] = ()) -> ReportFiles:
+def report(
+    inputs: Sequence[Path],
+    out_dir: Path,
+    across: Sequence[str] = (),
+    *,
+    known: Mapping[Path, str] | None = None,
+    anew: bool = False,
+) -> ReportFiles:
     """Rank runs and write the leaderboard in five formats, all scores by image and by prompt, and ``model-index.yaml``.
+
+    A report that stands as it would be made now is left as it is.
 
     Args:
         inputs: run directories, files of GenEval or reward rows, and so on: see :func:`reports.read.find.find_runs`.
         out_dir: made if need be.
         across: fields of the protocol over which runs are ranked together although they differ in them.
+        known: sha256 of runs' files by absolute path, as far as the caller has read them.
+        anew: make it whatever stands.
 
     Raises:
         UserError: an input is missing, empty or malformed; nothing is written then.
     """
-    from tempfile import TemporaryDirectory
-
-    from reports.files import write_text
-    from reports.leaderboard.collect import collect
-    from reports.leaderboard.files import write_tables
-    from reports.leaderboard.model_index import model_index
-    from reports.leaderboard.table import distinct_names, make_leaderboard
-    from reports.read.find import find_runs
+    from reports.made import RECORD, Made, origin
+    from reports.read.find import find_places
 
     if not inputs:
         raise UserError("no runs to report; name run directories or result files")
-    sources = distinct_names(find_runs(inputs))
+    places = find_places(inputs)
+    made = Made(out_dir, out_dir / RECORD, origin(places, known or {}, across=list(across)))
+    if not anew and made.stands():
+        return ReportFiles.within(out_dir, None)
+    files = _make(places, out_dir, across)
+    made.note([path for path in vars(files).values() if isinstance(path, Path)])
+    return files
+
+
+def _make(places: Sequence[Path], out_dir: Path, across: Sequence[str]) -> ReportFiles:
+    from tempfile import TemporaryDirectory
+
+    from reports.leaderboard.collect import collect
+    from reports.leaderboard.files import write_tables
+    from reports.leaderboard.table import distinct_names, make_leaderboard
+    from reports.read.runs import find_run
+
+    sources = distinct_names([find_run(place) for place in places])
     with TemporaryDirectory(prefix="miro-eval-") as parts, ThreadPoolExecutor(1) as beside:
         runs = collect(sources, Path(parts))
         board = make_leaderboard([run.summary for run in runs], across)
         place = {name: number for number, name in enumerate(board.frame["model"])}
         rows = beside.submit(_write_rows, sorted(runs, key=lambda run: place[run.summary.name]), out_dir)
         files = write_tables(board, out_dir)
-        write_text(out_dir / "model-index.yaml", model_index(board))
-        scores, parquet, prompts = rows.result()
-    return ReportFiles(**vars(files), scores=scores, parquet=parquet, prompts=prompts, leaderboard=board)
+        rows.result()
+    return files
 
 
-def _write_rows(runs: list[Collected], out_dir: Path) -> tuple[Path, Path, Path]:
+def _write_rows(runs: list[Collected], out_dir: Path) -> None:
     """All scores by image, twice, and by prompt: copying and compression, which leave the interpreter to others."""
     from reports.leaderboard.merge import LAST, LEADING, PROMPT_COLUMNS
     from reports.leaderboard.parquet import write_parquet
     from reports.leaderboard.row_tables import join_parts, joined_columns
 
     images = [run.images for run in runs]
-    scores = join_parts(images, out_dir / "scores.csv", LEADING, LAST)
-    parquet = write_parquet(images, joined_columns(images, LEADING, LAST), out_dir / "scores.parquet")
-    return scores, parquet, join_parts([run.prompts for run in runs], out_dir / "prompts.csv", PROMPT_COLUMNS)
+    join_parts(images, out_dir / "scores.csv", LEADING, LAST)
+    write_parquet(images, joined_columns(images, LEADING, LAST), out_dir / "scores.parquet")
+    join_parts([run.prompts for run in runs], out_dir / "prompts.csv", PROMPT_COLUMNS)
 
 
 def terminal_tables(files: ReportFiles) -> Group:
     """The leaderboard as tables to print on a rich console."""
     from reports.leaderboard import terminal
 
-    return terminal.terminal_tables(files.leaderboard)
+    return terminal.terminal_tables(json.loads(files.json.read_text(encoding="utf-8")))
 
 
-def write_summaries(run_dir: Path) -> list[Path]:
+def write_summaries(run_dir: Path, record: Path | None = None, known: Mapping[Path, str] | None = None) -> list[Path]:
     """Write ``geneval_summary.json`` and ``rewards_summary.json`` into a run directory, as far as it has the rows.
+
+    Args:
+        run_dir: the directory.
+        record: a file that tells what they were made from; with it they are left as they are where they stand.
+        known: see :func:`report`.
 
     Returns:
         The files written.
@@ -107,6 +140,14 @@ def write_summaries(run_dir: Path) -> list[Path]:
     Raises:
         UserError: the directory has no rows, or malformed ones.
     """
+    from reports.made import Made, origin
+
+    made = Made(run_dir, record, origin([run_dir], known or {})) if record else None
+    if made and made.stands():
+        return []
     from reports.summary import run_summary
 
-    return run_summary.write_summaries(run_dir)
+    written = run_summary.write_summaries(run_dir)
+    if made:
+        made.note(written)
+    return written

@@ -27,9 +27,8 @@ def refuse_links_out(run: Path, folder: Path | None = None) -> None:
     Raises:
         UserError: names the link, and where it leads.
     """
-    root = run.resolve()
     for path in _written(run) if folder is None else (folder, folder / "samples", *_partial_files(folder / "samples")):
-        if path.is_symlink() and not path.resolve().is_relative_to(root):
+        if path.is_symlink() and not path.resolve().is_relative_to(run.resolve()):
             raise UserError(
                 f"{path}: a link to {path.readlink()}, outside of the run: remove it, nothing is written there"
             )

@@ -31,5 +31,5 @@ def demo(
         generation = GenerationSettings(checkpoint, samples=samples, limit=limit, steps=steps, seed=seed)
         settings = RunSettings(out, generation, device=device, gpus=options.gpu_ids(gpus), env_backend=env_backend)
         outcome = run_stages(["generate", "geneval", "rewards"], settings, world, display)
-        show_report([out], out / "report", display)
+        show_report([out], out / "report", display, known=outcome.hashes)
     leave(outcome)

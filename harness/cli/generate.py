@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer  # noqa: F401 - options.py's annotations are resolved here
 
 from harness.cli import options
 from harness.run.settings import GenerationSettings, RunSettings
+
+if TYPE_CHECKING:
+    from harness.plan.open import Model
 
 
 def generate(
@@ -44,11 +47,10 @@ def generate(
     from harness.cli.session import run
     from harness.plan.open import default_directory
 
-    generation = generation_settings(locals())
-    where = out or default_directory(generation)
+    model = chosen_model(locals())
     settings = RunSettings(
-        out=where,
-        generation=generation,
+        out=out or default_directory(model.source),
+        generation=model.settings,
         device=device,
         gpus=options.gpu_ids(gpus),
         offline=offline,
@@ -56,10 +58,10 @@ def generate(
         shards=shards,
         slurm=options.slurm_settings(partition, gres, slurm_arg),
     )
-    run(["generate"], settings, tiny_world=tiny_world)
+    run(["generate"], settings, tiny_world=tiny_world, model=model)
 
 
-def generation_settings(values: dict[str, Any]) -> GenerationSettings:
+def chosen_model(values: dict[str, Any]) -> Model:
     """The generation part of a verb's options, by name, with the defaults of the checkpoint's kind.
 
     Raises:

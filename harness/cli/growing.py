@@ -41,6 +41,7 @@ def growing_run(making: Making, baseline: Run, policy: Policy) -> Iterator[Calla
         UserError: the baseline does not record how it was made, or cannot be followed.
     """
     from harness.cli.session import run_stages, session
+    from harness.plan.open import Model, describe
     from harness.weights.weight_source import PublishedWeights, make_tiny_world
     from reports.read.runs import read_run
 
@@ -51,9 +52,11 @@ def growing_run(making: Making, baseline: Run, policy: Policy) -> Iterator[Calla
         published = PublishedWeights(asked.offline)
         source = make_tiny_world(asked.env_backend, display.step) if making.tiny_world else published
 
+        model = Model(generation, describe(generation))
+
         def grown(prompts: int) -> Run:
             settings = replace(asked, generation=replace(generation, limit=prompts), rewards=rewards)
-            run_stages(stages, settings, source, display)
+            run_stages(stages, settings, source, display, model)
             return read_run(asked.out)
 
         yield grown

@@ -38,6 +38,7 @@ def report(
 
     check_trackers(export or [])
     with session() as display:
-        files = show_report(runs, out, display, across or [])
-    for tracker in export or []:
-        say(f"exported: {hand_over(files.leaderboard, tracker, out)}")
+        files = show_report(runs, out, display, across or [], anew=bool(export))
+    if files.leaderboard is not None:
+        for tracker in export or []:
+            say(f"exported: {hand_over(files.leaderboard, tracker, out)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from harness.terminal.echo import say
 
 if TYPE_CHECKING:
     from harness.plan.evaluations import Evaluation, Outcome
+    from harness.plan.open import Model
     from harness.run.settings import RunSettings
     from harness.terminal.display import Display
     from harness.weights.weight_source import WeightSource
@@ -30,11 +31,11 @@ def session() -> Iterator[Display]:
         yield display
 
 
-def run(stages: list[str], settings: RunSettings, *, tiny_world: bool = False) -> None:
+def run(stages: list[str], settings: RunSettings, *, tiny_world: bool = False, model: Model | None = None) -> None:
     """Run stages in one directory with the published weights, or with the tiny world's."""
     from harness.plan.evaluations import Evaluation
 
-    run_evaluations([Evaluation(settings, tuple(stages))], tiny_world=tiny_world)
+    run_evaluations([Evaluation(settings, tuple(stages), model=model)], tiny_world=tiny_world)
 
 
 def run_evaluations(
@@ -48,7 +49,7 @@ def run_evaluations(
         source = choose_source(common, display, tiny_world=tiny_world)
         outcome = evaluate(evaluations, source, display)
         if report and outcome.finished:
-            show_report(outcome.finished, report, display, across)
+            show_report(outcome.finished, report, display, across, outcome.hashes)
     leave(outcome)
 
 
@@ -59,7 +60,9 @@ def choose_source(settings: RunSettings, display: Display, *, tiny_world: bool =
     return make_tiny_world(settings.env_backend, display.step) if tiny_world else PublishedWeights(settings.offline)
 
 
-def run_stages(stages: list[str], settings: RunSettings, source: WeightSource, display: Display) -> Outcome:
+def run_stages(
+    stages: list[str], settings: RunSettings, source: WeightSource, display: Display, model: Model | None = None
+) -> Outcome:
     """Run stages in one directory.
 
     Raises:
@@ -67,19 +70,27 @@ def run_stages(stages: list[str], settings: RunSettings, source: WeightSource, d
     """
     from harness.plan.evaluations import Evaluation, evaluate
 
-    outcome = evaluate([Evaluation(settings, tuple(stages))], source, display)
+    outcome = evaluate([Evaluation(settings, tuple(stages), model=model)], source, display)
     for failure in outcome.failures.values():
         raise failure
     return outcome
 
 
-def show_report(inputs: list[Path], out: Path, display: Display, across: Sequence[str] = ()) -> ReportFiles:
-    """Write the leaderboard, print it, and return what was written."""
+def show_report(
+    inputs: list[Path],
+    out: Path,
+    display: Display,
+    across: Sequence[str] = (),
+    known: Mapping[Path, str] | None = None,
+    *,
+    anew: bool = False,
+) -> ReportFiles:
+    """Write the leaderboard where it does not stand, print it, and return its files; see :func:`reports.report`."""
     from rich.console import Console
 
     from reports import report, terminal_tables
 
-    files = report(inputs, out, across)
+    files = report(inputs, out, across, known=known, anew=anew)
     display.close()
     Console().print(terminal_tables(files))
     say(f"report: {files.markdown}")

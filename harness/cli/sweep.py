@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from harness.cli import options
-from harness.cli.generate import generation_settings
+from harness.cli.generate import chosen_model
 from harness.run.settings import RewardSettings, RunSettings
 from harness.terminal.echo import say
 from wire.errors import UserError
@@ -54,9 +54,9 @@ def sweep(
     axes = dict(axis_values(pair) for pair in reward_target)
     if len(axes) < len(reward_target):
         raise UserError("--reward-target: an axis is named twice; put its values into one list")
-    base = generation_settings(locals() | {"reward_target": []})
+    base = chosen_model(locals() | {"reward_target": []})
     points = each_point(base, axes)
-    plain = default_directory(base)
+    plain = default_directory(base.source)
     folder = out or plain.with_name(f"{plain.name}-sweep")
     places = point_directories(folder, axes, points)
     common = RunSettings(
@@ -69,6 +69,6 @@ def sweep(
     )
     runs = evaluations(points, places, common)
     run_evaluations(runs, tiny_world=tiny_world, report=folder / "report", across=["reward_targets"])
-    targets = [{axis: point.reward_targets[axis] for axis in axes} for point in points]
+    targets = [{axis: point.settings.reward_targets[axis] for axis in axes} for point in points]
     files = write_sweep(list(zip(targets, places, strict=True)), folder / "report")
     say(f"sweep: {files.csv} and {files.image}")

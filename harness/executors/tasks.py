@@ -119,7 +119,7 @@ class MergeTask:
         with Display() as display, reopen(self.settings, self.source, display) as pipeline:
             gaps = [gap for name in self.stages if (gap := finish_stage(pipeline, STAGES[name]))]
             if pipeline.has_scores():
-                write_summaries(pipeline.run.path)
+                write_summaries(pipeline.run.path, pipeline.run.work("summaries.json"))
                 report([pipeline.run.path], pipeline.run.report)
         if gaps:
             raise WorkerFailure(

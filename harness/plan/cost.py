@@ -16,7 +16,7 @@ from generation.flops import MiroShape, miro_flops
 from generation.suites import load_suite
 from generation.suites.selection import limit_indices
 from geneval.flops import color_flops, detector_flops
-from harness.plan.open import describe
+from harness.plan.open import Model
 from harness.run.settings import GenerationSettings, RewardSettings
 from rewards.flops import cost as reward_cost
 from rewards.scorers import SCORERS
@@ -114,16 +114,17 @@ def find_hardware(name: str) -> Hardware:
     return HARDWARE[name.lower()]
 
 
-def sweep_cost(generation: GenerationSettings, rewards: RewardSettings) -> Cost:
+def sweep_cost(model: Model, rewards: RewardSettings) -> Cost:
     """Of one checkpoint's whole job.
 
     Raises:
-        UserError: no such checkpoint or suite.
+        UserError: no such suite.
     """
+    generation = model.settings
     suite = load_suite(generation.suite)
     lines = [suite.lines[index] for index in limit_indices(suite.lines, generation.limit)]
     images = len(lines) * generation.samples
-    side, parts, notes = _generation(generation, lines)
+    side, parts, notes = _generation(model, lines)
     if suite.has_geneval:
         parts += _geneval(lines, generation.samples, side)
         notes.append("colors: one crop for each object whose color is asked")
@@ -131,9 +132,10 @@ def sweep_cost(generation: GenerationSettings, rewards: RewardSettings) -> Cost:
     return Cost(len(lines), images, tuple(parts), images * side * side * 3, images * ROW_BYTES, tuple(notes))
 
 
-def _generation(generation: GenerationSettings, lines: Sequence[dict[str, Any]]) -> tuple[int, list[Part], list[str]]:
+def _generation(model: Model, lines: Sequence[dict[str, Any]]) -> tuple[int, list[Part], list[str]]:
     """Side of an image in pixels, the parts, and what was assumed."""
-    if describe(generation).kind not in (LIGHTNING, FOLDER, REPO):
+    generation = model.settings
+    if model.source.kind not in (LIGHTNING, FOLDER, REPO):
         return 1024, [], ["generation is not counted: only MIRO's network is known here; images of 1024 px are assumed"]
     shape = MiroShape()
     flops, steps = miro_flops(shape), generation.steps or GenerationSettings.steps or 0

@@ -11,10 +11,10 @@ from pathlib import Path
 from generation.checkpoint_kinds import IMAGES
 from generation.suites import suite_has_geneval
 from harness.executors.drive import run_together
-from harness.plan.open import describe, describe_images, open_run
+from harness.plan.open import Model, describe_images, open_run
 from harness.plan.selection import distinct_names
 from harness.run.directory import RunDirectory
-from harness.run.settings import GenerationSettings, RunSettings
+from harness.run.settings import RunSettings
 from harness.stages.context import Pipeline
 from harness.terminal.display import Display
 from harness.weights.weight_source import WeightSource
@@ -34,11 +34,13 @@ class Evaluation:
         settings: of the run.
         stages: what is done in it, in order.
         notes: what the user should know before.
+        model: what makes, or made, its images, where that was looked at.
     """
 
     settings: RunSettings
     stages: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    model: Model | None = None
 
 
 @dataclass
@@ -50,12 +52,14 @@ class Outcome:
         handed_over: those that a cluster goes on with.
         failures: directory -> why it did not.
         unscored: items without a result in the finished runs.
+        hashes: of files of the finished runs, by path.
     """
 
     finished: list[Path] = field(default_factory=list)
     handed_over: list[Path] = field(default_factory=list)
     failures: dict[Path, MiroEvalError] = field(default_factory=dict)
     unscored: int = 0
+    hashes: dict[Path, str] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> ExitCode:
@@ -75,34 +79,34 @@ class Outcome:
             self.unscored += result
 
 
-def evaluation(generation: GenerationSettings, out: Path, common: RunSettings, name: str | None = None) -> Evaluation:
+def evaluation(model: Model, out: Path, common: RunSettings, name: str | None = None) -> Evaluation:
     """The whole job for one checkpoint, or for one folder of images made already.
 
     Where the prompts have no GenEval metadata the verdicts are left out, and a note says so.
 
     Args:
-        generation: what makes, or made, the images.
+        model: what makes, or made, the images.
         out: the run directory.
         common: everything else.
         name: the run's name in tables, where the checkpoint's does not tell it from others.
 
     Raises:
-        UserError: no such checkpoint or suite, or images that are elsewhere than in ``out``.
+        UserError: no such suite, or images that are elsewhere than in ``out``.
     """
-    made = describe(generation).kind == IMAGES
-    if made and RunDirectory(out).path != RunDirectory(describe(generation).path or out).path:
+    made, generation, run = model.source.kind == IMAGES, model.settings, RunDirectory(out, model.contents)
+    if made and run.path != RunDirectory(model.source.path or out).path:
         raise UserError("images made already are judged where they are: leave --out away")
-    judged = _images_have_geneval(out) if made else suite_has_geneval(generation.suite)
+    judged = _images_have_geneval(run) if made else suite_has_geneval(generation.suite)
     stages = [stage for stage in ("generate", "geneval", "rewards") if not (stage == "generate" and made)]
-    notes = describe_images(generation)
+    notes = describe_images(model)
     if not judged:
         stages.remove("geneval")
         notes.append(f"{out}: these prompts have no GenEval metadata, so there are rewards and no verdicts")
     settings = replace(common, out=out, name=name, generation=None if made else generation)
-    return Evaluation(settings, tuple(stages), tuple(notes))
+    return Evaluation(settings, tuple(stages), tuple(notes), model)
 
 
-def evaluations(chosen: Sequence[GenerationSettings], places: Sequence[Path], common: RunSettings) -> list[Evaluation]:
+def evaluations(chosen: Sequence[Model], places: Sequence[Path], common: RunSettings) -> list[Evaluation]:
     """The same for several, with names that tell them apart.
 
     Raises:
@@ -112,43 +116,45 @@ def evaluations(chosen: Sequence[GenerationSettings], places: Sequence[Path], co
     return [evaluation(one, out, common, name) for one, out, name in zip(chosen, places, names, strict=True)]
 
 
-def _images_have_geneval(out: Path) -> bool:
-    return all("include" in item.metadata for item in RunDirectory(out).listed())
+def _images_have_geneval(run: RunDirectory) -> bool:
+    return all("include" in item.metadata for item in run.listed())
 
 
 def evaluate(evaluations: Sequence[Evaluation], source: WeightSource, display: Display) -> Outcome:
     """Make the runs; a failure ends its own run, the others go on. Rows finished so far are always kept."""
     outcome = Outcome()
     for stages, alike in itertools.groupby(evaluations, key=lambda one: one.stages):
-        settings = [one.settings for one in alike]
-        for start in range(0, len(settings), TOGETHER):
-            _evaluate(settings[start : start + TOGETHER], stages, source, display, outcome)
+        runs = list(alike)
+        for start in range(0, len(runs), TOGETHER):
+            _evaluate(runs[start : start + TOGETHER], stages, source, display, outcome)
     return outcome
 
 
 def _evaluate(
-    runs: Sequence[RunSettings], stages: Sequence[str], source: WeightSource, display: Display, outcome: Outcome
+    runs: Sequence[Evaluation], stages: Sequence[str], source: WeightSource, display: Display, outcome: Outcome
 ) -> None:
     with contextlib.ExitStack() as stack:
         opened = list(_open(runs, source, display, stack, outcome))
         for pipeline, result in zip(opened, run_together(opened, stages), strict=True):
             outcome.note(pipeline.settings.out, result)
             if isinstance(result, int):
-                _summarise(pipeline)
+                _summarise(pipeline, outcome)
 
 
 def _open(
-    runs: Sequence[RunSettings], source: WeightSource, display: Display, stack: contextlib.ExitStack, outcome: Outcome
+    runs: Sequence[Evaluation], source: WeightSource, display: Display, stack: contextlib.ExitStack, outcome: Outcome
 ) -> Iterator[Pipeline]:
-    for settings in runs:
+    for one in runs:
         try:
-            yield stack.enter_context(open_run(settings, source, display))
+            yield stack.enter_context(open_run(one.settings, source, display, one.model))
         except MiroEvalError as error:  # noqa: PERF203 - one run's failure is not the others'
-            outcome.note(settings.out, error)
+            outcome.note(one.settings.out, error)
 
 
-def _summarise(pipeline: Pipeline) -> None:
+def _summarise(pipeline: Pipeline, outcome: Outcome) -> None:
     from reports import write_summaries
 
     if pipeline.has_scores():
-        write_summaries(pipeline.run.path)
+        hashes = pipeline.hashes()
+        write_summaries(pipeline.run.path, pipeline.run.work("summaries.json"), hashes)
+        outcome.hashes |= hashes

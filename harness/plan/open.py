@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ from generation.checkpoint_kinds import (
     describe_source,
 )
 from harness.executors.submission import refuse_while_queued
-from harness.run.directory import RunDirectory
+from harness.run.contents import Contents
+from harness.run.directory import RunDirectory, read_metadata
 from harness.run.manifest import Manifest, harness_provenance
 from harness.run.settings import GenerationSettings, RunSettings
 from harness.stages.context import Pipeline
@@ -28,12 +29,31 @@ from harness.stages.generate import write_hparams
 from harness.terminal.display import Display
 from harness.weights.weight_source import WeightSource
 from wire.errors import UserError
-from wire.files import sha256_of_file
 
 
-def default_directory(generation: GenerationSettings) -> Path:
+@dataclass(frozen=True)
+class Model:
+    """What makes, or made, the images, once it was looked at.
+
+    Attributes:
+        settings: how images are made.
+        source: what the checkpoint in them is.
+        contents: what has been read of its files; runs of one checkpoint share it.
+    """
+
+    settings: GenerationSettings
+    source: CheckpointSource
+    contents: Contents = field(default_factory=Contents, compare=False)
+
+    def prompt_in(self, folder: Path) -> str | None:
+        """The prompt of a prompt folder; None where it has none to be read."""
+        with contextlib.suppress(UserError):
+            return str(self.contents.of(folder / "metadata.jsonl", read_metadata)["prompt"])
+        return None
+
+
+def default_directory(source: CheckpointSource) -> Path:
     """``<checkpoint dir>/geneval_images/<checkpoint name>``, as upstream; for a repo id the same under ``.``."""
-    source = describe(generation)
     if source.kind == IMAGES and source.path:
         return source.path
     folder = source.path.parent if source.path else Path()
@@ -51,13 +71,13 @@ def describe(generation: GenerationSettings) -> CheckpointSource:
     )
 
 
-def describe_images(generation: GenerationSettings) -> list[str]:
+def describe_images(model: Model) -> list[str]:
     """Of a folder of images made already, a line that says what it lacks of the suite; nothing for a checkpoint.
 
     Raises:
         UserError: the folder holds no images.
     """
-    source = describe(generation)
+    source, generation = model.source, model.settings
     if source.kind != IMAGES or source.path is None:
         return []
     from generation.image_folder import coverage
@@ -66,42 +86,50 @@ def describe_images(generation: GenerationSettings) -> list[str]:
     suite = load_suite(generation.suite)
     indices = limit_indices(suite.lines, generation.limit)
     prompts = {index: str(suite.lines[index]["prompt"]) for index in indices}
-    return [coverage(source.path, prompts, generation.samples, suite.id)]
+    return [coverage(source.path, prompts, generation.samples, suite.id, model.prompt_in)]
 
 
 @contextlib.contextmanager
-def open_run(settings: RunSettings, source: WeightSource, display: Display) -> Iterator[Pipeline]:
-    """Lock the run directory and yield its pipeline.
+def open_run(
+    settings: RunSettings, source: WeightSource, display: Display, model: Model | None = None
+) -> Iterator[Pipeline]:
+    """Lock the run directory and yield its pipeline; ``model`` is what makes or made its images, if looked at before.
 
     Raises:
         UserError: no such checkpoint; the directory is in use, or another run's.
     """
-    checkpoint = describe(settings.generation) if settings.generation else None
-    if checkpoint is not None and checkpoint.kind == IMAGES:
-        raise UserError(f"{checkpoint.path}: these images are made already; judge and score them with `miro-eval all`")
-    if checkpoint is None and not settings.out.is_dir():
-        raise UserError(f"{settings.out}: no such directory")
-    with RunDirectory(settings.out).locked() as run:
+    maker = _maker(settings, model)
+    contents = model.contents if model and not maker else None
+    with RunDirectory(settings.out, contents).locked() as run:
         refuse_while_queued(run)
-        manifest = Manifest.read(run.manifest) or Manifest(_name(settings, run))
+        own_name = maker.source.name if maker else run.path.name
+        manifest = Manifest.read(run.manifest, run.contents) or Manifest(settings.name or own_name)
         manifest.random_weights = manifest.random_weights or source.random
         manifest.harness = harness_provenance()
         manifest.note_command(sys.argv[1:], Path.cwd())
-        if checkpoint is not None and settings.generation is not None:
-            manifest.checkpoint = identify_checkpoint(checkpoint, manifest.checkpoint)
-            manifest.suite = _suite(settings.generation)
-            manifest.protocol = _protocol(settings.generation, manifest.suite)
+        if maker is not None:
+            manifest.checkpoint = identify_checkpoint(maker.source, manifest.checkpoint, maker.contents)
+            manifest.suite = _suite(maker.settings)
+            manifest.protocol = _protocol(maker.settings, manifest.suite)
         yield Pipeline(run, manifest, settings, source, display)
         write_hparams(run, manifest, settings)
 
 
-def _name(settings: RunSettings, run: RunDirectory) -> str:
-    if settings.name:
-        return settings.name
-    return describe(settings.generation).name if settings.generation else run.path.name
+def _maker(settings: RunSettings, model: Model | None) -> Model | None:
+    """What makes the run's images; None where they are given."""
+    if settings.generation is None:
+        if not settings.out.is_dir():
+            raise UserError(f"{settings.out}: no such directory")
+        return None
+    generation = settings.generation
+    maker = replace(model, settings=generation) if model else Model(generation, describe(generation))
+    if maker.source.kind == IMAGES:
+        path = maker.source.path
+        raise UserError(f"{path}: these images are made already; judge and score them with `miro-eval all`")
+    return maker
 
 
-def identify_checkpoint(source: CheckpointSource, known: dict[str, Any] | None) -> dict[str, Any]:
+def identify_checkpoint(source: CheckpointSource, known: dict[str, Any] | None, contents: Contents) -> dict[str, Any]:
     """What distinguishes this checkpoint from others: the bytes of its files, or repo id, revision and variant.
 
     A checkpoint that has not changed since ``run.json`` was written (same size and time) is not hashed again.
@@ -113,7 +141,7 @@ def identify_checkpoint(source: CheckpointSource, known: dict[str, Any] | None) 
     stamps = [[name, file.stat().st_size, file.stat().st_mtime_ns] for name, file in files.items()]
     if known and known.get("files") == stamps:
         return known
-    hashes = {name: sha256_of_file(file) for name, file in files.items()}
+    hashes = {name: contents.sha256(file) for name, file in files.items()}
     if source.generator:
         hashes |= {"generator": str(source.generator), "checkpoint": Path(source.argument).name}
     return {"name": source.name, "path": str(source.path), "files": stamps, "identity": hashes}

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from generation.checkpoint_kinds import FOLDER, HUB_FILES, LIGHTNING, REPO
 from generation.released import ABLATIONS_REPO, MAIN_NAME, MAIN_REPO, VARIANTS
-from harness.plan.open import default_directory, describe
+from harness.plan.open import Model, default_directory, describe
 from harness.run.settings import GenerationSettings
 from wire.errors import UserError
 
@@ -23,10 +23,8 @@ from wire.errors import UserError
 MOST_POINTS = 1000
 
 
-def each_checkpoint(
-    base: GenerationSettings, arguments: Sequence[str], variants: str | None = None
-) -> list[GenerationSettings]:
-    """The settings of each checkpoint named; each is looked at, none is loaded.
+def each_checkpoint(base: GenerationSettings, arguments: Sequence[str], variants: str | None = None) -> list[Model]:
+    """Each checkpoint named; each is looked at, none is loaded.
 
     Args:
         base: what they have in common.
@@ -47,20 +45,22 @@ def each_checkpoint(
     return [with_defaults(settings) for settings in chosen]
 
 
-def with_defaults(settings: GenerationSettings) -> GenerationSettings:
-    """MIRO's steps and guidance are upstream's; a diffusers pipeline has defaults of its own.
+def with_defaults(settings: GenerationSettings) -> Model:
+    """The checkpoint looked at: MIRO's steps and guidance are upstream's; a diffusers pipeline has its own defaults.
 
     Raises:
         UserError: the checkpoint is not there, or not what it should be.
     """
-    if describe(settings).kind not in (LIGHTNING, FOLDER, REPO):
-        return settings
+    source = describe(settings)
+    if source.kind not in (LIGHTNING, FOLDER, REPO):
+        return Model(settings, source)
     steps, guidance = settings.steps, settings.guidance_scale
-    return replace(
+    filled = replace(
         settings,
         steps=GenerationSettings.steps if steps is None else steps,
         guidance_scale=GenerationSettings.guidance_scale if guidance is None else guidance,
     )
+    return Model(filled, source)
 
 
 def _matches(argument: str) -> list[str]:
@@ -111,8 +111,8 @@ def _all_variants(checkpoint: str) -> list[str]:
     return found
 
 
-def each_point(base: GenerationSettings, axes: Mapping[str, Sequence[float]]) -> list[GenerationSettings]:
-    """The grid over reward targets: the settings of every combination of values, the last axis changing fastest.
+def each_point(base: Model, axes: Mapping[str, Sequence[float]]) -> list[Model]:
+    """The grid over reward targets: the model at every combination of values, the last axis changing fastest.
 
     Raises:
         UserError: more than :data:`MOST_POINTS` combinations.
@@ -120,9 +120,10 @@ def each_point(base: GenerationSettings, axes: Mapping[str, Sequence[float]]) ->
     points = math.prod(len(values) for values in axes.values())
     if points > MOST_POINTS:
         raise UserError(f"the grid has {points} points; at most {MOST_POINTS} are run by one command")
+    settings = base.settings
+    targets = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
     return [
-        replace(base, reward_targets=base.reward_targets | dict(zip(axes, values, strict=True)))
-        for values in itertools.product(*axes.values())
+        replace(base, settings=replace(settings, reward_targets=settings.reward_targets | point)) for point in targets
     ]
 
 
@@ -154,13 +155,13 @@ def _span(text: str) -> list[float]:
     return [round(start + i * step, 12) for i in range(count)]
 
 
-def run_directories(chosen: Sequence[GenerationSettings], out: Path | None) -> list[Path]:
+def run_directories(chosen: Sequence[Model], out: Path | None) -> list[Path]:
     """Where each run goes: of one run ``out`` itself, of several a folder in it, by name; without it, upstream's place.
 
     Raises:
         UserError: two runs would share a directory.
     """
-    places = [default_directory(settings) for settings in chosen]
+    places = [default_directory(model.source) for model in chosen]
     if out:
         places = [out] if len(chosen) == 1 else [out / name for name in distinct_names(places)]
     clash = {place for place in places if places.count(place) > 1}
@@ -183,7 +184,7 @@ def distinct_names(places: Sequence[Path]) -> list[str]:
     return next((names for names in candidates if len(set(names)) == len(names)), [place.name for place in places])
 
 
-def point_directories(base: Path, axes: Iterable[str], points: Sequence[GenerationSettings]) -> list[Path]:
+def point_directories(base: Path, axes: Iterable[str], points: Sequence[Model]) -> list[Path]:
     """A grid's run directories: ``aesthetic_score=0.125`` and so on, in the base folder."""
     names = list(axes)
-    return [base / ",".join(f"{axis}={point.reward_targets[axis]:g}" for axis in names) for point in points]
+    return [base / ",".join(f"{axis}={point.settings.reward_targets[axis]:g}" for axis in names) for point in points]

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.run.contents import Contents
 from wire.errors import UserError
 from wire.files import write_atomically
 from wire.row_files import unique_keys
@@ -70,8 +71,8 @@ class Manifest:
     commands: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
-    def read(cls, path: Path) -> Manifest | None:
-        """Read ``run.json``; None where there is none.
+    def read(cls, path: Path, contents: Contents | None = None) -> Manifest | None:
+        """Read ``run.json``; None where there is none. Its hash is known to ``contents`` then.
 
         Raises:
             UserError: unreadable, or of another schema version.
@@ -79,7 +80,7 @@ class Manifest:
         if not path.exists():
             return None
         try:
-            record = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=unique_keys)
+            record = json.loads((contents or Contents()).text(path), object_pairs_hook=unique_keys)
             if record["schema"] != SCHEMA:
                 raise UserError(f"{path}: schema {record['schema']}, this version reads {SCHEMA}")
             record["stages"] = {name: StageRecord(**stage) for name, stage in record["stages"].items()}

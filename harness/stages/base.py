@@ -151,7 +151,12 @@ def keyed_rows(rows: Iterable[Row], items: Iterable[Item] | None) -> dict[str, R
 
 def row_key(row: Row) -> str:
     """How the worker protocol names a row: by its image, and its metric if it is of one."""
-    return f"{row['filename']}#{row['metric']}" if "metric" in row else str(row["filename"])
+    return cell_key(row["filename"], row["metric"]) if "metric" in row else str(row["filename"])
+
+
+def cell_key(filename: str, metric: str) -> str:
+    """How the worker protocol names one number."""
+    return f"{filename}#{metric}"
 
 
 def set_aside(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from harness.environments.manager import Environment, ensure
@@ -53,22 +54,23 @@ class Pipeline:
         """Whether any verdict or reward is there."""
         return any(self.run.rows(stage.rows_file).exists() for stage in STAGES.values() if stage.needs_images)
 
+    def hashes(self) -> dict[Path, str]:
+        """Of the files that reports read, by path."""
+        rows = [self.run.rows(stage.rows_file) for stage in STAGES.values() if stage.needs_images]
+        return {path: self.run.contents.sha256(path) for path in (self.run.manifest, *rows) if path.is_file()}
+
     def plan(self, stage: Stage) -> StagePlan:
         """What the stage would do now; looked at once, until it is worked on."""
         if stage.name not in self.plans:
             self.plans[stage.name] = stage.plan(self.run, self.manifest, self.settings, self.source)
         return self.plans[stage.name]
 
-    def take_plan(self, stage: Stage) -> StagePlan:
-        """The same for who does it, and is to :meth:`finish` with it."""
-        plan = self.plan(stage)
-        del self.plans[stage.name]
-        return plan
-
     def worked_on(self, stage: Stage) -> None:
         """Rows of the stage may have been made, so its plan holds no longer; where images were made, none does."""
-        for name in [stage.name] if stage.needs_images else list(self.plans):
-            self.plans.pop(name, None)
+        self.plans.pop(stage.name, None)
+        if not stage.needs_images:
+            self.plans.clear()
+            self.run.changed()
 
     def images_to_make(self) -> bool:
         """Whether a stage has promised images that are not there."""

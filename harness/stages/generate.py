@@ -129,10 +129,8 @@ def write_hparams(run: RunDirectory, manifest: Manifest, settings: RunSettings) 
     record = manifest.stages.get("generate")
     hparams = record.provenance.get("hparams") if record else None
     if hparams and settings.generation:
-        path, text = (
-            run.path / "hparams.json",
-            json.dumps(hparams | {"n_samples": settings.generation.samples}, indent=2),
-        )
+        text = json.dumps(hparams | {"n_samples": settings.generation.samples}, indent=2)
+        path = run.path / "hparams.json"
         if not path.is_file() or path.read_bytes() != text.encode():
             write_atomically(path, text)
 

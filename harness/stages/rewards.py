@@ -12,7 +12,7 @@ from typing import Any
 from harness.run.directory import RunDirectory
 from harness.run.manifest import Manifest
 from harness.run.settings import RewardSettings, RunSettings
-from harness.stages.base import Merged, Row, Stage, StagePlan, keyed_rows, known_rows
+from harness.stages.base import Merged, Row, Stage, StagePlan, cell_key, keyed_rows, known_rows
 from harness.weights.weight_source import WeightSource
 from wire.errors import UserError
 from wire.files import write_rows
@@ -87,11 +87,6 @@ def _check_rescored(rescore: Iterable[str], metrics: Iterable[str]) -> None:
         raise UserError(f"--rescore {', '.join(stray)}: not among the metrics to be scored ({', '.join(metrics)})")
 
 
-def cell_key(filename: str, metric: str) -> str:
-    """How the worker protocol names one number."""
-    return f"{filename}#{metric}"
-
-
 def _cells(rows: Iterable[Row], rescored: frozenset[str]) -> Iterator[Row]:
     """Cells of a mixture of finished rows (one per image), but for the rescored metrics, and the worker's own."""
     for row in rows:
@@ -135,7 +130,9 @@ def keys(item: Item, parameters: dict[str, Any]) -> Iterator[str]:
     return (cell_key(item.filename, metric) for metric in parameters["metrics"])
 
 
-REWARDS = Stage(
-    "rewards", "rewards", "rewards", "rewards.jsonl", "numbers", plan, merge,
-    lambda settings: settings.rewards.batch_size, keys,
-)  # fmt: skip
+def batch(settings: RunSettings) -> int:
+    """Images in a forward pass of a reward model."""
+    return settings.rewards.batch_size
+
+
+REWARDS = Stage("rewards", "rewards", "rewards", "rewards.jsonl", "numbers", plan, merge, batch, keys)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reports import ReportFiles
 from reports.files import write_json, write_text
 from reports.leaderboard.html import leaderboard_html
 from reports.leaderboard.json_format import leaderboard_record
 from reports.leaderboard.latex import leaderboard_latex
 from reports.leaderboard.markdown import leaderboard_markdown
+from reports.leaderboard.model_index import model_index
 from reports.leaderboard.table import Leaderboard, make_leaderboard
 from reports.summary.run_summary import RunSummary
 
@@ -19,19 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True)
-class LeaderboardFiles:
-    """Where a leaderboard was written."""
-
-    markdown: Path
-    csv: Path
-    latex: Path
-    html: Path
-    json: Path
-
-
-def write_leaderboard(runs: Sequence[RunSummary], out_dir: Path) -> LeaderboardFiles:
-    """Write ``leaderboard.md``, ``.csv``, ``.tex``, ``.html`` and ``.json``: the same runs give the same bytes.
+def write_leaderboard(runs: Sequence[RunSummary], out_dir: Path) -> ReportFiles:
+    """Write the leaderboard's files, without the rows': the same runs give the same bytes.
 
     Raises:
         UserError: no run, or the folder cannot be written to.
@@ -39,15 +29,16 @@ def write_leaderboard(runs: Sequence[RunSummary], out_dir: Path) -> LeaderboardF
     return write_tables(make_leaderboard(runs), out_dir)
 
 
-def write_tables(board: Leaderboard, out_dir: Path) -> LeaderboardFiles:
+def write_tables(board: Leaderboard, out_dir: Path) -> ReportFiles:
     """Write a leaderboard that is made already."""
-    return LeaderboardFiles(
-        markdown=write_text(out_dir / "leaderboard.md", leaderboard_markdown(board)),
-        csv=write_text(out_dir / "leaderboard.csv", board.frame.to_csv(index=False, lineterminator="\n")),
-        latex=write_text(out_dir / "leaderboard.tex", leaderboard_latex(board)),
-        html=write_text(out_dir / "leaderboard.html", leaderboard_html(board)),
-        json=write_json(out_dir / "leaderboard.json", leaderboard_record(board)),
-    )
+    files = ReportFiles.within(out_dir, board)
+    write_text(files.markdown, leaderboard_markdown(board))
+    write_text(files.csv, board.frame.to_csv(index=False, lineterminator="\n"))
+    write_text(files.latex, leaderboard_latex(board))
+    write_text(files.html, leaderboard_html(board))
+    write_json(files.json, leaderboard_record(board))
+    write_text(files.index, model_index(board))
+    return files
 
 
 def read_leaderboard(path: Path) -> pd.DataFrame:

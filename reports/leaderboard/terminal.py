@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from reports.leaderboard.markdown import fixed, interval_text
+from reports.read.manifest import display_name
 from reports.summary.notes import RANDOM_WEIGHTS
 from wire.vocabulary import TAGS
 
@@ -13,11 +13,9 @@ if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
 
-    from reports.leaderboard.table import Leaderboard
 
-
-def terminal_tables(board: Leaderboard) -> Group:
-    """GenEval scores and, where there are any, mean rewards, then the notes.
+def terminal_tables(board: dict[str, Any]) -> Group:
+    """GenEval scores and, where there are any, mean rewards, then the notes; of what ``leaderboard.json`` holds.
 
     Two tables, since one would be too wide; at 80 columns headers fold, numbers stay whole. Names are shown
     literally: rich's markup in them has no effect.
@@ -25,18 +23,19 @@ def terminal_tables(board: Leaderboard) -> Group:
     from rich.console import Group
     from rich.text import Text
 
-    found = [metric for metric in board.metrics if board.frame[metric].notna().any()]
+    runs = [run for section in board["sections"] for run in section["runs"]]
+    found = [metric for metric in board["metrics"] if any(run["rewards"][metric] for run in runs)]
     parts: list[Table | Text] = []
-    if board.frame["random_weights"].any():
+    if any(run["random_weights"] for run in runs):
         parts.append(Text(f"{RANDOM_WEIGHTS.capitalize()}.", style="bold red"))
-    if (board.frame["group"] != "no geneval").any():
-        parts.append(_table(board, "GenEval", ("overall", *TAGS), with_interval=True))
+    if any(section["group"] != "no geneval" for section in board["sections"]):
+        parts.append(_table(runs, "GenEval", "scores", ("overall", *TAGS)))
     if found:
-        parts.append(_table(board, "Rewards (raw means)", found, with_interval=False))
-    return Group(*parts, *(Text(note) for note in _notes(board)))
+        parts.append(_table(runs, "Rewards (raw means)", "rewards", found))
+    return Group(*parts, *(Text(display_name(note)) for note in _notes(board["notes"], runs)))
 
 
-def _table(board: Leaderboard, title: str, columns: Sequence[str], with_interval: bool) -> Table:
+def _table(runs: Sequence[dict[str, Any]], title: str, kind: str, columns: Sequence[str]) -> Table:
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -45,17 +44,23 @@ def _table(board: Leaderboard, title: str, columns: Sequence[str], with_interval
     table.add_column("model", overflow="fold")
     for column in columns:
         table.add_column(column, justify="right", overflow="fold", min_width=len("0.0000"))
-        if with_interval and column == "overall":
+        if column == "overall":
             table.add_column("95 % interval", min_width=len("0.0000 to"))
-    for row in board.frame.to_dict("records"):
-        cells = [fixed(row[column]) for column in columns]
-        if with_interval:
-            cells.insert(1, interval_text(row, "overall"))
-        table.add_row(Text(row["model"]), *cells)
+    for run in runs:
+        cells = [cell for column in columns for cell in _cells(column, run[kind][column])]
+        table.add_row(Text(display_name(run["model"])), *cells)
     return table
 
 
-def _notes(board: Leaderboard) -> Iterator[str]:
-    yield from board.notes
-    for name, coverage, notes in zip(*(board.frame[column] for column in ("model", "coverage", "notes")), strict=True):
-        yield f"{name}: {coverage}{f'; {notes}' if notes else ''}"
+def _cells(column: str, found: dict[str, Any] | None) -> Iterator[str]:
+    """A value, and of the overall score its interval; empty where there is none."""
+    yield f"{found['value']:.4f}" if found else ""
+    if column == "overall":
+        yield f"{found['low']:.4f} to {found['high']:.4f}" if found and found["low"] is not None else ""
+
+
+def _notes(on_all: Sequence[str], runs: Sequence[dict[str, Any]]) -> Iterator[str]:
+    yield from on_all
+    for run in runs:
+        notes = f"; {run['notes']}" if run["notes"] else ""
+        yield f"{run['model']}: {run['coverage']}{notes}"

@@ -15,21 +15,29 @@ BESIDE_CHECKPOINT = "geneval_images"
 
 
 def find_runs(inputs: Sequence[Path]) -> list[RunSource]:
-    """Look up runs, in the order given; one named twice counts once.
+    """Look up runs; see :func:`find_places`.
+
+    Raises:
+        UserError: a manifest is malformed.
+    """
+    return [find_run(path) for path in find_places(inputs)]
+
+
+def find_places(inputs: Sequence[Path]) -> list[Path]:
+    """Where runs are, in the order given; one named twice counts once.
 
     Args:
         inputs: run directories, files of rows, folders of run directories (up to two levels down), patterns of any of
             these, and checkpoints (``.ckpt``), which stand for the runs beside them.
 
     Raises:
-        UserError: there is nothing there, a pattern matches nothing, a checkpoint has no run, or a manifest is
-            malformed.
+        UserError: a pattern matches nothing, or a checkpoint has no run.
     """
     once: dict[Path, Path] = {}
     for path in inputs:
         for place in (run for matched in _matches(path) for run in _runs_of(matched)):
             once.setdefault(place.resolve(), place)
-    return [find_run(path) for path in once.values()]
+    return list(once.values())
 
 
 def _matches(path: Path) -> list[Path]:

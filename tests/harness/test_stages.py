@@ -88,6 +88,7 @@ def test_a_metric_added_later_touches_only_its_column(run: RunDirectory) -> None
 def test_a_changed_image_is_scored_again_and_the_others_are_not(run: RunDirectory) -> None:
     manifest = finished(run, "aesthetic")
     (run.path / image_name(1, 0)).write_bytes(b"another image")
+    run.changed()
     plan = REWARDS.plan(run, manifest, settings(run, "aesthetic"), SOURCE)
     assert plan.pending == 1
     assert image_name(1, 0) + "#aesthetic" not in plan.done

@@ -8,7 +8,7 @@ import pytest
 from generation.flops import miro_flops
 from harness.plan.cost import HARDWARE, Hardware, find_hardware, sweep_cost
 from harness.run.settings import GenerationSettings, RewardSettings
-from tests.harness.plan.test_selection import hub_layout
+from tests.harness.plan.test_selection import hub_layout, model
 from tests.harness.test_cli import run
 from wire.errors import UserError
 
@@ -16,7 +16,7 @@ MIRO = GenerationSettings("miro")
 
 
 def test_the_released_model_s_sweep() -> None:
-    cost = sweep_cost(MIRO, RewardSettings())
+    cost = sweep_cost(model(MIRO), RewardSettings())
     assert (cost.prompts, cost.images, cost.stages) == (553, 2212, ["generate", "geneval", "rewards"])
     # The paper's 50 steps of 83.2 GMAC, twice for guidance: 17.3 TFLOP an image with the conditioning.
     assert cost.flops("generate") / cost.images == pytest.approx(17.3e12 + 0.62e12, rel=0.01)
@@ -24,30 +24,30 @@ def test_the_released_model_s_sweep() -> None:
 
 
 def test_samples_and_steps_scale_what_depends_on_them() -> None:
-    one, four = (sweep_cost(replace(MIRO, samples=samples), RewardSettings()) for samples in (1, 4))
+    one, four = (sweep_cost(model(replace(MIRO, samples=samples)), RewardSettings()) for samples in (1, 4))
     text = 553 * miro_flops().text
     assert (four.flops("generate") - text) / (one.flops("generate") - text) == pytest.approx(4)
     assert one.flops("geneval") < four.flops("geneval")
-    half = sweep_cost(replace(MIRO, steps=25), RewardSettings())
+    half = sweep_cost(model(replace(MIRO, steps=25)), RewardSettings())
     assert half.flops("generate") < 0.6 * four.flops("generate")
 
 
 def test_prompts_without_geneval_metadata_have_no_verdicts_to_pay_for(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("a\nb\n")
-    cost = sweep_cost(replace(MIRO, suite=str(tmp_path / "mine.txt")), RewardSettings(("aesthetic",)))
+    cost = sweep_cost(model(replace(MIRO, suite=str(tmp_path / "mine.txt"))), RewardSettings(("aesthetic",)))
     assert cost.stages == ["generate", "rewards"]
 
 
 def test_time_is_arithmetic_over_the_rate_that_is_reached() -> None:
-    cost = sweep_cost(MIRO, RewardSettings(("vqa",)))
+    cost = sweep_cost(model(MIRO), RewardSettings(("vqa",)))
     assert cost.seconds("rewards", Hardware(bf16=1.0, fp32=0.1), 0.5) == pytest.approx(cost.flops("rewards") / 5e11)
-    fp32 = sweep_cost(MIRO, RewardSettings(("sciscore",)))
+    fp32 = sweep_cost(model(MIRO), RewardSettings(("sciscore",)))
     assert fp32.seconds("rewards", Hardware(bf16=1.0, fp32=0.1), 0.5) == pytest.approx(fp32.flops("rewards") / 5e10)
 
 
 def test_what_other_generators_cost_is_not_guessed(tmp_path: Path) -> None:
     (tmp_path / "model_index.json").write_text("{}")
-    cost = sweep_cost(replace(MIRO, checkpoint=str(tmp_path)), RewardSettings())
+    cost = sweep_cost(model(replace(MIRO, checkpoint=str(tmp_path))), RewardSettings())
     assert cost.stages == ["geneval", "rewards"]
     assert "not counted" in cost.notes[0]
 

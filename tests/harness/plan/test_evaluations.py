@@ -6,11 +6,16 @@ from pathlib import Path
 import pytest
 
 from harness.plan.evaluations import Outcome, evaluation, evaluations
+from harness.plan.open import Model, describe
 from harness.run.settings import GenerationSettings, RunSettings
 from tests.harness.plan.test_selection import hub_layout
 from wire.errors import EnvironmentFailure, ExitCode, UserError, WorkerFailure
 
 COMMON = RunSettings(out=Path())
+
+
+def looked_at(settings: GenerationSettings) -> Model:
+    return Model(settings, describe(settings))
 
 
 def images(folder: Path, metadata: dict[str, object]) -> Path:
@@ -47,7 +52,7 @@ def test_results_are_told_apart() -> None:
 
 def test_a_checkpoint_goes_through_all_stages(tmp_path: Path) -> None:
     model = GenerationSettings(str(hub_layout(tmp_path / "model")))
-    one = evaluation(model, tmp_path / "out", COMMON)
+    one = evaluation(looked_at(model), tmp_path / "out", COMMON)
     assert one.stages == ("generate", "geneval", "rewards")
     assert (one.settings.out, one.settings.generation, one.settings.name) == (tmp_path / "out", model, None)
 
@@ -55,23 +60,23 @@ def test_a_checkpoint_goes_through_all_stages(tmp_path: Path) -> None:
 def test_images_made_already_are_judged_where_they_are(tmp_path: Path) -> None:
     folder = images(tmp_path / "images", {"prompt": "a bench", "tag": "single_object", "include": []})
     made = GenerationSettings(str(folder))
-    one = evaluation(made, folder, COMMON)
+    one = evaluation(looked_at(made), folder, COMMON)
     assert one.stages == ("geneval", "rewards")
     assert one.settings.generation is None
     assert "not those of suite geneval" in one.notes[0]
     with pytest.raises(UserError, match="leave --out away"):
-        evaluation(made, tmp_path / "elsewhere", COMMON)
+        evaluation(looked_at(made), tmp_path / "elsewhere", COMMON)
 
 
 def test_prompts_without_geneval_metadata_are_not_judged_and_it_is_said(tmp_path: Path) -> None:
     folder = images(tmp_path / "images", {"prompt": "a lighthouse"})
-    one = evaluation(GenerationSettings(str(folder)), folder, COMMON)
+    one = evaluation(looked_at(GenerationSettings(str(folder))), folder, COMMON)
     assert one.stages == ("rewards",)
     assert "no verdicts" in one.notes[-1]
 
 
 def test_several_runs_have_names_that_tell_them_apart(tmp_path: Path) -> None:
-    models = [GenerationSettings(str(hub_layout(tmp_path / name / "model"))) for name in ("9", "10")]
+    models = [looked_at(GenerationSettings(str(hub_layout(tmp_path / name / "model")))) for name in ("9", "10")]
     places = [tmp_path / name / "geneval_images" / "model" for name in ("9", "10")]
     assert [one.settings.name for one in evaluations(models, places, COMMON)] == ["9", "10"]
     assert [one.settings.name for one in evaluations(models[:1], places[:1], COMMON)] == [None]

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from generation.suites import SUITES, limit_indices
-from harness.plan.open import default_directory, describe, describe_images, identify_checkpoint, open_run
+from harness.plan.open import Model, default_directory, describe, describe_images, identify_checkpoint, open_run
+from harness.run.contents import Contents
 from harness.run.settings import GenerationSettings, RunSettings
 from harness.stages.generate import GENERATE
 from harness.terminal.display import Display
@@ -26,12 +27,12 @@ def pipeline(tmp_path: Path) -> Path:
 
 def test_pipeline_is_known_by_all_its_files(pipeline: Path) -> None:
     source = describe(GenerationSettings(str(pipeline)))
-    before = identify_checkpoint(source, None)
+    before = identify_checkpoint(source, None, Contents())
     assert set(before["identity"]) == {"model_index.json", "unet/config.json", "unet/weights.safetensors"}
-    assert identify_checkpoint(source, before) is before
+    assert identify_checkpoint(source, before, Contents()) is before
     (pipeline / "unet" / "config.json").write_text('{"sample_size": 64}')
-    assert identify_checkpoint(source, before)["identity"] != before["identity"]
-    assert default_directory(GenerationSettings(str(pipeline))) == pipeline.parent / "geneval_images" / "pipeline"
+    assert identify_checkpoint(source, before, Contents())["identity"] != before["identity"]
+    assert default_directory(source) == pipeline.parent / "geneval_images" / "pipeline"
 
 
 def test_own_generator_is_known_by_its_source_and_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,7 +40,7 @@ def test_own_generator_is_known_by_its_source_and_checkpoint(tmp_path: Path, mon
     (tmp_path / "my_model.py").write_text("one")
     (tmp_path / "weights.pt").write_text("two")
     settings = GenerationSettings("weights.pt", generator="my_model:images", steps=None, guidance_scale=None)
-    identity = identify_checkpoint(describe(settings), None)["identity"]
+    identity = identify_checkpoint(describe(settings), None, Contents())["identity"]
     assert set(identity) == {"my_model.py", "checkpoint/weights.pt", "generator", "checkpoint"}
     plan = GENERATE.plan(*_opened(tmp_path, settings))
     assert plan.parameters["generator_folder"] == str(tmp_path)
@@ -60,12 +61,14 @@ def test_images_made_already_are_not_generated(tmp_path: Path) -> None:
     (folder / "metadata.jsonl").write_text(json.dumps(SUITES["geneval"].lines[index]))
     (folder / "samples" / "0000.png").write_bytes(b"an image")
     settings = GenerationSettings(str(folder.parent), limit=1, samples=2)
-    (line,) = describe_images(settings)
+    model = Model(settings, describe(settings))
+    (line,) = describe_images(model)
     assert line.endswith(f"1 images of 1 prompts of suite geneval; 1 with fewer than 2 images ({index:05d})")
-    assert default_directory(settings) == folder.parent
+    assert default_directory(model.source) == folder.parent
     with pytest.raises(UserError, match="these images are made already"):
         _opened(tmp_path, settings)
 
 
 def test_a_checkpoint_has_no_coverage_to_tell() -> None:
-    assert describe_images(GenerationSettings("org/name")) == []
+    settings = GenerationSettings("org/name")
+    assert describe_images(Model(settings, describe(settings))) == []

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from generation.released import ABLATIONS_REPO, MAIN_REPO
+from harness.plan.open import Model, describe
 from harness.plan.selection import (
     axis_values,
     distinct_names,
@@ -21,6 +22,10 @@ from wire.errors import UserError
 BASE = GenerationSettings("", steps=None, guidance_scale=None)
 
 
+def model(settings: GenerationSettings) -> Model:
+    return Model(settings, describe(replace(settings, checkpoint=settings.checkpoint or "org/name")))
+
+
 def hub_layout(folder: Path) -> Path:
     folder.mkdir(parents=True)
     for name in ("config.json", "model.safetensors", "uncond_embedding.npy"):
@@ -28,8 +33,8 @@ def hub_layout(folder: Path) -> Path:
     return folder
 
 
-def names(chosen: list[GenerationSettings]) -> list[str]:
-    return [Path(one.checkpoint).name for one in chosen]
+def names(chosen: list[Model]) -> list[str]:
+    return [Path(one.settings.checkpoint).name for one in chosen]
 
 
 def test_a_pattern_s_matches_come_in_natural_order(tmp_path: Path) -> None:
@@ -67,21 +72,24 @@ def test_every_checkpoint_is_looked_at_before_anything_runs(tmp_path: Path) -> N
 
 def test_miro_s_defaults_are_filled_in(tmp_path: Path) -> None:
     (one,) = each_checkpoint(BASE, [str(hub_layout(tmp_path / "model"))])
-    assert (one.steps, one.guidance_scale) == (GenerationSettings.steps, GenerationSettings.guidance_scale)
-    (other,) = each_checkpoint(replace(BASE, steps=3), [one.checkpoint])
-    assert other.steps == 3
+    assert (one.settings.steps, one.settings.guidance_scale) == (
+        GenerationSettings.steps,
+        GenerationSettings.guidance_scale,
+    )
+    (other,) = each_checkpoint(replace(BASE, steps=3), [one.settings.checkpoint])
+    assert other.settings.steps == 3
 
 
 @pytest.mark.parametrize("model", ["miro", MAIN_REPO, ABLATIONS_REPO])
 def test_all_variants_of_the_release_are_its_sixteen_checkpoints(model: str) -> None:
     chosen = each_checkpoint(BASE, [model], "all")
-    assert len({one.checkpoint for one in chosen}) == 16
-    assert chosen[0].checkpoint == "miro"
+    assert len({one.settings.checkpoint for one in chosen}) == 16
+    assert chosen[0].settings.checkpoint == "miro"
 
 
 def test_some_variants_by_name() -> None:
     chosen = each_checkpoint(BASE, [ABLATIONS_REPO], "miro-no-clip, miro-only-vqa")
-    assert [one.checkpoint for one in chosen] == ["miro-no-clip", "miro-only-vqa"]
+    assert [one.settings.checkpoint for one in chosen] == ["miro-no-clip", "miro-only-vqa"]
 
 
 def test_a_misspelt_variant_is_answered_with_the_nearest() -> None:
@@ -93,7 +101,7 @@ def test_all_variants_of_a_folder_are_its_models(tmp_path: Path) -> None:
     for name in ("b", "a"):
         hub_layout(tmp_path / name)
     (tmp_path / "notes").mkdir()
-    assert [one.variant for one in each_checkpoint(BASE, [str(tmp_path)], "all")] == ["a", "b"]
+    assert [one.settings.variant for one in each_checkpoint(BASE, [str(tmp_path)], "all")] == ["a", "b"]
 
 
 def test_all_variants_of_a_repository_nobody_knows(tmp_path: Path) -> None:
@@ -130,13 +138,13 @@ def test_an_absurd_number_of_points_is_refused() -> None:
     with pytest.raises(UserError, match="at most 1000"):
         axis_values("x=0:1:0.0001")
     with pytest.raises(UserError, match="1089 points"):
-        each_point(BASE, {"x": range(33), "y": range(33)})
+        each_point(model(BASE), {"x": range(33), "y": range(33)})
 
 
 def test_a_grid_has_every_combination_and_a_directory_for_each() -> None:
     base = replace(BASE, reward_targets={"z": 1.0})
-    points = each_point(base, {"x": [0, 0.5], "y": [1, 2]})
-    assert [point.reward_targets for point in points][1] == {"z": 1.0, "x": 0, "y": 2}
+    points = each_point(model(base), {"x": [0, 0.5], "y": [1, 2]})
+    assert [point.settings.reward_targets for point in points][1] == {"z": 1.0, "x": 0, "y": 2}
     folders = point_directories(Path("out"), ["x", "y"], points)
     assert [str(folder) for folder in folders] == ["out/x=0,y=1", "out/x=0,y=2", "out/x=0.5,y=1", "out/x=0.5,y=2"]
 
@@ -152,7 +160,7 @@ def test_names_tell_directories_apart_as_shortly_as_can_be() -> None:
 
 
 def test_run_directories(tmp_path: Path) -> None:
-    models = [replace(BASE, checkpoint=str(hub_layout(tmp_path / name))) for name in ("a", "b")]
+    models = [model(replace(BASE, checkpoint=str(hub_layout(tmp_path / name)))) for name in ("a", "b")]
     assert run_directories(models[:1], tmp_path / "out") == [tmp_path / "out"]
     assert run_directories(models, tmp_path / "out") == [tmp_path / "out" / "a", tmp_path / "out" / "b"]
     assert run_directories(models, None) == [tmp_path / "geneval_images" / name for name in ("a", "b")]
@@ -161,4 +169,4 @@ def test_run_directories(tmp_path: Path) -> None:
 def test_two_runs_never_share_a_directory(tmp_path: Path) -> None:
     one = replace(BASE, checkpoint=str(hub_layout(tmp_path / "a")))
     with pytest.raises(UserError, match="several runs would go to"):
-        run_directories([one, replace(one, seed=1)], tmp_path / "out")
+        run_directories([model(one), model(replace(one, seed=1))], tmp_path / "out")

@@ -39,6 +39,8 @@ def test_a_changed_image_has_another_hash(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
     before = run.scan()[0].image_sha256
     (tmp_path / image_name(0, 0)).write_bytes(b"other bytes")
+    assert run.scan()[0].image_sha256 == before
+    run.changed()
     assert run.scan()[0].image_sha256 != before
 
 
