@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from dataclasses import asdict, dataclass, field
@@ -118,7 +119,8 @@ class Journal:
         """Write the state now."""
         self._written = time.monotonic()
         self.state.seconds = round(self._seconds_before + self._written - self._started, 1)
-        self.state.write(self._path)
+        with contextlib.suppress(FileNotFoundError):  # the run was taken away: that is told where its files are needed
+            self.state.write(self._path)
 
     def handle(self, event: dict[str, Any]) -> None:
         """Take note of what a worker tells; progress is written now and then."""

@@ -7,6 +7,7 @@ There is never more than one worker in a place.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -105,9 +106,9 @@ class Slots:
                     self._handle(next(slot for slot in self._slots if slot.worker == number), event)
                     self._assign()
             except BaseException:
-                for slot in self._slots:
-                    if slot.task is not None:
-                        slot.task.work.put_off(INTERRUPTED)
+                for task in filter(None, (slot.task for slot in self._slots)):
+                    with contextlib.suppress(OSError):
+                        task.work.put_off(INTERRUPTED)
                 raise
 
     def _assign(self) -> None:

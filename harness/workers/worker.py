@@ -105,7 +105,7 @@ class Workers:
 
     def give(self, number: int, job: Path) -> None:
         """Hand a living worker its next job."""
-        with self._logs[number].open("a", encoding="utf-8") as log:
+        with contextlib.suppress(FileNotFoundError), self._logs[number].open("a", encoding="utf-8") as log:
             log.write(f"next job: {job}\n")
         self._watch.begin(number)
         self._say(number, str(job))
