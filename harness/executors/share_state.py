@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,16 @@ class Journal:
                 self.write()
         if time.monotonic() - self._written >= INTERVAL:
             self.write()
+
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[None]:
+        """What goes wrong within is written down."""
+        try:
+            yield
+        except Exception as error:
+            self.ended(FAILED, error)
+            raise
+        self.ended(FINISHED)
 
     def ended(self, state: str, error: BaseException | None = None) -> None:
         """The work has ended, as it should or with an error."""

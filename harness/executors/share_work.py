@@ -26,6 +26,7 @@ class ShareWork:
         self.stage = stage
         self.share = share
         self.journal: Journal
+        self._program: Program
         #: Whether the worker has said that no row is missing any more.
         self.finished = False
         self._told: tuple[str, int] | None = None
@@ -70,12 +71,15 @@ class ShareWork:
         command = environment.worker(self.stage.module, str(job))
         return Program(self.stage.name, command, self.log, {**pipeline.source.variables(), **visible})
 
-    def done_by(self, log: Path) -> None:
-        """Leave word where the words of a worker are that began with another share."""
-        self.journal.state.log = str(log)
+    def done_by(self, program: Program) -> None:
+        """A worker has it; where that began with another share, leave word where its words are."""
+        self._program = program
+        if program.log == self.log:
+            return
+        self.journal.state.log = str(program.log)
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("a", encoding="utf-8") as file:
-            file.write(f"one worker served several shares; its log is {log}\n")
+            file.write(f"one worker served several shares; its log is {program.log}\n")
 
     def handle(self, event: dict[str, Any]) -> None:
         """Take note of what the worker tells."""
@@ -84,18 +88,14 @@ class ShareWork:
         if event["event"] == "error":
             self._told = (event["message"], event.get("code", 0))
 
-    def failure(self, program: Program, status: int, hung: str = "") -> WorkerFailure:
+    def failure(self, status: int, hung: str = "") -> WorkerFailure:
         """Why the worker did not finish, in its own words where it found some."""
         message, code = self._told or ("", 0)
-        return program.failure(code or status, message, hung)
+        return self._program.failure(code or status, message, hung)
 
     def end(self, error: BaseException | None = None) -> None:
         """It has come to its end, or failed."""
         self.journal.ended(FINISHED if error is None else FAILED, error)
-
-    def put_off(self, state: str) -> None:
-        """It is to go on another time."""
-        self.journal.ended(state)
 
 
 def lost_environment(environment: Environment, failure: MiroEvalError) -> MiroEvalError:

@@ -8,7 +8,7 @@ from typing import Any
 from harness.executors import queue
 from harness.executors.merge import finish_stage
 from harness.executors.sharding import Share
-from harness.executors.share_state import FAILED, FINISHED, INTERRUPTED, Journal, read_state, state_file
+from harness.executors.share_state import INTERRUPTED, Journal, read_state, state_file
 from harness.executors.share_work import ShareWork
 from harness.executors.submission import merge_state_file
 from harness.run.directory import RunDirectory
@@ -48,12 +48,8 @@ class ShareTask:
         """
         work = ShareWork(RunDirectory(self.settings.out), STAGES[self.stage], self.share)
         work.begin()
-        try:
+        with work.journal.kept():
             self._do(work)
-        except Exception as error:
-            work.end(error)
-            raise
-        work.end()
 
     def _do(self, work: ShareWork) -> None:
         manifest = Manifest.read(work.run.manifest)
@@ -99,13 +95,8 @@ class MergeTask:
             WorkerFailure: a stage lacks shares; everything else is merged.
         """
         run = RunDirectory(self.settings.out)
-        journal = Journal(merge_state_file(run), queue.job_id(), run.log("merge"))
-        try:
+        with Journal(merge_state_file(run), queue.job_id(), run.log("merge")).kept():
             self._merge()
-        except Exception as error:
-            journal.ended(FAILED, error)
-            raise
-        journal.ended(FINISHED)
 
     def checkpoint(self) -> Any:
         """Merging anew does no harm."""

@@ -12,11 +12,13 @@ from typing import Any, cast
 import pytest
 
 from harness.environments.manager import Environment
+from harness.executors.local_run import LocalRun
 from harness.executors.sharding import Share
 from harness.executors.share_state import FAILED, FINISHED, read_state, state_file
 from harness.executors.share_work import ShareWork
-from harness.executors.slots import Slots, Task
+from harness.executors.slots import Slots
 from harness.run.directory import RunDirectory
+from harness.stages.base import Stage
 from harness.stages.registry import STAGES
 from harness.workers.worker import Event
 from wire.errors import ExitCode, MiroEvalError, UserError
@@ -63,6 +65,7 @@ class FakeRun:
     folder: Path
     actions: dict[str, str]
     making: set[int]
+    works: list[ShareWork]
     failures: dict[str, MiroEvalError] = field(default_factory=dict)
     pipeline: Any = field(
         default_factory=lambda: SimpleNamespace(source=SimpleNamespace(variables=dict), worked_on=lambda _: None)
@@ -71,8 +74,9 @@ class FakeRun:
     def is_ready(self, work: ShareWork) -> bool:
         return not work.stage.needs_images or work.share.index not in self.making
 
-    def wants(self, work: ShareWork) -> bool:
-        return not any(failure.exit_code == ExitCode.INTERRUPTED for failure in self.failures.values())
+    def left(self, stage: Stage) -> list[ShareWork]:
+        stopped = any(failure.exit_code == ExitCode.INTERRUPTED for failure in self.failures.values())
+        return [] if stopped else [work for work in self.works if work.stage is stage]
 
     def write_job(self, work: ShareWork, _environment: Environment) -> Path | None:
         action = self.actions.get(work.name, "works")
@@ -88,6 +92,7 @@ class FakeRun:
             raise UserError("other models than before")
 
     def ended(self, work: ShareWork, failure: MiroEvalError | None) -> None:
+        self.works.remove(work)
         if failure is not None:
             self.failures[work.name] = failure
         elif not work.stage.needs_images:
@@ -118,18 +123,15 @@ class Story:
 def work_off(
     folder: Path, count: int, *gpus: str, stages: tuple[str, ...] = CHAIN, actions: dict[str, str] | None = None
 ) -> Story:
-    run = FakeRun(folder, actions or {}, set(range(count)) if "generate" in stages else set())
     directory = RunDirectory(folder)
-    tasks = [
-        Task(run, ShareWork(directory, STAGES[stage], Share(index, count)))
-        for stage in stages
-        for index in range(count)
-    ]
+    works = [ShareWork(directory, STAGES[stage], Share(index, count)) for stage in stages for index in range(count)]
+    run = FakeRun(folder, actions or {}, set(range(count)) if "generate" in stages else set(), list(works))
     fake = SimpleNamespace(ready=True, worker=lambda _module, job: [sys.executable, "-c", WORKER, job])
-    Slots(gpus, tasks, {stage: cast(Environment, fake) for stage in stages}).work_off()
+    environments = dict.fromkeys(stages, cast(Environment, fake))
+    Slots(gpus, [STAGES[stage] for stage in stages], [cast(LocalRun, run)], environments).work_off()
     notes = folder / "notes"
     lines = [json.loads(line) for line in notes.read_text().splitlines()] if notes.exists() else []
-    states = {task.work.name: read_state(state_file(directory, task.stage.name, task.work.share)) for task in tasks}
+    states = {work.name: read_state(state_file(directory, work.stage.name, work.share)) for work in works}
     return Story(
         [(name, process, gpu) for name, process, gpu in lines],
         run.failures,
