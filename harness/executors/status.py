@@ -73,7 +73,7 @@ def _task(
 ) -> TaskStatus:
     stage, share, job, path = place
     told, entry = read_state(path), known.get(job)
-    state, why = judge(told, entry, ask=ask) if job else _local(told)
+    state, why = judge(told, entry, ask=ask) if job else _local(told, run)
     log = run.log(share.of(stage) if share else stage)
     explained = share is None and told is not None and bool(told.message)  # the merge runs no program of its own
     tail, where = _tail(run, job, log) if state == FAILED and not explained else ((), None)
@@ -95,10 +95,12 @@ def judge(told: ShareState | None, entry: queue.QueueEntry | None, *, ask: bool)
     return FAILED, _why_lost(told, entry)
 
 
-def _local(told: ShareState | None) -> tuple[str, str]:
-    """Of a task on this machine nobody knows but itself."""
+def _local(told: ShareState | None, run: RunDirectory) -> tuple[str, str]:
+    """Of work on this machine nobody knows but itself, and whether its command is still there."""
     if told is None:
         return WAITING, "not begun"
+    if told.state == RUNNING and not run.is_held():
+        return FAILED, "ended without a word: its command is gone"
     return (told.state, told.message) if told.state in STATES else (WAITING, told.state)
 
 
