@@ -17,9 +17,9 @@ from tests.end_to_end.test_interruption import children
 from tests.end_to_end.test_many_checkpoints import checkpoint
 from tests.real_environments import MIRO_EVAL, miro_eval, world
 
-SWEEP = ("--tiny-world", "--device", "cpu", "--limit", "10", "--samples", "2", "--steps", "2", "--metric", "aesthetic")
+SWEEP = ("--tiny-world", "--device", "cpu", "--limit", "10", "--samples", "2", "--steps", "20", "--metric", "aesthetic")
 #: Small batches, so that every shard has some.
-BATCHES = ("--reward-batch-size", "4")
+BATCHES = ("--batch-size", "2", "--reward-batch-size", "4")
 STAGES = ("generate", "geneval", "rewards")
 
 
