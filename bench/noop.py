@@ -70,18 +70,20 @@ def finished_run(out: Path, prompts: int, samples: int, image_bytes: int = IMAGE
     chance = random.Random(1)  # noqa: S311 - synthetic rows
     settings = RunSettings(out, GenerationSettings(CHECKPOINT, limit=prompts, samples=samples))
     with Display() as display, open_run(settings, PublishedWeights(), display) as pipeline:
-        for item in pipeline.plan(STAGES["generate"]).items:
+        items = pipeline.plan(STAGES["generate"]).items
+        pipeline.run.write_prompts({item.prompt_index: item.metadata for item in items})
+        for item in items:
             path = out / item.filename
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(chance.randbytes(image_bytes))
-        hashed = [pipeline.run.hashed(item) for item in pipeline.plan(STAGES["generate"]).items]
+        hashed = [pipeline.run.hashed(item) for item in items]
         for name, rows_of in (("generate", _image), ("geneval", _verdict), ("rewards", _rewards)):
             _finish(pipeline, name, [row for item in hashed for row in rows_of(item, chance)])
 
 
 def _finish(pipeline: Pipeline, name: str, rows: list[dict[str, Any]]) -> None:
     stage = STAGES[name]
-    plan = pipeline.take_plan(stage)
+    plan = pipeline.plan(stage)
     write_rows(pipeline.run.work(work_file(name, plan.settings)), rows)
     pipeline.finish(stage, pipeline.record(stage, plan), with_new_rows(pipeline.run, stage, plan))
 

@@ -1,9 +1,10 @@
-"""What sharding gains and what the orchestrator costs: ``python -m bench.scaling {shards,overhead,memory}``.
+"""What sharding gains and what the orchestrator costs: ``python -m bench.scaling {shards,places,overhead,memory}``.
 
 Runs with the orchestrator's Python, from the top of a clone. The run is a whole sweep of GenEval, 2,212 small images;
 the stage's models are replaced by sleeping (:mod:`bench.sleeping_worker`), everything else is the product's own.
 
 shards    one sweep in 1 to 64 shards, all at once: wall time, efficiency, and what the rest was spent on
+places    one sweep on this machine, by the local executor: 1 to 4 GPUs, in as many shares as GPUs and in more
 overhead  the orchestrator's own time per image and per shard: planning, the job file, merging
 memory    the orchestrator's memory while it plans and merges one sweep after another
 """
@@ -13,23 +14,29 @@ from __future__ import annotations
 import argparse
 import os
 import resource
+import shutil
 import sys
 import tempfile
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from harness.executors.shard_state import Journal
+from harness.environments.spec import Progress
+from harness.executors.local import LOCAL
 from harness.executors.sharding import Share, share_job, shares
+from harness.executors.share_state import Journal
 from harness.run.directory import RunDirectory, image_name
 from harness.run.manifest import Manifest, StageRecord
 from harness.run.settings import RunSettings
-from harness.stages.base import work_files
+from harness.stages.base import Stage, work_files
+from harness.stages.context import Pipeline
 from harness.stages.geneval import GENEVAL
+from harness.terminal.display import Display
 from harness.weights.weight_source import TinyWorld
-from harness.workers import staged
+from harness.workers.worker import Ended, Program, Workers
 from wire.errors import UserError
 from wire.files import write_rows
 
@@ -42,13 +49,13 @@ T = TypeVar("T")
 def main() -> None:
     """Measure what was asked for, and print a table in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["shards", "overhead", "memory"])
+    parser.add_argument("what", choices=["shards", "places", "overhead", "memory"])
     parser.add_argument("--prompts", type=int, default=553, help="of four samples each")
     parser.add_argument("--load", type=float, default=2.0, help="seconds in which a worker's models load")
     parser.add_argument("--image", type=float, default=0.05, help="seconds an image takes")
     parser.add_argument("--runs", type=int, default=120, help="memory: sweeps, one after another")
     options = parser.parse_args()
-    study = {"shards": shard_study, "overhead": overhead, "memory": memory}[options.what]
+    study = {"shards": shard_study, "places": place_study, "overhead": overhead, "memory": memory}[options.what]
     with tempfile.TemporaryDirectory(prefix="miro-eval-bench-") as name:
         for line in study(Path(name), options):
             print(line, flush=True)  # noqa: T201 - its purpose
@@ -98,13 +105,12 @@ def begin(folder: Path) -> tuple[RunDirectory, Manifest, RunSettings]:
 
 def write_job(folder: Path, share: Share) -> Path:
     """All that a shard's task does before its worker starts."""
-    run, settings = RunDirectory(folder), RunSettings(folder, device="cpu")
-    manifest = Manifest.read(run.manifest)
+    manifest = Manifest.read(folder / "run.json")
     if manifest is None:
-        raise UserError(f"{run.manifest}: missing")
-    job = share_job(GENEVAL, run, manifest, settings, SOURCE, share)
-    path = run.work(f"geneval-{share.name}.job.json")
-    job.write(GENEVAL, run, path)
+        raise UserError(f"{folder}: no run.json")
+    pipeline = Pipeline(RunDirectory(folder), manifest, RunSettings(folder, device="cpu"), SOURCE, Display())
+    path = pipeline.run.work(f"{share.of('geneval')}.job.json")
+    share_job(pipeline, GENEVAL, share).job.write(path)
     return path
 
 
@@ -150,12 +156,73 @@ def shard_study(folder: Path, options: argparse.Namespace) -> Iterator[str]:
 
 
 def run_workers(folder: Path, jobs: list[Path], options: argparse.Namespace) -> None:
-    """One sleeping worker for each job, through the product's executor."""
+    """One sleeping worker for each job, all at once."""
+    with Workers() as workers:
+        for job in jobs:
+            workers.dismiss(workers.start(_program(folder, job, options)))
+        left = len(jobs)
+        while left:
+            _, event = workers.next()
+            left -= isinstance(event, Ended)
+
+
+def _program(folder: Path, job: Path, options: argparse.Namespace) -> Program:
     sleeps = {"SLEEP_LOAD": str(options.load), "SLEEP_IMAGE": str(options.image)}
-    command = [sys.executable, "-m", "bench.sleeping_worker"]
-    log = folder / "logs" / "geneval.log"
-    tasks = [staged.Task("geneval", [*command, str(job)], log, sleeps) for job in jobs]
-    staged.run(tasks, lambda _index, _event: None)
+    command = [sys.executable, "-m", "bench.sleeping_worker", str(job)]
+    return Program("geneval", command, folder / "logs" / "geneval.log", sleeps)
+
+
+@dataclass(frozen=True)
+class Sleeping:
+    """An environment whose worker sleeps."""
+
+    ready: bool = True
+
+    def identity(self) -> dict[str, str]:
+        """What ``run.json`` tells of it."""
+        return {"name": "sleeping"}
+
+    def worker(self, _module: str, job: str) -> list[str]:
+        """The command line of a worker."""
+        return [sys.executable, "-m", "bench.sleeping_worker", job]
+
+
+class SleepingRun(Pipeline):
+    """A run that needs no environments."""
+
+    def environment(self, _stage: Stage) -> Any:
+        """The same for every stage."""
+        return Sleeping()
+
+
+class NoWeights(TinyWorld):
+    """Weights that are there."""
+
+    def prepare(self, _stage: str, _progress: Progress) -> None:
+        """Nothing is to be fetched."""
+
+
+def place_study(folder: Path, options: argparse.Namespace) -> Iterator[str]:
+    """Whole runs of the local executor: plan, workers that take share after share, merge."""
+    make_images(folder, options.prompts)
+    images = options.prompts * SAMPLES
+    os.environ |= {"SLEEP_LOAD": str(options.load), "SLEEP_IMAGE": str(options.image)}
+    yield f"{images} images of {options.image} s, models load in {options.load} s, {os.cpu_count()} cores"
+    yield ""
+    yield "| GPUs | shares | wall, s | efficiency | workers |"
+    yield "|---:|---:|---:|---:|---:|"
+    for gpus, count in ((1, 1), (1, 8), (2, 2), (2, 8), (2, 16), (4, 4), (4, 16)):
+        run, manifest, settings = begin(folder)
+        settings = replace(settings, gpus=tuple(map(str, range(gpus))), shards=count)
+        pipeline = SleepingRun(run, manifest, settings, NoWeights(Path("none")), Display())
+        wall, answer = timed(lambda: LOCAL.run([pipeline], [GENEVAL]))  # noqa: B023
+        if answer != [0]:
+            raise UserError(f"the run did not end: {answer}")
+        workers = sum(path.read_text().count("$ ") for path in (folder / "logs").iterdir())
+        yield f"| {gpus} | {count} | {wall:.1f} | {images * options.image / (gpus * wall):.0%} | {workers} |"
+        for place in (folder / "logs", folder / "work"):
+            shutil.rmtree(place)
+        run.rows("results.jsonl").unlink()
 
 
 def overhead(folder: Path, options: argparse.Namespace) -> Iterator[str]:
@@ -198,9 +265,9 @@ def memory(folder: Path, options: argparse.Namespace) -> Iterator[str]:
 def plan_and_merge(place: Path) -> None:
     """A whole stage but for its worker, whose rows are written at once."""
     run, manifest, settings = begin(place)
-    job = share_job(GENEVAL, run, manifest, settings, SOURCE, Share(0, 1))
-    rows = [{"filename": i.filename, "image_sha256": i.image_sha256, "status": "scored"} for i in job.plan.items]
-    write_rows(job.output, rows)
+    job = share_job(Pipeline(run, manifest, settings, SOURCE, Display()), GENEVAL, Share(0, 1)).job
+    rows = [{"filename": i.filename, "image_sha256": i.image_sha256, "status": "scored"} for i in job.items]
+    write_rows(Path(job.output), rows)
     merge(place)
 
 

@@ -62,7 +62,7 @@ class Sweep:
 
 def image_batches(job: Job, size: int) -> list[Batch]:
     """Batches of consecutive items, all of ``size``: those in which a row is missing."""
-    pending = pending_batches(job.items, size, lambda item: item.filename in job.done, job.shard)
+    pending = pending_batches(job.items, size, lambda item: item.filename in job.done)
     return [Batch(tuple(items), _missing(items, job.done), size) for items in pending]
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from typing import Any
 
+from wire.allocator import return_freed_memory
 from wire.protocol import EnvironmentFailure, UserError
 
 
@@ -42,3 +44,13 @@ def device_name(device: Any) -> str:
     import torch
 
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
+def free_memory() -> None:
+    """Give back what dropped models took, on the GPU too."""
+    import torch
+
+    gc.collect()
+    return_freed_memory()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

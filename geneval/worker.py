@@ -64,7 +64,7 @@ def _batches(job: Job, settings: Parameters) -> list[list[Item]]:
     if all(item.filename in job.done for item in job.items):
         return []
     size = settings.execution(resolve_device(settings.device)).batch_size
-    return list(pending_batches(job.items, size, lambda item: item.filename in job.done, job.shard))
+    return list(pending_batches(job.items, size, lambda item: item.filename in job.done))
 
 
 def _missing(job: Job, batches: Batches) -> int:

@@ -125,7 +125,6 @@ class RewardsStage:
             self._job.items,
             size,
             lambda item: all(self._is_done(item, scorer) for scorer in scorers),
-            self._job.shard,
         )
         for batch in prepared_batches(batches, Path(self._job.run_dir), scorers):
             pending = [s for s in scorers if not all(self._is_done(prepared.item, s) for prepared in batch)]

@@ -1,14 +1,17 @@
-"""The wire between the orchestrator and the stages, version 1.
+"""The wire between the orchestrator and the stages, version 2.
 
 The orchestrator runs ``<environment command> python -m <stage> <job.json>...``. A job names the work;
 the worker appends finished rows to ``job.output`` and reports events, one JSON object a line, on
 standard output. Whatever else it or its libraries print goes to standard error, which is the log.
 Several jobs are done one after the other, and models stay loaded from one to the next; one that fails
-does not keep the others from being tried.
+does not keep the others from being tried. A living worker is handed further jobs on its standard input
+(:data:`WATCH_STDIN`): a line for each, the job file's path as JSON text, and ``null`` when no more will come.
+The end of that input without it means that the orchestrator is gone: the worker ends at once.
 
 Events (key ``event``; ``job`` tells which job, from 0): ``started`` (total, device, packages), ``progress`` (done,
-total, label), ``warning`` (message), ``error`` (message, code), ``finished`` (rows, unscored); and ``alive``, every few
-seconds, where the orchestrator asks for it. Readers pass over events that they do not know.
+total, label), ``warning`` (message), ``error`` (message, code), ``finished`` (rows, unscored), and last of every job
+``ended`` (code); ``alive``, every few seconds, where the orchestrator asks for it. Readers pass over events that they
+do not know.
 
 **Same bytes after a crash.** Floating point depends on the *shape* of a batch, not on its content, and
 never on history: batches are therefore cut from the full list of items, and a batch of which any row is
@@ -46,10 +49,12 @@ __all__ = [
     "unique_keys",
 ]
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 
-#: Set in a worker's environment when its standard input is the orchestrator's life line.
+#: Set in a worker's environment when its standard input is the orchestrator's life line, and brings further jobs.
 WATCH_STDIN = "MIRO_EVAL_WATCH_STDIN"
+#: What stands on that input in place of a path when no more jobs will come.
+NO_MORE_JOBS = None
 #: Set in a worker's environment to the seconds between two ``alive`` events; without it there are none.
 HEARTBEAT = "MIRO_EVAL_HEARTBEAT"
 
@@ -94,10 +99,9 @@ class Job:
         stage: ``generation``, ``geneval`` or ``rewards``: also the module that is run.
         run_dir: absolute path that ``Item.filename`` is relative to.
         output: absolute path of the JSONL file to append rows to.
-        items: *all* items of the stage, in order, finished or not, whatever the shard: batches are cut from this list.
+        items: *all* items of the stage, in order, finished or not: batches are cut from this list.
         parameters: the stage's own settings; its worker documents and checks them.
-        done: keys of rows that exist already (``Item.filename``, or ``filename#metric`` for rewards).
-        shard: (index, count) of this job among those that share the stage's work; see :func:`pending_batches`.
+        done: keys of rows that exist already, or are others' (``Item.filename``; ``filename#metric`` for rewards).
         version: protocol version.
     """
 
@@ -107,7 +111,6 @@ class Job:
     items: list[Item]
     parameters: dict[str, Any] = field(default_factory=dict)
     done: frozenset[str] = frozenset()
-    shard: tuple[int, int] = (0, 1)
     version: int = PROTOCOL_VERSION
 
     def write(self, path: Path) -> None:
@@ -130,25 +133,19 @@ class Job:
                 raise UserError(f"{path}: protocol version {record['version']}, this worker speaks {PROTOCOL_VERSION}")
             record["items"] = [Item(**item) for item in record["items"]]
             record["done"] = frozenset(record["done"])
-            record["shard"] = tuple(record["shard"])
             return cls(**record)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path}: not a readable job file ({error})") from error
 
 
-def pending_batches(
-    items: Sequence[T], size: int, is_done: Callable[[T], bool], shard: tuple[int, int] = (0, 1)
-) -> Iterator[list[T]]:
-    """Cut ``items`` into consecutive batches of ``size`` and yield the shard's share of those not wholly done.
+def pending_batches(items: Sequence[T], size: int, is_done: Callable[[T], bool]) -> Iterator[list[T]]:
+    """Cut ``items`` into consecutive batches of ``size`` and yield those not wholly done.
 
-    The cut depends neither on what is done nor on the shards (see the module's docstring): shard ``i`` of ``n`` takes
-    the i-th of n runs of consecutive batches. The last batch may be short: a worker pads it to ``size`` where its
-    numbers depend on the batch's shape.
+    The cut does not depend on what is done (see the module's docstring). The last batch may be short: a worker pads it
+    to ``size`` where its numbers depend on the batch's shape.
     """
-    index, count = shard
-    batches = -(-len(items) // size)
-    for number in range(batches * index // count, batches * (index + 1) // count):
-        batch = list(items[number * size : (number + 1) * size])
+    for start in range(0, len(items), size):
+        batch = list(items[start : start + size])
         if not all(is_done(item) for item in batch):
             yield batch
 
@@ -196,3 +193,7 @@ class Reporter:
     def finished(self, rows: int, unscored: int) -> None:
         """All items are through: ``rows`` written now, ``unscored`` of them without a result."""
         self._emit("finished", rows=rows, unscored=unscored)
+
+    def ended(self, code: int) -> None:
+        """The worker is through with the job, with this exit code, and takes the next one."""
+        self._emit("ended", code=int(code))

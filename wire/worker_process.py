@@ -6,19 +6,21 @@ Standard library only and Python >= 3.10; see :mod:`wire.protocol` for the wire.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import queue
 import signal
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
 from wire.allocator import keep_freed_memory
 from wire.errors import DISK_FAULTS, ExitCode, MiroEvalError, UserError
-from wire.protocol import HEARTBEAT, WATCH_STDIN, Job, Reporter
+from wire.protocol import HEARTBEAT, NO_MORE_JOBS, WATCH_STDIN, Job, Reporter
 
 
 def run_worker(stage: str, work: Callable[[Job, Reporter], None]) -> None:
@@ -31,19 +33,33 @@ def run_worker(stage: str, work: Callable[[Job, Reporter], None]) -> None:
     keep_freed_memory()
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGALRM, _stop)
-    if os.environ.get(WATCH_STDIN):
-        threading.Thread(target=_end_with_orchestrator, daemon=True).start()
     if seconds := float(os.environ.get(HEARTBEAT) or 0):
         threading.Thread(target=_beat, args=(Reporter(events), seconds), daemon=True).start()
-    if len(sys.argv) < 2:
+    if len(sys.argv) < 2 and not os.environ.get(WATCH_STDIN):
         Reporter(events).error(f"usage: python -m {stage} JOB.json...", ExitCode.USER_ERROR)
         _leave(ExitCode.USER_ERROR)
     codes = []
-    for number, path in enumerate(sys.argv[1:]):
-        codes.append(_do_job(stage, Path(path), work, Reporter(events, number)))
-        if codes[-1] == ExitCode.INTERRUPTED:
-            break
+    try:
+        for number, path in enumerate(_jobs()):
+            codes.append(_do_job(stage, path, work, Reporter(events, number)))
+            Reporter(events, number).ended(codes[-1])
+            if codes[-1] == ExitCode.INTERRUPTED:
+                break
+    except KeyboardInterrupt:  # between two jobs
+        codes.append(ExitCode.INTERRUPTED)
     _leave(next((code for code in codes if code), ExitCode.DONE))
+
+
+def _jobs() -> Iterator[Path]:
+    """Job files: those of the command line, then those that the orchestrator hands over while this process lives."""
+    handed: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    if os.environ.get(WATCH_STDIN):
+        threading.Thread(target=_listen, args=(handed,), daemon=True).start()
+    else:
+        handed.put(NO_MORE_JOBS)
+    yield from map(Path, sys.argv[1:])
+    while (path := handed.get()) != NO_MORE_JOBS:
+        yield Path(path)
 
 
 def _do_job(stage: str, path: Path, work: Callable[[Job, Reporter], None], reporter: Reporter) -> ExitCode:
@@ -79,10 +95,11 @@ def _claim_stdout() -> IO[str]:
     return events
 
 
-def _end_with_orchestrator() -> None:
+def _listen(handed: queue.SimpleQueue[str | None]) -> None:
     """Standard input is a pipe that the orchestrator holds open: when it dies, however it dies, reading ends."""
-    while os.read(0, 1024):
-        pass
+    with contextlib.suppress(ValueError):  # a line that was cut off, because nobody is there to write its rest
+        for line in os.fdopen(0, encoding="utf-8"):
+            handed.put(json.loads(line))
     os._exit(int(ExitCode.INTERRUPTED))
 
 

@@ -12,7 +12,7 @@ from generation.backends.strict_loading import no_weights_made_up
 from generation.batches import Batch
 from generation.checkpoint_kinds import CheckpointSource
 from generation.checkpoints.loaded import file_sha256
-from generation.device import choose_device, device_name
+from generation.device import choose_device, device_name, free_memory
 from generation.hub import hub_errors, snapshot_revision
 from generation.noise import UPSTREAM, image_seed
 from generation.parameters import Parameters
@@ -37,7 +37,7 @@ class DiffusersBackend:
         dtype = pipeline_dtype(parameters.precision, self._device)
         self._place = source.repo or str(source.path)
         folder = _folder(source, parameters.trust_checkpoint)
-        self._pipeline = _load(folder, self._place, source.variant, dtype, parameters.trust_checkpoint)
+        self._pipeline = _load_once(folder, self._place, source.variant, dtype, parameters.trust_checkpoint)
         self._pipeline.set_progress_bar_config(disable=True)
         self._pipeline.to(self._device)
         self.uses_gpu = self._device.type == "cuda"
@@ -109,6 +109,22 @@ def _folder(source: CheckpointSource, trusted: bool) -> Path:
                 source.repo, revision=source.revision, variant=source.variant, use_safetensors=safe
             )
         )
+
+
+#: The pipeline of this process's last job, by what it was loaded from and how.
+_resident: dict[object, Any] = {}
+
+
+def _load_once(folder: Path, place: str, variant: str | None, dtype: Any, trusted: bool) -> Any:
+    """The pipeline, kept for the worker's next job; another one goes before the next is loaded."""
+    files = [(str(path), path.stat()) for path in sorted(folder.rglob("*")) if path.is_file()]
+    stamps = tuple((name, status.st_size, status.st_mtime_ns) for name, status in files)
+    key = (place, variant, str(dtype), trusted, stamps)
+    if key not in _resident:
+        _resident.clear()
+        free_memory()
+        _resident[key] = _load(folder, place, variant, dtype, trusted)
+    return _resident[key]
 
 
 def _load(folder: Path, place: str, variant: str | None, dtype: Any, trusted: bool) -> Any:

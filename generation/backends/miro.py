@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import gc
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -15,7 +14,7 @@ from generation.batches import Batch, prompts_of
 from generation.checkpoint_kinds import CheckpointSource
 from generation.checkpoints import LoadedCheckpoint, load_checkpoint
 from generation.compilation import compile_errors, compiled
-from generation.device import choose_device, device_name
+from generation.device import choose_device, device_name, free_memory
 from generation.embedding_cache import EmbeddingCache, encode_with_cache
 from generation.hparams import upstream_hparams
 from generation.hub import repo_weights
@@ -25,7 +24,6 @@ from generation.parameters import Parameters
 from generation.precision import precision_named
 from generation.sampling import SamplerSettings, decode_latents, sample_latents, sampler_settings
 from generation.text_encoding import EncodedPrompt, TextEncoder, encoder_identity, stack_prompts
-from wire.allocator import return_freed_memory
 from wire.protocol import Item, UserError
 
 #: Packages whose versions go into the manifest.
@@ -150,16 +148,6 @@ def _stamps(source: CheckpointSource) -> tuple[tuple[str, int, int], ...]:
     folder = source.path if source.path.is_dir() else source.path.parent
     status = {file.name: file.stat() for file in sorted(folder.iterdir()) if file.is_file()}
     return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in status.items())
-
-
-def free_memory() -> None:
-    """Give back what the text encoder took, on the GPU too."""
-    import torch
-
-    gc.collect()
-    return_freed_memory()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
 
 
 def encode_groups(encoder: TextEncoder, batches: Sequence[Batch]) -> Iterator[tuple[int, EncodedPrompt]]:

@@ -84,7 +84,7 @@ def _scored(
     """Run the worker in a folder of its own: its rows, and the event that names weights and packages."""
     from harness.environments.manager import ensure
     from harness.environments.spec import ENVIRONMENTS
-    from harness.workers import staged
+    from harness.workers import worker
     from wire.protocol import Job, read_rows
 
     environment = ensure(ENVIRONMENTS["rewards"], "auto", display.step("environment rewards"))
@@ -92,7 +92,7 @@ def _scored(
     source.prepare("rewards", progress)
     started: dict[str, Any] = {}
 
-    def on_event(_worker: int, event: dict[str, Any]) -> None:
+    def on_event(event: dict[str, Any]) -> None:
         if event["event"] == "progress":
             progress(event["done"], event["total"], event["label"])
         elif event["event"] == "warning":
@@ -106,7 +106,7 @@ def _scored(
         stage = "rewards.calibration"
         Job(stage, name, str(folder / "rows.jsonl"), [], source.parameters("rewards") | parameters).write(job)
         command = environment.worker(stage, str(job))
-        staged.run([staged.Task("calibrate", command, folder / "calibrate.log", source.variables())], on_event)
+        worker.run(worker.Program("calibrate", command, folder / "calibrate.log", source.variables()), on_event)
         return list(read_rows(folder / "rows.jsonl")), started
 
 

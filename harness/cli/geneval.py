@@ -64,7 +64,7 @@ def _self_test(settings: RunSettings, tiny_world: bool) -> None:
     from harness.cli.session import choose_source, session
     from harness.environments.manager import ensure
     from harness.environments.spec import ENVIRONMENTS
-    from harness.workers import staged
+    from harness.workers import worker
     from wire.protocol import Job
 
     with session() as display, TemporaryDirectory() as name:
@@ -75,8 +75,8 @@ def _self_test(settings: RunSettings, tiny_world: bool) -> None:
         parameters = settings.geneval.chosen() | {"device": settings.device} | source.parameters("geneval")
         Job("geneval", name, str(folder / "results.jsonl"), [], parameters).write(folder / "job.json")
         command = environment.worker("geneval.self_test", str(folder / "job.json"))
-        task = staged.Task("geneval", command, log, source.variables())
-        staged.run([task], lambda _, event: display.note(event["message"]) if event["event"] == "warning" else None)
+        program = worker.Program("geneval", command, log, source.variables())
+        worker.run(program, lambda event: display.note(event["message"]) if event["event"] == "warning" else None)
     say("self-test passed")
 
 

@@ -1,4 +1,4 @@
-"""``miro-eval status``: what of a submitted run waits, runs, has finished or failed."""
+"""``miro-eval status``: what of a run waits, runs, has finished or failed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Run = Annotated[Path, typer.Argument(help="run directory, as given to --out", me
 
 def status(run: Run) -> None:
     """Say what waits, runs and has failed, with the end of each failure's log; exits 5 where shards have failed."""
-    from harness.executors.shard_state import FAILED
+    from harness.executors.share_state import FAILED
     from harness.executors.status import run_status
 
     directory, submission = open_submission(run)
@@ -42,7 +42,7 @@ def open_submission(path: Path) -> tuple[RunDirectory, Submission]:
     """The run and its jobs.
 
     Raises:
-        UserError: no such run, or nothing of it was submitted.
+        UserError: no such run, or no work on it is on record.
     """
     from harness.executors.submission import Submission
     from harness.run.directory import RunDirectory
@@ -50,8 +50,8 @@ def open_submission(path: Path) -> tuple[RunDirectory, Submission]:
     run = RunDirectory(path)
     submission = Submission.read(run)
     if submission is None:
-        what = "no such run directory" if not run.manifest.exists() else "was not done in shards"
-        raise UserError(f"{path}: {what}; name the directory of a run begun with --executor slurm or --shards")
+        what = "no such run directory" if not run.manifest.exists() else "no work on it is on record"
+        raise UserError(f"{path}: {what}; name the directory of a run")
     return run, submission
 
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 #: Name on the command line -> ``module:attribute`` under this package; loaded when chosen.
 EXECUTORS = {"local": "local:LOCAL", "slurm": "slurm:SLURM"}
-#: On this machine with ``--shards``: stages overlap.
-_LOCAL_SHARDS = "overlapped:LOCAL_SHARDS"
 
 
 class Executor(Protocol):
@@ -45,6 +43,5 @@ def find(settings: RunSettings) -> Executor:
         raise UserError(f"unknown executor {name!r}: choose from {', '.join(EXECUTORS)}")
     if name != "slurm" and settings.slurm != SlurmSettings():
         raise UserError("--partition, --gres and --slurm-arg go with --executor slurm")
-    place = _LOCAL_SHARDS if name == "local" and settings.shards is not None else EXECUTORS[name]
-    module, attribute = place.split(":")
+    module, attribute = EXECUTORS[name].split(":")
     return cast(Executor, getattr(import_module(f"harness.executors.{module}"), attribute))

@@ -1,69 +1,53 @@
-"""The last job of a submission: rows of all shards become the finished files, summaries and the report."""
+"""How a stage that is done in shares begins and ends: what workers must find, and how their rows are merged."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections import defaultdict
+from typing import TYPE_CHECKING
 
-from harness.executors import queue
-from harness.executors.shard_state import FAILED, FINISHED, Journal
-from harness.executors.stage_ends import finish_stage
-from harness.executors.submission import merge_state_file
-from harness.run.directory import RunDirectory
-from harness.run.settings import RunSettings
-from harness.stages.context import reopen
-from harness.weights.weight_source import WeightSource
+from harness.executors.submission import Submission
+from harness.stages.base import with_new_rows
 from wire.errors import ExitCode, WorkerFailure
 
+if TYPE_CHECKING:
+    from harness.executors.sharding import Todo
+    from harness.run.manifest import StageRecord
+    from harness.stages.base import Stage
+    from harness.stages.context import Pipeline
 
-@dataclass(frozen=True)
-class MergeTask:
-    """Runs once no shard waits or runs any more; makes no rows itself.
 
-    A stage of which a shard is missing stays unfinished; its rows are kept for the next submission.
+def begin_stage(pipeline: Pipeline, todo: Todo) -> None:
+    """What workers must find: the stage's entry in ``run.json``, and no rows of other settings."""
+    record = pipeline.record(todo.stage, todo.plan)
+    pipeline.keep_foreign_rows(todo.stage, todo.plan)
+    pipeline.save(todo.stage, record)
 
-    Attributes:
-        stages: names, in order.
-        settings: of the run; ``out`` is absolute.
-        source: where the models came from.
-    """
 
-    stages: tuple[str, ...]
-    settings: RunSettings
-    source: WeightSource
+def finish_stage(pipeline: Pipeline, stage: Stage) -> str | None:
+    """Merge a stage of which all shares that lacked something have finished; else say what it lacks."""
+    submission, record = Submission.read(pipeline.run), pipeline.manifest.stages.get(stage.name)
+    if submission is None or record is None:
+        raise WorkerFailure(f"{pipeline.run.path}: its record of {stage.name} is gone", ExitCode.BUG)
+    if unfinished := submission.unfinished(pipeline.run, stage.name):
+        return f"{stage.name}: {len(unfinished)} of {submission.shards} shards did not finish"
+    if not record.finished:
+        merge_stage(pipeline, stage, record)
+    return None
 
-    def __call__(self) -> None:
-        """Merge and report.
 
-        Raises:
-            WorkerFailure: a stage lacks shards; everything else is merged.
-        """
-        run = RunDirectory(self.settings.out)
-        journal = Journal(merge_state_file(run), queue.job_id(), run.log("merge"))
-        try:
-            self._merge()
-        except Exception as error:
-            journal.ended(FAILED, error)
-            raise
-        journal.ended(FINISHED)
+def merge_stage(pipeline: Pipeline, stage: Stage, record: StageRecord) -> None:
+    """Rows of all shares become the finished file; what their workers told of themselves goes into ``run.json``."""
+    _adopt(pipeline, stage, record)
+    pipeline.finish(stage, record, with_new_rows(pipeline.run, stage, pipeline.plan(stage)))
 
-    def checkpoint(self) -> Any:
-        """Merging anew does no harm."""
-        from submitit.helpers import DelayedSubmission
 
-        return DelayedSubmission(self)
-
-    def _merge(self) -> None:
-        from harness.terminal.display import Display
-        from reports import report, write_summaries
-        from rewards.scorers import CARDS
-
-        with Display() as display, reopen(self.settings, self.source, display) as pipeline:
-            gaps = [gap for name in self.stages if (gap := finish_stage(pipeline, name))]
-            if pipeline.has_scores():
-                write_summaries(pipeline.run.path, pipeline.run.work("summaries.json"))
-                report([pipeline.run.path], pipeline.run.report, cards=CARDS)
-        if gaps:
-            raise WorkerFailure(
-                f"{'; '.join(gaps)}; the other shards' rows are kept: submit again for the rest", ExitCode.BUG
-            )
+def _adopt(pipeline: Pipeline, stage: Stage, record: StageRecord) -> None:
+    """One worker does several shares one after the other, so a stage took as long as its busiest worker did."""
+    submission, seconds = Submission.read(pipeline.run), defaultdict[str, float](float)
+    states = submission.states(pipeline.run, stage.name).values() if submission else ()
+    for state in filter(None, states):
+        seconds[state.log] += state.seconds
+        if state.provenance:
+            pipeline.note_provenance(stage, record, state.provenance)
+            record.environment = state.environment
+    record.seconds = max(seconds.values(), default=record.seconds)

@@ -8,17 +8,14 @@ batches of reward models end, and a worker is told that everything outside its s
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from harness.run.directory import RunDirectory
-from harness.run.manifest import Manifest
 from harness.run.settings import RunSettings
 from harness.stages.base import Stage, StagePlan, work_file
 from harness.stages.registry import STAGES
-from harness.weights.weight_source import WeightSource
 from wire.errors import UserError
 from wire.protocol import Item, Job
 
@@ -39,8 +36,12 @@ class Share:
 
     @property
     def name(self) -> str:
-        """As in names of jobs, logs and files: ``3of16``."""
+        """As in names of files: ``3of16``."""
         return f"{self.index}of{self.count}"
+
+    def of(self, stage: str) -> str:
+        """What the share of a stage is called, as are its job and log: ``rewards-3of16``, or plain ``rewards``."""
+        return stage if self.count == 1 else f"{stage}-{self.name}"
 
     def cut(self, items: int) -> range:
         """Positions of the share's items: whole units, as equally many as can be; with few items it may be empty."""
@@ -63,6 +64,11 @@ def check_shards(count: int) -> int:
 def shares(count: int, unit: int) -> list[Share]:
     """All shares of a run."""
     return [Share(index, count, unit) for index in range(count)]
+
+
+def shares_of(settings: RunSettings, stages: Sequence[Stage]) -> list[Share]:
+    """A run's shares for these stages: as many as asked for, else one for each GPU named."""
+    return shares(settings.shards or len(settings.gpus) or 1, share_unit(settings, stages))
 
 
 def run_items(run: RunDirectory, settings: RunSettings) -> list[Item]:
@@ -103,64 +109,91 @@ class ShareDirectory(RunDirectory):
     def _is_here(self, item: Item) -> bool:
         return item.filename in self.own and (self.path / item.filename).is_file()
 
-    def write_prompts(self, metadata: dict[int, dict[str, Any]]) -> None:
-        """Whoever shared the run out has written them."""
-
 
 @dataclass(frozen=True)
 class ShareJob:
     """What a stage has to do in one share.
 
     Attributes:
-        plan: the stage's plan, in which everything outside the share counts as done.
-        output: the file that takes the share's rows.
+        job: the worker's: everything outside the share counts as done.
         pending: rows to be made.
         units: rows that the share has in the end.
         missing: a name of an image that the stage needs and that is not there yet; None if all are.
     """
 
-    plan: StagePlan
-    output: Path
+    job: Job
     pending: int
     units: int
     missing: str | None
 
-    def write(self, stage: Stage, run: RunDirectory, path: Path) -> None:
-        """Write the worker's job file."""
-        plan = self.plan
-        Job(stage.module, str(run.path), str(self.output), plan.items, plan.parameters, plan.done).write(path)
 
-
-def share_job(
-    stage: Stage, run: RunDirectory, manifest: Manifest, settings: RunSettings, source: WeightSource, share: Share
-) -> ShareJob:
+def share_job(pipeline: Pipeline, stage: Stage, share: Share, *, all_made: bool = False) -> ShareJob:
     """Plan a stage's work in one share: from the disk as it is now, starting nothing.
+
+    Args:
+        pipeline: the run.
+        stage: which.
+        share: which part.
+        all_made: the images of all shares are there, so that one look at the run serves them all.
 
     Raises:
         UserError: as the stage's own ``plan``.
     """
-    view = ShareDirectory(run, settings, share)
-    plan = stage.plan(view, manifest, settings, source)
-    own = {key for item in plan.items if item.filename in view.own for key in stage.keys(item, plan.parameters)}
-    foreign = {key for item in plan.items if item.filename not in view.own for key in stage.keys(item, plan.parameters)}
+    run, view = pipeline.run, ShareDirectory(pipeline.run, pipeline.settings, share)
+    if all_made or not stage.needs_images:
+        plan = pipeline.plan(stage)
+    else:
+        plan = stage.plan(view, pipeline.manifest, pipeline.settings, pipeline.source)
+    keys = {key: item.filename in view.own for item in plan.items for key in stage.keys(item, plan.parameters)}
+    own = {key for key, ours in keys.items() if ours}
     output = run.work(work_file(stage.name, plan.settings, (share.index, share.count)))
     absent = (item.filename for item in plan.items if item.filename in view.own and item.image_sha256 is None)
     missing = next(absent, None) if stage.needs_images else None
-    narrowed = replace(plan, done=frozenset(foreign | (own & plan.done)))
-    return ShareJob(narrowed, output, len(own - plan.done), len(own), missing)
+    done = frozenset(keys.keys() - own | (own & plan.done))
+    job = Job(stage.module, str(run.path), str(output), plan.items, plan.parameters, done)
+    return ShareJob(job, len(own - plan.done), len(own), missing)
 
 
-def survey(pipeline: Pipeline, stage: Stage, parts: Iterable[Share]) -> tuple[StagePlan, list[Share]]:
-    """A stage's plan for the whole run, images to be made included, and the shares in which something is missing."""
+@dataclass(frozen=True)
+class Todo:
+    """What a run lacks of a stage.
+
+    Attributes:
+        stage: which.
+        plan: for the whole run, images to be made included.
+        shares: those in which something is missing.
+    """
+
+    stage: Stage
+    plan: StagePlan
+    shares: list[Share]
+
+
+def survey(pipeline: Pipeline, stages: Sequence[Stage]) -> list[Todo]:
+    """Look at what each stage lacks; where images are promised, their prompts are written.
+
+    Raises:
+        UserError: the run's images, metadata or settings are not as they should be.
+    """
+    parts, found = shares_of(pipeline.settings, stages), []
+    for stage in stages:
+        plan = _whole_plan(pipeline, stage)
+        if not stage.needs_images:
+            pipeline.run.write_prompts({item.prompt_index: item.metadata for item in plan.items})
+        found.append(Todo(stage, plan, _lacking(pipeline, stage, plan, parts)))
+    return found
+
+
+def _whole_plan(pipeline: Pipeline, stage: Stage) -> StagePlan:
     if stage.needs_images and pipeline.images_to_make():
-        run, manifest, settings, source = pipeline.run, pipeline.manifest, pipeline.settings, pipeline.source
-        plan = share_job(stage, run, manifest, settings, source, Share(0, 1)).plan
-    else:
-        plan = pipeline.plan(stage)
+        view = ShareDirectory(pipeline.run, pipeline.settings, Share(0, 1))
+        return stage.plan(view, pipeline.manifest, pipeline.settings, pipeline.source)
+    return pipeline.plan(stage)
 
-    def lacks(share: Share) -> bool:
-        own = share.cut(len(plan.items))
-        items = plan.items[own.start : own.stop]
-        return any(key not in plan.done for item in items for key in stage.keys(item, plan.parameters))
 
-    return plan, [share for share in parts if lacks(share)]
+def _lacking(pipeline: Pipeline, stage: Stage, plan: StagePlan, parts: Sequence[Share]) -> list[Share]:
+    if not plan.pending:
+        return []
+    wanting = {i.filename for i in plan.items if any(key not in plan.done for key in stage.keys(i, plan.parameters))}
+    items = run_items(pipeline.run, pipeline.settings)
+    return [part for part in parts if any(items[position].filename in wanting for position in part.cut(len(items)))]

@@ -17,12 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from harness.executors import queue, sbatch
 from harness.executors.local import LOCAL
-from harness.executors.merge import MergeTask
-from harness.executors.shard import ShardTask
-from harness.executors.shard_state import state_file
-from harness.executors.sharding import Share, check_shards, share_unit, shares, survey
-from harness.executors.stage_ends import adopt_provenance, begin_stage
-from harness.executors.submission import Submission, clear_state, job_folders, merge_state_file, new_job_folder
+from harness.executors.merge import begin_stage
+from harness.executors.sharding import Share, check_shards, shares_of, survey
+from harness.executors.share_state import clear_state, state_file
+from harness.executors.submission import Submission, job_folders, merge_state_file, new_job_folder
+from harness.executors.tasks import MergeTask, ShareTask
 from harness.run.directory import RunDirectory
 from harness.run.settings import RunSettings
 from harness.stages.base import Stage
@@ -92,18 +91,14 @@ def _attempt(pipeline: Pipeline, stages: Sequence[Stage]) -> int | MiroEvalError
 
 
 def _submit(pipeline: Pipeline, stages: Sequence[Stage]) -> int | MiroEvalError | None:
-    settings = pipeline.settings
-    parts = shares(settings.shards or 1, share_unit(settings, stages))
-    found = {stage: survey(pipeline, stage, parts) for stage in stages}
-    pending = {stage.name: lacking for stage, (_, lacking) in found.items()}
-    if not any(pending.values()):
-        for stage in stages:
-            adopt_provenance(pipeline, stage.name)
+    todos = [todo for todo in survey(pipeline, stages) if todo.shares]
+    if not todos:
         return LOCAL.run([pipeline], stages)[0]
-    for stage, (plan, _) in found.items():
-        if pending[stage.name]:
-            begin_stage(pipeline, stage, plan)
-    submission = _Submitter(pipeline, len(parts)).submit(stages, pending)
+    for todo in todos:
+        begin_stage(pipeline, todo)
+        pipeline.source.prepare(todo.stage.module, pipeline.display.step(f"{todo.stage.name}: weights"))
+    pending = {stage.name: next((todo.shares for todo in todos if todo.stage is stage), []) for stage in stages}
+    submission = _Submitter(pipeline, len(shares_of(pipeline.settings, stages))).submit(stages, pending)
     pipeline.display.note(_summary(submission, pipeline.run))
     return None
 
@@ -157,9 +152,9 @@ class _Submitter:
         if not parts:
             return
         parameters = sbatch.for_shards(self._settings.slurm, sbatch.job_name(self._name, stage.name), dependency)
-        tasks = [ShardTask(stage.name, share, self._settings, self._source) for share in parts]
         for share in parts:
             clear_state(state_file(self._run, stage.name, share))
+        tasks = [ShareTask(stage.name, share, self._settings, self._source) for share in parts]
         jobs = self._submission.stages.setdefault(stage.name, {})
         jobs.update(zip((share.index for share in parts), self._hand_over(tasks, parameters), strict=True))
 

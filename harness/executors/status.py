@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.executors import queue
-from harness.executors.shard_state import FAILED, FINISHED, INTERRUPTED, RUNNING, ShardState, state_file
 from harness.executors.sharding import Share
-from harness.executors.submission import Submission, job_log, merge_state_file, read_state
+from harness.executors.share_state import FAILED, FINISHED, INTERRUPTED, RUNNING, ShareState, read_state, state_file
+from harness.executors.submission import Submission, job_log, merge_state_file
 from harness.run.directory import RunDirectory
 from harness.workers.processes import last_lines
 from wire.errors import EnvironmentFailure
@@ -73,15 +73,15 @@ def _task(
 ) -> TaskStatus:
     stage, share, job, path = place
     told, entry = read_state(path), known.get(job)
-    state, why = judge(told, entry, ask=ask) if job else _local(told)
-    log = run.log(f"{stage}-{share.name}" if share else stage)
+    state, why = judge(told, entry, ask=ask) if job else _local(told, run)
+    log = run.log(share.of(stage) if share else stage)
     explained = share is None and told is not None and bool(told.message)  # the merge runs no program of its own
     tail, where = _tail(run, job, log) if state == FAILED and not explained else ((), None)
     done, total = (told.done, told.total) if told else (0, 0)
     return TaskStatus(stage, share, job, state, why, done, total, where, tail)
 
 
-def judge(told: ShardState | None, entry: queue.QueueEntry | None, *, ask: bool) -> tuple[str, str]:
+def judge(told: ShareState | None, entry: queue.QueueEntry | None, *, ask: bool) -> tuple[str, str]:
     """(state, why) from the task's own word and Slurm's."""
     if told is not None and told.state == FINISHED:
         return FINISHED, ""
@@ -95,14 +95,16 @@ def judge(told: ShardState | None, entry: queue.QueueEntry | None, *, ask: bool)
     return FAILED, _why_lost(told, entry)
 
 
-def _local(told: ShardState | None) -> tuple[str, str]:
-    """Of a task on this machine nobody knows but itself."""
+def _local(told: ShareState | None, run: RunDirectory) -> tuple[str, str]:
+    """Of work on this machine nobody knows but itself, and whether its command is still there."""
     if told is None:
         return WAITING, "not begun"
+    if told.state == RUNNING and not run.is_held():
+        return FAILED, "ended without a word: its command is gone"
     return (told.state, told.message) if told.state in STATES else (WAITING, told.state)
 
 
-def _why_lost(told: ShardState | None, entry: queue.QueueEntry | None) -> str:
+def _why_lost(told: ShareState | None, entry: queue.QueueEntry | None) -> str:
     """A task that is not in the queue any more and did not say that it ended."""
     word = _lower(entry)
     if told is None:

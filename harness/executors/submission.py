@@ -1,4 +1,4 @@
-"""What has been handed to a cluster for a run: kept in ``work/submission.json``, read by status, cancel and merge."""
+"""Which shares of a run are worked on, and as which jobs: in ``work/submission.json``, for status and merge."""
 
 from __future__ import annotations
 
@@ -13,26 +13,25 @@ from pathlib import Path
 from typing import Any
 
 from harness.executors import queue, sbatch
-from harness.executors.shard_state import FINISHED, ShardState, state_file
 from harness.executors.sharding import MAX_SHARDS, Share
+from harness.executors.share_state import FINISHED, ShareState, read_state, state_file
 from harness.run.directory import RunDirectory
+from harness.stages.registry import STAGES
 from wire.errors import EnvironmentFailure, UserError
 from wire.files import write_atomically
 from wire.paths import home
 from wire.row_files import unique_keys
 from wire.untrusted import read_small
 
-#: Stages that can have jobs. A submission's file may be somebody else's, and its words become names of files.
-_STAGES = ("generate", "geneval", "rewards")
-
 
 @dataclass
 class Submission:
-    """Jobs of one run.
+    """What the latest command that had work in a run began there.
 
     Attributes:
         shards: into how many shares the run is cut.
-        stages: by stage, in order: job id by index of the share. Shares that lack nothing have no job.
+        stages: by stage, in order: job id by index of the share. Shares that lack nothing are not there; the names
+            may be somebody else's words and become names of files, so they are looked at when they are read.
         merge: id of the job that comes last.
     """
 
@@ -73,7 +72,7 @@ class Submission:
         """Ids of whole jobs, arrays as one."""
         return list(dict.fromkeys(job.partition("_")[0] for *_, job in [*self.tasks(), ("", None, self.merge)] if job))
 
-    def states(self, run: RunDirectory, stage: str) -> dict[int, ShardState | None]:
+    def states(self, run: RunDirectory, stage: str) -> dict[int, ShareState | None]:
         """What the stage's tasks have written, by index of the share."""
         jobs = self.stages.get(stage, {})
         return {index: read_state(state_file(run, stage, Share(index, self.shards))) for index in jobs}
@@ -88,7 +87,7 @@ def _submission(record: Any) -> Submission:
     shards, stages, merge = record["shards"], record["stages"], record["merge"]
     if type(shards) is not int or not 1 <= shards <= MAX_SHARDS:
         raise ValueError(f"shards: {shards!r}")
-    if unknown := next((name for name in stages if name not in _STAGES), None):
+    if unknown := next((name for name in stages if name not in STAGES), None):
         raise ValueError(f"stage {unknown!r}")
     return Submission(shards, {name: _jobs(jobs, shards) for name, jobs in stages.items()}, _job(merge))
 
@@ -100,7 +99,7 @@ def _jobs(jobs: dict[str, Any], shards: int) -> dict[int, str]:
 
 
 def _job(job: Any) -> str:
-    """Without Slurm a task has no id."""
+    """Without Slurm there is no id."""
     if job != "" and not queue.is_id(job):
         raise ValueError(f"job id {job!r}")
     return str(job)
@@ -108,44 +107,6 @@ def _job(job: Any) -> str:
 
 def _one_line(error: Exception) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:200]
-
-
-def read_state(path: Path) -> ShardState | None:
-    """What a task has written of itself; None before it has begun.
-
-    Raises:
-        UserError: it is nothing that a task has written.
-    """
-    try:
-        return _state(json.loads(read_small(path), object_pairs_hook=unique_keys))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise UserError(f"{path}: not a readable state of a task ({_one_line(error)}); remove it") from error
-
-
-def clear_state(path: Path) -> None:
-    """Forget what an earlier task wrote, and whatever lies where the next one writes first: it may be a link.
-
-    Raises:
-        UserError: something there is no file.
-    """
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        path.unlink(missing_ok=True)
-        partial.unlink(missing_ok=True)
-    except (IsADirectoryError, PermissionError) as error:
-        raise UserError(f"{error.filename} cannot be removed ({error.strerror}); remove it") from error
-
-
-def _state(record: Any) -> ShardState:
-    """Each field is of the kind of its default."""
-    state, kinds = ShardState(**record), ShardState()
-    for name, value in asdict(state).items():
-        kind = type(getattr(kinds, name))
-        if type(value) is not kind and not (kind is float and type(value) is int):
-            raise TypeError(f"{name}: {value!r}")
-    return state
 
 
 def job_folders(run: RunDirectory) -> Path:

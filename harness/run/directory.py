@@ -14,6 +14,7 @@ work/                      jobs, unfinished rows, lock: safe to delete when no r
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import re
@@ -90,6 +91,20 @@ class RunDirectory:
             yield self
         finally:
             lock.release()
+
+    def is_held(self) -> bool:
+        """Whether a command works on the run now."""
+        try:
+            lock = os.open(self.work("lock"), os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(lock)
+        return False
 
     def _holder(self) -> str:
         with contextlib.suppress(OSError):

@@ -65,12 +65,6 @@ class Pipeline:
             self.plans[stage.name] = stage.plan(self.run, self.manifest, self.settings, self.source)
         return self.plans[stage.name]
 
-    def take_plan(self, stage: Stage) -> StagePlan:
-        """The same for who does it, and is to :meth:`finish` with it."""
-        plan = self.plan(stage)
-        del self.plans[stage.name]
-        return plan
-
     def worked_on(self, stage: Stage) -> None:
         """Rows of the stage may have been made, so its plan holds no longer; where images were made, none does."""
         self.plans.pop(stage.name, None)
@@ -108,7 +102,7 @@ class Pipeline:
 
     def note_provenance(self, stage: Stage, record: StageRecord, event: dict[str, Any]) -> None:
         """Keep what the worker says of its models, now: an interrupted stage must go on with the same ones."""
-        before, now = record.provenance, {k: v for k, v in event.items() if k not in _NOT_PROVENANCE}
+        before, now = record.provenance, provenance_of(event)
         if not stage.needs_images and before.get("weights", now["weights"]) != now["weights"]:
             raise UserError(
                 f"the weights behind this checkpoint have changed since the first images in {self.run.path} were made "
@@ -136,6 +130,11 @@ class Pipeline:
             path.unlink()
         self.worked_on(stage)
         return record
+
+
+def provenance_of(event: dict[str, Any]) -> dict[str, Any]:
+    """What a worker's ``started`` event says of its models."""
+    return {key: value for key, value in event.items() if key not in _NOT_PROVENANCE}
 
 
 @contextlib.contextmanager

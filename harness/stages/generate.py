@@ -32,7 +32,6 @@ def plan(run: RunDirectory, manifest: Manifest, settings: RunSettings, source: W
     items = sweep_items(generation)
     deciding = image_settings(generation, manifest, source)
     _refuse_mixture(run, manifest, deciding)
-    run.write_prompts({item.prompt_index: item.metadata for item in items if item.sample_index == 0})
     known = keyed_rows(known_rows(run, manifest, "generate", "images.jsonl", deciding), None)
     done = frozenset(item.filename for item in items if _is_intact(run, known.get(item.filename)))
     parameters = _parameters(settings, generation) | _sweep(generation, items) | {"run_id": fingerprint(deciding)}

@@ -12,7 +12,7 @@ from harness.environments.manager import Environment, ensure
 from harness.environments.spec import ENVIRONMENTS, Progress
 from harness.weights import by_address, on_hub
 from harness.weights.entries import HubWeight, WeightFile, load_hub, load_weights
-from harness.workers import staged
+from harness.workers import worker
 from wire.errors import EnvironmentFailure, UserError, WorkerFailure
 from wire.paths import home
 from wire.protocol import Job
@@ -84,14 +84,14 @@ def _run_client(entries: list[HubWeight], environment: Environment, progress: Pr
     log = home() / "weights" / "hub_fetch.log"
     log.parent.mkdir(parents=True, exist_ok=True)
 
-    def show(_index: int, event: dict[str, Any]) -> None:
+    def show(event: dict[str, Any]) -> None:
         if event["event"] == "progress":
             progress(event["done"], event["total"], event["label"])
 
     with tempfile.TemporaryDirectory() as folder:
         job = Path(folder) / "job.json"
         Job("hub_fetch", folder, str(Path(folder) / "rows"), [], {"repositories": wanted}).write(job)
-        staged.run([staged.Task("weights", environment.worker("wire.hub_fetch", str(job)), log, {})], show)
+        worker.run(worker.Program("weights", environment.worker("wire.hub_fetch", str(job)), log, {}), show)
 
 
 def verify(entries: Iterable[HubWeight]) -> tuple[list[str], list[str]]:

@@ -16,7 +16,7 @@ TICK = 1.0
 
 
 @dataclass(frozen=True)
-class Patience:
+class Timeouts:
     """How long a worker may be silent.
 
     Attributes:
@@ -34,7 +34,7 @@ class Patience:
         return min(BEAT, self.silence / 5)
 
     @classmethod
-    def of(cls, environment: Mapping[str, str] = os.environ) -> Patience:
+    def of(cls, environment: Mapping[str, str] = os.environ) -> Timeouts:
         """As ``MIRO_EVAL_WORKER_TIMEOUT`` and ``MIRO_EVAL_STALL_TIMEOUT`` say.
 
         Raises:
@@ -64,15 +64,19 @@ class Watch:
     more than two ticks pass.
     """
 
-    def __init__(self, patience: Patience) -> None:
-        self._patience = patience
+    def __init__(self, timeouts: Timeouts) -> None:
+        self._timeouts = timeouts
         self._silent: dict[int, float] = {}
         self._still: dict[int, float] = {}
         self._last_look = time.monotonic()
 
     def begin(self, worker: int) -> None:
-        """A worker has started."""
+        """A worker has been given work."""
         self._silent[worker] = self._still[worker] = 0.0
+
+    def rest(self, worker: int) -> None:
+        """A worker waits for work: it must live, and cannot get on."""
+        self._still.pop(worker, None)
 
     def end(self, worker: int) -> None:
         """A worker has ended, or has been given up."""
@@ -83,7 +87,7 @@ class Watch:
         """A worker has sent an event of that kind."""
         if worker in self._silent:
             self._silent[worker] = 0.0
-            if kind != "alive":
+            if kind != "alive" and worker in self._still:
                 self._still[worker] = 0.0
 
     def overdue(self) -> Iterator[tuple[int, str]]:
@@ -92,8 +96,9 @@ class Watch:
         passed, self._last_look = min(now - self._last_look, 2 * TICK), now
         for worker in list(self._silent):
             self._silent[worker] += passed
-            self._still[worker] += passed
-            if self._silent[worker] > self._patience.silence:
-                yield worker, f"gave no sign of life for {self._patience.silence:g} s"
-            elif self._still[worker] > self._patience.standstill:
-                yield worker, f"made no progress for {self._patience.standstill:g} s"
+            if worker in self._still:
+                self._still[worker] += passed
+            if self._silent[worker] > self._timeouts.silence:
+                yield worker, f"gave no sign of life for {self._timeouts.silence:g} s"
+            elif self._still.get(worker, 0.0) > self._timeouts.standstill:
+                yield worker, f"made no progress for {self._timeouts.standstill:g} s"

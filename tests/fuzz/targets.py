@@ -142,7 +142,7 @@ def _writer(path: Path) -> object:
 
 
 def _event(data: bytes) -> object:
-    from harness.workers.staged import read_event
+    from harness.workers.worker import read_event
 
     return read_event(data.decode("utf-8", errors="replace"))
 

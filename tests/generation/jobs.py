@@ -45,11 +45,14 @@ def upstream_noise(items: Sequence[Item]) -> dict[str, Any]:
 
 
 def make_job(folder: Path, items: list[Item], shard: tuple[int, int] = (0, 1), **parameters: Any) -> Job:
-    """A job in ``folder``; rows that are there already, of whatever shard, count as done."""
-    output = folder / (f"rows-{shard[0]}of{shard[1]}.jsonl" if shard[1] > 1 else "rows.jsonl")
+    """A job in ``folder``; rows that are there already, or are another shard's, count as done."""
+    index, count = shard
+    output = folder / (f"rows-{index}of{count}.jsonl" if count > 1 else "rows.jsonl")
     done = frozenset(row["filename"] for path in folder.glob("rows*.jsonl") for row in read_rows(path))
+    own = items[len(items) * index // count : len(items) * (index + 1) // count]
+    done |= {item.filename for item in items if item not in own}
     settings = {"steps": 2, "run_id": "test", "device": "cpu"} | parameters
-    return Job("generation", str(folder / "run"), str(output), items, settings, done, shard)
+    return Job("generation", str(folder / "run"), str(output), items, settings, done)
 
 
 def run_here(job: Job) -> Outcome:

@@ -126,7 +126,7 @@ def test_generation_believes_only_images_with_the_bytes_of_their_row(tmp_path: P
     rows = []
     for item in plan.items[:2]:
         path = tmp_path / item.filename
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"pixels")
         digest = sha256(b"other pixels" if item.sample_index else b"pixels")
         rows.append({"filename": item.filename, "image_sha256": digest})

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from harness.executors.queue import QueueEntry
-from harness.executors.shard_state import FAILED, FINISHED, INTERRUPTED, RUNNING, ShardState
-from harness.executors.status import WAITING, judge
+from harness.executors.sharding import Share
+from harness.executors.share_state import FAILED, FINISHED, INTERRUPTED, RUNNING, ShareState, state_file
+from harness.executors.status import WAITING, judge, run_status
+from harness.executors.submission import Submission
+from harness.run.directory import RunDirectory
 
 PENDING, AT_WORK = QueueEntry("PENDING", "Priority"), QueueEntry("RUNNING", "None")
 
@@ -35,8 +40,21 @@ PENDING, AT_WORK = QueueEntry("PENDING", "Priority"), QueueEntry("RUNNING", "Non
 def test_slurm_knows_what_waits_and_runs_and_the_task_what_became_of_it(
     told: str | None, entry: QueueEntry | None, state: str, why: str
 ) -> None:
-    own = ShardState(told, message="no weights" if told == FAILED else "") if told else None
+    own = ShareState(told, message="no weights" if told == FAILED else "") if told else None
     assert judge(own, entry, ask=True) == (state, why)
+
+
+def test_work_on_this_machine_runs_as_long_as_its_command_does(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    with run.locked():
+        submission = Submission(3, {"geneval": {0: "", 1: "", 2: ""}})
+        run.work("shards").mkdir()
+        for index, state in enumerate((RUNNING, INTERRUPTED)):
+            ShareState(state).write(state_file(run, "geneval", Share(index, 3)))
+        assert [task.state for task in run_status(run, submission)[0]] == [RUNNING, WAITING, WAITING]
+    tasks, _ = run_status(run, submission)
+    assert [task.state for task in tasks] == [FAILED, WAITING, WAITING]
+    assert tasks[0].why == "ended without a word: its command is gone"
 
 
 @pytest.mark.parametrize(
@@ -44,4 +62,4 @@ def test_slurm_knows_what_waits_and_runs_and_the_task_what_became_of_it(
     [(None, WAITING), (RUNNING, RUNNING), (INTERRUPTED, RUNNING), (FINISHED, FINISHED), (FAILED, FAILED)],
 )
 def test_without_slurm_the_task_s_word_is_all_there_is(told: str | None, state: str) -> None:
-    assert judge(ShardState(told) if told else None, None, ask=False)[0] == state
+    assert judge(ShareState(told) if told else None, None, ask=False)[0] == state

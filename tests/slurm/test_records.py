@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from harness.cli.app import app
 from harness.executors import queue
-from harness.executors.shard_state import ShardState
-from harness.executors.submission import Submission, read_state, submission_file
+from harness.executors.share_state import ShareState, read_state
+from harness.executors.submission import Submission, submission_file
 from harness.run.directory import RunDirectory
 from tests.slurm.fake import FakeSlurm
 from wire.errors import UserError
@@ -102,7 +102,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=5,
 )
-FIELDS = st.sampled_from(sorted(vars(ShardState()))) | st.text(max_size=5)
+FIELDS = st.sampled_from(sorted(vars(ShareState()))) | st.text(max_size=5)
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -118,13 +118,13 @@ def test_a_task_s_state_is_told_or_refused_in_a_line(tmp_path: Path, record: Any
     else:
         assert isinstance(result.exception, SystemExit | None)
         assert "generate " in result.output
-        assert read_state(path) == ShardState(**record)
+        assert read_state(path) == ShareState(**record)
 
 
 def test_both_ends_of_that_are_met(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
     path.write_text('{"state": "finished", "done": 3, "seconds": 2}')
-    assert read_state(path) == ShardState("finished", done=3, seconds=2)
+    assert read_state(path) == ShareState("finished", done=3, seconds=2)
     for odd in ('{"done": "3"}', '{"done": true}', '{"state": []}', '{"no": 1}', "[]", "null"):
         path.write_text(odd)
         with pytest.raises(UserError, match="not a readable state"):

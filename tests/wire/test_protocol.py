@@ -20,12 +20,12 @@ def make_job(folder: Path, **changes: object) -> Job:
 
 
 def test_a_job_survives_the_trip_through_its_file(tmp_path: Path) -> None:
-    job = make_job(tmp_path, parameters={"seed": 42}, done=frozenset({"b", "a"}), shard=(1, 4))
+    job = make_job(tmp_path, parameters={"seed": 42}, done=frozenset({"b", "a"}))
     job.write(tmp_path / "job.json")
     assert Job.read(tmp_path / "job.json") == job
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"version": 1}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"version": 2}'])
 def test_an_unreadable_job_is_one_line_that_names_the_file(tmp_path: Path, text: str) -> None:
     path = tmp_path / "job.json"
     path.write_text(text)
@@ -36,8 +36,8 @@ def test_an_unreadable_job_is_one_line_that_names_the_file(tmp_path: Path, text:
 
 def test_another_protocol_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "job.json"
-    make_job(tmp_path, version=2).write(path)
-    with pytest.raises(UserError, match="protocol version 2, this worker speaks 1"):
+    make_job(tmp_path, version=1).write(path)
+    with pytest.raises(UserError, match="protocol version 1, this worker speaks 2"):
         Job.read(path)
 
 
@@ -47,13 +47,6 @@ def test_batches_do_not_depend_on_what_is_done() -> None:
     for done in ({0, 1, 2, 3}, {0, 3}, {4, 5, 6, 7, 8}, set(range(10))):
         left = list(pending_batches(range(10), 4, lambda item, done=done: item in done))
         assert left == [batch for batch in every if not set(batch) <= done]
-
-
-@pytest.mark.parametrize("count", [1, 2, 3, 7, 20])
-def test_shards_share_the_batches_of_the_whole(count: int) -> None:
-    whole = list(pending_batches(range(50), 4, lambda item: item % 8 < 4))
-    shares = [list(pending_batches(range(50), 4, lambda item: item % 8 < 4, (i, count))) for i in range(count)]
-    assert [batch for share in shares for batch in share] == whole
 
 
 def test_rows_are_read_back_and_a_truncated_last_one_is_dropped(tmp_path: Path) -> None:
@@ -162,8 +155,9 @@ def test_a_worker_s_errors_become_exit_codes_and_one_event(
     output, log = process.communicate(timeout=60)
     events = [json.loads(line) for line in output.splitlines()]
     assert process.returncode == code
-    assert [event["event"] for event in events] == ["started", "error"]
-    assert events[-1]["message"] == message
+    assert [event["event"] for event in events] == ["started", "error", "ended"]
+    assert events[1]["message"] == message
+    assert events[2]["code"] == code
     assert "a library speaks" in log
     assert "and so does C" in log
 
@@ -200,4 +194,46 @@ def test_a_terminated_worker_says_130(tmp_path: Path, action: str) -> None:
     process.terminate()
     output, _ = process.communicate(timeout=20)
     assert process.returncode == ExitCode.INTERRUPTED
-    assert json.loads(output.splitlines()[-1])["message"] == "stopped by a signal"
+    assert json.loads(output.splitlines()[-2])["message"] == "stopped by a signal"
+
+
+def hand_over(process: subprocess.Popen[str], *words: str | None) -> None:
+    assert process.stdin is not None
+    process.stdin.writelines(json.dumps(word) + "\n" for word in words)
+    process.stdin.flush()
+
+
+def next_end(process: subprocess.Popen[str]) -> tuple[int, int]:
+    """Number and code of the next job that is through."""
+    assert process.stdout is not None
+    while (event := json.loads(process.stdout.readline()))["event"] != "ended":
+        pass
+    return event["job"], event["code"]
+
+
+def test_a_living_worker_takes_job_after_job_until_it_is_told_that_no_more_will_come(tmp_path: Path) -> None:
+    process = start_worker(tmp_path, "works", MIRO_EVAL_WATCH_STDIN="1")
+    assert next_end(process) == (0, 0)
+    for number, (action, code) in enumerate([("user", 2), ("works", 0), ("environment", 4)], start=1):
+        make_job(tmp_path, parameters={"action": action}).write(tmp_path / f"naïve\n{number}.json")
+        hand_over(process, str(tmp_path / f"naïve\n{number}.json"))
+        assert next_end(process) == (number, code)
+    hand_over(process, None)
+    process.communicate(timeout=20)
+    assert process.returncode == ExitCode.USER_ERROR, "that of the first job that failed"
+
+
+@pytest.mark.parametrize("cut", ["", '"/half/a/pa', "nonsense\n"])
+def test_an_idle_worker_ends_when_its_orchestrator_does(tmp_path: Path, cut: str) -> None:
+    process = start_worker(tmp_path, "works", MIRO_EVAL_WATCH_STDIN="1")
+    assert next_end(process) == (0, 0)
+    process.communicate(cut, timeout=20)
+    assert process.returncode == ExitCode.INTERRUPTED
+
+
+def test_an_idle_worker_that_is_terminated_says_130(tmp_path: Path) -> None:
+    process = start_worker(tmp_path, "works", MIRO_EVAL_WATCH_STDIN="1")
+    assert next_end(process) == (0, 0)
+    process.terminate()
+    assert process.wait(timeout=20) == ExitCode.INTERRUPTED
+    process.communicate()

@@ -14,6 +14,7 @@ pytest.importorskip("diffusers", reason="runs in the generation environment")
 import numpy as np  # noqa: E402 - torch decides whether this module runs
 from PIL import Image  # noqa: E402
 
+from generation.backends import diffusers_pipeline  # noqa: E402
 from generation.checkpoint_kinds import DIFFUSERS, describe_checkpoint  # noqa: E402
 from generation.noise import image_seed  # noqa: E402
 from generation.tiny_world.__main__ import DIFFUSERS_REPO  # noqa: E402
@@ -106,6 +107,22 @@ def test_repository_makes_the_same_images(world: World, reference: Outcome, tmp_
     (weights,) = outcome.event("started")["weights"]
     assert weights["repo"] == DIFFUSERS_REPO
     assert len(weights["revision"]) == 40
+
+
+def test_a_worker_s_next_job_finds_the_pipeline_loaded_unless_its_files_have_changed(
+    own_pipeline: Path, reference: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[Path] = []
+    load = diffusers_pipeline._load
+    monkeypatch.setattr(diffusers_pipeline, "_load", lambda folder, *more: loaded.append(folder) or load(folder, *more))
+    for index in (0, 1):
+        run_here(make_job(tmp_path, ITEMS, (index, 2), checkpoint=str(own_pipeline)))
+    made = {path.relative_to(tmp_path / "run"): path.read_bytes() for path in tmp_path.rglob("*.png")}
+    assert {str(name): content for name, content in made.items()} == reference.images
+    assert len(loaded) == 1
+    (own_pipeline / "model_index.json").touch()
+    run_here(make_job(tmp_path / "again", ITEMS[:1], checkpoint=str(own_pipeline)))
+    assert len(loaded) == 2
 
 
 def test_knobs(world: World, reference: Outcome, tmp_path: Path) -> None:
