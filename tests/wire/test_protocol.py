@@ -219,7 +219,8 @@ def test_a_living_worker_takes_job_after_job_until_it_is_told_that_no_more_will_
         hand_over(process, str(tmp_path / f"naïve\n{number}.json"))
         assert next_end(process) == (number, code)
     hand_over(process, None)
-    process.communicate(timeout=20)
+    process.wait(timeout=20)  # with its standard input held open, as its orchestrator does
+    process.communicate()
     assert process.returncode == ExitCode.USER_ERROR, "that of the first job that failed"
 
 
