@@ -121,7 +121,7 @@ def children(pid: int) -> list[int]:
 def is_worker(pid: int) -> bool:
     """Whether a child has become the worker's interpreter: between fork and exec it is still a copy of its parent."""
     try:
-        return b"\0-m\0" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"/wire/launch.py\0" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except FileNotFoundError:
         return False
 

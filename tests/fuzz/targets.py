@@ -55,7 +55,7 @@ MANIFEST = {
     "stages": {"generate": STAGE},
     "schema": 1,
 }
-JOB = {"stage": "geneval", "run_dir": "/r", "output": "/o", "items": [], "parameters": {}, "done": [], "shard": [0, 1]}
+JOB = {"stage": "geneval", "run_dir": "/r", "output": "/o", "items": [], "parameters": {}, "done": []}
 ITEM = {"filename": "a", "prompt_index": 0, "sample_index": 0, "metadata": METADATA, "image_sha256": None}
 WEIGHTS = """[w]
 file = "w.pth"
@@ -209,9 +209,9 @@ def targets() -> dict[str, Target]:
     from harness.run.directory import read_metadata
     from harness.run.manifest import Manifest
     from harness.weights.checksums import read_ledger
-    from wire.protocol import Job
+    from wire.protocol import PROTOCOL_VERSION, Job
 
-    job = json.dumps(JOB | {"version": 1, "items": [ITEM]}).encode()
+    job = json.dumps(JOB | {"version": PROTOCOL_VERSION, "items": [ITEM]}).encode()
     events = [{"event": "progress", "done": 1, "total": 2, "label": "x"}, {"event": "error", "message": "x"}]
     table = b"Prompt,tag\na photo of a dog,colors\n"
     suites = {"jsonl": _lines(METADATA), "csv": table, "tsv": table.replace(b",", b"\t"), "txt": b"a dog\n"}
