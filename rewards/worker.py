@@ -13,6 +13,7 @@ from rewards.hub import LocalWeight
 from rewards.own_scorer import source_of
 from rewards.parameters import Parameters
 from rewards.scorers import SCORERS, Scorer
+from wire.hub import tell
 from wire.protocol import Item, Job, Reporter, RowWriter, pending_batches
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def work(job: Job, reporter: Reporter) -> None:
         EnvironmentFailure: a weight or a device is not there.
     """
     parameters = Parameters.read(job.parameters)
+    tell(reporter.warning)
     stage = RewardsStage(job, parameters, reporter)
     if stage.total == 0:
         reporter.started(0, parameters.device, packages())

@@ -13,10 +13,11 @@ from generation.batches import Batch
 from generation.checkpoint_kinds import CheckpointSource
 from generation.checkpoints.loaded import file_sha256
 from generation.device import choose_device, device_name
-from generation.hub import hub_errors, snapshot_revision
+from generation.hub import snapshot_revision, users_choice
 from generation.noise import UPSTREAM, image_seed
 from generation.parameters import Parameters, parse_resolution
 from generation.precision import pipeline_dtype
+from wire.hub import asking, away, endpoint, is_off
 from wire.protocol import Item, UserError
 
 PACKAGES = ("torch", "diffusers", "transformers", "numpy", "pillow")
@@ -102,12 +103,11 @@ def _folder(source: CheckpointSource, trusted: bool) -> Path:
     if source.path is not None:
         return source.path
     safe = None if trusted else True
-    with hub_errors(source.repo, source.revision):
-        return Path(
-            DiffusionPipeline.download(
-                source.repo, revision=source.revision, variant=source.variant, use_safetensors=safe
-            )
-        )
+    options = {"revision": source.revision, "variant": source.variant, "use_safetensors": safe}
+    place = source.repo + (f"@{source.revision}" if source.revision else "")
+    with users_choice(and_files=True), asking(place):
+        local = is_off() or bool(away(endpoint()))
+        return Path(DiffusionPipeline.download(source.repo, local_files_only=local, **options))
 
 
 def _load(folder: Path, place: str, variant: str | None, dtype: Any, trusted: bool) -> Any:

@@ -24,7 +24,7 @@ from harness.environments.spec import Progress
 from harness.weights import by_address, checksums, git_fetch, git_proof, on_hub
 from harness.weights.bundle_contents import SCHEMA
 from harness.weights.entries import HubWeight, WeightFile
-from harness.weights.fetching import Entry
+from harness.weights.fetching import Entry, is_here
 from wire.errors import EnvironmentFailure
 
 
@@ -60,7 +60,7 @@ def write(entries: Iterable[Entry], out: Path, progress: Progress) -> Bundled:
         EnvironmentFailure: an entry is not here, or has other bytes than promised.
     """
     chosen = list(entries)
-    if lacking := [entry.name for entry in chosen if not _is_here(entry)]:
+    if lacking := [entry.name for entry in chosen if not is_here(entry)]:
         names = ", ".join(lacking)
         raise EnvironmentFailure(f"not here: {names}; `miro-eval weights fetch {' '.join(lacking)}` brings them")
     weights = dict(member for entry in chosen for member in _members(entry))
@@ -87,10 +87,6 @@ def _write_tar(out: Path, members: Mapping[str, _Member], links: list[dict[str, 
             done += member.size
     os.replace(partial, out)
     progress(done, done, "bytes")
-
-
-def _is_here(entry: Entry) -> bool:
-    return entry.path.exists() if isinstance(entry, WeightFile) else not on_hub.missing(entry)
 
 
 def _members(entry: Entry) -> Iterator[tuple[str, _Member]]:

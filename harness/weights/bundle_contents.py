@@ -18,7 +18,7 @@ from harness.weights import on_hub
 from harness.weights.entries import HubWeight, load_hub, load_weights
 from harness.weights.git_proof import MAX_OBJECT, MAX_OBJECTS
 from wire.errors import UserError
-from wire.hub_files import choose
+from wire.hub import cache, choose
 from wire.row_files import unique_keys
 
 SCHEMA = 2
@@ -144,7 +144,7 @@ def target(place: str) -> Path:
         case ["files", name] if _FILE.fullmatch(name) and name in {weight.file for weight in load_weights().values()}:
             return next(weight.path for weight in load_weights().values() if weight.file == name)
         case ["hub", folder, blob] if _FOLDER.fullmatch(folder) and _BLOB.fullmatch(blob):
-            return on_hub.hub_cache() / folder / "blobs" / blob
+            return cache() / folder / "blobs" / blob
     raise ValueError(f"{place[:200]!r} is no place for a weight")
 
 

@@ -22,6 +22,7 @@ from harness.weights import by_address, checksums, git_proof, on_hub
 from harness.weights.bundle_contents import MAX_INDEX, Contents, Link, is_git_object, read_contents, target
 from harness.weights.entries import load_weights
 from wire.errors import DISK_FAULTS, EnvironmentFailure, UserError
+from wire.hub import cache
 
 CHUNK = 1 << 20
 _PLAIN = (tarfile.REGTYPE, tarfile.AREGTYPE)
@@ -183,7 +184,7 @@ def _check_ways(contents: Contents) -> None:
 def _check_way(path: Path, may_be_link: bool = False) -> None:
     """All folders on the way to a file are folders, or not there; so is the file a file."""
     odd = path.is_dir() or (path.is_symlink() and not may_be_link)
-    root = on_hub.hub_cache()
+    root = cache()
     ways = [path, *path.parents]
     odd_ways = [way for way in ways[1 : ways.index(root)] if way.is_symlink() or (way.exists() and not way.is_dir())]
     if odd or odd_ways:

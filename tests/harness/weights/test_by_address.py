@@ -183,5 +183,5 @@ def test_several_files_come_side_by_side_and_one_that_fails_stops_none(weight: W
     others = [dataclasses.replace(weight, name=f"w{i}", file=f"w{i}.pth") for i in range(3)]
     bad = dataclasses.replace(weight, name="bad", file="bad.pth", sha256="0" * 64)
     with pytest.raises(EnvironmentFailure, match="weights bad have sha256"):
-        fetch([*others, bad], "auto", lambda _name: nothing)
+        fetch([*others, bad], lambda _name: nothing)
     assert [other.path.read_bytes() for other in others] == [CONTENT] * 3
