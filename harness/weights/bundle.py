@@ -30,12 +30,7 @@ from wire.errors import EnvironmentFailure
 
 @dataclass(frozen=True)
 class Bundled:
-    """What was written.
-
-    Attributes:
-        files: their number.
-        notes: a line for each repository that runs code and whose files carry no proof.
-    """
+    """How many files were written, and a line for each repository that runs code and whose files carry no proof."""
 
     files: int
     notes: list[str]
@@ -145,7 +140,7 @@ def _proof(entry: HubWeight, files: list[on_hub.CachedFile]) -> dict[str, bytes]
         return {}
     objects = git_fetch.objects_of(entry.repo, entry.revision, [file.name for file in files])
     for file in files:
-        if fault := git_proof.fault(lambda _kind, name: objects[name], entry.revision, file.name, file.blob):
+        if fault := git_proof.fault(git_proof.read_from(objects), entry.revision, file.name, file.blob):
             raise EnvironmentFailure(f"{on_hub.place(entry, file.name)} {fault}: not bundled; fetch it again")
     return objects
 
