@@ -162,9 +162,11 @@ class Repository:
     def get(self, *patterns: str, fresh: bool = False) -> Path:
         """The snapshot's folder with the files that the patterns stand for, fetched where the cache lacks them.
 
+        A branch is taken at the commit that the cache knows, where it knows one.
+
         Args:
             patterns: see :func:`choose`.
-            fresh: ask for the branch's head, too; where the hub is away, the cache's will do.
+            fresh: ask for the branch's head all the same; where the hub is away, the cache's will do.
 
         Raises:
             Refused: the hub has no such thing.
@@ -177,7 +179,7 @@ class Repository:
             raise self._absent()
         if (lacking or fresh or unsure) and not is_off():
             try:
-                return self.fetch(patterns)
+                return (Repository(self.name, self.commit) if self.commit and not fresh else self).fetch(patterns)
             except EnvironmentFailure as error:
                 if lacking or (fresh and isinstance(error, Refused)):
                     raise

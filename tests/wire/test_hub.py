@@ -105,6 +105,13 @@ def test_a_cache_that_others_filled_is_asked_about_once_and_does_without_an_answ
     assert (snapshot / "tokenizer.json").exists()
 
 
+def test_a_branch_stays_at_the_commit_that_the_cache_knows(hub: FakeHub, cache: Path) -> None:
+    (cache / "models--org--model" / "refs").mkdir(parents=True)
+    (cache / "models--org--model" / "refs" / "main").write_text(COMMIT)
+    Repository("org/model").get("config.json")
+    assert ("GET", f"/api/models/org/model/revision/{COMMIT}", "") in hub.requests
+
+
 def test_the_user_s_own_branch_is_asked_for_its_head(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
     mine = Repository("org/model", "main")
     folder = mine.get("config.json", fresh=True)
