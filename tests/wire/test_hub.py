@@ -199,6 +199,13 @@ def test_a_proxy_that_the_client_cannot_use_is_no_bug_of_ours(monkeypatch: pytes
     getattr(huggingface_hub, "close_session", lambda: None)()
 
 
+def test_a_token_in_typographic_quotes_is_no_bug_of_ours(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "“hf_secret”")
+    with pytest.raises(EnvironmentFailure, match=r"^org/model: http://127.* did not give it \(") as caught:
+        Repository("org/model").get("config.json")
+    assert "secret" not in str(caught.value)
+
+
 def test_a_cache_for_reading_only_is_named(hub: FakeHub, cache: Path) -> None:
     error = PermissionError(13, "Permission denied", str(cache / "x.lock"))
     with pytest.raises(EnvironmentFailure) as caught, asking("org/model"):
