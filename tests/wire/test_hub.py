@@ -172,7 +172,7 @@ def test_a_mirror_that_sends_no_headers_is_told_of_in_the_client_s_words(
         Repository("org/model").get("config.json")
 
 
-def _bare(handler: http.server.BaseHTTPRequestHandler, name: str, body: bool) -> None:
+def _bare(handler: http.server.BaseHTTPRequestHandler, _hub: FakeHub, _name: str, body: bool) -> None:
     handler.send_response(200)
     handler.send_header("Content-Length", "2")
     handler.end_headers()
