@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from wire.errors import UserError
-from wire.hub import NoSuchFile, Refused, Repository
-
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+from wire.hub import Repository, cached_sha256
+from wire.hub_client import NoSuchFile, Refused
 
 
 def checkpoint_files(repo: str, names: tuple[str, ...], revision: str | None, subfolder: str | None) -> list[Path]:
@@ -59,12 +57,6 @@ def snapshot_revision(path: Path) -> str:
     """The commit in the path of a cached file: ``.../snapshots/<commit>/...``."""
     parts = path.parts
     return parts[len(parts) - 1 - parts[::-1].index("snapshots") + 1]
-
-
-def cached_sha256(path: Path) -> str | None:
-    """The hash of a large cached file without reading it: the hub's cache names such blobs after their sha256."""
-    name = path.resolve().name
-    return name if _SHA256.fullmatch(name) else None
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from generation.batches import Batch, count_missing, image_batches, upstream_bat
 from generation.image_writer import ImageWriter
 from generation.noise import UPSTREAM
 from generation.parameters import AUTO, Parameters
-from wire.hub import tell
+from wire.hub_client import tell
 from wire.protocol import Job, Reporter, RowWriter
 
 #: Beside the workers' rows: the batch size of a run whose size was found by trial.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from wire.errors import EnvironmentFailure
-from wire.hub import MODEL_WEIGHTS, Repository, choose, shards
+from wire.hub import MODEL_WEIGHTS, Repository, cached_sha256, choose, shards
 
 #: Files that are hashed here; larger ones carry their digest in the name of their cache blob.
 HASH_LIMIT = 256 * 1024**2
@@ -35,9 +35,8 @@ class LocalWeight:
         return {"source": self.source, "revision": self.revision, "file": self.path.name, "sha256": self._sha256()}
 
     def _sha256(self) -> str | None:
-        blob = self.path.resolve().name
-        if len(blob) == 64 and all(digit in "0123456789abcdef" for digit in blob):
-            return blob
+        if known := cached_sha256(self.path):
+            return known
         return hashlib.sha256(self.path.read_bytes()).hexdigest() if self.size <= HASH_LIMIT else None
 
 

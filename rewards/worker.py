@@ -13,7 +13,7 @@ from rewards.hub import LocalWeight
 from rewards.own_scorer import source_of
 from rewards.parameters import Parameters
 from rewards.scorers import SCORERS, Scorer
-from wire.hub import tell
+from wire.hub_client import tell
 from wire.protocol import Item, Job, Reporter, RowWriter, pending_batches
 
 if TYPE_CHECKING:

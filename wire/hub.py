@@ -1,13 +1,12 @@
-"""The Hugging Face hub, in one place: what its cache on this machine holds, and how the hub is asked for the rest.
+"""Repositories of the Hugging Face hub: what the cache on this machine holds, fetched where it lacks something.
 
     <cache>/models--<owner>--<name>/refs/<branch>                commit of a branch
                                    /snapshots/<commit>/<file>    link to a blob
                                    /blobs/<name>                 named after sha256 (large files), or after git's sha1
                                    /listings/<commit>.json       ours: names of all files of a commit that was asked for
 
-The cache is read without the hub's client, which is imported only to ask: for what the cache lacks, and for the head of
-a branch that the user's own model is on. Every question has an end, and every failure is one line with the hub's
-address, its status and the client's own words. Python >= 3.10; ``huggingface_hub`` 0.36 and 1.x do.
+The one place from which the hub is asked, through :mod:`wire.hub_client`: for what the cache lacks, and for the head
+of a branch that the user's own model is on.
 """
 
 from __future__ import annotations
@@ -15,58 +14,26 @@ from __future__ import annotations
 import contextlib
 import fnmatch
 import json
-import logging
-import os
 import re
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
-from wire.errors import EnvironmentFailure, MiroEvalError
+from wire import hub_client
+from wire.errors import EnvironmentFailure
+from wire.hub_client import Bytes, NoSuchFile, Refused, asking, away, cache, endpoint, is_off
 
 #: Pattern for a model's weights, whatever format its repository has.
 MODEL_WEIGHTS = "@weights"
 #: Formats of a model's weights, best first.
 FORMATS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
-#: Seconds without an answer after which a question is given up.
-TIMEOUT = 10.0
 #: Files of a repository that are fetched at the same time.
 PARALLEL = 4
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-
-Say = Callable[[str], None]
-Bytes = Callable[[int, int], None]
-
-
-class Refused(EnvironmentFailure):
-    """The hub answers, and has no such thing, or not for this user."""
-
-
-class NoSuchFile(Refused):
-    """The repository is there, and has not the file."""
-
-
-def cache() -> Path:
-    """Where the hub's client keeps repositories."""
-    root = os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface"
-    return Path(os.environ.get("HF_HUB_CACHE") or Path(root) / "hub").expanduser()
-
-
-def endpoint() -> str:
-    """The hub's address."""
-    return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
-
-
-def is_off() -> bool:
-    """Whether the user said that the hub must not be asked."""
-    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def choose(patterns: Iterable[str], names: Iterable[str]) -> list[str]:
@@ -97,6 +64,12 @@ def shards(index: Path) -> list[str]:
         return sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return [f"{index.name} (unreadable)"]
+
+
+def cached_sha256(path: Path) -> str | None:
+    """The hash of a large cached file without reading it: the hub's cache names such blobs after their sha256."""
+    name = path.resolve().name
+    return name if _SHA256.fullmatch(name) else None
 
 
 @dataclass(frozen=True)
@@ -198,8 +171,7 @@ class Repository:
         if reason := away(endpoint()):
             raise EnvironmentFailure(f"{self}: not in the hub cache {cache()}, and {reason}")
         with asking(str(self)):
-            api = _client().HfApi(endpoint=endpoint())
-            info = api.model_info(self.name, revision=self.revision or "main", files_metadata=True, timeout=TIMEOUT)
+            info = hub_client.ask(self.name, self.revision or "main")
             sizes = {file.rfilename: file.size or 0 for file in info.siblings or []}
         chosen = choose(patterns, sizes)
         absent = [name for name in patterns if _is_name(name) and name not in sizes]
@@ -223,11 +195,11 @@ class Repository:
 
     def _download(self, names: Sequence[str], sizes: Mapping[str, int], progress: Bytes | None) -> None:
         total = sum(sizes[name] for name in names)
-        options = {"tqdm_class": _bar(progress, total)} if progress else {}
+        options = {"tqdm_class": hub_client.bar(progress, total)} if progress else {}
 
         def fetch(name: str) -> None:
             with asking(f"{self.name}/{name}"):
-                _client().hf_hub_download(
+                hub_client.client().hf_hub_download(
                     self.name, name, revision=self.revision, cache_dir=cache(), endpoint=endpoint(), **options
                 )
 
@@ -239,122 +211,3 @@ class Repository:
 
 def _is_name(pattern: str) -> bool:
     return "*" not in pattern and pattern != MODEL_WEIGHTS
-
-
-def _client() -> Any:
-    """The hub's client; its questions end, those too that libraries put through it."""
-    session = import_module("huggingface_hub.utils").get_session()
-    if hasattr(session, "timeout"):
-        session.timeout = TIMEOUT
-    return import_module("huggingface_hub")
-
-
-def _bar(progress: Bytes, total: int) -> type:
-    """What the client takes for progress bars, each of a file; it adds them up."""
-    done = 0
-
-    def update(_bar: object, count: float | None = 1) -> None:
-        nonlocal done
-        done += int(count or 0)
-        progress(min(done, total), total)
-
-    bar: type = import_module("tqdm").tqdm
-    return type("Bar", (bar,), {"update": update, "display": lambda *_, **__: True})
-
-
-@contextlib.contextmanager
-def asking(place: str) -> Iterator[None]:
-    """Whatever the client raises about ``place``, which may be of any class and any HTTP library, becomes one line.
-
-    Raises:
-        Refused, EnvironmentFailure: as for :meth:`Repository.get`.
-    """
-    try:
-        yield
-    except MiroEvalError:
-        raise
-    except Exception as error:
-        raise _in_our_words(place, error) from error
-
-
-def _in_our_words(place: str, error: Exception) -> EnvironmentFailure:
-    errors = import_module("huggingface_hub.errors")
-    if isinstance(error, errors.LocalEntryNotFoundError) and isinstance(error.__cause__, Exception):
-        error = error.__cause__  # what the client met when it asked
-    for kind, ours, words in (
-        ("GatedRepoError", Refused, "gated; ask for access on the hub and log in with `hf auth login`"),
-        ("RepositoryNotFoundError", Refused, "no such repository on the hub, or a private one without login"),
-        ("RevisionNotFoundError", Refused, "the repository has no such revision"),
-        ("HFValidationError", Refused, f"not a repository id ({_words(error)})"),
-        ("LocalEntryNotFoundError", EnvironmentFailure, f"not in the hub cache {cache()} ({_words(error)})"),
-        ("EntryNotFoundError", NoSuchFile, f"no such file in the repository ({_words(error)})"),
-        ("OfflineModeIsEnabled", EnvironmentFailure, f"not in the hub cache {cache()}, and the hub is offline"),
-    ):
-        if isinstance(error, getattr(errors, kind)):
-            return ours(f"{place}: {words}")
-    if isinstance(error, OSError) and error.filename:
-        return EnvironmentFailure(f"{place}: {error.filename}: {error.strerror}")
-    return EnvironmentFailure(f"{place}: {endpoint()} did not give it ({_words(error)})")
-
-
-def _words(error: Exception) -> str:
-    """The error's kind, the answer's status and the client's sentence."""
-    status = getattr(getattr(error, "response", None), "status_code", "")
-    sentence = " ".join(str(error).split())[:300]
-    return ": ".join(part for part in (f"{type(error).__name__} {status}".strip(), sentence) if part)
-
-
-_say: list[Say] = []
-
-
-def tell(say: Say, alone: bool = False) -> None:
-    """From now on ``say`` is told that the hub is away, and how long the client waits before it asks again.
-
-    With ``alone``, the client itself writes nothing to standard error.
-    """
-    _say[:] = [say]
-    logger = logging.getLogger("huggingface_hub")
-    if alone:
-        import_module("huggingface_hub.utils")  # which makes the client's own handler
-    others = [handler for handler in logger.handlers if not alone and not isinstance(handler, _Waits)]
-    logger.handlers[:] = [*others, _Waits(logging.WARNING)]
-
-
-class _Waits(logging.Handler):
-    def emit(self, record: logging.LogRecord) -> None:
-        """Pass on what the client says of its retries."""
-        if "[Retry " in (text := record.getMessage()):
-            for say in _say:
-                say(f"{endpoint()}: {text}")
-
-
-@lru_cache
-def away(address: str) -> str:
-    """Why the hub at that address can't be asked; empty where it answers, whatever it says.
-
-    Found out once, instead of through minutes of retries by its client. Behind a proxy nothing is tried.
-    """
-    if urllib.request.getproxies():
-        return ""
-    try:
-        request = urllib.request.Request(f"{address}/api/whoami-v2", method="HEAD")  # noqa: S310 - the user's own
-        urllib.request.urlopen(request, timeout=TIMEOUT).close()  # noqa: S310
-    except urllib.error.HTTPError as answer:
-        answer.close()
-    except (OSError, ValueError) as error:
-        reason = f"{address} is out of reach ({getattr(error, 'reason', error)})"
-        for say in _say:
-            say(f"{reason}; working from the hub cache alone")
-        return reason
-    return ""
-
-
-@contextlib.contextmanager
-def from_the_cache() -> Iterator[None]:
-    """Libraries that load models by name find them in the cache, and ask nobody."""
-    constants: Any = import_module("huggingface_hub.constants")
-    before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
-    try:
-        yield
-    finally:
-        constants.HF_HUB_OFFLINE = before

@@ -17,7 +17,7 @@ from generation.hub import snapshot_revision, users_choice
 from generation.noise import UPSTREAM, image_seed
 from generation.parameters import Parameters, parse_resolution
 from generation.precision import pipeline_dtype
-from wire.hub import asking, away, endpoint, is_off
+from wire.hub_client import asking, away, endpoint, is_off
 from wire.protocol import Item, UserError
 
 PACKAGES = ("torch", "diffusers", "transformers", "numpy", "pillow")

@@ -9,7 +9,7 @@ from generation.checkpoint_kinds import HUB_FILES
 from generation.checkpoints.loaded import LoadedCheckpoint
 from generation.hub import checkpoint_files, repo_weights, snapshot_revision
 from generation.miro_model import VAE_FILE, VAE_REPO, MiroModel
-from wire.hub import from_the_cache
+from wire.hub_client import from_the_cache
 from wire.protocol import UserError
 
 

@@ -13,7 +13,7 @@ from generation.checkpoints.restricted_pickle import read_lightning
 from generation.checkpoints.state import load_strictly, part, plain_names
 from generation.hub import repo_weights
 from generation.miro_model import VAE_FILE, VAE_REPO, MiroModel
-from wire.hub import from_the_cache
+from wire.hub_client import from_the_cache
 from wire.protocol import UserError
 
 SUFFIX = "_coherence"

@@ -17,7 +17,7 @@ from pathlib import Path
 from generation.suites.catalogue import HUB, PublishedSuite, SuiteFile
 from generation.suites.suite import Suite
 from wire.errors import EnvironmentFailure, UserError
-from wire.hub import endpoint
+from wire.hub_client import endpoint
 
 #: Takes a line for the user.
 Tell = Callable[[str], object]

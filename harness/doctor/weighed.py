@@ -10,7 +10,7 @@ from harness.doctor.finding import FAILURE, OK, WARNING, Finding
 from harness.environments.spec import ENVIRONMENTS
 from harness.weights import HubWeight, WeightFile, by_address, checksums, on_hub
 from harness.weights.fetching import Entry, is_here, select
-from wire.hub import cache, endpoint, is_off
+from wire.hub_client import cache, endpoint, is_off
 
 #: Seconds to wait for the hub.
 TIMEOUT = 3.0

@@ -16,7 +16,8 @@ from harness.weights.git_proof import MAX_OBJECT, MAX_OBJECTS
 from harness.weights.on_hub import place as place_of
 from harness.weights.on_hub import repository as folder_of
 from wire.errors import UserError
-from wire.hub import cache, choose
+from wire.hub import choose
+from wire.hub_client import cache
 from wire.row_files import unique_keys
 
 #: 1 had no git objects.

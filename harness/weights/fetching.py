@@ -9,8 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from harness.environments.spec import Progress
 from harness.weights import by_address, on_hub
 from harness.weights.entries import HubWeight, WeightFile, load_hub, load_weights
-from wire import hub
 from wire.errors import EnvironmentFailure, Interrupted, UserError
+from wire.hub_client import tell
 
 Entry = WeightFile | HubWeight
 #: Entries fetched, and files hashed, at the same time.
@@ -69,7 +69,7 @@ def _fetch(entries: Sequence[Entry], steps: Callable[[str], Progress]) -> list[s
         return show
 
     if entries:
-        hub.tell(lambda line: unless_stopped(steps("hub"))(0, 0, line), alone=True)
+        tell(lambda line: unless_stopped(steps("hub"))(0, 0, line), alone=True)
     with ThreadPoolExecutor(PARALLEL) as pool:
         try:
             shown = [(entry, unless_stopped(steps(entry.name))) for entry in entries]

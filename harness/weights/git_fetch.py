@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from harness.weights import git_proof
-from wire.hub import endpoint, is_off
+from wire.hub_client import endpoint, is_off
 
 #: Seconds for git as a whole to bring a commit and its trees, a few kilobytes.
 TIMEOUT = 60.0

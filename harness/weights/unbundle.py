@@ -22,7 +22,7 @@ from harness.weights import by_address, checksums, git_proof, on_hub
 from harness.weights.bundle_contents import MAX_INDEX, Contents, Link, is_git_object, read_contents, target
 from harness.weights.entries import load_weights
 from wire.errors import DISK_FAULTS, EnvironmentFailure, UserError
-from wire.hub import cache
+from wire.hub_client import cache
 
 CHUNK = 1 << 20
 _PLAIN = (tarfile.REGTYPE, tarfile.AREGTYPE)

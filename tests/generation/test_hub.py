@@ -9,9 +9,10 @@ import pytest
 errors = pytest.importorskip("huggingface_hub.errors", reason="runs in the generation environment")
 httpx = pytest.importorskip("httpx", reason="runs in the generation environment")
 
-from generation.hub import cached_sha256, checkpoint_files, snapshot_revision, users_choice  # noqa: E402 - the hub decides
+from generation.hub import checkpoint_files, snapshot_revision, users_choice  # noqa: E402 - the hub decides
 from wire.errors import EnvironmentFailure, UserError  # noqa: E402
-from wire.hub import NoSuchFile, Repository, asking  # noqa: E402
+from wire.hub import Repository, cached_sha256  # noqa: E402
+from wire.hub_client import NoSuchFile, asking  # noqa: E402
 
 RESPONSE = httpx.Response(404, request=httpx.Request("GET", "https://hub.invalid"))
 

@@ -5,6 +5,7 @@ Runs with every version of the client that a stage has: here, and in the stages'
 
 from __future__ import annotations
 
+import errno
 import http.server
 import os
 import socket
@@ -17,9 +18,10 @@ import pytest
 pytest.importorskip("huggingface_hub")
 
 from tests.fake_hub import COMMIT, FakeHub, serving
-from wire import hub as hub_module
+from wire import hub_client
 from wire.errors import EnvironmentFailure
-from wire.hub import MODEL_WEIGHTS, NoSuchFile, Refused, Repository, asking, away, tell
+from wire.hub import MODEL_WEIGHTS, Repository
+from wire.hub_client import NoSuchFile, Refused, asking, away, tell
 
 FILES = {"config.json": b"{}", "tokenizer.json": b"[]", "model.safetensors": b"weights" * 1000, "x/config.json": b"{}"}
 PATTERNS = ("*.json", MODEL_WEIGHTS)
@@ -31,7 +33,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(hub_module, "TIMEOUT", 1.0)
+    monkeypatch.setattr(hub_client, "TIMEOUT", 1.0)
     away.cache_clear()
     return tmp_path / "hub"
 
@@ -206,11 +208,14 @@ def test_a_token_in_typographic_quotes_is_no_bug_of_ours(hub: FakeHub, monkeypat
     assert "secret" not in str(caught.value)
 
 
-def test_a_cache_for_reading_only_is_named(hub: FakeHub, cache: Path) -> None:
+def test_a_cache_that_cannot_be_written_is_named(hub: FakeHub, cache: Path) -> None:
     error = PermissionError(13, "Permission denied", str(cache / "x.lock"))
     with pytest.raises(EnvironmentFailure) as caught, asking("org/model"):
         raise error
     assert str(caught.value) == f"org/model: {cache}/x.lock: Permission denied"
+    with pytest.raises(EnvironmentFailure) as caught, asking("org/model"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert str(caught.value) == f"org/model: {cache}: No space left on device"
 
 
 def test_waits_are_told() -> None:
