@@ -1,49 +1,56 @@
-"""Files of hub repositories, from the cache or the network, with one clear line when they cannot be had."""
+"""Files of hub repositories for the generation stage: what the user named, and what MIRO decodes and encodes with."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from wire.protocol import EnvironmentFailure, UserError
+from wire.errors import UserError
+from wire.hub import Repository, cached_sha256
+from wire.hub_client import NoSuchFile, Refused
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
-
-def repo_files(repo: str, names: tuple[str, ...], revision: str | None, subfolder: str | None = None) -> list[Path]:
-    """Paths of files of one revision of a repository, downloaded where the cache lacks them.
+def checkpoint_files(repo: str, names: tuple[str, ...], revision: str | None, subfolder: str | None) -> list[Path]:
+    """Paths of a checkpoint's files, of the head that its branch has now.
 
     Raises:
         UserError: the hub says that there is no such repository, revision or file.
-        EnvironmentFailure: not in the cache, and the hub is offline or out of reach.
+        EnvironmentFailure: not in the cache, and not to be had.
     """
-    from huggingface_hub import hf_hub_download
+    inside = [f"{subfolder}/{name}" if subfolder else name for name in names]
+    try:
+        with users_choice():
+            folder = Repository(repo, revision or "").get(*inside, fresh=True)
+    except NoSuchFile as error:
+        where = f"under {subfolder}/" if subfolder else "at its root (is it in a subfolder? then name the variant)"
+        raise UserError(
+            f"{error}: not a MIRO checkpoint: config.json, model.safetensors and uncond_embedding.npy are expected "
+            f"{where}; for a pipeline of diffusers, use --backend diffusers"
+        ) from error
+    return [folder / name for name in inside]
 
-    paths: list[Path] = []
-    with hub_errors(repo, revision, subfolder):
-        for name in names:
-            pinned = snapshot_revision(paths[0]) if paths else revision
-            paths.append(Path(hf_hub_download(repo, name, revision=pinned, subfolder=subfolder)))
-    return paths
 
-
-def repo_weights(repo: str, file: str | None = None) -> dict[str, str]:
+def repo_weights(
+    repo: str, file: str | None = None, revision: str | None = None, subfolder: str | None = None
+) -> dict[str, str]:
     """Provenance of a pretrained model: repository, commit, and name and sha256 of its weights where they are one file.
 
     Args:
         repo: ``owner/name``.
         file: the weights; None where they come in shards, which the commit tells well enough.
+        revision: commit or branch; None for the main branch.
+        subfolder: where in the repository they are.
 
     Raises:
-        UserError: the hub says that there is no such repository or file.
-        EnvironmentFailure: not in the cache, and the hub is offline or out of reach.
+        UserError, EnvironmentFailure: as for :func:`checkpoint_files`; the cache's head of a branch will do here.
     """
-    files = repo_files(repo, ("config.json", file) if file else ("config.json",), None)
-    origin = {"repo": repo, "revision": snapshot_revision(files[0])}
-    known = cached_sha256(files[-1]) if file else None
-    return origin | ({"file": files[-1].name, "sha256": known} if known else {})
+    inside = f"{subfolder}/" if subfolder else ""
+    names = [inside + name for name in ("config.json", file) if name]
+    with users_choice(and_files=True):
+        folder = Repository(repo, revision or "").get(*names)
+    known = cached_sha256(folder / names[-1]) if file else None
+    return {"repo": repo, "revision": folder.name} | ({"file": str(file), "sha256": known} if known else {})
 
 
 def snapshot_revision(path: Path) -> str:
@@ -52,46 +59,12 @@ def snapshot_revision(path: Path) -> str:
     return parts[len(parts) - 1 - parts[::-1].index("snapshots") + 1]
 
 
-def cached_sha256(path: Path) -> str | None:
-    """The hash of a large cached file without reading it: the hub's cache names such blobs after their sha256."""
-    name = path.resolve().name
-    return name if _SHA256.fullmatch(name) else None
-
-
 @contextmanager
-def hub_errors(repo: str, revision: str | None = None, subfolder: str | None = None) -> Iterator[None]:
-    """Turn the hub client's errors about ``repo`` into ours."""
-    from huggingface_hub import errors
-
-    place = repo + (f"@{revision}" if revision else "")
+def users_choice(and_files: bool = False) -> Iterator[None]:
+    """What the user named is the user's to mend, where the hub refuses it; a missing file only if ``and_files``."""
     try:
         yield
-    except errors.GatedRepoError as error:
-        raise UserError(f"{place}: gated; ask for access on the hub and log in with `hf auth login`") from error
-    except errors.RepositoryNotFoundError as error:
-        raise UserError(f"{place}: no such repository on the hub, or a private one without login") from error
-    except errors.RevisionNotFoundError as error:
-        raise UserError(f"{place}: the repository has no such revision") from error
-    except errors.LocalEntryNotFoundError as error:
-        raise EnvironmentFailure(_out_of_reach(place)) from error
-    except errors.EntryNotFoundError as error:
-        raise UserError(f"{place}: {_missing_entry(subfolder)}") from error
-    except errors.HFValidationError as error:
-        raise UserError(f"{place}: not a repository id ({error})") from error
-    except (errors.OfflineModeIsEnabled, errors.HfHubHTTPError, OSError) as error:
-        raise EnvironmentFailure(f"{_out_of_reach(place)} ({type(error).__name__})") from error
-
-
-def _out_of_reach(place: str) -> str:
-    return (
-        f"{place}: not in the hub cache, and the hub is offline or out of reach; "
-        "connect (or unset HF_HUB_OFFLINE), or copy a filled HF_HOME here"
-    )
-
-
-def _missing_entry(subfolder: str | None) -> str:
-    inside = f"under {subfolder}/" if subfolder else "at its root (is it in a subfolder? then name the variant)"
-    return (
-        f"not a MIRO checkpoint: config.json, model.safetensors and uncond_embedding.npy are expected {inside}; "
-        "for a pipeline of diffusers, use --backend diffusers"
-    )
+    except Refused as error:
+        if isinstance(error, NoSuchFile) and not and_files:
+            raise
+        raise UserError(str(error)) from error

@@ -10,9 +10,10 @@ from typing import Any
 
 from generation.checkpoints.loaded import file_sha256
 from generation.device import device_name
-from generation.hub import hub_errors, repo_files
 from generation.miro_model import TEXT_ENCODER_REPO
 from generation.precision import Precision
+from wire.errors import EnvironmentFailure
+from wire.hub import MODEL_WEIGHTS, Repository
 
 #: Prompts encoded together, always: a short batch is filled up, because floating point depends on the shape.
 BATCH = 16
@@ -45,9 +46,12 @@ class TextEncoder:
         """
         from transformers import AutoTokenizer, T5EncoderModel
 
-        with hub_errors(TEXT_ENCODER_REPO):
-            self._tokenizer = AutoTokenizer.from_pretrained(TEXT_ENCODER_REPO)
-            self._encoder = T5EncoderModel.from_pretrained(TEXT_ENCODER_REPO).eval().requires_grad_(False).to(device)
+        folder = Repository(TEXT_ENCODER_REPO).get("*.json", "*.txt", "*.model", MODEL_WEIGHTS)
+        try:
+            self._tokenizer = AutoTokenizer.from_pretrained(folder)
+            self._encoder = T5EncoderModel.from_pretrained(folder).eval().requires_grad_(False).to(device)
+        except OSError as error:
+            raise EnvironmentFailure(f"{TEXT_ENCODER_REPO}: {folder} cannot be read ({error})") from error
         self._device, self._precision, self._text_length = device, precision, text_length
 
     def encode(self, prompts: Iterable[str]) -> Iterator[tuple[str, EncodedPrompt]]:
@@ -117,7 +121,7 @@ def encoder_identity(device: Any, precision: Precision, text_length: int) -> dic
     import torch
     import transformers
 
-    snapshot = repo_files(TEXT_ENCODER_REPO, ("config.json",), None)[0].parent
+    snapshot = Repository(TEXT_ENCODER_REPO).get("config.json")
     weights = sorted(file for file in snapshot.iterdir() if file.suffix in (".safetensors", ".bin"))
     small = sorted(file for file in snapshot.iterdir() if file.suffix in (".json", ".model", ".txt"))
     if not weights:

@@ -7,11 +7,11 @@ from pathlib import Path
 from generation.backends import Backend, open_backend
 from generation.batch_size import agreed_size, find_size
 from generation.batches import Batch, count_missing, image_batches, upstream_batches
-from generation.connectivity import work_offline_if_unreachable
 from generation.image_writer import ImageWriter
 from generation.noise import UPSTREAM
 from generation.parameters import Parameters
 from generation.settings import AUTO
+from wire.hub_client import tell
 from wire.protocol import Job, Reporter, RowWriter
 
 #: Beside the workers' rows: the batch size of a run whose size was found by trial.
@@ -45,11 +45,8 @@ def work(job: Job, reporter: Reporter) -> None:
 
 
 def _open(parameters: Parameters, reporter: Reporter) -> Backend:
-    source = parameters.source()
-    offline = work_offline_if_unreachable()
-    if offline:
-        reporter.warning(offline)
-    return open_backend(source, parameters)
+    tell(reporter.warning)
+    return open_backend(parameters.source(), parameters)
 
 
 def _started(reporter: Reporter, backend: Backend, parameters: Parameters, total: int, size: int) -> None:

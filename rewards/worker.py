@@ -14,6 +14,7 @@ from rewards.own_scorer import source_of
 from rewards.parameters import Parameters
 from rewards.scorers import SCORERS, Scorer
 from wire.cards import records
+from wire.hub_client import tell
 from wire.protocol import Item, Job, Reporter, RowWriter, cell_key, pending_batches
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def work(job: Job, reporter: Reporter) -> None:
         EnvironmentFailure: a weight or a device is not there.
     """
     parameters = Parameters.read(job.parameters)
+    tell(reporter.warning)
     stage = RewardsStage(job, parameters, reporter)
     if stage.total == 0:
         reporter.started(0, parameters.device, packages())

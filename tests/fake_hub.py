@@ -1,4 +1,4 @@
-"""A model hub on this machine: one repository, real protocol, and bytes that may be other than promised."""
+"""A model hub on this machine: few repositories, real protocol, and bytes that may be other than promised."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COMMIT = "cd" * 20
 
 @dataclass
 class FakeHub:
-    """What the hub has, and what it does.
+    """A repository that the hub has, and what it does with it.
 
     Attributes:
         repo: the repository's id.
@@ -48,7 +48,7 @@ class FakeHub:
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
-    hub: FakeHub
+    hubs: tuple[FakeHub, ...]
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *_: object) -> None:
@@ -61,7 +61,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._answer(body=True)
 
     def _answer(self, body: bool) -> None:
-        hub, path = self.hub, self.path.partition("?")[0]
+        path = self.path.partition("?")[0]
+        hub = next((hub for hub in self.hubs if f"/{hub.repo}/" in f"{path}/"), self.hubs[0])
         hub.requests.append((self.command, path, self.headers.get("Range", "")))
         prefixes = [f"/{hub.repo}/resolve/{revision}/" for revision in ("main", COMMIT)]
         if path.startswith(f"/api/models/{hub.repo}"):
@@ -74,10 +75,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
-        self._send_file(name, body)
+        self._send_file(hub, name, body)
 
-    def _send_file(self, name: str, body: bool) -> None:
-        hub, content = self.hub, self.hub.served.get(name, self.hub.files[name])
+    def _send_file(self, hub: FakeHub, name: str, body: bool) -> None:
+        content = hub.served.get(name, hub.files[name])
         etag = hashlib.sha256(hub.files[name]).hexdigest()
         headers = {"ETag": f'"{etag}"', "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}
         wanted = self.headers.get("Range", "")
@@ -101,9 +102,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def serving(hub: FakeHub) -> Iterator[FakeHub]:
-    """Serve it at ``hub.address`` for the length of the block."""
-    handler = type("Handler", (_Handler,), {"hub": hub})
+def serving(hub: FakeHub, *others: FakeHub) -> Iterator[FakeHub]:
+    """Serve it, and others beside it, at ``hub.address`` for the length of the block."""
+    handler = type("Handler", (_Handler,), {"hubs": (hub, *others)})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever)

@@ -13,11 +13,12 @@ from generation.batches import Batch
 from generation.checkpoint_kinds import CheckpointSource
 from generation.checkpoints.loaded import file_sha256
 from generation.device import choose_device, device_name, free_memory
-from generation.hub import hub_errors, snapshot_revision
+from generation.hub import snapshot_revision, users_choice
 from generation.noise import UPSTREAM, image_seed
 from generation.parameters import Parameters
 from generation.precision import pipeline_dtype
 from generation.settings import parse_resolution
+from wire.hub_client import asking, away, endpoint, is_off
 from wire.protocol import Item, UserError
 
 PACKAGES = ("torch", "diffusers", "transformers", "numpy", "pillow")
@@ -103,12 +104,11 @@ def _folder(source: CheckpointSource, trusted: bool) -> Path:
     if source.path is not None:
         return source.path
     safe = None if trusted else True
-    with hub_errors(source.repo, source.revision):
-        return Path(
-            DiffusionPipeline.download(
-                source.repo, revision=source.revision, variant=source.variant, use_safetensors=safe
-            )
-        )
+    options = {"revision": source.revision, "variant": source.variant, "use_safetensors": safe}
+    place = source.repo + (f"@{source.revision}" if source.revision else "")
+    with users_choice(and_files=True), asking(place):
+        local = is_off() or bool(away(endpoint()))
+        return Path(DiffusionPipeline.download(source.repo, local_files_only=local, **options))
 
 
 #: The pipeline of this process's last job, by what it was loaded from and how.

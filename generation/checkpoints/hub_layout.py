@@ -7,8 +7,9 @@ from pathlib import Path
 
 from generation.checkpoint_kinds import HUB_FILES
 from generation.checkpoints.loaded import LoadedCheckpoint
-from generation.hub import repo_files, repo_weights, snapshot_revision
+from generation.hub import checkpoint_files, repo_weights, snapshot_revision
 from generation.miro_model import VAE_FILE, VAE_REPO, MiroModel
+from wire.hub_client import from_the_cache
 from wire.protocol import UserError
 
 
@@ -20,7 +21,7 @@ def load_folder(folder: Path) -> LoadedCheckpoint:
 
 def load_repo(repo: str, revision: str | None, variant: str | None) -> LoadedCheckpoint:
     """Load a repository, or its subfolder ``variant``. See :func:`generation.checkpoints.load_checkpoint`."""
-    files = repo_files(repo, HUB_FILES, revision, variant)
+    files = checkpoint_files(repo, HUB_FILES, revision, variant)
     vae = repo_weights(VAE_REPO, VAE_FILE)
     return LoadedCheckpoint(_load(files[0].parent, repo), files, vae, repo, snapshot_revision(files[0]))
 
@@ -31,7 +32,8 @@ def _load(folder: Path, place: str) -> MiroModel:
 
     _check_json(folder / "config.json", place)
     try:
-        pipeline = MiroPipeline.from_pretrained(str(folder))
+        with from_the_cache():
+            pipeline = MiroPipeline.from_pretrained(str(folder))
         side = int(pipeline.config["data_resolution"])
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__

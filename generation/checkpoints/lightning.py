@@ -11,8 +11,9 @@ from generation.checkpoints.hydra_config import TrainingConfig, read_config
 from generation.checkpoints.loaded import LoadedCheckpoint
 from generation.checkpoints.restricted_pickle import read_lightning
 from generation.checkpoints.state import load_strictly, part, plain_names
-from generation.hub import cached_sha256, repo_files, snapshot_revision
+from generation.hub import repo_weights
 from generation.miro_model import VAE_FILE, VAE_REPO, MiroModel
+from wire.hub_client import from_the_cache
 from wire.protocol import UserError
 
 SUFFIX = "_coherence"
@@ -26,7 +27,9 @@ def load_lightning(path: Path, trusted: bool) -> LoadedCheckpoint:
     """
     config = read_config(path.parent / CONFIG_FILE, trusted)
     state = plain_names(read_lightning(path, trusted))
-    vae, model, ema = _vae_weights(config), _build(config), ema_prefix(config)
+    vae, ema = _vae_weights(config), ema_prefix(config)
+    with from_the_cache():
+        model = _build(config)
     _fill(model, state, ema, path)
     return LoadedCheckpoint(model, [path, path.parent / CONFIG_FILE], vae)
 
@@ -38,10 +41,7 @@ def _vae_weights(config: TrainingConfig) -> dict[str, str]:
     if kinds.is_folder(name):
         return {"file": Path(name).name}
     revision, subfolder = (config.get(f"{section}.{part}", kinds.INSIDE_REPO) for part in ("revision", "subfolder"))
-    files = repo_files(name, ("config.json", VAE_FILE), revision, subfolder)
-    known = cached_sha256(files[-1])
-    origin = {"repo": name, "revision": snapshot_revision(files[0])}
-    return origin | ({"file": VAE_FILE, "sha256": known} if known else {})
+    return repo_weights(name, VAE_FILE, revision, subfolder)
 
 
 def _build(config: TrainingConfig) -> MiroModel:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from generation.hub import cached_sha256
 from generation.miro_model import MiroModel
+from wire.hub import cached_sha256
 
 #: Bytes read at a time for hashing: large enough to keep a disk busy, small beside any model.
 CHUNK = 1 << 22

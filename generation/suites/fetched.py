@@ -17,6 +17,7 @@ from pathlib import Path
 from generation.suites.catalogue import HUB, PublishedSuite, SuiteFile
 from generation.suites.suite import Suite
 from wire.errors import EnvironmentFailure, UserError
+from wire.hub_client import endpoint
 
 #: Takes a line for the user.
 Tell = Callable[[str], object]
@@ -114,8 +115,7 @@ def _brought(suite: PublishedSuite, paths: Sequence[Path]) -> list[bytes]:
 
 
 def _download(suite: PublishedSuite, file: SuiteFile) -> bytes:
-    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
-    url = f"{endpoint}/{file.url.removeprefix(HUB)}" if file.url.startswith(HUB) else file.url
+    url = f"{endpoint()}/{file.url.removeprefix(HUB)}" if file.url.startswith(HUB) else file.url
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:  # noqa: S310 - our own list
             content: bytes = answer.read()

@@ -43,21 +43,18 @@ def list_weights(
 
 @app.command()
 @takes_settings
-def fetch(
-    run: Annotated[RunSettings, only("env_backend", "offline")], names: Names = None, stage: Stage = None
-) -> None:
+def fetch(run: Annotated[RunSettings, only("offline")], names: Names = None, stage: Stage = None) -> None:
     """Fetch what is missing, several at a time, and verify all of it; what breaks off is continued."""
     from harness.cli.session import session
     from harness.weights.fetching import fetch as fetch_weights
-    from harness.weights.fetching import select
-    from harness.weights.inventory import lacking
+    from harness.weights.fetching import is_here, select
     from wire.errors import EnvironmentFailure
 
     entries = select(names or [], stage or [])
-    if run.offline and (missing := lacking(entries)):
+    if run.offline and (missing := [entry.name for entry in entries if not is_here(entry)]):
         raise EnvironmentFailure(f"not here, and --offline: {', '.join(missing)}")
     with session() as display:
-        for line in fetch_weights([] if run.offline else entries, run.env_backend, display.step):
+        for line in fetch_weights([] if run.offline else entries, display.step):
             display.note(line)
     say(f"{len(entries)} weights are here and verified", err=True)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import urllib.parse
 from collections.abc import Iterator, Sequence
@@ -10,16 +9,12 @@ from collections.abc import Iterator, Sequence
 from harness.doctor.finding import FAILURE, OK, WARNING, Finding
 from harness.environments.spec import ENVIRONMENTS
 from harness.weights import HubWeight, WeightFile, by_address, checksums, on_hub
-from harness.weights.fetching import Entry, select
+from harness.weights.fetching import Entry, is_here, select
+from wire.hub_client import cache, endpoint, is_off
 
 #: Seconds to wait for the hub.
 TIMEOUT = 3.0
 FETCH = "miro-eval weights fetch"
-
-
-def hub_is_off() -> bool:
-    """Whether the user said that the hub must not be asked."""
-    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
 
 
 def weights() -> Iterator[Finding]:
@@ -29,7 +24,7 @@ def weights() -> Iterator[Finding]:
         if entry not in absent:
             yield _file(entry) if isinstance(entry, WeightFile) else _repository(entry)
     if absent:
-        status = FAILURE if hub_is_off() and any(isinstance(entry, HubWeight) for entry in absent) else WARNING
+        status = FAILURE if is_off() and any(isinstance(entry, HubWeight) for entry in absent) else WARNING
         text = f"{len(absent)} not here yet: {', '.join(entry.name for entry in absent)}"
         yield Finding(
             "weights", status, text, f"{FETCH}, where there is a network; a run fetches what it needs by itself"
@@ -54,26 +49,24 @@ def _repository(entry: HubWeight) -> Finding:
         mend = f"miro-eval weights verify {entry.name} sets it aside, {FETCH} {entry.name} brings it again"
         return Finding(name, FAILURE, f"{entry.repo}: {faults[0]}", mend)
     if missing:
-        text = f"{entry.repo}: only in part in {on_hub.hub_cache()}: {missing[0]} is missing"
-        return Finding(
-            name, FAILURE if hub_is_off() else WARNING, text, f"{FETCH} {entry.name}, where there is a network"
-        )
+        text = f"{entry.repo}: only in part in {cache()}: {missing[0]} is missing"
+        return Finding(name, FAILURE if is_off() else WARNING, text, f"{FETCH} {entry.name}, where there is a network")
     unpinned = "" if entry.sha256 else ", unpinned"
     return Finding(name, OK, f"{entry.repo}@{on_hub.commit(entry)[:12]}, {len(files)} files{unpinned}")
 
 
 def hub() -> Finding:
     """Whether the model hub can be reached, or has been said to be away."""
-    if hub_is_off():
+    if is_off():
         return Finding("model hub", OK, "HF_HUB_OFFLINE is set: cached models only")
-    address = urllib.parse.urlsplit(os.environ.get("HF_ENDPOINT", "https://huggingface.co"))
+    address = urllib.parse.urlsplit(endpoint())
     try:
         port = address.port or (443 if address.scheme == "https" else 80)
         socket.create_connection((address.hostname or "", port), timeout=TIMEOUT).close()
     except (OSError, ValueError) as error:
         mend = "check the network or HF_ENDPOINT; with everything cached, use --offline"
         return Finding("model hub", WARNING, f"{address.hostname} cannot be reached ({error})", mend)
-    return Finding("model hub", OK, f"{address.hostname} answers; cache at {on_hub.hub_cache()}")
+    return Finding("model hub", OK, f"{address.hostname} answers; cache at {cache()}")
 
 
 def quickly(environments: Sequence[str], offline: bool) -> Iterator[Finding]:
@@ -81,11 +74,7 @@ def quickly(environments: Sequence[str], offline: bool) -> Iterator[Finding]:
     if not offline:
         return
     stages = [ENVIRONMENTS[name].stage for name in environments]
-    lacking = [entry.name for entry in select([], stages) if not _is_here(entry)]
+    lacking = [entry.name for entry in select([], stages) if not is_here(entry)]
     if lacking:
         text = f"not here, and the run is offline: {', '.join(lacking)}"
         yield Finding("weights", WARNING, text, "fetch them with a network, or carry a `weights bundle` here")
-
-
-def _is_here(entry: Entry) -> bool:
-    return entry.path.exists() if isinstance(entry, WeightFile) else not on_hub.missing(entry)

@@ -24,18 +24,13 @@ from harness.environments.spec import Progress
 from harness.weights import by_address, checksums, git_fetch, git_proof, on_hub
 from harness.weights.bundle_contents import SCHEMA
 from harness.weights.entries import HubWeight, WeightFile
-from harness.weights.fetching import Entry
+from harness.weights.fetching import Entry, is_here
 from wire.errors import EnvironmentFailure
 
 
 @dataclass(frozen=True)
 class Bundled:
-    """What was written.
-
-    Attributes:
-        files: their number.
-        notes: a line for each repository that runs code and whose files carry no proof.
-    """
+    """How many files were written, and a line for each repository that runs code and whose files carry no proof."""
 
     files: int
     notes: list[str]
@@ -60,7 +55,7 @@ def write(entries: Iterable[Entry], out: Path, progress: Progress) -> Bundled:
         EnvironmentFailure: an entry is not here, or has other bytes than promised.
     """
     chosen = list(entries)
-    if lacking := [entry.name for entry in chosen if not _is_here(entry)]:
+    if lacking := [entry.name for entry in chosen if not is_here(entry)]:
         names = ", ".join(lacking)
         raise EnvironmentFailure(f"not here: {names}; `miro-eval weights fetch {' '.join(lacking)}` brings them")
     weights = dict(member for entry in chosen for member in _members(entry))
@@ -87,10 +82,6 @@ def _write_tar(out: Path, members: Mapping[str, _Member], links: list[dict[str, 
             done += member.size
     os.replace(partial, out)
     progress(done, done, "bytes")
-
-
-def _is_here(entry: Entry) -> bool:
-    return entry.path.exists() if isinstance(entry, WeightFile) else not on_hub.missing(entry)
 
 
 def _members(entry: Entry) -> Iterator[tuple[str, _Member]]:
@@ -149,7 +140,7 @@ def _proof(entry: HubWeight, files: list[on_hub.CachedFile]) -> dict[str, bytes]
         return {}
     objects = git_fetch.objects_of(entry.repo, entry.revision, [file.name for file in files])
     for file in files:
-        if fault := git_proof.fault(lambda _kind, name: objects[name], entry.revision, file.name, file.blob):
+        if fault := git_proof.fault(git_proof.read_from(objects), entry.revision, file.name, file.blob):
             raise EnvironmentFailure(f"{on_hub.place(entry, file.name)} {fault}: not bundled; fetch it again")
     return objects
 

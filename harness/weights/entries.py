@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
+import msgspec
 import tomllib
 
 from wire.errors import UserError
+from wire.hub import Repository
 from wire.paths import home, weights_manifest
 
 #: How ``weights list`` calls a digest or a revision that nobody here has seen.
 UNPINNED = "unpinned"
 
-_DIGEST = re.compile(r"[0-9a-f]{8,64}")
-_COMMIT = re.compile(r"[0-9a-f]{40}")
-_REPO = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
-_NAME = re.compile(r"[\w.-]+")
 #: A file name of its own, in no folder, neither hidden nor a way out.
-_PLAIN_FILE = re.compile(r"[A-Za-z0-9][\w.+-]*")
+PlainFile = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][\w.+-]*\Z")]
+Repo = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?\Z")]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[\w.-]+\Z")]
+Digits = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{8,64}\Z")]
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+Commit = Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{40})?\Z")]
+Bytes = Annotated[int, msgspec.Meta(ge=0)]
 
 
 @dataclass(frozen=True)
@@ -29,23 +34,20 @@ class WeightFile:
     """A file that is published by address.
 
     Attributes:
-        name: how stages ask for it.
-        file: file name on disk.
+        name: how stages, the worker modules, ask for it.
         urls: where it is published, tried in order.
         sha256: expected digest, whole or its leading digits.
-        stages: worker modules that need it.
-        licence, source: for the user.
         size: bytes; 0 where nobody here has seen the file.
     """
 
-    name: str
-    file: str
+    name: Name
+    file: PlainFile
     urls: tuple[str, ...]
-    sha256: str
+    sha256: Digits
     stages: tuple[str, ...]
     licence: str
     source: str
-    size: int = 0
+    size: Bytes = 0
 
     @property
     def path(self) -> Path:
@@ -58,27 +60,36 @@ class HubWeight:
     """Files of one repository of the Hugging Face hub.
 
     Attributes:
-        name: how the user asks for it.
-        repo: ``owner/name``.
-        files: patterns; see :mod:`wire.hub_files`.
-        stages: worker modules that need it.
-        licence, source: for the user.
+        files: patterns; see :func:`wire.hub.choose`.
         revision: commit, of the list or of the card of the scorer that uses it; empty for the main branch.
         sha256: file -> digest, where known.
         extra: only fetched when named.
         runs_code: its Python code is run.
     """
 
-    name: str
-    repo: str
+    name: Name
+    repo: Repo
     files: tuple[str, ...]
     stages: tuple[str, ...]
     licence: str
     source: str
-    revision: str = ""
-    sha256: dict[str, str] = field(default_factory=dict)
+    revision: Commit = ""
+    sha256: dict[str, Sha256] = field(default_factory=dict)
     extra: bool = False
     runs_code: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse code of a branch."""
+        if self.runs_code and not self.revision:
+            raise ValueError("code is only run from a pinned revision")
+
+    @property
+    def repository(self) -> Repository:
+        """The repository at its revision, in the hub's cache and on the hub."""
+        return Repository(self.repo, self.revision)
+
+
+T = TypeVar("T", WeightFile, HubWeight)
 
 
 def load_weights() -> dict[str, WeightFile]:
@@ -110,17 +121,10 @@ def parse(text: str) -> tuple[dict[str, WeightFile], dict[str, HubWeight]]:
     try:
         entries: dict[str, Any] = tomllib.loads(text)
         hub = entries.pop("hub", {})
-        files = {name: WeightFile(**_fields(name, entry, "urls", "stages")) for name, entry in entries.items()}
-        repositories = {
-            name: _pinned(HubWeight(**_fields(name, entry, "files", "stages"))) for name, entry in hub.items()
-        }
-    except (tomllib.TOMLDecodeError, TypeError, AttributeError, RecursionError) as error:
-        raise UserError(f"weights.toml: {error}") from error
-    for weight in files.values():
-        _check_file(weight)
-    for repository in repositories.values():
-        _check_repository(repository)
-    return files, repositories
+        pinned = {name: _pinned(name, entry) for name, entry in hub.items()}
+        return _entries(entries, WeightFile), _entries(pinned, HubWeight)
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise UserError(f"weights.toml: {' '.join(str(error).split())}") from error
 
 
 @cache
@@ -129,45 +133,25 @@ def _revisions() -> dict[str, str]:
     from rewards.scorers import SCORERS
 
     weights = [weight for scorer in SCORERS.values() for weight in scorer.card.weights]
-    return {weight.source: weight.revision for weight in weights if _COMMIT.fullmatch(weight.revision)}
+    return {weight.source: weight.revision for weight in weights if re.fullmatch(r"[0-9a-f]{40}", weight.revision)}
 
 
-def _pinned(entry: HubWeight) -> HubWeight:
-    if not isinstance(entry.repo, str) or entry.repo not in _revisions():
-        return entry
-    _require(not entry.revision, entry.name, "its 'revision' stands in its scorer's card, and there alone")
-    return replace(entry, revision=_revisions()[entry.repo])
+def _pinned(name: str, table: Any) -> Any:
+    """The table with the revision of its scorer's card."""
+    pin = _revisions().get(str(table.get("repo"))) if isinstance(table, dict) else None
+    if pin and table.get("revision"):
+        raise ValueError(f"{name}: its 'revision' stands in its scorer's card, and there alone")
+    return {**table, "revision": pin} if pin else table
 
 
-def _fields(name: str, entry: Any, *lists: str) -> dict[str, Any]:
-    if not isinstance(entry, dict):
-        raise TypeError(f"{name}: expected a table, found {entry!r}")
-    texts = {key: entry.get(key, []) for key in lists}
-    if not all(isinstance(value, list) and all(isinstance(part, str) for part in value) for value in texts.values()):
-        raise TypeError(f"{name}: {' and '.join(lists)} must be lists of text")
-    return {"name": name, **entry} | {key: tuple(value) for key, value in texts.items()}
-
-
-def _check_file(weight: WeightFile) -> None:
-    _require(_is_text(weight.file, _PLAIN_FILE), weight.name, "'file' must be a plain file name")
-    _require(_is_text(weight.sha256, _DIGEST), weight.name, "'sha256' must be 8 to 64 hexadecimal digits")
-    _require(type(weight.size) is int and weight.size >= 0, weight.name, "'size' must be a number of bytes")
-
-
-def _check_repository(entry: HubWeight) -> None:
-    _require(_is_text(entry.name, _NAME), entry.name, "a name of letters, digits, '.', '_' and '-' is expected")
-    _require(_is_text(entry.repo, _REPO), entry.name, "'repo' must be a repository id")
-    pinned = isinstance(entry.revision, str) and bool(_COMMIT.fullmatch(entry.revision))
-    _require(pinned or entry.revision == "", entry.name, "'revision' must be a full commit hash")
-    _require(pinned or not entry.runs_code, entry.name, "code is only run from a pinned revision")
-    digests = entry.sha256.values() if isinstance(entry.sha256, dict) else [None]
-    _require(all(_is_text(digest, _DIGEST) and len(str(digest)) == 64 for digest in digests), entry.name, "bad sha256")
-
-
-def _is_text(value: Any, pattern: re.Pattern[str]) -> bool:
-    return isinstance(value, str) and bool(pattern.fullmatch(value))
-
-
-def _require(holds: bool, name: str, message: str) -> None:
-    if not holds:
-        raise UserError(f"weights.toml: {name}: {message}")
+def _entries(tables: Mapping[str, Any], kind: type[T]) -> dict[str, T]:
+    known = {part.name for part in fields(kind)}
+    entries = {}
+    for name, table in tables.items():
+        if not isinstance(table, dict) or not table.keys() <= known - {"name"}:
+            raise ValueError(f"{name}: expected a table of {', '.join(sorted(known))}, found {table!r}")
+        try:
+            entries[name] = msgspec.convert({"name": name, **table}, kind)
+        except msgspec.ValidationError as error:
+            raise ValueError(f"{name}: {error}") from error
+    return entries

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import tempfile
+import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
+from concurrent.futures import Future, ThreadPoolExecutor
 
-from harness.environments.manager import Environment, ensure
-from harness.environments.spec import ENVIRONMENTS, Progress
+from harness.environments.spec import Progress
 from harness.weights import by_address, on_hub
 from harness.weights.entries import HubWeight, WeightFile, load_hub, load_weights
-from harness.workers import worker
-from wire.errors import EnvironmentFailure, UserError, WorkerFailure
-from wire.paths import home
-from wire.protocol import Job
+from wire.errors import EnvironmentFailure, Interrupted, UserError
+from wire.hub_client import tell
 
 Entry = WeightFile | HubWeight
-#: Addresses asked, and files hashed, at the same time.
+#: Entries fetched, and files hashed, at the same time.
 PARALLEL = 4
 
 
@@ -40,58 +35,67 @@ def select(names: Sequence[str], stages: Sequence[str] = ()) -> list[Entry]:
     return [entry for entry in known.values() if wanted & set(entry.stages) and not getattr(entry, "extra", False)]
 
 
-def fetch(entries: Iterable[Entry], env_backend: str, steps: Callable[[str], Progress]) -> list[str]:
+def is_here(entry: Entry) -> bool:
+    """Whether all of an entry is here, its bytes unread."""
+    return entry.path.exists() if isinstance(entry, WeightFile) else not on_hub.missing(entry)
+
+
+def fetch(entries: Iterable[Entry], steps: Callable[[str], Progress]) -> list[str]:
     """Fetch what is missing, verify all; returns lines to be said about unpinned files.
 
     Raises:
         EnvironmentFailure: something cannot be had, or has other bytes than promised; the rest is here.
     """
     chosen = list(entries)
-    files = [entry for entry in chosen if isinstance(entry, WeightFile)]
     repositories = [entry for entry in chosen if isinstance(entry, HubWeight)]
-    problems: list[str] = []
-    with ThreadPoolExecutor(PARALLEL) as pool:
-        futures = [pool.submit(by_address.ensure, weight, False, steps(weight.name)) for weight in files]
-        problems += _failure(lambda: _fetch_repositories(repositories, env_backend, steps))
-        for future in futures:
-            problems += _failure(future.result)
+    lacking = [entry for entry in chosen if isinstance(entry, WeightFile) or not is_here(entry)]
+    problems = _fetch(lacking, steps)
     notes, faults = verify(repositories)
     if problems := [*problems, *faults]:
         raise EnvironmentFailure("\n".join(problems))
     return notes
 
 
-def _failure(act: Callable[[], object]) -> list[str]:
+def _fetch(entries: Sequence[Entry], steps: Callable[[str], Progress]) -> list[str]:
+    """Side by side; returns a line for each that cannot be had. An interruption ends all of them at their next byte."""
+    stopping = threading.Event()
+
+    def unless_stopped(progress: Progress) -> Progress:
+        def show(done: int, total: int, label: str) -> None:
+            if stopping.is_set():
+                raise Interrupted("stopped")
+            progress(done, total, label)
+
+        return show
+
+    if entries:
+        tell(lambda line: unless_stopped(steps("hub"))(0, 0, line), alone=True)
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        try:
+            shown = [(entry, unless_stopped(steps(entry.name))) for entry in entries]
+            futures = [pool.submit(_fetch_one, entry, progress) for entry, progress in shown]
+            return [problem for future in futures for problem in _failure(future)]
+        except BaseException:
+            stopping.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _fetch_one(entry: Entry, progress: Progress) -> None:
+    if isinstance(entry, WeightFile):
+        by_address.ensure(entry, False, progress)
+        return
+    entry.repository.fetch(
+        (*entry.files, *entry.sha256), lambda done, total: progress(done, total, f"fetching {entry.name} (bytes)")
+    )
+
+
+def _failure(future: Future[None]) -> list[str]:
     try:
-        act()
-    except (EnvironmentFailure, WorkerFailure) as error:
+        future.result()
+    except EnvironmentFailure as error:
         return [str(error)]
     return []
-
-
-def _fetch_repositories(entries: list[HubWeight], env_backend: str, steps: Callable[[str], Progress]) -> None:
-    """Through the hub's own client, in an environment that uses these weights."""
-    lacking = [entry for entry in entries if on_hub.missing(entry)]
-    for spec in ENVIRONMENTS.values():
-        mine = [entry for entry in lacking if entry.stages[0] == spec.stage]
-        if mine:
-            environment = ensure(spec, env_backend, steps(f"environment {spec.name}"))
-            _run_client(mine, environment, steps(f"hub, for {spec.stage}"))
-
-
-def _run_client(entries: list[HubWeight], environment: Environment, progress: Progress) -> None:
-    wanted = [{"repo": entry.repo, "revision": entry.revision, "files": list(entry.files)} for entry in entries]
-    log = home() / "weights" / "hub_fetch.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-
-    def show(event: dict[str, Any]) -> None:
-        if event["event"] == "progress":
-            progress(event["done"], event["total"], event["label"])
-
-    with tempfile.TemporaryDirectory() as folder:
-        job = Path(folder) / "job.json"
-        Job("hub_fetch", folder, str(Path(folder) / "rows"), [], {"repositories": wanted}).write(job)
-        worker.run(worker.Program("weights", environment.worker("wire.hub_fetch", str(job)), log, {}), show)
 
 
 def verify(entries: Iterable[HubWeight]) -> tuple[list[str], list[str]]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from harness.weights import git_proof
+from wire.hub_client import endpoint, is_off
 
 #: Seconds for git as a whole to bring a commit and its trees, a few kilobytes.
 TIMEOUT = 60.0
@@ -20,7 +21,6 @@ _SETTINGS = (
     *("gc.auto=0", "maintenance.auto=false", "http.lowSpeedLimit=1", "http.lowSpeedTime=30"),
 )
 _FETCH = ("fetch", "--quiet", "--depth=1", "--filter=blob:none", "--no-tags", "--no-recurse-submodules")
-_OFFLINE = ("1", "ON", "YES", "TRUE")
 
 
 def objects_of(repo: str, commit: str, names: Iterable[str]) -> dict[str, bytes]:
@@ -30,9 +30,8 @@ def objects_of(repo: str, commit: str, names: Iterable[str]) -> dict[str, bytes]
         OSError, subprocess.SubprocessError: no git, no network, no such commit.
         ValueError: the commit holds what no proof may rest on.
     """
-    if os.environ.get("HF_HUB_OFFLINE", "").upper() in _OFFLINE:
+    if is_off():
         raise OSError("HF_HUB_OFFLINE is set")
-    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
     objects: dict[str, bytes] = {}
     with tempfile.TemporaryDirectory() as folder:
 
@@ -42,7 +41,7 @@ def objects_of(repo: str, commit: str, names: Iterable[str]) -> dict[str, bytes]
             return objects[name]
 
         _git(Path(folder), "init", "--quiet", "--bare", "--template=")
-        _git(Path(folder), *_FETCH, "--", f"{endpoint}/{repo}", commit)
+        _git(Path(folder), *_FETCH, "--", f"{endpoint()}/{repo}", commit)
         for name in names:
             git_proof.blob_at(read, commit, name)
     return objects

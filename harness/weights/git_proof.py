@@ -7,7 +7,7 @@ another. Large files are in git as pointers to them (LFS), so that their proof r
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 #: Bytes of the largest object that is read; the hub's own listings are far smaller.
@@ -25,6 +25,17 @@ Read = Callable[[str, str], bytes]
 
 class Lacking(LookupError):
     """An object that the proof needs is not there: nothing is proved, and nothing disproved."""
+
+
+def read_from(objects: Mapping[str, bytes]) -> Read:
+    """Gives these objects, and :class:`Lacking` for others."""
+
+    def read(_kind: str, name: str) -> bytes:
+        if name not in objects:
+            raise Lacking(name)
+        return objects[name]
+
+    return read
 
 
 def named(kind: str, body: bytes) -> bytes:

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from harness.weights import by_address, checksums, on_hub
-from harness.weights.entries import UNPINNED, HubWeight, WeightFile
+from harness.weights.entries import UNPINNED, HubWeight, WeightFile, load_hub, load_weights
 from harness.weights.fetching import Entry, select, verify
 from wire.errors import EnvironmentFailure
 
 
 def inventory(names: Sequence[str], stages: Sequence[str]) -> list[dict[str, Any]]:
     """A record an entry, extras included; see ``weights list --json`` in ``docs/reliability.md``."""
-    entries = select(names, stages) if names or stages else _all()
+    entries = _chosen(names, stages)
     return [_of_file(entry) if isinstance(entry, WeightFile) else _of_repository(entry) for entry in entries]
 
 
-def _all() -> list[Entry]:
-    from harness.weights.entries import load_hub, load_weights
-
-    return [*load_weights().values(), *load_hub().values()]
+def _chosen(names: Sequence[str], stages: Sequence[str]) -> list[Entry]:
+    return select(names, stages) if names or stages else [*load_weights().values(), *load_hub().values()]
 
 
 def _of_file(weight: WeightFile) -> dict[str, Any]:
@@ -81,22 +79,13 @@ def _pinned(entry: HubWeight, records: list[dict[str, Any]]) -> str:
     return by_revision + (", recorded on first use" if seen else "")
 
 
-def lacking(entries: Iterable[Entry]) -> list[str]:
-    """Names of entries that are not, or not wholly, here."""
-    return [
-        entry.name
-        for entry in entries
-        if (not entry.path.exists() if isinstance(entry, WeightFile) else on_hub.missing(entry))
-    ]
-
-
 def verify_here(names: Sequence[str], stages: Sequence[str]) -> tuple[list[str], list[str]]:
     """Hash everything that is here; files with other bytes than promised are set aside.
 
     Returns:
         A line for each entry, and one for each file that was set aside.
     """
-    entries = select(names, stages) if names or stages else _all()
+    entries = _chosen(names, stages)
     lines, problems = [], []
     for entry in entries:
         line, faults = _verify(entry)

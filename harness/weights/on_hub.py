@@ -1,15 +1,10 @@
-"""Repositories of the Hugging Face hub as its cache on this machine holds them, read without its client.
+"""Repositories of the Hugging Face hub in its cache (:mod:`wire.hub`), and what their bytes must be.
 
-    <cache>/models--<owner>--<name>/refs/main                    commit of the main branch
-                                   /snapshots/<commit>/<file>    link to a blob
-                                   /blobs/<name>                 named after sha256 (large files), or after git's sha1
-
-A blob's name is thus a promise of its bytes, made by the hub; ``weights.toml`` and the ledger make others.
+A blob's name is a promise of its bytes, made by the hub; ``weights.toml`` and the ledger make others.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from dataclasses import dataclass
@@ -18,7 +13,7 @@ from pathlib import Path
 from harness.weights import checksums
 from harness.weights.entries import HubWeight
 from harness.weights.git_proof import blob_sha1
-from wire.hub_files import FORMATS, MODEL_WEIGHTS, choose
+from wire.hub import choose
 
 #: What is said of a file that ``weights unpack --trust`` has taken, whenever it is looked at.
 UNPROVED = "taken from a bundle with --trust, nothing proves that it is of the pinned commit; not recorded"
@@ -29,12 +24,7 @@ _SHA1 = re.compile(r"[0-9a-f]{40}")
 
 @dataclass(frozen=True)
 class CachedFile:
-    """A file of a snapshot.
-
-    Attributes:
-        name: within the repository.
-        path: in the snapshot, a link as a rule.
-    """
+    """A file of a snapshot: its name within the repository, and its place, a link as a rule."""
 
     name: str
     path: Path
@@ -45,56 +35,25 @@ class CachedFile:
         return self.path.resolve()
 
 
-def hub_cache() -> Path:
-    """Where the hub's client keeps repositories."""
-    root = os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface"
-    return Path(os.environ.get("HF_HUB_CACHE") or Path(root) / "hub").expanduser()
-
-
 def repository(entry: HubWeight) -> Path:
     """The repository's folder in the cache."""
-    return hub_cache() / ("models--" + entry.repo.replace("/", "--"))
+    return entry.repository.folder
 
 
 def commit(entry: HubWeight) -> str:
     """The pinned commit, or the one that the cache knows as the main branch; empty where there is none."""
-    if entry.revision:
-        return entry.revision
-    try:
-        found = (repository(entry) / "refs" / "main").read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        return ""
-    return found if _SHA1.fullmatch(found) else ""
+    return entry.repository.commit
 
 
 def cached_files(entry: HubWeight) -> list[CachedFile]:
-    """The entry's files that are in the cache, by name. A link whose blob is gone does not count."""
-    revision = commit(entry)
-    snapshot = repository(entry) / "snapshots" / revision
-    if not revision or not snapshot.is_dir():
-        return []
-    names = sorted(str(path.relative_to(snapshot)) for path in snapshot.rglob("*") if path.is_file())
-    return [CachedFile(name, snapshot / name) for name in choose(entry.files, names)]
+    """The entry's files that are in the cache, by name."""
+    there = entry.repository
+    return [CachedFile(name, there.snapshot / name) for name in choose(entry.files, there.names())]
 
 
 def missing(entry: HubWeight) -> list[str]:
-    """What is not in the cache: exact names, shards that an index names, or the weights as a whole."""
-    here = {file.name: file for file in cached_files(entry)}
-    lacking = [name for name in entry.files if "*" not in name and name != MODEL_WEIGHTS and name not in here]
-    lacking += [name for name in entry.sha256 if name not in here]
-    if MODEL_WEIGHTS in entry.files and not any(name in here for name in FORMATS):
-        lacking.append("the model's weights")
-    for name in FORMATS:
-        if name in here and name.endswith(".index.json"):
-            lacking += [shard for shard in _shards(here[name].path) if shard not in here]
-    return lacking if here else lacking or list(entry.files)
-
-
-def _shards(index: Path) -> list[str]:
-    try:
-        return sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return [f"{index.name} (unreadable)"]
+    """What is not in the cache: see :meth:`wire.hub.Repository.missing`, and names whose digest is pinned."""
+    return entry.repository.missing((*entry.files, *entry.sha256))
 
 
 def is_blob_name(name: str) -> bool:

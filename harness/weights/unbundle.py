@@ -22,6 +22,7 @@ from harness.weights import by_address, checksums, git_proof, on_hub
 from harness.weights.bundle_contents import MAX_INDEX, Contents, Link, is_git_object, read_contents, target
 from harness.weights.entries import load_weights
 from wire.errors import DISK_FAULTS, EnvironmentFailure, UserError
+from wire.hub_client import cache
 
 CHUNK = 1 << 20
 _PLAIN = (tarfile.REGTYPE, tarfile.AREGTYPE)
@@ -29,16 +30,13 @@ _PLAIN = (tarfile.REGTYPE, tarfile.AREGTYPE)
 
 @dataclass
 class Unpacked:
-    """What became of a bundle.
+    """What became of a bundle."""
 
-    Attributes:
-        written: places in the bundle that were written; the others were here.
-        unproved: files of repositories whose code is run that were taken for the user's word alone.
-        on_its_word: files whose bytes nobody has pinned, and nobody but the bundle vouches for.
-    """
-
+    #: Places in the bundle that were written; the others were here.
     written: dict[str, Path] = field(default_factory=dict)
+    #: Files of repositories whose code is run that were taken for the user's word alone.
     unproved: list[str] = field(default_factory=list)
+    #: Files whose bytes nobody has pinned, and nobody but the bundle vouches for.
     on_its_word: list[str] = field(default_factory=list)
 
 
@@ -72,11 +70,10 @@ def _reading(path: Path) -> Iterator[None]:
     """What a damaged tar does to its reader is the tar's fault; what the disk does to what is written is not."""
     try:
         yield
-    except OSError as error:
-        if error.errno in DISK_FAULTS or error.filename not in (None, str(path)):
+    except (OSError, tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
+        ours = isinstance(error, OSError) and error.filename not in (None, str(path))
+        if ours or getattr(error, "errno", None) in DISK_FAULTS:
             raise
-        raise UserError(f"{path}: not a bundle of weights ({error})") from error
-    except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
         raise UserError(f"{path}: not a bundle of weights ({error})") from error
 
 
@@ -89,20 +86,17 @@ def _extract(
         contents = _read_contents(path, archive)
         _check_ways(contents)
         # Told before gigabytes are written; what a proof is worth, once there is one, is seen to afterwards.
-        if not trust and (lacking := [link for link in contents.links if _is_without_proof(link, contents)]):
+        due = [link for link in contents.links if link.runs_code and not link.pinned]
+        if not trust and (lacking := [link for link in due if f"git/{link.revision}" not in contents.files]):
             raise _unproved(path, lacking)
         for place, content in _members(path, archive, contents, progress):
-            size, digest = contents.files[place]
+            file = contents.files[place]
             if is_git_object(place):
-                objects[place.removeprefix("git/")] = _object(place, content.read(size), digest)
+                objects[place.removeprefix("git/")] = _object(place, content.read(file.size), file.sha256)
             elif not target(place).exists():
-                _place(place, content, digest)
+                _place(place, content, file.sha256)
                 written[place] = target(place)
     return contents, objects
-
-
-def _is_without_proof(link: Link, contents: Contents) -> bool:
-    return link.runs_code and not link.pinned and f"git/{link.revision}" not in contents.files
 
 
 def _read_contents(path: Path, archive: tarfile.TarFile) -> Contents:
@@ -121,7 +115,7 @@ def _members(
     path: Path, archive: tarfile.TarFile, contents: Contents, progress: Progress
 ) -> Iterator[tuple[str, IO[bytes]]]:
     """The bundle's files, all those of its list and no others, each once."""
-    due = {place: size for place, (size, _) in contents.files.items()}
+    due = {place: file.size for place, file in contents.files.items()}
     done, total = 0, sum(due.values())
     while (member := archive.next()) is not None:
         content = archive.extractfile(member) if _is_plain(member) else None
@@ -161,12 +155,12 @@ def _place(place: str, content: IO[bytes], promised: str) -> None:
 
 
 def _fault(place: str, partial: Path, digest: str, promised: str) -> str:
-    name = place.rpartition("/")[2]
+    folder, _, name = place.partition("/")
     if digest != promised:
         return f"has sha256 {digest}, the bundle's list says {promised}"
-    if place.startswith("files/"):
-        weight = next(weight for weight in load_weights().values() if weight.file == name)
-        return by_address.mismatch(weight, digest)
+    if folder == "files":
+        return by_address.mismatch(next(one for one in load_weights().values() if one.file == name), digest)
+    name = name.rpartition("/")[2]
     own = digest if len(name) == 64 else git_proof.blob_sha1(partial)
     return "" if own == name else "has not the bytes that its name says"
 
@@ -183,7 +177,7 @@ def _check_ways(contents: Contents) -> None:
 def _check_way(path: Path, may_be_link: bool = False) -> None:
     """All folders on the way to a file are folders, or not there; so is the file a file."""
     odd = path.is_dir() or (path.is_symlink() and not may_be_link)
-    root = on_hub.hub_cache()
+    root = cache()
     ways = [path, *path.parents]
     odd_ways = [way for way in ways[1 : ways.index(root)] if way.is_symlink() or (way.exists() and not way.is_dir())]
     if odd or odd_ways:
@@ -261,14 +255,8 @@ def _code_fault(link: Link, where: Path, objects: dict[str, bytes]) -> str:
         with where.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         return "" if digest == link.pinned else f"has sha256 {digest}, expected {link.pinned}"
-
-    def read(_kind: str, name: str) -> bytes:
-        if name not in objects:
-            raise git_proof.Lacking(name)
-        return objects[name]
-
     try:
-        return git_proof.fault(read, link.revision, link.name, where)
+        return git_proof.fault(git_proof.read_from(objects), link.revision, link.name, where)
     except ValueError as error:
         return f"has a false proof ({error})"
 

@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +21,11 @@ from wire.paths import home, stage_code
 
 #: Display of a step: takes its name, returns where its progress goes.
 Steps = Callable[[str], Progress]
+
+
+#: Offline, a proxy is for nobody: the hub's client stumbles over one that it does not know before it asks for anything.
+_PROXIES = [name for lower in ("http_proxy", "https_proxy", "all_proxy") for name in (lower, lower.upper())]
+_OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"} | dict.fromkeys(_PROXIES, "")
 
 
 class WeightSource(Protocol):
@@ -71,7 +76,7 @@ class PublishedWeights:
 
     def variables(self) -> dict[str, str]:
         """Offline, the hub's client must not open a socket."""
-        return {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"} if self.offline else {}
+        return dict(_OFFLINE) if self.offline else {}
 
     def parameters(self, stage: str) -> dict[str, Any]:
         """Paths in the weights folder."""
@@ -86,19 +91,20 @@ class PublishedWeights:
         return note_use(weights)
 
 
+#: The tiny world's files, for the names in ``weights.toml``.
+_STAND_INS = {
+    "mask2former": "mask2former.pth",
+    "clip-vit-l-14": "clip-vit-l-14.pt",
+    "aesthetic-mlp": "aesthetic-mlp.pth",
+}
+
+
 @dataclass(frozen=True)
 class TinyWorld:
     """Small random-weight models under the real names, in a hub cache of their own."""
 
     folder: Path
     random: bool = True
-    _names: dict[str, str] = field(
-        default_factory=lambda: {
-            "mask2former": "mask2former.pth",
-            "clip-vit-l-14": "clip-vit-l-14.pt",
-            "aesthetic-mlp": "aesthetic-mlp.pth",
-        }
-    )
 
     @property
     def identity(self) -> str:
@@ -116,11 +122,11 @@ class TinyWorld:
 
     def variables(self) -> dict[str, str]:
         """The world is the hub. One thread: tiny models lose more to thread start-up than they gain."""
-        return {"HF_HOME": str(self.folder), "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+        return {"HF_HOME": str(self.folder), "OMP_NUM_THREADS": "1", **_OFFLINE}
 
     def parameters(self, stage: str) -> dict[str, Any]:
         """The stand-ins of the files that do not come from the hub."""
-        files = {weight.name: str(self.folder / "files" / self._names[weight.name]) for weight in weights_of(stage)}
+        files = {weight.name: str(self.folder / "files" / _STAND_INS[weight.name]) for weight in weights_of(stage)}
         small = {"detector_config": str(self.folder / "files" / "mask2former_tiny.py")} if stage == "geneval" else {}
         return {"files": files, **small}
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fake_hub import FakeHub, serving
 from tests.network_watch import watch
 from tests.real_environments import miro_eval, world
 
@@ -36,3 +37,35 @@ def test_the_watch_sees_network(watched: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("HF_HOME", str(watched / "hf"))
     miro_eval("generate", "nobody/nothing", "--limit", "1", "--out", watched / "run")
     assert "connects" in (watched / "network").read_text()
+
+
+#: What is asked of the hub for MIRO itself, and for what it encodes and decodes with.
+NEEDED = {
+    "miro": "nicolas-dufour/miro",
+    "flan-t5-xl": "google/flan-t5-xl",
+    "sdxl-vae": "stabilityai/sdxl-vae",
+}
+
+
+def of_the_tiny_world(repo: str) -> FakeHub:
+    (snapshot,) = (world().folder / "hub" / f"models--{repo.replace('/', '--')}" / "snapshots").iterdir()
+    files = [path for path in snapshot.rglob("*") if path.is_file()]
+    return FakeHub(repo, {str(path.relative_to(snapshot)): path.read_bytes() for path in files})
+
+
+def test_what_was_fetched_is_asked_for_no_more(watched: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a cluster: fetched where there is a network, used where there is none, or where nothing is to be asked."""
+    monkeypatch.setenv("HF_HOME", str(watched / "hf"))
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with serving(*map(of_the_tiny_world, NEEDED.values())) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.address)
+        fetched = miro_eval("weights", "fetch", *NEEDED)
+        assert fetched.returncode == 0, fetched.stderr
+        assert (watched / "network").exists()
+        (watched / "network").unlink()
+        local = miro_eval("generate", world().checkpoint, "--limit", "1", "--out", watched / "run")
+        offline = miro_eval("generate", NEEDED["miro"], "--limit", "1", "--offline", "--out", watched / "other")
+    for answer in (local, offline):
+        assert answer.returncode == 0, answer.stderr
+    assert not (watched / "network").exists(), (watched / "network").read_text()

@@ -1,4 +1,4 @@
-"""The hub's own client, in its own environment, against a hub on this machine."""
+"""`weights fetch` and the hub's own client, against a hub on this machine."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ import pytest
 from harness.weights import HubWeight, checksums, on_hub
 from harness.weights.fetching import fetch
 from tests.fake_hub import COMMIT, FakeHub, serving
-from tests.real_environments import environment
 from wire.errors import EnvironmentFailure
-from wire.paths import home
 
 FILES = {"config.json": b"{}", "model.safetensors": bytes(range(256)) * 4000, "README.md": b"not wanted"}
 ENTRY = HubWeight("model", "org/model", ("*.json", "@weights"), ("rewards",), "MIT", "a test")
@@ -25,24 +23,22 @@ def nothing(_done: int, _total: int, _label: str) -> None:
 
 @pytest.fixture
 def hub_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home with the real environments and nothing else, and an empty hub cache."""
-    environment("rewards")
-    (tmp_path / "home").mkdir()
-    (tmp_path / "home" / "envs").symlink_to(home() / "envs")
+    """An empty home without environments, and an empty hub cache."""
     for variable in ("HF_HUB_OFFLINE", "HF_HUB_CACHE", "HF_TOKEN"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("MIRO_EVAL_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     return tmp_path
 
 
 def test_wanted_files_come_are_verified_and_recorded(hub_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(FakeHub("org/model", FILES)) as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.address)
-        notes = fetch([ENTRY], "uv", lambda _name: nothing)
+        notes = fetch([ENTRY], lambda _name: nothing)
         asked = len(hub.requests)
-        assert fetch([ENTRY], "uv", lambda _name: nothing) == []
+        assert fetch([ENTRY], lambda _name: nothing) == []
         assert len(hub.requests) == asked
     assert not any("README" in path for _, path, _ in hub.requests)
     assert on_hub.missing(ENTRY) == []
@@ -57,8 +53,8 @@ def test_a_hub_that_serves_other_bytes_is_found_out(hub_home: Path, monkeypatch:
     with serving(FakeHub("org/model", FILES, {"model.safetensors": evil})) as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.address)
         with pytest.raises(EnvironmentFailure, match=r"model\.safetensors has sha256 .* set aside as"):
-            fetch([ENTRY], "uv", lambda _name: nothing)
-    assert on_hub.missing(ENTRY) == ["the model's weights"]
+            fetch([ENTRY], lambda _name: nothing)
+    assert on_hub.missing(ENTRY) == ["model.safetensors"]
     (rejected,) = (on_hub.repository(ENTRY) / "blobs").glob("*.rejected")
     assert rejected.read_bytes() == evil
 
@@ -70,7 +66,7 @@ def test_a_download_that_breaks_off_is_continued(hub_home: Path, monkeypatch: py
         monkeypatch.setenv("HF_ENDPOINT", hub.address)
         for _ in range(2):  # the client may take it up by itself, or leave it to the next command
             try:
-                fetch([entry], "uv", lambda _name: nothing)
+                fetch([entry], lambda _name: nothing)
                 break
             except EnvironmentFailure:
                 continue
@@ -82,7 +78,8 @@ def test_a_hub_out_of_reach_is_one_line(hub_home: Path, monkeypatch: pytest.Monk
     with serving(FakeHub("org/model", FILES)) as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.address)
         missing = dataclasses.replace(ENTRY, files=("none.bin",))
-        with pytest.raises(EnvironmentFailure, match=r"org/model@main: has none of none\.bin"):
-            fetch([missing], "uv", lambda _name: nothing)
-    with pytest.raises(EnvironmentFailure, match="org/model@main: "):
-        fetch([ENTRY], "uv", lambda _name: nothing)
+        with pytest.raises(EnvironmentFailure, match=r"org/model: has none of none\.bin"):
+            fetch([missing], lambda _name: nothing)
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(EnvironmentFailure, match=r"^org/model: .*http://127\.0\.0\.1:9.*Connection refused\)$"):
+        fetch([ENTRY], lambda _name: nothing)

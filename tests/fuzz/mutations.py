@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import json
 import random
+import tempfile
+from pathlib import Path
 from typing import Any
+
+#: In memory where there is such a place: the parsers take paths.
+FOLDER = Path("/dev/shm") if Path("/dev/shm").is_dir() else Path(tempfile.gettempdir())
 
 #: What parsers stumble over.
 ODD = (

@@ -13,10 +13,8 @@ from functools import partial
 from pathlib import Path
 
 from tests.fuzz import bundles
+from tests.fuzz.mutations import FOLDER
 from wire.errors import MiroEvalError
-
-#: In memory where there is such a place: the parsers take paths.
-FOLDER = Path("/dev/shm") if Path("/dev/shm").is_dir() else Path(tempfile.gettempdir())
 
 METADATA = {
     "tag": "colors",

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from generation.connectivity import work_offline_if_unreachable
 from tests.generation.conftest import World
 from tests.generation.jobs import failure_of, items_of, make_job, outcome, start_process
 
@@ -56,23 +55,6 @@ def empty_hub() -> Iterator[str]:
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()
-
-
-def test_unreachable_hub_turns_the_worker_offline(online: pytest.MonkeyPatch, closed_port: str) -> None:
-    import os
-
-    online.setenv("HF_ENDPOINT", closed_port)
-    assert f"{closed_port} is out of reach" in str(work_offline_if_unreachable())
-    assert os.environ["HF_HUB_OFFLINE"] == "1"
-    assert work_offline_if_unreachable() is None
-
-
-def test_reachable_hub_and_proxy_are_left_alone(online: pytest.MonkeyPatch, empty_hub: str, closed_port: str) -> None:
-    online.setenv("HF_ENDPOINT", empty_hub)
-    assert work_offline_if_unreachable() is None
-    online.setenv("HF_ENDPOINT", closed_port)
-    online.setenv("https_proxy", empty_hub)
-    assert work_offline_if_unreachable() is None
 
 
 def test_cached_models_are_used_at_once(

@@ -23,8 +23,7 @@ from unittest.mock import patch
 from generation.checkpoints import kinds, known_parts, lightning
 from generation.checkpoints.hydra_config import TrainingConfig, package_folder, read_config
 from generation.checkpoints.plain_yaml import Unread
-from tests.fuzz.mutations import mutate
-from tests.fuzz.targets import FOLDER
+from tests.fuzz.mutations import FOLDER, mutate
 from wire.protocol import UserError
 
 SECRET = "hf_what_nobody_may_see"

@@ -49,7 +49,7 @@ def test_commit_can_be_demanded(world: World) -> None:
 
 @pytest.mark.parametrize("text", ["some-owner/not-cached", f"{REPO}@{'0' * 40}", f"{REPO}@v9"])
 def test_offline_and_not_cached(world: World, text: str) -> None:
-    with pytest.raises(EnvironmentFailure, match="not in the hub cache, and the hub is offline") as caught:
+    with pytest.raises(EnvironmentFailure, match=r"not in the hub cache .*, and the hub is offline") as caught:
         load(text)
     assert str(caught.value).startswith(text)
     assert "\n" not in str(caught.value)

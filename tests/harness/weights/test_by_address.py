@@ -5,13 +5,13 @@ import functools
 import hashlib
 import http.server
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from harness import weights
-from harness.weights import WeightFile, by_address, checksums
+from harness.weights import WeightFile, by_address, checksums, fetching
 from harness.weights.fetching import fetch
 from wire.errors import EnvironmentFailure
 
@@ -183,5 +183,19 @@ def test_several_files_come_side_by_side_and_one_that_fails_stops_none(weight: W
     others = [dataclasses.replace(weight, name=f"w{i}", file=f"w{i}.pth") for i in range(3)]
     bad = dataclasses.replace(weight, name="bad", file="bad.pth", sha256="0" * 64)
     with pytest.raises(EnvironmentFailure, match="weights bad have sha256"):
-        fetch([*others, bad], "auto", lambda _name: nothing)
+        fetch([*others, bad], lambda _name: nothing)
     assert [other.path.read_bytes() for other in others] == [CONTENT] * 3
+
+
+def test_an_interruption_ends_what_is_still_being_fetched(weight: WeightFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    def endless(_weight: WeightFile, _offline: bool, progress: Callable[[int, int, str], None]) -> None:
+        while True:
+            progress(0, 0, "")
+
+    def interrupted(_future: object) -> list[str]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(by_address, "ensure", endless)
+    monkeypatch.setattr(fetching, "_failure", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fetch([weight], lambda _name: nothing)

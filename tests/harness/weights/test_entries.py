@@ -10,7 +10,7 @@ from harness.weights.fetching import select
 from rewards.scorers import SCORERS
 from rewards.scorers.card import LISTED, UNPINNED
 from wire.errors import UserError
-from wire.hub_files import MODEL_WEIGHTS, choose
+from wire.hub import MODEL_WEIGHTS, choose
 from wire.paths import weights_manifest
 
 FILE = '[w]\nfile = "w.pth"\nurls = ["https://x/w"]\nsha256 = "{}"\nstages = []\nlicence = ""\nsource = ""\n'
@@ -59,17 +59,17 @@ def test_code_from_the_hub_is_run_from_pinned_revisions_only() -> None:
     [
         ("[w", "weights.toml: "),
         ("w = 1", "w: expected a table"),
-        ("[w]\nfile = 'w'", "missing 3 required"),
-        (FILE.format("xyz"), "w: 'sha256' must be 8 to 64"),
-        (FILE.format("12345678").replace("w.pth", "../w.pth"), "w: 'file' must be a plain file name"),
-        (FILE.format("12345678").replace("w.pth", ".bashrc"), "w: 'file' must be a plain file name"),
-        (FILE.format("12345678") + "size = -1", "'size' must be"),
+        ("[w]\nfile = 'w'", "w: Object missing required field `urls`"),
+        (FILE.format("xyz"), "w: Expected `str` matching regex '^[0-9a-f]{8,64}"),
+        (FILE.format("12345678").replace("w.pth", "../w.pth"), "- at `$.file`"),
+        (FILE.format("12345678").replace("w.pth", ".bashrc"), "- at `$.file`"),
+        (FILE.format("12345678") + "size = -1", "w: Expected `int` >= 0 - at `$.size`"),
         (FILE.format("12345678") + "nonsense = 1", "nonsense"),
-        (HUB.format("../../etc", ""), "h: 'repo' must be a repository id"),
-        (HUB.format("a/b", 'revision = "main"'), "'revision' must be a full commit hash"),
+        (HUB.format("../../etc", ""), "- at `$.repo`"),
+        (HUB.format("a/b", 'revision = "main"'), "- at `$.revision`"),
         (HUB.format("jinaai/jina-clip-v2", f'revision = "{"0" * 40}"'), "stands in its scorer's card, and there alone"),
-        (HUB.format("a/b", 'sha256 = {x = "1"}'), "h: bad sha256"),
-        (HUB.format("a/b", "").replace('["*"]', '"*"'), "files and stages must be lists"),
+        (HUB.format("a/b", 'sha256 = {x = "1"}'), "- at `$.sha256[...]`"),
+        (HUB.format("a/b", "").replace('["*"]', '"*"'), "h: Expected `array`, got `str` - at `$.files`"),
         ("hub = 1", "weights.toml: "),
         ("[w]\na = 1\na = 2", "weights.toml: "),
     ],
