@@ -11,6 +11,7 @@ from subprocess import CompletedProcess
 import pytest
 
 from tests.end_to_end.test_demo import content
+from tests.end_to_end.test_many_checkpoints import checkpoint
 from tests.real_environments import miro_eval, world
 from tests.slurm.cluster import NODES, PARTITION, Cluster, wait_until
 
@@ -173,6 +174,17 @@ def test_shards_are_judged_and_scored_when_their_own_images_are_made(
     assert all(stages[stage]["finished"] for stage in ("generate", "geneval", "rewards"))
     assert all(stages[stage]["provenance"]["weights"] for stage in ("generate", "geneval", "rewards"))
     assert miro_eval(*command).stderr.count("nothing to do") == 3
+
+
+def test_several_checkpoints_in_shards_all_come_to_their_end(cluster: Cluster, alone: Path, tmp_path: Path) -> None:
+    models, out = [checkpoint(tmp_path / name) for name in ("a", "b")], tmp_path / "out"
+    answer = miro_eval("all", *models, *JUDGED, "--out", out, *SLURM, "--shards", "2")
+    assert answer.returncode == 0, answer.stderr
+    wait_for_end(cluster)
+    for name in ("a", "b"):
+        status = miro_eval("status", out / name)
+        assert status.returncode == 0, status.stdout
+        assert content(out / name) == content(alone)
 
 
 def test_cancel_takes_everything_out_of_the_queue(cluster: Cluster, tmp_path: Path) -> None:
