@@ -34,7 +34,6 @@ class Sweep:
 
     Attributes:
         prompts: (prompt index, prompt), in order.
-        samples: images per prompt.
     """
 
     prompts: tuple[tuple[int, str], ...]

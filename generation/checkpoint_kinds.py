@@ -61,8 +61,7 @@ class CheckpointSource:
         repo: ``owner/name``; empty for local files.
         revision: branch, tag or commit of the repository; None means its default branch.
         variant: subfolder of the repository; of a diffusers pipeline, the variant of its weights, e.g. ``fp16``.
-        generator: the user's function.
-        argument: what it is called with as ``checkpoint``; empty for nothing.
+        argument: what the generator is called with as ``checkpoint``; empty for nothing.
     """
 
     kind: str

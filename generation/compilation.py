@@ -16,7 +16,6 @@ def compiled(network: Any, backend: Any = "inductor") -> Any:
 
     Args:
         network: MIRO's; its own attributes keep working.
-        backend: of ``torch.compile``.
     """
     import torch
 

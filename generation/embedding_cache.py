@@ -32,7 +32,6 @@ class EmbeddingCache:
     Args:
         folder: where the embeddings of all encoders live; made when first needed.
         identity: everything besides the prompt that decides the embedding.
-        warn: takes a line for the user.
     """
 
     def __init__(self, folder: Path, identity: Mapping[str, Any], warn: Callable[[str], object]) -> None:

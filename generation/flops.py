@@ -35,7 +35,7 @@ class NetworkShape:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> NetworkShape:
-        """Of a checkpoint's ``model.network.instance`` section, interpolations resolved; other keys are ignored."""
+        """Sizes in a checkpoint's ``model.network.instance`` section, interpolations resolved; other keys do not count."""
         known = {item.name: int(config[item.name]) for item in fields(cls) if item.name in config}
         rewards = {"num_rewards": len(config["coherence_keys"])} if "coherence_keys" in config else {}
         return cls(**known | rewards)
@@ -89,11 +89,11 @@ class ImageFlops:
     decode: float
 
     def sampling(self, steps: int) -> float:
-        """Of one image's latents."""
+        """Operations of sampling one image's latents."""
         return self.conditioning + steps * self.step
 
     def sweep(self, prompts: int, samples: int, steps: int) -> float:
-        """Of a whole sweep, each prompt encoded once."""
+        """Operations of a whole sweep, each prompt encoded once."""
         return prompts * self.text + prompts * samples * (self.sampling(steps) + self.decode)
 
 

@@ -40,7 +40,6 @@ def repo_weights(
         repo: ``owner/name``.
         file: the weights; None where they come in shards, which the commit tells well enough.
         revision: commit or branch; None for the main branch.
-        subfolder: where in the repository they are.
 
     Raises:
         UserError, EnvironmentFailure: as for :func:`checkpoint_files`; the cache's head of a branch will do here.

@@ -18,14 +18,7 @@ MODES = (IMAGE, UPSTREAM)
 
 
 def image_noise(seed: int, prompt_index: int, sample_index: int, shape: tuple[int, ...]) -> Any:
-    """Standard normal float32 tensor of that shape (channels, height, width), on the CPU.
-
-    Args:
-        seed: of the run, not negative.
-        prompt_index: line of the suite, from 0.
-        sample_index: sample of that prompt, from 0.
-        shape: of one image's latents.
-    """
+    """Standard normal float32 tensor of that shape (channels, height, width), on the CPU; ``seed`` is at least 0."""
     import numpy as np
     import torch
 
@@ -52,9 +45,7 @@ class UpstreamNoise:
 
         Args:
             generator: ``torch.Generator`` in the state that upstream's has before its first batch.
-            sweep: all prompts, in order.
             batch_size: prompts in a group.
-            shape: of one image's latents.
         """
         import torch
 
@@ -76,7 +67,6 @@ def upstream_generator(seed: int, device: Any, cpu_state: Any) -> Any:
     values of the network were drawn from it first.
 
     Args:
-        seed: of the run.
         device: ``torch.device`` that upstream samples on.
         cpu_state: state of the CPU's generator after the model was built, with the seed set just before.
     """

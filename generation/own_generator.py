@@ -16,13 +16,7 @@ _NAME = re.compile(r"(?P<module>.+):(?P<function>[A-Za-z_]\w*)")
 
 @dataclass(frozen=True)
 class OwnGenerator:
-    """A function of the user's.
-
-    Attributes:
-        root: folder that goes onto Python's path.
-        module: dotted name under ``root``.
-        function: its name.
-    """
+    """A function of the user's; ``module`` is its dotted name under ``root``, which goes onto Python's path."""
 
     root: Path
     module: str
@@ -42,7 +36,6 @@ def find_generator(text: str, folder: Path) -> OwnGenerator:
 
     Args:
         text: ``module:function``, the module being a dotted name under ``folder``, or the path of a ``.py`` file.
-        folder: where the user is.
 
     Raises:
         UserError: not of that form, or there is no such file.

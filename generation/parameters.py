@@ -21,8 +21,6 @@ class Parameters(GenerationSettings):
 
     Attributes:
         kind: of the checkpoint, see :mod:`generation.checkpoint_kinds`, or ``auto``; a job's name for the backend.
-        revision: of a repository.
-        generator_folder: where a generator is looked for.
         sweep: for upstream's noise, see :class:`generation.batches.Sweep`.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         text_cache: folder that keeps text embeddings for later runs; None to keep none.

@@ -27,7 +27,6 @@ class Precision:
     """One profile.
 
     Attributes:
-        name: ``paper`` or ``pipeline``.
         text_length: tokens a prompt is cut and padded to; None: the checkpoint's own.
         text_autocast: encode prompts under bfloat16 autocast on a GPU.
         half_embeddings: round embeddings to float16.

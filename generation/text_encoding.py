@@ -38,7 +38,6 @@ class TextEncoder:
 
         Args:
             device: ``torch.device`` to encode on.
-            precision: profile.
             text_length: tokens at which prompts are cut.
 
         Raises:

@@ -32,7 +32,6 @@ def layer(tokens: int, width: int, hidden: int, matrices: int = 2) -> float:
     """One transformer layer over ``tokens``: self-attention and feed-forward.
 
     Args:
-        tokens: length of the sequence.
         width: of the residual stream.
         hidden: of the feed-forward.
         matrices: of the feed-forward: 2, or 3 where it is gated.

@@ -21,7 +21,6 @@ class UnreadableImage(Exception):
     """The image cannot be scored; the message is the reason, the same on every machine.
 
     Args:
-        reason: what is wrong.
         sha256: digest of the file's bytes; None where they could not be read.
     """
 

@@ -32,7 +32,6 @@ class Parts:
     Args:
         what: name in messages.
         size: rows of a whole piece.
-        warn: takes a line for the user.
         fits: rows that are expected to fit; the first attempt has so many.
     """
 

@@ -28,7 +28,6 @@ class Prepared:
     """One image, ready for every scorer of the pass.
 
     Attributes:
-        item: whose image.
         sha256: digest of the file that was read.
         error: why the image cannot be scored; None if it can.
         tensors: preprocessed images by key; scorers with equal keys share one.

@@ -38,7 +38,6 @@ class TextCache:
     Args:
         folder: where all caches live; made when first needed.
         identity: everything besides the prompts that decides the features.
-        warn: takes a line for the user.
     """
 
     def __init__(self, folder: Path, identity: Mapping[str, Any], warn: Callable[[str], object]) -> None:

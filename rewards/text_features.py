@@ -25,7 +25,6 @@ class TextFeatures:
         prompts: all prompts of the job, in order; repeated ones count once.
         parts: computes chunks of its size.
         size: prompts per chunk.
-        device: where the features are wanted.
         cache: chunks of earlier runs; None to encode every chunk.
     """
 

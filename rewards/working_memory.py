@@ -49,7 +49,6 @@ def bytes_per_pair(network: Network | None, dtype: str, weights: int) -> int:
 
     Args:
         network: of the metric's card; None where nothing is known, as of most users' own.
-        dtype: number format of the model.
         weights: bytes of its files; nothing is known of small stand-ins.
     """
     if network is None or weights < SMALL:

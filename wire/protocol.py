@@ -102,7 +102,6 @@ class Job:
         items: *all* items of the stage, in order, finished or not: batches are cut from this list.
         parameters: the stage's own settings; its worker documents and checks them.
         done: keys of rows that exist already, or are others' (``Item.filename``; ``filename#metric`` for rewards).
-        version: protocol version.
     """
 
     stage: str

@@ -14,14 +14,11 @@ SEED = 553
 
 
 def stratified_order(prompts: Sequence[tuple[str, str]]) -> list[int]:
-    """Indices of all prompts, every beginning of which is a stratified random sample.
+    """Indices of all prompts, each a (stratum, text); every beginning of them is a stratified random sample.
 
     Within a stratum the order is that of a seeded hash of the text, so it is random with respect to what the prompt is
     about, and the same on every machine. The strata take turns: the j-th of K prompts (from 0) stands at (j + 1/2) / K,
     so a beginning holds each stratum's share, give or take one prompt.
-
-    Args:
-        prompts: (stratum, text) of each.
     """
     strata: dict[str, list[int]] = defaultdict(list)
     for index, (stratum, _) in enumerate(prompts):

@@ -21,7 +21,6 @@ def refuse_links_out(run: Path, folder: Path | None = None) -> None:
     Images and prompt folders may be links, as long as they are only read: they are looked at when ``folder`` is one.
 
     Args:
-        run: the run directory.
         folder: a prompt folder that is about to be written; None looks at everything else that we write.
 
     Raises:

@@ -31,8 +31,6 @@ class Backend(Protocol):
 
         Args:
             batches: all that will be made; their cut may still change.
-            say: takes what is being done.
-            warn: takes what the user should know.
         """
         ...
 
@@ -55,7 +53,7 @@ class Backend(Protocol):
 
 
 def package_versions(*names: str) -> dict[str, str]:
-    """For the manifest."""
+    """Installed versions of these packages, by name, for the manifest."""
     return {name: version(name) for name in names}
 
 

@@ -32,7 +32,6 @@ class DiffusersBackend:
     """
 
     def __init__(self, source: CheckpointSource, parameters: Parameters) -> None:
-        """Load the pipeline."""
         _refuse_miro_settings(parameters)
         self._seed, self._device = parameters.seed, choose_device(parameters.device)
         dtype = pipeline_dtype(parameters.precision, self._device)

@@ -34,7 +34,6 @@ class MiroBackend:
     """One checkpoint on one device, with one set of settings. See :class:`generation.backends.backend.Backend`."""
 
     def __init__(self, source: CheckpointSource, parameters: Parameters) -> None:
-        """Load the checkpoint."""
         warnings.filterwarnings("ignore", message="CUDA is not available.*Disabling autocast")
         self._parameters = parameters
         self._device, self._precision = choose_device(parameters.device), precision_named(parameters.precision)

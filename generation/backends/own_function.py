@@ -27,7 +27,6 @@ class OwnFunctionBackend:
     """Calls the function with always ``batch_size`` prompts. See :class:`generation.backends.backend.Backend`."""
 
     def __init__(self, source: CheckpointSource, parameters: Parameters) -> None:
-        """Import the function's module."""
         if source.generator is None:
             raise UserError("no generator given")
         if foreign := [name for name in FOREIGN if getattr(parameters, name)]:

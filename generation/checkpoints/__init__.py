@@ -12,7 +12,6 @@ def load_checkpoint(source: CheckpointSource, trusted: bool = False) -> LoadedCh
     """Load a checkpoint of any kind onto the CPU, in float32.
 
     Args:
-        source: what :func:`generation.checkpoint_kinds.describe_checkpoint` found.
         trusted: run whatever code a ``.ckpt`` and its ``config.yaml`` name, instead of a short list.
 
     Raises:

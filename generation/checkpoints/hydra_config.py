@@ -16,10 +16,9 @@ __all__ = ["TrainingConfig", "package_folder", "read_config"]
 
 
 def read_config(path: Path, trusted: bool) -> TrainingConfig:
-    """Read a configuration.
+    """Read a ``config.yaml``.
 
     Args:
-        path: the ``config.yaml``.
         trusted: resolve and call whatever it names.
 
     Raises:

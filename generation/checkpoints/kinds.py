@@ -26,12 +26,7 @@ _INSIDE_REPO = re.compile(r"[A-Za-z0-9][\w.-]{0,99}(/[A-Za-z0-9][\w.-]{0,99}){0,
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of value.
-
-    Attributes:
-        name: what an error says was expected.
-        accepts: tells whether a value is one.
-    """
+    """One kind of value; ``name`` is what an error says was expected."""
 
     name: str
     accepts: Callable[[Any], bool]

@@ -20,7 +20,6 @@ class LoadedCheckpoint:
 
     Attributes:
         model: on the CPU, float32.
-        files: the files it was read from.
         vae: provenance of the VAE it decodes with.
         repo: repository they came from; empty for local files.
         revision: its commit.

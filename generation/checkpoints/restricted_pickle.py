@@ -32,7 +32,6 @@ def read_lightning(path: Path, trusted: bool) -> dict[str, Any]:
     """The state dict of a Lightning checkpoint; tensors are mapped from the file, not read, until they are used.
 
     Args:
-        path: the ``.ckpt``.
         trusted: unpickle without restriction. Only for files whose origin is known.
 
     Raises:

@@ -30,9 +30,7 @@ def load_strictly(module: Any, state: Mapping[str, Any], prefix: str, path: Path
 
     Args:
         module: a ``torch.nn.Module``.
-        state: its tensors.
-        prefix: where they were in the file, for the message.
-        path: the file, for the message.
+        prefix, path: where the tensors were in which file, for the message.
 
     Raises:
         UserError: keys are missing, unexpected or of another shape; the first few are named.

@@ -22,12 +22,7 @@ class TrainingConfig:
     """
 
     def __init__(self, path: Path, tree: dict[Any, Any]) -> None:
-        """Take what a file holds.
-
-        Args:
-            path: the file, for errors.
-            tree: plain data, see :func:`generation.checkpoints.plain_yaml.read_mapping`.
-        """
+        """Take plain data, see :func:`generation.checkpoints.plain_yaml.read_mapping`; ``path`` is for errors."""
         self._path = path
         self._references = References(tree | {"root_dir": package_folder()})
 
@@ -53,10 +48,9 @@ class TrainingConfig:
         return self._present(key, self.get(key, kind))
 
     def build(self, key: str, target: str) -> Any:
-        """Build the part under ``key``.
+        """Build the part under the dotted ``key``.
 
         Args:
-            key: dotted.
             target: what belongs there, a name in :data:`generation.checkpoints.known_parts.KNOWN`.
 
         Raises:

@@ -21,7 +21,6 @@ class SuiteFile:
 
     Attributes:
         name: on disk; the suffix is its format.
-        url: official place.
         sha256: of the official file; empty where it is not known.
         keep: columns to keep, as (name in the file, name in the suite); empty keeps all.
         add: what every line is given besides.
@@ -53,8 +52,6 @@ class PublishedSuite:
         id: its name on the command line.
         title: what people call it, with its source.
         prompts: how many its paper or page tells.
-        licence: of the prompts.
-        files: in order.
         content: :attr:`generation.suites.suite.Suite.sha256` of the whole; empty where it is not known.
     """
 

@@ -36,7 +36,6 @@ def fetch(suite: PublishedSuite, folder: Path, tell: Tell, brought: Sequence[Pat
     """Get a suite's files, check them, and keep them in ``folder``.
 
     Args:
-        suite: which.
         folder: where all suites live.
         tell: told what is trusted without a published hash.
         brought: the suite's files, in order, where they came another way; empty to fetch them.

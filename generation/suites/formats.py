@@ -21,7 +21,6 @@ def parse(text: str, suffix: str, place: str) -> list[Metadata]:
     """Metadata of each prompt, in the file's order.
 
     Args:
-        text: the file's content.
         suffix: ``txt``: a prompt a line. ``csv``, ``tsv``: a heading, then a row a prompt. ``json``: a list of strings
             or objects. Anything else is taken for JSON lines: an object a line.
         place: the file, for messages.

@@ -12,7 +12,7 @@ from harness.terminal.echo import say
 
 
 class Format(str, Enum):
-    """What is printed."""
+    """Formats that the comparison is printed in."""
 
     TERMINAL = "terminal"
     MARKDOWN = "markdown"

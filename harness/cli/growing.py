@@ -26,7 +26,6 @@ class Making:
 
     Attributes:
         settings: where and on what it runs; its sweep has the checkpoint alone, the rest is the baseline's.
-        tiny_world: with small random models.
     """
 
     settings: RunSettings

@@ -51,11 +51,7 @@ def quick_checks(
     """What would stop a run, found in well under a second: no program is started but ``nvidia-smi``, no file hashed.
 
     Args:
-        environments: names of those that the run uses.
-        out: the run directory.
-        env_backend: as the user chose.
         weights: the run uses the published weights.
-        offline: nothing may be fetched.
 
     Returns:
         Warnings and failures only. A failure means that the run cannot work.

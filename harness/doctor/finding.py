@@ -13,9 +13,7 @@ class Finding:
     """What a check saw.
 
     Attributes:
-        subject: what was looked at.
         status: ``ok``, ``warning`` (a run may still work) or ``failure`` (it cannot).
-        text: what was seen.
         mend: what to do; empty when all is well.
     """
 

@@ -85,8 +85,6 @@ class EnvironmentState:
     """``state.json`` of a ready environment.
 
     Attributes:
-        schema: version of this record.
-        name, backend, lock_hash: which environment this is.
         packages: name -> version of the packages the health check looked at.
         size_bytes: disk used, hard links counted once.
         seconds: wall time of the set-up that made it ready.

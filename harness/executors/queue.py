@@ -22,12 +22,7 @@ _WAITING = frozenset(("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQ
 
 @dataclass(frozen=True)
 class QueueEntry:
-    """What Slurm says of a task.
-
-    Attributes:
-        state: Slurm's word, e.g. ``PENDING``, ``RUNNING``, ``NODE_FAIL``.
-        reason: why it waits, e.g. ``Priority``.
-    """
+    """What Slurm says of a task: its state, e.g. ``PENDING`` or ``NODE_FAIL``, and why it waits, e.g. ``Priority``."""
 
     state: str
     reason: str

@@ -130,11 +130,7 @@ class ShareJob:
 def share_job(pipeline: Pipeline, stage: Stage, share: Share, *, all_made: bool = False) -> ShareJob:
     """Plan a stage's work in one share: from the disk as it is now, starting nothing.
 
-    Args:
-        pipeline: the run.
-        stage: which.
-        share: which part.
-        all_made: the images of all shares are there, so that one look at the run serves them all.
+    With ``all_made`` the images of all shares are there, so that one look at the run serves them all.
 
     Raises:
         UserError: as the stage's own ``plan``.
@@ -156,13 +152,7 @@ def share_job(pipeline: Pipeline, stage: Stage, share: Share, *, all_made: bool 
 
 @dataclass(frozen=True)
 class Todo:
-    """What a run lacks of a stage.
-
-    Attributes:
-        stage: which.
-        plan: for the whole run, images to be made included.
-        shares: those in which something is missing.
-    """
+    """What a run lacks of a stage: the ``plan`` is for the whole run, images to be made included."""
 
     stage: Stage
     plan: StagePlan

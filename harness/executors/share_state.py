@@ -32,11 +32,9 @@ class ShareState:
     Attributes:
         state: ``running``, ``finished``, ``failed``, or ``interrupted`` when it is to go on later.
         job: what the cluster calls the task.
-        attempts: how often it was begun.
         found, done, total: rows of the share that were there at first, that are there, and that it has in the end.
         message: why it failed, in one line.
         details: the failed command and the last lines it said.
-        log: the worker's log.
         environment: name, backend and lock hash.
         provenance: the worker's words on packages, device and weights.
         seconds: wall time of all attempts.

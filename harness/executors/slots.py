@@ -33,9 +33,6 @@ class _Slot:
 
     Attributes:
         gpu: which one of the machine's; None for what the machine shows of itself.
-        worker: number of the living worker.
-        program: what that runs.
-        stage: which it serves.
         task: what it does now.
         dismissed: it will end, and gets no more jobs.
         lost: a worker was killed here; other places are tried first.

@@ -191,7 +191,6 @@ def _last_line(error: Exception) -> str:
 
 
 def _summary(submission: Submission, run: RunDirectory) -> str:
-    """What was submitted, and how to follow it."""
     arrays = [f"{stage}: {len(jobs)} of {submission.shards} shards" for stage, jobs in submission.stages.items()]
     out, folder = shlex.quote(str(run.path)), job_folders(run)
     elsewhere = "" if folder.is_relative_to(run.path) else f"\nwhat Slurm says, and the job scripts, are in {folder}"

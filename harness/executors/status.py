@@ -30,10 +30,8 @@ class TaskStatus:
         share: None for the merge.
         job: Slurm's id of it.
         state: one of :data:`STATES`.
-        why: the reason that it waits or has failed.
         done, total: rows of the share; both 0 before the task has looked.
         log: its log file, if it got as far as to have one.
-        tail: the last lines of that.
     """
 
     stage: str

@@ -57,7 +57,7 @@ class Submission:
             ) from error
 
     def write(self, run: RunDirectory) -> None:
-        """Write it down."""
+        """Write ``work/submission.json``."""
         write_atomically(submission_file(run), json.dumps(asdict(self), indent=1) + "\n")
 
     def tasks(self) -> list[tuple[str, Share, str]]:
@@ -142,7 +142,7 @@ def job_log(run: RunDirectory, job: str) -> Path | None:
 
 
 def submission_file(run: RunDirectory) -> Path:
-    """Where it is kept."""
+    """Path of ``work/submission.json``."""
     return run.work("submission.json")
 
 

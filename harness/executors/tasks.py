@@ -27,12 +27,7 @@ class ShareTask:
     """One share of one stage.
 
     Begun again after a requeue it looks at the disk anew and makes what is missing, so it is its own checkpoint.
-
-    Attributes:
-        stage: name of the stage.
-        share: which part.
-        settings: of the run; ``out`` is absolute.
-        source: where the models come from.
+    The ``out`` of its settings is absolute.
     """
 
     stage: str
@@ -76,12 +71,7 @@ class MergeTask:
     """The last job: rows of all shares become the finished files, summaries and the report; it makes no rows itself.
 
     It runs once no share waits or runs any more. A stage of which a share is missing stays unfinished; its rows are
-    kept for the next submission.
-
-    Attributes:
-        stages: names, in order.
-        settings: of the run; ``out`` is absolute.
-        source: where the models came from.
+    kept for the next submission. The ``out`` of its settings is absolute.
     """
 
     stages: tuple[str, ...]

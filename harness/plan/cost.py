@@ -55,14 +55,7 @@ HARDWARE = {
 
 @dataclass(frozen=True)
 class Part:
-    """Work of one kind.
-
-    Attributes:
-        stage: whose.
-        name: model.
-        flops: floating point operations, a multiplication and an addition being two.
-        number_format: in which the model computes.
-    """
+    """Work of one kind; in ``flops`` a multiplication and an addition are two operations."""
 
     stage: str
     name: str
@@ -75,7 +68,6 @@ class Cost:
     """What one run costs.
 
     Attributes:
-        prompts, images: of the sweep.
         parts: the arithmetic, in order of the main job.
         image_bytes, row_bytes: the most that its files take.
         notes: what was assumed.
@@ -89,22 +81,22 @@ class Cost:
     notes: tuple[str, ...]
 
     def flops(self, stage: str) -> float:
-        """Of one stage."""
+        """Floating point operations of one stage."""
         return sum(part.flops for part in self.parts if part.stage == stage)
 
     def seconds(self, stage: str, hardware: Hardware, utilisation: float) -> float:
-        """Of one stage on one device that reaches this share of its rate."""
+        """Time of one stage on one device that reaches this share of its rate."""
         own = (part for part in self.parts if part.stage == stage)
         return sum(part.flops / hardware.rate(part.number_format) for part in own) / utilisation
 
     @property
     def stages(self) -> list[str]:
-        """In order."""
+        """Names of the stages, in order."""
         return list(dict.fromkeys(part.stage for part in self.parts))
 
 
 def find_hardware(name: str) -> Hardware:
-    """By name.
+    """The hardware of that name.
 
     Raises:
         UserError: unknown; the message lists the names.
@@ -115,7 +107,7 @@ def find_hardware(name: str) -> Hardware:
 
 
 def sweep_cost(model: Model, rewards: RewardSettings) -> Cost:
-    """Of one checkpoint's whole job.
+    """What one checkpoint's whole job costs.
 
     Raises:
         UserError: no such suite.

@@ -31,8 +31,6 @@ class Evaluation:
     """One run to be made.
 
     Attributes:
-        settings: of the run.
-        stages: what is done in it, in order.
         notes: what the user should know before.
         model: what makes, or made, its images, where that was looked at.
     """
@@ -85,8 +83,6 @@ def evaluation(model: Model, out: Path, common: RunSettings, name: str | None = 
     Where the prompts have no GenEval metadata the verdicts are left out, and a note says so.
 
     Args:
-        model: what makes, or made, the images.
-        out: the run directory.
         common: everything else.
         name: the run's name in tables, where the checkpoint's does not tell it from others.
 

@@ -34,13 +34,7 @@ from wire.settings import protocol
 
 @dataclass(frozen=True)
 class Model:
-    """What makes, or made, the images, once it was looked at.
-
-    Attributes:
-        settings: how images are made.
-        source: what the checkpoint in them is.
-        contents: what has been read of its files; runs of one checkpoint share it.
-    """
+    """What makes, or made, the images, once it was looked at; runs of one checkpoint share its ``contents``."""
 
     settings: GenerationSettings
     source: CheckpointSource

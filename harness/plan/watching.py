@@ -27,7 +27,6 @@ def settled_checkpoints(
 
     Args:
         folder: looked through with all its subfolders, in which runs of ours lie as well.
-        settle: seconds.
         wait: what to do between two looks.
 
     Raises:

@@ -56,7 +56,6 @@ class Manifest:
         protocol: how images were made, in the words of the options; runs are compared only under one protocol.
         random_weights: the run was made with stand-in weights; its scores mean nothing.
         harness: version and git commit of this program.
-        stages: by stage name.
         commands: the command lines that worked on the run, each with the directory it was given in.
     """
 

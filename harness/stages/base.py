@@ -53,12 +53,7 @@ class StagePlan:
 
 @dataclass(frozen=True)
 class Merged:
-    """A stage's finished file.
-
-    Attributes:
-        rows: number of rows in it.
-        unscored: how many of them (for rewards: of their cells) have no result.
-    """
+    """A stage's finished file; ``unscored`` of its rows (for rewards: of their cells) have no result."""
 
     rows: int
     unscored: int
@@ -70,7 +65,7 @@ def one_row(item: Item, _parameters: dict[str, Any]) -> Iterable[str]:
 
 
 def none_promised(_settings: RunSettings) -> list[Item]:
-    """Of a stage that makes no images."""
+    """No images: for a stage that makes none."""
     return []
 
 
@@ -81,7 +76,6 @@ class Stage:
     Attributes:
         name: on the command line and in ``run.json``.
         module: worker module, and key of its environment.
-        environment: name of its environment.
         rows_file: finished rows, in the run directory.
         unit: what its progress counts.
         plan: looks at the run directory and says what is to be done; starts nothing.

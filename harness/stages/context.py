@@ -35,11 +35,7 @@ class Pipeline:
     """One run's stages, run in its locked directory.
 
     Attributes:
-        run: the locked run directory.
         manifest: its ``run.json``; kept up to date on disk.
-        settings: what the user asked for.
-        source: where the models come from.
-        display: shows progress.
         plans: of stages that were looked at and not worked on since.
     """
 
@@ -55,7 +51,7 @@ class Pipeline:
         return any(self.run.rows(stage.rows_file).exists() for stage in STAGES.values() if stage.needs_images)
 
     def hashes(self) -> dict[Path, str]:
-        """Of the files that reports read, by path."""
+        """Hashes of the files that reports read, by path."""
         rows = [self.run.rows(stage.rows_file) for stage in STAGES.values() if stage.needs_images]
         return {path: self.run.contents.sha256(path) for path in (self.run.manifest, *rows) if path.is_file()}
 

@@ -112,7 +112,7 @@ def _row(item: Item, metrics: list[str], known: dict[str, Row]) -> Row:
 
 
 def keys(item: Item, parameters: dict[str, Any]) -> Iterator[str]:
-    """One for each metric asked for."""
+    """Keys of an image's cells, one for each metric asked for."""
     return (cell_key(item.filename, metric) for metric in parameters["metrics"])
 
 

@@ -44,7 +44,6 @@ def unpack(path: Path, progress: Progress, trust: bool = False) -> Unpacked:
     """Put a bundle's files where the stages look for them; what is here already is left alone.
 
     Args:
-        path: the bundle.
         progress: is told of bytes.
         trust: take files of repositories whose code is run without proof. What is disproved is refused all the same.
 

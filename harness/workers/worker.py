@@ -46,7 +46,7 @@ class Program:
     variables: Mapping[str, str]
 
     def failure(self, status: int, message: str = "", hung: str = "") -> WorkerFailure:
-        """Of a worker that ended, or gave a job up, with this status, and said this about it."""
+        """The error of a worker that ended, or gave a job up, with this status, and said this about it."""
         details = describe_failure(self.command, status, self.log)
         if hung:
             text = f"stage {self.stage} hung ({hung}) and was ended; run the same command again to continue"
@@ -57,12 +57,7 @@ class Program:
 
 @dataclass(frozen=True)
 class Ended:
-    """The last that is heard of a worker process.
-
-    Attributes:
-        status: its exit status; negative where a signal killed it.
-        hung: why it was given up, if it was.
-    """
+    """The last that is heard of a worker process: its exit status, negative for a signal, and why it was given up."""
 
     status: int
     hung: str = ""

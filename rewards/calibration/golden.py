@@ -73,7 +73,6 @@ class Finding:
     Attributes:
         name: metric id, or what was compared.
         difference: largest difference of a score from its golden value; NaN where a score is missing.
-        allowed: what is allowed there.
         pairs: how many scores were compared.
     """
 

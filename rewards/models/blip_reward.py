@@ -40,12 +40,7 @@ _VISION_NAMES = (
 
 
 class BlipReward(nn.Module):
-    """Image tower, image-conditioned text encoder, linear head.
-
-    Args:
-        vision: architecture of the image tower.
-        text: architecture of the text encoder; its cross-attention reads the image tower's tokens.
-    """
+    """Image tower, text encoder whose cross-attention reads the image tower's tokens, linear head."""
 
     def __init__(self, vision: BlipVisionConfig, text: BlipTextConfig) -> None:
         super().__init__()
@@ -69,11 +64,7 @@ class BlipReward(nn.Module):
 
 
 def load_blip_reward(checkpoint: Path, med_config: Path) -> BlipReward:
-    """The network in float32, strictly loaded; image tower sizes are read from the weights.
-
-    Args:
-        checkpoint: ``ImageReward.pt``.
-        med_config: ``med_config.json``, the text encoder's sizes.
+    """The network of ``ImageReward.pt`` in float32, strictly loaded; ``med_config.json`` has the text encoder's sizes.
 
     Raises:
         EnvironmentFailure: not such files.

@@ -118,7 +118,6 @@ def load_clip_flant5(folder: Path, vision: Path, vocabulary: int, dtype: torch.d
         vision: snapshot of the CLIP tower, for its configuration, and its weights where ``folder`` has none.
         vocabulary: length of the tokenizer; the authors cut the embedding (padded to 32128) to it, which
             changes the softmax.
-        dtype: number format.
         what: name in errors.
 
     Raises:

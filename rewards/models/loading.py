@@ -73,10 +73,7 @@ def load_pretrained(model: type[P], folder: Path, what: str, dtype: torch.dtype,
     """``from_pretrained`` of a local folder that refuses missing, unknown and misshapen weights.
 
     Args:
-        model: class to load.
-        folder: its configuration and weights.
         what: name in errors.
-        dtype: number format.
         spare: first parts of keys that the file may hold beyond the model's.
 
     Raises:

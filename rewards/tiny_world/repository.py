@@ -12,7 +12,6 @@ def repository(hub: Path, repo: str, revision: str | None = None) -> Path:
     """The folder of a repository's only snapshot, made if need be.
 
     Args:
-        hub: folder of the cache.
         repo: id, ``org/name`` or ``name``.
         revision: commit to appear as; without one, a hash of the id.
     """
