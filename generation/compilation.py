@@ -12,11 +12,7 @@ _COMPILERS = ("torch._dynamo", "torch._inductor", "torch._functorch")
 
 
 def compiled(network: Any, backend: Any = "inductor") -> Any:
-    """The network as one graph, for the one shape that it is called with; compiled at the first call.
-
-    Args:
-        network: MIRO's; its own attributes keep working.
-    """
+    """The network as one graph for one shape, compiled at the first call; its own attributes keep working."""
     import torch
 
     return torch.compile(network, fullgraph=True, dynamic=False, backend=backend)

@@ -35,7 +35,7 @@ class NetworkShape:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> NetworkShape:
-        """Sizes in a checkpoint's ``model.network.instance`` section, interpolations resolved; other keys do not count."""
+        """Sizes in a checkpoint's ``model.network.instance`` section, interpolations resolved; others are ignored."""
         known = {item.name: int(config[item.name]) for item in fields(cls) if item.name in config}
         rewards = {"num_rewards": len(config["coherence_keys"])} if "coherence_keys" in config else {}
         return cls(**known | rewards)

@@ -33,8 +33,7 @@ def layer(tokens: int, width: int, hidden: int, matrices: int = 2) -> float:
 
     Args:
         width: of the residual stream.
-        hidden: of the feed-forward.
-        matrices: of the feed-forward: 2, or 3 where it is gated.
+        hidden, matrices: of the feed-forward, which has 2 matrices, or 3 where it is gated.
     """
     return 8 * tokens * width**2 + 4 * tokens**2 * width + 2 * matrices * tokens * width * hidden
 

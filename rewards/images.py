@@ -18,11 +18,7 @@ _UNBOUNDED_MODES = ("I", "F")
 
 
 class UnreadableImage(Exception):
-    """The image cannot be scored; the message is the reason, the same on every machine.
-
-    Args:
-        sha256: digest of the file's bytes; None where they could not be read.
-    """
+    """Why an image cannot be scored, in the same words on every machine; ``sha256`` is None where it cannot be read."""
 
     def __init__(self, reason: str, sha256: str | None = None) -> None:
         super().__init__(reason)

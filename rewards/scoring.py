@@ -25,7 +25,6 @@ class BatchScorer:
     repeated pair, so that neither changes the numbers of the others.
 
     Args:
-        size: rows of every forward pass.
         texts: text features by metric, for the scorers that have them.
         parts: computes a batch of a scorer, by metric; in parts where memory is short.
     """

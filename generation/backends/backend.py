@@ -27,11 +27,7 @@ class Backend(Protocol):
     uses_gpu: bool
 
     def prepare(self, batches: Sequence[Batch], say: Say, warn: Say) -> None:
-        """Do once what all batches share; called before the first ``make``.
-
-        Args:
-            batches: all that will be made; their cut may still change.
-        """
+        """Do once what all ``batches`` share, before the first ``make``; their cut may still change."""
         ...
 
     def probe(self, batch: Batch) -> None:

@@ -9,10 +9,7 @@ __all__ = ["LoadedCheckpoint", "load_checkpoint"]
 
 
 def load_checkpoint(source: CheckpointSource, trusted: bool = False) -> LoadedCheckpoint:
-    """Load a checkpoint of any kind onto the CPU, in float32.
-
-    Args:
-        trusted: run whatever code a ``.ckpt`` and its ``config.yaml`` name, instead of a short list.
+    """Load a checkpoint of any kind onto the CPU, in float32; if ``trusted``, whatever code its files name is run.
 
     Raises:
         UserError: the files are not a MIRO checkpoint, are damaged, or name code that is not on the list.

@@ -16,10 +16,7 @@ __all__ = ["TrainingConfig", "package_folder", "read_config"]
 
 
 def read_config(path: Path, trusted: bool) -> TrainingConfig:
-    """Read a ``config.yaml``.
-
-    Args:
-        trusted: resolve and call whatever it names.
+    """Read a ``config.yaml``; if ``trusted``, whatever it names is resolved and called.
 
     Raises:
         UserError: it is not readable YAML with a mapping at its top.

@@ -21,7 +21,6 @@ from wire.untrusted import read_small
 #: Seconds between two writes of a share's progress: run directories of clusters lie on shared disks.
 INTERVAL = 2.0
 
-#: States that are written.
 RUNNING, FINISHED, FAILED, INTERRUPTED = "running", "finished", "failed", "interrupted"
 
 

@@ -31,11 +31,7 @@ _TOWER = "vision_tower.vision_tower."
 
 
 class Question:
-    """Tokens of the question. Each half ends with the end token, as T5's tokenizer makes it.
-
-    Args:
-        folder: the slow T5 tokenizer's files.
-    """
+    """Tokens of the question; each half ends with the end token, as the slow T5 tokenizer in ``folder`` makes it."""
 
     def __init__(self, folder: Path) -> None:
         # legacy: the pieces after special tokens as in the release the authors used

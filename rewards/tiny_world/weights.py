@@ -23,7 +23,6 @@ def randomise(model: nn.Module, seed: int, keep: tuple[str, ...] = (), gain: flo
         model: changed in place; norms stay as they are.
         seed: with a parameter's name, what its values are drawn from.
         keep: names of parameters to leave alone.
-        gain: see :data:`GAIN`.
     """
     norms = {id(p) for m in model.modules() if "norm" in type(m).__name__.lower() for p in m.parameters(recurse=False)}
     with torch.no_grad():
