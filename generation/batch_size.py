@@ -84,10 +84,7 @@ def first_guess(backend: Backend, item: Item) -> int:
 def fitting(free: int, first: int, further: int) -> int:
     """The largest power of two, at most :data:`LARGEST`, of images that :data:`SHARE` of the free memory holds.
 
-    Args:
-        free: bytes.
-        first: bytes that a batch of one image takes for a while.
-        further: bytes that each further image adds.
+    All are bytes: ``first`` is what a batch of one image takes for a while, ``further`` what each further image adds.
     """
     images = 1 + (SHARE * free - first) // max(further, 1)
     return 2 ** (int(max(1, min(images, LARGEST))).bit_length() - 1)

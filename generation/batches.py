@@ -24,7 +24,7 @@ class Batch:
 
     @property
     def filled(self) -> list[Item]:
-        """``size`` items."""
+        """The items, filled up to ``size``."""
         return [*self.items, *[self.items[-1]] * (self.size - len(self.items))]
 
 

@@ -32,10 +32,7 @@ class OwnGenerator:
 
 
 def find_generator(text: str, folder: Path) -> OwnGenerator:
-    """The function that ``text`` names; nothing is imported.
-
-    Args:
-        text: ``module:function``, the module being a dotted name under ``folder``, or the path of a ``.py`` file.
+    """The function that ``text`` names, ``module.under.folder:function`` or ``file.py:function``; nothing is imported.
 
     Raises:
         UserError: not of that form, or there is no such file.

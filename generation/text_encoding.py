@@ -34,11 +34,7 @@ class TextEncoder:
     """FLAN-T5-XL's encoder and tokenizer, as miro-t2i uses them."""
 
     def __init__(self, device: Any, precision: Precision, text_length: int) -> None:
-        """Load both.
-
-        Args:
-            device: ``torch.device`` to encode on.
-            text_length: tokens at which prompts are cut.
+        """Load both onto a ``torch.device``; prompts are cut at ``text_length`` tokens.
 
         Raises:
             EnvironmentFailure: not in the hub cache, and the hub is out of reach.

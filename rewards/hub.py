@@ -27,7 +27,7 @@ class LocalWeight:
 
     @property
     def size(self) -> int:
-        """Bytes on disk."""
+        """The file's size in bytes."""
         return self.path.stat().st_size
 
     def provenance(self) -> dict[str, Any]:

@@ -49,7 +49,7 @@ class Parts:
         return self._size < self._whole
 
     def __call__(self, compute: Callable[[Sequence[int]], Tensor]) -> Tensor:
-        """The result for every row of a whole piece, (size, ...); ``compute`` makes a tensor of the rows with these numbers.
+        """The result for every row of a whole piece, (size, ...); ``compute`` makes rows from their numbers.
 
         Raises:
             EnvironmentFailure: a single row does not fit.

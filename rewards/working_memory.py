@@ -45,12 +45,7 @@ VIT_L = Network(257, 1024, 2 * 4096, 16)
 
 
 def bytes_per_pair(network: Network | None, dtype: str, weights: int) -> int:
-    """Working memory of one pair, beside the weights; 0 where nothing is known of it.
-
-    Args:
-        network: of the metric's card; None where nothing is known, as of most users' own.
-        weights: bytes of its files; nothing is known of small stand-ins.
-    """
+    """Working memory of one pair beside its ``weights``, in bytes; 0 where unknown: no network, or a small stand-in's."""
     if network is None or weights < SMALL:
         return 0
     return network.bytes_per_pair(4 if dtype == "float32" else 2)

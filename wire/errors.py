@@ -61,7 +61,6 @@ class WorkerFailure(MiroEvalError):
     """A stage's process failed.
 
     Args:
-        message: one line for the user.
         exit_code: what the worker's exit status means; a status that means no failure, or nothing, is a bug.
         details: the command, its status and the last lines it wrote.
     """

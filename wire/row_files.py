@@ -22,11 +22,9 @@ MAX_LINE = 16 << 20
 
 
 def read_rows(path: Path, seen: Callable[[bytes], object] = len) -> Iterator[Row]:
-    """Yield the rows of a JSONL file; a last line cut short by a crash is skipped.
+    """Yield the rows of a JSONL file, none where there is no file; a last line cut short by a crash is skipped.
 
-    Args:
-        path: of the file; where there is none there are no rows.
-        seen: is given every line as it stands in the file.
+    Each line is given to ``seen`` as it stands in the file.
 
     Raises:
         UserError: any other line is not a JSON object, names a key twice, or is longer than :data:`MAX_LINE`; the

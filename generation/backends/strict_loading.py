@@ -23,7 +23,6 @@ class _Listener(logging.Handler):
         self.heard: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Called by the libraries' loggers."""
         message = _STYLE.sub("", record.getMessage())
         if _MADE_UP in message:
             self.heard.append(" ".join(message.split()))

@@ -62,7 +62,7 @@ def choice(*values: Any) -> Kind:
 
 
 def optional(kind: Kind) -> Kind:
-    """Also null."""
+    """A kind that also takes null."""
     return Kind(f"{kind.name} or null", lambda value: value is None or kind.accepts(value))
 
 

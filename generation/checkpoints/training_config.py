@@ -48,7 +48,7 @@ class TrainingConfig:
         return self._present(key, self.get(key, kind))
 
     def build(self, key: str, target: str) -> Any:
-        """Build the part under the dotted ``key``: ``target``, a name in :data:`generation.checkpoints.known_parts.KNOWN`.
+        """Build the part under a dotted key: ``target``, a name in :data:`generation.checkpoints.known_parts.KNOWN`.
 
         Raises:
             UserError: it names something else, or has arguments that are not known or of another kind.

@@ -22,11 +22,7 @@ _TARGETS = ("reward_targets", "negative_reward_targets")
 
 @dataclass(frozen=True)
 class Making:
-    """What makes a candidate, beyond what its baseline says.
-
-    Attributes:
-        settings: where and on what it runs; its sweep has the checkpoint alone, the rest is the baseline's.
-    """
+    """What makes a candidate; the sweep in ``settings`` has the checkpoint alone, the rest is the baseline's."""
 
     settings: RunSettings
     tiny_world: bool
@@ -61,10 +57,7 @@ def growing_run(making: Making, baseline: Run, policy: Policy) -> Iterator[Calla
 
 
 def as_recorded(protocol: Mapping[str, str], asked: GenerationSettings) -> GenerationSettings:
-    """A checkpoint's sweep with the settings of a baseline's.
-
-    Args:
-        protocol: field -> JSON text, as of :class:`reports.read.manifest.Manifest`.
+    """A checkpoint's sweep with a baseline's settings; ``protocol`` is that of :class:`reports.read.manifest.Manifest`.
 
     Raises:
         UserError: fields are not recorded, the suite is another one, or the sweep cannot grow.

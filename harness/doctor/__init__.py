@@ -36,8 +36,7 @@ CHECKS: tuple[Check, ...] = (
 def examine(out: Path | None = None) -> Iterable[Finding]:
     """Run all checks, yielding findings as they come (health checks take seconds each).
 
-    Args:
-        out: where a run's images would go; the current directory unless given.
+    A run's images would go to ``out``, the current directory unless given.
     """
     for check in CHECKS:
         found = check()

@@ -84,7 +84,7 @@ class LocalRun:
         return [work for work in self._left if work.stage is stage]
 
     def drop(self, failure: MiroEvalError) -> None:
-        """The run cannot go on."""
+        """Note that the run cannot go on, and why."""
         self.failure = self.failure or failure
         self._left.clear()
 

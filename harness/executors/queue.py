@@ -29,12 +29,12 @@ class QueueEntry:
 
     @property
     def active(self) -> bool:
-        """It waits or runs."""
+        """Whether it waits or runs."""
         return self.state in ACTIVE
 
     @property
     def waiting(self) -> bool:
-        """It has not begun, or is to begin again."""
+        """Whether it has not begun, or is to begin again."""
         return self.state in _WAITING
 
 

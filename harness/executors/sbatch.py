@@ -82,7 +82,7 @@ def _check_value(option: str, value: str | None, pattern: str) -> None:
 
 
 def _shown(value: str) -> str:
-    """In one line, of bounded length."""
+    """A value in one line, of bounded length."""
     return ascii(value if len(value) <= 60 else f"{value[:60]}...")[1:-1]
 
 

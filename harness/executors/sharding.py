@@ -36,7 +36,7 @@ class Share:
 
     @property
     def name(self) -> str:
-        """As in names of files: ``3of16``."""
+        """The share as files are named after it: ``3of16``."""
         return f"{self.index}of{self.count}"
 
     def of(self, stage: str) -> str:

@@ -33,7 +33,7 @@ class ShareWork:
 
     @property
     def name(self) -> str:
-        """As its job and its log are called."""
+        """What its job and its log are called."""
         return self.share.of(self.stage.name)
 
     @property
@@ -94,7 +94,7 @@ class ShareWork:
         return self._program.failure(code or status, message, hung)
 
     def end(self, error: BaseException | None = None) -> None:
-        """It has come to its end, or failed."""
+        """Note that the work has come to its end, or failed."""
         self.journal.ended(FINISHED if error is None else FAILED, error)
 
 

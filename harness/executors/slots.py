@@ -33,7 +33,7 @@ class _Slot:
 
     Attributes:
         gpu: which one of the machine's; None for what the machine shows of itself.
-        task: what it does now.
+        worker: number of the living worker.
         dismissed: it will end, and gets no more jobs.
         lost: a worker was killed here; other places are tried first.
     """

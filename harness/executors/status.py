@@ -46,7 +46,7 @@ class TaskStatus:
 
     @property
     def name(self) -> str:
-        """As a user would say it."""
+        """The task in a user's words, e.g. ``rewards shard 3 of 16``."""
         return f"{self.stage} shard {self.share.index} of {self.share.count}" if self.share else self.stage
 
 

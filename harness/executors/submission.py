@@ -147,7 +147,7 @@ def submission_file(run: RunDirectory) -> Path:
 
 
 def merge_state_file(run: RunDirectory) -> Path:
-    """Where the merging job tells its state."""
+    """Path of the file in which the merging job tells its state."""
     return run.work("shards/merge.json")
 
 

@@ -65,13 +65,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one run costs.
-
-    Attributes:
-        parts: the arithmetic, in order of the main job.
-        image_bytes, row_bytes: the most that its files take.
-        notes: what was assumed.
-    """
+    """What one run costs: its files take at most ``image_bytes`` and ``row_bytes``; ``notes`` say what was assumed."""
 
     prompts: int
     images: int

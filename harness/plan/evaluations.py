@@ -28,12 +28,7 @@ _GRAVITY = (ExitCode.BUG, ExitCode.ENVIRONMENT_FAILURE, ExitCode.USER_ERROR)
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One run to be made.
-
-    Attributes:
-        notes: what the user should know before.
-        model: what makes, or made, its images, where that was looked at.
-    """
+    """One run to be made; ``notes`` are for the user before it begins, ``model`` is None where none was looked at."""
 
     settings: RunSettings
     stages: tuple[str, ...]
@@ -61,7 +56,7 @@ class Outcome:
 
     @property
     def exit_code(self) -> ExitCode:
-        """Of the gravest failure; without any, whether something is unscored."""
+        """The code of the gravest failure; without any, whether something is unscored."""
         codes = {ExitCode(error.exit_code) for error in self.failures.values()}
         grave = next((code for code in _GRAVITY if code in codes), None)
         return grave or (ExitCode.UNSCORED if self.unscored else ExitCode.DONE)
@@ -83,7 +78,6 @@ def evaluation(model: Model, out: Path, common: RunSettings, name: str | None = 
     Where the prompts have no GenEval metadata the verdicts are left out, and a note says so.
 
     Args:
-        common: everything else.
         name: the run's name in tables, where the checkpoint's does not tell it from others.
 
     Raises:
@@ -103,7 +97,7 @@ def evaluation(model: Model, out: Path, common: RunSettings, name: str | None = 
 
 
 def evaluations(chosen: Sequence[Model], places: Sequence[Path], common: RunSettings) -> list[Evaluation]:
-    """The same for several, with names that tell them apart.
+    """Evaluations of several models, with names that tell them apart.
 
     Raises:
         UserError: see :func:`evaluation`.

@@ -27,7 +27,6 @@ def each_checkpoint(base: GenerationSettings, arguments: Sequence[str], variants
     """Each checkpoint named; each is looked at, none is loaded.
 
     Args:
-        base: what they have in common.
         arguments: checkpoints, or patterns like ``runs/*/last.ckpt``; matches come in natural order
             (``step=9`` before ``step=10``). None at all is a generator's.
         variants: names of variants with commas between, or ``all``.

@@ -50,7 +50,7 @@ class Display:
         return lambda done, total, label: bars.update(task, completed=done, total=total or None, label=label)
 
     def note(self, message: str) -> None:
-        """A line that stays."""
+        """Show a line that stays."""
         message = plain(message)
         if self._bars is not None:
             self._bars.console.print(message, markup=False, highlight=False, soft_wrap=True)

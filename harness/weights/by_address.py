@@ -83,7 +83,7 @@ def mismatch(weight: WeightFile, digest: str) -> str:
 
 
 def addresses(weight: WeightFile) -> tuple[str, ...]:
-    """Where to ask, in order."""
+    """Addresses to ask, in order."""
     mirror = os.environ.get(MIRROR)
     return ((f"{mirror.rstrip('/')}/{urllib.parse.quote(weight.file)}",) if mirror else ()) + weight.urls
 

@@ -47,7 +47,7 @@ class Ledger(msgspec.Struct):
 
 
 def path() -> Path:
-    """Where the ledger lies."""
+    """Path of the ledger."""
     return home() / "weights" / "ledger.json"
 
 
