@@ -41,7 +41,7 @@ class UpstreamNoise:
     """The noise of upstream's script for one sweep: a draw per batch, in the order of its batches."""
 
     def __init__(self, generator: Any, sweep: Sweep, batch_size: int, shape: tuple[int, ...]) -> None:
-        """Draw all of it, 16 KB an image of 256 px; ``generator`` is as upstream's script has it before its first batch."""
+        """Draw all of it, 16 KB an image of 256 px; ``generator`` is in upstream's state before its first batch."""
         import torch
 
         self._noise: dict[tuple[int, int], Any] = {}

@@ -16,7 +16,7 @@ _NAME = re.compile(r"(?P<module>.+):(?P<function>[A-Za-z_]\w*)")
 
 @dataclass(frozen=True)
 class OwnGenerator:
-    """A function of the user's; ``module`` is its dotted name under ``root``, which goes onto Python's path."""
+    """A function of the user's; its ``module`` is a dotted name under ``root``, which goes onto Python's path."""
 
     root: Path
     module: str

@@ -45,7 +45,7 @@ VIT_L = Network(257, 1024, 2 * 4096, 16)
 
 
 def bytes_per_pair(network: Network | None, dtype: str, weights: int) -> int:
-    """Working memory of one pair beside its ``weights``, in bytes; 0 where unknown: no network, or a small stand-in's."""
+    """Bytes that one pair takes beside the ``weights``; 0 where unknown: without a network, and for small stand-ins."""
     if network is None or weights < SMALL:
         return 0
     return network.bytes_per_pair(4 if dtype == "float32" else 2)

@@ -18,8 +18,8 @@ _OURS = ("", "work", "work/shards", "logs", "report")
 def refuse_links_out(run: Path, folder: Path | None = None) -> None:
     """Refuse a run in which a link would have us write to a place outside of it.
 
-    Images and prompt folders may be links, as long as they are only read: ``folder`` is a prompt folder that is about to
-    be written. None looks at everything else that we write.
+    Images and prompt folders may be links, as long as they are only read. ``folder`` is a prompt folder that is about
+    to be written; None looks at everything else that we write.
 
     Raises:
         UserError: names the link, and where it leads.
