@@ -30,9 +30,7 @@ class Option:
         alone: a shorter name, for verbs that work with one stage alone.
         unset: for the user, what holds where nothing is chosen and the option's own default does not say it.
         open: the command line tells a default from a choice.
-        choices: words allowed.
         low, high: bounds of a number, both included; None for none.
-        metavar: in place of the type.
         parse: from the command line's text to the value; of a mapping, from one ``NAME=VALUE`` to a pair.
         decides: one of ``ROWS``, ``EXTENT``, ``IDLE``.
         compared: two comparable runs share it, as ``run.json``'s protocol says; None: if it decides the rows.
