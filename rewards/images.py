@@ -18,7 +18,7 @@ _UNBOUNDED_MODES = ("I", "F")
 
 
 class UnreadableImage(Exception):
-    """Why an image cannot be scored, in the same words on every machine; ``sha256`` is None if the file was not read."""
+    """Why an image cannot be scored, in the same words on every machine; no ``sha256`` if the file was not read."""
 
     def __init__(self, reason: str, sha256: str | None = None) -> None:
         super().__init__(reason)
