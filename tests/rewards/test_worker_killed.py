@@ -30,10 +30,11 @@ def start(job: Job, folder: Path) -> subprocess.Popen[bytes]:
 
 
 def finish(job: Job, folder: Path) -> tuple[int, list[dict[str, Any]]]:
-    """Exit code and events of a whole run."""
+    """Exit code of a whole run, and the events of its job."""
     process = start(job, folder)
     events, _ = process.communicate(timeout=300)
-    return process.returncode, [json.loads(line) for line in events.splitlines()]
+    told = [json.loads(line) for line in events.splitlines()]
+    return process.returncode, [event for event in told if event["event"] != "ended"]
 
 
 def kill_when_it_has_written(job: Job, folder: Path, size: int) -> None:
