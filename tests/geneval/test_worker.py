@@ -116,7 +116,7 @@ def test_events(whole: Finished, tiny_files: Path) -> None:
         {"name": name, "sha256": hashlib.sha256((tiny_files / file).read_bytes()).hexdigest(), "file": file}
         for name, file in files.items()
     ]
-    last, end = whole.events[-2:]
+    last, end = whole.events[-3:-1]
     assert last.items() >= {"event": "progress", "done": COUNT, "total": COUNT, "label": PROMPTS[5]["prompt"]}.items()
     assert end.items() >= {"event": "finished", "rows": COUNT, "unscored": 2}.items()
 
@@ -161,7 +161,7 @@ def test_a_suite_without_geneval_metadata_is_refused_at_once(job: Job, tmp_path:
     assert finished.code == 2
     message = finished.event("error")["message"]
     assert message.startswith('00002/samples/0000.png: its prompt cannot be judged by GenEval (no "tag")')
-    assert [event["event"] for event in finished.events] == ["error"]
+    assert [event["event"] for event in finished.events] == ["error", "ended"]
 
 
 @pytest.mark.parametrize(
