@@ -21,9 +21,16 @@ T = TypeVar("T")
 
 #: The formats taken, in the order in which they are tried; in capitals, Pillow's names for them.
 FORMATS = ("PNG", "JPEG", "WebP", "BMP", "TIFF", "AVIF")
+#: How files of these formats are called, in small letters; which one a file really is in, its content says.
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif")
 UNKNOWN = f"not an image file of a known format ({', '.join(FORMATS)})"
 #: What may be repeated of a decoder's message: one line of plain words, no path, no memory address.
 _PLAIN = re.compile(r"(?!.*0x)\w+ [\w ,.:;'()\[\]%+*=<>\\-]{1,200}", re.ASCII)
+
+
+def is_picture_name(name: str) -> bool:
+    """Whether a file called so is taken for a picture: by its suffix; hidden files are not."""
+    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
 
 
 class UnreadablePicture(ValueError):
