@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from wire.errors import UserError
+from wire.pictures import is_picture_name
 
 _PROMPT_FOLDER = re.compile(r"\d{5,}")
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 #: Prompts named in a message before the rest is only counted.
 NAMED = 5
@@ -51,7 +51,7 @@ def coverage(
         UserError: there is no image at all.
     """
     counts = {index: _count_images(folder / f"{index:05d}") for index in prompts}
-    if not any(counts.values()) and not any(folder.glob("*/samples/*")):
+    if not any(counts.values()) and not any(is_picture_name(path.name) for path in folder.glob("*/samples/*")):
         raise UserError(f"{folder}: its prompt folders hold no images; expected 00000/samples/0000.png and so on")
     found = {index: read(folder / f"{index:05d}") for index in prompts}
     here = [index for index in prompts if found[index] is not None]
@@ -72,7 +72,7 @@ def _count_images(folder: Path) -> int:
     samples = folder / "samples"
     if not samples.is_dir():
         return 0
-    return sum(file.suffix.lower() in _SUFFIXES and file.stem.isdigit() for file in samples.iterdir())
+    return sum(is_picture_name(file.name) for file in samples.iterdir())
 
 
 def _tell(what: str, indices: list[int]) -> str:

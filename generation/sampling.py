@@ -8,10 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from generation.blank import finite_decoding
 from generation.miro_model import MiroModel
 from generation.settings import PAPER_GUIDANCE, PAPER_STEPS, GenerationSettings, check_targets, parse_resolution
 from wire.errors import UserError
 
+NOT_FINITE = (
+    "the VAE's images are not finite: its weights are damaged, or guidance or precision are beyond what it bears"
+)
 #: Where the mapped conditioning is in the network's inputs.
 MAPPED = "mapped_conditioning"
 #: The only guidance that miro-t2i's sampler can carry out on MIRO's network: a growing one starts at zero, for which
@@ -106,11 +110,16 @@ def sample_latents(
 
 
 def decode_latents(model: MiroModel, latents: Any) -> Any:
-    """Images of latents through the VAE: uint8 numpy array (batch, height, width, 3)."""
+    """Images of latents through the VAE: uint8 numpy array (batch, height, width, 3).
+
+    Raises:
+        UserError: what the VAE gives is not finite.
+    """
     import torch
 
-    dtype = next(model.postprocessing.vae.parameters()).dtype
-    with torch.inference_mode():
+    vae = model.postprocessing.vae
+    dtype = next(vae.parameters()).dtype
+    with torch.inference_mode(), finite_decoding(vae, NOT_FINITE):
         return model.postprocessing(latents.to(dtype))
 
 

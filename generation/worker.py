@@ -7,6 +7,7 @@ from pathlib import Path
 from generation.backends import Backend, open_backend
 from generation.batch_size import agreed_size, find_size
 from generation.batches import Batch, count_missing, image_batches, upstream_batches
+from generation.blank import Constant
 from generation.image_writer import ImageWriter
 from generation.noise import UPSTREAM
 from generation.parameters import Parameters
@@ -72,14 +73,18 @@ def _batches(job: Job, parameters: Parameters, size: int) -> list[Batch]:
 
 def _sample(job: Job, reporter: Reporter, parameters: Parameters, backend: Backend, batches: list[Batch]) -> int:
     """Make the batches and write what was missing of them; returns the number of rows."""
-    total = count_missing(batches)
+    total, constant = count_missing(batches), Constant()
     with (
         RowWriter(Path(job.output)) as rows,
         ImageWriter(Path(job.run_dir), rows, parameters.seed, parameters.run_id) as writer,
     ):
         for batch in batches:
             images = backend.make(batch)
+            for row in batch.missing:
+                constant.look(batch.items[row].filename, images[row])
             writer.add([batch.items[row] for row in batch.missing], [images[row] for row in batch.missing])
             reporter.progress(writer.written, total, batch.items[-1].prompt)
     reporter.progress(writer.written, total)
+    if told := constant.warning(writer.written):
+        reporter.warning(told)
     return writer.written

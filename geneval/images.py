@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wire.pictures import UnreadablePicture, read_picture
+from wire.pictures import UnreadablePicture, read_picture, to_rgb
 
 
 class ImageFault(Exception):
@@ -29,7 +29,7 @@ class LoadedImage:
 
     Attributes:
         sha256: hash of the file's bytes.
-        picture: Pillow image, RGB, turned upright as its EXIF orientation says.
+        picture: Pillow image, RGB, turned upright as its EXIF orientation says (see :func:`upright_rgb`).
     """
 
     sha256: str
@@ -68,7 +68,5 @@ def _decode(content: bytes, name: str, sha256: str) -> Any:
 
 
 def upright_rgb(picture: Any) -> Any:
-    """A Pillow image in RGB, turned as its EXIF orientation says; see :func:`wire.pictures.read_picture`."""
-    from PIL import ImageOps
-
-    return ImageOps.exif_transpose(picture).convert("RGB")
+    """A Pillow image in RGB, turned as mmdet's reader turns it; see :func:`wire.pictures.to_rgb`."""
+    return to_rgb(picture, turned=True)

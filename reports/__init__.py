@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from reports.leaderboard.collect import Collected
     from reports.leaderboard.table import Leaderboard
+    from reports.read.find import Found
 
 __all__ = ["ReportFiles", "report", "terminal_tables", "write_summaries"]
 
@@ -82,16 +83,17 @@ def report(
 
     if not inputs:
         raise UserError("no runs to report; name run directories or result files")
-    places = find_places(inputs)
-    made = Made(out_dir, out_dir / RECORD, origin(places, known or {}, across=list(across), cards=records(cards)))
+    found = find_places(inputs)
+    options = {"across": list(across), "cards": records(cards), "passed_over": list(found.notes)}
+    made = Made(out_dir, out_dir / RECORD, origin(found.places, known or {}, **options))
     if not anew and made.stands():
         return ReportFiles.within(out_dir, None)
-    files = _make(places, out_dir, across, cards)
+    files = _make(found, out_dir, across, cards)
     made.note([path for path in vars(files).values() if isinstance(path, Path)])
     return files
 
 
-def _make(places: Sequence[Path], out_dir: Path, across: Sequence[str], cards: Cards) -> ReportFiles:
+def _make(found: Found, out_dir: Path, across: Sequence[str], cards: Cards) -> ReportFiles:
     from tempfile import TemporaryDirectory
 
     from reports.leaderboard.collect import collect
@@ -99,10 +101,10 @@ def _make(places: Sequence[Path], out_dir: Path, across: Sequence[str], cards: C
     from reports.leaderboard.table import distinct_names, make_leaderboard
     from reports.read.runs import find_run
 
-    sources = distinct_names([find_run(place, cards) for place in places])
+    sources = distinct_names([find_run(place, cards) for place in found.places])
     with TemporaryDirectory(prefix="miro-eval-") as parts, ThreadPoolExecutor(1) as beside:
         runs = collect(sources, Path(parts))
-        board = make_leaderboard([run.summary for run in runs], across)
+        board = make_leaderboard([run.summary for run in runs], across, found.notes)
         place = {name: number for number, name in enumerate(board.frame["model"])}
         rows = beside.submit(_write_rows, sorted(runs, key=lambda run: place[run.summary.name]), out_dir)
         files = write_tables(board, out_dir)

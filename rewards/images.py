@@ -5,16 +5,13 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
-from wire.pictures import UnreadablePicture, read_picture
+from wire.pictures import UnreadablePicture, read_picture, to_rgb
 
 #: Longest over shortest edge. Beyond it, resizing the shortest edge to 512 px would make more pixels than Pillow
 #: agrees to decode (512 x 512 x 341); 80 (8000 x 100) is still scored.
 MAX_EDGE_RATIO = 300
-#: Pillow's modes with more than 8 bits and no common range; those of 16 bits have one.
-_UNBOUNDED_MODES = ("I", "F")
 
 
 class UnreadableImage(Exception):
@@ -28,9 +25,7 @@ class UnreadableImage(Exception):
 def read_image(path: Path, expected_sha256: str | None) -> tuple[Image.Image, str]:
     """The RGB image in a file, and the digest of the file.
 
-    Any mode becomes RGB by Pillow's conversion, which drops an alpha channel; of 16-bit gray values the high byte is
-    kept, as Pillow does for 16-bit colors (its own conversion clips them at 255). Orientation tags are not applied,
-    as in the authors' code.
+    See :func:`wire.pictures.to_rgb`. Orientation tags are not applied, as in the authors' code.
 
     Raises:
         UnreadableImage: missing, damaged, oversized, without a pixel range, or not the file that the job names.
@@ -54,11 +49,7 @@ def _decode(content: bytes, digest: str) -> Image.Image:
 
 def _rgb(image: Image.Image) -> Image.Image:
     _check_size(image.size)
-    if image.mode in _UNBOUNDED_MODES:
-        raise ValueError(f"pixels of mode {image.mode} have no range; save it with 8 or 16 bits a channel")
-    if image.mode.startswith("I;16"):
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    return image.convert("RGB")
+    return to_rgb(image)
 
 
 def _check_size(size: tuple[int, int]) -> None:

@@ -10,6 +10,7 @@ Pillow is imported when the first picture is opened: the orchestrator does witho
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from io import BytesIO
 from typing import TYPE_CHECKING, TypeVar
@@ -21,9 +22,20 @@ T = TypeVar("T")
 
 #: The formats taken, in the order in which they are tried; in capitals, Pillow's names for them.
 FORMATS = ("PNG", "JPEG", "WebP", "BMP", "TIFF", "AVIF")
+#: How files of these formats are called, in small letters; which one a file really is in, its content says.
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif")
 UNKNOWN = f"not an image file of a known format ({', '.join(FORMATS)})"
+#: Pillow's modes with more than 8 bits and no common range; those of 16 bits have one.
+_UNBOUNDED_MODES = ("I", "F")
+#: Formats whose EXIF orientation OpenCV does not heed.
+_NEVER_TURNED = ("WEBP",)
 #: What may be repeated of a decoder's message: one line of plain words, no path, no memory address.
 _PLAIN = re.compile(r"(?!.*0x)\w+ [\w ,.:;'()\[\]%+*=<>\\-]{1,200}", re.ASCII)
+
+
+def is_picture_name(name: str) -> bool:
+    """Whether a file called so is taken for a picture: by its suffix; hidden files are not."""
+    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
 
 
 class UnreadablePicture(ValueError):
@@ -52,6 +64,36 @@ def read_picture(content: bytes, finish: Callable[[Image], T]) -> T:
         raise UnreadablePicture(UNKNOWN) from error
     except Exception as error:  # decoders raise anything: KeyError, struct.error, ZeroDivisionError, MemoryError, ...
         raise UnreadablePicture(f"image cannot be decoded ({_words(error)})") from error
+
+
+def to_rgb(picture: Image, *, turned: bool = False) -> Image:
+    """What both stages see of a picture: 8 bits of red, green and blue.
+
+    Of 16 bits the high byte is kept, in gray as in colors; an alpha channel is dropped; else it is Pillow's conversion.
+    docs/files.md says where OpenCV, through which mmdet reads, does otherwise.
+
+    Args:
+        picture: as Pillow opened it.
+        turned: whether it is turned as its EXIF orientation says.
+
+    Raises:
+        ValueError: its pixels have no common range.
+    """
+    from PIL import ImageOps
+
+    if picture.mode in _UNBOUNDED_MODES:
+        raise ValueError(f"pixels of mode {picture.mode} have no range; save it with 8 or 16 bits a channel")
+    if turned and picture.format not in _NEVER_TURNED:
+        picture = ImageOps.exif_transpose(picture)
+    return (_high_bytes(picture) if picture.mode.startswith("I;16") else picture).convert("RGB")
+
+
+def _high_bytes(picture: Image) -> Image:
+    """8 bits of each of 16-bit gray; Pillow's own conversion would clip them at 255, which makes nearly all white."""
+    from PIL import Image
+
+    big = picture.mode == "I;16B" or (picture.mode == "I;16N" and sys.byteorder == "big")
+    return Image.frombytes("L", picture.size, picture.tobytes()[0 if big else 1 :: 2])
 
 
 def _decoders() -> list[str]:

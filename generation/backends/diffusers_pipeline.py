@@ -10,6 +10,7 @@ from typing import Any
 from generation.backends.backend import Say, memory_errors, package_versions
 from generation.backends.strict_loading import no_weights_made_up
 from generation.batches import Batch
+from generation.blank import finite_decoding
 from generation.checkpoint_kinds import CheckpointSource
 from generation.checkpoints.loaded import file_sha256
 from generation.device import choose_device, device_name, free_memory
@@ -64,10 +65,7 @@ class DiffusersBackend:
 
         images = self._images(batch, self._arguments)[: len(batch.items)]
         if not np.isfinite(images).all():
-            raise UserError(
-                f"{self._place}: its images are not finite (prompt {batch.items[0].prompt_index} or near it); "
-                "try --precision fp32 or bf16"
-            )
+            raise UserError(self._not_finite(batch))
         return (images * 255).round().astype("uint8")  # as diffusers makes PIL images of them
 
     def _images(self, batch: Batch, arguments: dict[str, Any]) -> Any:
@@ -77,9 +75,14 @@ class DiffusersBackend:
 
         generators = [self._generator(item) for item in batch.filled]
         prompts = [item.prompt for item in batch.filled]
-        with memory_errors(self._device, batch.size), torch.inference_mode():
+        watched = finite_decoding(getattr(self._pipeline, "vae", None), self._not_finite(batch))
+        with memory_errors(self._device, batch.size), torch.inference_mode(), watched:
             images = self._pipeline(prompts, generator=generators, output_type="np", **arguments).images
         return np.asarray(images)
+
+    def _not_finite(self, batch: Batch) -> str:
+        near = f"prompt {batch.items[0].prompt_index} or near it"
+        return f"{self._place}: its images are not finite ({near}); try --precision fp32 or bf16"
 
     def _generator(self, item: Item) -> Any:
         import torch

@@ -17,6 +17,7 @@ from generation.noise import UPSTREAM, image_seed
 from generation.own_generator import OwnGenerator
 from generation.parameters import Parameters
 from wire.own_code import import_fault
+from wire.pictures import to_rgb
 from wire.protocol import UserError
 
 #: Parameters that say how MIRO or a pipeline samples; a function has its own ways.
@@ -111,4 +112,7 @@ def _pixels(image: Any, name: str) -> Any:
 
     if not isinstance(image, Image.Image):
         raise UserError(f"generator {name}: returned a {type(image).__name__} where a PIL image was expected")
-    return np.asarray(image.convert("RGB"))
+    try:
+        return np.asarray(to_rgb(image))
+    except ValueError as error:
+        raise UserError(f"generator {name}: {error}") from error

@@ -19,4 +19,6 @@ def analyse(
     from rewards.scorers import CARDS
 
     files = write_analysis(runs, out, CARDS)
+    for note in files.notes:
+        say(note, err=True)
     say(f"analysis: {files.markdown}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Any
 
 import typer
@@ -33,7 +33,7 @@ def show(
 
     row = _row(run, image)
     say(explain(row))
-    prompt, sample = _numbers(row["filename"])
+    prompt, sample = _place(row) or (0, 0)
     where = out or run / "report" / "show" / f"{prompt:05d}-{sample:04d}.png"
     picture = _draw(run, row, where)
     if shows_pictures(sys.stdout.isatty(), os.environ) if terminal is None else terminal:
@@ -41,28 +41,32 @@ def show(
     say(f"drawn: {where}")
 
 
-def _numbers(name: str) -> tuple[int, int]:
-    """Prompt and sample of ``00123/0002`` or ``00123/samples/0002.png``.
-
-    Raises:
-        UserError: it is neither.
-    """
-    match = _NAME.search(name)
-    if match is None:
-        raise UserError(f"{name!r}: expected PROMPT/SAMPLE, e.g. 00123/0002")
-    return int(match[1]), int(match[2])
-
-
 def _row(run: Path, image: str) -> dict[str, Any]:
+    """The row of ``00123/0002``, ``00123/samples/0002.png`` or ``00123/samples/any name.png``."""
     from wire.protocol import read_rows
 
     path, wanted = run / "results.jsonl", _numbers(image)
+    if wanted is None and not PurePath(image).suffix:
+        raise UserError(f"{image!r}: expected PROMPT/SAMPLE, e.g. 00123/0002")
     if not path.is_file():
         raise UserError(f"{path}: no such file; run `miro-eval geneval {run}` first")
     for row in read_rows(path):
-        if _numbers(str(row.get("filename"))) == wanted:
+        if row.get("filename") == image or (wanted and _place(row) == wanted):
             return row
-    raise UserError(f"{path}: no row for prompt {wanted[0]}, sample {wanted[1]}")
+    raise UserError(f"{path}: no row for {f'prompt {wanted[0]}, sample {wanted[1]}' if wanted else image}")
+
+
+def _place(row: dict[str, Any]) -> tuple[int, int] | None:
+    """Prompt and sample of a row: as it says itself, else as its file's name does; None where neither tells."""
+    prompt, sample = row.get("prompt_index"), row.get("sample_index")
+    if isinstance(prompt, int) and isinstance(sample, int):
+        return prompt, sample
+    return _numbers(str(row.get("filename")))
+
+
+def _numbers(name: str) -> tuple[int, int] | None:
+    match = _NAME.search(name)
+    return (int(match[1]), int(match[2])) if match else None
 
 
 def _draw(run: Path, row: dict[str, Any], where: Path) -> Any:

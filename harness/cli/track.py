@@ -25,4 +25,6 @@ def track(
     from rewards.scorers import CARDS
 
     files = write_track(runs, out, CARDS)
+    for note in files.notes:
+        say(note, err=True)
     say(f"curves: {files.markdown} and {files.image}")

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from harness.run.directory import IMAGE_SUFFIXES, RunDirectory, read_metadata
+from harness.run.directory import RunDirectory, read_metadata
 from harness.run.manifest import Manifest, StageRecord
 from harness.stages.registry import STAGES
 from wire.errors import UserError
 from wire.files import fingerprint, sha256_of_file
+from wire.pictures import is_picture_name
 from wire.protocol import read_rows
 
 Row = dict[str, Any]
@@ -96,6 +97,6 @@ def _prompt_problem(run: RunDirectory, folder: str, prompt: str) -> str:
 
 def _strangers(run: RunDirectory, images: dict[str, str]) -> list[str]:
     """Images that came after the rows."""
-    found = (path for path in run.path.glob("[0-9]*/samples/*") if path.suffix.lower() in IMAGE_SUFFIXES)
-    names = (str(path.relative_to(run.path)) for path in found if path.stem.isdigit())
+    found = (path for path in run.path.glob("[0-9]*/samples/*") if is_picture_name(path.name) and not path.is_dir())
+    names = (str(path.relative_to(run.path)) for path in found)
     return sorted(name for name in names if name not in images)

@@ -26,13 +26,13 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from harness.run.contents import Contents
+from harness.run.samples import is_passed_over, passed_over_note, sample_numbers
 from wire.errors import EnvironmentFailure, UserError
 from wire.files import write_atomically
+from wire.pictures import is_picture_name
 from wire.protocol import Item, unique_keys
 from wire.untrusted import is_text, read_small, refuse_links_out, require_file
 
-#: Image files that are scored, by suffix.
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 _PROMPT_FOLDER = re.compile(r"\d{5,}")
 
 
@@ -44,6 +44,8 @@ class RunDirectory:
         #: What has been read of them.
         self.contents = contents or Contents()
         self._found: list[Item] | None = None
+        self._passed_over: list[str] = []
+        self._told: list[str] = []
 
     @property
     def manifest(self) -> Path:
@@ -128,28 +130,43 @@ class RunDirectory:
                 raise UserError(f"{path} holds another prompt than the suite's line {index}: choose another --out")
 
     def scan(self) -> list[Item]:
-        """All images with their prompts and hashes, in order of prompt and sample; found once, until :meth:`changed`.
+        """All images with their prompts and hashes, in order of their names; found once, until :meth:`changed`.
 
         Raises:
-            UserError: as :meth:`listed`.
+            UserError: as :meth:`listed`, or there is no image.
         """
         if self._found is None:
-            self._found = [self.hashed(item) for item in self.listed()]
+            listed = self.listed()
+            if not listed:
+                told = (
+                    passed_over_note(self._passed_over)
+                    if self._passed_over
+                    else "expected 00000/samples/0000.png and so on"
+                )
+                raise UserError(f"{self.path}: its prompt folders hold no images; {told}")
+            self._found = [self.hashed(item) for item in listed]
         return self._found
 
     def changed(self) -> None:
         """Images were made, so that the next scan looks anew; of those that it knows only the new ones are read."""
         self._found = None
 
+    def passed_over(self) -> str:
+        """A line about what the last look at the images passed over; empty where that was nothing, or told before."""
+        if self._passed_over == self._told:
+            return ""
+        self._told = self._passed_over
+        return passed_over_note(self._told)
+
     def hashed(self, item: Item) -> Item:
         """The item with the hash of its image file."""
         return replace(item, image_sha256=self.contents.sha256(self.path / item.filename))
 
     def listed(self) -> list[Item]:
-        """All images with their prompts, in order of prompt and sample; none is read.
+        """All images with their prompts, in order of their names; none is read.
 
         Raises:
-            UserError: no prompt folder, or one without readable metadata.
+            UserError: no prompt folder, one without readable metadata, or two images for one sample.
         """
         if not self.path.is_dir():
             raise UserError(f"{self.path}: no such directory")
@@ -158,18 +175,31 @@ class RunDirectory:
             raise UserError(
                 f"{self.path}: no prompt folders found; expected 00000/metadata.jsonl and 00000/samples/0000.png"
             )
+        self._passed_over = []
         return [item for folder in folders for item in self._scan_prompt(folder)]
 
     def _scan_prompt(self, folder: str) -> Iterable[Item]:
         metadata = self.contents.of(self.path / folder / "metadata.jsonl", read_metadata)
+        for name, sample in sample_numbers(self._images(folder), f"{self.path / folder}/samples").items():
+            yield Item(f"{folder}/samples/{name}", int(folder), sample, metadata)
+
+    def _images(self, folder: str) -> list[str]:
+        """Names of a prompt's images; what else is where they should be is noted."""
         samples = self.path / folder / "samples"
-        inside = os.scandir(samples) if samples.is_dir() else ()
-        for entry in sorted(inside, key=lambda entry: entry.name):
-            stem, suffix = os.path.splitext(entry.name)  # noqa: PTH122 - a Path an image takes twice as long as the rest
-            if suffix.lower() in IMAGE_SUFFIXES and stem.isdigit():
+        if not samples.is_dir():
+            beside = sorted(path.name for path in (self.path / folder).iterdir() if is_picture_name(path.name))
+            self._passed_over += [f"{folder}/{name}" for name in beside]
+            return []
+        images, others = [], []
+        for entry in os.scandir(samples):
+            if is_picture_name(entry.name) and not entry.is_dir():
                 if not entry.is_file():
                     require_file(samples / entry.name)
-                yield Item(f"{folder}/samples/{entry.name}", int(folder), int(stem), metadata)
+                images.append(entry.name)
+            elif entry.is_dir() or is_passed_over(entry.name):
+                others.append(entry.name)
+        self._passed_over += [f"{folder}/samples/{name}" for name in sorted(others) if not name.startswith(".")]
+        return images
 
 
 def prompt_folder(index: int) -> str:

@@ -136,11 +136,16 @@ def with_new_rows(run: RunDirectory, stage: Stage, plan: StagePlan) -> StagePlan
 
 
 def keyed_rows(rows: Iterable[Row], items: Iterable[Item] | None) -> dict[str, Row]:
-    """Rows by key, the later of two; of images that there are, as they are now, if any are given."""
+    """Rows by key, the later of two; with ``items``, only of those images, with their bytes and numbers of now."""
     if items is not None:
-        hashes = {item.filename: item.image_sha256 for item in items}
-        rows = (row for row in rows if row.get("image_sha256") == hashes.get(row["filename"]))
+        there = {item.filename: item for item in items}
+        rows = (row for row in rows if row["filename"] in there and _is_of(row, there[row["filename"]]))
     return {row_key(row): row for row in rows}
+
+
+def _is_of(row: Row, item: Item) -> bool:
+    same_number = row.get("sample_index", item.sample_index) == item.sample_index
+    return same_number and bool(row.get("image_sha256") == item.image_sha256)
 
 
 def row_key(row: Row) -> str:

@@ -59,6 +59,8 @@ class Pipeline:
         """What the stage would do now; looked at once, until it is worked on."""
         if stage.name not in self.plans:
             self.plans[stage.name] = stage.plan(self.run, self.manifest, self.settings, self.source)
+            if line := self.run.passed_over():
+                self.display.note(f"{self.run.path}: {line}")
         return self.plans[stage.name]
 
     def worked_on(self, stage: Stage) -> None:

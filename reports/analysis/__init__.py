@@ -13,11 +13,16 @@ __all__ = ["AnalysisFiles", "write_analysis"]
 
 @dataclass(frozen=True)
 class AnalysisFiles:
-    """``analysis.md`` for reading, ``analysis.csv`` with every number in full precision, and radars of all runs."""
+    """``analysis.md`` for reading, ``analysis.csv`` with every number in full precision, and radars of all runs.
+
+    Attributes:
+        notes: which runs were passed over; see :class:`reports.read.find.Found`.
+    """
 
     markdown: Path
     csv: Path
     radars: tuple[Path, ...]
+    notes: tuple[str, ...] = ()
 
 
 def write_analysis(inputs: Sequence[Path], out_dir: Path, cards: Cards = NO_CARDS) -> AnalysisFiles:
@@ -39,7 +44,8 @@ def write_analysis(inputs: Sequence[Path], out_dir: Path, cards: Cards = NO_CARD
     from reports.read.runs import read_source
 
     found, measured = [], []
-    for source in distinct_names(find_runs(inputs, cards)):
+    sources, notes = find_runs(inputs, cards)
+    for source in distinct_names(sources):
         run = read_source(source)
         images, metrics = merge_stages(run), run.rewards.metrics if run.rewards else ()
         lower = {metric: card_of(metric, run.manifest.cards).lower for metric in metrics}
@@ -51,4 +57,5 @@ def write_analysis(inputs: Sequence[Path], out_dir: Path, cards: Cards = NO_CARD
         markdown=write_text(out_dir / "analysis.md", findings_markdown(found)),
         csv=write_text(out_dir / "analysis.csv", findings_csv(found)),
         radars=draw_radars(measured, out_dir),
+        notes=notes,
     )

@@ -69,12 +69,13 @@ class Leaderboard:
         return [card_of(column, self.cards).label for column in columns]
 
 
-def make_leaderboard(runs: Sequence[RunSummary], across: Sequence[str] = ()) -> Leaderboard:
+def make_leaderboard(runs: Sequence[RunSummary], across: Sequence[str] = (), notes: Sequence[str] = ()) -> Leaderboard:
     """Rank runs: by group and protocol, then overall (highest first), then name.
 
     Args:
         runs: at least one.
         across: protocol fields over which runs are ranked together although they differ in them.
+        notes: what else is to be said beside the table.
 
     Raises:
         UserError: no run at all, or a field that none has.
@@ -93,7 +94,7 @@ def make_leaderboard(runs: Sequence[RunSummary], across: Sequence[str] = ()) -> 
     frame = frame.astype({"samples_per_prompt": "Int64"})
     ranks_by_run = pd.Series(_ranks(named, labels), dtype="Int64")
     frame.insert(len(LEADING_COLUMNS) + len(extra), "rank", ranks_by_run)
-    return Leaderboard(frame, metrics, table_notes(named), descriptions(labels), cards)
+    return Leaderboard(frame, metrics, (*notes, *table_notes(named)), descriptions(labels), cards)
 
 
 def distinct_names(runs: Sequence[NamedRun]) -> list[NamedRun]:

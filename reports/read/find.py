@@ -1,76 +1,189 @@
-"""Which runs a command line means: folders, folders of them, patterns, files of rows, checkpoints."""
+"""Which runs a command line means: folders, folders of them, patterns, files of rows, checkpoints.
+
+What the command line names is taken as it is, and is an error where it has no rows. What is found by searching, in a
+folder or by a pattern, is taken where it has rows; the rest is passed over, and said.
+"""
 
 from __future__ import annotations
 
 import glob
+import os
+import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from reports.read.runs import MANIFEST, RESULTS, REWARDS, RunSource, find_run
+from reports.read.manifest import display_name
+from reports.read.runs import MANIFEST, NO_ROWS, RESULTS, REWARDS, RunSource, find_run, has_rows
 from wire.cards import NO_CARDS, Cards
 from wire.errors import UserError
 from wire.files import natural_order
 
 #: Where upstream's script puts a checkpoint's images, and so do we: beside it.
 BESIDE_CHECKPOINT = "geneval_images"
+#: How far below a folder its runs are looked for.
+LEVELS = 3
+#: Names written out in a note before the rest is only counted.
+NAMED = 8
+_RUN_FILES = {RESULTS, REWARDS, MANIFEST}
+#: Folders of a run in which no other run lies: images by prompt, and our own.
+_PARTS_OF_A_RUN = re.compile(r"\d+|report|logs|work")
+_TOO_DEEP = f"more than {LEVELS} levels down"
+_WITHIN = "in the folder of another run that is named itself"
 
 
-def find_runs(inputs: Sequence[Path], cards: Cards = NO_CARDS) -> list[RunSource]:
+@dataclass(frozen=True)
+class Found:
+    """What a command line means.
+
+    Attributes:
+        places: run directories and files of rows, in the order given; one named twice is there once.
+        notes: what was passed over in searching, and why.
+    """
+
+    places: list[Path]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a run may be.
+
+    Attributes:
+        name: for notes: within the folder or pattern that led to it, so that a report tells no path of its host.
+        passed_over: why it is not taken; empty where it is.
+    """
+
+    path: Path
+    name: str
+    passed_over: str = ""
+
+
+def find_runs(inputs: Sequence[Path], cards: Cards = NO_CARDS) -> tuple[list[RunSource], tuple[str, ...]]:
     """Look up runs; see :func:`find_places`.
 
     Args:
         cards: of metrics that are known anyway, for runs that bear none.
 
+    Returns:
+        The runs, and :attr:`Found.notes`.
+
     Raises:
         UserError: a manifest is malformed.
     """
-    return [find_run(path, cards) for path in find_places(inputs)]
+    found = find_places(inputs)
+    return [find_run(path, cards) for path in found.places], found.notes
 
 
-def find_places(inputs: Sequence[Path]) -> list[Path]:
-    """Where runs are, in the order given; one named twice counts once.
+def find_places(inputs: Sequence[Path]) -> Found:
+    """Where runs are.
 
     Args:
-        inputs: run directories, files of rows, folders of run directories (up to two levels down), patterns of any of
-            these, and checkpoints (``.ckpt``), which stand for the runs beside them.
+        inputs: run directories, files of rows, folders of run directories (up to :data:`LEVELS` levels down), patterns
+            of any of these, and checkpoints (``.ckpt``), which stand for the runs beside them.
 
     Raises:
-        UserError: a pattern matches nothing, or a checkpoint has no run.
+        UserError: a pattern matches nothing, a checkpoint has no run, or nothing that a search found has rows.
     """
     once: dict[Path, Path] = {}
-    for path in inputs:
-        for place in (run for matched in _matches(path) for run in _runs_of(matched)):
-            once.setdefault(place.resolve(), place)
-    return list(once.values())
+    passed_over: dict[Path, _Place] = {}
+    for given in inputs:
+        places = list(_places(given))
+        taken = [place for place in places if not place.passed_over]
+        if not taken:
+            raise UserError(f"{given}: nothing to report in it; {'; '.join(_notes(places))}")
+        for place in taken:
+            once.setdefault(place.path.resolve(), place.path)
+        passed_over |= {place.path.resolve(): place for place in places if place.passed_over}
+    rest = [place for path, place in passed_over.items() if path not in once]
+    return Found(list(once.values()), tuple(_notes(rest)))
 
 
-def _matches(path: Path) -> list[Path]:
-    if path.exists() or not glob.has_magic(str(path)):
-        return [path]
-    found = sorted(map(Path, glob.glob(str(path))), key=natural_order)  # noqa: PTH207 - a pattern from the root on
+def _notes(passed_over: Sequence[_Place]) -> Iterator[str]:
+    names: dict[str, list[str]] = {}
+    for place in passed_over:
+        names.setdefault(place.passed_over, []).append(display_name(place.name))
+    for reason, of_it in names.items():
+        rest = f" and {len(of_it) - NAMED} more" if len(of_it) > NAMED else ""
+        yield f"passed over: {', '.join(of_it[:NAMED])}{rest} ({reason})"
+
+
+def _places(given: Path) -> Iterator[_Place]:
+    if given.exists() or not glob.has_magic(str(given)):
+        yield from _named(given)
+        return
+    found = sorted(map(Path, glob.glob(str(given))), key=natural_order)  # noqa: PTH207 - a pattern from the root on
     if not found:
-        raise UserError(f"{path}: the pattern matches nothing")
-    return found
+        raise UserError(f"{given}: the pattern matches nothing")
+    for path in found:
+        yield from _matched(path, _root(given))
 
 
-def _runs_of(path: Path) -> Iterator[Path]:
+def _root(pattern: Path) -> Path:
+    """The folder that all matches of a pattern are in."""
+    return next(folder for folder in pattern.parents if not glob.has_magic(str(folder)))
+
+
+def _named(path: Path) -> Iterator[_Place]:
+    """What a path stands for that the command line names."""
     if path.suffix == ".ckpt" and path.is_file():
-        run = path.parent / BESIDE_CHECKPOINT / path.stem
+        run = _beside(path)
         if not run.is_dir():
             raise UserError(f"{path}: no run of this checkpoint at {run}; `miro-eval all {path}` makes it")
-        yield run
+        yield _Place(run, run.name)
         return
-    within = [] if not path.is_dir() or _is_run(path) else _within(path)
-    yield from within or [path]
+    within = list(_within(path, path)) if path.is_dir() else []
+    if path.is_dir() and not _is_run(path) and within:
+        yield from within
+        return
+    yield _Place(path, path.name)
+    yield from (_Place(place.path, place.name, _WITHIN) for place in within if has_rows(place.path))
 
 
-def _within(folder: Path) -> list[Path]:
-    for pattern in ("*", "*/*"):
-        found = sorted((place for place in folder.glob(pattern) if _is_run(place)), key=natural_order)
-        if found:
-            return found
-    return []
+def _matched(path: Path, root: Path) -> Iterator[_Place]:
+    """What a path stands for that a pattern led to."""
+    name = str(path.relative_to(root))
+    if path.suffix == ".ckpt" and path.is_file():
+        run = _beside(path)
+        yield _searched(run, name) if run.is_dir() else _Place(path, name, "no run of this checkpoint")
+    elif not path.is_dir() or _is_run(path):
+        yield _searched(path, name)
+    else:
+        yield from list(_within(path, root)) or [_Place(path, name, "no run in it")]
+
+
+def _within(folder: Path, root: Path, level: int = 1) -> Iterator[_Place]:
+    """Runs below a folder, nearest first among its own, however deep each lies."""
+    inside = _subfolders(folder)
+    for path in inside:
+        if _is_run(path):
+            found = _searched(path, str(path.relative_to(root)))
+            yield found if level <= LEVELS else _Place(path, found.name, found.passed_over or _TOO_DEEP)
+    for path in inside if level <= LEVELS else ():
+        yield from _within(path, root, level + 1)
+
+
+def _searched(path: Path, name: str) -> _Place:
+    return _Place(path, name, "" if has_rows(path) else NO_ROWS)
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    """Folders in which runs may be, in natural order; of one that cannot be read, none."""
+    try:
+        with os.scandir(folder) as entries:
+            names = {entry.name: entry.is_dir() for entry in entries}
+    except OSError:
+        return []
+    if "metadata.jsonl" in names:  # a prompt's images
+        return []
+    parts = _PARTS_OF_A_RUN if names.keys() & _RUN_FILES else None
+    inside = (name for name, is_folder in names.items() if is_folder and not name.startswith("."))
+    return [folder / name for name in sorted(inside, key=natural_order) if not (parts and parts.fullmatch(name))]
+
+
+def _beside(checkpoint: Path) -> Path:
+    return checkpoint.parent / BESIDE_CHECKPOINT / checkpoint.stem
 
 
 def _is_run(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in (RESULTS, REWARDS, MANIFEST))
+    return any((folder / name).is_file() for name in _RUN_FILES)

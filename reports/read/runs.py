@@ -12,6 +12,7 @@ from reports.read.rows import read_rows
 from reports.read.verdicts import read_verdicts
 from wire.cards import NO_CARDS, Cards
 from wire.errors import UserError
+from wire.row_files import numbered_lines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 RESULTS = "results.jsonl"
 REWARDS = "rewards.jsonl"
 MANIFEST = "run.json"
+NO_ROWS = f"no rows in {RESULTS} or {REWARDS}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +92,15 @@ def read_source(source: RunSource) -> Run:
     return Run(source.name, source.folder, source.manifest, verdicts, rewards)
 
 
+def has_rows(place: Path) -> bool:
+    """Whether a run directory or file holds anything to be read, were it a row or not; what cannot be read counts."""
+    files = [place / RESULTS, place / REWARDS] if place.is_dir() else [place]
+    try:
+        return any(True for file in files for _ in numbered_lines(file))
+    except (OSError, UserError):
+        return True  # to be told by whoever reads it
+
+
 def _read_folder(folder: Path, cards: Cards) -> tuple[pd.DataFrame | None, RewardTable | None]:
     verdicts = read_verdicts(folder / RESULTS) if (folder / RESULTS).exists() else None
     rewards = read_rewards(folder / REWARDS, cards) if (folder / REWARDS).exists() else None
@@ -98,7 +109,7 @@ def _read_folder(folder: Path, cards: Cards) -> tuple[pd.DataFrame | None, Rewar
         None if rewards is None or rewards.frame.empty else rewards,
     )
     if all(table is None for table in found):
-        raise UserError(f"{folder}: no rows in {RESULTS} or {REWARDS}; run `geneval` or `rewards` on it first")
+        raise UserError(f"{folder}: {NO_ROWS}; run `geneval` or `rewards` on it first")
     return found
 
 

@@ -67,7 +67,15 @@ def test_damaged_metadata_counts_as_none(tmp_path: Path) -> None:
     assert "another prompt" not in coverage(tmp_path, PROMPTS, 1, "mine")
 
 
+def test_images_of_any_name_and_format_are_counted(tmp_path: Path) -> None:
+    add(tmp_path, 0, 0)
+    for name in ("img-1.png", "0000_seed42.JPG", "a.tiff", "b.bmp", "c.avif", ".d.png", "e.gif", "f.txt"):
+        (tmp_path / "00000" / "samples" / name).touch()
+    assert "5 images of 8 prompts" in coverage(tmp_path, PROMPTS, 1, "mine")
+
+
 def test_folder_without_any_image(tmp_path: Path) -> None:
     add(tmp_path, 0, 0)
+    (tmp_path / "00000" / "samples" / "0000.gif").touch()
     with pytest.raises(UserError, match="hold no images"):
         coverage(tmp_path, PROMPTS, 4, "mine")

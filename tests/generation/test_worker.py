@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import io
 from pathlib import Path
@@ -12,6 +13,8 @@ pytest.importorskip("miro", reason="runs in the generation environment")
 
 from PIL import Image
 
+from generation.miro_model import MiroModel
+from generation.sampling import decode_latents
 from tests.generation.conftest import World
 from tests.generation.jobs import Outcome, failure_of, items_of, make_job, run_here, start_process
 from wire.errors import UserError
@@ -181,6 +184,31 @@ def test_network_that_answers_nan_is_an_error(own_checkpoint: Path, tmp_path: Pa
     with pytest.raises(UserError, match="latents are not finite"):
         run_here(make_job(tmp_path, ITEMS[:1], checkpoint=str(own_checkpoint)))
     assert not list(tmp_path.rglob("*.png"))
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf"])
+@pytest.mark.parametrize("name", ["conv_in.weight", "conv_out.bias"])
+def test_vae_that_overflows_is_an_error(model: MiroModel, number: str, name: str) -> None:
+    import torch
+
+    damaged = copy.deepcopy(model)
+    damaged.postprocessing.vae.decoder.get_parameter(name).data.view(-1)[0] = float(number)
+    latents = torch.zeros(2, *model.latent_shape)
+    with pytest.raises(UserError, match="the VAE's images are not finite"):
+        decode_latents(damaged, latents)
+    assert not damaged.postprocessing.vae.decoder._forward_hooks
+    assert decode_latents(model, latents).shape == (2, 64, 64, 3)
+
+
+def test_guidance_gone_wild_writes_no_black_image_without_a_word(world: World, tmp_path: Path) -> None:
+    job = make_job(tmp_path, ITEMS[:2], checkpoint=str(world.checkpoint), guidance_scale=1e30)
+    try:
+        made = run_here(job)
+    except UserError as error:
+        assert "not finite" in str(error)  # noqa: PT017 - either is an answer
+        assert not list(tmp_path.rglob("*.png"))
+    else:
+        assert "2 of 2 images are of a single color" in made.event("warning")["message"]
 
 
 @pytest.mark.parametrize(

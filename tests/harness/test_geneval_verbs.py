@@ -275,6 +275,16 @@ def test_show_says_that_an_image_has_changed(judged: Path) -> None:
     assert "the image has changed since it was judged" in answer("show", judged, "00000/samples/0000.png")
 
 
+def test_show_finds_an_image_of_any_name(judged: Path) -> None:
+    samples, rows = judged / "00000" / "samples", judged / "results.jsonl"
+    (samples / "0000.png").rename(samples / "0000_seed42.png")
+    first = json.loads(rows.read_text().splitlines()[0]) | {"filename": "00000/samples/0000_seed42.png"}
+    write_rows(rows, [first | {"filename": "other/img.png"}, first | {"prompt_index": 0, "sample_index": 0}])
+    for name in ("00000/0000", "00000/samples/0000_seed42.png"):
+        assert "00000-0000.png" in answer("show", judged, name)
+    assert "no row for x.png" in refusal("show", judged, "x.png")
+
+
 def test_show_of_what_is_not_there(judged: Path) -> None:
     assert "no row for prompt 7, sample 0" in refusal("show", judged, "00007/0000")
     assert "expected PROMPT/SAMPLE" in refusal("show", judged, "dog")

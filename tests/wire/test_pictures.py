@@ -7,13 +7,14 @@ import subprocess
 import warnings
 import zlib
 from collections.abc import Callable
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 from PIL import EpsImagePlugin, Image, ImageOps
 
-from wire.pictures import FORMATS, UNKNOWN, UnreadablePicture, read_picture
+from wire.pictures import FORMATS, UNKNOWN, UnreadablePicture, read_picture, to_rgb
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE = (23, 17)
@@ -120,6 +121,43 @@ def test_of_several_pages_or_frames_the_first_is_taken(name: str) -> None:
     found = read_picture(many, upright)
     assert found.getpixel((5, 5)) != (0, 0, 0)
     assert name == "AVIF" or found.tobytes() == colors().tobytes()
+
+
+# --- pixels ---
+
+
+def deep(order: str = "<") -> Image.Image:
+    """All 16-bit values, a row for each high byte."""
+    mode = "I;16B" if order == ">" else "I;16"
+    return Image.frombytes(mode, (256, 256), struct.pack(f"{order}65536H", *range(65536)))
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("name", ["PNG", "TIFF"])
+def test_sixteen_bit_gray_keeps_its_high_byte(name: str, order: str) -> None:
+    rows = bytes(value for value in range(256) for _ in range(256 * 3))
+    assert to_rgb(deep(order)).tobytes() == rows
+    assert read_picture(saved(name, deep(order)), to_rgb).tobytes() == rows
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P", "1", "CMYK"])
+def test_other_modes_are_pillow_s_conversion(mode: str) -> None:
+    picture = colors().convert(mode)
+    assert to_rgb(picture).tobytes() == picture.convert("RGB").tobytes()
+
+
+@pytest.mark.parametrize("mode", ["I", "F"])
+def test_pixels_without_a_range_are_refused(mode: str) -> None:
+    assert f"pixels of mode {mode} have no range" in reason(saved("TIFF", colors().convert("L").convert(mode)), to_rgb)
+
+
+def test_turned_only_when_asked_and_a_webp_never() -> None:
+    tags = Image.Exif()
+    tags[0x0112] = 6
+    for name, sizes in {"PNG": (SIZE, SIZE[::-1]), "JPEG": (SIZE, SIZE[::-1]), "WEBP": (SIZE, SIZE)}.items():
+        content = saved(name, colors(), exif=tags)
+        found = [read_picture(content, partial(to_rgb, turned=turned)).size for turned in (False, True)]
+        assert tuple(found) == sizes
 
 
 # --- programs ---

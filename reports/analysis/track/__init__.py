@@ -13,11 +13,16 @@ __all__ = ["TrackFiles", "write_track"]
 
 @dataclass(frozen=True)
 class TrackFiles:
-    """``track.md`` for reading, ``track.csv`` with every point in full precision, ``track.png`` to look at."""
+    """``track.md`` for reading, ``track.csv`` with every point in full precision, ``track.png`` to look at.
+
+    Attributes:
+        notes: which runs were passed over; see :class:`reports.read.find.Found`.
+    """
 
     markdown: Path
     csv: Path
     image: Path
+    notes: tuple[str, ...] = ()
 
 
 def write_track(inputs: Sequence[Path], out_dir: Path, cards: Cards = NO_CARDS) -> TrackFiles:
@@ -43,7 +48,8 @@ def write_track(inputs: Sequence[Path], out_dir: Path, cards: Cards = NO_CARDS) 
     from reports.leaderboard.collect import collect
     from reports.read.find import find_runs
 
-    places = placed(find_runs(inputs, cards))
+    sources, notes = find_runs(inputs, cards)
+    places = placed(sources)
     with TemporaryDirectory(prefix="miro-eval-") as parts:
         summaries = [run.summary for run in collect([place.source for place in places], Path(parts))]
     found = curves(places, summaries)
@@ -52,6 +58,7 @@ def write_track(inputs: Sequence[Path], out_dir: Path, cards: Cards = NO_CARDS) 
         markdown=write_text(out_dir / "track.md", track_markdown(found, factors)),
         csv=write_text(out_dir / "track.csv", track_csv(found)),
         image=out_dir / "track.png",
+        notes=notes,
     )
     draw(found, files.image)
     return files

@@ -210,12 +210,13 @@ def test_pipeline_that_is_not_for_text(own_pipeline: Path, tmp_path: Path) -> No
         run_here(make_job(tmp_path, ITEMS[:1], checkpoint=str(own_pipeline)))
 
 
-def test_pipeline_that_answers_nan(own_pipeline: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf"])
+def test_pipeline_whose_images_are_not_finite(own_pipeline: Path, tmp_path: Path, number: str) -> None:
     from safetensors.torch import load_file, save_file
 
     path = own_pipeline / "vae" / "diffusion_pytorch_model.safetensors"
     state = load_file(path)
-    state["decoder.conv_out.bias"][:] = float("nan")
+    state["decoder.conv_out.bias"][:] = float(number)
     save_file(state, path, metadata={"format": "pt"})
     with pytest.raises(UserError, match="its images are not finite"):
         run_here(make_job(tmp_path, ITEMS[:1], checkpoint=str(own_pipeline)))

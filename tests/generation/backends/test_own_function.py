@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from pathlib import Path
 
@@ -73,11 +74,49 @@ def test_checkpoint_is_handed_on(example: Path, tmp_path: Path) -> None:
         assert image.getextrema() == ((0, 0), (0, 0), (0, 0))
 
 
+def run_body(folder: Path, body: str) -> tuple[list[dict[str, object]], Outcome]:
+    (folder / "one_model.py").write_text(f"from PIL import Image\n\n\ndef images(prompts, seeds):\n    {body}\n")
+    parameters = {"checkpoint": "", "generator": "one_model:images", "generator_folder": str(folder)}
+    job = make_job(folder / "job", ITEMS[:5], batch_size=4, **parameters)
+    process = start_process(job)
+    stdout, log = process.communicate(timeout=120)
+    assert process.returncode == 0, log
+    return [json.loads(line) for line in stdout.splitlines()], outcome(job, [])
+
+
+@pytest.mark.parametrize(
+    ("color", "count"),
+    [("'black'", 5), ("(9, 200, 9)", 5), ("(seed % 7 + 1,) * 3", 5), ("'black' if seed == seeds[0] else None", 2)],
+)
+def test_images_of_one_color_are_counted_in_a_warning(color: str, count: int, tmp_path: Path) -> None:
+    several = "Image.radial_gradient('L').resize((8, 8))"
+    body = f"return [Image.new('RGB', (8, 8), c) if (c := {color}) else {several} for seed in seeds]"
+    events, _ = run_body(tmp_path, body)
+    warnings = [event["message"] for event in events if event["event"] == "warning"]
+    assert warnings == [
+        f"{count} of 5 images are of a single color (the first: 00000/samples/0000.png): "
+        "the model, its precision or its guidance may be at fault"
+    ]
+
+
+def test_images_of_several_colors_are_not(tmp_path: Path) -> None:
+    body = "return [Image.radial_gradient('L').resize((8, 8)) for seed in seeds]"
+    assert not [event for event in run_body(tmp_path, body)[0] if event["event"] == "warning"]
+
+
+def test_sixteen_bit_gray_of_a_function_keeps_its_high_byte(tmp_path: Path) -> None:
+    body = "return [Image.frombytes('I;16', (2, 1), bytes([255, 100, 7, 200])) for seed in seeds]"
+    _, made = run_body(tmp_path, body)
+    with Image.open(io.BytesIO(made.images["00000/samples/0000.png"])) as image:
+        assert list(image.convert("L").tobytes()) == [100, 200]
+
+
 #: Body of a function that is called with prompts and seeds -> what the user is told.
 FAILURES = {
     "raise ValueError('no such thing\\nsecond line')": "failed (ValueError: no such thing)",
     "return []": "returned 0 images for 4 prompts; expected a list of 4 PIL images",
     "return None": "returned NoneType for 4 prompts",
+    "from PIL import Image; return [Image.new('F', (8, 8))] * 4": "pixels of mode F have no range",
     "return prompts": "returned a str where a PIL image was expected",
 }
 

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from harness.run.directory import RunDirectory, image_name
+from harness.stages.base import keyed_rows
 from wire.errors import UserError
+from wire.pictures import SUFFIXES
 
 
 def make(folder: Path, prompt: int, *samples: str) -> None:
@@ -25,13 +27,98 @@ def test_images_are_found_in_order_with_their_prompts_and_hashes(tmp_path: Path)
     assert [item.filename for item in items] == [
         "00002/samples/0000.webp",
         "00002/samples/0001.jpg",
+        "00002/samples/grid.png",
         "00010/samples/0000.png",
     ]
     assert [(item.prompt_index, item.sample_index, item.prompt) for item in items][1:] == [
         (2, 1, "prompt 2"),
+        (2, 2, "prompt 2"),
         (10, 0, "prompt 10"),
     ]
-    assert items[2].image_sha256 == hashlib.sha256(b"0000.png").hexdigest()
+    assert items[3].image_sha256 == hashlib.sha256(b"0000.png").hexdigest()
+
+
+@pytest.mark.parametrize("suffix", [*SUFFIXES, ".JPG", ".TiFF"])
+def test_every_suffix_of_a_format_that_is_read_is_an_image(tmp_path: Path, suffix: str) -> None:
+    make(tmp_path, 0, f"0003{suffix}", f"x{suffix}")
+    items = RunDirectory(tmp_path).listed()
+    assert [(item.filename, item.sample_index) for item in items] == [
+        (f"00000/samples/0003{suffix}", 3),
+        (f"00000/samples/x{suffix}", 4),
+    ]
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        {"img-1.png": 0, "img-2.png": 1, "img-10.png": 2},
+        {"0000_seed42.png": 0, "0001_seed7.png": 1},
+        {"0001.png": 1, "0007.jpg": 7, "a.png": 8, "b.webp": 9},
+        {"1.png": 1, "4294967295.png": 2, "9" * 200 + ".png": 3, "²3.png": 4},
+        {"1.5.png": 0, "1e3.png": 1, "-1.png": 2},
+    ],
+)
+def test_names_of_digits_are_numbers_and_others_follow_in_natural_order(
+    tmp_path: Path, numbers: dict[str, int]
+) -> None:
+    make(tmp_path, 0, *numbers)
+    items = RunDirectory(tmp_path).listed()
+    assert [item.filename for item in items] == [f"00000/samples/{name}" for name in sorted(numbers)]
+    assert {item.filename.split("/")[-1]: item.sample_index for item in items} == numbers
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("0000.png", "0000.jpg"),
+        ("0000.png", "00000.png"),
+        ("0.webp", "00.tiff"),
+        ("a.png", "a.jpg"),
+        ("1.PNG", "1.png"),
+    ],
+)
+def test_two_files_for_one_sample_are_refused_by_name(tmp_path: Path, names: tuple[str, str]) -> None:
+    make(tmp_path, 3, *names, "5.png")
+    with pytest.raises(UserError) as told:
+        RunDirectory(tmp_path).scan()
+    assert f"00003/samples: {', '.join(sorted(names))} are 2 files for one sample" in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def test_what_is_no_image_is_named_and_counted_once(tmp_path: Path) -> None:
+    make(tmp_path, 0, "0000.png", "0001.gif", "notes.txt", ".DS_Store", "._0000.png", "0002.png.partial")
+    make(tmp_path, 1, "0000.png", "Thumbs.db", "0001.heic")
+    (tmp_path / "00001" / "samples" / "0005.png").mkdir()
+    (tmp_path / "00001" / "samples" / ".ipynb_checkpoints").mkdir()
+    run = RunDirectory(tmp_path)
+    assert len(run.scan()) == 2
+    assert run.passed_over() == (
+        "passed over: 00000/samples/0001.gif, 00000/samples/notes.txt, 00001/samples/0001.heic and 2 more; "
+        "images are files in a samples folder, of PNG, JPEG, WebP, BMP, TIFF, AVIF"
+    )
+    run.listed()
+    assert run.passed_over() == ""
+
+
+def test_a_folder_without_any_image_is_an_error_that_says_what_is_there(tmp_path: Path) -> None:
+    make(tmp_path, 0, "0000.gif")
+    (tmp_path / "00001").mkdir()
+    (tmp_path / "00001" / "metadata.jsonl").write_text('{"prompt": "a dog"}')
+    (tmp_path / "00001" / "0000.png").touch()
+    with pytest.raises(
+        UserError, match=r"hold no images; passed over: 00000/samples/0000\.gif, 00001/0000\.png; images"
+    ):
+        RunDirectory(tmp_path).scan()
+
+
+def test_a_row_of_an_image_that_has_another_number_now_is_made_anew(tmp_path: Path) -> None:
+    make(tmp_path, 0, "a.png", "c.png")
+    rows = [
+        {"filename": item.filename, "image_sha256": item.image_sha256, "sample_index": item.sample_index}
+        for item in RunDirectory(tmp_path).scan()
+    ]
+    (tmp_path / "00000" / "samples" / "b.png").touch()
+    assert list(keyed_rows(rows, RunDirectory(tmp_path).scan())) == ["00000/samples/a.png"]
 
 
 def test_a_changed_image_has_another_hash(tmp_path: Path) -> None:

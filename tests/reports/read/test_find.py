@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from reports.read.find import find_runs
+import reports
+from reports.read.find import find_places, find_runs
 from tests.reports.builders import SMALL, sweep, write_rows
 from wire.errors import UserError
 
@@ -18,7 +19,7 @@ def runs_in(folder: Path, *names: str) -> Path:
 
 
 def names(*inputs: Path) -> list[str]:
-    return [source.name for source in find_runs(inputs)]
+    return [source.name for source in find_runs(inputs)[0]]
 
 
 def test_a_folder_of_runs_in_natural_order(tmp_path: Path) -> None:
@@ -47,6 +48,79 @@ def test_checkpoints_stand_for_the_runs_beside_them(tmp_path: Path) -> None:
         (tmp_path / f"step={step}.ckpt").touch()
         runs_in(tmp_path / "geneval_images", f"step={step}")
     assert names(tmp_path / "*.ckpt") == ["step=9", "step=10"]
+
+
+def test_runs_at_every_depth_are_found(tmp_path: Path) -> None:
+    runs_in(tmp_path, "b", "sd3/a", "flux/geneval_images/last", "b/ema")
+    assert names(tmp_path) == ["b", "ema", "last", "a"]
+    runs_in(tmp_path, "one/two/three/four")
+    found = find_places([tmp_path])
+    assert len(found.places) == 4
+    assert found.notes == ("passed over: one/two/three/four (more than 3 levels down)",)
+
+
+@pytest.mark.parametrize("search", ["", "*"])
+@pytest.mark.parametrize("content", [None, "", "\n \n", '{"cut'])
+def test_a_run_without_rows_is_passed_over_and_named(tmp_path: Path, search: str, content: str | None) -> None:
+    runs_in(tmp_path, "a", "deep/c")
+    for place in ("b", "deep/d"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "run.json").write_text("{}")
+        if content is not None:
+            (tmp_path / place / "results.jsonl").write_text(content)
+    (tmp_path / ".hidden").mkdir()
+    assert names(tmp_path / search) == ["a", "c"]
+    notes = find_places([tmp_path / search]).notes
+    assert notes == ("passed over: b, deep/d (no rows in results.jsonl or rewards.jsonl)",)
+    with pytest.raises(UserError, match=r"b: no rows in results\.jsonl or rewards\.jsonl; run `geneval`"):
+        reports.report([tmp_path / "a", tmp_path / "b"], tmp_path / "out")
+
+
+def test_a_pattern_says_what_else_it_matched(tmp_path: Path) -> None:
+    runs_in(tmp_path, "a")
+    (tmp_path / "plots").mkdir()
+    (tmp_path / "step=9.ckpt").touch()
+    found = find_places([tmp_path / "*"])
+    assert [place.name for place in found.places] == ["a"]
+    assert found.notes == (
+        "passed over: plots (no run in it)",
+        "passed over: step=9.ckpt (no run of this checkpoint)",
+    )
+
+
+def test_many_that_are_passed_over_are_counted_and_one_that_is_named_as_well_is_not(tmp_path: Path) -> None:
+    runs_in(tmp_path, "a", "w/x/y/z")
+    for number in range(12):
+        (tmp_path / f"e{number}").mkdir()
+        (tmp_path / f"e{number}" / "results.jsonl").touch()
+    (note,) = find_places([tmp_path, tmp_path / "w/x/y/z"]).notes
+    assert note.startswith("passed over: e0, e1, e2, e3, e4, e5, e6, e7 and 4 more (no rows")
+
+
+def test_runs_in_the_folder_of_a_run_that_is_named_are_told(tmp_path: Path) -> None:
+    runs_in(tmp_path, "run", "run/ema", "run/report")
+    found = find_places([tmp_path / "run"])
+    assert [place.name for place in found.places] == ["run"]
+    assert found.notes == ("passed over: ema (in the folder of another run that is named itself)",)
+
+
+def test_nothing_but_empty_runs_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "results.jsonl").touch()
+    for given in (tmp_path, tmp_path / "*"):
+        with pytest.raises(UserError, match=r"nothing to report in it; passed over: a \(no rows in"):
+            find_places([given])
+
+
+def test_a_report_says_what_was_passed_over(tmp_path: Path) -> None:
+    runs_in(tmp_path / "runs", "a")
+    out = tmp_path / "out"
+    reports.report([tmp_path / "runs"], out)
+    (tmp_path / "runs" / "_b").mkdir()
+    (tmp_path / "runs" / "_b" / "run.json").write_text("{}")
+    files = reports.report([tmp_path / "runs"], out)
+    for file in (files.markdown, files.html, files.json):
+        assert "passed over" in file.read_text(), file
 
 
 def test_what_is_not_there(tmp_path: Path) -> None:
