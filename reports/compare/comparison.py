@@ -121,7 +121,7 @@ def _notes(first: Run, second: Run, metrics: tuple[ComparedMetric, ...]) -> Iter
     for line in metrics:
         if line.left_out and line.metric not in TAGS:
             yield f"{line.metric}: left out of the comparison: {line.left_out}"
-    yield from (f"{run.name}: {note}" for run in (first, second) for note in outside_range(run))
+    yield from (f"{run.name}: {note}" for run in (first, second) for note in (*run.repeats, *outside_range(run)))
     known = cards_of(first, second)
     yield from (
         f"{metric}: {known[metric].direction}" for metric in compared if metric in known and known[metric].lower

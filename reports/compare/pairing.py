@@ -5,11 +5,11 @@ Files of different tools number and name prompts differently, so a prompt is rec
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from reports.read.prompts import prompt_identities
 from reports.read.reward_rows import RewardTable
 from reports.statistics.clusters import Clusters
 
@@ -62,24 +62,14 @@ def pair_rewards(first: RewardTable, second: RewardTable, metric: str, tags: Map
     return _pair(_reward_places(first, metric, tags), _reward_places(second, metric, {}))
 
 
-def prompt_identities(frame: pd.DataFrame) -> list[str]:
-    """What the prompt of each row is recognised by in other files.
-
-    The text and, where there is one, the tag; without a text the metadata, whatever the order of its keys.
-    """
-    columns = (frame[name].tolist() if name in frame else [""] * len(frame) for name in ("tag", "prompt", "metadata"))
-    keys = zip(*columns, frame["prompt_key"].tolist(), strict=True)
-    return [f"{tag}\t{prompt or _canonical(metadata) or key}" for tag, prompt, metadata, key in keys]
-
-
-def image_places(frame: pd.DataFrame) -> list[tuple[str, int, int]]:
-    """(prompt, its turn, sample) of each image, equal for the images of two files that answer to each other.
+def image_places(frame: pd.DataFrame) -> list[tuple[str, int]]:
+    """(prompt, sample) of each image, equal for the images of two files that answer to each other.
 
     Args:
         frame: a table of verdicts, of rewards, or both merged.
     """
     places = _places(frame, prompt_identities(frame), [""] * len(frame), [None] * len(frame))
-    return list(zip(places["identity"], places["occurrence"], places["sample"], strict=True))
+    return list(zip(places["identity"], places["sample"], strict=True))
 
 
 def _verdict_places(frame: pd.DataFrame) -> pd.DataFrame:
@@ -93,25 +83,20 @@ def _reward_places(table: RewardTable, metric: str, tags: Mapping[str, str]) -> 
 
 
 def _places(frame: pd.DataFrame, identities: list[str], strata: list[str], values: list[object]) -> pd.DataFrame:
-    """(identity, occurrence, sample) of each image: a prompt that a suite has twice is told apart by its turn."""
+    """(identity, sample) of each image; samples are counted where numbers are missing or stand for two images."""
     import pandas as pd
 
-    places = pd.DataFrame({"identity": identities, "key": list(frame["prompt_key"]), "stratum": strata})
-    turns = places[["identity", "key"]].drop_duplicates()
-    turns = turns.assign(occurrence=turns.groupby("identity").cumcount())
-    places = places.merge(turns, on=["identity", "key"], how="left")
-    places["sample"] = list(frame["sample_index"])
-    within = ["identity", "occurrence"]
-    if places["sample"].isna().any() or places.duplicated([*within, "sample"]).any():
-        places["sample"] = places.groupby(within).cumcount()
+    places = pd.DataFrame({"identity": identities, "stratum": strata, "sample": list(frame["sample_index"])})
+    if places["sample"].isna().any() or places.duplicated(["identity", "sample"]).any():
+        places["sample"] = places.groupby("identity").cumcount()
     places["sample"] = places["sample"].astype("int64")
-    return places.drop(columns="key").assign(value=pd.to_numeric(pd.Series(values, dtype="Float64")))
+    return places.assign(value=pd.to_numeric(pd.Series(values, dtype="Float64")))
 
 
 def _pair(first: pd.DataFrame, second: pd.DataFrame) -> Pairs:
     import pandas as pd
 
-    place = ["identity", "occurrence", "sample"]
+    place = ["identity", "sample"]
     theirs = second.drop(columns="stratum")
     joined = first.merge(theirs, on=place, how="outer", suffixes=("_first", "_second"), indicator=True)
     both = joined[joined["_merge"] == "both"]
@@ -119,7 +104,7 @@ def _pair(first: pd.DataFrame, second: pd.DataFrame) -> Pairs:
     frame = pd.DataFrame(
         {
             "stratum": scored["stratum"],
-            "prompt": scored["identity"] + "\t" + scored["occurrence"].astype(str),
+            "prompt": scored["identity"],
             "first": scored["value_first"].astype("float64"),
             "second": scored["value_second"].astype("float64"),
         }
@@ -127,10 +112,3 @@ def _pair(first: pd.DataFrame, second: pd.DataFrame) -> Pairs:
     counts = joined["_merge"].value_counts()
     only = {side: int(counts[f"{side}_only"]) for side in ("left", "right")}
     return Pairs(frame.reset_index(drop=True), only["left"], only["right"], len(both) - len(scored))
-
-
-def _canonical(metadata: str) -> str:
-    try:
-        return json.dumps(json.loads(metadata), sort_keys=True)
-    except ValueError:
-        return metadata

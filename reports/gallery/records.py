@@ -40,7 +40,7 @@ class GalleryRun:
     metrics: tuple[str, ...]
     cards: Cards
     records: list[Record]
-    places: list[tuple[str, int, int]]
+    places: list[tuple[str, int]]
 
 
 def gallery_run(source: RunSource, pictures: Pictures) -> GalleryRun:

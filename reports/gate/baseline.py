@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from reports.files import write_text
 from reports.read.manifest import Manifest, display_name
+from reports.read.prompts import gather_prompts
 from reports.read.reward_rows import RewardTable
 from reports.read.runs import Run
 from wire.cards import NO_CARDS, Cards, read_cards, records
@@ -119,7 +120,8 @@ def _run(record: dict[str, Any], path: Path, cards: Cards) -> Run:
     rewards = _rewards(record["rewards"], tuple(record["metrics"])) if record["rewards"] else None
     if verdicts is None and rewards is None:
         raise ValueError("no prompts in it")
-    return Run(name=name, folder=path.parent, manifest=manifest, verdicts=verdicts, rewards=rewards)
+    verdicts, rewards, notes = gather_prompts(verdicts, rewards)
+    return Run(name, path.parent, manifest, verdicts, rewards, notes)
 
 
 def _verdicts(prompts: list[dict[str, Any]]) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from reports.compare.pairing import prompt_identities
+from reports.read.prompts import prompt_identities
 from reports.read.runs import Run
 from reports.summary.notes import shortened
 from wire.cards import card_of

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reports.compare.pairing import prompt_identities
 from reports.gate.baseline import read_baseline
+from reports.read.prompts import prompt_identities
 from reports.read.runs import Run, read_run
 from wire.cards import NO_CARDS, Cards
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from reports.compare.pairing import prompt_identities
+from reports.read.prompts import prompt_identities
 from reports.read.runs import Run
 from wire.stratified import stratified_order
 

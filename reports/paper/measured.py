@@ -89,7 +89,7 @@ def _measured(table: PrintedTable, row: str | None, path: Path, cards: Cards) ->
             columns[column] = value
         else:
             further[column] = value.value
-    notes = tuple(_protocol_notes(run))
+    notes = (*_protocol_notes(run), *run.repeats)
     if run.manifest.random_weights:
         return MeasuredRun(run.name, name, {}, dict.fromkeys((*columns, *unlike), RANDOM_WEIGHTS), notes, {}, None)
     return MeasuredRun(run.name, name, columns, unlike, notes, further, run.rewards)
@@ -113,7 +113,7 @@ def _reward_targets(protocol: dict[str, str]) -> dict[str, float]:
 def _verdicts(run: Run) -> Iterator[tuple[str, Measurement | str]]:
     if run.verdicts is None:
         return
-    summary = summarise_geneval(run.verdicts)
+    summary = summarise_geneval(run.verdicts, run.manifest.protocol)
     reason = _not_the_papers_sweep(summary)
     found: dict[str, tuple[float | None, Interval | None]] = {"overall": (summary.overall, summary.overall_interval)}
     found |= {tag: (summary.tags[tag].images.value, summary.tags[tag].images_interval) for tag in TAGS}
@@ -126,17 +126,20 @@ def _verdicts(run: Run) -> Iterator[tuple[str, Measurement | str]]:
 
 
 def _not_the_papers_sweep(summary: GenevalSummary) -> str:
-    """Why the verdicts are not those of GenEval's whole suite; empty where they are."""
+    """Why the verdicts are not those of GenEval's whole suite, nearly all of it scored; empty where they are."""
     if not summary.coverage.all_prompts:
         return f"{summary.coverage.text} only"
+    if not summary.coverage.scored.whole:
+        return f"scored {summary.coverage.scored.text}"
     return "" if summary.coverage.suite is Suite.GENEVAL else "prompts that are not GenEval's own"
 
 
 def _rewards(run: Run) -> Iterator[tuple[str, Measurement | str]]:
     if run.rewards is None:
         return
-    reason = _not_parti(run.rewards)
-    for metric, summary in summarise_rewards(run.rewards, {}).metrics.items():
+    other = _not_parti(run.rewards)
+    for metric, summary in summarise_rewards(run.rewards, {}, run.manifest.protocol).metrics.items():
+        reason = other or ("" if summary.scored.whole else f"scored {summary.scored.text}")
         if reason or summary.mean is None or summary.interval is None:
             yield metric, reason or "too few prompts"
         else:

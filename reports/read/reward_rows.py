@@ -35,12 +35,14 @@ class RewardTable:
         metrics: metric ids: the seven first, in their order, then others by name.
         reasons: metric id -> file name -> why it is unscored, as far as the rows say.
         origin: whose rows they are, where metric names were mapped; empty for our own.
+        twice: file names of rows that only say again what an earlier one says.
     """
 
     frame: pd.DataFrame
     metrics: tuple[str, ...]
     reasons: dict[str, dict[str, str]]
     origin: str = ""
+    twice: tuple[str, ...] = ()
 
 
 @dataclass
@@ -67,7 +69,7 @@ def read_rewards(path: Path, cards: Cards = NO_CARDS) -> RewardTable:
     found = read_rows(path)
     rows = with_our_ids(found, cards)
     about = _about(rows)
-    images = _joined(rows, about)
+    images, twice = _joined(rows, about)
     metrics = _metric_order({metric for image in images for metric in (*image.values, *image.unscored)})
     frame = pd.DataFrame(about, dtype=object).iloc[[image.place for image in images]].reset_index(drop=True)
     keys = prompt_keys(*(frame[name].tolist() for name in ("prompt_index", "filename", "prompt")))
@@ -76,7 +78,7 @@ def read_rewards(path: Path, cards: Cards = NO_CARDS) -> RewardTable:
     frame = pd.concat([frame.drop(columns="prompt_index"), values], axis="columns")
     frame = frame.sort_values(["prompt_key", "filename"], kind="stable", ignore_index=True)
     reasons = _reasons(images, metrics, about["filename"])
-    return RewardTable(frame, metrics, reasons, "" if rows is found else ORIGIN)
+    return RewardTable(frame, metrics, reasons, "" if rows is found else ORIGIN, twice)
 
 
 def is_metric(key: str, value: Any) -> bool:
@@ -100,9 +102,13 @@ def _about(rows: Rows) -> dict[str, list[Any]]:
     }
 
 
-def _joined(rows: Rows, about: dict[str, list[Any]]) -> list[_Image]:
-    """One entry an image, with what is about it taken from the place of its first row with the last bytes."""
+def _joined(rows: Rows, about: dict[str, list[Any]]) -> tuple[list[_Image], tuple[str, ...]]:
+    """One entry an image, with what is about it taken from the place of its first row with the last bytes.
+
+    Also the names of rows that only say again what an earlier one says.
+    """
     images: dict[tuple[str, str], _Image] = {}
+    twice: list[str] = []
     hashes = about["image_sha256"]
     for place, image in enumerate(zip(about["filename"], about["prompt"], strict=True)):
         found = _Image(place, *_values(rows, place))
@@ -110,8 +116,10 @@ def _joined(rows: Rows, about: dict[str, list[Any]]) -> list[_Image]:
         if hashes[earlier.place] != hashes[place]:
             images[image] = found
         elif earlier is not found:
+            if found.values and found.values.items() <= earlier.values.items():
+                twice.append(image[0])
             _join(earlier, found, rows)
-    return list(images.values())
+    return list(images.values()), tuple(twice)
 
 
 def _join(earlier: _Image, later: _Image, rows: Rows) -> None:

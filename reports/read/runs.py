@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reports.read.manifest import Manifest, display_name, read_manifest
+from reports.read.prompts import gather_prompts, twice_note
 from reports.read.reward_rows import RewardTable, is_metric, read_rewards
 from reports.read.rows import read_rows
-from reports.read.verdicts import read_verdicts
+from reports.read.verdicts import TWICE, read_verdicts
 from wire.cards import NO_CARDS, Cards
 from wire.errors import UserError
 from wire.row_files import numbered_lines
@@ -30,7 +31,9 @@ class Run:
     Attributes:
         name: the checkpoint's name from the manifest, else the folder's name or the file's stem.
         folder: where it was read from; tells apart runs of one name.
-        verdicts: see :func:`reports.read.verdicts.read_verdicts`; None without GenEval rows.
+        verdicts: see :func:`reports.read.verdicts.read_verdicts`; None without GenEval rows. Here and in the rewards
+            ``prompt_key`` is one of a prompt, whatever the numbers under which it stands.
+        repeats: notes on prompts under several numbers, and on rows and images that were there twice.
     """
 
     name: str
@@ -38,6 +41,7 @@ class Run:
     manifest: Manifest
     verdicts: pd.DataFrame | None
     rewards: RewardTable | None
+    repeats: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,13 @@ def read_source(source: RunSource) -> Run:
     """
     read = _read_folder if source.path.is_dir() else _read_file
     verdicts, rewards = read(source.path, source.manifest.cards)
-    return Run(source.name, source.folder, source.manifest, verdicts, rewards)
+    twice = dict.fromkeys((*_twice(verdicts), *(rewards.twice if rewards else ())))
+    verdicts, rewards, notes = gather_prompts(verdicts, rewards)
+    return Run(source.name, source.folder, source.manifest, verdicts, rewards, (*notes, *twice_note([*twice])))
+
+
+def _twice(verdicts: pd.DataFrame | None) -> tuple[str, ...]:
+    return () if verdicts is None else verdicts.attrs.get(TWICE, ())
 
 
 def has_rows(place: Path) -> bool:

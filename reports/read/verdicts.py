@@ -16,6 +16,8 @@ COLUMNS = (
     *("prompt_key", "filename", "tag", "prompt", "metadata", "sample_index"),
     *("correct", "reason", "image_sha256"),
 )
+#: Key of a table's ``attrs``: file names of rows that the file has twice, with the same verdict on the same bytes.
+TWICE = "twice"
 
 
 def read_verdicts(path: Path) -> pd.DataFrame:
@@ -37,11 +39,15 @@ def read_verdicts(path: Path) -> pd.DataFrame:
     rows = read_rows(path)
     # As plain objects: looking for a narrower type of column takes as long as reading them.
     frame = pd.DataFrame(_columns(rows), dtype=object)
+    twice: tuple[str, ...] = ()
     if not frame["filename"].is_unique:
-        frame = frame.iloc[_standing(frame, rows)]
+        places, twice = _standing(frame, rows)
+        frame = frame.iloc[places]
     frame["prompt_key"] = prompt_keys(*(frame[name].tolist() for name in ("prompt_index", "filename", "metadata")))
     frame = frame.sort_values(["prompt_key", "filename"], kind="stable", ignore_index=True)
-    return frame[[*COLUMNS]].astype({"correct": "boolean"})
+    table = frame[[*COLUMNS]].astype({"correct": "boolean"})
+    table.attrs[TWICE] = twice
+    return table
 
 
 def _columns(rows: Rows) -> dict[str, list[Any]]:
@@ -96,10 +102,14 @@ def _reasons(rows: Rows, correct: list[bool | None]) -> list[str]:
     return reasons
 
 
-def _standing(frame: pd.DataFrame, rows: Rows) -> list[int]:
-    """One row's place an image: of rows about the same bytes a verdict stands over none, else the later one stands."""
+def _standing(frame: pd.DataFrame, rows: Rows) -> tuple[list[int], tuple[str, ...]]:
+    """One row's place an image, and the names of rows that only say again what an earlier one says.
+
+    Of rows about the same bytes a verdict stands over none, else the later one stands.
+    """
     names, hashes, correct = (frame[name].tolist() for name in ("filename", "image_sha256", "correct"))
     place_of: dict[tuple[str, str], int] = {}
+    twice: list[str] = []
     for place, image in enumerate(zip(names, frame["metadata"], strict=True)):
         earlier = place_of.setdefault(image, place)
         if hashes[earlier] != hashes[place] or correct[earlier] is None:
@@ -107,4 +117,6 @@ def _standing(frame: pd.DataFrame, rows: Rows) -> list[int]:
         elif correct[place] not in (None, correct[earlier]):
             name, remedy = image[0], "is the file two runs in one? Split or remove one"
             raise rows.error(place, f"{name!r} is judged both correct and wrong; {remedy}")
-    return list(place_of.values())
+        elif earlier != place and correct[place] is not None:
+            twice.append(image[0])
+    return list(place_of.values()), tuple(twice)

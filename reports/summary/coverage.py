@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import astuple, dataclass
 from enum import Enum
 from functools import lru_cache
+from itertools import compress
 from typing import TYPE_CHECKING
 
 from reports.read.suite import GENEVAL_DIGEST, PROMPTS, PROMPTS_PER_TAG, suite_digest
 from reports.summary.numbers import Proportion
+from reports.summary.scored import NO_PROTOCOL, Scored, images_expected, samples_expected
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +38,9 @@ class Coverage:
         tags: the same for each tag.
         prompts_found: prompts with any image, scored or not.
         images: images found, scored or not.
-        samples_per_prompt: the largest number of images of a prompt.
+        scored: scored images, of those that the whole suite has.
+        scored_tags: the same for each tag.
+        samples_per_prompt: images that every prompt should have (:func:`reports.summary.scored.samples_expected`).
         images_missing: how many images the prompts that were found lack of that number.
         suite: ``unknown`` for an incomplete sweep, whose prompts cannot be compared with the suite as a whole.
     """
@@ -45,6 +49,8 @@ class Coverage:
     tags: dict[str, Proportion]
     prompts_found: int
     images: int
+    scored: Scored
+    scored_tags: dict[str, Scored]
     samples_per_prompt: int
     images_missing: int
     suite: Suite
@@ -53,6 +59,11 @@ class Coverage:
     def all_prompts(self) -> bool:
         """Every tag has as many scored prompts as the suite."""
         return all(tag.correct == tag.total for tag in self.tags.values())
+
+    @property
+    def gaps(self) -> bool:
+        """The prompts that were found lack too many scored images for the score to stand for them."""
+        return not Scored(self.scored.scored, self.images + self.images_missing).whole
 
     @property
     def text(self) -> str:
@@ -66,30 +77,43 @@ class Coverage:
         return ", ".join(short)
 
 
-def cover(verdicts: pd.DataFrame) -> Coverage:
-    """Coverage of a table of :func:`reports.read.verdicts.read_verdicts`, which must have rows."""
+def cover(verdicts: pd.DataFrame, protocol: Mapping[str, str] = NO_PROTOCOL) -> Coverage:
+    """Coverage of a table of :func:`reports.read.verdicts.read_verdicts`, which must have rows.
+
+    Args:
+        protocol: as of the manifest; it tells how many samples a prompt should have.
+    """
     columns = (tuple(verdicts[name].tolist()) for name in ("tag", "prompt_key", "prompt"))
-    return _cover(*columns, tuple(verdicts["correct"].notna().tolist()))
+    return _cover(*columns, tuple(verdicts["correct"].notna().tolist()), samples_expected(verdicts, protocol))
 
 
 @lru_cache(maxsize=4)
-def _cover(of_tags: _Texts, keys: _Texts, texts: _Texts, judged: tuple[bool, ...]) -> Coverage:
+def _cover(of_tags: _Texts, keys: _Texts, texts: _Texts, judged: tuple[bool, ...], samples: int) -> Coverage:
     """Kept, as most runs of a report cover the same."""
     prompts = list(zip(of_tags, keys, strict=True))
     scored = Counter(tag for tag, _ in {prompt for prompt, known in zip(prompts, judged, strict=True) if known})
     tags = {tag: Proportion(scored[tag], expected) for tag, expected in PROMPTS_PER_TAG.items()}
     images = Counter(prompts)
-    found = len(images)
-    samples = max(images.values())
+    scored_tags = _scored_images(Counter(compress(of_tags, judged)), images, samples)
     return Coverage(
         prompts=Proportion(sum(tag.correct for tag in tags.values()), PROMPTS),
         tags=tags,
-        prompts_found=found,
+        prompts_found=len(images),
         images=len(prompts),
+        scored=Scored(*(sum(counts) for counts in zip(*map(astuple, scored_tags.values()), strict=True))),
+        scored_tags=scored_tags,
         samples_per_prompt=samples,
-        images_missing=samples * found - len(prompts),
-        suite=_suite(zip(of_tags, texts, strict=True), found),
+        images_missing=sum(max(0, samples - found) for found in images.values()),
+        suite=_suite(zip(of_tags, texts, strict=True), len(images)),
     )
+
+
+def _scored_images(scored: Counter[str], images: Counter[tuple[str, str]], samples: int) -> dict[str, Scored]:
+    found = {tag: [count for (of_tag, _), count in images.items() if of_tag == tag] for tag in PROMPTS_PER_TAG}
+    return {
+        tag: Scored(scored[tag], images_expected(found[tag], samples, prompts))
+        for tag, prompts in PROMPTS_PER_TAG.items()
+    }
 
 
 def _suite(prompts: Iterable[tuple[str, str]], found: int) -> Suite:

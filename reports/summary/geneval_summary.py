@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import compress
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from reports.statistics.clusters import Clusters
@@ -12,6 +14,7 @@ from reports.statistics.intervals import Interval, macro_interval, mean_interval
 from reports.statistics.resampling import resample_together
 from reports.summary.coverage import Coverage, cover
 from reports.summary.numbers import Proportion, counted, mean_of_proportions
+from reports.summary.scored import NO_PROTOCOL
 from wire.vocabulary import TAGS
 
 if TYPE_CHECKING:
@@ -58,9 +61,20 @@ class GenevalSummary:
     unscored: int
     unscored_reasons: dict[str, int]
 
+    @property
+    def overall_if_missing(self) -> tuple[float, float]:
+        """What overall would be, were all images that are missing or unscored wrong, or all right."""
+        parts = [(self.tags[tag].images.correct, scored) for tag, scored in self.coverage.scored_tags.items()]
+        wrong = fmean(correct / scored.expected for correct, scored in parts)
+        return wrong, wrong + fmean(1.0 - scored.scored / scored.expected for _, scored in parts)
 
-def summarise_geneval(verdicts: pd.DataFrame) -> GenevalSummary:
-    """Summarise a table of :func:`reports.read.verdicts.read_verdicts`, which has rows; their order does not matter."""
+
+def summarise_geneval(verdicts: pd.DataFrame, protocol: Mapping[str, str] = NO_PROTOCOL) -> GenevalSummary:
+    """Summarise a table of :func:`reports.read.verdicts.read_verdicts`, which has rows; their order does not matter.
+
+    Args:
+        protocol: as of the manifest; it tells how many images a whole sweep has.
+    """
     scored = verdicts["correct"].notna().to_numpy()
     images = _gathered(verdicts if scored.all() else verdicts[scored])
     any_correct = images.prompts_where(images.sums > 0)
@@ -74,7 +88,7 @@ def summarise_geneval(verdicts: pd.DataFrame) -> GenevalSummary:
         overall_interval=macro_interval(clusters) if every_tag else None,
         tags=tags,
         pooled=_accuracy(clusters, *of_prompts),
-        coverage=cover(verdicts),
+        coverage=cover(verdicts, protocol),
         unscored=len(unscored),
         unscored_reasons=counted(unscored),
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from reports.summary.coverage import Coverage, Suite
+from reports.summary.scored import WHOLE
 
 if TYPE_CHECKING:
     from reports.summary.geneval_summary import GenevalSummary
@@ -21,6 +22,7 @@ def run_notes(random_weights: bool, geneval: GenevalSummary | None, rewards: Rew
     notes: list[str] = [RANDOM_WEIGHTS] if random_weights else []
     if geneval is not None:
         notes += _suite_notes(geneval.coverage)
+        notes += _gap_notes(geneval)
         notes += _verdict_notes(geneval)
     if rewards is not None:
         notes += _reward_notes(rewards)
@@ -36,6 +38,17 @@ def _suite_notes(coverage: Coverage) -> Iterator[str]:
         yield (
             f"{_count(coverage.images_missing, 'image')} missing: "
             f"not every prompt has {_count(coverage.samples_per_prompt, 'sample')}"
+        )
+
+
+def _gap_notes(geneval: GenevalSummary) -> Iterator[str]:
+    """Images missing of the suite whose prompts are all there: ``--limit`` is told by its prompts."""
+    scored = geneval.coverage.scored
+    if geneval.coverage.all_prompts and not scored.whole:
+        low, high = geneval.overall_if_missing
+        yield (
+            f"{scored.text} images scored, less than {WHOLE:.0%}, so not ranked with complete sweeps: "
+            f"overall would be {low:.4f} were the others all wrong, {high:.4f} were they all right"
         )
 
 

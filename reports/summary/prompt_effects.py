@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import special  # type: ignore[import-untyped]
 
-from reports.compare.pairing import prompt_identities
+from reports.read.prompts import prompt_identities
 from reports.statistics.clusters import Floats, Integers, Layout
 from reports.statistics.estimators import MEAN_OF_STRATA
 from reports.statistics.intervals import LEVEL, linear_effects

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from reports.statistics.clusters import Clusters, Layout
 from reports.statistics.intervals import Interval, mean_interval
 from reports.statistics.resampling import resample_together
 from reports.summary.numbers import counted, mean
+from reports.summary.scored import NO_PROTOCOL, Scored, images_expected, samples_expected, suite_expected
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class MetricSummary:
         interval: of the mean; None with fewer than two prompts.
         images: scored images, which the mean rests on.
         unscored: images of the run without a value, for whatever reason.
+        expected: images that a whole sweep has.
     """
 
     mean: float | None
@@ -32,6 +35,12 @@ class MetricSummary:
     prompts: int
     unscored: int
     unscored_reasons: dict[str, int]
+    expected: int
+
+    @property
+    def scored(self) -> Scored:
+        """What the mean rests on, of what it should."""
+        return Scored(self.images, self.expected)
 
 
 @dataclass(frozen=True)
@@ -52,12 +61,16 @@ class RewardsSummary:
     origin: str = ""
 
 
-def summarise_rewards(table: RewardTable, tags: Mapping[str, str]) -> RewardsSummary:
+def summarise_rewards(
+    table: RewardTable, tags: Mapping[str, str], protocol: Mapping[str, str] = NO_PROTOCOL, judged: int = 0
+) -> RewardsSummary:
     """Summarise the rewards of a run.
 
     Args:
         table: at least one row.
         tags: file name -> GenEval tag, within which prompts are resampled; may be empty. Means do not depend on it.
+        protocol: as of the manifest; it tells how many images a whole sweep has.
+        judged: images that the run's sweep should have by its verdicts.
     """
     prompts = table.frame["prompt_key"].tolist()
     strata = [tags.get(name, "") for name in table.frame["filename"].tolist()]
@@ -65,9 +78,14 @@ def summarise_rewards(table: RewardTable, tags: Mapping[str, str]) -> RewardsSum
     columns = [table.frame[metric].to_numpy() for metric in table.metrics]
     scored = [~np.isnan(column) for column in columns]
     clusters = [layout.where(known).clusters(column[known]) for column, known in zip(columns, scored, strict=True)]
-    parts = zip(table.metrics, scored, resample_together(clusters), strict=True)
+    found = images_expected([*Counter(prompts).values()], samples_expected(table.frame, protocol))
+    expected = max(found, suite_expected(protocol), judged)
+    parts = zip(scored, resample_together(clusters), strict=True)
     return RewardsSummary(
-        metrics={metric: _metric(table, metric, *part) for metric, *part in parts},
+        metrics={
+            metric: _metric(table, metric, known, totals, expected)
+            for metric, (known, totals) in zip(table.metrics, parts, strict=True)
+        },
         images=len(table.frame),
         prompts=len(set(prompts)),
         unscored=int((~np.logical_and.reduce(scored)).sum()),
@@ -75,7 +93,9 @@ def summarise_rewards(table: RewardTable, tags: Mapping[str, str]) -> RewardsSum
     )
 
 
-def _metric(table: RewardTable, metric: str, scored: NDArray[np.bool_], clusters: Clusters) -> MetricSummary:
+def _metric(
+    table: RewardTable, metric: str, scored: NDArray[np.bool_], clusters: Clusters, expected: int
+) -> MetricSummary:
     values = table.frame[metric].to_numpy()[scored].tolist()
     missing = table.frame["filename"][~scored].tolist()
     reasons = table.reasons[metric]
@@ -86,4 +106,5 @@ def _metric(table: RewardTable, metric: str, scored: NDArray[np.bool_], clusters
         prompts=len(clusters.counts),
         unscored=len(missing),
         unscored_reasons=counted(reasons.get(name, "no value in the row") for name in missing),
+        expected=expected,
     )

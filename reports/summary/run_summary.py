@@ -15,10 +15,14 @@ from reports.summary.notes import run_notes
 from reports.summary.numbers import plain
 from reports.summary.prompt_effects import PromptEffects
 from reports.summary.rewards_summary import RewardsSummary, summarise_rewards
+from reports.summary.scored import Scored
 
 #: Version of the summary files' layout (docs/statistics.md); it changes when a key changes its meaning or goes.
 GENEVAL_SCHEMA = "miro-eval/geneval_summary/1"
 REWARDS_SCHEMA = "miro-eval/rewards_summary/1"
+
+#: What the verdicts' images are counted under; no metric may be called so.
+GENEVAL = "geneval"
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class RunSummary:
         unscored: images that lack a verdict or the value of a metric of the run.
         effects: of each prompt on the overall score, for ranking; None without an interval of it.
         outside: notes on values that their metrics' cards rule out.
+        repeats: notes on prompts under several numbers, and on rows and images that were there twice.
     """
 
     name: str
@@ -44,11 +49,19 @@ class RunSummary:
     unscored: int
     effects: PromptEffects | None = None
     outside: tuple[str, ...] = ()
+    repeats: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader must know beside the numbers."""
-        return (*run_notes(self.manifest.random_weights, self.geneval, self.rewards), *self.outside)
+        return (*run_notes(self.manifest.random_weights, self.geneval, self.rewards), *self.repeats, *self.outside)
+
+    @property
+    def scored(self) -> dict[str, Scored]:
+        """``geneval`` and each metric -> images that it rests on, of those that a whole sweep has."""
+        geneval = {GENEVAL: self.geneval.coverage.scored} if self.geneval else {}
+        metrics = self.rewards.metrics.items() if self.rewards else ()
+        return geneval | {metric: summary.scored for metric, summary in metrics}
 
 
 def summarise_run(run: Run) -> RunSummary:
@@ -65,17 +78,21 @@ def summarise_run(run: Run) -> RunSummary:
         prompt_of.update(zip(names, run.verdicts["prompt_key"].tolist(), strict=True))
         tags.update(zip(names, run.verdicts["tag"].tolist(), strict=True))
         unscored.update(run.verdicts["filename"][run.verdicts["correct"].isna()])
+    protocol = run.manifest.protocol
+    geneval = None if run.verdicts is None else summarise_geneval(run.verdicts, protocol)
+    judged = geneval.coverage.scored.expected if geneval else 0
     return RunSummary(
         name=run.name,
         folder=run.folder,
         manifest=run.manifest,
-        geneval=None if run.verdicts is None else summarise_geneval(run.verdicts),
-        rewards=None if run.rewards is None else summarise_rewards(run.rewards, tags),
+        geneval=geneval,
+        rewards=None if run.rewards is None else summarise_rewards(run.rewards, tags, protocol, judged),
         images=len(prompt_of),
         prompts=len(set(prompt_of.values())),
         unscored=len(unscored),
         effects=None if run.verdicts is None else PromptEffects.of_verdicts(run.verdicts),
         outside=tuple(outside_range(run)),
+        repeats=run.repeats,
     )
 
 
