@@ -24,27 +24,12 @@ from rewards.scorers.card import SpecCard
 from wire.cards import read_cards, records
 from wire.errors import UserError
 from wire.own_code import import_fault
+from wire.reserved import is_reserved
 
 #: Entry points of this group are scorers: ``brightness = "my_package.scorers:Brightness"``.
 GROUP = "miro_eval.scorers"
 _FORM = re.compile(r"(?P<module>.+):(?P<name>[A-Za-z_]\w*)")
 _METRIC = re.compile(r"[a-z][a-z0-9_.-]*")
-#: Keys that a row of ``rewards.jsonl`` has besides its metrics, and those of a cell.
-_TAKEN = frozenset(
-    [
-        "filename",
-        "prompt",
-        "prompt_index",
-        "sample_index",
-        "image_sha256",
-        "unscored",
-        "metric",
-        "value",
-        "error",
-        "tag",
-        "status",
-    ]
-)
 
 
 def absolute(text: str, folder: Path) -> str:
@@ -181,6 +166,6 @@ def _checked(text: str, scorer: Any) -> type[Scorer]:
         raise UserError(f"scorer {text}: {error}") from error
     if not _METRIC.fullmatch(card.metric):
         raise UserError(f"scorer {text}: metric id {card.metric!r}: use lower-case letters, digits and _ . -")
-    if card.metric in _TAKEN or card.metric in SCORERS:
+    if is_reserved(card.metric) or card.metric in SCORERS:
         raise UserError(f"scorer {text}: metric id {card.metric!r} is taken; choose another")
     return scorer

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import Any
+
+from wire.reserved import shown_name
 
 #: Version of a card's JSON form; it changes when a key changes its meaning or goes.
 SCHEMA = "miro-eval/card/1"
@@ -117,14 +120,14 @@ def records(cards: Cards) -> dict[str, Any]:
 
 
 def read_cards(record: Any) -> dict[str, MetricCard]:
-    """Cards from JSON; keys that this version does not know are passed over.
+    """Cards from JSON; keys that this version does not know are passed over, names of ours are changed.
 
     Raises:
         ValueError: not cards, or of another version.
     """
     if not isinstance(record, dict):
         raise ValueError("cards must be an object of metric id -> card")
-    return {metric: _read_card(metric, card) for metric, card in record.items()}
+    return {shown_name(metric): _read_card(metric, card) for metric, card in record.items()}
 
 
 def _read_card(metric: str, record: Any) -> MetricCard:
@@ -137,7 +140,7 @@ def _read_card(metric: str, record: Any) -> MetricCard:
     texts = all(isinstance(text, str) for text in facts.values()) and facts.get("metric") == metric
     if not texts or "scale" not in facts or not _is_range(bounds) or not (better is None or isinstance(better, bool)):
         raise ValueError(f"card of {metric!r} is malformed")
-    return MetricCard(**facts, range=(bounds[0], bounds[1]), higher_is_better=better)
+    return MetricCard(**facts | {"metric": shown_name(metric)}, range=(bounds[0], bounds[1]), higher_is_better=better)
 
 
 def _is_range(bounds: Any) -> bool:
@@ -145,4 +148,4 @@ def _is_range(bounds: Any) -> bool:
 
 
 def _is_bound(bound: Any) -> bool:
-    return bound is None or (isinstance(bound, (int, float)) and math.isfinite(bound))
+    return bound is None or (isinstance(bound, (int, float)) and abs(bound) <= sys.float_info.max)

@@ -23,8 +23,8 @@ def best_of(images: pd.DataFrame, metrics: Mapping[str, bool]) -> Iterator[Findi
     Args:
         images: merged rows of one run.
         metrics: its rewards, what is chosen by and what the choice is worth; each with whether lower is better. Only
-            prompts of which as many images as prompts have by design are scored in all of them count, so that every number stands over
-            the same prompts.
+            prompts count of which as many images as prompts have by design are scored in all of them, so that every
+            number stands over the same prompts.
     """
     judged = bool(images["correct"].notna().any())
     columns = [*metrics, *(["correct"] if judged else [])]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from reports.compare.pairing import Pairs, pair_rewards, pair_verdicts
-from reports.read.cards import outside_range
+from reports.read.cards import notes_on_rewards
 from reports.read.runs import Run
 from reports.statistics.estimators import MEAN_OF_STRATA, RATIO_OF_TOTALS, Estimator
 from reports.statistics.paired import PairedDifference, holm, paired_difference
@@ -121,8 +121,9 @@ def _notes(first: Run, second: Run, metrics: tuple[ComparedMetric, ...]) -> Iter
     for line in metrics:
         if line.left_out and line.metric not in TAGS:
             yield f"{line.metric}: left out of the comparison: {line.left_out}"
-    yield from (f"{run.name}: {note}" for run in (first, second) for note in (*run.repeats, *outside_range(run)))
+    yield from (f"{run.name}: {note}" for run in (first, second) for note in run.repeats)
     known = cards_of(first, second)
+    yield from (f"{run.name}: {note}" for run in (first, second) for note in notes_on_rewards(run, known))
     yield from (
         f"{metric}: {known[metric].direction}" for metric in compared if metric in known and known[metric].lower
     )

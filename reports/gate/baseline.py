@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 from reports.files import write_text
 from reports.read.manifest import Manifest, display_name
 from reports.read.prompts import gather_prompts
-from reports.read.reward_rows import RewardTable
+from reports.read.reward_rows import LARGEST, RewardTable
+from reports.read.rows import is_index
 from reports.read.runs import Run
 from wire.cards import NO_CARDS, Cards, read_cards, records
 from wire.errors import UserError
+from wire.reserved import shown_name
 from wire.vocabulary import TAGS
 
 if TYPE_CHECKING:
@@ -152,16 +154,19 @@ def _rewards(prompts: list[dict[str, Any]], metrics: tuple[str, ...]) -> RewardT
     import pandas as pd
 
     rows = []
+    names = tuple(map(shown_name, metrics))
     for prompt in prompts:
         columns = [prompt[metric] for metric in metrics]
         for image, *values in zip(_images(prompt), *columns, strict=True):
-            numbers = [math.nan if value is None else float(value) for value in values]
-            rows.append({**image, "image_sha256": "", **dict(zip(metrics, numbers, strict=True))})
-    return RewardTable(pd.DataFrame.from_records(rows), metrics, {metric: {} for metric in metrics})
+            numbers = [math.nan if value is None or not abs(value) <= LARGEST else float(value) for value in values]
+            rows.append({**image, "image_sha256": "", **dict(zip(names, numbers, strict=True))})
+    return RewardTable(pd.DataFrame.from_records(rows), names, {metric: {} for metric in names})
 
 
 def _images(prompt: dict[str, Any]) -> list[dict[str, Any]]:
     key, samples = str(prompt["key"]), prompt["samples"]
     names = prompt.get("files") or [_usual_name(key, sample) for sample in samples]
+    if not all(map(is_index, samples)):
+        raise ValueError(f"samples must be whole numbers from 0, found {str(samples)[:80]}")
     shared = {"prompt_key": key, "prompt": prompt.get("prompt", "")}
     return [{**shared, "filename": name, "sample_index": sample} for name, sample in zip(names, samples, strict=True)]

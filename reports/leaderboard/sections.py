@@ -59,16 +59,19 @@ def sections(board: Leaderboard) -> Iterator[Section]:
         if several:
             heading += f"; protocol {protocol}: {board.protocols[protocol]}"
         rows = tuple({str(column): value for column, value in row.items()} for row in frame.to_dict("records"))
-        yield Section(heading, group, protocol, rows, _marks(frame, board.cards))
+        yield Section(heading, group, protocol, rows, _marks(frame, board.cards, board.outside))
 
 
-def _marks(frame: pd.DataFrame, cards: Mapping[str, MetricCard]) -> tuple[dict[str, str], ...]:
-    """The best and the second best of each column; none where nobody has said which way is better."""
+def _marks(
+    frame: pd.DataFrame, cards: Mapping[str, MetricCard], outside: Mapping[str, frozenset[str]]
+) -> tuple[dict[str, str], ...]:
+    """The best and the second best of each column, of values that cards allow; none where no direction is known."""
     marks: tuple[dict[str, str], ...] = tuple({} for _ in range(len(frame)))
     lower = {metric: card.lower for metric, card in cards.items() if card.higher_is_better is not None}
     for column, ascending in {**dict.fromkeys(SCORES, False), **lower}.items():
-        places = frame[column].rank(method="min", ascending=ascending).tolist()
-        if frame[column].nunique() < 2:
+        values = frame[column].mask(frame["model"].map(lambda model, name=column: name in outside.get(model, ())))
+        places = values.rank(method="min", ascending=ascending).tolist()
+        if values.nunique() < 2:
             continue
         second = min(place for place in places if place > 1)
         for mark, place in zip(marks, places, strict=True):

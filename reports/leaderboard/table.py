@@ -18,6 +18,7 @@ from reports.summary.prompt_effects import ranks
 from reports.summary.run_summary import RunSummary
 from wire.cards import MetricCard, card_of
 from wire.errors import UserError
+from wire.reserved import SUFFIXES
 from wire.vocabulary import SEVEN_REWARDS, TAGS
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Leaderboard:
         metrics: metric ids in the table: the seven, then others.
         protocols: label in ``protocol`` -> in what it differs from the others.
         cards: of all metrics in the table; of one that runs have different cards of, the first run's.
+        outside: model -> metrics with values that the run's cards rule out, so that its mean bears no mark.
     """
 
     frame: pd.DataFrame
@@ -63,6 +65,7 @@ class Leaderboard:
     notes: tuple[str, ...]
     protocols: dict[str, str] = field(default_factory=dict)
     cards: dict[str, MetricCard] = field(default_factory=dict)
+    outside: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def labels(self, columns: Sequence[str]) -> list[str]:
         """Heads of columns; those of metrics that are better when lower have an arrow."""
@@ -78,7 +81,7 @@ def make_leaderboard(runs: Sequence[RunSummary], across: Sequence[str] = (), not
         notes: what else is to be said beside the table.
 
     Raises:
-        UserError: no run at all, or a field that none has.
+        UserError: no run at all, a field that none has, or a metric named as another's bounds.
     """
     import pandas as pd
 
@@ -88,13 +91,23 @@ def make_leaderboard(runs: Sequence[RunSummary], across: Sequence[str] = (), not
     named = sorted(distinct_names(runs), key=lambda run: _rank_key(run, labels))
     extra = sorted({metric for run in named if run.rewards for metric in run.rewards.metrics} - set(SEVEN_REWARDS))
     metrics = (*SEVEN_REWARDS, *extra)
+    _refuse_clashes(metrics)
     known = {metric: card for run in reversed(named) for metric, card in run.manifest.cards.items()}
     cards = {metric: card_of(metric, known) for metric in metrics}
     frame = pd.DataFrame.from_records([_row(run, cards, labels) for run in named])
     frame = frame.astype({"samples_per_prompt": "Int64"})
     ranks_by_run = pd.Series(_ranks(named, labels), dtype="Int64")
     frame.insert(len(LEADING_COLUMNS) + len(extra), "rank", ranks_by_run)
-    return Leaderboard(frame, metrics, (*notes, *table_notes(named)), descriptions(labels), cards)
+    outside = {run.name: run.outside for run in named}
+    return Leaderboard(frame, metrics, (*notes, *table_notes(named)), descriptions(labels), cards, outside)
+
+
+def _refuse_clashes(metrics: Sequence[str]) -> None:
+    """Such names as a foreign file may have: ``rewards.x`` beside ``x_low``, which is shown as ``rewards.x_low``."""
+    beside = {f"{metric}{suffix}": metric for metric in metrics for suffix in SUFFIXES}
+    for metric in metrics:
+        if metric in beside:
+            raise UserError(f"{metric} and what stands beside {beside[metric]} would be one column; rename one metric")
 
 
 def distinct_names(runs: Sequence[NamedRun]) -> list[NamedRun]:

@@ -26,15 +26,21 @@ def guessed(metrics: Iterable[str], cards: Cards) -> Iterator[str]:
         yield f"no card says which way {', '.join(unknown)} is better: higher is taken to be"
 
 
-def outside_range(run: Run) -> Iterator[str]:
-    """A note on each metric with values that its card rules out."""
-    if run.rewards is None:
-        return
-    for metric in run.rewards.metrics:
-        card, values = card_of(metric, run.manifest.cards), run.rewards.frame[metric]
+def outside_range(run: Run, cards: Cards) -> dict[str, str]:
+    """Of each metric with values that its card rules out: how many, and of which range."""
+    found: dict[str, str] = {}
+    for metric, values in run.rewards.frame[[*run.rewards.metrics]].items() if run.rewards else ():
+        card = card_of(str(metric), cards)
         low, high = card.range
         slack = ROUNDING * max(abs(low or 0.0), abs(high or 0.0))
         below = 0 if low is None else int((values < low - slack).sum())
         above = 0 if high is None else int((values > high + slack).sum())
         if below or above:
-            yield f"{metric}: values outside {card.bounds}, the range that its card states: {below + above:,}"
+            found[str(metric)] = f"values outside {card.bounds}, the range that its card states: {below + above:,}"
+    return found
+
+
+def notes_on_rewards(run: Run, cards: Cards) -> Iterator[str]:
+    """Notes on names that were changed, on what was passed over, and on values that cards rule out."""
+    yield from run.rewards.notes if run.rewards else ()
+    yield from (f"{metric}: {text}" for metric, text in outside_range(run, cards).items())

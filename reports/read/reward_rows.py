@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reports.read.reward_keys import is_number, kind_of, reward_keys
 from reports.read.rows import Rows, prompt_keys, read_rows, sample_numbers
 from reports.read.upstream import ORIGIN, with_our_ids, within_run
 from wire.cards import NO_CARDS, Cards
+from wire.reserved import ROW_KEYS, shown_name
 from wire.vocabulary import SEVEN_REWARDS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Keys of a row that are about the image; any other key with a number is a metric.
-ABOUT_THE_IMAGE = frozenset(
-    {"filename", "prompt", "prompt_key", "prompt_index", "sample_index", "image_sha256", "unscored"}
-    | {"tag", "metadata", "seed", "status", "error"}
-)
-
-_LARGEST = sys.float_info.max
+#: Numbers beyond this are no scores, and their powers would be beyond all numbers.
+LARGEST = 1e60
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +32,7 @@ class RewardTable:
         reasons: metric id -> file name -> why it is unscored, as far as the rows say.
         origin: whose rows they are, where metric names were mapped; empty for our own.
         twice: file names of rows that only say again what an earlier one says.
+        notes: which names were changed, and which keys were passed over.
     """
 
     frame: pd.DataFrame
@@ -43,6 +40,7 @@ class RewardTable:
     reasons: dict[str, dict[str, str]]
     origin: str = ""
     twice: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass
@@ -59,7 +57,7 @@ def read_rewards(path: Path, cards: Cards = NO_CARDS) -> RewardTable:
 
     A number that is not finite is unscored. Several rows of one image are joined, so that metrics may have been
     added later; a row about other bytes (another ``image_sha256``) replaces what was there. Upstream's names are told
-    by the metrics' cards.
+    by the metrics' cards; those that clash with ours are changed, see :func:`wire.reserved.shown_name`.
 
     Raises:
         UserError: a malformed line, or two values of one metric for one image; the message names file and line.
@@ -69,25 +67,22 @@ def read_rewards(path: Path, cards: Cards = NO_CARDS) -> RewardTable:
     found = read_rows(path)
     rows = with_our_ids(found, cards)
     about = _about(rows)
-    images, twice = _joined(rows, about)
+    keys = reward_keys(rows, cards)
+    images, twice = _joined(rows, about, keys.metrics)
     metrics = _metric_order({metric for image in images for metric in (*image.values, *image.unscored)})
     frame = pd.DataFrame(about, dtype=object).iloc[[image.place for image in images]].reset_index(drop=True)
-    keys = prompt_keys(*(frame[name].tolist() for name in ("prompt_index", "filename", "prompt")))
-    frame.insert(0, "prompt_key", pd.Series(keys, dtype=object))
+    prompts = prompt_keys(*(frame[name].tolist() for name in ("prompt_index", "filename", "prompt")))
+    frame.insert(0, "prompt_key", pd.Series(prompts, dtype=object))
     values = pd.DataFrame([image.values for image in images], columns=[*metrics], dtype="float64")
     frame = pd.concat([frame.drop(columns="prompt_index"), values], axis="columns")
     frame = frame.sort_values(["prompt_key", "filename"], kind="stable", ignore_index=True)
     reasons = _reasons(images, metrics, about["filename"])
-    return RewardTable(frame, metrics, reasons, "" if rows is found else ORIGIN, twice)
+    return RewardTable(frame, metrics, reasons, "" if rows is found else ORIGIN, twice, keys.notes)
 
 
 def is_metric(key: str, value: Any) -> bool:
     """Whether a row's key holds a metric: not about the image, and a number (or null, for unscored)."""
-    return key not in ABOUT_THE_IMAGE and (value is None or _is_number(value))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return key not in ROW_KEYS and (value is None or is_number(value))
 
 
 def _about(rows: Rows) -> dict[str, list[Any]]:
@@ -102,7 +97,9 @@ def _about(rows: Rows) -> dict[str, list[Any]]:
     }
 
 
-def _joined(rows: Rows, about: dict[str, list[Any]]) -> tuple[list[_Image], tuple[str, ...]]:
+def _joined(
+    rows: Rows, about: dict[str, list[Any]], metrics: Mapping[str, str]
+) -> tuple[list[_Image], tuple[str, ...]]:
     """One entry an image, with what is about it taken from the place of its first row with the last bytes.
 
     Also the names of rows that only say again what an earlier one says.
@@ -111,7 +108,7 @@ def _joined(rows: Rows, about: dict[str, list[Any]]) -> tuple[list[_Image], tupl
     twice: list[str] = []
     hashes = about["image_sha256"]
     for place, image in enumerate(zip(about["filename"], about["prompt"], strict=True)):
-        found = _Image(place, *_values(rows, place))
+        found = _Image(place, *_values(rows, place, metrics))
         earlier = images.setdefault(image, found)
         if hashes[earlier.place] != hashes[place]:
             images[image] = found
@@ -130,22 +127,23 @@ def _join(earlier: _Image, later: _Image, rows: Rows) -> None:
     earlier.unscored.update(later.unscored)
 
 
-def _values(rows: Rows, place: int) -> tuple[dict[str, float], dict[str, str]]:
-    """Values of a row, and reasons for being unscored."""
+def _values(rows: Rows, place: int, metrics: Mapping[str, str]) -> tuple[dict[str, float], dict[str, str]]:
+    """Values of a row by metric id, and reasons for being unscored."""
     record = rows.records[place]
     reasons = _recorded_reasons(rows, place)
     values: dict[str, float] = {}
     for key, value in record.items():
-        if key in ABOUT_THE_IMAGE:
+        metric = metrics.get(key)
+        if metric is None:
             continue
         if value is None:
-            reasons.setdefault(key, "no reason given")
-        elif not _is_number(value):
-            _refuse(rows, place, key)
-        elif abs(value) <= _LARGEST:
-            values[key] = float(value)
+            reasons.setdefault(metric, "no reason given")
+        elif not is_number(value):
+            reasons[metric] = _oddity(rows, place, key)
+        elif abs(value) <= LARGEST:
+            values[metric] = float(value)
         else:
-            reasons[key] = "not a finite number"
+            reasons[metric] = "not a finite number"
     if not values and not reasons:
         raise rows.error(place, "no metric in this row: not a reward row")
     return values, reasons
@@ -155,13 +153,15 @@ def _recorded_reasons(rows: Rows, place: int) -> dict[str, str]:
     unscored = rows.records[place].get("unscored") or {}
     if not isinstance(unscored, dict):
         raise rows.error(place, "'unscored' must be an object of metric id -> reason")
-    return {metric: str(reason) for metric, reason in unscored.items() if metric not in ABOUT_THE_IMAGE}
+    return {shown_name(metric): str(reason) for metric, reason in unscored.items() if metric not in ROW_KEYS}
 
 
-def _refuse(rows: Rows, place: int, key: str) -> None:
-    """Odd values are passed over, but under the name of a reward that is ours."""
+def _oddity(rows: Rows, place: int, key: str) -> str:
+    """Why an odd value is none; under the name of a reward that is ours it is refused."""
+    value = rows.records[place][key]
     if key in SEVEN_REWARDS:
-        raise rows.error(place, f"{key!r} must be a number, found {str(rows.records[place][key])[:40]!r}")
+        raise rows.error(place, f"{key!r} must be a number, found {str(value)[:40]!r}")
+    return f"{kind_of(value)}, not a number"
 
 
 def _metric_order(found: Set[str]) -> tuple[str, ...]:

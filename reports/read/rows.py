@@ -17,7 +17,9 @@ from wire.row_files import numbered_lines, parse_row
 
 #: Upstream's layout, ``00012/samples/0003.png``: line of the suite and number of the sample. Some tools pad the
 #: sample to five digits or prefix folders of their own.
-LAYOUT = re.compile(r"(?:^|[/\\])(\d+)[/\\]samples[/\\](\d+)\.\w+$")
+LAYOUT = re.compile(r"(?:^|[/\\])(\d{1,9})[/\\]samples[/\\](\d{1,9})\.\w+$")
+#: The first number that is no count: tables keep 32 bits.
+_TOO_LARGE = 1 << 31
 
 _DECODER: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, Any])
 
@@ -62,10 +64,13 @@ class Rows:
         Raises:
             UserError: one is something else than a whole number from 0.
         """
-        return self._required(key, self.column(key), _is_index, "a whole number from 0")
+        return self._required(key, self.column(key), is_index, "a whole number from 0")
 
     def _required(self, key: str, values: list[Any], fits: Callable[[Any], bool], wanted: str) -> list[Any]:
         for place, value in enumerate(values):
+            if key not in self.records[place] and not fits(value):
+                keys = ", ".join(self.records[place])[:120]
+                raise self.error(place, f"no {key!r} in this row, which must have it ({wanted}); its keys are {keys}")
             if not fits(value):
                 found = "nothing" if value is None else f"{type(value).__name__} {str(value)[:40]!r}"
                 raise self.error(place, f"{key!r} must be {wanted}, found {found}")
@@ -76,8 +81,9 @@ class Rows:
         return UserError(f"{self.path}:{self.lines[place]}: {message}")
 
 
-def _is_index(value: Any) -> bool:
-    return value is None or (type(value) is int and value >= 0)
+def is_index(value: Any) -> bool:
+    """A count from 0 that tables can hold, or None."""
+    return value is None or (type(value) is int and 0 <= value < _TOO_LARGE)
 
 
 def read_rows(path: Path) -> Rows:

@@ -133,7 +133,8 @@ def _holds_rewards(path: Path) -> bool:
     if not rows.records:
         raise UserError(f"{path}: no rows; expected JSONL, one JSON object a line")
     first = rows.records[0]
-    if "correct" in first or first.get("status") == "unscored":
+    correct = first.get("correct", 0.5)
+    if not (isinstance(correct, float) and correct not in (0.0, 1.0)) or first.get("status") == "unscored":
         return False
     if not any(is_metric(key, value) for key, value in first.items()) and "unscored" not in first:
         raise rows.error(0, f"neither a GenEval row nor a reward row (keys: {', '.join(first)[:80]})")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from reports.files import write_json
-from reports.read.cards import outside_range
+from reports.read.cards import notes_on_rewards, outside_range
 from reports.read.manifest import Manifest
 from reports.read.runs import Run, read_run
 from reports.summary.geneval_summary import GenevalSummary, summarise_geneval
@@ -35,7 +35,8 @@ class RunSummary:
         prompts: prompts with a row of either kind.
         unscored: images that lack a verdict or the value of a metric of the run.
         effects: of each prompt on the overall score, for ranking; None without an interval of it.
-        outside: notes on values that their metrics' cards rule out.
+        outside: metrics with values that their cards rule out.
+        rewards_notes: see :func:`reports.read.cards.notes_on_rewards`.
         repeats: notes on prompts under several numbers, and on rows and images that were there twice.
     """
 
@@ -48,13 +49,15 @@ class RunSummary:
     prompts: int
     unscored: int
     effects: PromptEffects | None = None
-    outside: tuple[str, ...] = ()
+    outside: frozenset[str] = frozenset()
+    rewards_notes: tuple[str, ...] = ()
     repeats: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader must know beside the numbers."""
-        return (*run_notes(self.manifest.random_weights, self.geneval, self.rewards), *self.repeats, *self.outside)
+        own = run_notes(self.manifest.random_weights, self.geneval, self.rewards)
+        return (*own, *self.repeats, *self.rewards_notes)
 
     @property
     def scored(self) -> dict[str, Scored]:
@@ -91,7 +94,8 @@ def summarise_run(run: Run) -> RunSummary:
         prompts=len(set(prompt_of.values())),
         unscored=len(unscored),
         effects=None if run.verdicts is None else PromptEffects.of_verdicts(run.verdicts),
-        outside=tuple(outside_range(run)),
+        outside=frozenset(outside_range(run, run.manifest.cards)),
+        rewards_notes=tuple(notes_on_rewards(run, run.manifest.cards)),
         repeats=run.repeats,
     )
 

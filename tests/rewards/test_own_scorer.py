@@ -113,6 +113,9 @@ def test_a_name_that_leads_nowhere_is_refused(name: str, message: str, tmp_path:
     [
         (("brightness", "aesthetic"), "metric id 'aesthetic' is taken"),
         (("brightness", "filename"), "metric id 'filename' is taken"),
+        (("brightness", "overall"), "metric id 'overall' is taken"),
+        (("brightness", "aesthetic_low"), "metric id 'aesthetic_low' is taken"),
+        (("brightness", "rewards.overall"), "metric id 'rewards.overall' is taken"),
         (("brightness", "Bright ness"), "use lower-case letters"),
         (("def score", "def scores"), "not a rewards.scorers.base.Scorer; it lacks score"),
         (("card = SpecCard(", "card = dict("), "its card must be"),

@@ -32,6 +32,7 @@ def test_keys_of_later_versions_are_passed_over() -> None:
         {"noise": NOISE.record() | {"scale": 3}},
         {"noise": NOISE.record() | {"range": [0]}},
         {"noise": NOISE.record() | {"range": ["low", "high"]}},
+        {"noise": NOISE.record() | {"range": [0, 10**400]}},
         {"noise": NOISE.record() | {"higher_is_better": "no"}},
     ],
 )

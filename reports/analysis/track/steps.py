@@ -19,6 +19,8 @@ _STEP = re.compile(
 #: Further parts of such names, which say nothing of the training run.
 _EPOCH = re.compile(r"(?:^|(?<=[^a-z]))epoch[=_-]?\d+", re.IGNORECASE)
 ALONE = "training"
+#: Whole numbers from here on cannot be drawn exactly.
+_TOO_MANY = 1 << 53
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def _step(source: RunSource) -> int | None:
     checkpoint = record.get("checkpoint")
     for holder in (record, checkpoint if isinstance(checkpoint, dict) else {}):
         for key in ("step", "global_step"):
-            if isinstance(holder.get(key), int) and not isinstance(holder[key], bool):
+            if type(holder.get(key)) is int and abs(holder[key]) < _TOO_MANY:
                 return int(holder[key])
     found = next((match for name in _names(source, checkpoint) if (match := _STEP.search(name))), None)
     return int(found[1]) * (1000 if found[2] else 1) if found else None

@@ -74,6 +74,15 @@ def test_rewards_alone(tmp_path: Path) -> None:
     assert compare(run, again).metrics[0].paired.images == 3
 
 
+def test_a_number_beyond_all_numbers_is_no_value(tmp_path: Path) -> None:
+    run = read_run(write_rows(tmp_path / "rewards.jsonl", [rewards(0, 0, {"aesthetic": 1.0})]))
+    saved = save_baseline(run, tmp_path / "baseline.json")
+    saved.write_text(saved.read_text().replace("[1.0]", f"[{10**400}]"))
+    again = read_baseline(saved)
+    assert again.rewards is not None
+    assert again.rewards.frame["aesthetic"].isna().all()
+
+
 def one_prompt(tag: str, correct: int) -> str:
     prompt = {"key": "0", "tag": tag, "prompt": "a", "samples": [0], "correct": [correct]}
     head = {"schema": SCHEMA, "name": "a", "random_weights": False, "protocol": {}, "metrics": []}
@@ -89,6 +98,7 @@ def one_prompt(tag: str, correct: int) -> str:
         (f'{{"schema": "{SCHEMA}"}}', "a damaged baseline"),
         (one_prompt("colors", 2), "0, 1 or null"),
         (one_prompt("colours", 1), "unknown tag"),
+        (one_prompt("colors", 1).replace("[0]", f"[{10**400}]"), "samples must be whole numbers"),
     ],
 )
 def test_a_file_that_is_no_baseline(content: str, part: str, tmp_path: Path) -> None:

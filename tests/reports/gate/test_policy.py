@@ -41,6 +41,7 @@ def test_a_metric_s_own_table_goes_before_its_group_s() -> None:
         ("[metrics.overall]\nmargins = 1", ("metrics.overall", "'margins'", "margin, tolerated, floor")),
         ("[metrics.overall]\nmargin = -1", ("'margin'", "a number from 0", "-1")),
         ("[metrics.overall]\nmargin = nan", ("'margin'", "a number from 0")),
+        (f"[metrics.overall]\nmargin = {10**400}", ("'margin'", "a number from 0")),
         ("[metrics.overall]\nwatch = 1", ("'watch'", "true or false")),
         ('correction = "bonferroni"', ("'correction'", "'holm' or 'none'")),
         ('cannot_tell = "warn"', ("'cannot_tell'", "'pass' or 'fail'")),

@@ -9,6 +9,7 @@ import pytest
 
 from reports.read.reward_rows import RewardTable, read_rewards
 from tests.reports.builders import rewards, write_rows
+from wire.cards import MetricCard
 from wire.errors import UserError
 from wire.vocabulary import SEVEN_REWARDS
 
@@ -80,3 +81,51 @@ def test_malformed_row(tmp_path: Path, change: dict[str, Any], message: str) -> 
 def test_a_row_without_any_metric(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no metric in this row"):
         read(tmp_path, [rewards(0, 0, {})])
+
+
+@pytest.mark.parametrize(("value", "kind"), [("8.4", "text"), ([8.4], "a list"), ({"mu": 8.4}, "an object")])
+def test_what_is_no_number_is_counted(tmp_path: Path, value: Any, kind: str) -> None:
+    rows = [rewards(prompt, 0, {"vqa": 0.5, "hpsv3": value}) for prompt in range(3)]
+    table = read(tmp_path, rows)
+    assert table.metrics == ("vqa",)
+    assert table.notes == (f"passed over, for there is no number under them: hpsv3 ({kind} in 3 rows)",)
+    table = read(tmp_path, [*rows[:2], rewards(2, 0, {"vqa": 0.5, "hpsv3": 8.4})])
+    assert [*table.reasons["hpsv3"].values()] == [f"{kind}, not a number"] * 2
+
+
+@pytest.mark.parametrize("key", ["sample_id", "imageWidth", "height", "seed", "id", "global_step", "status", "IDX"])
+@pytest.mark.parametrize("value", [3, 1024.0, 10**400])
+def test_whole_numbers_that_tell_which_or_how_large_are_no_metric(tmp_path: Path, key: str, value: float) -> None:
+    table = read(tmp_path, [rewards(prompt, 0, {"vqa": 0.5, key: value}) for prompt in range(3)])
+    assert table.metrics == ("vqa",)
+    assert table.notes == (f"passed over, for whole numbers under such names are no scores: {key}",)
+
+
+@pytest.mark.parametrize(("key", "value"), [("width", 0.5), ("validity", 1), ("grid", 2), ("how", 1)])
+def test_other_names_and_other_numbers_are_metrics(tmp_path: Path, key: str, value: float) -> None:
+    table = read(tmp_path, [rewards(0, 0, {key: value}), rewards(1, 0, {key: 1})])
+    assert (table.metrics, table.notes) == ((key,), ())
+
+
+def test_a_card_makes_a_metric_of_any_key(tmp_path: Path) -> None:
+    card = MetricCard(metric="blur_size", scale="pixels", higher_is_better=False)
+    path = write_rows(tmp_path / "rewards.jsonl", [rewards(0, 0, {"blur_size": 3})])
+    assert read_rewards(path, {"blur_size": card}).metrics == ("blur_size",)
+
+
+def test_a_row_without_a_file_name_says_so(tmp_path: Path) -> None:
+    row = {"sample_id": 0, "prompt": "a kettle", "scores": {"imagereward": 0.8}, "image_path": "x.jpg"}
+    with pytest.raises(UserError, match=r":1: no 'filename' in this row.*keys are sample_id, prompt, scores, image_p"):
+        read(tmp_path, [row])
+
+
+@pytest.mark.parametrize("key", ["prompt_index", "sample_index"])
+@pytest.mark.parametrize("value", [2**31, 10**400])
+def test_an_index_beyond_all_tables_is_refused(tmp_path: Path, key: str, value: int) -> None:
+    with pytest.raises(UserError, match=f"{key!r} must be a whole number from 0"):
+        read(tmp_path, [rewards(0, 0, {"vqa": 0.5}) | {key: value}])
+
+
+def test_a_file_name_may_hold_any_number(tmp_path: Path) -> None:
+    name = f"{'9' * 5000}/samples/{'9' * 5000}.png"
+    assert read(tmp_path, [rewards(0, 0, {"vqa": 0.5}) | {"filename": name}]).frame["filename"].tolist() == [name]
