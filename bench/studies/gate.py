@@ -117,7 +117,7 @@ def _lost(sweeps: int, share: float) -> Iterator[Clusters]:
 def _ways(tag: Clusters) -> tuple[bool, bool, bool]:
     """Whether a tag passes by its margin: by the gate's test, by that without its reserve, and by a plain t test."""
     found, margin = tag_evidence(tag), MARGINS[1]
-    plain = replace(found, freedom=found.prompts - 1.0, skewness=0.0, weight=None)
+    plain = replace(found, degrees_of_freedom=found.prompts - 1.0, skewness=0.0, weight=None)
     p_value, plain_p_value = found.excludes_drop_beyond(margin), RESERVE * plain.excludes_drop_beyond(margin)
     return p_value < LEVEL, RESERVE * p_value < LEVEL, plain_p_value < LEVEL
 

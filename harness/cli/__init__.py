@@ -6,7 +6,7 @@ import errno
 import sys
 from typing import NoReturn
 
-from harness.terminal.echo import say
+from harness.terminal.echo import echo
 from wire.errors import DISK_FAULTS, EnvironmentFailure, ExitCode, Interrupted, MiroEvalError, WorkerFailure
 
 #: Where nobody named the file that could not be written, what may not be written counts as well.
@@ -39,7 +39,7 @@ def _explain(error: MiroEvalError) -> int:
     details = f"\n{error.details}" if isinstance(error, WorkerFailure) and error.details else ""
     if error.exit_code in (ExitCode.USER_ERROR, ExitCode.INTERRUPTED):
         details = ""
-    say(f"miro-eval: {error}{details}", err=True)
+    echo(f"miro-eval: {error}{details}", err=True)
     return error.exit_code
 
 
@@ -59,5 +59,5 @@ def _handle_foreign(error: Exception) -> int:
     import traceback  # 40 ms to import, wanted only here
 
     traceback.print_exc()
-    say(f"miro-eval: this is a bug, please report it with the lines above ({type(error).__name__}: {error})", err=True)
+    echo(f"miro-eval: this is a bug, please report it with the lines above ({type(error).__name__}: {error})", err=True)
     return ExitCode.BUG

@@ -12,7 +12,7 @@ import typer
 from harness.cli import options
 from harness.cli.signature import takes_settings
 from harness.run.settings import GenerationSettings, GenevalSettings, RewardSettings, RunSettings
-from harness.terminal.echo import say
+from harness.terminal.echo import echo
 from wire.errors import UserError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def all_stages(
         return _watch(watch, settle, checkpoint, runs_of, common, tiny_world)
     runs = runs_of(checkpoint)
     for note in (note for one in runs for note in one.notes):
-        say(note, err=True)
+        echo(note, err=True)
     alone = runs[0].settings.out if len(runs) == 1 else common.out
     return run_evaluations(runs, tiny_world=tiny_world, report=alone / "report")
 

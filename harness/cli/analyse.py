@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.terminal.echo import say
+from harness.terminal.echo import echo
 
 
 def analyse(
@@ -20,5 +20,5 @@ def analyse(
 
     files = write_analysis(runs, out, CARDS)
     for note in files.notes:
-        say(note, err=True)
-    say(f"analysis: {files.markdown}")
+        echo(note, err=True)
+    echo(f"analysis: {files.markdown}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.terminal.echo import say
+from harness.terminal.echo import echo
 
 app = typer.Typer(help="Keep a run as one small file to compare later runs with.", no_args_is_help=True)
 
@@ -31,4 +31,4 @@ def save(
     if file.suffix != ".json":
         raise UserError(f"{file}: a baseline's name must end in .json, by which it is told from rows")
     path = save_baseline(read_run(run, CARDS), file)
-    say(f"written: {path} ({path.stat().st_size / 1024:.0f} KB)")
+    echo(f"written: {path} ({path.stat().st_size / 1024:.0f} KB)")

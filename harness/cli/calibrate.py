@@ -11,7 +11,7 @@ import typer
 from harness.cli import options
 from harness.cli.signature import only, takes_settings
 from harness.run.settings import RewardSettings, RunSettings
-from harness.terminal.echo import say
+from harness.terminal.echo import echo
 from wire.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _store(golden: Golden, path: Path, precision: str, rows: list[dict[str, Any]
         raise UserError(f"nothing stored, for want of scores: {'; '.join(unscored)}")
     golden.update(precision, values_of(rows), started)
     write_atomically(path, golden.text())
-    say(f"{len(rows)} scores at {precision} precision stored in {path}")
+    echo(f"{len(rows)} scores at {precision} precision stored in {path}")
 
 
 def _judge(golden: Golden, precision: str, values: Any, started: dict[str, Any]) -> None:
@@ -128,13 +128,13 @@ def _judge(golden: Golden, precision: str, values: Any, started: dict[str, Any])
     stored = golden.values.get(precision, {})
     findings: list[Finding] = compare(stored, values, precision) + compare_published(values)
     for finding in findings:
-        say(str(finding))
+        echo(str(finding))
     for metric in values.keys() - stored.keys():
-        say(f"{metric:14} no golden value at {precision} precision")
+        echo(f"{metric:14} no golden value at {precision} precision")
     for change in changes(golden, precision, started):
-        say(f"since then: {change}")
+        echo(f"since then: {change}")
     drifted = [finding.name for finding in findings if not finding.passed]
     if drifted or not findings:
-        say(f"verdict: do not trust {', '.join(drifted) or 'anything: nothing could be compared'}")
+        echo(f"verdict: do not trust {', '.join(drifted) or 'anything: nothing could be compared'}")
         raise typer.Exit(int(ExitCode.GATE_FAILED))
-    say(f"verdict: calibrated ({len(findings)} comparisons within their tolerance)")
+    echo(f"verdict: calibrated ({len(findings)} comparisons within their tolerance)")

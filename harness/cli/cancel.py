@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.cli.status import Run, open_submission
-from harness.terminal.echo import say
+from harness.terminal.echo import echo
 
 
 def cancel(run: Run) -> None:
@@ -13,7 +13,7 @@ def cancel(run: Run) -> None:
     _, submission = open_submission(run)
     active = [job for job, entry in queue.entries(submission.job_ids()).items() if entry.active]
     if not active:
-        say("nothing to cancel: none of its jobs waits or runs")
+        echo("nothing to cancel: none of its jobs waits or runs")
         return
     queue.cancel(submission.job_ids())
-    say(f"cancelled {len(active)} tasks; finished rows are kept, submit again to go on")
+    echo(f"cancelled {len(active)} tasks; finished rows are kept, submit again to go on")

@@ -12,7 +12,7 @@ import typer
 from harness.cli import options
 from harness.cli.signature import only, takes_settings
 from harness.run.settings import GenerationSettings, RunSettings
-from harness.terminal.echo import say
+from harness.terminal.echo import echo
 from wire.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _write_policy(path: Path) -> None:
 
     if path.exists():
         raise UserError(f"{path}: there is one already; remove it or name another file")
-    say(f"written: {write_text(path, default_text())}")
+    echo(f"written: {write_text(path, default_text())}")
 
 
 def _show(gate: Gate, out: Path | None) -> None:
@@ -107,10 +107,10 @@ def _show(gate: Gate, out: Path | None) -> None:
 
     if out is not None:
         for path in write_gate(gate, out):
-            say(f"written: {path}", err=True)
+            echo(f"written: {path}", err=True)
     add_to_summary(markdown_gate(gate), os.environ)
     Console().print(terminal_gate(gate))
     if in_actions(os.environ):
         for line in workflow_commands(gate):
-            say(line)
-    say(gate.verdict)
+            echo(line)
+    echo(gate.verdict)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from harness.terminal.echo import say
+from harness.terminal.echo import echo
 
 
 class Format(str, Enum):
@@ -34,11 +34,11 @@ def compare(
     comparison = compare_paths(first, second, allow_unlike=allow_unlike, cards=CARDS)
     if out is not None:
         for path in write_comparison(comparison, out):
-            say(f"written: {path}", err=True)
+            echo(f"written: {path}", err=True)
     if format_ is Format.TERMINAL:
         from rich.console import Console
 
         Console().print(terminal_comparison(comparison))
     else:
         as_text = json_text if format_ is Format.JSON else markdown_comparison
-        say(as_text(comparison), end="")
+        echo(as_text(comparison), end="")

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from harness.terminal.echo import say
+from harness.terminal.echo import echo
 
 
 def doctor(
@@ -24,9 +24,9 @@ def doctor(
     for finding in examine(out):
         findings.append(finding)
         if not json:
-            mend = f"\n         -> {finding.mend}" if finding.mend else ""
-            say(f"{finding.status:8} {finding.subject}: {finding.text}{mend}")
+            hint = f"\n         -> {finding.hint}" if finding.hint else ""
+            echo(f"{finding.status:8} {finding.subject}: {finding.text}{hint}")
     if json:
-        say(json_module.dumps([asdict(finding) for finding in findings], indent=2))
+        echo(json_module.dumps([asdict(finding) for finding in findings], indent=2))
     if any(finding.status == FAILURE for finding in findings):
         raise typer.Exit(int(ExitCode.ENVIRONMENT_FAILURE))

@@ -9,7 +9,7 @@ import typer
 from harness.cli.signature import only, takes_settings
 from harness.environments.spec import ENVIRONMENTS, EnvironmentSpec
 from harness.run.settings import RunSettings
-from harness.terminal.echo import say
+from harness.terminal.echo import echo
 
 app = typer.Typer(help="The stages' isolated environments.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -65,7 +65,7 @@ def check(run: Backend, names: Names = None) -> None:
         if not environment.ready:
             raise EnvironmentFailure(f"environment {spec.name} is not set up: `miro-eval envs setup {spec.name}`")
         packages = manager.check(environment)
-        say(f"{spec.name}: healthy  " + "  ".join(f"{name} {version}" for name, version in packages.items()))
+        echo(f"{spec.name}: healthy  " + "  ".join(f"{name} {version}" for name, version in packages.items()))
 
 
 @app.command()
@@ -78,10 +78,10 @@ def remove(run: Backend, names: Names = None) -> None:
 
     for spec in _specs(names):
         existed = manager.remove(manager.locate(spec, run.env_backend))
-        say(f"{spec.name}: {'removed' if existed else 'was not there'}")
+        echo(f"{spec.name}: {'removed' if existed else 'was not there'}")
     for folder in manager.leftovers():
         shutil.rmtree(folder)
-        say(f"{folder.name}: removed")
+        echo(f"{folder.name}: removed")
 
 
 def _specs(names: list[str] | None) -> list[EnvironmentSpec]:

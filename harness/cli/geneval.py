@@ -11,7 +11,7 @@ import typer
 from harness.cli import options
 from harness.cli.signature import takes_settings
 from harness.run.settings import GenevalSettings, RunSettings
-from harness.terminal.echo import say
+from harness.terminal.echo import echo
 from wire.errors import ExitCode, UserError
 
 Rejudge = Annotated[
@@ -77,7 +77,7 @@ def _self_test(settings: RunSettings, tiny_world: bool) -> None:
         command = environment.worker("geneval.self_test", str(folder / "job.json"))
         program = worker.Program("geneval", command, log, source.variables())
         worker.run(program, lambda event: display.note(event["message"]) if event["event"] == "warning" else None)
-    say("self-test passed")
+    echo("self-test passed")
 
 
 def _rejudge(rows: Path, out: Path | None, judging: GenevalSettings) -> None:
@@ -95,12 +95,12 @@ def _rejudge(rows: Path, out: Path | None, judging: GenevalSettings) -> None:
     write_rows(out, [new for _, new in decided])
     changed = sum(old["correct"] != new["correct"] for old, new in decided)
     before, after = (sum(row["correct"] is True for row in column) for column in zip(*decided, strict=True))
-    say(f"{len(decided)} rows decided again: {after} correct, {before} before, {changed} verdicts changed")
+    echo(f"{len(decided)} rows decided again: {after} correct, {before} before, {changed} verdicts changed")
     if kept := sum(new.get("color_source") == VERDICT for _, new in decided):
-        say(f"{kept} rows hold no color answers and keep their color verdict (color_source: {VERDICT})")
-    say(f"scores: miro-eval report {out}")
+        echo(f"{kept} rows hold no color answers and keep their color verdict (color_source: {VERDICT})")
+    echo(f"scores: miro-eval report {out}")
     if lost := sum(new.get("status", "scored") != "scored" for _, new in decided):
-        say(f"{lost} rows are unscored; their error says why", err=True)
+        echo(f"{lost} rows are unscored; their error says why", err=True)
         raise typer.Exit(int(ExitCode.UNSCORED))
 
 
@@ -112,7 +112,7 @@ def _warn_of_looser(path: Path, row: dict[str, Any], options: Any) -> None:
     stored = JudgeOptions.from_mapping(row.get("judge_options") or _options_of_run(path))
     if names := out_of_reach(options, stored):
         was = ", ".join(f"{name} {getattr(stored, name)}" for name in names)
-        say(f"the rows were made with {was} and hold nothing beyond: a looser value changes nothing", err=True)
+        echo(f"the rows were made with {was} and hold nothing beyond: a looser value changes nothing", err=True)
 
 
 def _options_of_run(path: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.terminal.echo import say
+from harness.terminal.echo import echo
 
 app = typer.Typer(help="The MIRO paper's tables and figures, beside what was measured.", no_args_is_help=True)
 
@@ -23,7 +23,7 @@ def list_all() -> None:
     """What there is: tables, figures, released checkpoints."""
     from reports.paper.overview import overview
 
-    say(overview())
+    echo(overview())
 
 
 @app.command()
@@ -49,7 +49,7 @@ def figures(
     from rewards.scorers import CARDS
 
     for path in draw_figures(out, figure_runs(runs or [], CARDS)):
-        say(path)
+        echo(path)
 
 
 @app.command()
@@ -66,7 +66,7 @@ def reproduce(
     if run:
         _run(lines)
     else:
-        say("\n".join(lines))
+        echo("\n".join(lines))
 
 
 def _run(lines: list[str]) -> None:
@@ -83,7 +83,7 @@ def _run(lines: list[str]) -> None:
 
     codes = set()
     for line in lines:
-        say(line)
+        echo(line)
         sys.stdout.flush()
         words = shlex.split(line, comments=True)[1:]
         if words:
@@ -106,5 +106,5 @@ def _table(key: str, runs: list[str], out: Path | None) -> None:
             write_text(out / f"{key}.md", table_markdown(table)),
             write_text(out / f"{key}.csv", table_csv(table)),
         ):
-            say(f"written: {path}", err=True)
-    say(table_markdown(table), end="")
+            echo(f"written: {path}", err=True)
+    echo(table_markdown(table), end="")

@@ -9,7 +9,7 @@ import typer
 from harness.cli import options
 from harness.cli.signature import only, takes_settings
 from harness.run.settings import GenerationSettings, RewardSettings
-from harness.terminal.echo import say
+from harness.terminal.echo import echo
 
 Hardware = Annotated[str, typer.Option(help="h200, h100, a100, l40s or rtx4090")]
 Tflops = Annotated[float | None, typer.Option(help="rate in TFLOP/s of hardware not in the list", min=0.001)]
@@ -43,4 +43,4 @@ def plan(
     costs = [cost.sweep_cost(one, rewards) for one in chosen]
     Console(soft_wrap=True).print(plan_table(costs, device, utilisation))
     for line in totals(costs, device, utilisation, gpus):
-        say(line)
+        echo(line)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.terminal.echo import say
+from harness.terminal.echo import echo
 
 Export = Annotated[
     list[str] | None, typer.Option(help="hand the runs to wandb, mlflow or tensorboard as well; repeatable")
@@ -41,4 +41,4 @@ def report(
         files = show_report(runs, out, display, across or [], anew=bool(export))
     if files.leaderboard is not None:
         for tracker in export or []:
-            say(f"exported: {hand_over(files.leaderboard, tracker, out)}")
+            echo(f"exported: {hand_over(files.leaderboard, tracker, out)}")

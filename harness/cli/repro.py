@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from harness.terminal.echo import say
+from harness.terminal.echo import echo
 
 
 def repro(run: Annotated[Path, typer.Argument(help="run directory")]) -> None:
     """Print a shell script: the commands that made a run, with the locks, weights and hashes they worked with."""
     from harness.plan.reproduction import reproduction
 
-    say(reproduction(run), end="")
+    echo(reproduction(run), end="")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from harness.terminal.echo import say
+from harness.terminal.echo import echo
 
 if TYPE_CHECKING:
     from harness.plan.evaluations import Evaluation, Outcome
@@ -94,7 +94,7 @@ def show_report(
     files = report(inputs, out, across, CARDS, known=known, anew=anew)
     display.close()
     Console().print(terminal_tables(files))
-    say(f"report: {files.markdown}")
+    echo(f"report: {files.markdown}")
     return files
 
 
@@ -108,10 +108,10 @@ def leave(outcome: Outcome) -> None:
     for out, failure in outcome.failures.items():
         if runs == 1:
             raise failure
-        say(f"miro-eval: {out}: {failure}", err=True)
+        echo(f"miro-eval: {out}: {failure}", err=True)
     if outcome.failures:
-        say(f"{len(outcome.failures)} of {runs} runs did not come to their end; run again to go on", err=True)
+        echo(f"{len(outcome.failures)} of {runs} runs did not come to their end; run again to go on", err=True)
     if outcome.unscored:
-        say(f"{outcome.unscored} items are unscored; their rows say why. Run again to retry them.", err=True)
+        echo(f"{outcome.unscored} items are unscored; their rows say why. Run again to retry them.", err=True)
     if outcome.exit_code:
         raise typer.Exit(int(outcome.exit_code))

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.terminal.echo import say, say_as_is
+from harness.terminal.echo import echo, say_as_is
 from wire.errors import UserError
 
 _NAME = re.compile(r"(\d+)/(?:samples/)?(\d+)(?:\.\w+)?$")
@@ -32,13 +32,13 @@ def show(
     from geneval.terminal import shows_pictures
 
     row = _row(run, image)
-    say(explain(row))
+    echo(explain(row))
     prompt, sample = _place(row) or (0, 0)
     where = out or run / "report" / "show" / f"{prompt:05d}-{sample:04d}.png"
     picture = _draw(run, row, where)
     if shows_pictures(sys.stdout.isatty(), os.environ) if terminal is None else terminal:
         _show_in_terminal(picture)
-    say(f"drawn: {where}")
+    echo(f"drawn: {where}")
 
 
 def _row(run: Path, image: str) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def _draw(run: Path, row: dict[str, Any], where: Path) -> Any:
     except OSError as error:
         raise UserError(f"{path}: cannot be drawn ({error})") from error
     if row.get("image_sha256") not in (None, sha256_of_file(path)):
-        say("the image has changed since it was judged: run the geneval stage again", err=True)
+        echo("the image has changed since it was judged: run the geneval stage again", err=True)
     where.parent.mkdir(parents=True, exist_ok=True)
     picture.save(where)
     return picture

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.terminal.echo import say
+from harness.terminal.echo import echo
 from wire.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
@@ -27,14 +27,14 @@ def status(run: Run) -> None:
     directory, submission = open_submission(run)
     tasks, trouble = run_status(directory, submission)
     for stage in dict.fromkeys(task.stage for task in tasks):
-        say(_line(stage, [task for task in tasks if task.stage == stage]))
+        echo(_line(stage, [task for task in tasks if task.stage == stage]))
     if trouble:
-        say(f"Slurm cannot be asked, this is what the tasks themselves have written ({trouble})", err=True)
+        echo(f"Slurm cannot be asked, this is what the tasks themselves have written ({trouble})", err=True)
     failed = [task for task in tasks if task.state == FAILED]
     for task in failed:
-        say(_failure(task))
+        echo(_failure(task))
     if failed:
-        say("\nThe command that began the run makes what is missing, and nothing else.", err=True)
+        echo("\nThe command that began the run makes what is missing, and nothing else.", err=True)
         raise typer.Exit(int(ExitCode.UNSCORED))
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.terminal.echo import say
+from harness.terminal.echo import echo
 
 app = typer.Typer(help="Prompt suites.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -49,8 +49,8 @@ def fetch(names: Names, brought: Brought = []) -> None:  # noqa: B006 - typer co
     if brought and len(names) > 1:
         raise UserError("--from brings the files of one suite; name only that one")
     for suite in [find_published(name) for name in names]:
-        made = fetch_suite(suite, suites_folder(), lambda line: say(line, err=True), brought)
-        say(f"{suite.id}: {len(made.lines)} prompts, sha256 {made.sha256}, in {suites_folder() / suite.id}")
+        made = fetch_suite(suite, suites_folder(), lambda line: echo(line, err=True), brought)
+        echo(f"{suite.id}: {len(made.lines)} prompts, sha256 {made.sha256}, in {suites_folder() / suite.id}")
 
 
 @app.command()
@@ -61,4 +61,4 @@ def path(name: Annotated[str, typer.Argument(help="a suite's name", metavar="NAM
     from generation.suites.fetched import read_fetched
 
     read_fetched(find_published(name), suites_folder())
-    say(str(suites_folder() / name))
+    echo(str(suites_folder() / name))

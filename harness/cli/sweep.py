@@ -11,7 +11,7 @@ import typer
 from harness.cli import options
 from harness.cli.signature import takes_settings, without
 from harness.run.settings import GenerationSettings, GenevalSettings, RewardSettings, RunSettings
-from harness.terminal.echo import say
+from harness.terminal.echo import echo
 from wire.errors import UserError
 
 RewardTarget = Annotated[
@@ -62,4 +62,4 @@ def sweep(
     run_evaluations(runs, tiny_world=tiny_world, report=folder / "report", across=["reward_targets"])
     targets = [{axis: point.settings.reward_targets[axis] for axis in axes} for point in points]
     files = write_sweep(list(zip(targets, places, strict=True)), folder / "report", CARDS)
-    say(f"sweep: {files.csv} and {files.image}")
+    echo(f"sweep: {files.csv} and {files.image}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.terminal.echo import say
+from harness.terminal.echo import echo
 
 
 def track(
@@ -26,5 +26,5 @@ def track(
 
     files = write_track(runs, out, CARDS)
     for note in files.notes:
-        say(note, err=True)
-    say(f"curves: {files.markdown} and {files.image}")
+        echo(note, err=True)
+    echo(f"curves: {files.markdown} and {files.image}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.terminal.echo import say
+from harness.terminal.echo import echo
 
 
 def verify(run: Annotated[Path, typer.Argument(help="run directory")]) -> None:
@@ -17,7 +17,7 @@ def verify(run: Annotated[Path, typer.Argument(help="run directory")]) -> None:
 
     checked, problems = verify_run(run)
     for problem in problems:
-        say(problem)
+        echo(problem)
     if problems:
         raise UserError(f"{len(problems)} of {checked} files in {run} are not what they were")
-    say(f"{checked} files are what they were")
+    echo(f"{checked} files are what they were")

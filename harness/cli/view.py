@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.terminal.echo import say
+from harness.terminal.echo import echo
 
 
 def view(
@@ -26,4 +26,4 @@ def view(
     files = write_gallery(run, other, where, copy, CARDS)
     flips = f", {files.flips:,} verdicts flip" if other else ""
     missing = f"; files not there: {files.without_picture:,}" if files.without_picture else ""
-    say(f"gallery: {files.index} ({files.images:,} {'pairs' if other else 'images'}{flips}{missing})")
+    echo(f"gallery: {files.index} ({files.images:,} {'pairs' if other else 'images'}{flips}{missing})")

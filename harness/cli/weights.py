@@ -10,7 +10,7 @@ import typer
 
 from harness.cli.signature import only, takes_settings
 from harness.run.settings import RunSettings
-from harness.terminal.echo import say
+from harness.terminal.echo import echo
 
 app = typer.Typer(help="The weights of every stage.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -29,16 +29,16 @@ def list_weights(
 
     rows = inventory(names or [], stage or [])
     if json:
-        say(json_module.dumps(rows, indent=2))
+        echo(json_module.dumps(rows, indent=2))
         return
     for row in rows:
         place = row["from"] + (f"@{row['revision'][:12]}" if row["revision"] else "")
         size = f"{row['bytes'] / 1e9:.2f} GB" if row["bytes"] else "-"
         extra = ", extra" if row["extra"] else ""
         here = "here" if row["here"] else "-"
-        say(f"{row['name']:24} {here:5} {size:>9}  {row['pinned'] + extra:36} {place}  ({row['licence']})")
+        echo(f"{row['name']:24} {here:5} {size:>9}  {row['pinned'] + extra:36} {place}  ({row['licence']})")
     if code := [f"{row['from']}@{row['revision'][:12]}" for row in rows if row["runs_code"]]:
-        say("Code from the hub is run from these revisions only: " + ", ".join(code))
+        echo("Code from the hub is run from these revisions only: " + ", ".join(code))
 
 
 @app.command()
@@ -56,7 +56,7 @@ def fetch(run: Annotated[RunSettings, only("offline")], names: Names = None, sta
     with session() as display:
         for line in fetch_weights([] if run.offline else entries, display.step):
             display.note(line)
-    say(f"{len(entries)} weights are here and verified", err=True)
+    echo(f"{len(entries)} weights are here and verified", err=True)
 
 
 @app.command()
@@ -67,7 +67,7 @@ def verify(names: Names = None, stage: Stage = None) -> None:
 
     lines, problems = verify_here(names or [], stage or [])
     for line in lines:
-        say(line)
+        echo(line)
     if problems:
         raise EnvironmentFailure("\n".join(problems))
 
@@ -84,9 +84,9 @@ def bundle(
     with session() as display:
         bundled = write(select(names or [], stage or []), out, display.step("bundle"))
     for note in bundled.notes:
-        say(note, err=True)
+        echo(note, err=True)
     size = f"{out.stat().st_size / 1e9:.2f} GB"
-    say(f"{out}: {bundled.files} files, {size}; `miro-eval weights unpack` puts them in place")
+    echo(f"{out}: {bundled.files} files, {size}; `miro-eval weights unpack` puts them in place")
 
 
 @app.command()
@@ -103,14 +103,14 @@ def unpack(
     with session() as display:
         done = unpack_bundle(bundle, display.step("unpack"), trust)
     for place in done.unproved:
-        say(
+        echo(
             f"{place}: taken with --trust, nothing proves that it is of the pinned commit; its repository's code is run"
         )
     for place in done.on_its_word:
-        say(f"{place}: pinned by nobody")
+        echo(f"{place}: pinned by nobody")
     if done.on_its_word:
-        say(
+        echo(
             f"{len(done.on_its_word)} files rest on the bundle's word alone: compare its sha256 with its maker's, or, "
             "after `miro-eval weights verify`, what `weights list --json` says here and on a machine that fetched them"
         )
-    say(f"{bundle}: {len(done.written)} files put in place; the others were here")
+    echo(f"{bundle}: {len(done.written)} files put in place; the others were here")

@@ -28,8 +28,8 @@ def gpu() -> Finding:
     lines = [line.strip() for line in answer.stdout.splitlines() if line.strip()]
     if answer.returncode != 0 or not lines:
         said = (answer.stderr or answer.stdout).strip().splitlines() or ["nothing"]
-        mend = "reload the driver or restart the machine, or run with --device cpu"
-        return Finding("GPU", FAILURE, f"nvidia-smi fails: {said[0][:200]}", mend)
+        hint = "reload the driver or restart the machine, or run with --device cpu"
+        return Finding("GPU", FAILURE, f"nvidia-smi fails: {said[0][:200]}", hint)
     nvcc = nvcc_version()
     return Finding("GPU", OK, f"{'; '.join(lines)}; " + (f"nvcc {nvcc}" if nvcc else "no nvcc"))
 
@@ -55,8 +55,8 @@ def mmcv_build() -> Finding:
         return Finding("mmcv build", OK, f"{built} compiled for the CPU, as there is no GPU")
     nvcc = nvcc_version()
     why = f"nvcc is {nvcc}, CUDA {TORCH_CUDA_MAJOR} is needed" if nvcc else "there is no nvcc"
-    mend = f"install pixi, or CUDA {TORCH_CUDA_MAJOR}'s nvcc (or set CUDA_HOME); else objects are detected on the CPU"
-    return Finding("mmcv build", WARNING, f"{built} compiled for the CPU although there is a GPU: {why}", mend)
+    hint = f"install pixi, or CUDA {TORCH_CUDA_MAJOR}'s nvcc (or set CUDA_HOME); else objects are detected on the CPU"
+    return Finding("mmcv build", WARNING, f"{built} compiled for the CPU although there is a GPU: {why}", hint)
 
 
 def unsupported(capabilities: Sequence[str], architectures: Sequence[str]) -> list[str]:

@@ -14,10 +14,10 @@ class Finding:
 
     Attributes:
         status: ``ok``, ``warning`` (a run may still work) or ``failure`` (it cannot).
-        mend: what to do; empty when all is well.
+        hint: what to do; empty when all is well.
     """
 
     subject: str
     status: str
     text: str
-    mend: str = ""
+    hint: str = ""

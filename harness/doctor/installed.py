@@ -50,7 +50,7 @@ def _environment(environment: Environment) -> Iterator[Finding]:
     yield _operators(environment, f"operators {environment.spec.name}", again)
 
 
-def _operators(environment: Environment, subject: str, mend: str) -> Finding:
+def _operators(environment: Environment, subject: str, hint: str) -> Finding:
     probe = environment_files(environment.spec.name).parent / "probe.py"
     command = environment.command(str(probe))
     log = environment.directory / "probe.log"
@@ -67,21 +67,21 @@ def _operators(environment: Environment, subject: str, mend: str) -> Finding:
             )
         found: dict[str, Any] = json.loads(answer.stdout.splitlines()[-1])
     except (OSError, subprocess.TimeoutExpired) as error:
-        return Finding(subject, FAILURE, f"cannot be tried: {error}", mend)
+        return Finding(subject, FAILURE, f"cannot be tried: {error}", hint)
     except (ValueError, IndexError):
         last = describe_failure(command, answer.returncode, log).splitlines()[-1].strip()
-        return Finding(subject, FAILURE, f"the trial ended with status {answer.returncode}: {last[:200]}", mend)
-    return _judged(found, subject, mend)
+        return Finding(subject, FAILURE, f"the trial ended with status {answer.returncode}: {last[:200]}", hint)
+    return _judged(found, subject, hint)
 
 
 def _variables() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(stage_code()), "PYTHONNOUSERSITE": "1"}
 
 
-def _judged(found: dict[str, Any], subject: str, mend: str) -> Finding:
+def _judged(found: dict[str, Any], subject: str, hint: str) -> Finding:
     if found["failed"]:
         name, reason = next(iter(found["failed"].items()))
-        return Finding(subject, FAILURE, f"{name} fails on {found['device']}: {reason}", mend)
+        return Finding(subject, FAILURE, f"{name} fails on {found['device']}: {reason}", hint)
     if strange := unsupported(compute_capabilities(), found["architectures"]):
         text = f"torch is compiled for {', '.join(found['architectures'])}, the GPU is of {', '.join(strange)}"
         return Finding(subject, FAILURE, text, "run on another GPU, or with --device cpu")

@@ -32,15 +32,15 @@ def pixi_tool() -> Finding:
     return _tool("pixi", pixi.find(), WARNING if wanted else OK, "install pixi, or keep to --env-backend uv")
 
 
-def _tool(name: str, path: str | None, absent: str, mend: str) -> Finding:
+def _tool(name: str, path: str | None, absent: str, hint: str) -> Finding:
     if path is None:
-        return Finding(name, absent, "not installed", mend if absent != OK else "")
+        return Finding(name, absent, "not installed", hint if absent != OK else "")
     try:
         answer = subprocess.run([path, "--version"], capture_output=True, text=True, check=False, timeout=TIMEOUT)
     except (OSError, subprocess.TimeoutExpired) as error:
-        return Finding(name, FAILURE, f"{path} does not run: {error}", mend)
+        return Finding(name, FAILURE, f"{path} does not run: {error}", hint)
     if answer.returncode != 0:
-        return Finding(name, FAILURE, f"{path} does not run: {answer.stderr.strip()[:200]}", mend)
+        return Finding(name, FAILURE, f"{path} does not run: {answer.stderr.strip()[:200]}", hint)
     return Finding(name, OK, f"{answer.stdout.strip()} at {path}")
 
 

@@ -46,8 +46,8 @@ def _repository(entry: HubWeight) -> Finding:
     name, files, missing = f"weights {entry.name}", on_hub.cached_files(entry), on_hub.missing(entry)
     faults = [f"{file.name} {fault}" for file in files if (fault := on_hub.fault(entry, file))]
     if faults:
-        mend = f"miro-eval weights verify {entry.name} sets it aside, {FETCH} {entry.name} brings it again"
-        return Finding(name, FAILURE, f"{entry.repo}: {faults[0]}", mend)
+        hint = f"miro-eval weights verify {entry.name} sets it aside, {FETCH} {entry.name} brings it again"
+        return Finding(name, FAILURE, f"{entry.repo}: {faults[0]}", hint)
     if missing:
         text = f"{entry.repo}: only in part in {cache()}: {missing[0]} is missing"
         return Finding(name, FAILURE if is_off() else WARNING, text, f"{FETCH} {entry.name}, where there is a network")
@@ -64,8 +64,8 @@ def hub() -> Finding:
         port = address.port or (443 if address.scheme == "https" else 80)
         socket.create_connection((address.hostname or "", port), timeout=TIMEOUT).close()
     except (OSError, ValueError) as error:
-        mend = "check the network or HF_ENDPOINT; with everything cached, use --offline"
-        return Finding("model hub", WARNING, f"{address.hostname} cannot be reached ({error})", mend)
+        hint = "check the network or HF_ENDPOINT; with everything cached, use --offline"
+        return Finding("model hub", WARNING, f"{address.hostname} cannot be reached ({error})", hint)
     return Finding("model hub", OK, f"{address.hostname} answers; cache at {cache()}")
 
 

@@ -59,5 +59,5 @@ def _check_host(pipeline: Pipeline, stages: Sequence[Stage]) -> None:
         names, pipeline.run.path, env_backend=settings.env_backend, weights=published, offline=settings.offline
     ):
         if finding.status == FAILURE:
-            raise EnvironmentFailure(f"{finding.subject}: {finding.text}: {finding.mend}")
-        pipeline.display.note(f"{finding.subject}: {finding.text} ({finding.mend})")
+            raise EnvironmentFailure(f"{finding.subject}: {finding.text}: {finding.hint}")
+        pipeline.display.note(f"{finding.subject}: {finding.text} ({finding.hint})")

@@ -7,7 +7,7 @@ import sys
 from harness.terminal.plain import plain
 
 
-def say(message: object, *, err: bool = False, end: str = "\n") -> None:
+def echo(message: object, *, err: bool = False, end: str = "\n") -> None:
     """Print to standard output, or to standard error, with control characters shown as escapes."""
     stream = sys.stderr if err else sys.stdout
     stream.write(plain(str(message)) + end)

@@ -36,8 +36,8 @@ class Evidence:
         difference: in the metric's unit; positive where the candidate is better.
         standard_error: cluster-robust; 0 where every prompt differs alike.
         prompts: that have a pair.
-        freedom: effective degrees of freedom of the standard error.
-        differing: prompts whose runs differ.
+        degrees_of_freedom: effective ones of the standard error.
+        discordant_prompts: prompts whose runs differ.
         weight: one prompt moves the difference by 1 / weight at most; None where a prompt's value is not bounded.
         within: share of the squared error that more images a prompt would lessen; None where that is not known.
         share: of the level, which this look at the data may use; 1 where the data are looked at once.
@@ -47,9 +47,9 @@ class Evidence:
     difference: float
     standard_error: float
     prompts: int
-    freedom: float
+    degrees_of_freedom: float
     skewness: float = 0.0
-    differing: int = 1000
+    discordant_prompts: int = 1000
     weight: float | None = None
     samples: float = 1.0
     within: float | None = None
@@ -81,9 +81,9 @@ class Evidence:
             difference=difference,
             standard_error=moments.standard_error,
             prompts=prompts,
-            freedom=moments.freedom,
+            degrees_of_freedom=moments.degrees_of_freedom,
             skewness=moments.skewness,
-            differing=moments.differing,
+            discordant_prompts=moments.discordant_prompts,
             weight=moments.weight if bounded else None,
             within=moments.within,
         )
@@ -116,9 +116,9 @@ class Evidence:
             self,
             standard_error=error,
             prompts=round(self.prompts * prompts),
-            freedom=self.freedom * prompts,
+            degrees_of_freedom=self.degrees_of_freedom * prompts,
             skewness=self.skewness / math.sqrt(prompts),
-            differing=math.ceil(self.differing * prompts),
+            discordant_prompts=math.ceil(self.discordant_prompts * prompts),
             weight=None if self.weight is None else self.weight * prompts,
             samples=self.samples * samples,
         )
@@ -128,11 +128,11 @@ class Evidence:
         return min(1.0, *(p_value(look) / (RESERVE * look.share) for look in (*self.earlier, self)))
 
     def _shows(self, amount: float) -> float:
-        least = 2.0 ** -min(self.differing, 1000)
+        least = 2.0 ** -min(self.discordant_prompts, 1000)
         if self.standard_error <= 0.0:
             return least if self.difference < -amount else 1.0
         t = (self.difference + amount) / self.standard_error
-        return max(least, float(special.stdtr(self.freedom, max(t, _unskewed(t, self.skewness)))))
+        return max(least, float(special.stdtr(self.degrees_of_freedom, max(t, _unskewed(t, self.skewness)))))
 
     def _excludes(self, amount: float) -> float:
         gap = self.difference + amount
@@ -140,11 +140,11 @@ class Evidence:
         if self.standard_error <= 0.0:
             return unmet if gap >= 0.0 else 1.0
         t = gap / self.standard_error
-        return max(unmet, float(special.stdtr(self.freedom, -min(t, _unskewed(t, self.skewness)))))
+        return max(unmet, float(special.stdtr(self.degrees_of_freedom, -min(t, _unskewed(t, self.skewness)))))
 
     def _bound(self, level: float) -> float:
         unmet = 0.0 if self.weight is None else -math.log(level) / self.weight
-        quantile = float(special.stdtrit(self.freedom, 1.0 - level))
+        quantile = float(special.stdtrit(self.degrees_of_freedom, 1.0 - level))
         t = max(quantile, _skewed(quantile, self.skewness))
         return max(unmet, t * self.standard_error) - self.difference
 

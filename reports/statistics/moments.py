@@ -18,19 +18,19 @@ class Moments:
     Attributes:
         standard_error: cluster-robust; 0 where all prompts of a stratum are alike.
         skewness: of the statistic, not of a prompt: it shrinks with the root of the number of prompts.
-        freedom: effective degrees of freedom of the squared error (Satterthwaite 1946, Biometrics Bull. 2:110-114),
-            from 1 to prompts - strata: few where it rests on few prompts that differ much.
+        degrees_of_freedom: effective ones of the squared error (Satterthwaite 1946, Biometrics Bull. 2:110-114), from 1
+            to prompts - strata: few where it rests on few prompts that differ much.
         within: share of the squared error that more images a prompt would lessen, from 0 to 1; None with one each.
-        differing: prompts whose value is not 0.
+        discordant_prompts: prompts whose value is not 0.
         weight: prompts of the smallest stratum times the number of strata: a prompt whose mean moves by 1 moves a mean
             of strata by 1 / weight at most.
     """
 
     standard_error: float
     skewness: float
-    freedom: float
+    degrees_of_freedom: float
     within: float | None
-    differing: int
+    discordant_prompts: int
     weight: int
 
 
@@ -48,9 +48,9 @@ def moments(clusters: Clusters, estimator: Estimator) -> Moments:
     return Moments(
         standard_error=variance**0.5,
         skewness=float(third.sum() / variance**1.5) if variance > 0.0 else 0.0,
-        freedom=max(1.0, 2.0 * variance**2 / unevenness) if enough else most,
+        degrees_of_freedom=max(1.0, 2.0 * variance**2 / unevenness) if enough else most,
         within=_within(clusters, estimator, variance),
-        differing=int(np.count_nonzero(clusters.sums)),
+        discordant_prompts=int(np.count_nonzero(clusters.sums)),
         weight=int(sizes.min()) * sizes.size,
     )
 

@@ -33,12 +33,12 @@ class PromptEffects:
     Attributes:
         prompts: (C,) what each prompt is recognised by in other runs.
         effects: (C,) its effect; their squares add up to the squared standard error of overall.
-        freedom: prompts minus tags: degrees of freedom of that error.
+        degrees_of_freedom: of that error: prompts minus tags.
     """
 
     prompts: tuple[str, ...]
     effects: Floats
-    freedom: int
+    degrees_of_freedom: int
 
     @classmethod
     def of_verdicts(cls, verdicts: pd.DataFrame) -> PromptEffects | None:
@@ -67,7 +67,7 @@ def ranks(scores: Sequence[float], effects: Sequence[PromptEffects]) -> list[int
     """
     values = np.asarray(scores, dtype=np.float64)
     matrix = _matrix(effects)
-    factors = special.stdtrit([one.freedom for one in effects], (1.0 + LEVEL) / 2.0)
+    factors = special.stdtrit([one.degrees_of_freedom for one in effects], (1.0 + LEVEL) / 2.0)
     variances = np.einsum("rp,rp->r", matrix, matrix)
     blocks = (slice(start, start + _BLOCK) for start in range(0, len(values), _BLOCK))
     counts = [_better(values, matrix, variances, factors, block) for block in blocks]

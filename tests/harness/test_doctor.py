@@ -66,10 +66,10 @@ def by_subject(findings: Iterable[Finding]) -> dict[str, Finding]:
     return {finding.subject: finding for finding in findings}
 
 
-def is_found(finding: Finding, status: str, text: str, mend: str) -> None:
+def is_found(finding: Finding, status: str, text: str, hint: str) -> None:
     assert finding.status == status, finding
     assert text in finding.text
-    assert mend in finding.mend
+    assert hint in finding.hint
 
 
 def test_a_fresh_host_is_told_what_a_first_run_will_do(empty_home: Path) -> None:
@@ -79,7 +79,7 @@ def test_a_fresh_host_is_told_what_a_first_run_will_do(empty_home: Path) -> None
     assert answer.returncode == 4
     assert findings["Python"]["status"] == findings["uv"]["status"] == OK
     for name in ("miro", "geneval", "rewards"):
-        assert findings[f"environment {name}"]["mend"] == f"miro-eval envs setup {name}"
+        assert findings[f"environment {name}"]["hint"] == f"miro-eval envs setup {name}"
     assert findings["weights"]["status"] == FAILURE
     assert findings["model hub"]["status"] == OK
     assert not empty_home.exists()

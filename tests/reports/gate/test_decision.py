@@ -9,7 +9,7 @@ from reports.gate.sample_size import Settling
 
 
 def measured(difference: float, error: float, metric: str = "overall", coverage: float = 1.0) -> Measured:
-    return Measured(metric, 0.5 + difference, Evidence(difference, error, 100, 99, differing=10), coverage)
+    return Measured(metric, 0.5 + difference, Evidence(difference, error, 100, 99, discordant_prompts=10), coverage)
 
 
 def one(text: str, what: Measured) -> Judgement:

@@ -47,13 +47,13 @@ def test_skewness_only_ever_makes_them_more_cautious() -> None:
 
 def test_few_prompts_that_differ_show_no_more_than_flipping_signs() -> None:
     for differing, error in ((3, 0.001), (3, 0.0)):
-        evidence = Evidence(-0.03, error, 80, 5.0, differing=differing)
+        evidence = Evidence(-0.03, error, 80, 5.0, discordant_prompts=differing)
         assert evidence.shows_drop_beyond(0.0) == pytest.approx(0.125 / RESERVE)
-    assert Evidence(-0.03, 0.0, 80, 5.0, differing=3).shows_drop_beyond(0.05) == 1.0
+    assert Evidence(-0.03, 0.0, 80, 5.0, discordant_prompts=3).shows_drop_beyond(0.05) == 1.0
 
 
 def test_runs_that_agree_exclude_what_so_many_prompts_would_have_met() -> None:
-    same = Evidence(0.0, 0.0, 80, 79.0, differing=0, weight=80.0)
+    same = Evidence(0.0, 0.0, 80, 79.0, discordant_prompts=0, weight=80.0)
     assert same.excludes_drop_beyond(0.05) == pytest.approx(math.exp(-4) / RESERVE)
     assert same.drop_bound(0.05) == pytest.approx(-math.log(RESERVE * 0.05) / 80)
     # Fifteen prompts could well have missed a kind that is 5 % of all: (1 - 0.05)^15 is 0.46.
@@ -77,12 +77,12 @@ def test_moments_of_a_sample() -> None:
     found = moments(clusters, RATIO_OF_TOTALS)
     assert found.standard_error == pytest.approx(stats.sem(values))
     assert found.skewness == pytest.approx(stats.skew(values, bias=False) / math.sqrt(60))
-    assert (found.differing, found.weight, found.within) == (60, 60, None)
+    assert (found.discordant_prompts, found.weight, found.within) == (60, 60, None)
     even = Clusters.gather([str(place) for place in range(60)], [""] * 60, [1.0, -1.0] * 30)
-    assert moments(even, RATIO_OF_TOTALS).freedom == 59.0
+    assert moments(even, RATIO_OF_TOTALS).degrees_of_freedom == 59.0
     rare = Clusters.gather([str(place) for place in range(60)], [""] * 60, [1.0] * 3 + [0.0] * 57)
     # Of such verdicts the fourth moment is (1 - 3 p q) / (p q) squared variances, here 18; a normal's is 3.
-    assert moments(rare, RATIO_OF_TOTALS).freedom == pytest.approx(60 * 2 / (18.05 - 1), rel=0.01)
+    assert moments(rare, RATIO_OF_TOTALS).degrees_of_freedom == pytest.approx(60 * 2 / (18.05 - 1), rel=0.01)
 
 
 def test_what_more_images_a_prompt_would_lessen() -> None:

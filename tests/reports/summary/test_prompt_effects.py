@@ -58,6 +58,6 @@ def test_ranks_of_many_runs_are_those_of_all_pairs() -> None:
     runs = [effects(random.normal(0.0, 0.002, size=len(PROMPTS))) for _ in range(1203)]
     scores = random.normal(0.5, 0.02, size=1203)
     error = np.array([[np.sqrt(((a.effects - b.effects) ** 2).sum()) for b in runs[:40]] for a in runs])
-    factor = stats.t.ppf(0.975, runs[0].freedom)
+    factor = stats.t.ppf(0.975, runs[0].degrees_of_freedom)
     better = (scores[:, None] - scores[None, :40]) > factor * error
     assert ranks(list(scores), runs)[:40] == [int(count) + 1 for count in better.sum(axis=0)]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from harness.terminal.echo import say, say_as_is
+from harness.terminal.echo import echo, say_as_is
 
 
 def test_what_comes_from_files_cannot_steer_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    say("a \x1b[31mred\u202e prompt", end="")
-    say(ValueError("\x07"), err=True)
+    echo("a \x1b[31mred\u202e prompt", end="")
+    echo(ValueError("\x07"), err=True)
     out, err = capsys.readouterr()
     assert out == "a \\x1b[31mred\\u202e prompt"
     assert err == "\\x07\n"
