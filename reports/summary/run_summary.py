@@ -32,6 +32,7 @@ class RunSummary:
         unscored: images that lack a verdict or the value of a metric of the run.
         effects: of each prompt on the overall score, for ranking; None without an interval of it.
         outside: notes on values that their metrics' cards rule out.
+        class_note: on boxes under names that GenEval does not have; empty where there are none.
     """
 
     name: str
@@ -44,11 +45,13 @@ class RunSummary:
     unscored: int
     effects: PromptEffects | None = None
     outside: tuple[str, ...] = ()
+    class_note: str = ""
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader must know beside the numbers."""
-        return (*run_notes(self.manifest.random_weights, self.geneval, self.rewards), *self.outside)
+        known = run_notes(self.manifest.random_weights, self.geneval, self.rewards)
+        return (*known, *filter(None, [self.class_note]), *self.outside)
 
 
 def summarise_run(run: Run) -> RunSummary:
@@ -76,6 +79,7 @@ def summarise_run(run: Run) -> RunSummary:
         unscored=len(unscored),
         effects=None if run.verdicts is None else PromptEffects.of_verdicts(run.verdicts),
         outside=tuple(outside_range(run)),
+        class_note="" if run.verdicts is None else run.verdicts.attrs.get("class_note", ""),
     )
 
 
