@@ -8,7 +8,7 @@ from verdict and reason.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from geneval.judge import (
     select,
     told_colors,
 )
+from wire.class_names import class_note
 from wire.protocol import UserError, read_rows
 
 Row = dict[str, Any]
@@ -71,7 +72,7 @@ def _parse(row: Row) -> tuple[dict[str, Any], dict[str, list[Box]]]:
     try:
         metadata = json.loads(row["metadata"])
         boxes = boxes_from_details(row["details"])
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f'"metadata" or "details" is not the JSON text of GenEval results ({error})') from error
     fault = check_metadata(metadata) if isinstance(metadata, dict) else "not an object"
     if fault:
@@ -144,6 +145,20 @@ def _rejudge_numbered(row: Row, options: JudgeOptions, path: Path, number: int) 
         return rejudge(row, options)
     except UserError as error:
         raise UserError(f"{path}: row {number}: {error}") from error
+
+
+def note_on_classes(rows: Iterable[Row]) -> str:
+    """One line about boxes under names that GenEval does not have; see :func:`wire.class_names.class_note`."""
+    parsed = [(row["metadata"], _classes(row)) for row in rows if isinstance(row.get("metadata"), str)]
+    return class_note({name for _, names in parsed for name in names}, [metadata for metadata, _ in parsed])
+
+
+def _classes(row: Row) -> list[str]:
+    try:
+        details = json.loads(row["details"])
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return []  # of a row without a verdict, which is not looked at
+    return list(details) if isinstance(details, dict) else []
 
 
 def out_of_reach(options: JudgeOptions, stored: JudgeOptions) -> list[str]:

@@ -82,7 +82,7 @@ def _self_test(settings: RunSettings, tiny_world: bool) -> None:
 
 def _rejudge(rows: Path, out: Path | None, judging: GenevalSettings) -> None:
     """Decide stored rows again; says what changed, and exits 5 where a row cannot be decided."""
-    from geneval.rejudge import VERDICT, rejudge_file
+    from geneval.rejudge import VERDICT, note_on_classes, rejudge_file
     from wire.files import write_rows
 
     if out is None or out.resolve() == rows.resolve():
@@ -92,6 +92,8 @@ def _rejudge(rows: Path, out: Path | None, judging: GenevalSettings) -> None:
     options = judging.options
     decided = rejudge_file(rows, options)
     _warn_of_looser(rows, decided[0][0], options)
+    if note := note_on_classes(old for old, _ in decided):
+        say(note, err=True)
     write_rows(out, [new for _, new in decided])
     changed = sum(old["correct"] != new["correct"] for old, new in decided)
     before, after = (sum(row["correct"] is True for row in column) for column in zip(*decided, strict=True))

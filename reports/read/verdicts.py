@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reports.read.rows import Rows, prompt_keys, read_rows, sample_numbers
+import msgspec
+
+from reports.read.rows import Rows, json_object, prompt_keys, read_rows, sample_numbers
 from reports.read.upstream import within_run
+from wire.class_names import class_note
 from wire.vocabulary import TAGS
 
 if TYPE_CHECKING:
     import pandas as pd
+
+#: Of an object in JSON, the keys.
+_KEYS: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 COLUMNS = (
     *("prompt_key", "filename", "tag", "prompt", "metadata", "sample_index"),
@@ -23,13 +30,15 @@ TWICE = "twice"
 def read_verdicts(path: Path) -> pd.DataFrame:
     """Read a GenEval result file.
 
-    Boxes (``details``) are left in the file: they are most of its size, and no statistic needs them.
+    Boxes (``details``) are left in the file: they are most of its size, and no statistic needs them. Only their classes
+    are looked at.
 
     Returns:
         One row an image, sorted by prompt and file name, whatever the order in the file: ``prompt_key`` (identity
         of the prompt within the file), ``filename``, ``tag``, ``prompt``, ``metadata`` (JSON text), ``sample_index``,
         ``correct`` (nullable boolean: NA is *unscored*), ``reason`` (of the verdict, or for being unscored),
-        ``image_sha256`` (empty where not recorded). Empty where the file has no rows.
+        ``image_sha256`` (empty where not recorded). Empty where the file has no rows. ``attrs["class_note"]`` is
+        what :func:`wire.class_names.class_note` says.
 
     Raises:
         UserError: a malformed line, a foreign tag, or one image with two verdicts; the message names file and line.
@@ -46,7 +55,7 @@ def read_verdicts(path: Path) -> pd.DataFrame:
     frame["prompt_key"] = prompt_keys(*(frame[name].tolist() for name in ("prompt_index", "filename", "metadata")))
     frame = frame.sort_values(["prompt_key", "filename"], kind="stable", ignore_index=True)
     table = frame[[*COLUMNS]].astype({"correct": "boolean"})
-    table.attrs[TWICE] = twice
+    table.attrs |= {TWICE: twice, "class_note": class_note(_classes(rows), table["metadata"].tolist())}
     return table
 
 
@@ -68,6 +77,18 @@ def _columns(rows: Rows) -> dict[str, list[Any]]:
         "reason": reasons,
         "image_sha256": rows.optional_texts("image_sha256"),
     }
+
+
+def _classes(rows: Rows) -> set[str]:
+    """Names of the boxes' classes, in all rows; ``details`` that cannot be read have none."""
+    return {name for details in rows.column("details") for name in _keys(details)}
+
+
+def _keys(details: Any) -> Iterable[str]:
+    try:
+        return _KEYS.decode(details) if isinstance(details, str) else json_object(details)
+    except ValueError:
+        return json_object(details)
 
 
 def _verdicts(rows: Rows) -> list[bool | None]:

@@ -38,6 +38,7 @@ class RunSummary:
         outside: metrics with values that their cards rule out.
         rewards_notes: see :func:`reports.read.cards.notes_on_rewards`.
         repeats: notes on prompts under several numbers, and on rows and images that were there twice.
+        class_note: on boxes under names that GenEval does not have; empty where there are none.
     """
 
     name: str
@@ -52,12 +53,13 @@ class RunSummary:
     outside: frozenset[str] = frozenset()
     rewards_notes: tuple[str, ...] = ()
     repeats: tuple[str, ...] = ()
+    class_note: str = ""
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader must know beside the numbers."""
         own = run_notes(self.manifest.random_weights, self.geneval, self.rewards)
-        return (*own, *self.repeats, *self.rewards_notes)
+        return (*own, *self.repeats, *filter(None, [self.class_note]), *self.rewards_notes)
 
     @property
     def scored(self) -> dict[str, Scored]:
@@ -97,6 +99,7 @@ def summarise_run(run: Run) -> RunSummary:
         outside=frozenset(outside_range(run, run.manifest.cards)),
         rewards_notes=tuple(notes_on_rewards(run, run.manifest.cards)),
         repeats=run.repeats,
+        class_note="" if run.verdicts is None else run.verdicts.attrs.get("class_note", ""),
     )
 
 

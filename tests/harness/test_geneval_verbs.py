@@ -105,6 +105,18 @@ def test_foreign_rows_keep_their_color_verdict_and_say_so(decide: Any, correct: 
     assert "colors" not in new
 
 
+def test_boxes_under_names_that_the_suite_does_not_know_are_told(decide: Any) -> None:
+    keyboard = [{"class": "computer keyboard", "count": 1}]
+    boxes = [[0, 0, 10, 10, 0.9]]
+    _, said = decide(row(keyboard, {"keyboard": boxes, "dog": boxes}, correct=False))
+    assert "keyboard (GenEval: computer keyboard); prompts that ask for these classes can only fail: 1" in said
+    _, said = decide(row(keyboard, {"computer keyboard": boxes}, correct=True))
+    assert "does not know" not in said
+    undecided = row(keyboard, {}, correct=False) | {"status": "unscored", "error": "x", "correct": None}
+    for details in ("[" * 5000, "[[1]]", None):
+        assert "does not know" not in decide(undecided | {"details": details}, code=5)[1]
+
+
 def test_a_color_that_nobody_was_asked_about_is_not_guessed(decide: Any) -> None:
     overlapping = {"dog": [[0, 0, 10, 10, 0.9], [0, 0, 10, 11, 0.8], [50, 0, 60, 10, 0.5]]}
     stored = row(TWO_RED_DOGS, overlapping, correct=True, status="scored", error="", colors={"dog": [RED, RED]})

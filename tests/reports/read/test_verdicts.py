@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
+import reports
+from reports.read.runs import read_run
 from reports.read.verdicts import read_verdicts
+from reports.summary.run_summary import summarise_run
 from tests.reports.builders import SMALL, sweep, unscored, verdict, write_rows
 from wire.errors import UserError
 
@@ -80,3 +84,18 @@ def test_one_file_name_for_many_prompts(tmp_path: Path) -> None:
     frame = read(tmp_path, rows)
     assert len(frame) == 3
     assert frame["prompt_key"].nunique() == 3
+
+
+@pytest.mark.parametrize("as_text", [True, False])
+def test_boxes_under_names_that_the_suite_does_not_know_are_noted(tmp_path: Path, as_text: bool) -> None:
+    metadata = json.dumps({"tag": "single_object", "include": [{"class": "tv remote", "count": 1}], "prompt": "p"})
+    details = {"remote": [[1, 1, 9, 9, 0.9]]}
+    seen = {"details": json.dumps(details) if as_text else details}
+    rows = [verdict(0, sample, "single_object", False, metadata=metadata, **seen) for sample in range(2)]
+    odd = [{"details": value} for value in ('{"a": NaN}', "[", "[1]", None, 7, "[" * 5000)]
+    rows += [verdict(1, sample, "counting", True, **one) for sample, one in enumerate(odd)]
+    write_rows(tmp_path / "results.jsonl", rows)
+    note = summarise_run(read_run(tmp_path)).notes[-1]
+    assert "remote (GenEval: tv remote), a (not in GenEval)" in note
+    assert note.endswith("prompts that ask for these classes can only fail: 1")
+    assert note in reports.report([tmp_path], tmp_path / "out").json.read_text(encoding="utf-8")
