@@ -33,7 +33,7 @@ from wire.untrusted import is_text, read_small, refuse_links_out, require_file
 
 #: Image files that are scored, by suffix.
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
-_PROMPT_FOLDER = re.compile(r"\d{5,}")
+_PROMPT_FOLDER = re.compile(r"[0-9]+")
 
 
 class RunDirectory:
@@ -149,16 +149,28 @@ class RunDirectory:
         """All images with their prompts, in order of prompt and sample; none is read.
 
         Raises:
-            UserError: no prompt folder, or one without readable metadata.
+            UserError: no prompt folder, two of one number, or one without readable metadata.
         """
         if not self.path.is_dir():
             raise UserError(f"{self.path}: no such directory")
-        folders = sorted(entry.name for entry in self.path.iterdir() if _PROMPT_FOLDER.fullmatch(entry.name))
+        folders = self._prompt_folders()
         if not folders:
             raise UserError(
                 f"{self.path}: no prompt folders found; expected 00000/metadata.jsonl and 00000/samples/0000.png"
             )
         return [item for folder in folders for item in self._scan_prompt(folder)]
+
+    def _prompt_folders(self) -> list[str]:
+        """Names of prompt folders by number, padded (``00012``) or not (``12``)."""
+        names = [entry.name for entry in self.path.iterdir() if _PROMPT_FOLDER.fullmatch(entry.name) and entry.is_dir()]
+        folders: dict[int, str] = {}
+        for name in sorted(names):
+            if int(name) in folders:
+                raise UserError(
+                    f"{self.path}: folders {folders[int(name)]!r} and {name!r} are both prompt {int(name)}; rename one"
+                )
+            folders[int(name)] = name
+        return [folders[number] for number in sorted(folders)]
 
     def _scan_prompt(self, folder: str) -> Iterable[Item]:
         metadata = self.contents.of(self.path / folder / "metadata.jsonl", read_metadata)
