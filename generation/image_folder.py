@@ -14,14 +14,14 @@ from typing import Any
 from wire.errors import UserError
 from wire.pictures import is_picture_name
 
-_PROMPT_FOLDER = re.compile(r"\d{5,}")
+_PROMPT_FOLDER = re.compile(r"[0-9]+")
 
 #: Prompts named in a message before the rest is only counted.
 NAMED = 5
 
 
 def is_image_folder(path: Path) -> bool:
-    """Whether ``path`` holds prompt folders: ``00000/metadata.jsonl``, ``00000/samples/0000.png``, ..."""
+    """Whether ``path`` holds prompt folders: ``00000/metadata.jsonl`` (or ``0``), ``00000/samples/0000.png``, ..."""
     return path.is_dir() and any(
         _PROMPT_FOLDER.fullmatch(entry.name) and (entry / "metadata.jsonl").is_file() for entry in path.iterdir()
     )
@@ -50,10 +50,11 @@ def coverage(
     Raises:
         UserError: there is no image at all.
     """
-    counts = {index: _count_images(folder / f"{index:05d}") for index in prompts}
+    folders = _prompt_folders(folder)
+    counts = {index: _count_images(folders.get(index, folder / f"{index:05d}")) for index in prompts}
     if not any(counts.values()) and not any(is_picture_name(path.name) for path in folder.glob("*/samples/*")):
         raise UserError(f"{folder}: its prompt folders hold no images; expected 00000/samples/0000.png and so on")
-    found = {index: read(folder / f"{index:05d}") for index in prompts}
+    found = {index: read(folders.get(index, folder / f"{index:05d}")) for index in prompts}
     here = [index for index in prompts if found[index] is not None]
     other = [index for index in here if found[index] != prompts[index]]
     if not here or len(other) == len(here):
@@ -66,6 +67,12 @@ def coverage(
     problems = "; ".join(text for text in lacks if text)
     images = sum(counts.values())
     return f"{folder}: {images} images of {len(prompts)} prompts of suite {suite}; " + (problems or "none is missing")
+
+
+def _prompt_folders(folder: Path) -> dict[int, Path]:
+    """By number, padded or not."""
+    inside = folder.iterdir() if folder.is_dir() else ()
+    return {int(entry.name): entry for entry in inside if _PROMPT_FOLDER.fullmatch(entry.name)}
 
 
 def _count_images(folder: Path) -> int:

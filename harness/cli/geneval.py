@@ -93,7 +93,7 @@ def _rejudge(rows: Path, out: Path | None, judging: GenevalSettings) -> None:
     decided = rejudge_file(rows, options)
     _warn_of_looser(rows, decided[0][0], options)
     if note := note_on_classes(old for old, _ in decided):
-        say(note, err=True)
+        echo(note, err=True)
     write_rows(out, [new for _, new in decided])
     changed = sum(old["correct"] != new["correct"] for old, new in decided)
     before, after = (sum(row["correct"] is True for row in column) for column in zip(*decided, strict=True))

@@ -33,7 +33,7 @@ from wire.pictures import is_picture_name
 from wire.protocol import Item, unique_keys
 from wire.untrusted import is_text, read_small, refuse_links_out, require_file
 
-_PROMPT_FOLDER = re.compile(r"\d{5,}")
+_PROMPT_FOLDER = re.compile(r"[0-9]+")
 
 
 class RunDirectory:
@@ -166,17 +166,29 @@ class RunDirectory:
         """All images with their prompts, in order of their names; none is read.
 
         Raises:
-            UserError: no prompt folder, one without readable metadata, or two images for one sample.
+            UserError: no prompt folder, two of one number, one without readable metadata, or two images for one sample.
         """
         if not self.path.is_dir():
             raise UserError(f"{self.path}: no such directory")
-        folders = sorted(entry.name for entry in self.path.iterdir() if _PROMPT_FOLDER.fullmatch(entry.name))
+        folders = self._prompt_folders()
         if not folders:
             raise UserError(
                 f"{self.path}: no prompt folders found; expected 00000/metadata.jsonl and 00000/samples/0000.png"
             )
         self._passed_over = []
         return [item for folder in folders for item in self._scan_prompt(folder)]
+
+    def _prompt_folders(self) -> list[str]:
+        """Names of prompt folders by number, padded (``00012``) or not (``12``)."""
+        names = [entry.name for entry in self.path.iterdir() if _PROMPT_FOLDER.fullmatch(entry.name) and entry.is_dir()]
+        folders: dict[int, str] = {}
+        for name in sorted(names):
+            if int(name) in folders:
+                raise UserError(
+                    f"{self.path}: folders {folders[int(name)]!r} and {name!r} are both prompt {int(name)}; rename one"
+                )
+            folders[int(name)] = name
+        return [folders[number] for number in sorted(folders)]
 
     def _scan_prompt(self, folder: str) -> Iterable[Item]:
         metadata = self.contents.of(self.path / folder / "metadata.jsonl", read_metadata)

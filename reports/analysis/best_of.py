@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reports.analysis.findings import Finding
-from reports.statistics.best_of_n import expected_of_best, sizes_up_to
-from reports.summary.scored import by_design
+from reports.statistics.best_of_n import expected_of_best, sizes_up_to, usual_size
 from wire.vocabulary import TAGS
 
 if TYPE_CHECKING:
@@ -23,14 +22,14 @@ def best_of(images: pd.DataFrame, metrics: Mapping[str, bool]) -> Iterator[Findi
     Args:
         images: merged rows of one run.
         metrics: its rewards, what is chosen by and what the choice is worth; each with whether lower is better. Only
-            prompts count of which as many images as prompts have by design are scored in all of them, so that every
-            number stands over the same prompts.
+            prompts of which as many images as half of the prompts have are scored in all of them count, so that
+            every number stands over the same prompts.
     """
     judged = bool(images["correct"].notna().any())
     columns = [*metrics, *(["correct"] if judged else [])]
     scored = images[images[columns].notna().all(axis=1)] if metrics else images.head(0)
     groups = [(str(group["tag"].iloc[0]), _values(group, columns)) for _, group in scored.groupby("prompt_key")]
-    most = by_design([len(values) for _, values in groups])
+    most = usual_size([len(values) for _, values in groups])
     whole = [(tag, values) for tag, values in groups if len(values) >= most]
     for size in sizes_up_to(most) if most > 1 else ():
         for place, (selector, lower) in enumerate(metrics.items()):

@@ -20,7 +20,7 @@ __all__ = ["TRACKERS", "Entry", "check_trackers", "entries", "export"]
 #: Tracker -> the package that it needs; the extra of that name installs it, the module of that name here hands over.
 TRACKERS = {"wandb": "wandb", "mlflow": "mlflow", "tensorboard": "tensorboardX"}
 #: Columns of the leaderboard that say what a run is, not how good.
-FACTS = ("rank", "group", "protocol", "suite", "fingerprint", "coverage", "random_weights", "notes")
+FACTS = ("rank", "group", "protocol", "suite", "fingerprint", "coverage", "scored", "random_weights", "notes")
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def read_leaderboard(path: Path) -> pd.DataFrame:
     """Read ``leaderboard.csv`` with exactly the values that were written, whatever a run is called (even ``NA``)."""
     import pandas as pd
 
-    texts = {"model", "group", "protocol", "suite", "fingerprint", "coverage", "notes"}
+    texts = {"model", "group", "protocol", "suite", "fingerprint", "coverage", "scored", "notes"}
     frame = pd.read_csv(path, dtype=str, keep_default_na=False)
     for column in frame.columns.difference(list(texts)):
         frame[column] = [_cell(text) for text in frame[column]]

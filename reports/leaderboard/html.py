@@ -12,6 +12,7 @@ from reports.leaderboard.sections import SCORES, Section, sections
 from reports.pages import render
 from reports.statistics.resampling import RESAMPLES, SEED
 from reports.summary.notes import RANDOM_WEIGHTS
+from reports.summary.scored import WHOLE
 from wire.cards import MetricCard
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Line:
     rewards: tuple[Cell, ...]
     counts: tuple[Cell, ...]
     coverage: str
+    scored: str
     fingerprint: str
     notes: str
 
@@ -81,6 +83,7 @@ def leaderboard_html(board: Leaderboard) -> str:
         notes=board.notes,
         random=list(board.frame["model"][board.frame["random_weights"]]),
         random_note=RANDOM_WEIGHTS,
+        whole=f"{WHOLE:.0%}",
         resamples=f"{RESAMPLES:,}",
         seed=SEED,
     )
@@ -104,6 +107,7 @@ def _lines(section: Section, metrics: Sequence[str]) -> Iterator[Line]:
             rewards=tuple(_cell(row, name, marks) for name in metrics),
             counts=tuple(Cell(count_text(row[name]), str(row[name])) for name in ("images", "prompts", "unscored")),
             coverage=row["coverage"],
+            scored=row["scored"],
             fingerprint=row["fingerprint"],
             notes=row["notes"],
         )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from reports.leaderboard.sections import SCORES, Section, sections
+from reports.leaderboard.sections import SCORES, Section, scored_images, sections
+from reports.summary.run_summary import GENEVAL
 from wire.cards import MetricCard
 
 if TYPE_CHECKING:
@@ -43,8 +45,9 @@ def _run(row: dict[str, Any], marks: dict[str, str], metrics: Sequence[str]) -> 
         "rank": _number(row["rank"]),
         "scores": {name: _value(row, name, marks) for name in SCORES},
         "rewards": {metric: _value(row, metric, marks) for metric in metrics},
+        "scored_images": {name: asdict(counts) for name, counts in scored_images(row, (GENEVAL, *metrics)).items()},
         **{name: _number(row[name]) for name in (*_COUNTS, *_SHARES)},
-        **{name: row[name] for name in ("suite", "fingerprint", "coverage")},
+        **{name: row[name] for name in ("suite", "fingerprint", "coverage", "scored")},
         "random_weights": bool(row["random_weights"]),
         "notes": row["notes"],
     }

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from reports.leaderboard.markdown import count_text, fixed
-from reports.leaderboard.sections import BEST, SCORES, SECOND, Section, sections
+from reports.leaderboard.sections import BEST, SCORES, SECOND, Section, scored_images, sections
+from reports.summary.run_summary import GENEVAL
+from reports.summary.scored import scored_text
 from wire.cards import LOWER, MetricCard
 
 if TYPE_CHECKING:
@@ -69,7 +71,8 @@ def _tables(section: Section, cards: Mapping[str, MetricCard], number: int) -> I
     if section.group != "no geneval":
         caption = (
             f"GenEval: {escape_latex(section.heading)}. Fractions of correct images, higher is better; overall is the "
-            r"mean of the six tags, with its 95\,\% interval. Best in bold, second best underlined."
+            r"mean of the six tags, with its 95\,\% interval. Best in bold, second best underlined. Scored "
+            "images are of those that the whole sweep has."
         )
         yield _table(section, {score: score for score in SCORES}, caption, f"tab:geneval-{number}", with_interval=True)
     found = section.found(tuple(cards))
@@ -85,6 +88,7 @@ def _tables(section: Section, cards: Mapping[str, MetricCard], number: int) -> I
 def _table(section: Section, columns: Mapping[str, str], caption: str, label: str, with_interval: bool) -> str:
     """``columns``: of the leaderboard -> their heads."""
     heads = [escape_latex(head) for head in columns.values()]
+    counted = (GENEVAL,) if with_interval else tuple(columns)
     if with_interval:
         heads.insert(1, r"95\,\% interval")
     lines = [
@@ -92,11 +96,11 @@ def _table(section: Section, columns: Mapping[str, str], caption: str, label: st
         r"  \centering",
         f"  \\caption{{{caption}}}",
         f"  \\label{{{label}}}",
-        f"  \\begin{{tabular}}{{rl{'r' * len(heads)}}}",
+        f"  \\begin{{tabular}}{{rl{'r' * len(heads)}l}}",
         r"    \toprule",
-        _line(["rank", "model", *heads]),
+        _line(["rank", "model", *heads, "scored images"]),
         r"    \midrule",
-        *(_line(cells) for cells in _cells(section, tuple(columns), with_interval)),
+        *(_line(cells) for cells in _cells(section, tuple(columns), counted, with_interval)),
         r"    \bottomrule",
         r"  \end{tabular}",
         r"\end{table}",
@@ -104,12 +108,15 @@ def _table(section: Section, columns: Mapping[str, str], caption: str, label: st
     return "\n".join(lines)
 
 
-def _cells(section: Section, columns: Sequence[str], with_interval: bool) -> Iterator[list[str]]:
+def _cells(
+    section: Section, columns: Sequence[str], counted: Sequence[str], with_interval: bool
+) -> Iterator[list[str]]:
     for row, marks in zip(section.rows, section.marks, strict=True):
         values = [_value(row, column, marks) for column in columns]
         if with_interval:
             values.insert(1, _interval(row))
-        yield [count_text(row["rank"]), escape_latex(row["model"]), *values]
+        scored = scored_text(scored_images(row, counted), alone=with_interval)
+        yield [count_text(row["rank"]), escape_latex(row["model"]), *values, escape_latex(scored) or "--"]
 
 
 def _value(row: dict[str, Any], column: str, marks: dict[str, str]) -> str:

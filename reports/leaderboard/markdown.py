@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from reports.leaderboard.sections import BEST, SECOND, Section, sections
 from reports.statistics.resampling import RESAMPLES, SEED
+from reports.summary.scored import WHOLE
 from wire.vocabulary import TAGS
 
 if TYPE_CHECKING:
@@ -53,8 +54,8 @@ def _table(section: Section, board: Leaderboard) -> str:
     scores = ["overall", "95 % interval", *TAGS] if section.scores else []
     numbers = [*scores, *board.labels(section.found(board.metrics))]
     counts = ["images", "prompts", "unscored"]
-    header = ["rank", "model", *(escape(name) for name in numbers), *counts, "coverage"]
-    rule = ["--:", ":--", *["--:"] * (len(numbers) + len(counts)), ":--"]
+    header = ["rank", "model", *(escape(name) for name in numbers), *counts, "coverage", "scored images"]
+    rule = ["--:", ":--", *["--:"] * (len(numbers) + len(counts)), ":--", ":--"]
     return markdown_table([header, rule, *_cells(section, board.metrics)])
 
 
@@ -70,6 +71,7 @@ def _cells(section: Section, metrics: Sequence[str]) -> Iterator[list[str]]:
             *(_marked(row, name, marks) for name in found),
             *(count_text(row[name]) for name in ("images", "prompts", "unscored")),
             row["coverage"],
+            escape(row["scored"]),
         ]
 
 
@@ -89,6 +91,8 @@ def _legend(board: Leaderboard) -> list[str]:
         "the CSV has it for every number.",
         "- **images**, **prompts**: found; **unscored**: images that lack a verdict or a reward. They are in no mean.",
         "- **coverage**: prompts with a scored image, of the suite's.",
+        f"- **scored images**: with a verdict (geneval) or a reward, of those that the whole sweep has. Below "
+        f"{WHOLE:.0%} a run is not ranked with complete ones, and no value is marked.",
     ]
     for metric, card in board.cards.items():
         normal = f" MIRO-normalised in the CSV: {card.formula}." if card.formula else ""

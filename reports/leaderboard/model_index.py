@@ -6,7 +6,10 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from reports.leaderboard.sections import scored_images
 from reports.leaderboard.table import Leaderboard
+from reports.summary.run_summary import GENEVAL
+from reports.summary.scored import scored_text
 from wire.cards import MetricCard
 from wire.vocabulary import TAGS
 
@@ -28,16 +31,23 @@ def model_index(board: Leaderboard) -> str:
 def _geneval(row: dict[Any, Any]) -> Iterator[str]:
     names = [name for name in ("overall", *TAGS) if row[name] == row[name]]
     if names:
-        metrics = [(f"geneval_{name}", f"GenEval {name} ({row['coverage']})", row[name]) for name in names]
+        about = f"{row['coverage']}; {_images(row, GENEVAL)}"
+        metrics = [(f"geneval_{name}", f"GenEval {name} ({about})", row[name]) for name in names]
         yield from _result("GenEval", "geneval", metrics)
 
 
 def _rewards(row: dict[Any, Any], cards: Mapping[str, MetricCard]) -> Iterator[str]:
     found = [card for metric, card in cards.items() if row[metric] == row[metric]]
-    names = [f"mean {card.name}{f' ({card.direction})' if card.lower else ''}" for card in found]
+    names = [
+        f"mean {card.name} ({f'{card.direction}; ' if card.lower else ''}{_images(row, card.metric)})" for card in found
+    ]
     metrics = [(card.metric, name, row[card.metric]) for card, name in zip(found, names, strict=True)]
     if metrics:
         yield from _result(f"prompts of {row['suite']}", str(row["suite"]), metrics)
+
+
+def _images(row: dict[Any, Any], name: str) -> str:
+    return f"{scored_text(scored_images(row, [name]), alone=True)} images"
 
 
 def _result(dataset: str, kind: str, metrics: list[tuple[str, str, float]]) -> Iterator[str]:

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from wire.cards import MetricCard
+from reports.summary.run_summary import GENEVAL
+from reports.summary.scored import WHOLE, Scored
 from wire.vocabulary import TAGS
 
 if TYPE_CHECKING:
@@ -59,17 +60,37 @@ def sections(board: Leaderboard) -> Iterator[Section]:
         if several:
             heading += f"; protocol {protocol}: {board.protocols[protocol]}"
         rows = tuple({str(column): value for column, value in row.items()} for row in frame.to_dict("records"))
-        yield Section(heading, group, protocol, rows, _marks(frame, board.cards, board.outside))
+        marks = _marks(frame, board, group == "incomplete")
+        yield Section(heading, group, protocol, rows, marks)
 
 
-def _marks(
-    frame: pd.DataFrame, cards: Mapping[str, MetricCard], outside: Mapping[str, frozenset[str]]
-) -> tuple[dict[str, str], ...]:
-    """The best and the second best of each column, of values that cards allow; none where no direction is known."""
+def _whole(frame: pd.DataFrame, name: str) -> pd.Series[bool]:
+    scored, expected = (frame[f"{name}_{kind}"].astype("Float64").fillna(0) for kind in ("scored", "expected"))
+    return scored >= WHOLE * expected
+
+
+def scored_images(row: Mapping[str, Any], names: Sequence[str]) -> dict[str, Scored]:
+    """``geneval`` or metric -> its counts, as far as the run has rows of it."""
+    import pandas as pd
+
+    counts = {name: (row[f"{name}_scored"], row[f"{name}_expected"]) for name in names}
+    return {name: Scored(*map(int, pair)) for name, pair in counts.items() if not pd.isna(pair[1])}
+
+
+def _marks(frame: pd.DataFrame, board: Leaderboard, incomplete: bool) -> tuple[dict[str, str], ...]:
+    """The best and the second best of each column; none where nobody has said which way is better.
+
+    Nor of incomplete sweeps, nor of values that stand for a part of the expected images, or that cards rule out.
+    """
+    cards = board.cards
     marks: tuple[dict[str, str], ...] = tuple({} for _ in range(len(frame)))
+    if incomplete:
+        return marks
     lower = {metric: card.lower for metric, card in cards.items() if card.higher_is_better is not None}
     for column, ascending in {**dict.fromkeys(SCORES, False), **lower}.items():
-        values = frame[column].mask(frame["model"].map(lambda model, name=column: name in outside.get(model, ())))
+        ruled_out = frame["model"].map(lambda model, name=column: name in board.outside.get(model, ()))
+        whole = _whole(frame, column if column in cards else GENEVAL)
+        values = frame[column].where(whole).mask(ruled_out)
         places = values.rank(method="min", ascending=ascending).tolist()
         if values.nunique() < 2:
             continue

@@ -15,7 +15,8 @@ from reports.read.manifest import display_name
 from reports.read.runs import RunSource
 from reports.summary.coverage import Suite
 from reports.summary.prompt_effects import ranks
-from reports.summary.run_summary import RunSummary
+from reports.summary.run_summary import GENEVAL, RunSummary
+from reports.summary.scored import scored_text
 from wire.cards import MetricCard, card_of
 from wire.errors import UserError
 from wire.reserved import SUFFIXES
@@ -51,7 +52,9 @@ class Leaderboard:
         frame: one row a run. First :data:`LEADING_COLUMNS`: fractions for overall and tags, raw means for rewards,
             NaN where there is none. Then further metrics, ``rank`` (1 + the number of runs of the same ``group`` and
             ``protocol`` that are better beyond doubt), ``group``, ``protocol``, ``suite``, ``fingerprint``,
-            ``coverage``, ``samples_per_prompt``, ``pooled``, ``any_of_n``, ``all_of_n``, ``intraclass_correlation``,
+            ``coverage``, ``scored`` (images, in words), ``samples_per_prompt``, ``pooled``, ``any_of_n``, ``all_of_n``,
+            ``intraclass_correlation``,
+            ``geneval_scored``, ``geneval_expected``, ``<metric>_scored``, ``<metric>_expected`` (images),
             ``<column>_low`` and ``<column>_high`` (95 % bounds), ``<metric>_normalised`` where defined,
             ``random_weights``, ``notes`` (joined by "; ").
         metrics: metric ids in the table: the seven, then others.
@@ -95,7 +98,8 @@ def make_leaderboard(runs: Sequence[RunSummary], across: Sequence[str] = (), not
     known = {metric: card for run in reversed(named) for metric, card in run.manifest.cards.items()}
     cards = {metric: card_of(metric, known) for metric in metrics}
     frame = pd.DataFrame.from_records([_row(run, cards, labels) for run in named])
-    frame = frame.astype({"samples_per_prompt": "Int64"})
+    counts = [f"{name}_{kind}" for name in (GENEVAL, *metrics) for kind in ("scored", "expected")]
+    frame = frame.astype(dict.fromkeys(("samples_per_prompt", *counts), "Int64"))
     ranks_by_run = pd.Series(_ranks(named, labels), dtype="Int64")
     frame.insert(len(LEADING_COLUMNS) + len(extra), "rank", ranks_by_run)
     outside = {run.name: run.outside for run in named}
@@ -134,9 +138,10 @@ def _told_apart(name: str, folders: list[Path]) -> list[str]:
 def _group(run: RunSummary) -> Group:
     if run.geneval is None:
         return Group.NO_GENEVAL
-    if run.geneval.coverage.suite is Suite.OTHER:
-        return Group.OTHER_PROMPTS
-    complete = run.geneval.coverage.all_prompts and run.geneval.coverage.suite is Suite.GENEVAL
+    coverage = run.geneval.coverage
+    if coverage.suite is Suite.OTHER:
+        return Group.OTHER_PROMPTS if coverage.scored.whole else Group.INCOMPLETE
+    complete = coverage.all_prompts and coverage.scored.whole and coverage.suite is Suite.GENEVAL
     return Group.COMPLETE if complete else Group.INCOMPLETE
 
 
@@ -146,10 +151,10 @@ def _rank_key(run: RunSummary, labels: Labels) -> tuple[int, int, float, str]:
 
 
 def _ranks(runs: Sequence[RunSummary], labels: Labels) -> list[int | None]:
-    """Rank within group and protocol; none without a score, or without an interval of it."""
+    """Rank within group and protocol; none without a score, its interval, or the images of its own prompts."""
     parts: dict[tuple[Group, str], list[int]] = {}
     for place, run in enumerate(runs):
-        if run.effects is not None:
+        if run.effects is not None and not (run.geneval and run.geneval.coverage.gaps):
             parts.setdefault((_group(run), labels.of(run)), []).append(place)
     ranked: list[int | None] = [None] * len(runs)
     for places in parts.values():
@@ -196,13 +201,25 @@ def _row(run: RunSummary, cards: Mapping[str, MetricCard], labels: Labels) -> di
         "suite": _suite(run),
         "fingerprint": fingerprint(run),
         "coverage": run.geneval.coverage.text if run.geneval else _prompts(run),
+        "scored": scored_text(run.scored),
         **{name: _number(scores[name]) for name in _FURTHER_SCORES},
+        **_counts(run, metrics),
         **score_bounds,
         **bounds,
         **_normalised(means, cards),
         "random_weights": run.manifest.random_weights,
         "notes": "; ".join(run.notes),
     }
+
+
+def _counts(run: RunSummary, metrics: Sequence[str]) -> dict[str, int | None]:
+    """Images that GenEval's scores and each metric rest on, and those that they should; none where it has no rows."""
+    counts: dict[str, int | None] = {}
+    for name in (GENEVAL, *metrics):
+        found = run.scored.get(name)
+        counts[f"{name}_scored"] = found.scored if found else None
+        counts[f"{name}_expected"] = found.expected if found else None
+    return counts
 
 
 _FURTHER_SCORES = ("samples_per_prompt", "pooled", "any_of_n", "all_of_n", "intraclass_correlation")

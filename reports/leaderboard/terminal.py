@@ -75,4 +75,5 @@ def _notes(on_all: Sequence[str], runs: Sequence[dict[str, Any]]) -> Iterator[st
     yield from on_all
     for run in runs:
         notes = f"; {run['notes']}" if run["notes"] else ""
-        yield f"{run['model']}: {run['coverage']}{notes}"
+        scored = f"; scored images: {run['scored']}" if run["scored"] else ""
+        yield f"{run['model']}: {run['coverage']}{scored}{notes}"

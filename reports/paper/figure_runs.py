@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from reports.paper.measured import MeasuredRun, measure
 from reports.paper.printed import printed_table
 from reports.read.reward_rows import RewardTable
-from reports.statistics.best_of_n import expected_best
-from reports.summary.scored import by_design
+from reports.statistics.best_of_n import expected_best, usual_size
 from wire.cards import NO_CARDS, Cards
 
 
@@ -53,7 +52,7 @@ def best_of(rewards: RewardTable | None) -> dict[str, tuple[float, ...]]:
     curves: dict[str, tuple[float, ...]] = {}
     for metric in rewards.metrics if rewards is not None else ():
         groups = [group.to_numpy() for _, group in rewards.frame.groupby("prompt_key")[metric]] if rewards else []
-        images = by_design([len(group) for group in groups])
+        images = usual_size([len(group) for group in groups])
         whole = [group for group in groups if len(group) >= images and not np.isnan(group).any()]
         if images > 1 and whole:
             curves[metric] = _curve(whole, images)

@@ -14,6 +14,11 @@ def sizes_up_to(most: int) -> list[int]:
     return sorted({most, *(2**power for power in range(most.bit_length()) if 2**power <= most)} - {0})
 
 
+def usual_size(counts: Sequence[int]) -> int:
+    """The largest number of images that half of the prompts have, of (P,) counts; a few have more by padding."""
+    return sorted(counts, reverse=True)[(len(counts) - 1) // 2] if counts else 0
+
+
 def expected_best(values: Sequence[float] | NDArray[np.float64], size: int) -> float:
     """Expectation of the largest of ``size`` values drawn without replacement, over all subsets.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -14,7 +13,7 @@ from reports.statistics.clusters import Clusters, Layout
 from reports.statistics.intervals import Interval, mean_interval
 from reports.statistics.resampling import resample_together
 from reports.summary.numbers import counted, mean
-from reports.summary.scored import NO_PROTOCOL, Scored, images_expected, samples_expected, suite_expected
+from reports.summary.scored import NO_PROTOCOL, Scored, rewards_expected
 
 
 @dataclass(frozen=True)
@@ -78,8 +77,7 @@ def summarise_rewards(
     columns = [table.frame[metric].to_numpy() for metric in table.metrics]
     scored = [~np.isnan(column) for column in columns]
     clusters = [layout.where(known).clusters(column[known]) for column, known in zip(columns, scored, strict=True)]
-    found = images_expected([*Counter(prompts).values()], samples_expected(table.frame, protocol))
-    expected = max(found, suite_expected(protocol), judged)
+    expected = max(rewards_expected(table.frame, protocol), judged)
     parts = zip(scored, resample_together(clusters), strict=True)
     return RewardsSummary(
         metrics={

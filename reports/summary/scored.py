@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
 #: Share of the expected images that must be scored for a number to stand for the whole sweep; argued in
 #: docs/statistics.md.
 WHOLE = 0.99
-#: Share of the prompts that must have a count for it to be there by design.
-_BY_DESIGN = 0.1
 
 NO_PROTOCOL: Mapping[str, str] = {}
 
@@ -40,21 +37,51 @@ class Scored:
         return f"{self.scored:,} of {self.expected:,}"
 
 
+def scored_text(counts: Mapping[str, Scored], alone: bool = False) -> str:
+    """E.g. ``geneval, vqa 2,212 of 2,212; aesthetic 20 of 2,212``: like counts together; one ``alone`` has no name."""
+    if alone:
+        return "".join(scored.text for scored in counts.values())
+    names: dict[str, list[str]] = {}
+    for name, scored in counts.items():
+        names.setdefault(scored.text, []).append(name)
+    return "; ".join(f"{', '.join(of_count)} {text}" for text, of_count in names.items())
+
+
 def samples_expected(frame: pd.DataFrame, protocol: Mapping[str, str] = NO_PROTOCOL) -> int:
     """Images that every prompt should have.
 
     Those under one number, by the protocol or as the fullest has them, times the numbers that prompts have by design.
     """
-    keys = frame["prompt_key"].tolist()
-    lines = frame[LINE].tolist() if LINE in frame else keys
-    under_one = max(Counter(zip(keys, lines, strict=True)).values())
-    numbers = Counter(key for key, _ in set(zip(keys, lines, strict=True)))
-    return max(under_one, protocol_number(protocol, "samples")) * by_design([*numbers.values()])
+    return _under_one(frame, protocol) * _numbers_by_design(frame)
 
 
-def by_design(counts: Sequence[int]) -> int:
-    """The largest count that a tenth of the prompts reach: more is padding, which meets a few alone; 0 of none."""
-    return sorted(counts, reverse=True)[math.ceil(_BY_DESIGN * len(counts)) - 1] if counts else 0
+def _numbers_by_design(frame: pd.DataFrame) -> int:
+    """Numbers under which every prompt stands: how often the prompts go into the list, rounded; the rest is padding.
+
+    Gaps count as lost lines, but for so many that they must be meant: at most twice what the commonest prompt has.
+    """
+    if LINE not in frame:
+        return 1
+    numbers = Counter(key for key, _ in set(zip(frame["prompt_key"].tolist(), _lines(frame), strict=True)))
+    places = [_count(line) for line in _lines(frame)]
+    listed = max(numbers.total(), max(places) - min(places) + 1)
+    return max(1, min(2 * max(numbers.values()), round(listed / len(numbers))))
+
+
+def _under_one(frame: pd.DataFrame, protocol: Mapping[str, str]) -> int:
+    """Images that every number should have."""
+    fullest = max(Counter(_lines(frame)).values())
+    return max(fullest, _counted_samples(frame), protocol_number(protocol, "samples"))
+
+
+def _counted_samples(frame: pd.DataFrame) -> int:
+    """As the samples' numbers tell where they count from 0 without a gap, though no prompt may have them all."""
+    numbers = set() if LINE in frame else set(frame["sample_index"].tolist())
+    return len(numbers) if numbers == set(range(len(numbers))) else 0
+
+
+def _lines(frame: pd.DataFrame) -> list[str]:
+    return list(frame[LINE if LINE in frame else "prompt_key"].tolist())
 
 
 def images_expected(of_prompts: Sequence[int], samples: int, prompts: int = 0) -> int:
@@ -68,12 +95,20 @@ def images_expected(of_prompts: Sequence[int], samples: int, prompts: int = 0) -
     return sum(max(samples, found) for found in of_prompts) + max(0, prompts - len(of_prompts)) * samples
 
 
-def suite_expected(protocol: Mapping[str, str]) -> int:
-    """Images of the suite that the protocol names; 0 where it does not say."""
-    return protocol_number(protocol, "suite.prompts") * protocol_number(protocol, "samples")
+def rewards_expected(frame: pd.DataFrame, protocol: Mapping[str, str] = NO_PROTOCOL) -> int:
+    """Images of a whole sweep of the suite that the protocol names, else of the prompts of a table of rewards."""
+    lines = protocol_number(protocol, "suite.prompts")
+    if lines:
+        return max(lines * _under_one(frame, protocol), len(frame))
+    of_prompts = [*Counter(frame["prompt_key"].tolist()).values()]
+    return images_expected(of_prompts, samples_expected(frame, protocol))
 
 
 def protocol_number(protocol: Mapping[str, str], field: str) -> int:
     """A count that the protocol records; 0 where it does not."""
-    text = protocol.get(field, "")
+    return _count(protocol.get(field, ""))
+
+
+def _count(text: str) -> int:
+    """A whole number of a usual size; 0 for any other text."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0

@@ -121,6 +121,29 @@ def test_a_row_of_an_image_that_has_another_number_now_is_made_anew(tmp_path: Pa
     assert list(keyed_rows(rows, RunDirectory(tmp_path).scan())) == ["00000/samples/a.png"]
 
 
+def test_folders_may_be_numbered_without_zeros_as_the_original_evaluator_takes_them(tmp_path: Path) -> None:
+    for prompt in (10, 2, 0):
+        make(tmp_path, prompt, "0.png")
+        (tmp_path / f"{prompt:05d}").rename(tmp_path / str(prompt))
+    make(tmp_path, 100, "0.png")
+    (tmp_path / "7").write_text("a file is no folder")
+    items = RunDirectory(tmp_path).scan()
+    assert [(item.prompt_index, item.filename) for item in items] == [
+        (0, "0/samples/0.png"),
+        (2, "2/samples/0.png"),
+        (10, "10/samples/0.png"),
+        (100, "00100/samples/0.png"),
+    ]
+
+
+def test_two_folders_of_one_number_are_refused_by_name(tmp_path: Path) -> None:
+    make(tmp_path, 1, "0.png")
+    (tmp_path / "00001").rename(tmp_path / "1")
+    make(tmp_path, 1, "0.png")
+    with pytest.raises(UserError, match="folders '00001' and '1' are both prompt 1"):
+        RunDirectory(tmp_path).listed()
+
+
 def test_a_changed_image_has_another_hash(tmp_path: Path) -> None:
     make(tmp_path, 0, "0000.png")
     run = RunDirectory(tmp_path)

@@ -30,7 +30,10 @@ def test_scores_and_rewards_with_their_names(tmp_path: Path) -> None:
     place = lines.index('    - type: "geneval_overall"')
     assert lines[place + 2] == "      value: 0.5"
     place = lines.index('    - type: "image_reward"')
-    assert lines[place + 1 : place + 3] == ['      name: "mean ImageReward v1.0"', "      value: -0.25"]
+    assert lines[place + 1 : place + 3] == [
+        '      name: "mean ImageReward v1.0 (2 of 2,212 images)"',
+        "      value: -0.25",
+    ]
     assert len([line for line in lines if "- type:" in line]) == 7 + 1
 
 

@@ -12,6 +12,7 @@ from reports.leaderboard.files import read_leaderboard
 from reports.leaderboard.sections import sections
 from reports.leaderboard.table import LEADING_COLUMNS, make_leaderboard
 from reports.read.runs import read_run
+from reports.read.suite import PROMPTS_PER_TAG
 from reports.summary.run_summary import RunSummary, summarise_run
 from rewards.scorers import CARDS
 from tests.reports.builders import SMALL, official_prompts, rewards, sweep, unscored, write_leaderboard, write_rows
@@ -184,19 +185,22 @@ def test_scoring_rewards_otherwise_does_not_part_geneval_ranks(tmp_path: Path) -
     assert "runs differ in rewards.precision" in board.notes[0]
 
 
+def whole(position: int) -> list[dict[str, Any]]:
+    """A complete sweep of GenEval with so many right images of one tag, and half of all others."""
+    prompts = official_prompts(shared("data/prompts/geneval_evaluation_metadata.jsonl"))
+    counts = {tag: (2 * size, 4 * size) for tag, size in PROMPTS_PER_TAG.items()}
+    return sweep(counts | {"position": (position, 400)}, texts=prompts)
+
+
 def test_best_and_second_best_are_marked(tmp_path: Path) -> None:
-    runs = [
-        run(tmp_path / "a", sweep(SMALL | {"position": (8, 8)})),
-        run(tmp_path / "b", sweep(SMALL | {"position": (4, 8)})),
-        run(tmp_path / "c", sweep(SMALL | {"position": (4, 8)})),
-        run(tmp_path / "d"),
-    ]
+    places = {"a": 400, "b": 250, "c": 250, "d": 200}
+    runs = [run(tmp_path / name, whole(right)) for name, right in places.items()]
     (section,) = sections(make_leaderboard(runs))
     assert [marks.get("position") for marks in section.marks] == ["best", "second", "second", None]
     assert all("colors" not in marks for marks in section.marks)
     markdown = write_leaderboard(runs, tmp_path / "out").markdown.read_text()
-    assert "| 1 | a | **0.6458** |" in markdown
-    assert "| b | *0.5625* |" in markdown
+    assert "| 1 | a | **0.5833** |" in markdown
+    assert "| b | *0.5208* |" in markdown
 
 
 def test_normalised_rewards(tmp_path: Path) -> None:
