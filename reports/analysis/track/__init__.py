@@ -47,9 +47,10 @@ def write_track(inputs: Sequence[Path], out_dir: Path, cards: Cards = NO_CARDS) 
     with TemporaryDirectory(prefix="miro-eval-") as parts:
         summaries = [run.summary for run in collect([place.source for place in places], Path(parts))]
     found = curves(places, summaries)
+    notes = [f"{run.name}: {note}" for run in summaries for note in run.rewards_notes]
     factors = speedups(found)
     files = TrackFiles(
-        markdown=write_text(out_dir / "track.md", track_markdown(found, factors)),
+        markdown=write_text(out_dir / "track.md", track_markdown(found, factors, notes)),
         csv=write_text(out_dir / "track.csv", track_csv(found)),
         image=out_dir / "track.png",
     )
