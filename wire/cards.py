@@ -33,7 +33,8 @@ class MetricCard:
         title: model and version in words; empty for the id.
         definition: the formula, in words and symbols.
         scale: what the raw number is, with typical values where its authors or users state them.
-        range: hard lower and upper bound of the raw number; None is unbounded.
+        range: lower and upper bound of the raw number: what is beyond is of another scale, or a failure. Hard bounds
+            where there are any, else far beyond what the weights give; None is unbounded.
         higher_is_better: direction; None where nobody has said.
         miro_normalised: the form in which MIRO's training data carry the reward, e.g. ``(x + 2) / 4``; ``x`` is the raw
             number. Other words say that there is none.

@@ -14,7 +14,7 @@ def analyse(
     runs: Annotated[list[Path], typer.Argument(help="run directories, or files of GenEval or reward rows")],
     out: Annotated[Path, typer.Option(help="folder for analysis.md, analysis.csv and radars")] = Path("report"),
 ) -> None:
-    """pass@k, best of N, rewards against verdicts, accuracy by class, relation, color and count; radars."""
+    """pass@k, best of N, rewards against verdicts, histograms, accuracy by class, relation, color and count; radars."""
     from reports.analysis import write_analysis
     from rewards.scorers import CARDS
 

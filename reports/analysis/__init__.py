@@ -1,4 +1,4 @@
-"""What else the rows of a run say: best of N, rewards against verdicts, accuracy by class, relation, color, count."""
+"""What else the rows of a run say: best of N, rewards and verdicts, histograms, accuracy by what is asked."""
 
 from __future__ import annotations
 
@@ -34,12 +34,14 @@ def write_analysis(inputs: Sequence[Path], out_dir: Path, cards: Cards = NO_CARD
     from reports.analysis.best_of import best_of
     from reports.analysis.breakdown import breakdown
     from reports.analysis.findings import findings_csv, findings_markdown
+    from reports.analysis.histogram import histograms
     from reports.analysis.pass_at_k import pass_at_k
     from reports.analysis.radars import draw_radars
     from reports.analysis.rewards_and_verdicts import reward_correlations, rewards_against_verdicts
     from reports.files import write_text
     from reports.leaderboard.merge import merge_stages
     from reports.leaderboard.table import distinct_names
+    from reports.read.cards import notes_on_rewards
     from reports.read.find import find_runs
     from reports.read.runs import read_source
 
@@ -50,8 +52,8 @@ def write_analysis(inputs: Sequence[Path], out_dir: Path, cards: Cards = NO_CARD
         images, metrics = merge_stages(run), run.rewards.metrics if run.rewards else ()
         lower = {metric: card_of(metric, run.manifest.cards).lower for metric in metrics}
         parts = [*pass_at_k(run.verdicts), *best_of(images, lower), *rewards_against_verdicts(images, lower)]
-        parts += [*reward_correlations(images, metrics), *breakdown(run.verdicts)]
-        found.append((source, parts))
+        parts += [*reward_correlations(images, metrics), *histograms(run.rewards), *breakdown(run.verdicts)]
+        found.append((source, parts, tuple(notes_on_rewards(run, run.manifest.cards))))
         measured.append((source.name, run))
     return AnalysisFiles(
         markdown=write_text(out_dir / "analysis.md", findings_markdown(found)),

@@ -22,6 +22,10 @@ EXPLANATIONS = {
         "what the verdict knows: training for it alone need not raise GenEval."
     ),
     "reward_correlation": "Spearman's rank correlation of rewards, over images.",
+    "histogram": (
+        "Share of images in each tenth of the way from the lowest to the highest value. A few images far from all "
+        "others are often no scores, but what a scorer writes when it fails."
+    ),
     "class": "Correct images among those whose prompt asks for the class. Mind the intervals: most have few prompts.",
     "relation": "Correct images among those whose prompt asks for the relation.",
     "color": "Correct images among those whose prompt asks for the color.",
@@ -53,7 +57,8 @@ class Finding:
     high: float | None = None
 
 
-Found = Sequence[tuple[RunSource, Sequence[Finding]]]
+#: Each run with its numbers, and notes on its rewards.
+Found = Sequence[tuple[RunSource, Sequence[Finding], Sequence[str]]]
 
 
 def findings_csv(found: Found) -> str:
@@ -61,7 +66,7 @@ def findings_csv(found: Found) -> str:
     header = ("model", "analysis", "subject", "quantity", "value", "low", "high", "size", "unit")
     lines = (
         (source.name, one.analysis, one.subject, one.quantity, one.value, one.low, one.high, one.size, one.unit)
-        for source, findings in found
+        for source, findings, _ in found
         for one in findings
     )
     return csv_text((header, *lines))
@@ -70,13 +75,13 @@ def findings_csv(found: Found) -> str:
 def findings_markdown(found: Found) -> str:
     """A section a run, a table an analysis."""
     blocks = ["# Analysis"]
-    for source, findings in found:
+    for source, findings, notes in found:
         blocks.append(f"## {escape(source.name)}")
         if source.manifest.random_weights:
             blocks.append(f"> **{RANDOM_WEIGHTS.capitalize()}.**")
         cards = source.manifest.cards
         ordered = (one.subject for one in findings if one.analysis.startswith(BY_DIRECTION))
-        blocks += [f"{escape(note)}." for note in guessed(ordered, cards)]
+        blocks += [f"{escape(note)}." for note in (*notes, *guessed(ordered, cards))]
         for analysis in dict.fromkeys(one.analysis for one in findings):
             blocks += _table(analysis, [one for one in findings if one.analysis == analysis], cards)
     return "\n\n".join(blocks) + "\n"

@@ -13,7 +13,7 @@ from reports.gate.evidence import Evidence
 from reports.gate.flips import Flips
 from reports.gate.inputs import narrowed, read_side
 from reports.gate.policy import Policy, read_policy, require_known
-from reports.read.cards import guessed
+from reports.read.cards import guessed, outside_range
 from reports.read.runs import Run
 from wire.cards import NO_CARDS, Cards, card_of
 from wire.errors import UserError
@@ -170,12 +170,26 @@ def check_runs(
         share: of the level, for this look at the data.
         earlier: metric -> evidence of earlier looks.
         interim: whether more looks may follow.
+
+    Raises:
+        UserError: they share nothing, or a metric to be judged has values that its card rules out.
     """
     comparison = compare(baseline, candidate)
     measured = [_at_look(one, share, earlier) for one in _measured(comparison, baseline)]
     judgements = tuple(judge(measured, policy, interim=interim))
     demanded = [one.metric for one in judgements if one.rule.demands]
+    if policy.outside_range == "refuse":
+        _require_in_range((baseline, candidate), demanded, comparison.cards)
     return Gate(comparison, policy, judgements, (*comparison.notes, *guessed(demanded, comparison.cards), *notes))
+
+
+def _require_in_range(runs: Sequence[Run], metrics: Sequence[str], cards: Cards) -> None:
+    """Values of another scale, or a failed scorer's sentinels, are no ground for a verdict."""
+    for run in runs:
+        for metric, text in outside_range(run, cards).items():
+            if metric in metrics:
+                remedy = 'correct its rows, or set outside_range = "judge" in the policy'
+                raise UserError(f"{run.name}: {metric}: {text}; {remedy}")
 
 
 def _at_look(one: Measured, share: float, earlier: Mapping[str, tuple[Evidence, ...]]) -> Measured:

@@ -18,6 +18,7 @@ from wire.vocabulary import TAGS
 TAGS_GROUP, REWARDS_GROUP = "tags", "rewards"
 CORRECTIONS = ("holm", "none")
 CANNOT_TELL = ("pass", "fail")
+OUTSIDE_RANGE = ("refuse", "judge")
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class Policy:
         looks: ascending numbers of prompts after which a growing sweep is looked at; empty for once, at the end.
         spending: a look after the share t of the last look's prompts has spent the share t^spending of the level.
         metrics: keys of the rules, by metric or group.
+        outside_range: what is done with a metric that is to be judged and has values which its card rules out.
     """
 
     level: float
@@ -76,6 +78,7 @@ class Policy:
     looks: tuple[int, ...]
     spending: float
     metrics: Mapping[str, Mapping[str, Any]]
+    outside_range: str = "refuse"
 
     def rule(self, metric: str) -> Rule:
         """The rule of ``overall``, a tag or a metric id."""
@@ -128,6 +131,7 @@ def parse_policy(text: str, where: str) -> Policy:
         looks=tuple(sequential.get("looks", ())),
         spending=float(sequential.get("spending", 1.0)),
         metrics=tables,
+        outside_range=record.get("outside_range", "refuse"),
     )
 
 
@@ -191,6 +195,7 @@ _TOP_LEVEL: dict[str, tuple[Callable[[Any], bool], str]] = {
     "level": (lambda value: _number(value) and 0 < value < 0.5, "a number between 0 and 0.5"),
     "correction": (lambda value: value in CORRECTIONS, " or ".join(map(repr, CORRECTIONS))),
     **_COMMON,
+    "outside_range": (lambda value: value in OUTSIDE_RANGE, " or ".join(map(repr, OUTSIDE_RANGE))),
     "may_differ": (
         lambda value: isinstance(value, list) and all(isinstance(name, str) for name in value),
         "a list of field names",

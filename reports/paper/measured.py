@@ -9,6 +9,7 @@ from typing import Any
 
 from reports.paper.checkpoints import released_runs
 from reports.paper.printed import GENEVAL_COLUMNS, PrintedTable
+from reports.read.cards import outside_range
 from reports.read.reward_rows import RewardTable
 from reports.read.runs import Run, read_run
 from reports.read.suite import PARTI_DIGEST, PARTI_PROMPTS, suite_digest
@@ -89,7 +90,7 @@ def _measured(table: PrintedTable, row: str | None, path: Path, cards: Cards) ->
             columns[column] = value
         else:
             further[column] = value.value
-    notes = (*_protocol_notes(run), *run.repeats)
+    notes = (*_protocol_notes(run), *run.repeats, *(run.rewards.notes if run.rewards else ()))
     if run.manifest.random_weights:
         return MeasuredRun(run.name, name, {}, dict.fromkeys((*columns, *unlike), RANDOM_WEIGHTS), notes, {}, None)
     return MeasuredRun(run.name, name, columns, unlike, notes, further, run.rewards)
@@ -137,9 +138,10 @@ def _not_the_papers_sweep(summary: GenevalSummary) -> str:
 def _rewards(run: Run) -> Iterator[tuple[str, Measurement | str]]:
     if run.rewards is None:
         return
-    other = _not_parti(run.rewards)
+    other_prompts, outside = _not_parti(run.rewards), outside_range(run, run.manifest.cards)
     for metric, summary in summarise_rewards(run.rewards, {}, run.manifest.protocol).metrics.items():
-        reason = other or ("" if summary.scored.whole else f"scored {summary.scored.text}")
+        part = "" if summary.scored.whole else f"scored {summary.scored.text}"
+        reason = other_prompts or outside.get(metric) or part
         if reason or summary.mean is None or summary.interval is None:
             yield metric, reason or "too few prompts"
         else:

@@ -27,8 +27,10 @@ def guessed(metrics: Iterable[str], cards: Cards) -> Iterator[str]:
 
 
 def outside_range(run: Run, cards: Cards) -> dict[str, str]:
-    """Of each metric with values that its card rules out: how many, and of which range."""
+    """Of each metric with values that its card rules out: how many, and of which range; none with random weights."""
     found: dict[str, str] = {}
+    if run.manifest.random_weights:
+        return found
     for metric, values in run.rewards.frame[[*run.rewards.metrics]].items() if run.rewards else ():
         card = card_of(str(metric), cards)
         low, high = card.range

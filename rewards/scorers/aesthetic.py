@@ -38,7 +38,7 @@ class Aesthetic(Scorer):
         title="LAION aesthetic predictor (sac+logos+ava1-l14)",
         definition="five linear layers (768-1024-128-64-16-1, no activations) on the unit image embedding",
         scale="predicted rating, about 1 to 10",
-        range=(None, None),
+        range=(-5.0, 15.0),
         higher_is_better=True,
         miro_normalised="x / 10",
         upstream="aesthetic",

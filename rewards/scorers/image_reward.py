@@ -42,7 +42,7 @@ class ImageReward(Scorer):
         definition=f"(head(h_first) - {_MEAN}) / {_STD}, h_first of the image-conditioned text encoder; 0 and 1 "
         "are mean and deviation of the authors' data",
         scale="standardised preference score, about -2 to 2; below 0 is usual",
-        range=(None, None),
+        range=(-6.0, 6.0),
         higher_is_better=True,
         miro_normalised="(x + 2) / 4",
         upstream="image_reward",

@@ -47,7 +47,7 @@ def test_list_prints_every_card() -> None:
         card = scorer.card
         assert all(text in said for text in (card.definition, card.licence, card.source, card.scale))
         assert all(weight.source in said for weight in card.weights)
-    assert "range:               unbounded\n" in said
+    assert "range:               -6 to 6\n" in said
     assert "range:               -1 to 1\n" in said
 
 

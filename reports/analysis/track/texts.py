@@ -22,11 +22,12 @@ def track_csv(curves: Sequence[Curve]) -> str:
     return csv_text((("training", "metric", "step", "value", "low", "high"), *lines))
 
 
-def track_markdown(curves: Sequence[Curve], factors: Sequence[SpeedUp]) -> str:
-    """A table a metric, and the speed-ups."""
+def track_markdown(curves: Sequence[Curve], factors: Sequence[SpeedUp], notes: Sequence[str] = ()) -> str:
+    """A table a metric, and the speed-ups, after notes on the runs."""
     blocks = ["# Training curves", "![curves](track.png)"]
     if any(curve.by_order for curve in curves):
         blocks.append("No training step is recorded: checkpoints are numbered in the order given.")
+    blocks += [f"{escape(note)}." for note in notes]
     blocks += _speedups(factors)
     if factors and (unknown := dict.fromkeys(one.metric for one in curves if one.higher_is_better is None)):
         blocks += [f"{escape(note)}." for note in guessed(unknown, NO_CARDS)]
