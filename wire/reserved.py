@@ -16,14 +16,23 @@ _VERDICTS = ("correct", "reason", "details", "detector", "colors", "masks")
 _CELLS = ("metric", "value")
 _LEADERBOARD = (
     *("model", "overall", *TAGS, "images", "prompts", "rank", "group", "protocol", "suite", "fingerprint", "coverage"),
-    *("samples_per_prompt", "pooled", "any_of_n", "all_of_n", "intraclass_correlation", "random_weights", "notes"),
+    *(
+        "samples_per_prompt",
+        "pooled",
+        "scored",
+        "any_of_n",
+        "all_of_n",
+        "intraclass_correlation",
+        "random_weights",
+        "notes",
+    ),
 )
 _TABLES = ("prompt_key", "unscored_rewards", "judged")
 _BASELINES = ("key", "samples", "files")
 _POLICY = ("tags", "rewards")
 RESERVED = frozenset((*ROW_KEYS, *ROW_WORDS, *_VERDICTS, *_CELLS, *_LEADERBOARD, *_TABLES, *_BASELINES, *_POLICY))
-#: What columns beside a metric's own end with: bounds, normal form, the other side of a join.
-SUFFIXES = ("_low", "_high", "_normalised", "_of_rewards")
+#: What columns beside a metric's own end with: bounds, normal form, the other side of a join, counts of images.
+SUFFIXES = ("_low", "_high", "_normalised", "_of_rewards", "_scored", "_expected")
 #: What stands before the name of a metric that has one of ours.
 PREFIX = "rewards."
 
