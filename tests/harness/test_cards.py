@@ -166,7 +166,9 @@ def test_every_format_of_the_leaderboard_follows_the_card(quiet: Path, loud: Pat
     assert marks == {"quiet": "best", "loud": "second"}
     first = next(csv.DictReader(texts[".csv"].splitlines()))
     assert float(first["noise_normalised"]) == pytest.approx((float(first["noise"]) + 1) / 2)
-    assert '"mean Noise meter 2 (lower is better; 48 of 48 images)"' in (tmp_path / "out" / "model-index.yaml").read_text()
+    assert (
+        '"mean Noise meter 2 (lower is better; 48 of 48 images)"' in (tmp_path / "out" / "model-index.yaml").read_text()
+    )
 
 
 def test_a_comparison_has_the_arrow(quiet: Path, loud: Path) -> None:
