@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from reports.read.manifest import display_name
@@ -44,20 +45,25 @@ def reward_keys(rows: Rows, cards: Cards) -> RewardKeys:
     Raises:
         UserError: two keys would be one metric.
     """
+    pairs = (zip(record, map(type, record.values()), strict=True) for record in rows.records)
     found: dict[str, Counter[type]] = {}
-    for record in rows.records:
-        for key, value in record.items():
-            found.setdefault(key, Counter())[type(value)] += 1
+    for (key, kind), count in Counter(chain.from_iterable(pairs)).items():
+        found.setdefault(key, Counter())[kind] = count
     about = {key for key, types in found.items() if _is_about(key, types)}
     odd = {key: types for key, types in found.items() if key not in about and _is_odd(key, types)}
     unknown = found.keys() - about - odd.keys() - cards.keys() - {*SEVEN_REWARDS}
     ids = [key for key in found if key in unknown and _ID.search(key) and _all_whole(rows.column(key))]
-    metrics = {key: shown_name(key) for key in found if not (key in about or key in odd or key in ids)}
+    metrics = {key: metric_id(key) for key in found if not (key in about or key in odd or key in ids)}
     taken: dict[str, str] = {}
     for key, metric in metrics.items():
         if taken.setdefault(metric, key) != key:
             raise UserError(f"{rows.path}: {taken[metric]!r} and {key!r} are both shown as {metric}; rename one")
     return RewardKeys(metrics, tuple(_notes(metrics, odd, ids)))
+
+
+def metric_id(key: str) -> str:
+    """What the metric under a key is called everywhere: on one line, and as no column of ours."""
+    return shown_name(display_name(key))
 
 
 def is_number(value: Any) -> bool:
@@ -84,7 +90,7 @@ def _all_whole(values: Sequence[Any]) -> bool:
 
 
 def _notes(metrics: Mapping[str, str], odd: Mapping[str, Counter[type]], ids: Sequence[str]) -> Iterator[str]:
-    if renamed := [f"{key} as {metric}" for key, metric in metrics.items() if key != metric]:
+    if renamed := [f"{key} as {metric}" for key, metric in metrics.items() if display_name(key) != metric]:
         yield f"metrics with names of our columns are shown under others: {_listed(renamed)}"
     if odd:
         counted = [f"{key} ({_counted(types)})" for key, types in odd.items()]

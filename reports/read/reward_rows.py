@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reports.read.reward_keys import is_number, kind_of, reward_keys
+from reports.read.reward_keys import is_number, kind_of, metric_id, reward_keys
 from reports.read.rows import Rows, prompt_keys, read_rows, sample_numbers
 from reports.read.upstream import ORIGIN, with_our_ids, within_run
 from wire.cards import NO_CARDS, Cards
-from wire.reserved import ROW_KEYS, shown_name
+from wire.reserved import ROW_KEYS
 from wire.vocabulary import SEVEN_REWARDS
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def _recorded_reasons(rows: Rows, place: int) -> dict[str, str]:
     unscored = rows.records[place].get("unscored") or {}
     if not isinstance(unscored, dict):
         raise rows.error(place, "'unscored' must be an object of metric id -> reason")
-    return {shown_name(metric): str(reason) for metric, reason in unscored.items() if metric not in ROW_KEYS}
+    return {metric_id(metric): str(reason) for metric, reason in unscored.items() if metric not in ROW_KEYS}
 
 
 def _oddity(rows: Rows, place: int, key: str) -> str:

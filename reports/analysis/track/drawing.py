@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from reports.analysis.track.curves import Curve
 from reports.drawing import COLORS, label, panels, plain_name, save
 from reports.files import writing
+from wire.errors import UserError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,9 +21,11 @@ def draw(curves: Sequence[Curve], path: Path) -> None:
     """Write a PNG.
 
     Raises:
-        MiroEvalError: see :func:`reports.files.writing`.
+        MiroEvalError: there is no curve; or see :func:`reports.files.writing`.
     """
     metrics = list(dict.fromkeys(curve.metric for curve in curves))
+    if not metrics:
+        raise UserError("nothing to draw: no run has a score")
     trainings = list(dict.fromkeys(curve.training for curve in curves))
     figure, grid = panels(len(metrics), min(COLUMNS, len(metrics)), (3.6, 2.9))
     for axes, metric in zip(grid, metrics, strict=True):
