@@ -1,8 +1,8 @@
 """The door to miro-eval: the command line's entry point, and three functions for other programs.
 
     evaluated = miro_eval.evaluate("runs/last.ckpt", run=miro_eval.RunSettings(offline=True))
-    files = miro_eval.report([evaluated.out], Path("report"))
-    assert miro_eval.check(evaluated.out, Path("baseline.json")).passes
+    files = miro_eval.report([evaluated.out], "report")
+    assert miro_eval.check(evaluated.out, "baseline.json").passes
 
 Importing it makes sure that ``wire``, ``generation``, ``geneval``, ``rewards``, ``reports`` and ``harness`` are ours:
 a training repository may well have a ``rewards/`` of its own, and ``PYTHONPATH=.`` would put that first.
@@ -91,7 +91,7 @@ class Evaluated:
 
 def evaluate(
     checkpoint: str | Path,
-    out: Path | None = None,
+    out: str | Path | None = None,
     *,
     generation: GenerationSettings | None = None,
     geneval: GenevalSettings | None = None,
@@ -125,7 +125,7 @@ def evaluate(
     common = replace(common, geneval=geneval or common.geneval, rewards=rewards or common.rewards)
     common = replace(common, env_backend=environment_backend(common.geneval.detector, common.env_backend))
     model = with_defaults(replace(generation or GenerationSettings(), checkpoint=str(checkpoint)))
-    one = evaluation(model, out or default_directory(model.source), common)
+    one = evaluation(model, Path(out) if out else default_directory(model.source), common)
     with Display() as display:
         outcome = bring_to_end([one], choose_source(common, display, tiny_world=tiny_world), display)
     for failure in outcome.failures.values():
@@ -141,7 +141,7 @@ def _summary(finished: Sequence[Path]) -> RunSummary | None:
     return summarise_run(read_run(finished[0], CARDS)) if finished else None
 
 
-def report(runs: Sequence[Path], out: Path, across: Sequence[str] = ()) -> ReportFiles:
+def report(runs: Sequence[str | Path], out: str | Path, across: Sequence[str] = ()) -> ReportFiles:
     """Write a leaderboard of finished runs, like ``miro-eval report``.
 
     Args:
@@ -155,11 +155,16 @@ def report(runs: Sequence[Path], out: Path, across: Sequence[str] = ()) -> Repor
     from reports import report as write_report
     from rewards.scorers import CARDS
 
-    return write_report(runs, out, across, CARDS)
+    return write_report([Path(run) for run in runs], Path(out), across, CARDS)
 
 
 def check(
-    candidate: Path, baseline: Path, policy: Path | None = None, *, subset: bool = False, looks: Sequence[int] = ()
+    candidate: str | Path,
+    baseline: str | Path,
+    policy: str | Path | None = None,
+    *,
+    subset: bool = False,
+    looks: Sequence[int] = (),
 ) -> Gate:
     """Judge a run against a baseline, like ``miro-eval check``; ``.passes`` is the verdict.
 
@@ -175,7 +180,8 @@ def check(
     """
     from harness.plan.gate import gate_of
 
-    return gate_of(candidate, baseline, policy, subset=subset, looks=looks)
+    rules = Path(policy) if policy else None
+    return gate_of(Path(candidate), Path(baseline), rules, subset=subset, looks=looks)
 
 
 def main() -> NoReturn:

@@ -23,7 +23,7 @@ def test_a_program_evaluates_reports_and_checks(tmp_path: Path) -> None:
     assert (evaluated.out, evaluated.unscored) == (tmp_path / "run", 0)
     assert evaluated.summary is not None
     assert evaluated.summary.images == 12
-    files = miro_eval.report([evaluated.out], tmp_path / "report")
+    files = miro_eval.report([str(evaluated.out)], str(tmp_path / "report"))
     assert files.markdown.is_file()
     gate = miro_eval.check(evaluated.out, evaluated.out, subset=True)
     assert {"overall", "aesthetic"} <= {one.metric for one in gate.judgements}
