@@ -27,7 +27,7 @@ _LEADERBOARD = (
         "notes",
     ),
 )
-_TABLES = ("prompt_key", "unscored_rewards", "judged")
+_TABLES = ("prompt_key", "unscored_rewards", "judged", "geneval")
 _BASELINES = ("key", "samples", "files")
 _POLICY = ("tags", "rewards")
 RESERVED = frozenset((*ROW_KEYS, *ROW_WORDS, *_VERDICTS, *_CELLS, *_LEADERBOARD, *_TABLES, *_BASELINES, *_POLICY))
