@@ -68,8 +68,9 @@ def _fetch(entries: Sequence[Entry], steps: Callable[[str], Progress]) -> list[s
 
         return show
 
-    if entries:
-        tell(lambda line: unless_stopped(steps("hub"))(0, 0, line), alone=True)
+    if not entries:
+        return []
+    tell(lambda line: unless_stopped(steps("hub"))(0, 0, line), alone=True)
     with ThreadPoolExecutor(PARALLEL) as pool:
         try:
             shown = [(entry, unless_stopped(steps(entry.name))) for entry in entries]
@@ -79,6 +80,8 @@ def _fetch(entries: Sequence[Entry], steps: Callable[[str], Progress]) -> list[s
             stopping.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+        finally:
+            tell(lambda _line: None, alone=True)  # whoever asks the hub next in this process is not this fetching
 
 
 def _fetch_one(entry: Entry, progress: Progress) -> None:

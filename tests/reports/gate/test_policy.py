@@ -37,7 +37,10 @@ def test_a_metric_s_own_table_goes_before_its_group_s() -> None:
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
-        ("levle = 0.1", ("'levle'", "level, correction, cannot_tell, coverage, may_differ, sequential, metrics")),
+        (
+            "levle = 0.1",
+            ("'levle'", "level, correction, cannot_tell, coverage, outside_range, may_differ, sequential, metrics"),
+        ),
         ("[metrics.overall]\nmargins = 1", ("metrics.overall", "'margins'", "margin, tolerated, floor")),
         ("[metrics.overall]\nmargin = -1", ("'margin'", "a number from 0", "-1")),
         ("[metrics.overall]\nmargin = nan", ("'margin'", "a number from 0")),
