@@ -78,13 +78,14 @@ def test_no_command_of_a_hostile_name_runs_and_the_images_are_right(
 
 def test_such_a_run_is_followed_and_cancelled_like_any_other(cluster: Cluster, place: Place) -> None:
     (place.folder / "late.sh").write_text("#!/bin/sh\nsleep 600\n")
-    cluster.command("sbatch", "--exclusive", "--nodes=2", "--output=/dev/null", str(place.folder / "late.sh"))
+    hold = ("sbatch", "--parsable", "--exclusive", "--nodes=2", "--output=/dev/null")
+    holder = cluster.command(*hold, str(place.folder / "late.sh")).strip()
     answer = place.generate()
     assert answer.returncode == 0, answer.stderr
     assert "2 waiting" in miro_eval("status", place.run).stdout
     cancelled = miro_eval("cancel", place.run)
     assert cancelled.stdout.startswith("cancelled 3 tasks"), cancelled.stderr
-    cluster.command("scancel", "--state=RUNNING", "--partition", PARTITION)
+    cluster.command("scancel", holder)
     wait_for_end(cluster, seconds=30)
     assert not queue(cluster, "PENDING", "RUNNING")
     assert place.marks() == []
