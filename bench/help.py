@@ -2,7 +2,7 @@
 
 Processor time (user and system, in ms) of ``miro-eval --help`` and of every verb's, each run a process of its own, from
 bytecode that is there; then of the interval of a whole sweep's score, 2,212 images, in this process, from cold. Other
-work on the machine only adds: beside the median the least is told. Runs with the orchestrator's Python.
+work on the machine only adds: the minimum is shown beside the median. Runs with the orchestrator's Python.
 """
 
 from __future__ import annotations

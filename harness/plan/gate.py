@@ -22,18 +22,7 @@ Growing = Callable[["Run", "Policy"], AbstractContextManager[Callable[[int], "Ru
 def gate_of(
     candidate: Path, baseline: Path, policy: Path | None = None, *, subset: bool = False, looks: Sequence[int] = ()
 ) -> Gate:
-    """Judge what there is of a candidate.
-
-    Args:
-        candidate: run directory, file of rows, or saved baseline.
-        baseline: the same kinds.
-        policy: a TOML file; None for the default policy.
-        subset: compare on the candidate's prompts alone.
-        looks: after how many prompts to look; none for the policy's.
-
-    Raises:
-        UserError: an input is missing or malformed, or the runs are not alike.
-    """
+    """Judge what there is of a candidate; arguments and errors are those of :func:`miro_eval.check`."""
     from generation.suites import built_prompts
     from reports.gate.check import check_once, rules_for
     from reports.gate.inputs import read_side
