@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 import tomllib
-from rattler import MatchSpec, Version
+from rattler import BuildString, GenericVirtualPackage, MatchSpec, PackageName, Version, solve
 
 from harness.environments import pixi
 from tests.shared_data import shared
@@ -62,3 +63,66 @@ def test_mmcv_is_compiled_for_the_gpus_present_and_kept_by_architecture(
     assert "mmcv:architectures=8.0 mmcv==2.1.0" in commands[1]
     assert "mmcv:architectures=9.0;10.0 mmcv==2.1.0" in commands[2]
     assert pixi.build().variables()["TORCH_CUDA_ARCH_LIST"] == "9.0;10.0"
+
+
+#: What upstream's lock (nicolas-dufour/miro@547003a, eval/geneval/pixi.lock) holds of the packages that the manifest
+#: names: each package's folder in its channel, conda-forge, its version and its build.
+LOCKED = """
+linux-64 python 3.10.20 h3c07f61_0_cpython
+noarch cuda-version 12.1 h1d6eff3_3
+linux-64 cuda-nvcc 12.1.105 hcdd1206_1
+linux-64 cuda-cudart-dev 12.1.105 hd3aeb46_0
+linux-64 cuda-cccl 12.1.109 ha770c72_0
+linux-64 cuda-driver-dev 12.1.105 hd3aeb46_0
+linux-64 cuda-libraries-dev 12.1.1 ha770c72_0
+linux-64 cuda-nvrtc-dev 12.1.105 hd3aeb46_0
+linux-64 cuda-profiler-api 12.1.105 ha770c72_0
+linux-64 libcublas-dev 12.1.3.1 hd3aeb46_0
+linux-64 libcufft-dev 11.0.2.54 hd3aeb46_0
+linux-64 libcurand-dev 10.3.2.106 hd3aeb46_0
+linux-64 libcusolver-dev 11.4.5.107 hd3aeb46_0
+linux-64 libcusparse-dev 12.1.0.106 hd3aeb46_0
+linux-64 libnvjitlink-dev 12.1.105 hd3aeb46_0
+linux-64 gcc_linux-64 12.4.0 h6b7512a_10
+linux-64 gxx_linux-64 12.4.0 h8489865_10
+linux-64 ninja 1.13.2 h171cf75_0
+noarch packaging 26.2 pyhc364b38_0
+noarch pip 26.1.1 pyh8b19718_0
+linux-64 pkg-config 0.29.2 h4bc722e_1009
+noarch setuptools 69.5.1 pyhd8ed1ab_0
+noarch wheel 0.47.0 pyhd8ed1ab_0
+"""
+
+
+def _channel(folder: Path, packages: list[list[str]]) -> str:
+    """A channel on disk with an entry for each package; its archives are not needed to solve."""
+    for subdir in ("linux-64", "noarch"):
+        entries = {
+            f"{name}-{version}-{build}.conda": {
+                "name": name, "version": version, "build": build, "build_number": int(build.split("_")[1]),
+                "depends": ["__cuda"] if name.startswith("cuda-nvcc") else [], "subdir": subdir, "size": 1,
+                "sha256": "0" * 64, "md5": "0" * 32,
+            }
+            for at, name, version, build in packages
+            if at == subdir
+        }  # fmt: skip
+        (folder / subdir).mkdir()
+        (folder / subdir / "repodata.json").write_text(json.dumps({"packages": {}, "packages.conda": entries}))
+    return folder.as_uri()
+
+
+@pytest.mark.parametrize("cuda", ["12.1", None])
+def test_the_manifest_is_solved_from_what_the_channel_has(
+    manifest: dict[str, Any], cuda: str | None, tmp_path: Path
+) -> None:
+    locked = [line.split() for line in LOCKED.strip().splitlines()]
+    channel = _channel(tmp_path, [*locked, ["linux-64", "python", "3.11.0", "h0_0"], ["noarch", "pip", "99.0", "h0_0"]])
+    specs = [MatchSpec(f"{name} {pin}") for name, pin in manifest["dependencies"].items()]
+    present = [GenericVirtualPackage(PackageName("__cuda"), Version(cuda), BuildString("0"))] if cuda else []
+    solving = solve([channel], specs, platforms=["linux-64", "noarch"], virtual_packages=present)
+    if cuda is None:  # what pixi says on a host without a GPU, unless CONDA_OVERRIDE_CUDA is set
+        with pytest.raises(Exception, match="__cuda"):
+            asyncio.run(solving)
+        return
+    found = {(r.subdir, r.name.normalized, str(r.version), str(r.build)) for r in asyncio.run(solving)}
+    assert found == {tuple(line) for line in locked}
