@@ -48,7 +48,8 @@ def work(job: Job, reporter: Reporter) -> None:
     judgeable = [item for number, item in enumerate(job.items) if number not in found.unscored]
     batches = _batches(replace(job, items=judgeable), settings)
     if not batches:
-        reporter.started(total=len(lost), device="none", packages={})
+        # A total of 0 says that no model is at work: what is recorded of the run's models stays.
+        reporter.started(total=0, device="none", packages={})
         with RowWriter(Path(job.output)) as writer:
             writer.write(lost)
         reporter.finished(rows=len(lost), unscored=len(lost))
