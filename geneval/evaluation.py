@@ -10,7 +10,7 @@ from typing import Any
 from geneval.color import ColorClassifier, Cutout, Shown
 from geneval.detectors.base import Detections, Detector
 from geneval.images import ImageFault, LoadedImage, read_image
-from geneval.judge import Box, JudgeOptions, color_names, colors_needed, judge, select
+from geneval.judge import Box, JudgeOptions, color_names, colors_needed, judge, normalise, select
 from geneval.outlines import encode
 from geneval.rows import Row, Seen, scored_row, unscored_row
 from wire.protocol import Item
@@ -83,13 +83,13 @@ class Evaluator:
     def _row(self, one: Prepared, found: Detections, kept: Mapping[str, Sequence[int]], answers: Answers) -> Row:
         objects = _boxes(found, kept)
         masks = {name: [encode(found.mask(i)) for i in indices] for name, indices in kept.items()}
-        verdict = judge(objects, one.item.metadata, color_names(answers), self.options)
+        verdict = judge(objects, normalise(one.item.metadata), color_names(answers), self.options)
         return scored_row(one.item, one.image.sha256, self.detector.name, Seen(objects, masks, answers), verdict)
 
 
 def shown(one: Prepared, found: Detections, kept: Mapping[str, Sequence[int]]) -> Shown:
     """The objects of an image whose color its prompt asks about."""
-    needed = colors_needed(_boxes(found, kept), one.item.metadata)
+    needed = colors_needed(_boxes(found, kept), normalise(one.item.metadata))
     cutouts = {
         name: [Cutout(found.boxes[i], found.mask(i)) for i in kept[name][:count]] for name, count in needed.items()
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from geneval.judge import Box
@@ -38,7 +39,8 @@ class Finding:
 def findings(row: Row, colors: int = 3) -> list[Finding]:
     """The detections of a row, those of the prompt's classes first; at most ``colors`` color answers each."""
     metadata, details = json.loads(row["metadata"]), json.loads(row["details"])
-    asked = {clause["class"] for clause in [*metadata["include"], *metadata.get("exclude", [])]}
+    clauses = [metadata[key] for key in ("include", "exclude") if isinstance(metadata.get(key), list)]
+    asked = [clause.get("class") for clause in chain(*clauses) if isinstance(clause, dict)]
     found = [
         Finding(name, Box(*box), _likeliest(row, name, place, colors), name in asked, _mask(row, name, place))
         for name, boxes in details.items()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from geneval.detectors.mask2former import Execution
-from geneval.judge import JudgeOptions, check_metadata
+from geneval.judge import JudgeOptions
 from geneval.settings import CPU_BATCH, GPU_BATCH, ColorOptions, GenevalSettings
-from wire.protocol import EnvironmentFailure, Item, UserError
+from wire.protocol import EnvironmentFailure, UserError
 from wire.settings import read
 
 #: Weight files the worker needs, by the names they go by in ``parameters["files"]``.
@@ -81,18 +81,3 @@ def _mapping(parameters: Mapping[str, Any], name: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UserError(f'geneval parameter "{name}" must be an object, not {value!r}')
     return value
-
-
-def check_items(items: Sequence[Item]) -> None:
-    """See that every prompt carries what GenEval judges by.
-
-    Raises:
-        UserError: one does not; the message names the first.
-    """
-    for item in items:
-        fault = check_metadata(item.metadata)
-        if fault:
-            raise UserError(
-                f"{item.filename}: its prompt cannot be judged by GenEval ({fault}); "
-                "run the geneval stage on GenEval's suite, or leave it out"
-            )

@@ -21,6 +21,7 @@ from geneval.judge import (
     color_names,
     colors_needed,
     judge,
+    normalise,
     select,
     told_colors,
 )
@@ -39,12 +40,16 @@ def rejudge(row: Row, options: JudgeOptions) -> Row:
     Two keys are added: ``judge_options``, and ``color_source``: ``probabilities`` where the row's own color answers
     decided, ``verdict`` where they were taken from its verdict, empty where no color was needed.
 
+    A row whose prompt GenEval cannot judge becomes unscored.
+
     Raises:
         UserError: the row lacks a key, or a key is malformed.
     """
     if row.get("status", "scored") != "scored":
         return row
     metadata, boxes = _parse(row)
+    if fault := check_metadata(metadata):
+        return row | _without_verdict(f"its prompt cannot be judged by GenEval ({fault})")
     kept = _kept(boxes, row["tag"], options)
     objects = {name: [boxes[name][i] for i in indices] for name, indices in kept.items()}
     needed = colors_needed(objects, metadata)
@@ -56,12 +61,16 @@ def rejudge(row: Row, options: JudgeOptions) -> Row:
         common["masks"] = _masks(row["masks"], {name: _stored(kept[name], boxes[name]) for name in kept})
     if unknown := _unanswered(places, answers, source):
         error = f"no color answer is stored for this {unknown}: run the geneval stage with these options"
-        return row | common | {"correct": None, "reason": "", "status": "unscored", "error": error}
+        return row | common | _without_verdict(error)
     verdict = judge(objects, metadata, _pick(answers, places), options)
     decided: Row = {"correct": verdict.correct, "reason": verdict.reason, "status": "scored", "error": ""}
     if "colors" in row:
         decided["colors"] = _pick(row["colors"], places)
     return row | decided | common
+
+
+def _without_verdict(error: str) -> Row:
+    return {"correct": None, "reason": "", "status": "unscored", "error": error}
 
 
 def _parse(row: Row) -> tuple[dict[str, Any], dict[str, list[Box]]]:
@@ -70,13 +79,10 @@ def _parse(row: Row) -> tuple[dict[str, Any], dict[str, list[Box]]]:
         if not isinstance(row.get(key), kind):
             raise UserError(f'"{key}" is {row.get(key)!r}, not a {kind.__name__}; expected a row of GenEval results')
     try:
-        metadata = json.loads(row["metadata"])
+        metadata = normalise(json.loads(row["metadata"]))
         boxes = boxes_from_details(row["details"])
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f'"metadata" or "details" is not the JSON text of GenEval results ({error})') from error
-    fault = check_metadata(metadata) if isinstance(metadata, dict) else "not an object"
-    if fault:
-        raise UserError(f"its metadata cannot be judged by GenEval ({fault})")
     return metadata, boxes
 
 

@@ -56,7 +56,7 @@ def _ours(sha256: str | None, detector: str, seen: Seen, status: str, error: str
 def _common(item: Item, correct: bool | None, reason: str, details: str) -> Row:
     return {
         "filename": item.filename,
-        "tag": item.metadata["tag"],
+        "tag": tag if isinstance(tag := item.metadata.get("tag"), str) else "",
         "prompt": item.prompt,
         "correct": correct,
         "reason": reason,

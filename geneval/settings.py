@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from geneval.detectors import DETECTORS
 from geneval.detectors.precision import PRECISIONS
-from geneval.judge import JudgeOptions
+from geneval.judge import JudgeOptions, check_metadata, is_for_geneval
 from wire.errors import UserError
-from wire.settings import check, group, option, read, values
+from wire.settings import faults, group, option, read, values
 
 #: Images in a forward pass where none are demanded: a CPU gains nothing from more, a GPU idles on one.
 CPU_BATCH, GPU_BATCH = 1, 8
@@ -41,15 +41,20 @@ class ColorOptions:
         options.check()
         return options
 
+    def faults(self) -> Iterator[str]:
+        """What is wrong, a line for each option."""
+        yield from faults(self)
+        if isinstance(self.background, str) and not _is_color(self.background):
+            yield f'--background {self.background!r}: expected "original" or a color, as "gray" or "#808080"'
+
     def check(self) -> None:
         """See that both are what they should be.
 
         Raises:
             UserError: one is not; the message names it.
         """
-        check(self)
-        if not _is_color(self.background):
-            raise UserError(f'--background {self.background!r}: expected "original" or a color')
+        for fault in self.faults():
+            raise UserError(fault)
 
 
 def _is_color(value: str) -> bool:
@@ -58,7 +63,7 @@ def _is_color(value: str) -> bool:
     from PIL import ImageColor
 
     try:
-        return bool(ImageColor.getrgb(value))
+        return max(ImageColor.getrgb(value)) <= 255
     except ValueError:
         return False
 
@@ -86,15 +91,20 @@ class GenevalSettings:
         unset=f"{CPU_BATCH} on a CPU, {GPU_BATCH} on a GPU",
     )  # fmt: skip
 
+    def faults(self) -> Iterator[str]:
+        """What is wrong, a line for each option that has not a value of its kind and in its range."""
+        yield from faults(self)
+        yield from faults(self.options)
+        yield from self.color_options.faults()
+
     def check(self) -> None:
         """See that every setting is of its kind and in its range.
 
         Raises:
             UserError: one is not; the message names it.
         """
-        check(self)
-        check(self.options)
-        self.color_options.check()
+        for fault in self.faults():
+            raise UserError(fault)
 
     def chosen(self) -> dict[str, Any]:
         """What differs from the defaults, as a job and ``run.json`` have it: to name a default is to choose nothing.
@@ -107,6 +117,38 @@ class GenevalSettings:
         if crops := _differing(self.color_options):
             found["color_options"] = crops
         return found | {name: value for name, value in values(self).items() if value != getattr(GenevalSettings, name)}
+
+
+class Validation(NamedTuple):
+    """What is known of a GenEval stage before anything is made.
+
+    Attributes:
+        faults: what keeps it from running, a line each; empty where nothing does.
+        unscored: lines of the suite, from 0, whose images will have no verdict -> why.
+    """
+
+    faults: list[str]
+    unscored: dict[int, str]
+
+    @property
+    def note(self) -> str:
+        """One line on the prompts without a verdict; empty where there are none."""
+        if not self.unscored:
+            return ""
+        first, reason = next(iter(self.unscored.items()))
+        return f"GenEval cannot judge {len(self.unscored)} of the prompts; line {first + 1}: {reason}"
+
+
+def validate(settings: GenevalSettings, lines: Sequence[Mapping[str, Any]]) -> Validation:
+    """Everything that is wrong with the settings, and with which lines of the suite; loads no model, starts nothing."""
+    wrong = [*settings.faults()]
+    unscored = {number: fault for number, line in enumerate(lines) if (fault := check_metadata(line))}
+    if lines and not any(map(is_for_geneval, lines)):
+        wrong.append(
+            f"none of the prompts can be judged by GenEval (the first: {unscored[0]}); "
+            "run the geneval stage on GenEval's suite, or leave it out"
+        )
+    return Validation(wrong, unscored)
 
 
 def _differing(options: JudgeOptions | ColorOptions) -> dict[str, Any]:

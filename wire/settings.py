@@ -7,7 +7,7 @@ orchestrator makes verbs' options from its fields and plans with it; the worker 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import Field, asdict, dataclass, field, fields
 from typing import Any, TypeVar
 
@@ -125,10 +125,16 @@ def check(settings: Any) -> None:
     Raises:
         UserError: one has not; the message names the option.
     """
+    for fault in faults(settings):
+        raise UserError(fault)
+
+
+def faults(settings: Any) -> Iterator[str]:
+    """What :func:`check` finds wrong, all of it: a line for each setting that names the option."""
     for setting, one in options_of(settings):
         value, types = getattr(settings, setting.name), kinds(setting)
         if not _fits(value, types, one):
-            raise UserError(f"{flag(setting)} {value!r}: expected {_expected(types, one)}")
+            yield f"{flag(setting)} {value!r}: expected {_expected(types, one)}"
 
 
 def kinds(setting: Field[Any]) -> list[str]:
@@ -145,7 +151,8 @@ def _fits(value: Any, types: list[str], one: Option) -> bool:
     if isinstance(value, str):
         return "str" in types and (not one.choices or value in one.choices)
     whole = isinstance(value, int) and "int" in types
-    if not whole and not (isinstance(value, int | float) and "float" in types and math.isfinite(value)):
+    number = "float" in types and (isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)))
+    if not whole and not number:
         return False
     return (one.low is None or value >= one.low) and (one.high is None or value <= one.high)
 

@@ -12,7 +12,7 @@ from geneval.judge.answers import color_names, told_colors
 from geneval.judge.boxes import Box, boxes_from_details, overlap, relations
 from geneval.judge.options import JudgeOptions
 from geneval.judge.selection import select, select_objects
-from geneval.judge.suite import check_metadata
+from geneval.judge.suite import check_metadata, is_for_geneval, normalise
 from geneval.judge.verdict import Verdict, colors_needed, judge
 
 __all__ = [
@@ -23,7 +23,9 @@ __all__ = [
     "check_metadata",
     "color_names",
     "colors_needed",
+    "is_for_geneval",
     "judge",
+    "normalise",
     "overlap",
     "relations",
     "select",

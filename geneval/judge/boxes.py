@@ -23,13 +23,23 @@ def boxes_from_details(details: str) -> dict[str, list[Box]]:
 
     Rows list a class's boxes best first, with equal scores in reverse of the detector's order; :func:`select` expects
     the detector's order.
+
+    Raises:
+        ValueError, TypeError, AttributeError: not such a text.
     """
-    return {name: [Box(*box) for box in reversed(boxes)] for name, boxes in json.loads(details).items()}
+    found = {name: [Box(*box) for box in reversed(boxes)] for name, boxes in json.loads(details).items()}
+    sides = (side for boxes in found.values() for box in boxes for side in box)
+    if odd := [side for side in sides if not isinstance(side, int | float)]:
+        raise TypeError(f"a box holds {odd[0]!r}, which is no number")
+    return found
 
 
 def single(value: float) -> float:
-    """``value`` rounded to single precision."""
-    return float(struct.unpack("f", struct.pack("f", value))[0])
+    """``value`` rounded to single precision; infinite where it is too large for that, as in numpy."""
+    try:
+        return float(struct.unpack("f", struct.pack("f", float(value)))[0])
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def overlap(a: Box, b: Box) -> float:

@@ -11,7 +11,9 @@ from geneval.judge.options import JudgeOptions
 def select(boxes: Sequence[Box], threshold: float, options: JudgeOptions) -> list[int]:
     """Indices of the detections of one class that count, best first.
 
-    Among equal scores the later detection comes first. A score equal to the threshold does not pass it.
+    Among equal scores the later detection comes first, on every machine. The reference implementation leaves their
+    order to numpy's default sort, which is not stable: up to 16 detections it does the same on a processor without
+    AVX-512, and anything else elsewhere. A score equal to the threshold does not pass it.
     """
     floor = single(threshold)
     ranked = sorted((i for i, box in enumerate(boxes) if box.score > floor), key=lambda i: (boxes[i].score, i))

@@ -54,6 +54,30 @@ def rows(whole: Finished, job: Job) -> list[dict[str, Any]]:
     return list(read_rows(Path(job.output)))
 
 
+DOG = {"class": "dog", "count": 1}
+#: Lines of a suite that GenEval cannot judge, by the image that has one.
+ODD: dict[int, dict[str, Any]] = {
+    1: {"tag": "single_object", "include": [DOG | {"class": "keyboard"}], "prompt": "a photo of a keyboard"},
+    6: {"tag": "single_object", "prompt": "no include"},
+    7: {"tag": "single_object", "include": None, "prompt": "null"},
+    10: {"tag": None, "include": [DOG], "prompt": "no tag"},
+    12: {"tag": "single_object", "include": json.dumps([DOG]), "prompt": "a text for a list"},
+    13: {"tag": "mood", "include": [DOG], "prompt": "a tag that is none of GenEval's"},
+    17: {"tag": "counting", "include": [DOG | {"count": 1.5}], "prompt": "one and a half dogs"},
+}
+
+
+def with_metadata(item: Item, metadata: dict[str, Any]) -> Item:
+    return replace(item, metadata=metadata, image_sha256=f"{item.prompt_index:064}")
+
+
+def as_a_table_has_it(metadata: dict[str, Any]) -> dict[str, Any]:
+    """Every clause with every key, what is absent null, and whole numbers as floats."""
+    nothing = {"color": None, "position": None}
+    include = [nothing | clause | {"count": float(clause["count"])} for clause in metadata["include"]]
+    return metadata | {"include": include, "exclude": metadata.get("exclude")}
+
+
 def scored(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [row for row in rows if row["status"] == "scored"]
 
@@ -156,12 +180,50 @@ def test_nothing_to_do_loads_nothing(job: Job, tmp_path: Path) -> None:
 
 
 def test_a_suite_without_geneval_metadata_is_refused_at_once(job: Job, tmp_path: Path) -> None:
-    others = [*items(2), Item("00002/samples/0000.png", 2, 0, {"prompt": "a castle"})]
+    others = [Item(filename(index), index, 0, {"prompt": "a castle"}) for index in range(2)]
     finished = run(make_job(tmp_path, others, job.parameters))
     assert finished.code == 2
     message = finished.event("error")["message"]
-    assert message.startswith('00002/samples/0000.png: its prompt cannot be judged by GenEval (no "tag")')
+    assert message.startswith('none of the prompts can be judged by GenEval (the first: no "tag")')
     assert [event["event"] for event in finished.events] == ["error", "ended"]
+
+
+def test_a_prompt_that_cannot_be_judged_leaves_only_its_own_image_unscored(
+    job: Job, images: Path, rows: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    mixed = [item if number not in ODD else with_metadata(item, ODD[number]) for number, item in enumerate(job.items)]
+    finished = run(replace(make_job(images, mixed, job.parameters), output=str(tmp_path / "results.jsonl")))
+    assert finished.code == 0
+    assert finished.event("started")["total"] == COUNT
+    assert finished.event("finished").items() >= {"rows": COUNT, "unscored": len(ODD) + 2}.items()
+    new = {row["filename"]: row for row in read_rows(tmp_path / "results.jsonl")}
+    for number, metadata in ODD.items():
+        row = new.pop(filename(number))
+        assert list(row) == ROW_KEYS
+        assert (row["status"], row["correct"], row["metadata"]) == ("unscored", None, json.dumps(metadata))
+        assert row["error"].startswith("its prompt cannot be judged by GenEval (")
+        assert row["image_sha256"] == mixed[number].image_sha256
+    assert [*new.values()] == [row for row in rows if row["filename"] in new]
+
+
+def test_null_is_absent_and_1_0_is_1(job: Job, images: Path, rows: list[dict[str, Any]], tmp_path: Path) -> None:
+    tables = [with_metadata(item, as_a_table_has_it(item.metadata)) for item in job.items]
+    assert run(replace(make_job(images, tables, job.parameters), output=str(tmp_path / "results.jsonl"))).code == 0
+    for old, new in zip(rows, read_rows(tmp_path / "results.jsonl"), strict=True):
+        assert new == old | {"metadata": new["metadata"]}
+        assert json.loads(new["metadata"])["include"][0].keys() == {"class", "count", "color", "position"}
+
+
+def test_no_model_is_loaded_for_prompts_that_cannot_be_judged(job: Job, tmp_path: Path) -> None:
+    mixed = [*items(2), with_metadata(items(3)[2], ODD[1])]
+    lost = replace(
+        make_job(tmp_path, mixed, parameters(Path("/nowhere"))), done=frozenset(item.filename for item in mixed[:2])
+    )
+    finished = run(lost)
+    assert finished.code == 0
+    assert finished.event("started")["total"] == 0  # so that what the run knows of its models stays
+    assert finished.event("finished").items() >= {"rows": 1, "unscored": 1}.items()
+    assert [row["filename"] for row in read_rows(Path(lost.output))] == [filename(2)]
 
 
 @pytest.mark.parametrize(

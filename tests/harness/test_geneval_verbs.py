@@ -137,6 +137,32 @@ def test_unscored_rows_pass_through(decide: Any) -> None:
     assert new == stored
 
 
+def test_a_row_whose_prompt_cannot_be_judged_is_unscored_and_the_others_are_decided(tmp_path: Path) -> None:
+    rows, out = tmp_path / "rows.jsonl", tmp_path / "out.jsonl"
+    dog = row([{"class": "dog", "count": 1.0, "color": None}], TWO_DOGS, correct=True)
+    unicorn = row([{"class": "unicorn", "count": 1}], TWO_DOGS, correct=True)
+    write_rows(rows, [dog, unicorn])
+    said = answer("geneval", "--rejudge", rows, "--out", out, code=5)
+    assert "1 rows are unscored" in said
+    first, second = read(out)
+    assert (first["status"], first["correct"]) == ("scored", True)
+    assert (second["status"], second["correct"]) == ("unscored", None)
+    assert "class 'unicorn' is not one of the detector's 80" in second["error"]
+
+
+@pytest.mark.parametrize("box", [["a", 0, 1, 1, 0.9], [0, 0, 1, 1, None], [[], 0, 1, 1, 0.9]])
+def test_a_box_that_is_none_is_bad_input(decide: Any, box: list[Any]) -> None:
+    with pytest.raises(UserError, match="a box holds"):
+        decide(row([{"class": "dog", "count": 1}], {"dog": [box]}, correct=True))
+
+
+def test_boxes_beyond_single_precision_are_decided(decide: Any) -> None:
+    position = [{"class": "dog", "count": 1}, {"class": "cat", "count": 1, "position": ["above", 0]}]
+    boxes = {"dog": [[0, 0, 1e300, 1, 0.9]], "cat": [[0, 0, 10**400, 1, 0.9]]}
+    new, _ = decide(row(position, boxes, correct=True), "--max-overlap", "0.5", "--position-threshold", "1e39")
+    assert (new["status"], new["correct"]) == ("scored", False)
+
+
 def test_looser_options_are_told(decide: Any, tmp_path: Path) -> None:
     stored = row([{"class": "dog", "count": 1}], TWO_DOGS, correct=True)
     _, said = decide(stored, "--counting-threshold", "0.5", "--max-objects", "20")
@@ -164,8 +190,6 @@ def test_what_cannot_be_is_told_in_one_line(tmp_path: Path) -> None:
     assert 'rows.jsonl: row 2: "correct" is None, not a bool' in refusal("geneval", "--rejudge", rows, "--out", out)
     write_rows(rows, [row(RED_DOG, TWO_DOGS, correct=True) | {"details": "{"}])
     assert '"metadata" or "details"' in refusal("geneval", "--rejudge", rows, "--out", out)
-    write_rows(rows, [row([{"class": "unicorn", "count": 1}], {}, correct=True)])
-    assert "class 'unicorn' is not one of" in refusal("geneval", "--rejudge", rows, "--out", out)
     assert "another file" in refusal("geneval", "--rejudge", rows, "--out", rows)
     assert "needs --out" in refusal("geneval", "--rejudge", rows)
     assert "needs the images" in refusal("geneval", "--rejudge", rows, "--out", out, "--no-crop")

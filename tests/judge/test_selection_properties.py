@@ -8,6 +8,29 @@ from geneval.judge import Box, JudgeOptions, overlap, select
 from tests.judge.strategies import FOUND, OPTIONS, boxes
 
 
+def reference(found: list[Box], threshold: float, limit: int) -> list[int]:
+    """The reference implementation's lines, on its (detections, 5) array; its sort was given a kind: see below."""
+    bbox = np.array(found, np.float32).reshape(-1, 5)
+    ordering = np.argsort(bbox[:, 4], kind="stable")[::-1]
+    ordering = ordering[bbox[ordering, 4] > threshold]
+    return [int(index) for index in ordering[:limit]]
+
+
+@given(st.lists(boxes(), max_size=100), st.sampled_from([1, 3, 16]))
+def test_equal_scores_are_in_the_order_of_a_stable_sort_read_backwards(found: list[Box], limit: int) -> None:
+    kept = select(found, 0.3, JudgeOptions(max_objects=limit))
+    assert kept == reference(found, 0.3, limit)
+    assert kept == sorted(kept, key=lambda index: (-found[index].score, -index))
+
+
+@given(st.lists(boxes(), max_size=100), st.sampled_from([1, 3, 16]))
+def test_the_references_own_sort_leaves_only_the_order_of_equal_scores_open(found: list[Box], limit: int) -> None:
+    # numpy's default sort is not stable: which of two equal scores comes first depends on the processor.
+    scores = np.array([box.score for box in found], np.float32)
+    theirs = [index for index in np.argsort(scores)[::-1] if scores[index] > 0.3][:limit]
+    assert [scores[index] for index in select(found, 0.3, JudgeOptions(max_objects=limit))] == [*scores[theirs]]
+
+
 def ranked(found: list[Box], threshold: float, limit: int) -> list[int]:
     """What counts before overlaps are looked at, in numpy's words: stable sort, read backwards."""
     scores = np.array([box.score for box in found], np.float32)

@@ -16,7 +16,7 @@ from wire.errors import UserError
 
 
 def test_a_baseline_is_its_run(tmp_path: Path) -> None:
-    rows = [*sweep(SMALL), unscored(5, 0, "single_object")]
+    rows = [*sweep(SMALL), unscored(5, 0, "single_object"), unscored(6, 0, "")]
     run = read_run(write_run(tmp_path / "run", rows, reward_sweep(), PROTOCOL))
     again = read_side(save_baseline(run, tmp_path / "baseline.json"))
     assert (again.name, again.manifest) == (run.name, run.manifest)

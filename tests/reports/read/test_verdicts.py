@@ -30,6 +30,12 @@ def test_unscored_is_neither_true_nor_false(tmp_path: Path) -> None:
     assert frame["reason"].tolist()[0] == "broken image"
 
 
+@pytest.mark.parametrize("tag", ["", "mood"])
+def test_a_row_without_a_verdict_may_have_another_tag(tmp_path: Path, tag: str) -> None:
+    frame = read(tmp_path, [verdict(0, 0, "colors", True), unscored(1, 0, tag)])
+    assert frame["tag"].tolist() == ["colors", tag]
+
+
 @pytest.mark.parametrize(("written", "meant"), [(1, True), (0, False), (1.0, True)])
 def test_verdicts_as_numbers(tmp_path: Path, written: Any, meant: bool) -> None:
     assert read(tmp_path, [verdict(0, 0, "colors", written)])["correct"].tolist() == [meant]
