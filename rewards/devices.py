@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from rewards.hub import LocalWeight
 from rewards.memory import is_out_of_memory
 from rewards.scorers.base import Scorer
 from wire.allocator import return_freed_memory
-from wire.errors import EnvironmentFailure
+from wire.errors import EnvironmentFailure, MiroEvalError
+from wire.own_code import reason_of
 
 #: A model may need twice its files' size (half precision on disk, float32 in memory).
 GROWTH = 2
@@ -94,20 +96,23 @@ def loaded_groups(
     precision: str,
     files: Mapping[str, str],
     group: str,
+    failures: dict[str, str],
 ) -> Iterator[list[Scorer]]:
     """Yield scorers loaded together; a group's models are released before the next are loaded.
 
     How scorers are grouped changes how often images are decoded, never a value. Models that all fit at once stay for
-    the process's next job, which finds them loaded if it wants the same.
+    the process's next job, which finds them loaded if it wants the same. A scorer that cannot be loaded is left out.
 
     Args:
         scorers: not yet loaded.
         weights: their files, by metric.
         device, precision, files: as for :meth:`Scorer.load`.
         group: ``all``, ``one``, or ``auto``: the next model joins if its estimate fits into free memory.
+        failures: takes the reasons why scorers could not be loaded, by metric.
     """
     same = (device, precision, tuple(sorted(files.items())), tuple(type(scorer) for scorer in scorers))
     if _resident.get("for") == same:
+        failures.update(_resident["failures"])
         yield list(_resident["scorers"])
         return
     release_residents()
@@ -120,17 +125,21 @@ def loaded_groups(
                 groups += 1
                 yield loaded
                 _release(loaded)
-            _load(scorer, device, precision, files)
-            loaded.append(scorer)
-        yield loaded
+            if reason := _load(scorer, device, precision, files):
+                failures[scorer.card.metric] = reason
+                _release([scorer])
+            else:
+                loaded.append(scorer)
+        if loaded:
+            yield loaded
         if groups == 1 and group != "one":
-            _resident.update({"for": same, "scorers": list(loaded)})
+            _resident.update({"for": same, "scorers": list(loaded), "failures": dict(failures)})
             loaded.clear()
     finally:
         _release(loaded)
 
 
-#: The models of this process's last job, under ``scorers``, and what they were loaded for, under ``for``.
+#: The models of this process's last job, under ``scorers``; under ``for``, what they were loaded for; ``failures``.
 _resident: dict[str, Any] = {}
 
 
@@ -140,17 +149,27 @@ def release_residents() -> None:
     _resident.clear()
 
 
-def _load(scorer: Scorer, device: str, precision: str, files: Mapping[str, str]) -> None:
+def _load(scorer: Scorer, device: str, precision: str, files: Mapping[str, str]) -> str:
+    """Load the model; why that is not possible, empty where it is."""
     try:
         scorer.load(device, precision, files)
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise EnvironmentFailure(
-            f"{scorer.card.metric}: its model does not fit into the memory of {device}; free the device, use one with "
-            "more memory, or leave this metric out with --metric"
-        ) from error
+    except Exception as error:  # libraries, and users' scorers, raise whatever they like
+        return load_fault(error, device)
     return_freed_memory()  # the checkpoint's tensors, which are none of the model's
+    return ""
+
+
+def load_fault(error: Exception, device: str) -> str:
+    """Why a scorer cannot be loaded, in one line; the log has the traceback of what is none of our own errors."""
+    if is_out_of_memory(error):
+        return (
+            f"its model does not fit into the memory of {device}; free the device, use one with more memory, or leave "
+            "this metric out with --metric"
+        )
+    if not isinstance(error, MiroEvalError):
+        traceback.print_exception(error)
+        return f"cannot be loaded ({reason_of(error)})"
+    return " ".join(str(error).split())
 
 
 def _release(scorers: list[Scorer]) -> None:

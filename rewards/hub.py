@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +65,14 @@ def model_files(repo: str, revision: str | None = None) -> list[LocalWeight]:
     return [LocalWeight(repo, folder.name, folder / name) for name in names]
 
 
+def has_weights_under(weights: Sequence[LocalWeight], prefix: str) -> bool:
+    """Whether a sharded model's index names weights that begin so; of a model in one file that is not known: False."""
+    for index in weights[0].path.parent.glob("*.index.json"):
+        if any(name.startswith(prefix) for name in json.loads(index.read_text(encoding="utf-8"))["weight_map"]):
+            return True
+    return False
+
+
 def local_file(files: Mapping[str, str], name: str) -> LocalWeight:
     """A weight that the job names by path.
 
@@ -72,6 +81,6 @@ def local_file(files: Mapping[str, str], name: str) -> LocalWeight:
     """
     path = Path(files[name]) if name in files else None
     if path is None or not path.is_file():
-        where = "the job names no path for it" if path is None else f"no file at {path}"
-        raise EnvironmentFailure(f"weight {name}: {where}; give it as parameters.files[{name!r}]")
+        where = "the job names no path for it" if path is None else f"{path.name} is not here"
+        raise EnvironmentFailure(f"weight {name}: {where}; fetch it with `miro-eval weights fetch {name}`")
     return LocalWeight(name, None, path)

@@ -13,6 +13,7 @@ import importlib.util
 import inspect
 import re
 import sys
+import traceback
 from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -23,7 +24,7 @@ from rewards.scorers import SCORERS, Scorer
 from rewards.scorers.card import SpecCard
 from wire.cards import read_cards, records
 from wire.errors import UserError
-from wire.own_code import import_fault
+from wire.own_code import import_fault, reason_of
 from wire.reserved import is_reserved
 
 #: Entry points of this group are scorers: ``brightness = "my_package.scorers:Brightness"``.
@@ -94,6 +95,25 @@ def with_own(own: Mapping[str, type[Scorer]]) -> dict[str, type[Scorer]]:
 def source_of(scorer: type[Scorer]) -> Path:
     """The file that a scorer's class is written in."""
     return Path(sys.modules[scorer.__module__].__file__ or "")
+
+
+def own_fault(scorer: Scorer, error: Exception) -> str:
+    """Why a user's scorer gives no score, in one line; the log has it once with its traceback.
+
+    Raises:
+        Exception: the ``error``, where the scorer is one of ours: that is a bug.
+    """
+    metric = scorer.card.metric
+    if metric in SCORERS:
+        raise error
+    reason = f"the scorer failed ({reason_of(error)})"
+    if (metric, reason) not in _logged:
+        _logged.add((metric, reason))
+        traceback.print_exception(error)
+    return reason
+
+
+_logged: set[tuple[str, str]] = set()
 
 
 def _parts(text: str) -> tuple[str, str]:

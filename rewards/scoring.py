@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -10,9 +9,11 @@ import torch
 
 from rewards.cells import Outcome, outcome
 from rewards.memory import Parts
+from rewards.own_scorer import own_fault
 from rewards.prefetch import Prepared
 from rewards.scorers.base import Batch, Scorer
 from rewards.text_features import TextFeatures
+from wire.errors import MiroEvalError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,13 +38,25 @@ class BatchScorer:
 
     def results(self, batch: Sequence[Prepared], scorers: Sequence[Scorer]) -> dict[str, list[Outcome]]:
         """Outcome of every image of the batch, by metric."""
-        readable = next((prepared for prepared in batch if prepared.error is None), None)
-        if readable is None:
-            return {scorer.card.metric: _spread(batch, [math.nan] * len(batch)) for scorer in scorers}
-        rows = [readable if prepared.error else prepared for prepared in batch]
-        rows += [readable] * (self._size - len(rows))
         stacks: dict[tuple[Hashable, ...], Tensor] = {}
-        return {scorer.card.metric: _spread(batch, self._values(rows, scorer, stacks)) for scorer in scorers}
+        return {scorer.card.metric: self._outcomes(batch, scorer, stacks) for scorer in scorers}
+
+    def _outcomes(
+        self, batch: Sequence[Prepared], scorer: Scorer, stacks: dict[tuple[Hashable, ...], Tensor]
+    ) -> list[Outcome]:
+        """The values of the readable images and the reasons of the others."""
+        metric = scorer.card.metric
+        values: Sequence[Outcome] = [""] * len(batch)
+        if readable := next((prepared for prepared in batch if metric in prepared.keys), None):
+            rows = [prepared if metric in prepared.keys else readable for prepared in batch]
+            rows += [readable] * (self._size - len(rows))
+            try:
+                values = [outcome(value) for value in self._values(rows, scorer, stacks)]
+            except MiroEvalError:
+                raise
+            except Exception as error:
+                values = [own_fault(scorer, error)] * len(batch)
+        return [prepared.errors.get(metric, value) for prepared, value in zip(batch, values, strict=False)]
 
     def _values(
         self, rows: Sequence[Prepared], scorer: Scorer, stacks: dict[tuple[Hashable, ...], Tensor]
@@ -60,9 +73,7 @@ class BatchScorer:
             chosen = [prompts[row] for row in part]
             return scorer.score(Batch(pixels[part], chosen, None if text is None else text[part]))
 
-        return self._parts[metric](score).tolist()
-
-
-def _spread(batch: Sequence[Prepared], values: Sequence[float]) -> list[Outcome]:
-    """The values of the readable images and the reasons of the others; values beyond the batch are padding."""
-    return [prepared.error or outcome(value) for prepared, value in zip(batch, values, strict=False)]
+        values = self._parts[metric](score)
+        if values.shape != (self._size,):
+            raise ValueError(f"it gave values of shape {tuple(values.shape)} for {self._size} pairs")
+        return values.tolist()

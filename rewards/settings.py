@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
-from wire.settings import EXTENT, check, option
+from wire.errors import UserError
+from wire.settings import EXTENT, check, option, options_of
 from wire.vocabulary import SEVEN_REWARDS
+
+T = TypeVar("T")
 
 PRECISIONS = ("reference", "fast")
 
@@ -52,9 +57,52 @@ class RewardSettings:
         return cls(**chosen)
 
     def check(self) -> None:
-        """See that every setting is of its kind and in its range; metrics and scorers are looked up elsewhere.
+        """See that every setting is of its kind and in its range; see :func:`validate` for metrics and scorers.
 
         Raises:
             UserError: one is not; the message names it.
         """
         check(self)
+
+
+def validate(settings: RewardSettings, folder: Path) -> list[str]:
+    """All that is wrong with the settings, a line each, to be told before any stage begins; empty if nothing is.
+
+    The user's scorers are imported, torch is not.
+
+    Args:
+        folder: where the user is, which names of scorers start from.
+    """
+    from rewards.own_scorer import absolute, load_scorers
+    from rewards.scorers import check_metrics
+
+    faults: list[str] = []
+
+    def told(look: Callable[[], T]) -> T | None:
+        """What ``look`` gives; None where it finds a fault, which is noted."""
+        try:
+            return look()
+        except UserError as error:
+            faults.append(str(error))
+            return None
+
+    for setting, _ in options_of(settings):
+        told(partial(check, replace(RewardSettings(), **{setting.name: getattr(settings, setting.name)})))
+    if settings.metrics or not settings.scorers:
+        told(lambda: check_metrics(settings.metrics))
+    places = [told(partial(absolute, text, folder)) for text in settings.scorers]
+    alone = [place for place in places if place and told(partial(load_scorers, [place])) is not None]
+    own = told(lambda: load_scorers(alone)) or {}
+    if len(alone) == len(settings.scorers):  # else a metric may be missing for want of its scorer
+        told(lambda: check_rescored(settings.rescore, (*settings.metrics, *own)))
+    return faults
+
+
+def check_rescored(rescore: Collection[str], metrics: Collection[str]) -> None:
+    """See that only what is scored is to be rescored.
+
+    Raises:
+        UserError: names the others.
+    """
+    if stray := sorted(set(rescore) - set(metrics)):
+        raise UserError(f"--rescore {', '.join(stray)}: not among the metrics to be scored ({', '.join(metrics)})")

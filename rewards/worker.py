@@ -8,12 +8,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rewards.cells import cells
+from rewards.cells import cell, cells
 from rewards.hub import LocalWeight
 from rewards.own_scorer import source_of
 from rewards.parameters import Parameters
+from rewards.prefetch import Prepared
 from rewards.scorers import SCORERS, Scorer
 from wire.cards import records
+from wire.errors import EnvironmentFailure
 from wire.hub_client import tell
 from wire.protocol import Item, Job, Reporter, RowWriter, cell_key, pending_batches
 
@@ -30,14 +32,23 @@ PACKAGES: tuple[str, ...] = (
 
 
 def work(job: Job, reporter: Reporter) -> None:
+    """The work of one process; see :func:`score`."""
+    score(job, reporter)
+
+
+def score(job: Job, reporter: Reporter) -> dict[str, str]:
     """Score every missing cell of the job; see :class:`Parameters` for what it may set.
 
     Rows are cells (see :func:`rewards.cells.cell`), in batches: for each group of models that is loaded at once,
-    for each batch, image by image, metrics in the order asked for.
+    for each batch, image by image, metrics in the order asked for. Cells of a scorer that cannot be loaded come last,
+    unscored, with the reason.
+
+    Returns:
+        Why scorers could not be loaded, by metric.
 
     Raises:
         UserError: bad parameters, an unknown metric.
-        EnvironmentFailure: a weight or a device is not there.
+        EnvironmentFailure: a device is not there, or no scorer at all can be loaded.
     """
     parameters = Parameters.read(job.parameters)
     tell(reporter.warning)
@@ -45,8 +56,14 @@ def work(job: Job, reporter: Reporter) -> None:
     if stage.total == 0:
         reporter.started(0, parameters.device, packages())
         reporter.finished(0, 0)
-        return
-    stage.run()
+    else:
+        stage.run()
+    return stage.failures
+
+
+def not_loaded(failures: Mapping[str, str]) -> EnvironmentFailure:
+    """The error that says why scorers could not be loaded, a line for each."""
+    return EnvironmentFailure("\n".join(f"{metric}: {reason}" for metric, reason in failures.items()))
 
 
 def packages() -> dict[str, str]:
@@ -71,10 +88,13 @@ class RewardsStage:
         self._job = job
         self._parameters = parameters
         self._reporter = reporter
-        self._missing = {metric: self._count_missing(metric) for metric in parameters.metrics}
-        self.total = sum(self._missing.values())
+        missing = {metric: self._count_missing(metric) for metric in parameters.metrics}
+        self._missing = [metric for metric, count in missing.items() if count]
+        self.total = sum(missing.values())
         self._weights: dict[str, list[LocalWeight]] = {}
         self._used: list[dict[str, Any]] = []
+        self.failures: dict[str, str] = {}
+        self._told = 0
         self._rows = 0
         self._unscored = 0
 
@@ -93,16 +113,55 @@ class RewardsStage:
         chosen = self._parameters
         device = choose_device(chosen.device)
         make_deterministic()
-        scorers = [chosen.registry[metric]() for metric, count in self._missing.items() if count]
-        self._weights = {scorer.card.metric: scorer.resolve(chosen.files) for scorer in scorers}
-        groups = loaded_groups(scorers, self._weights, device, chosen.precision, chosen.files, chosen.group)
+        scorers = [scorer for metric in self._missing if (scorer := self._found(metric))]
+        groups = loaded_groups(
+            scorers, self._weights, device, chosen.precision, chosen.files, chosen.group, self.failures
+        )
         with RowWriter(Path(self._job.output)) as writer, torch.inference_mode():
             for number, group in enumerate(groups):
                 if number == 0:
-                    self._used = provenance(self._weights, chosen.registry)
                     self._report_start(describe(device))
+                self._tell_failures()
                 self._run_group(group, device, writer)
+            if len(self.failures) == len(chosen.metrics):
+                raise not_loaded(self.failures)
+            if len(self.failures) == len(self._missing):  # no model was loaded: what is known of earlier ones stays
+                self._reporter.started(0, describe(device), packages())
+            self._tell_failures()
+            self._write_failures(writer)
         self._reporter.finished(self._rows, self._unscored)
+
+    def _found(self, metric: str) -> Scorer | None:
+        """The metric's scorer, its weights fetched and hashed; None where that is not possible, and why is noted."""
+        from rewards.devices import load_fault
+
+        registry = self._parameters.registry
+        try:
+            scorer = registry[metric]()
+            weights = scorer.resolve(self._parameters.files)
+            self._used += provenance({metric: weights}, registry)
+        except Exception as error:  # users' scorers raise whatever they like
+            self.failures[metric] = load_fault(error, self._parameters.device)
+            return None
+        self._weights[metric] = weights
+        return scorer
+
+    def _tell_failures(self) -> None:
+        """Warn of the scorers that could not be loaded, of each once."""
+        for metric, reason in list(self.failures.items())[self._told :]:
+            self._reporter.warning(f"{metric} is not scored: {reason}")
+        self._told = len(self.failures)
+
+    def _write_failures(self, writer: RowWriter) -> None:
+        """Cells of scorers that could not be loaded, image by image, with the reason."""
+        rows = [
+            cell(Prepared(item, item.image_sha256), metric, reason)
+            for item in self._job.items
+            for metric, reason in self.failures.items()
+            if cell_key(item.filename, metric) not in self._job.done
+        ]
+        if rows:
+            self._write(rows, writer)
 
     def _report_start(self, device: str) -> None:
         self._reporter.started(
@@ -110,7 +169,7 @@ class RewardsStage:
             device,
             packages(),
             weights=self._used,
-            cards=records({metric: self._parameters.registry[metric].card for metric in self._weights}),
+            cards=records({metric: self._parameters.registry[metric].card for metric in self._missing}),
             precision=self._parameters.precision,
             batch_size=self._parameters.batch_size,
         )
@@ -145,7 +204,7 @@ class RewardsStage:
     def _bytes_per_pair(self, scorer: Scorer) -> int:
         from rewards.working_memory import bytes_per_pair
 
-        card, dtype = scorer.card, scorer.dtypes[self._parameters.precision]
+        card, dtype = scorer.card, scorer.dtypes.get(self._parameters.precision, "float32")
         return bytes_per_pair(card.network, dtype, sum(weight.size for weight in self._weights[card.metric]))
 
     def _text_features(self, scorers: Sequence[Scorer], device: str) -> dict[str, TextFeatures]:

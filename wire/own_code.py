@@ -1,4 +1,4 @@
-"""Code of the user's own, a scorer or a generator: what went wrong when it was imported."""
+"""Code that is not ours, a user's scorer or generator or a library: what it raised, in words."""
 
 from __future__ import annotations
 
@@ -15,3 +15,8 @@ def import_fault(error: Exception) -> str:
         ours = name.partition(".")[0]
         return f"it wants {error}, and {ours!r} is miro-eval's own package here: give yours another name"
     return f"{type(error).__name__}: {error}"
+
+
+def reason_of(error: Exception) -> str:
+    """Any error in one line, at most 300 characters: its kind and its words."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]

@@ -85,11 +85,13 @@ def _scored(
     from harness.environments.manager import ensure
     from harness.environments.spec import ENVIRONMENTS
     from harness.workers import worker
+    from rewards.scorers import weight_sources
     from wire.protocol import Job, read_rows
 
     environment = ensure(ENVIRONMENTS["rewards"], "auto", display.step("environment rewards"))
     progress = display.step("calibrate")
-    source.prepare("rewards", progress)
+    for problem in source.prepare("rewards", progress, weight_sources(parameters["metrics"])):
+        display.note(problem)
     started: dict[str, Any] = {}
 
     def on_event(event: dict[str, Any]) -> None:

@@ -6,8 +6,9 @@ Nothing is installed, fetched or changed. :func:`quick_checks` is what a run loo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from harness.doctor import devices, installed, places, tools, weighed
 from harness.doctor.finding import FAILURE, OK, WARNING, Finding
@@ -45,17 +46,24 @@ def examine(out: Path | None = None) -> Iterable[Finding]:
 
 
 def quick_checks(
-    environments: Sequence[str], out: Path, *, env_backend: str = "auto", weights: bool = True, offline: bool = False
+    environments: Sequence[str],
+    out: Path,
+    *,
+    env_backend: str = "auto",
+    weights: bool = True,
+    offline: bool = False,
+    wanted: Mapping[str, Collection[str]] = MappingProxyType({}),
 ) -> list[Finding]:
     """What would stop a run, found in well under a second: no program is started but ``nvidia-smi``, no file hashed.
 
     Args:
         weights: the run uses the published weights.
+        wanted: which of them, by stage, where it is not all.
 
     Returns:
         Warnings and failures only. A failure means that the run cannot work.
     """
     found = [*installed.unmade(environments, env_backend), places.room_for_images(out), devices.gpu_quickly()]
     if weights:
-        found += weighed.quickly(environments, offline)
+        found += weighed.quickly(environments, offline, wanted)
     return [finding for finding in found if finding.status != OK]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import urllib.parse
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from harness.doctor.finding import FAILURE, OK, WARNING, Finding
 from harness.environments.spec import ENVIRONMENTS
@@ -69,12 +69,17 @@ def hub() -> Finding:
     return Finding("model hub", OK, f"{address.hostname} answers; cache at {cache()}")
 
 
-def quickly(environments: Sequence[str], offline: bool) -> Iterator[Finding]:
-    """Weights that a run offline would miss, looked for and not read."""
+def quickly(environments: Sequence[str], offline: bool, wanted: Mapping[str, Collection[str]]) -> Iterator[Finding]:
+    """Weights that a run offline would miss, looked for and not read; ``wanted``, by stage, where it is not all."""
     if not offline:
         return
-    stages = [ENVIRONMENTS[name].stage for name in environments]
-    lacking = [entry.name for entry in select([], stages) if not is_here(entry)]
+    entries = {
+        entry.name: entry
+        for stage in (ENVIRONMENTS[name].stage for name in environments)
+        for entry in select([], [stage])
+        if stage not in wanted or (entry.name if isinstance(entry, WeightFile) else entry.repo) in wanted[stage]
+    }
+    lacking = [name for name, entry in entries.items() if not is_here(entry)]
     if lacking:
         text = f"not here, and the run is offline: {', '.join(lacking)}"
         yield Finding("weights", WARNING, text, "fetch them with a network, or carry a `weights bundle` here")

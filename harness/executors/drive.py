@@ -55,8 +55,14 @@ def _check_host(pipeline: Pipeline, stages: Sequence[Stage]) -> None:
         return
     names = list(dict.fromkeys(stage.environment for stage in stages))
     published = not pipeline.source.random
+    wanted = {stage.module: stage.wanted(settings) for stage in stages if stage.wanted}
     for finding in quick_checks(
-        names, pipeline.run.path, env_backend=settings.env_backend, weights=published, offline=settings.offline
+        names,
+        pipeline.run.path,
+        env_backend=settings.env_backend,
+        weights=published,
+        offline=settings.offline,
+        wanted=wanted,
     ):
         if finding.status == FAILURE:
             raise EnvironmentFailure(f"{finding.subject}: {finding.text}: {finding.hint}")

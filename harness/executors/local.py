@@ -50,7 +50,7 @@ def _prepared(stage: Stage, runs: Sequence[LocalRun]) -> Environment | None:
         return None
     pipeline = runs[0].pipeline
     try:
-        pipeline.source.prepare(stage.module, pipeline.display.step(stage.name))
+        pipeline.prepare(stage, stage.name)
         return pipeline.environment(stage)
     except MiroEvalError as error:
         for run in runs:

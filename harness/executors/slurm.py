@@ -96,7 +96,7 @@ def _submit(pipeline: Pipeline, stages: Sequence[Stage]) -> int | MiroEvalError 
         return LOCAL.run([pipeline], stages)[0]
     for todo in todos:
         begin_stage(pipeline, todo)
-        pipeline.source.prepare(todo.stage.module, pipeline.display.step(f"{todo.stage.name}: weights"))
+        pipeline.prepare(todo.stage, f"{todo.stage.name}: weights")
     pending = {stage.name: next((todo.shares for todo in todos if todo.stage is stage), []) for stage in stages}
     submission = _Submitter(pipeline, len(shares_of(pipeline.settings, stages))).submit(stages, pending)
     pipeline.display.note(_summary(submission, pipeline.run))

@@ -53,7 +53,7 @@ class ShareTask:
         pipeline = Pipeline(work.run, manifest, self.settings, self.source, Display())
         environment = pipeline.environment(work.stage)
         if job := work.write_job(pipeline, environment):
-            self.source.prepare(work.stage.module, pipeline.display.step("weights"))
+            pipeline.prepare(work.stage, "weights")
             run(work.program(pipeline, environment, job), work.handle)
 
     def checkpoint(self) -> Any:

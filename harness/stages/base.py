@@ -84,6 +84,8 @@ class Stage:
         keys: under which keys the worker's rows of an image go, by the job's parameters.
         needs_images: it works on images that are there, and its rows are scores; without it, it makes them.
         promised: the images that it will make.
+        wanted: the weights that it wants of those in ``weights.toml``: names of files, repositories of the hub. It can
+            do without each: what needs it is left unscored. None: it needs all that are listed for it.
     """
 
     name: str
@@ -97,6 +99,7 @@ class Stage:
     keys: Callable[[Item, dict[str, Any]], Iterable[str]] = one_row
     needs_images: bool = True
     promised: Callable[[RunSettings], list[Item]] = none_promised
+    wanted: Callable[[RunSettings], frozenset[str]] | None = None
 
 
 def work_file(stage: str, settings: dict[str, Any], shard: tuple[int, int] = (0, 1)) -> str:

@@ -80,6 +80,16 @@ class Pipeline:
         spec = ENVIRONMENTS[stage.environment]
         return ensure(spec, self.settings.env_backend, self.display.step(f"environment {spec.name}"))
 
+    def prepare(self, stage: Stage, step: str) -> None:
+        """Fetch and verify the stage's files by address; of those that it can do without, a lacking one is noted.
+
+        Raises:
+            EnvironmentFailure: a file that it needs is not to be had.
+        """
+        wanted = stage.wanted(self.settings) if stage.wanted else None
+        for problem in self.source.prepare(stage.module, self.display.step(step), wanted):
+            self.display.note(f"{stage.name}: {problem}")
+
     def record(self, stage: Stage, plan: StagePlan) -> StageRecord:
         """The stage's entry in ``run.json``, a new one where the settings have changed."""
         record = self.manifest.stages.get(stage.name)

@@ -14,7 +14,7 @@ from harness.run.manifest import Manifest
 from harness.run.settings import RewardSettings, RunSettings
 from harness.stages.base import Merged, Row, Stage, StagePlan, keyed_rows, known_rows
 from harness.weights.weight_source import WeightSource
-from wire.errors import UserError
+from rewards.settings import check_rescored
 from wire.files import write_rows
 from wire.paths import home
 from wire.protocol import Item, cell_key
@@ -35,7 +35,7 @@ def plan(run: RunDirectory, manifest: Manifest, settings: RunSettings, source: W
         UserError: an unknown metric, an unfit scorer, or no readable images.
     """
     scorers, metrics = own_scorers(settings.rewards)
-    _check_rescored(settings.rewards.rescore, metrics)
+    check_rescored(settings.rewards.rescore, metrics)
     items = run.scan()
     settings.rewards.check()
     chosen = values(settings.rewards)
@@ -66,11 +66,6 @@ def own_scorers(settings: RewardSettings) -> tuple[list[str], tuple[str, ...]]:
 
     scorers = [absolute(text, Path.cwd()) for text in settings.scorers]
     return scorers, (*metrics, *load_scorers(scorers))
-
-
-def _check_rescored(rescore: Iterable[str], metrics: Iterable[str]) -> None:
-    if stray := sorted(set(rescore) - set(metrics)):
-        raise UserError(f"--rescore {', '.join(stray)}: not among the metrics to be scored ({', '.join(metrics)})")
 
 
 def _cells(rows: Iterable[Row], rescored: frozenset[str]) -> Iterator[Row]:
@@ -121,4 +116,13 @@ def batch(settings: RunSettings) -> int:
     return settings.rewards.batch_size
 
 
-REWARDS = Stage("rewards", "rewards", "rewards", "rewards.jsonl", "numbers", plan, merge, batch, keys)
+def wanted(settings: RunSettings) -> frozenset[str]:
+    """What the metrics asked for are computed with."""
+    from rewards.own_scorer import load_scorers, with_own
+    from rewards.scorers import weight_sources
+
+    scorers, metrics = own_scorers(settings.rewards)
+    return weight_sources(metrics, with_own(load_scorers(scorers)))
+
+
+REWARDS = Stage("rewards", "rewards", "rewards", "rewards.jsonl", "numbers", plan, merge, batch, keys, wanted=wanted)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,9 +14,11 @@ from filelock import FileLock
 
 from harness.environments.manager import ensure
 from harness.environments.spec import ENVIRONMENTS, Progress
-from harness.weights import ensure_weights, weights_of
+from harness.weights import WeightFile, ensure_weights, weights_of
+from harness.weights.by_address import ensure as ensure_weight
 from harness.weights.first_use import note_use
 from harness.workers.processes import run_logged
+from wire.errors import EnvironmentFailure
 from wire.paths import home, stage_code
 
 #: Display of a step: takes its name, returns where its progress goes.
@@ -53,8 +55,15 @@ class WeightSource(Protocol):
         """Job parameters that point a worker to its files; known without fetching anything."""
         ...
 
-    def prepare(self, stage: str, progress: Progress) -> None:
-        """Fetch and verify what the stage's own loaders do not fetch themselves."""
+    def prepare(self, stage: str, progress: Progress, wanted: Collection[str] | None = None) -> list[str]:
+        """Fetch and verify what the stage's own loaders do not fetch themselves.
+
+        Returns:
+            Of the ``wanted`` files, why those that cannot be had cannot. Without such names all are needed.
+
+        Raises:
+            EnvironmentFailure: a file that is needed cannot be had.
+        """
         ...
 
     def note_use(self, weights: list[dict[str, Any]]) -> list[str]:
@@ -82,9 +91,21 @@ class PublishedWeights:
         """Paths in the weights folder."""
         return {"files": {weight.name: str(weight.path) for weight in weights_of(stage)}}
 
-    def prepare(self, stage: str, progress: Progress) -> None:
+    def prepare(self, stage: str, progress: Progress, wanted: Collection[str] | None = None) -> list[str]:
         """Fetch what is missing."""
-        ensure_weights(stage, self.offline, progress)
+        if wanted is None:
+            ensure_weights(stage, self.offline, progress)
+            return []
+        problems = [self._problem(weight, progress) for weight in weights_of(stage) if weight.name in wanted]
+        return [problem for problem in problems if problem]
+
+    def _problem(self, weight: WeightFile, progress: Progress) -> str:
+        """Why a file cannot be had; empty where it is here now."""
+        try:
+            ensure_weight(weight, self.offline, progress)
+        except EnvironmentFailure as error:
+            return str(error)
+        return ""
 
     def note_use(self, weights: list[dict[str, Any]]) -> list[str]:
         """Weights that nobody has pinned are recorded on first use; other bytes later on are told."""
@@ -130,8 +151,9 @@ class TinyWorld:
         small = {"detector_config": str(self.folder / "files" / "mask2former_tiny.py")} if stage == "geneval" else {}
         return {"files": files, **small}
 
-    def prepare(self, stage: str, progress: Progress) -> None:
+    def prepare(self, stage: str, progress: Progress, wanted: Collection[str] | None = None) -> list[str]:
         """Everything was made by :func:`make_tiny_world`."""
+        return []
 
     def note_use(self, weights: list[dict[str, Any]]) -> list[str]:
         """Stand-ins are not remembered."""

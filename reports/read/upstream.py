@@ -21,7 +21,8 @@ def with_our_ids(rows: Rows, cards: Cards) -> Rows:
     """Upstream's reward rows under our metric ids, as the metrics' cards have them; any others as they are.
 
     A row is one of ``score_images.py`` if it has no key but its own, of which ours have more. Upstream's ``hpsv2`` is
-    v2.0, although MIRO's training data were scored with v2.1.
+    v2.0, although MIRO's training data were scored with v2.1; it crops images to a square where the authors' package
+    pads, which gives the same number for square images alone: a note says so.
     """
     ids = {card.upstream: card.metric for card in cards.values() if card.upstream}
     known = {"filename", "prompt", *ids}

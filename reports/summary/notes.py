@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from reports.summary.rewards_summary import RewardsSummary
 
 RANDOM_WEIGHTS = "random weights: the scores mean nothing"
+#: What the authors' package, and so our own hpsv2.0, does otherwise than MIRO's script.
+_HPSV2 = (
+    "; its 'hpsv2' is hpsv2.0, but of images cropped to a square where the authors' package pads: equal for square "
+    "images, up to 0.4 apart for others"
+)
 #: Letters of a protocol's value that are shown: enough to tell two settings, or two hashes, apart.
 VALUE_WIDTH = 40
 
@@ -64,7 +69,7 @@ def _verdict_notes(geneval: GenevalSummary) -> Iterator[str]:
 
 def _reward_notes(rewards: RewardsSummary) -> Iterator[str]:
     if rewards.origin:
-        yield f"rewards by {rewards.origin}: metrics under our ids, its 'hpsv2' is hpsv2.0"
+        yield f"rewards by {rewards.origin}: metrics under our ids{_HPSV2 if 'hpsv2.0' in rewards.metrics else ''}"
     for metric, summary in rewards.metrics.items():
         if summary.unscored:
             missing = _count(summary.unscored, "image")

@@ -26,7 +26,7 @@ PAIRS: tuple[tuple[tuple[int, int], Painter, str], ...] = (
     ((512, 512), lambda x, y: [255 * ((x // 32 + y // 32) % 2)] * 3, "a chess board seen from above"),
     ((300, 200), lambda x, y: [x * 255 // 300, y * 255 // 200, 128 + 0 * x], "a wide landscape at dawn, oil on canvas"),
     ((200, 301), lambda x, y: [((x - 100) ** 2 + (y - 150) ** 2) // 150 & 255] * 3, "rings on still water " * 30),
-    ((224, 224), lambda x, y: [200 + 0 * x, 30 + 0 * x, 30 + 0 * x], ""),
+    ((224, 224), lambda x, y: [200 + 0 * x, 30 + 0 * x, 30 + 0 * x], "red"),
     ((336, 336), lambda x, y: [(x * x // 97) & 255, (y * y // 89) & 255, (x * y // 83) & 255], "Café à Zürich — ﬁne"),
     ((640, 400), lambda x, y: [255 - y * 255 // 400, x * 255 // 640, (x // 80) * 31], "🐶 a dog, صورة كلب"),
 )

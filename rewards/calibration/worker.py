@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 
 from rewards.calibration.pairs import copy_published, write_pairs
-from rewards.worker import work as score
+from rewards.worker import not_loaded, score
 from wire.protocol import Job, Reporter
 
 STAGE = "rewards.calibration"
@@ -19,7 +19,7 @@ def work(job: Job, reporter: Reporter) -> None:
 
     Raises:
         UserError: bad parameters, or no such images.
-        EnvironmentFailure: a weight or a device is not there.
+        EnvironmentFailure: a scorer cannot be loaded, or a device is not there.
     """
     parameters = dict(job.parameters)
     published = parameters.pop("published_images", None)
@@ -27,4 +27,5 @@ def work(job: Job, reporter: Reporter) -> None:
     items = write_pairs(folder)
     if published is not None:
         items += copy_published(Path(published), folder)
-    score(dataclasses.replace(job, stage="rewards", items=items, parameters=parameters), reporter)
+    if failures := score(dataclasses.replace(job, stage="rewards", items=items, parameters=parameters), reporter):
+        raise not_loaded(failures)

@@ -45,13 +45,15 @@ class Question:
         return list(self._tokenizer(text).input_ids)
 
     def tokens(self, prompts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Tokens before the image (B,), after it (N, T) padded with 0, and the mask of the latter (N, T)."""
+        """Tokens before the image (B,), after it (N, T) padded with 0, and the mask of the latter (N, T).
+
+        The authors mask every padding token (``input_ids.ne(pad_token_id)``): one that a prompt spells out, too.
+        """
         limit = CONTEXT - len(self._before) - 1
         halves = [self._ids(AFTER.format(prompt))[:limit] for prompt in prompts]
         length = -(-max(map(len, halves)) // LENGTH_STEP) * LENGTH_STEP
         after = torch.tensor([half + [0] * (length - len(half)) for half in halves])
-        mask = torch.tensor([[1] * len(half) + [0] * (length - len(half)) for half in halves])
-        return torch.tensor(self._before), after, mask
+        return torch.tensor(self._before), after, after.ne(0).long()
 
 
 class ClipFlanT5(T5ForConditionalGeneration):

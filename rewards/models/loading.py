@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from safetensors import SafetensorError
 from torch import nn
 from transformers import PreTrainedModel
 
 from rewards.memory import is_out_of_memory
 from wire.errors import EnvironmentFailure
+from wire.own_code import reason_of
 from wire.untrusted import refuse_tar
 
 #: Buffers that older releases stored and newer ones compute.
@@ -97,11 +97,12 @@ def clear_errors(what: str) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, ImportError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
+    except EnvironmentFailure:
+        raise
+    except Exception as error:  # tokenizers, for one, raise nothing more special
         if is_out_of_memory(error):
             raise
-        reason = " ".join(str(error).split())[:300]
-        raise EnvironmentFailure(f"{what}: cannot be loaded ({type(error).__name__}: {reason})") from error
+        raise EnvironmentFailure(f"{what}: cannot be loaded ({reason_of(error)})") from error
 
 
 def frozen(model: M, device: str, dtype: torch.dtype | None = None) -> M:

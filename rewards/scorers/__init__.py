@@ -19,7 +19,7 @@ from wire.cards import Cards, read_cards, records
 from wire.errors import UserError
 from wire.vocabulary import SEVEN_REWARDS
 
-__all__ = ["CARDS", "DEFAULT_METRICS", "SCORERS", "Scorer", "check_metrics"]
+__all__ = ["CARDS", "DEFAULT_METRICS", "SCORERS", "Scorer", "check_metrics", "weight_sources"]
 
 #: Every metric by id: the seven that MIRO is conditioned on, then the extras.
 SCORERS: dict[str, type[Scorer]] = {
@@ -35,6 +35,11 @@ CARDS: Cards = read_cards(records({metric: scorer.card for metric, scorer in SCO
 
 #: What is scored when nothing else is asked for.
 DEFAULT_METRICS: tuple[str, ...] = SEVEN_REWARDS
+
+
+def weight_sources(metrics: Iterable[str], known: Mapping[str, type[Scorer]] = SCORERS) -> frozenset[str]:
+    """What the metrics are computed with: hub repositories, and names of files that are published by address."""
+    return frozenset(weight.source for metric in metrics for weight in known[metric].card.weights)
 
 
 def check_metrics(metrics: Iterable[str], known: Mapping[str, type[Scorer]] = SCORERS) -> tuple[str, ...]:

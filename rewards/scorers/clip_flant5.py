@@ -54,11 +54,12 @@ class ClipFlanT5Scorer(Scorer):
 
     def resolve(self, files: Mapping[str, str]) -> list[LocalWeight]:
         """See :meth:`Scorer.resolve`."""
-        from rewards.hub import model_files, snapshot
+        from rewards.hub import has_weights_under, model_files, snapshot
 
         for repo in (self.tokenizer_repo, self.repo, VISION_REPO):
             snapshot(repo)
-        return model_files(self.repo) + model_files(VISION_REPO)
+        weights = model_files(self.repo)
+        return weights if has_weights_under(weights, "vision_tower.") else weights + model_files(VISION_REPO)
 
     def load(self, device: str, precision: str, files: Mapping[str, str]) -> None:
         """See :meth:`Scorer.load`."""

@@ -36,7 +36,7 @@ class VqaXl(ClipFlanT5Scorer):
         reference_dtype="bfloat16",
         weights=(
             Weight(_MODEL, "pytorch_model.bin (sharded)"),
-            Weight(VISION_REPO, "model.safetensors|pytorch_model.bin"),
+            Weight(VISION_REPO, "config.json; model.safetensors|pytorch_model.bin if the shards lack its tower"),
             Weight(_TOKENIZER, "tokenizer files"),
         ),
         licence="Apache-2.0",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rewards.worker import work
-from tests.rewards.pairs import PROMPTS, picture
+from tests.rewards.pairs import TEXTS, picture
 from wire.protocol import Item, Job, Reporter, read_rows
 
 Row = dict[str, Any]
@@ -26,7 +26,7 @@ def _image_item(run_dir: Path, prompt: int, sample: int) -> Item:
     path = run_dir / name
     path.parent.mkdir(parents=True, exist_ok=True)
     picture(100 * prompt + sample, (96, 96)).save(path)
-    metadata = {"prompt": PROMPTS[prompt % len(PROMPTS)], "tag": "single_object"}
+    metadata = {"prompt": TEXTS[prompt % len(TEXTS)], "tag": "single_object"}
     return Item(name, prompt, sample, metadata, hashlib.sha256(path.read_bytes()).hexdigest())
 
 

@@ -20,6 +20,8 @@ PROMPTS = [
     "",
     "a Café in Zürich — ﬁne &amp; quiet",
 ]
+#: Those that are scored.
+TEXTS = [prompt for prompt in PROMPTS if prompt]
 
 
 def picture(seed: int, size: tuple[int, int] = (256, 256)) -> Image.Image:

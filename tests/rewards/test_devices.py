@@ -36,9 +36,10 @@ def grouped(files: Mapping[str, str], group: str) -> list[list[str]]:
     scorers: list[Scorer] = [SCORERS[metric]() for metric in ("pick_score", "sciscore", "aesthetic")]
     weights = {scorer.card.metric: scorer.resolve(files) for scorer in scorers}
     groups = []
-    for loaded in devices.loaded_groups(scorers, weights, "cpu", "reference", files, group):
+    for loaded in devices.loaded_groups(scorers, weights, "cpu", "reference", files, group, failures := {}):
         assert all(vars(scorer) for scorer in loaded)
         groups.append([scorer.card.metric for scorer in loaded])
+    assert failures == {}
     devices.release_residents()
     assert not any(vars(scorer) for scorer in scorers)
     return groups
@@ -61,9 +62,9 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     found: list[str] = []
     real = devices._load
 
-    def noted(scorer: Scorer, *arguments: Any) -> None:
+    def noted(scorer: Scorer, *arguments: Any) -> str:
         found.append(scorer.card.metric)
-        real(scorer, *arguments)
+        return real(scorer, *arguments)
 
     monkeypatch.setattr(devices, "_load", noted)
     return found
@@ -87,7 +88,7 @@ def test_models_that_fit_at_once_stay_for_the_next_job(
 
 def test_models_are_released_when_a_job_ends_badly(files: Mapping[str, str], loads: list[str]) -> None:
     scorers: list[Scorer] = [SCORERS["pick_score"](), SCORERS["aesthetic"]()]
-    groups = devices.loaded_groups(scorers, {}, "cpu", "reference", files, "one")
+    groups = devices.loaded_groups(scorers, {}, "cpu", "reference", files, "one", {})
     next(groups)
     assert vars(scorers[0])
     groups.close()

@@ -43,7 +43,7 @@ def test_a_file_by_path(tmp_path: Path) -> None:
     weight = local_file({"w": str(tmp_path / "w.pt")}, "w")
     digest = hashlib.sha256(b"abc").hexdigest()
     assert weight.provenance() == {"source": "w", "revision": None, "file": "w.pt", "sha256": digest}
-    with pytest.raises(EnvironmentFailure, match=r"weight w: no file at .*gone.pt; give it as parameters.files\['w'\]"):
+    with pytest.raises(EnvironmentFailure, match=r"weight w: gone.pt is not here; fetch it with `miro-eval weights"):
         local_file({"w": str(tmp_path / "gone.pt")}, "w")
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import torch
 
-from rewards.devices import loaded_groups
 from rewards.memory import Parts, is_out_of_memory
 from rewards.scorers import SCORERS
 from rewards.scorers.base import Batch
@@ -90,10 +89,19 @@ def test_a_scorer_whose_batches_do_not_fit_is_scored_in_halves_and_says_so(
     assert warning.startswith("pick_score: 4 at a time do not fit into memory, going on with 2")
 
 
-def test_a_model_that_does_not_fit_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError()])
+def test_a_model_that_does_not_fit_is_left_out_with_the_reason(
+    error: Exception, tmp_path: Path, files: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: Any) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory")
+        raise error
 
-    monkeypatch.setattr(SCORERS["vqa"], "load", refuse)
-    with pytest.raises(EnvironmentFailure, match="vqa: its model does not fit into the memory of cpu"):
-        list(loaded_groups([SCORERS["vqa"]()], {"vqa": []}, "cpu", "reference", {}, "all"))
+    monkeypatch.setattr(SCORERS["sciscore"], "load", refuse)
+    items = image_items(tmp_path / "run", prompts=1)
+    rows, _ = run_job(make_job(tmp_path, items, {"files": files, "metrics": ["sciscore", "pick_score"]}))
+    reasons = {row["error"] for row in rows if row["metric"] == "sciscore"}
+    assert reasons == {
+        "its model does not fit into the memory of cpu; free the device, use one with more memory, or leave this "
+        "metric out with --metric"
+    }
+    assert all(row["value"] is not None for row in rows if row["metric"] == "pick_score")

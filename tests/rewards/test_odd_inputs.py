@@ -118,9 +118,9 @@ def test_every_kind_of_prompt_scores_alike_alone_and_in_company(metric: str, loa
 def pairs(tmp_path: Path) -> list[Item]:
     """Six pairs with different images and prompts; without the very long one, which costs VQAScore seconds."""
     makers = {str(seed): lambda path, seed=seed: picture(seed, (64, 64)).save(path, "PNG") for seed in range(6)}
-    odd = list(ODD_PROMPTS.values())[1:]
+    odd = [prompt for prompt in list(ODD_PROMPTS.values())[1:] if prompt.strip()]
     return [
-        dataclasses.replace(item, metadata={"prompt": odd[index]})
+        dataclasses.replace(item, metadata={"prompt": odd[index % len(odd)]})
         for index, item in enumerate(written(tmp_path / "run", makers))
     ]
 

@@ -81,3 +81,13 @@ def test_names_of_files_that_are_there_stay(tmp_path: Path) -> None:
     (tmp_path / "out/00000/samples").mkdir(parents=True)
     (tmp_path / "out/00000/samples/0000.png").touch()
     assert within_run(["out/00000/samples/0000.png"], tmp_path) == ["out/00000/samples/0000.png"]
+
+
+def test_it_is_said_that_their_hpsv2_crops_where_ours_pads(tmp_path: Path) -> None:
+    write_rows(tmp_path / "a" / "rewards.jsonl", upstreams("/data/run"))
+    write_rows(tmp_path / "b" / "rewards.jsonl", upstreams("/data/run", SIX[:3]))
+    board = json.loads(reports.report([tmp_path / "a", tmp_path / "b"], tmp_path / "out", cards=CARDS).json.read_text())
+    notes = {run["model"]: run["notes"] for section in board["sections"] for run in section["runs"]}
+    assert "'hpsv2' is hpsv2.0, but of images cropped to a square where the authors' package pads" in notes["a"]
+    assert "score_images.py" in notes["b"]
+    assert "hpsv2" not in notes["b"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +14,9 @@ from torch.nn import functional
 from transformers import CLIPImageProcessor, CLIPVisionModel, T5Config, T5ForConditionalGeneration, T5Tokenizer
 
 from rewards.hub import snapshot
-from rewards.scorers import Scorer
+from rewards.scorers import SCORERS, Scorer
 from tests.rewards.pairs import PROMPTS, picture, pictures, scores
+from wire.errors import EnvironmentFailure
 
 SYSTEM = (
     "A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, detailed, "
@@ -57,7 +59,9 @@ class Reference:
         embed = self.t5.shared
         inputs = torch.cat([embed(before), self.image_tokens(image), embed(after)], dim=1)
         labels = self.tokenizer("Yes", return_tensors="pt").input_ids
-        logits = self.t5(inputs_embeds=inputs, attention_mask=torch.ones(inputs.shape[:2]), labels=labels).logits
+        mask = torch.ones(inputs.shape[:2])
+        mask[:, inputs.shape[1] - after.shape[1] :] = after.ne(self.tokenizer.pad_token_id)  # as the authors have it
+        logits = self.t5(inputs_embeds=inputs, attention_mask=mask, labels=labels).logits
         return logits[0], labels[0]
 
     def score(self, image: Image.Image, prompt: str) -> float:
@@ -77,6 +81,26 @@ def test_equals_the_formula(metric: str, size: str, load: Callable[..., Scorer])
     images = [*pictures(4), picture(7, (300, 200)), picture(8, (227, 340))]
     expected = torch.tensor([reference.score(image, text) for image, text in zip(images, prompts, strict=True)])
     torch.testing.assert_close(scores(scorer, images, prompts), expected, rtol=1e-5, atol=0)
+
+
+#: Prompts that spell out special tokens; the authors mask padding wherever it stands.
+SPELLED_OUT = [
+    "<pad>",
+    "a <pad> dog",
+    "<pad>" * 40 + " a red bench",
+    "a photo</s> of <unk> <extra_id_0> two<pad>clocks",
+]
+
+
+@SIZES
+def test_special_tokens_in_a_prompt_are_masked_as_the_authors_mask_them(
+    metric: str, size: str, load: Callable[..., Scorer]
+) -> None:
+    scorer, reference = load(metric), Reference(size)
+    expected = torch.tensor(
+        [reference.score(image, text) for image, text in zip(pictures(4), SPELLED_OUT, strict=True)]
+    )
+    torch.testing.assert_close(scores(scorer, pictures(4), SPELLED_OUT), expected, rtol=1e-5, atol=0)
 
 
 @SIZES
@@ -99,3 +123,31 @@ def test_a_question_is_cut_to_the_context(load: Callable[..., Scorer]) -> None:
     assert len(before) + 1 + mask[0].sum() == 2048
     assert after.shape[1] % 32 == 0
     assert mask[1].sum() < 64
+
+
+def cached(hub: Path, repo: str, files: Mapping[str, str]) -> None:
+    folder = hub / f"models--{repo.replace('/', '--')}"
+    (folder / "refs").mkdir(parents=True)
+    (folder / "refs" / "main").write_text("c0ffee")
+    for name, content in files.items():
+        path = folder / "snapshots" / "c0ffee" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+
+
+@SIZES
+@pytest.mark.parametrize("key", ["vision_tower.vision_tower.vision_model.post_layernorm.weight", "mm_projector.0.bias"])
+def test_clips_own_weights_are_asked_for_only_where_the_shards_lack_the_tower(
+    key: str, metric: str, size: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    index = json.dumps({"weight_map": {"shared.weight": "pytorch_model-1.bin", key: "pytorch_model-2.bin"}})
+    shards = dict.fromkeys(("pytorch_model-1.bin", "pytorch_model-2.bin"), "")
+    cached(tmp_path, f"zhiqiulin/clip-flant5-{size}", {"pytorch_model.bin.index.json": index, **shards})
+    cached(tmp_path, f"google/flan-t5-{size}", {"spiece.model": ""})
+    cached(tmp_path, "openai/clip-vit-large-patch14-336", {"config.json": "{}"})
+    if key.startswith("vision"):
+        assert [weight.path.name for weight in SCORERS[metric]().resolve({})] == list(shards)
+        return
+    with pytest.raises(EnvironmentFailure, match="openai/clip-vit-large-patch14-336: not in the hub cache"):
+        SCORERS[metric]().resolve({})

@@ -21,8 +21,9 @@ from tests.rewards.pairs import PROMPTS, picture, pictures, scores
 SCRIPT = Path(__file__).parents[1] / "t2v_metrics_scores.py"
 #: Its clip-flant5 needs these in these versions; torch, Pillow and the like it finds in the rewards environment.
 PACKAGES = ("t2v-metrics==1.2", "transformers==4.36.1", "tokenizers==0.15.2")
-IMAGES = [*pictures(4), picture(7, (300, 200)), picture(8, (227, 340))]
-TEXTS = [prompt[:300] for prompt in PROMPTS]
+SPELLED_OUT = ["a <pad> dog", "<pad>" * 40 + " a red bench", "a photo</s> of <unk> two<pad>clocks"]
+IMAGES = [*pictures(7), picture(7, (300, 200)), picture(8, (227, 340))]
+TEXTS = [prompt[:300] for prompt in PROMPTS] + SPELLED_OUT
 #: Cut at 2,048 tokens; by itself, since all rows of a batch are padded to its length.
 LONG_IMAGE, LONG_TEXT = picture(9, (64, 64)), "red " * 3000
 
