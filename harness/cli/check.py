@@ -37,6 +37,7 @@ def check(
     checkpoint: Annotated[
         str, typer.Option(help="make the candidate from this, as its baseline was, no further than the looks need")
     ] = "",
+    name: options.Names = None,
     tiny_world: options.TinyWorld = False,
 ) -> None:
     """Judge a run against a baseline by a policy: exit 0 where it passes, 1 where it fails."""
@@ -51,12 +52,15 @@ def check(
 
         made = replace(run, out=candidate, generation=replace(sweep, checkpoint=checkpoint))
         making = Making(made, tiny_world)
-    gate = _gate(candidate, baseline, policy, subset, _numbers(looks), making)
+    # On the command line the candidate comes first.
+    names = (name or [])[::-1]
+    gate = _gate(candidate, baseline, policy, subset, _numbers(looks), making, names)
     if gallery is not None:
         from reports.gate.flips import write_flips
         from rewards.scorers import CARDS
 
-        gate = replace(gate, flips=write_flips(baseline, candidate, gallery, CARDS))
+        shown = (gate.comparison.first, gate.comparison.second)
+        gate = replace(gate, flips=write_flips(baseline, candidate, gallery, CARDS, shown))
     _show(gate, out)
     if not gate.passes:
         raise typer.Exit(int(ExitCode.GATE_FAILED))
@@ -74,18 +78,24 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def _gate(
-    candidate: Path, baseline: Path, policy: Path | None, subset: bool, looks: tuple[int, ...], making: Making | None
+    candidate: Path,
+    baseline: Path,
+    policy: Path | None,
+    subset: bool,
+    looks: tuple[int, ...],
+    making: Making | None,
+    names: list[str],
 ) -> Gate:
     """Checked as it is, or look by look while the candidate is made."""
     from harness.plan.gate import gate_of, growing_gate
 
     if making is None:
-        return gate_of(candidate, baseline, policy, subset=subset, looks=looks)
+        return gate_of(candidate, baseline, policy, subset=subset, looks=looks, names=names)
     if subset:
         raise UserError("--subset compares, once, what prompts there are: leave it or --checkpoint away")
     from harness.cli.growing import growing_run
 
-    return growing_gate(baseline, policy, looks, lambda first, rules: growing_run(making, first, rules))
+    return growing_gate(baseline, policy, looks, lambda first, rules: growing_run(making, first, rules), names)
 
 
 def _write_policy(path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli import options
 from harness.terminal.echo import echo
 
 
@@ -25,13 +26,14 @@ def compare(
     out: Annotated[Path | None, typer.Option(help="also write comparison.md and comparison.json into here")] = None,
     format_: Annotated[Format, typer.Option("--format", help="what to print")] = Format.TERMINAL,
     allow_unlike: Annotated[bool, typer.Option(help="compare although protocols differ, and say where")] = False,
+    name: options.Names = None,
 ) -> None:
     """Compare two runs on the prompts and samples that they share: differences, intervals, p values."""
     from reports.gate.compare import compare_paths, json_text, write_comparison
     from reports.gate.comparison_formats import markdown_comparison, terminal_comparison
     from rewards.scorers import CARDS
 
-    comparison = compare_paths(first, second, allow_unlike=allow_unlike, cards=CARDS)
+    comparison = compare_paths(first, second, allow_unlike=allow_unlike, cards=CARDS, names=name or [])
     if out is not None:
         for path in write_comparison(comparison, out):
             echo(f"written: {path}", err=True)

@@ -84,6 +84,7 @@ def show_report(
     known: Mapping[Path, str] | None = None,
     *,
     anew: bool = False,
+    names: Sequence[str] = (),
 ) -> ReportFiles:
     """Write the leaderboard where it does not stand, print it, and return its files; see :func:`reports.report`."""
     from rich.console import Console
@@ -91,7 +92,7 @@ def show_report(
     from reports import report, terminal_tables
     from rewards.scorers import CARDS
 
-    files = report(inputs, out, across, CARDS, known=known, anew=anew)
+    files = report(inputs, out, across, CARDS, names=names, known=known, anew=anew)
     display.close()
     Console().print(terminal_tables(files))
     echo(f"report: {files.markdown}")

@@ -11,7 +11,7 @@ from reports.gate.comparability import require_alike
 from reports.gate.decision import Judgement, Measured, Outcome, judge
 from reports.gate.evidence import Evidence
 from reports.gate.flips import Flips
-from reports.gate.inputs import narrowed, read_side
+from reports.gate.inputs import narrowed, read_sides
 from reports.gate.policy import Policy, read_policy, require_known
 from reports.read.cards import guessed, outside_range
 from reports.read.runs import Run
@@ -112,8 +112,8 @@ def check_paths(
     Raises:
         UserError: an input cannot be read, the runs are not alike, or the policy judges what the baseline lacks.
     """
-    first = read_side(baseline, cards)
-    return check_once(first, read_side(candidate, cards), rules_for(first, policy), subset=subset)
+    first, second = read_sides(baseline, candidate, cards)
+    return check_once(first, second, rules_for(first, policy), subset=subset)
 
 
 def check_once(baseline: Run, candidate: Run, policy: Policy, *, subset: bool = False) -> Gate:

@@ -187,3 +187,22 @@ def test_what_cannot_be_looked_at_is_one_line(options: tuple[str, ...], part: st
     assert answer.returncode == 2
     assert part in answer.stderr
     assert len(answer.stderr.strip().splitlines()) == 1
+
+
+def test_two_runs_of_one_name_are_told_apart_and_can_be_named(tmp_path: Path) -> None:
+    first, second = (write_run(tmp_path / name / "last", real_rows()) for name in ("old", "new"))
+    for verb in (("compare", first, second), ("check", second, "--baseline", first)):
+        answer = run(*verb, "--gallery", tmp_path / "page") if verb[0] == "check" else run(*verb)
+        assert answer.returncode == 0, answer.stderr
+        assert "old/last" in answer.stdout
+        assert "new/last" in answer.stdout
+        assert "given 1 times for 2 runs" in run(*verb, "--name", "only").stderr
+    assert "old/last" in (tmp_path / "page" / "index.html").read_text()
+    named = run("compare", first, second, "--name", "left", "--name", "right")
+    assert "first: left\nsecond: right" in named.stdout
+    named = run("check", second, "--baseline", first, "--name", "mine", "--name", "main", "--looks", "100,553")
+    assert "baseline: main\ncandidate: mine" in named.stdout
+    report = run("report", first, second, "--out", tmp_path / "report", "--name", "left", "--name", "right")
+    assert report.returncode == 0, report.stderr
+    assert "left" in report.stdout
+    assert "right" in report.stdout
