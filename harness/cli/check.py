@@ -12,7 +12,8 @@ import typer
 from harness.cli import options
 from harness.cli.signature import only, takes_settings
 from harness.run.settings import GenerationSettings, RunSettings
-from harness.terminal.echo import echo
+from harness.terminal.echo import echo, say_as_is, show
+from harness.terminal.plain import in_actions
 from wire.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
@@ -109,18 +110,16 @@ def _write_policy(path: Path) -> None:
 
 def _show(gate: Gate, out: Path | None) -> None:
     """All formats that are asked for; the verdict is the last line on standard output."""
-    from rich.console import Console
-
     from reports.gate.files import write_gate
     from reports.gate.gate_formats import markdown_gate, terminal_gate
-    from reports.gate.github import add_to_summary, in_actions, workflow_commands
+    from reports.gate.github import add_to_summary, workflow_commands
 
     if out is not None:
         for path in write_gate(gate, out):
             echo(f"written: {path}", err=True)
     add_to_summary(markdown_gate(gate), os.environ)
-    Console().print(terminal_gate(gate))
-    if in_actions(os.environ):
+    show(terminal_gate(gate))
+    if in_actions():
         for line in workflow_commands(gate):
-            echo(line)
+            say_as_is(line)
     echo(gate.verdict)

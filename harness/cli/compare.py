@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from harness.cli import options
-from harness.terminal.echo import echo
+from harness.terminal.echo import echo, show
 
 
 class Format(str, Enum):
@@ -38,9 +38,7 @@ def compare(
         for path in write_comparison(comparison, out):
             echo(f"written: {path}", err=True)
     if format_ is Format.TERMINAL:
-        from rich.console import Console
-
-        Console().print(terminal_comparison(comparison))
+        show(terminal_comparison(comparison))
     else:
         as_text = json_text if format_ is Format.JSON else markdown_comparison
         echo(as_text(comparison), end="")

@@ -45,7 +45,7 @@ class Leaderboard:
     Attributes:
         frame: one row a run. First :data:`LEADING_COLUMNS`: fractions for overall and tags, raw means for rewards,
             NaN where there is none. Then further metrics, ``rank`` (1 + the number of runs of the same ``group`` and
-            ``protocol`` that are better beyond doubt), ``group``, ``protocol``, ``suite``, ``fingerprint``,
+            ``protocol`` that are shown to be better), ``group``, ``protocol``, ``suite``, ``fingerprint``,
             ``coverage``, ``scored`` (images, in words), ``samples_per_prompt``, ``pooled``, ``any_of_n``, ``all_of_n``,
             ``intraclass_correlation``,
             ``geneval_scored``, ``geneval_expected``, ``<metric>_scored``, ``<metric>_expected`` (images),
