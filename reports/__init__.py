@@ -60,6 +60,7 @@ def report(
     across: Sequence[str] = (),
     cards: Cards = NO_CARDS,
     *,
+    names: Sequence[str] = (),
     known: Mapping[Path, str] | None = None,
     anew: bool = False,
 ) -> ReportFiles:
@@ -72,11 +73,12 @@ def report(
         out_dir: made if need be.
         across: fields of the protocol over which runs are ranked together although they differ in them.
         cards: of metrics that are known anyway, for runs that bear none.
+        names: of the runs, in their order; none for their own.
         known: sha256 of runs' files by absolute path, as far as the caller has read them.
         anew: make it whatever stands.
 
     Raises:
-        UserError: an input is missing, empty or malformed; nothing is written then.
+        UserError: an input is missing, empty or malformed, or names are not as many as runs; nothing is written then.
     """
     from reports.made import RECORD, Made, origin
     from reports.read.find import find_places
@@ -84,24 +86,25 @@ def report(
     if not inputs:
         raise UserError("no runs to report; name run directories or result files")
     found = find_places(inputs)
-    options = {"across": list(across), "cards": records(cards), "passed_over": list(found.notes)}
+    options = {"across": list(across), "cards": records(cards), "passed_over": list(found.notes), "names": list(names)}
     made = Made(out_dir, out_dir / RECORD, origin(found.places, known or {}, **options))
     if not anew and made.stands():
         return ReportFiles.within(out_dir, None)
-    files = _make(found, out_dir, across, cards)
+    files = _make(found, out_dir, across, cards, names)
     made.note([path for path in vars(files).values() if isinstance(path, Path)])
     return files
 
 
-def _make(found: Found, out_dir: Path, across: Sequence[str], cards: Cards) -> ReportFiles:
+def _make(found: Found, out_dir: Path, across: Sequence[str], cards: Cards, names: Sequence[str]) -> ReportFiles:
     from tempfile import TemporaryDirectory
 
     from reports.leaderboard.collect import collect
     from reports.leaderboard.files import write_tables
-    from reports.leaderboard.table import distinct_names, make_leaderboard
+    from reports.leaderboard.table import make_leaderboard
+    from reports.read.names import told_apart
     from reports.read.runs import find_run
 
-    sources = distinct_names([find_run(place, cards) for place in found.places])
+    sources = told_apart([find_run(place, cards) for place in found.places], names)
     with TemporaryDirectory(prefix="miro-eval-") as parts, ThreadPoolExecutor(1) as beside:
         runs = collect(sources, Path(parts))
         board = make_leaderboard([run.summary for run in runs], across, found.notes)

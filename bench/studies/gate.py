@@ -3,6 +3,7 @@
     python -m bench.studies.gate errors [--sweeps 10000]
     python -m bench.studies.gate caution [--sweeps 10000]
     python -m bench.studies.gate power [--sweeps 2000]
+    python -m bench.studies.gate alike [--sweeps 2000]
 
 prints tables of ``docs/gate.md``, made by :mod:`bench.studies.simulation` and judged by the default policy.
 """
@@ -17,7 +18,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bench.studies.simulation import SAMPLES, SIZES, evidence, judged, simulated_differences, tag_evidence
+from bench.studies.simulation import SAMPLES, SHARED, SIZES, evidence, judged, simulated_differences, tag_evidence
 from reports.gate.decision import Outcome
 from reports.gate.evidence import RESERVE
 from reports.gate.policy import Policy, read_policy
@@ -25,6 +26,8 @@ from reports.statistics.clusters import Clusters
 from wire.vocabulary import TAGS
 
 CORRELATIONS = (0.1, 0.4)
+#: Shares of prompts that are as hard for both runs: other models, the usual case, two checkpoints of one training.
+SHARES_ALIKE = (0.0, 0.5, SHARED, 1.0)
 DROPS = (0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.07, 0.1)
 #: Of overall and of tags, in the default policy.
 MARGINS = (0.02, 0.05)
@@ -35,15 +38,15 @@ SEED = 30
 Count = Callable[[Clusters], Iterable[str]]
 
 
-def simulate(sweeps: int, correlation: float, drop: float, count: Count) -> dict[str, float]:
+def simulate(sweeps: int, correlation: float, drop: float, count: Count, alike: float = SHARED) -> dict[str, float]:
     """Share of pairs that are counted under each name; the same arguments give the same pairs."""
-    counts = Counter(name for pair in _pairs(sweeps, correlation, drop) for name in count(pair))
+    counts = Counter(name for pair in _pairs(sweeps, correlation, drop, alike) for name in count(pair))
     return {name: number / sweeps for name, number in counts.items()}
 
 
-def _pairs(sweeps: int, correlation: float, drop: float) -> Iterator[Clusters]:
+def _pairs(sweeps: int, correlation: float, drop: float, alike: float = SHARED) -> Iterator[Clusters]:
     generator = np.random.default_rng((SEED, round(1000 * correlation), round(1000 * drop)))
-    return (simulated_differences(generator, correlation, drop) for _ in range(sweeps))
+    return (simulated_differences(generator, correlation, drop, alike) for _ in range(sweeps))
 
 
 def once(policy: Policy) -> Count:
@@ -135,6 +138,16 @@ def power(sweeps: int) -> str:
     return "\n".join(tables)
 
 
+def alike(sweeps: int) -> str:
+    """How often a drop is found, for pairs of runs between which few or all prompts are equally hard."""
+    rows = {}
+    for drop in DROPS[2:6]:
+        for correlation in CORRELATIONS:
+            pairs = [simulate(sweeps, correlation, drop, once(read_policy(None)), share) for share in SHARES_ALIKE]
+            rows[f"true drop {drop:g}, correlation {correlation}"] = [one.get(GATE_FAILS, 0.0) for one in pairs]
+    return table("gate fails; prompts as hard for both", [f"{100 * share:g} %" for share in SHARES_ALIKE], rows)
+
+
 def table(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[float]]) -> str:
     """Markdown; shares become per cent with one decimal."""
     lines = [f"| {title} | {' | '.join(columns)} |", f"|---|{'--:|' * len(columns)}"]
@@ -145,7 +158,7 @@ def table(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[float]
 def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description="Error rates and power of the gate's default policy.")
-    studies = {"errors": (errors, 10000), "caution": (caution, 10000), "power": (power, 2000)}
+    studies = {"errors": (errors, 10000), "caution": (caution, 10000), "power": (power, 2000), "alike": (alike, 2000)}
     parser.add_argument("what", choices=studies)
     parser.add_argument("--sweeps", type=int)
     chosen = parser.parse_args()

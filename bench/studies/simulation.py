@@ -1,9 +1,9 @@
 """Simulated pairs of sweeps whose truth is known: what the gate's error rates and power are measured on.
 
 GenEval's 553 prompts in their tags, four images each. A prompt's chance of a correct image is beta distributed about
-its tag's accuracy, so that its images correlate as asked; four fifths of the prompts are as hard for the candidate as
-for the baseline, the others anew. A true drop lowers the expected accuracy of every tag, and so the overall score, by
-that much.
+its tag's accuracy, so that its images correlate as asked; four fifths of the prompts, if nothing else is said, are as
+hard for the candidate as for the baseline, the others anew. A true drop lowers the expected accuracy of every tag, and
+so the overall score, by that much.
 """
 
 from __future__ import annotations
@@ -31,15 +31,18 @@ SAMPLES = 4
 SHARED = 0.8
 
 
-def simulated_differences(generator: np.random.Generator, correlation: float, drop: float) -> Clusters:
+def simulated_differences(
+    generator: np.random.Generator, correlation: float, drop: float, alike: float = SHARED
+) -> Clusters:
     """Candidate minus baseline of one pair of sweeps.
 
     Args:
         correlation: of the verdicts of one prompt's images.
         drop: by how much the candidate's expected accuracy is lower in every tag; at most the smallest accuracy.
+        alike: share of the prompts that are as hard for both runs.
     """
     shared = _chances(generator, correlation)
-    first, second = (_mixed(generator, shared, _chances(generator, correlation)) for _ in range(2))
+    first, second = (_mixed(generator, shared, _chances(generator, correlation), alike) for _ in range(2))
     worse = second * (1.0 - drop / np.repeat(ACCURACIES, SIZES))
     differences = _correct(generator, worse) - _correct(generator, first)
     return Clusters(TAGS, SIZES, np.full(differences.size, SAMPLES), differences, differences**2)
@@ -51,8 +54,8 @@ def _chances(generator: np.random.Generator, correlation: float) -> Floats:
     return generator.beta(expected * strength, (1.0 - expected) * strength)
 
 
-def _mixed(generator: np.random.Generator, shared: Floats, own: Floats) -> Floats:
-    return np.where(generator.random(shared.size) < SHARED, shared, own)
+def _mixed(generator: np.random.Generator, shared: Floats, own: Floats, alike: float) -> Floats:
+    return np.where(generator.random(shared.size) < alike, shared, own)
 
 
 def _correct(generator: np.random.Generator, chances: Floats) -> Floats:

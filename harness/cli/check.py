@@ -12,7 +12,8 @@ import typer
 from harness.cli import options
 from harness.cli.signature import only, takes_settings
 from harness.run.settings import GenerationSettings, RunSettings
-from harness.terminal.echo import echo
+from harness.terminal.echo import echo, say_as_is, show
+from harness.terminal.plain import in_actions
 from wire.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def check(
     checkpoint: Annotated[
         str, typer.Option(help="make the candidate from this, as its baseline was, no further than the looks need")
     ] = "",
+    name: options.Names = None,
     tiny_world: options.TinyWorld = False,
 ) -> None:
     """Judge a run against a baseline by a policy: exit 0 where it passes, 1 where it fails."""
@@ -51,12 +53,15 @@ def check(
 
         made = replace(run, out=candidate, generation=replace(sweep, checkpoint=checkpoint))
         making = Making(made, tiny_world)
-    gate = _gate(candidate, baseline, policy, subset, _numbers(looks), making)
+    # On the command line the candidate comes first.
+    names = (name or [])[::-1]
+    gate = _gate(candidate, baseline, policy, subset, _numbers(looks), making, names)
     if gallery is not None:
         from reports.gate.flips import write_flips
         from rewards.scorers import CARDS
 
-        gate = replace(gate, flips=write_flips(baseline, candidate, gallery, CARDS))
+        shown = (gate.comparison.first, gate.comparison.second)
+        gate = replace(gate, flips=write_flips(baseline, candidate, gallery, CARDS, shown))
     _show(gate, out)
     if not gate.passes:
         raise typer.Exit(int(ExitCode.GATE_FAILED))
@@ -74,18 +79,24 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def _gate(
-    candidate: Path, baseline: Path, policy: Path | None, subset: bool, looks: tuple[int, ...], making: Making | None
+    candidate: Path,
+    baseline: Path,
+    policy: Path | None,
+    subset: bool,
+    looks: tuple[int, ...],
+    making: Making | None,
+    names: list[str],
 ) -> Gate:
     """Checked as it is, or look by look while the candidate is made."""
     from harness.plan.gate import gate_of, growing_gate
 
     if making is None:
-        return gate_of(candidate, baseline, policy, subset=subset, looks=looks)
+        return gate_of(candidate, baseline, policy, subset=subset, looks=looks, names=names)
     if subset:
         raise UserError("--subset compares, once, what prompts there are: leave it or --checkpoint away")
     from harness.cli.growing import growing_run
 
-    return growing_gate(baseline, policy, looks, lambda first, rules: growing_run(making, first, rules))
+    return growing_gate(baseline, policy, looks, lambda first, rules: growing_run(making, first, rules), names)
 
 
 def _write_policy(path: Path) -> None:
@@ -99,18 +110,16 @@ def _write_policy(path: Path) -> None:
 
 def _show(gate: Gate, out: Path | None) -> None:
     """All formats that are asked for; the verdict is the last line on standard output."""
-    from rich.console import Console
-
     from reports.gate.files import write_gate
     from reports.gate.gate_formats import markdown_gate, terminal_gate
-    from reports.gate.github import add_to_summary, in_actions, workflow_commands
+    from reports.gate.github import add_to_summary, workflow_commands
 
     if out is not None:
         for path in write_gate(gate, out):
             echo(f"written: {path}", err=True)
     add_to_summary(markdown_gate(gate), os.environ)
-    Console().print(terminal_gate(gate))
-    if in_actions(os.environ):
+    show(terminal_gate(gate))
+    if in_actions():
         for line in workflow_commands(gate):
-            echo(line)
+            say_as_is(line)
     echo(gate.verdict)

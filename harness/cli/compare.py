@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from harness.terminal.echo import echo
+from harness.cli import options
+from harness.terminal.echo import echo, show
 
 
 class Format(str, Enum):
@@ -25,20 +26,19 @@ def compare(
     out: Annotated[Path | None, typer.Option(help="also write comparison.md and comparison.json into here")] = None,
     format_: Annotated[Format, typer.Option("--format", help="what to print")] = Format.TERMINAL,
     allow_unlike: Annotated[bool, typer.Option(help="compare although protocols differ, and say where")] = False,
+    name: options.Names = None,
 ) -> None:
     """Compare two runs on the prompts and samples that they share: differences, intervals, p values."""
     from reports.gate.compare import compare_paths, json_text, write_comparison
     from reports.gate.comparison_formats import markdown_comparison, terminal_comparison
     from rewards.scorers import CARDS
 
-    comparison = compare_paths(first, second, allow_unlike=allow_unlike, cards=CARDS)
+    comparison = compare_paths(first, second, allow_unlike=allow_unlike, cards=CARDS, names=name or [])
     if out is not None:
         for path in write_comparison(comparison, out):
             echo(f"written: {path}", err=True)
     if format_ is Format.TERMINAL:
-        from rich.console import Console
-
-        Console().print(terminal_comparison(comparison))
+        show(terminal_comparison(comparison))
     else:
         as_text = json_text if format_ is Format.JSON else markdown_comparison
         echo(as_text(comparison), end="")

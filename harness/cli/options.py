@@ -32,6 +32,10 @@ Checkpoints = Annotated[
         show_default=False,
     ),
 ]
+Names = Annotated[
+    list[str] | None,
+    typer.Option(help="what a run is called in tables, one for each run in their order; repeatable", metavar="NAME"),
+]
 RunDirectory = Annotated[
     Path | None, typer.Argument(help="directory of images: 00000/metadata.jsonl, 00000/samples/0000.png, ...")
 ]

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli import options
 from harness.terminal.echo import echo
 
 Export = Annotated[
@@ -30,6 +31,7 @@ def report(
     ),
     across: Across = None,
     export: Export = None,
+    name: options.Names = None,
 ) -> None:
     """Write a leaderboard of finished runs; a bare results.jsonl of GenEval's own format will do."""
     from harness.cli.session import session, show_report
@@ -38,7 +40,7 @@ def report(
 
     check_trackers(export or [])
     with session() as display:
-        files = show_report(runs, out, display, across or [], anew=bool(export))
+        files = show_report(runs, out, display, across or [], anew=bool(export), names=name or [])
     if files.leaderboard is not None:
         for tracker in export or []:
             echo(f"exported: {hand_over(files.leaderboard, tracker, out)}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from harness.terminal.echo import echo
+from harness.terminal.echo import echo, show
 
 if TYPE_CHECKING:
     from harness.plan.evaluations import Evaluation, Outcome
@@ -84,16 +84,15 @@ def show_report(
     known: Mapping[Path, str] | None = None,
     *,
     anew: bool = False,
+    names: Sequence[str] = (),
 ) -> ReportFiles:
     """Write the leaderboard where it does not stand, print it, and return its files; see :func:`reports.report`."""
-    from rich.console import Console
-
     from reports import report, terminal_tables
     from rewards.scorers import CARDS
 
-    files = report(inputs, out, across, CARDS, known=known, anew=anew)
+    files = report(inputs, out, across, CARDS, names=names, known=known, anew=anew)
     display.close()
-    Console().print(terminal_tables(files))
+    show(terminal_tables(files))
     echo(f"report: {files.markdown}")
     return files
 

@@ -12,12 +12,12 @@ from generation.checkpoint_kinds import IMAGES
 from generation.suites import suite_has_geneval
 from harness.executors.drive import run_together
 from harness.plan.open import Model, describe_images, open_run
-from harness.plan.selection import distinct_names
 from harness.run.directory import RunDirectory
 from harness.run.settings import RunSettings
 from harness.stages.context import Pipeline
 from harness.terminal.display import Display
 from harness.weights.weight_source import WeightSource
+from reports.read.names import distinct_names
 from wire.errors import ExitCode, MiroEvalError, UserError
 
 #: Runs worked on at a time. Their models are loaded once; more would hold more files open and show results later.

@@ -20,16 +20,26 @@ Growing = Callable[["Run", "Policy"], AbstractContextManager[Callable[[int], "Ru
 
 
 def gate_of(
-    candidate: Path, baseline: Path, policy: Path | None = None, *, subset: bool = False, looks: Sequence[int] = ()
+    candidate: Path,
+    baseline: Path,
+    policy: Path | None = None,
+    *,
+    subset: bool = False,
+    looks: Sequence[int] = (),
+    names: Sequence[str] = (),
 ) -> Gate:
-    """Judge what there is of a candidate; arguments and errors are those of :func:`miro_eval.check`."""
+    """Judge what there is of a candidate; arguments and errors are those of :func:`miro_eval.check`.
+
+    Args:
+        names: of baseline and candidate; none for their own.
+    """
     from generation.suites import built_prompts
     from reports.gate.check import check_once, rules_for
-    from reports.gate.inputs import read_side
+    from reports.gate.inputs import read_sides
     from reports.gate.sequential import check_growing
 
-    first = read_side(baseline, CARDS)
-    rules, finished = rules_for(first, policy), read_side(candidate, CARDS)
+    first, finished = read_sides(baseline, candidate, CARDS, names)
+    rules = rules_for(first, policy)
     looks = looks or rules.looks
     if not looks:
         return check_once(first, finished, rules, subset=subset)
@@ -38,7 +48,9 @@ def gate_of(
     return check_growing(lambda _: finished, first, rules, looks, built_prompts())
 
 
-def growing_gate(baseline: Path, policy: Path | None, looks: Sequence[int], growing: Growing) -> Gate:
+def growing_gate(
+    baseline: Path, policy: Path | None, looks: Sequence[int], growing: Growing, names: Sequence[str] = ()
+) -> Gate:
     """Judge a candidate that is made as far as the looks need it.
 
     Raises:
@@ -52,4 +64,4 @@ def growing_gate(baseline: Path, policy: Path | None, looks: Sequence[int], grow
     first = read_side(baseline, CARDS)
     rules = rules_for(first, policy)
     with growing(first, rules) as grown:
-        return check_growing(grown, first, rules, looks or rules.looks, built_prompts())
+        return check_growing(grown, first, rules, looks or rules.looks, built_prompts(), names)

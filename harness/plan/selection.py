@@ -16,6 +16,7 @@ from generation.checkpoint_kinds import FOLDER, HUB_FILES, LIGHTNING, REPO
 from generation.released import ABLATIONS_REPO, MAIN_NAME, MAIN_REPO, VARIANTS
 from harness.plan.open import Model, default_directory, describe
 from harness.run.settings import GenerationSettings
+from reports.read.names import distinct_names
 from wire.errors import UserError
 from wire.files import natural_order
 
@@ -161,20 +162,6 @@ def run_directories(chosen: Sequence[Model], out: Path | None) -> list[Path]:
     if clash:
         raise UserError(f"several runs would go to {min(clash)}: name --out, or run them one by one")
     return places
-
-
-def distinct_names(places: Sequence[Path]) -> list[str]:
-    """Short names that tell run directories apart: ``9`` and ``10`` of ``runs/9/last`` and ``runs/10/last``.
-
-    Of paths of one depth the parts in which they differ; else their last parts, as many as it takes.
-    """
-    parts = [[part for part in place.absolute().parts[1:] if part != "geneval_images"] for place in places]
-    columns = list(zip(*parts, strict=True)) if len(set(map(len, parts))) == 1 else []
-    differing = [column for column in columns if len(set(column)) > 1]
-    candidates = [["-".join(row) for row in zip(*differing, strict=True)]] if differing else []
-    depths = range(1, max(map(len, parts), default=0) + 1)
-    candidates += [["-".join(one[-depth:]) for one in parts] for depth in depths]
-    return next((names for names in candidates if len(set(names)) == len(names)), [place.name for place in places])
 
 
 def point_directories(base: Path, axes: Iterable[str], points: Sequence[Model]) -> list[Path]:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 from harness.terminal.plain import plain
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 
 def echo(message: object, *, err: bool = False, end: str = "\n") -> None:
@@ -14,7 +18,18 @@ def echo(message: object, *, err: bool = False, end: str = "\n") -> None:
     stream.flush()
 
 
+def show(tables: RenderableType) -> None:
+    """Print tables and paragraphs, with colors on a terminal, their texts as :func:`echo` does."""
+    from rich.console import Console
+    from rich.segment import Segment, Segments
+
+    console = Console()
+    # Once they are laid out: what is folded or wrapped may begin a line.
+    parts = (part if part.control else Segment(plain(part.text), part.style) for part in console.render(tables))
+    console.print(Segments(parts), end="", crop=False)
+
+
 def say_as_is(text: str) -> None:
-    """Print a line of our own making that steers the terminal, such as a picture in colors."""
+    """Print a line of our own making that steers what reads it, such as a picture in colors."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()

@@ -40,14 +40,14 @@ def write_analysis(inputs: Sequence[Path], out_dir: Path, cards: Cards = NO_CARD
     from reports.analysis.rewards_and_verdicts import reward_correlations, rewards_against_verdicts
     from reports.files import write_text
     from reports.leaderboard.merge import merge_stages
-    from reports.leaderboard.table import distinct_names
     from reports.read.cards import notes_on_rewards
     from reports.read.find import find_runs
+    from reports.read.names import told_apart
     from reports.read.runs import read_source
 
     found, measured = [], []
     sources, notes = find_runs(inputs, cards)
-    for source in distinct_names(sources):
+    for source in told_apart(sources):
         run = read_source(source)
         images, metrics = merge_stages(run), run.rewards.metrics if run.rewards else ()
         lower = {metric: card_of(metric, run.manifest.cards).lower for metric in metrics}

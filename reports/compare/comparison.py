@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from reports.compare.pairing import Pairs, pair_rewards, pair_verdicts
@@ -13,6 +14,8 @@ from reports.statistics.paired import PairedDifference, holm, paired_difference
 from wire.cards import Cards, card_of
 from wire.errors import UserError
 from wire.vocabulary import TAGS
+
+Bounds = tuple[float | None, float | None]
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,7 @@ class ComparedMetric:
         paired: second minus first.
         corrected_p_value: after Holm, over all lines of the comparison.
         left_out: images that could not be paired, in words.
+        widest: no difference can be larger: 1 for shares, the width of the card's range; infinite where that is open.
     """
 
     metric: str
@@ -33,6 +37,7 @@ class ComparedMetric:
     paired: PairedDifference
     corrected_p_value: float
     left_out: str
+    widest: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -62,17 +67,20 @@ def compare(first: Run, second: Run) -> Comparison:
     Raises:
         UserError: they share no prompt and sample with a value in both.
     """
-    lines = [*_verdict_lines(first, second), *_reward_lines(first, second)]
+    cards = {**second.manifest.cards, **first.manifest.cards}
+    lines = [*_verdict_lines(first, second), *_reward_lines(first, second, cards)]
     if not lines:
         raise UserError(f"{first.name} and {second.name} share no scored prompts to be compared on (two are needed)")
     corrected = holm([line.paired.p_value for line in lines])
     metrics = tuple(replace(line, corrected_p_value=value) for line, value in zip(lines, corrected, strict=True))
-    return Comparison(first.name, second.name, metrics, tuple(_notes(first, second, metrics)), cards_of(first, second))
-
-
-def cards_of(first: Run, second: Run) -> Cards:
-    """The metrics' cards, the first run's before the second's."""
-    return {**second.manifest.cards, **first.manifest.cards}
+    notes = (
+        *_not_compared(first, second, {line.metric for line in metrics}),
+        *_left_out(metrics),
+        *(f"{run.name}: {note}" for run in (first, second) for note in (*run.repeats, *notes_on_rewards(run, cards))),
+        *(f"{line.metric}: {cards[line.metric].direction}" for line in metrics if card_of(line.metric, cards).lower),
+        *_protocols(first.manifest.protocol, second.manifest.protocol),
+    )
+    return Comparison(first.name, second.name, metrics, notes, cards)
 
 
 def _verdict_lines(first: Run, second: Run) -> Iterator[ComparedMetric]:
@@ -80,61 +88,82 @@ def _verdict_lines(first: Run, second: Run) -> Iterator[ComparedMetric]:
         return
     pairs = pair_verdicts(first.verdicts, second.verdicts)
     if set(pairs.frame["stratum"]) == set(TAGS):
-        yield from _line("overall", pairs, MEAN_OF_STRATA)
+        yield from _line("overall", pairs, MEAN_OF_STRATA, (0.0, 1.0))
     for tag in TAGS:
         of_tag = replace(pairs, frame=pairs.frame[pairs.frame["stratum"] == tag])
-        yield from _line(tag, of_tag, RATIO_OF_TOTALS)
+        yield from _line(tag, of_tag, RATIO_OF_TOTALS, (0.0, 1.0))
 
 
-def _reward_lines(first: Run, second: Run) -> Iterator[ComparedMetric]:
+def _reward_lines(first: Run, second: Run, cards: Cards) -> Iterator[ComparedMetric]:
     if first.rewards is None or second.rewards is None:
         return
     tags = {} if first.verdicts is None else dict(zip(first.verdicts["filename"], first.verdicts["tag"], strict=True))
     for metric in first.rewards.metrics:
         if metric in second.rewards.metrics:
-            yield from _line(metric, pair_rewards(first.rewards, second.rewards, metric, tags), RATIO_OF_TOTALS)
+            pairs = pair_rewards(first.rewards, second.rewards, metric, tags)
+            yield from _line(metric, pairs, RATIO_OF_TOTALS, card_of(metric, cards).range)
 
 
-def _line(metric: str, pairs: Pairs, estimator: Estimator) -> Iterator[ComparedMetric]:
+def _line(metric: str, pairs: Pairs, estimator: Estimator, bounds: Bounds) -> Iterator[ComparedMetric]:
     """The line, or none where fewer than two prompts of a stratum have pairs."""
-    frame = pairs.frame
     differences = pairs.differences()
     if estimator is RATIO_OF_TOTALS and not differences.estimable():
         differences = differences.merged()
-    paired = paired_difference(differences, estimator)
+    values = pairs.frame[["first", "second"]]
+    widest = _widest(values.min().min(), values.max().max(), bounds)
+    paired = paired_difference(differences, estimator, widest)
     if paired is None:
         return
-    by_stratum = frame.groupby("stratum") if estimator is MEAN_OF_STRATA else None
-    first, second = (
-        float(frame[side].mean() if by_stratum is None else by_stratum[side].mean().mean())
-        for side in ("first", "second")
-    )
-    yield ComparedMetric(metric, first, second, paired, paired.p_value, pairs.left_out)
+    means = values.groupby(pairs.frame["stratum"]).mean().mean() if estimator is MEAN_OF_STRATA else values.mean()
+    first, second = float(means["first"]), float(means["second"])
+    yield ComparedMetric(metric, first, second, paired, paired.p_value, pairs.left_out, widest)
 
 
-def _notes(first: Run, second: Run, metrics: tuple[ComparedMetric, ...]) -> Iterator[str]:
-    compared = {line.metric for line in metrics}
-    for metric in ("overall", *TAGS, *_metrics(first), *_metrics(second)):
-        if metric not in compared and (metric not in TAGS or "overall" in compared):
-            compared.add(metric)
-            yield f"{metric}: not compared, the runs share too few scored prompts of it"
-    for line in metrics:
-        if line.left_out and line.metric not in TAGS:
-            yield f"{line.metric}: left out of the comparison: {line.left_out}"
-    yield from (f"{run.name}: {note}" for run in (first, second) for note in run.repeats)
-    known = cards_of(first, second)
-    yield from (f"{run.name}: {note}" for run in (first, second) for note in notes_on_rewards(run, known))
-    yield from (
-        f"{metric}: {known[metric].direction}" for metric in compared if metric in known and known[metric].lower
-    )
-    left, right = first.manifest.protocol, second.manifest.protocol
+def _widest(least: float, most: float, bounds: Bounds) -> float:
+    """Largest difference of two means of values within bounds; infinite where these are open, or do not hold."""
+    low, high = bounds
+    return math.inf if low is None or high is None or least < low or most > high else high - low
+
+
+def _not_compared(first: Run, second: Run, compared: set[str]) -> Iterator[str]:
+    """A stage that one run lacks is named once; metrics of both stages by the reason why they are not compared."""
+    missing: list[tuple[str, str]] = []
+    stages = (("GenEval verdicts", first.verdicts, second.verdicts), ("rewards", first.rewards, second.rewards))
+    for stage, left, right in stages:
+        if (left is None) != (right is None):
+            missing.append((f"{(first if left is None else second).name} has none", stage))
+    few = "the runs share too few scored prompts"
+    if first.verdicts is not None and second.verdicts is not None and "overall" not in compared:
+        missing += [(few, metric) for metric in ("overall", *TAGS) if metric not in compared]
+    if first.rewards is not None and second.rewards is not None:
+        for metric in dict.fromkeys((*first.rewards.metrics, *second.rewards.metrics)):
+            lacking = [run.name for run in (first, second) if run.rewards and metric not in run.rewards.metrics]
+            if metric not in compared:
+                missing.append((f"{lacking[0]} has no values" if lacking else few, metric))
+    yield from (f"{names}: not compared, {reason}" for names, reason in _together(missing))
+
+
+def _left_out(metrics: Iterable[ComparedMetric]) -> Iterator[str]:
+    """Of verdicts once, under overall where there is one: the tags' lines are paired together."""
+    overall = any(line.metric == "overall" for line in metrics)
+    named = {} if overall else dict.fromkeys(TAGS, "GenEval verdicts")
+    told = [(line.left_out, named.get(line.metric, line.metric)) for line in metrics if line.left_out]
+    for names, left_out in _together((text, name) for text, name in dict.fromkeys(told) if name not in TAGS):
+        yield f"{names}: left out of the comparison: {left_out}"
+
+
+def _together(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Names of which the same is said, joined, and what it is."""
+    names: dict[str, list[str]] = {}
+    for text, name in pairs:
+        names.setdefault(text, []).append(name)
+    return ((", ".join(of_text), text) for text, of_text in names.items())
+
+
+def _protocols(left: Mapping[str, str], right: Mapping[str, str]) -> Iterator[str]:
     if not left or not right:
         yield "no protocol is recorded for one or both, so it is not known whether they are alike"
         return
     for name in sorted(left.keys() | right.keys()):
         if left.get(name) != right.get(name):
             yield f"the runs differ in {name}: {left.get(name, 'not recorded')}; {right.get(name, 'not recorded')}"
-
-
-def _metrics(run: Run) -> tuple[str, ...]:
-    return run.rewards.metrics if run.rewards else ()

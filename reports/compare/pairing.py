@@ -5,9 +5,9 @@ Files of different tools number and name prompts differently, so a prompt is rec
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reports.read.prompts import prompt_identities
 from reports.read.reward_rows import RewardTable
@@ -23,34 +23,22 @@ class Pairs:
 
     Attributes:
         frame: one row a pair with both scored: ``stratum``, ``prompt``, ``first``, ``second`` (floats).
-        only_first, only_second: images whose prompt or sample the other run lacks.
-        unscored: pairs of which one or both have no value.
+        left_out: what could not be paired, e.g. ``36 images only in the first``; empty where all could.
     """
 
     frame: pd.DataFrame
-    only_first: int
-    only_second: int
-    unscored: int
+    left_out: str
 
     def differences(self) -> Clusters:
         """Second minus first, gathered by prompt within stratum."""
         frame = self.frame
         return Clusters.gather(list(frame["prompt"]), list(frame["stratum"]), list(frame["second"] - frame["first"]))
 
-    @property
-    def left_out(self) -> str:
-        """What could not be paired, e.g. ``36 images only in the first``; empty where all could."""
-        counts = (
-            (self.only_first, "only in the first"),
-            (self.only_second, "only in the second"),
-            (self.unscored, "unscored in one or both"),
-        )
-        return ", ".join(f"{count:,} image{'' if count == 1 else 's'} {what}" for count, what in counts if count)
-
 
 def pair_verdicts(first: pd.DataFrame, second: pd.DataFrame) -> Pairs:
     """Pair two tables of :func:`reports.read.verdicts.read_verdicts`; strata are the tags."""
-    return _pair(_verdict_places(first), _verdict_places(second))
+    sides = [_places(frame, frame["tag"].tolist(), frame["correct"].astype("Float64")) for frame in (first, second)]
+    return _pair(*sides)
 
 
 def pair_rewards(first: RewardTable, second: RewardTable, metric: str, tags: Mapping[str, str]) -> Pairs:
@@ -59,7 +47,9 @@ def pair_rewards(first: RewardTable, second: RewardTable, metric: str, tags: Map
     Args:
         tags: file name of the first run -> GenEval tag, the stratum; may be empty.
     """
-    return _pair(_reward_places(first, metric, tags), _reward_places(second, metric, {}))
+    strata = [tags.get(name, "") for name in first.frame["filename"]]
+    theirs = _places(second.frame, [""] * len(second.frame), second.frame[metric])
+    return _pair(_places(first.frame, strata, first.frame[metric]), theirs)
 
 
 def image_places(frame: pd.DataFrame) -> list[tuple[str, int]]:
@@ -68,47 +58,39 @@ def image_places(frame: pd.DataFrame) -> list[tuple[str, int]]:
     Args:
         frame: a table of verdicts, of rewards, or both merged.
     """
-    places = _places(frame, prompt_identities(frame), [""] * len(frame), [None] * len(frame))
+    places = _places(frame, [""] * len(frame), [None] * len(frame))
     return list(zip(places["identity"], places["sample"], strict=True))
 
 
-def _verdict_places(frame: pd.DataFrame) -> pd.DataFrame:
-    return _places(frame, prompt_identities(frame), list(frame["tag"]), list(frame["correct"].astype("Float64")))
-
-
-def _reward_places(table: RewardTable, metric: str, tags: Mapping[str, str]) -> pd.DataFrame:
-    frame = table.frame
-    strata = [tags.get(name, "") for name in frame["filename"]]
-    return _places(frame, prompt_identities(frame), strata, list(frame[metric]))
-
-
-def _places(frame: pd.DataFrame, identities: list[str], strata: list[str], values: list[object]) -> pd.DataFrame:
+def _places(frame: pd.DataFrame, strata: Sequence[str], values: Sequence[Any] | pd.Series[Any]) -> pd.DataFrame:
     """(identity, sample) of each image; samples are counted where numbers are missing or stand for two images."""
     import pandas as pd
 
-    places = pd.DataFrame({"identity": identities, "stratum": strata, "sample": list(frame["sample_index"])})
+    named = {"identity": prompt_identities(frame), "stratum": strata, "sample": list(frame["sample_index"])}
+    places = pd.DataFrame(named)
     if places["sample"].isna().any() or places.duplicated(["identity", "sample"]).any():
         places["sample"] = places.groupby("identity").cumcount()
     places["sample"] = places["sample"].astype("int64")
-    return places.assign(value=pd.to_numeric(pd.Series(values, dtype="Float64")))
+    return places.assign(value=pd.to_numeric(pd.Series(list(values), dtype="Float64")))
 
 
 def _pair(first: pd.DataFrame, second: pd.DataFrame) -> Pairs:
     import pandas as pd
 
-    place = ["identity", "sample"]
-    theirs = second.drop(columns="stratum")
-    joined = first.merge(theirs, on=place, how="outer", suffixes=("_first", "_second"), indicator=True)
-    both = joined[joined["_merge"] == "both"]
-    scored = both.dropna(subset=["value_first", "value_second"])
-    frame = pd.DataFrame(
-        {
-            "stratum": scored["stratum"],
-            "prompt": scored["identity"],
-            "first": scored["value_first"].astype("float64"),
-            "second": scored["value_second"].astype("float64"),
-        }
-    )
-    counts = joined["_merge"].value_counts()
-    only = {side: int(counts[f"{side}_only"]) for side in ("left", "right")}
-    return Pairs(frame.reset_index(drop=True), only["left"], only["right"], len(both) - len(scored))
+    theirs, place = second.drop(columns="stratum"), ["identity", "sample"]
+    joined = first.merge(theirs, on=place, how="outer", suffixes=("_first", "_second"), indicator="found")
+    both = joined["found"] == "both"
+    in_first, in_second = (joined[f"value_{side}"].notna() for side in ("first", "second"))
+    scored = joined[both & in_first & in_second].reset_index(drop=True)
+    values = {side: scored[f"value_{side}"].astype("float64") for side in ("first", "second")}
+    frame = pd.DataFrame({"stratum": scored["stratum"], "prompt": scored["identity"], **values})
+    left_out = {
+        "only in the first": joined["found"] == "left_only",
+        "only in the second": joined["found"] == "right_only",
+        "unscored in the first": both & ~in_first & in_second,
+        "unscored in the second": both & in_first & ~in_second,
+        "unscored in both": both & ~in_first & ~in_second,
+    }
+    counts = {what: int(places.sum()) for what, places in left_out.items()}
+    texts = [f"{count:,} image{'' if count == 1 else 's'} {what}" for what, count in counts.items() if count]
+    return Pairs(frame, ", ".join(texts))

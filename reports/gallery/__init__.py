@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +28,12 @@ class GalleryFiles:
 
 
 def write_gallery(
-    first: Path, second: Path | None, out_dir: Path, copy: bool = False, cards: Cards = NO_CARDS
+    first: Path,
+    second: Path | None,
+    out_dir: Path,
+    copy: bool = False,
+    cards: Cards = NO_CARDS,
+    names: Sequence[str] = (),
 ) -> GalleryFiles:
     """Write the gallery of a run, or of two.
 
@@ -36,6 +42,7 @@ def write_gallery(
         out_dir: made if need be; ``index.html`` in it is the page.
         copy: put the images into the folder too, so that it can be moved; else the page refers to them where they are.
         cards: of metrics that are known anyway, for runs that bear none.
+        names: of the runs; none for their own.
 
     Raises:
         UserError: a run is missing, empty or malformed, or the folder cannot be written to.
@@ -45,10 +52,10 @@ def write_gallery(
     from reports.gallery.pictures import Pictures
     from reports.gallery.records import gallery_run
     from reports.gallery.sides import matched
-    from reports.leaderboard.table import distinct_names
+    from reports.read.names import told_apart
     from reports.read.runs import find_run
 
-    sources = distinct_names([find_run(path, cards) for path in (first, second) if path is not None])
+    sources = told_apart([find_run(path, cards) for path in (first, second) if path is not None], names)
     runs = [
         gallery_run(source, Pictures(source.folder, out_dir, f"images/{number}" if copy else None))
         for number, source in enumerate(sources, start=1)

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 from reports.files import write_text
 from reports.read.manifest import Manifest, display_name
 from reports.read.prompts import gather_prompts
+from reports.read.reward_keys import metric_id
 from reports.read.reward_rows import LARGEST, RewardTable
 from reports.read.rows import is_index
 from reports.read.runs import Run
 from wire.cards import NO_CARDS, Cards, read_cards, records
 from wire.errors import UserError
-from wire.reserved import shown_name
 from wire.vocabulary import TAGS
 
 if TYPE_CHECKING:
@@ -154,7 +154,9 @@ def _rewards(prompts: list[dict[str, Any]], metrics: tuple[str, ...]) -> RewardT
     import pandas as pd
 
     rows = []
-    names = tuple(map(shown_name, metrics))
+    names = tuple(map(metric_id, metrics))
+    if len(set(names)) < len(names):
+        raise ValueError(f"two metrics are shown as one: {', '.join(names)}")
     for prompt in prompts:
         columns = [prompt[metric] for metric in metrics]
         for image, *values in zip(_images(prompt), *columns, strict=True):

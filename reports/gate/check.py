@@ -11,7 +11,7 @@ from reports.gate.comparability import require_alike
 from reports.gate.decision import Judgement, Measured, Outcome, judge
 from reports.gate.evidence import Evidence
 from reports.gate.flips import Flips
-from reports.gate.inputs import narrowed, read_side
+from reports.gate.inputs import narrowed, read_sides
 from reports.gate.policy import Policy, read_policy, require_known
 from reports.read.cards import guessed, outside_range
 from reports.read.runs import Run
@@ -112,8 +112,8 @@ def check_paths(
     Raises:
         UserError: an input cannot be read, the runs are not alike, or the policy judges what the baseline lacks.
     """
-    first = read_side(baseline, cards)
-    return check_once(first, read_side(candidate, cards), rules_for(first, policy), subset=subset)
+    first, second = read_sides(baseline, candidate, cards)
+    return check_once(first, second, rules_for(first, policy), subset=subset)
 
 
 def check_once(baseline: Run, candidate: Run, policy: Policy, *, subset: bool = False) -> Gate:
@@ -180,7 +180,9 @@ def check_runs(
     demanded = [one.metric for one in judgements if one.rule.demands]
     if policy.outside_range == "refuse":
         _require_in_range((baseline, candidate), demanded, comparison.cards)
-    return Gate(comparison, policy, judgements, (*comparison.notes, *guessed(demanded, comparison.cards), *notes))
+    lost = _baseline_losses(baseline, policy)
+    notes = (*lost, *comparison.notes, *guessed(demanded, comparison.cards), *notes)
+    return Gate(comparison, policy, judgements, notes)
 
 
 def _require_in_range(runs: Sequence[Run], metrics: Sequence[str], cards: Cards) -> None:
@@ -206,6 +208,23 @@ def _measured(comparison: Comparison, baseline: Run) -> Iterator[Measured]:
             yield Measured(metric, None, None, 0.0)
         else:
             yield Measured(metric, line.second, Evidence.of(line, lower), line.paired.images / images)
+
+
+def _baseline_losses(baseline: Run, policy: Policy) -> Iterator[str]:
+    """What the baseline's own images lack of the coverage that the candidate must have."""
+    found = []
+    if baseline.verdicts is not None:
+        tags = baseline.verdicts["correct"].notna().groupby(baseline.verdicts["tag"])
+        found += [(tag, int(scored.sum()), len(scored)) for tag, scored in tags]
+    if baseline.rewards is not None:
+        scored = baseline.rewards.frame[[*baseline.rewards.metrics]].notna()
+        found += [(metric, int(scored[metric].sum()), len(scored)) for metric in baseline.rewards.metrics]
+    for metric, known, images in found:
+        rule = policy.rule(metric)
+        if rule.demands and known < rule.coverage * images:
+            share = f"coverage {known / images:.1%} is below {rule.coverage:.1%}"
+            counts = f"{known:,} of the baseline's own {images:,} images are scored"
+            yield f"{metric}: {counts}: its {share}; on the others nothing is judged"
 
 
 def _scored_images(run: Run) -> dict[str, int]:

@@ -53,8 +53,8 @@ def unlike_fields(first: Run, second: Run) -> list[Unlike]:
         marks = ("true" if run.manifest.random_weights else "false" for run in (first, second))
         found.append(Unlike("random_weights", *marks))
     found += _unlike_directions(first, second)
-    if not (left.get(f"{SUITE}sha256") and right.get(f"{SUITE}sha256")) and _other_prompts(first, second):
-        found.append(Unlike(f"{SUITE}prompts", f"{len(_prompts(first))} prompts", f"{len(_prompts(second))} others"))
+    if not (left.get(f"{SUITE}sha256") and right.get(f"{SUITE}sha256")):
+        found += _other_prompts(first, second)
     return found
 
 
@@ -100,12 +100,18 @@ def _matters(field: str, first: Run, second: Run) -> bool:
     return True
 
 
-def _other_prompts(first: Run, second: Run) -> bool:
-    """Each has prompts that the other lacks; a part of a suite is not another suite."""
-    left, right = _prompts(first), _prompts(second)
-    return bool(left - right) and bool(right - left)
+def _other_prompts(first: Run, second: Run) -> Iterator[Unlike]:
+    """Where each has prompts that the other lacks; a part of a suite is not another suite."""
+    both_judged = first.verdicts is not None and second.verdicts is not None
+    left, right = (_prompts(run, tags=both_judged) for run in (first, second))
+    if left - right and right - left:
+        yield Unlike(
+            f"{SUITE}prompts", f"{len(left)} prompts", f"{len(right)}, of which {len(right - left)} are others"
+        )
 
 
-def _prompts(run: Run) -> set[str]:
+def _prompts(run: Run, tags: bool) -> set[str]:
+    """What prompts are recognised by: of rows of rewards, which have no tags, their texts alone."""
     frame = run.verdicts if run.verdicts is not None else run.rewards.frame if run.rewards is not None else None
-    return set() if frame is None else set(prompt_identities(frame))
+    identities = set() if frame is None else set(prompt_identities(frame))
+    return identities if tags else {identity.partition("\t")[2] for identity in identities}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,19 +11,25 @@ from reports.compare.comparison import Comparison, compare
 from reports.files import write_json, write_text
 from reports.gate.comparability import require_alike, unlike_fields
 from reports.gate.comparison_formats import comparison_record, markdown_comparison
-from reports.gate.inputs import read_side
+from reports.gate.inputs import read_sides
 from wire.cards import NO_CARDS, Cards
 
 NAME = "comparison"
 
 
-def compare_paths(first: Path, second: Path, *, allow_unlike: bool = False, cards: Cards = NO_CARDS) -> Comparison:
-    """Compare two runs, wherever they come from; ``cards`` are of metrics that are known anyway.
+def compare_paths(
+    first: Path, second: Path, *, allow_unlike: bool = False, cards: Cards = NO_CARDS, names: Sequence[str] = ()
+) -> Comparison:
+    """Compare two runs, wherever they come from.
+
+    Args:
+        cards: of metrics that are known anyway.
+        names: of the two runs; none for their own.
 
     Raises:
         UserError: one cannot be read, they share nothing, or they are not alike and that is not allowed.
     """
-    left, right = read_side(first, cards), read_side(second, cards)
+    left, right = read_sides(first, second, cards, names)
     if not allow_unlike:
         require_alike(left, right, remedy="with --allow-unlike they are compared all the same")
         return compare(left, right)

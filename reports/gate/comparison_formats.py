@@ -16,9 +16,10 @@ NARROW_HEADER = ("metric", "first", "second", "change", "low", "high", "p", "Hol
 #: Of the usual metrics' names, "single_object".
 WIDEST = 13
 LEGEND = (
-    "Second minus first over the pairs: same prompt, same sample. Interval: resampled prompts. p: two-sided "
-    "cluster-robust t test, and after Holm over all lines. MDE: the true difference that would be found with 80 % "
-    "probability. A dash: every prompt differs alike, so there is no spread."
+    "Second minus first over the pairs: same prompt, same sample. 95 % interval: two-sided, resampled prompts, each "
+    "line by itself, not corrected. p: two-sided cluster-robust t test, not corrected, on which a leaderboard's ranks "
+    "rest; p (Holm): corrected for all lines. MDE: the true difference that would be found (p < 0.05, not corrected) "
+    "with 80 % probability. A dash: no spread, as every prompt differs alike, or no difference can be so large."
 )
 
 
@@ -48,7 +49,10 @@ def _narrow_cells(line: ComparedMetric, label: str) -> list[str]:
 
 def _pairs(comparison: Comparison) -> str:
     most = max(comparison.metrics, key=lambda line: line.paired.images).paired
-    return f"pairs: {most.images:,} images of {most.prompts:,} prompts; low and high bound the 95 % interval"
+    return (
+        f"pairs: {most.images:,} images of {most.prompts:,} prompts; low and high bound the 95 % interval, not "
+        f"corrected, as p and MDE are not; Holm is p corrected for all {len(comparison.metrics)} lines"
+    )
 
 
 def markdown_comparison(comparison: Comparison) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from reports.gate.evidence import Evidence
+from reports.gate.evidence import Evidence, bound_text
 from reports.gate.policy import Policy, Rule
 from reports.gate.sample_size import OpenQuestion
 from reports.statistics.paired import holm
@@ -126,11 +126,11 @@ def _judgement(measured: Measured, rule: Rule, p_value: float | None, level: flo
     within = evidence.excludes_drop_beyond(margin) < level
     shown = not within and p_value < level
     if shown:
-        broken.append(_drop_text(rule, evidence, p_value, level))
+        broken.append(_drop_text(rule, evidence, p_value, level, tests))
     if broken:
         return Judgement(measured, rule, Outcome.FAILS, tuple(broken), True, p_value, certain=shown)
     if within:
-        reason = f"a {evidence.worse} beyond the margin of {margin:g} is excluded"
+        reason = f"a {evidence.worse} beyond the margin of {margin:g} is excluded (p < {level:g}, not corrected)"
         return Judgement(measured, rule, Outcome.PASSES, (reason,), False, p_value)
     question = OpenQuestion(evidence, margin, rule.tolerated, level, tests)
     fails = rule.cannot_tell == "fail"
@@ -154,6 +154,13 @@ def _broken_limits(measured: Measured, rule: Rule) -> Iterator[str]:
         yield f"the {worse} of {drop:.4f} exceeds {rule.largest_drop_errors:g} standard errors of {error:.4f}"
 
 
-def _drop_text(rule: Rule, evidence: Evidence, p_value: float, level: float) -> str:
+def _drop_text(rule: Rule, evidence: Evidence, p_value: float, level: float, tests: int) -> str:
     what = f"a {evidence.worse}{f' beyond the tolerated {rule.tolerated:g}' if rule.tolerated else ''}"
-    return f"{what} is shown (p {p_value:.2g}) and may be {evidence.drop_bound(level):.4f}, margin {rule.margin:g}"
+    shown = f"is shown (p {p_value:.2g}, {corrected_text(tests)})"
+    bound = f"{evidence.drop_bound(level):.4f} ({bound_text(level)})"
+    return f"{what} {shown} and may be as large as {bound}, margin {rule.margin:g}"
+
+
+def corrected_text(tests: int) -> str:
+    """For how many tests a p value is corrected, in words."""
+    return f"corrected by Holm for {tests} metrics" if tests > 1 else "not corrected"

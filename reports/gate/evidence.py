@@ -42,6 +42,7 @@ class Evidence:
         within: share of the squared error that more images a prompt would lessen; None where that is not known.
         share: of the level, which this look at the data may use; 1 where the data are looked at once.
         lower: lower is better: the difference is baseline minus candidate, and what is called a drop here is a rise.
+        widest: no drop can be larger: 1 of a share.
     """
 
     difference: float
@@ -56,13 +57,14 @@ class Evidence:
     share: float = 1.0
     earlier: tuple[Evidence, ...] = ()
     lower: bool = False
+    widest: float = math.inf
 
     @classmethod
     def of(cls, line: ComparedMetric, lower: bool = False) -> Evidence:
         """From a line of a comparison; verdicts are bounded, rewards are not. ``lower``: lower is better."""
         paired = line.paired
         evidence = cls.from_moments(paired.difference, paired.prompts, paired.moments, line.metric in BOUNDED)
-        evidence = replace(evidence, samples=paired.images / paired.prompts)
+        evidence = replace(evidence, samples=paired.images / paired.prompts, widest=line.widest)
         return evidence.turned() if lower else evidence
 
     @property
@@ -102,11 +104,11 @@ class Evidence:
         a share q of all prompts is not met among K with probability (1 - q)^K < exp(-q K), so the p value is no less
         than that, for the q that would make the drop ``amount``.
         """
-        return self._over_looks(lambda look: look._excludes(amount))
+        return 0.0 if amount > self.widest else self._over_looks(lambda look: look._excludes(amount))
 
     def drop_bound(self, level: float) -> float:
-        """The largest drop that cannot be excluded at the level; negative where there is a sure gain."""
-        return min(look._bound(RESERVE * level * look.share) for look in (*self.earlier, self))
+        """The largest drop that there can be and that is not excluded at the level; negative where a gain is sure."""
+        return min(self.widest, *(look._bound(RESERVE * level * look.share) for look in (*self.earlier, self)))
 
     def grown(self, prompts: float = 1.0, samples: float = 1.0) -> Evidence:
         """What may be expected of so many times the prompts or images a prompt, the difference staying as it is."""
@@ -147,6 +149,11 @@ class Evidence:
         quantile = float(special.stdtrit(self.degrees_of_freedom, 1.0 - level))
         t = max(quantile, _skewed(quantile, self.skewness))
         return max(unmet, t * self.standard_error) - self.difference
+
+
+def bound_text(level: float) -> str:
+    """What kind of a bound :meth:`Evidence.drop_bound` is, in words: of one metric by itself."""
+    return f"one-sided {100.0 * (1.0 - level):g} % bound, not corrected"
 
 
 def _unskewed(t: float, skewness: float) -> float:

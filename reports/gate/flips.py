@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,19 +33,22 @@ class Flips:
         return f"{self.flips:,} verdict{'' if self.flips == 1 else 's'} flip{'s' if self.flips == 1 else ''}"
 
 
-def write_flips(baseline: Path, candidate: Path, out: Path, cards: Cards = NO_CARDS) -> Flips:
+def write_flips(
+    baseline: Path, candidate: Path, out: Path, cards: Cards = NO_CARDS, names: Sequence[str] = ()
+) -> Flips:
     """Write the gallery.
 
     Args:
         baseline, candidate: as of ``check``. Of a saved baseline there are verdicts alone: its images are placeholders.
         cards: of metrics that are known anyway, for runs that bear none.
+        names: of the two; none for their own.
 
     Raises:
         UserError: the folder cannot be written, or a saved baseline has no verdicts.
     """
     with tempfile.TemporaryDirectory() as folder:
         first, second = (_with_rows(side, Path(folder) / name) for side, name in ((baseline, "1"), (candidate, "2")))
-        written = write_gallery(first, second, out, cards=cards)
+        written = write_gallery(first, second, out, cards=cards, names=names)
     return Flips(written.index, written.flips)
 
 

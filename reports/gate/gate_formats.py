@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from reports.gate.check import Gate, Taken
 from reports.gate.comparison_formats import metric_record, signed
-from reports.gate.decision import Judgement, Outcome
+from reports.gate.decision import Judgement, Outcome, corrected_text
 from reports.leaderboard.markdown import escape, markdown_table
 
 if TYPE_CHECKING:
@@ -34,8 +34,18 @@ def terminal_gate(gate: Gate) -> Group:
     told = [one for one in gate.judgements if one.outcome in (Outcome.FAILS, Outcome.CANNOT_TELL)]
     reasons = (Text(f"{one.metric}: {one.text}", style=STYLES[one.outcome]) for one in told)
     names = Text(f"baseline: {gate.comparison.first}\ncandidate: {gate.comparison.second}")
-    lines = [*gate.notes, *_looks_line(gate), *_flips_line(gate)]
+    lines = [_tests_line(gate), *gate.notes, *_looks_line(gate), *_flips_line(gate)]
     return Group(names, table, *reasons, *map(Text, lines))
+
+
+def _tests_line(gate: Gate) -> str:
+    """What is tested, and what is corrected for how many tests."""
+    tests = sum(one.p_value is not None for one in gate.judgements)
+    shown = corrected_text(tests if gate.policy.correction == "holm" else 1)
+    return (
+        f"One-sided tests at level {gate.policy.level:g}. That a drop is shown: {shown}. That one beyond the margin is "
+        "excluded, and the largest drop not excluded: each metric by itself, not corrected."
+    )
 
 
 def _looks_line(gate: Gate) -> list[str]:
@@ -60,10 +70,15 @@ def markdown_gate(gate: Gate, out: Path | None = None) -> str:
     rule = [":--", *["--:"] * 4, ":--", ":--"]
     table = markdown_table((header, rule, *rows))
     names = f"{escape(gate.comparison.second)} against {escape(gate.comparison.first)}"
-    level = f"Level {gate.policy.level:g}, correction {gate.policy.correction}."
     lines = [*map(escape, [*gate.notes, *_looks_line(gate)]), *_flips_link(gate, out)]
     notes = "\n".join(f"- {line}" for line in lines)
-    blocks = [f"# {'Gate passes' if gate.passes else 'Gate fails'}: {names}", escape(gate.verdict), table, level, notes]
+    blocks = [
+        f"# {'Gate passes' if gate.passes else 'Gate fails'}: {names}",
+        escape(gate.verdict),
+        table,
+        _tests_line(gate),
+        notes,
+    ]
     return "\n\n".join(filter(None, blocks)) + "\n"
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from reports.gate.check import Gate
 from reports.gate.decision import Outcome
+from reports.leaderboard.markdown import visible
 from wire.errors import UserError
 
 
@@ -35,11 +36,6 @@ def add_to_summary(markdown: str, environment: Mapping[str, str]) -> None:
         raise UserError(f"GITHUB_STEP_SUMMARY: {path}: cannot be written ({error.strerror})") from error
 
 
-def in_actions(environment: Mapping[str, str]) -> bool:
-    """Whether this runs in GitHub Actions."""
-    return environment.get("GITHUB_ACTIONS") == "true"
-
-
 def _escape(text: str) -> str:
-    """As the runner unescapes it: percent signs and line ends."""
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    """As the runner unescapes it: percent signs and line ends; of other control characters nothing is left."""
+    return visible(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reports.gate.baseline import read_baseline
+from reports.read.names import told_apart
 from reports.read.prompts import prompt_identities
 from reports.read.runs import Run, read_run
 from wire.cards import NO_CARDS, Cards
@@ -23,6 +25,16 @@ def read_side(path: Path, cards: Cards = NO_CARDS) -> Run:
     """
     read = read_baseline if path.suffix == ".json" and path.is_file() else read_run
     return read(path, cards)
+
+
+def read_sides(first: Path, second: Path, cards: Cards = NO_CARDS, names: Sequence[str] = ()) -> tuple[Run, Run]:
+    """Both sides, under the names given or under such as tell them apart.
+
+    Raises:
+        UserError: as :func:`read_side`, or the names do not fit.
+    """
+    one, other = told_apart([read_side(first, cards), read_side(second, cards)], names)
+    return one, other
 
 
 def narrowed(baseline: Run, candidate: Run) -> tuple[Run, str]:

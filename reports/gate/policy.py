@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,6 @@ from wire.errors import UserError
 from wire.vocabulary import TAGS
 
 TAGS_GROUP, REWARDS_GROUP = "tags", "rewards"
-CORRECTIONS = ("holm", "none")
-CANNOT_TELL = ("pass", "fail")
-OUTSIDE_RANGE = ("refuse", "judge")
 
 
 @dataclass(frozen=True)
@@ -28,8 +25,7 @@ class Rule:
     Attributes:
         margin: passes where a drop beyond this can be excluded.
         tolerated: fails where a drop beyond this is shown, and one beyond the margin cannot be excluded.
-        largest_drop: largest observed drop.
-        largest_drop_errors: largest observed drop in standard errors of the difference.
+        largest_drop, largest_drop_errors: largest observed drop, and the same in standard errors of the difference.
         coverage: share of the baseline's scored images that must have a scored counterpart, from 0 to 1.
     """
 
@@ -46,9 +42,8 @@ class Rule:
     @property
     def limits(self) -> bool:
         """Whether observed values are limited, beside the margin."""
-        return any(
-            limit is not None for limit in (self.floor, self.ceiling, self.largest_drop, self.largest_drop_errors)
-        )
+        limits = (self.floor, self.ceiling, self.largest_drop, self.largest_drop_errors)
+        return any(limit is not None for limit in limits)
 
     @property
     def demands(self) -> bool:
@@ -64,21 +59,21 @@ class Policy:
         level: largest probability of a false alarm.
         correction: ``holm`` for all metrics together, ``none`` for each by itself.
         cannot_tell, coverage: of rules that say nothing else.
+        outside_range: what is done with a metric that is to be judged and has values which its card rules out.
         looks: ascending numbers of prompts after which a growing sweep is looked at; empty for once, at the end.
         spending: a look after the share t of the last look's prompts has spent the share t^spending of the level.
         metrics: keys of the rules, by metric or group.
-        outside_range: what is done with a metric that is to be judged and has values which its card rules out.
     """
 
-    level: float
-    correction: str
-    cannot_tell: str
-    coverage: float
-    may_differ: tuple[str, ...]
-    looks: tuple[int, ...]
-    spending: float
-    metrics: Mapping[str, Mapping[str, Any]]
+    level: float = 0.05
+    correction: str = "holm"
+    cannot_tell: str = "pass"
+    coverage: float = 0.0
     outside_range: str = "refuse"
+    may_differ: tuple[str, ...] = ()
+    looks: tuple[int, ...] = ()
+    spending: float = 1.0
+    metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def rule(self, metric: str) -> Rule:
         """The rule of ``overall``, a tag or a metric id."""
@@ -104,9 +99,8 @@ def read_policy(path: Path | None) -> Policy:
     try:
         text = default_text() if path is None else path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"{path}: not a readable policy ({error}); `miro-eval check --init {path}` writes one"
-        ) from error
+        remedy = f"`miro-eval check --init {path}` writes one"
+        raise UserError(f"{path}: not a readable policy ({error}); {remedy}") from error
     return parse_policy(text, "policy" if path is None else str(path))
 
 
@@ -121,18 +115,15 @@ def parse_policy(text: str, where: str) -> Policy:
     if not isinstance(sequential, dict):
         raise UserError(f"{where}: expected a table [sequential]")
     _check(sequential, _SEQUENTIAL, f"{where}: sequential")
-    tables = _tables(metrics, f"{where}: metrics")
-    return Policy(
-        level=float(record.get("level", 0.05)),
-        correction=record.get("correction", "holm"),
-        cannot_tell=record.get("cannot_tell", "pass"),
-        coverage=float(record.get("coverage", 0.0)),
-        may_differ=tuple(record.get("may_differ", ())),
-        looks=tuple(sequential.get("looks", ())),
-        spending=float(sequential.get("spending", 1.0)),
-        metrics=tables,
-        outside_range=record.get("outside_range", "refuse"),
-    )
+    if not isinstance(metrics, dict) or not all(isinstance(table, dict) for table in metrics.values()):
+        raise UserError(f"{where}: metrics: expected tables such as [metrics.overall]")
+    for name, table in metrics.items():
+        _check(table, _RULE, f"{where}: metrics.{name}")
+    return Policy(**{key: _frozen(value) for key, value in (record | sequential).items()}, metrics=metrics)
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else float(value) if isinstance(value, int) else value
 
 
 def require_known(policy: Policy, found: Collection[str], where: str) -> None:
@@ -154,17 +145,11 @@ def are_looks(value: Any) -> bool:
     return all(before < after for before, after in itertools.pairwise([0, *value]))
 
 
-def _tables(metrics: Any, where: str) -> dict[str, dict[str, Any]]:
-    if not isinstance(metrics, dict) or not all(isinstance(table, dict) for table in metrics.values()):
-        raise UserError(f"{where}: expected tables such as [metrics.overall]")
-    for name, table in metrics.items():
-        _check(table, _RULE, f"{where}.{name}")
-    return metrics
+#: Of a key: whether a value will do, and what it must be, in words.
+_Known = Mapping[str, tuple[Callable[[Any], bool], str]]
 
 
-def _check(
-    table: dict[str, Any], known: Mapping[str, tuple[Callable[[Any], bool], str]], where: str, *more: str
-) -> None:
+def _check(table: dict[str, Any], known: _Known, where: str, *more: str) -> None:
     for key, value in table.items():
         if key not in known:
             dot = "; a name with a dot needs quotes" if known is _RULE and isinstance(value, dict) else ""
@@ -178,34 +163,31 @@ def _number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
-def _from_zero(value: Any) -> bool:
-    return _number(value) and value >= 0
+def _choice(*words: str) -> tuple[Callable[[Any], bool], str]:
+    return lambda value: value in words, " or ".join(map(repr, words))
 
 
-def _share(value: Any) -> bool:
-    return _number(value) and 0 <= value <= 1
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
 
-_AMOUNT = (_from_zero, "a number from 0")
-_COMMON = {
-    "cannot_tell": (lambda value: value in CANNOT_TELL, " or ".join(map(repr, CANNOT_TELL))),
-    "coverage": (_share, "a number from 0 to 1"),
+_AMOUNT = (lambda value: _number(value) and value >= 0, "a number from 0")
+_COMMON: _Known = {
+    "cannot_tell": _choice("pass", "fail"),
+    "coverage": (lambda value: _number(value) and 0 <= value <= 1, "a number from 0 to 1"),
 }
-_TOP_LEVEL: dict[str, tuple[Callable[[Any], bool], str]] = {
+_TOP_LEVEL: _Known = {
     "level": (lambda value: _number(value) and 0 < value < 0.5, "a number between 0 and 0.5"),
-    "correction": (lambda value: value in CORRECTIONS, " or ".join(map(repr, CORRECTIONS))),
+    "correction": _choice("holm", "none"),
     **_COMMON,
-    "outside_range": (lambda value: value in OUTSIDE_RANGE, " or ".join(map(repr, OUTSIDE_RANGE))),
-    "may_differ": (
-        lambda value: isinstance(value, list) and all(isinstance(name, str) for name in value),
-        "a list of field names",
-    ),
+    "outside_range": _choice("refuse", "judge"),
+    "may_differ": (_are_texts, "a list of field names"),
 }
-_SEQUENTIAL: dict[str, tuple[Callable[[Any], bool], str]] = {
+_SEQUENTIAL: _Known = {
     "looks": (are_looks, "ascending numbers of prompts such as [100, 200, 553]"),
     "spending": (lambda value: _number(value) and value > 0, "a number above 0"),
 }
-_RULE: dict[str, tuple[Callable[[Any], bool], str]] = {
+_RULE: _Known = {
     "margin": _AMOUNT,
     "tolerated": _AMOUNT,
     "floor": (_number, "a number"),

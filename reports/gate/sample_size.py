@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-from reports.gate.evidence import Evidence
+from reports.gate.evidence import Evidence, bound_text
 
 #: Beyond a thousand times what there is, no number is worth telling.
 MOST = 1000.0
@@ -60,8 +60,8 @@ class OpenQuestion:
         if more.samples:
             ways.append(f"{more.samples:,} images of each prompt (now {self.evidence.samples:.3g})")
         what = f"about {' or '.join(ways)} would settle it" if ways else "no number of prompts would settle it"
-        start = f"a {self.evidence.worse} of up to {bound:.4f} cannot be excluded, margin {self.margin:g}"
-        return f"{start}; {what}, the difference staying as it is"
+        drop = f"a {self.evidence.worse} of up to {bound:.4f} ({bound_text(self.level)}) cannot be excluded"
+        return f"{drop}, margin {self.margin:g}; {what}, the difference staying as it is"
 
     def _settled(self, more: Evidence) -> bool:
         shown = more.shows_drop_beyond(self.tolerated) < self.level / self.tests

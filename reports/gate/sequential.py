@@ -9,6 +9,7 @@ from reports.gate.check import Gate, Taken, alike, check_runs
 from reports.gate.evidence import Evidence
 from reports.gate.interim_analysis import Look, Order, planned_looks
 from reports.gate.policy import Policy
+from reports.read.names import told_apart
 from reports.read.runs import Run
 from wire.errors import UserError
 
@@ -19,6 +20,7 @@ def check_growing(
     policy: Policy,
     prompts: Sequence[int] = (),
     suites: Iterable[Sequence[tuple[str, str]]] = (),
+    names: Sequence[str] = (),
 ) -> Gate:
     """Look at a growing candidate until the verdict is certain, or the looks or the candidate's prompts end.
 
@@ -26,6 +28,7 @@ def check_growing(
         candidate: the candidate with its first so many prompts, or with more; it may make them.
         prompts: ascending numbers of prompts to look at it after; none for one look at all that the baseline has.
         suites: known suites' prompts; see :meth:`reports.gate.interim_analysis.Order.of`.
+        names: of baseline and candidate; none for their own.
 
     Raises:
         UserError: the runs are not alike; the baseline has fewer prompts than the last look wants, or the candidate
@@ -39,7 +42,7 @@ def check_growing(
         )
     gate, earlier = None, dict[str, tuple[Evidence, ...]]()
     for number, look in enumerate(planned_looks(prompts, policy.spending), start=1):
-        run = candidate(look.prompts)
+        baseline, run = told_apart([baseline, candidate(look.prompts)], names)
         if lacking := order.lacking(run, look.prompts):
             return _ended(gate, run, look, lacking)
         notes = alike(baseline, run, policy)

@@ -19,12 +19,19 @@ if TYPE_CHECKING:
 _EMPHASIS = {BEST: "**{}**", SECOND: "*{}*", "": "{}"}
 #: Markdown's signs, HTML's, and what begins a link or a mention; an underscore within a word is plain text anyway.
 _SPECIAL = re.compile(r"[\\`*\[\]#|~$&<>@]|(?<!\w)_|_(?!\w)|:(?=//)|(?<=www)\.", re.IGNORECASE)
+#: Control characters, and marks that turn text round; white space of all kinds is left to :func:`escape`.
+_UNFIT = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;", ":": "&#58;", ".": "&#46;"}
+
+
+def visible(text: str) -> str:
+    """Foreign text with control characters, and marks that turn or hide text, shown as escapes, e.g. ``\\x07``."""
+    return _UNFIT.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def escape(text: str) -> str:
     """Foreign text as plain text on one line of Markdown: no markup, HTML, link or mention comes out of it."""
-    escaped = _SPECIAL.sub(lambda sign: _ENTITIES.get(sign[0], f"\\{sign[0]}"), text)
+    escaped = _SPECIAL.sub(lambda sign: _ENTITIES.get(sign[0], f"\\{sign[0]}"), visible(text))
     return " ".join(escaped.split())
 
 
@@ -83,8 +90,9 @@ def _legend(board: Leaderboard) -> list[str]:
     lines = [
         "- **overall**: GenEval score, the unweighted mean of the six tag accuracies; fraction of 1, higher is better. "
         "It is not the share of correct images over all tags (`pooled` in the CSV).",
-        "- **rank**: 1 + the number of runs that are better beyond doubt, the paired 95 % interval of their difference "
-        "lying wholly above 0. Runs that cannot be told apart mostly share a rank.",
+        "- **rank**: 1 + the number of runs whose overall is higher by the paired t test of the two (p < 0.05, "
+        "two-sided, each pair by itself, not corrected for their number): column p of `compare`, not p (Holm), and not "
+        "the margin of `check`. Runs that cannot be told apart mostly share a rank.",
         "- **bold** is the best of its column, *italic* the second best.",
         "- **tags**: correct images of the scored images of the tag; fraction of 1, higher is better.",
         f"- **95 % interval**: of overall, from {RESAMPLES:,} resamples of whole prompts within tags (seed {SEED}); "

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from reports.leaderboard.protocols import Labels, descriptions, fingerprint, labelled
 from reports.leaderboard.table_notes import table_notes
-from reports.read.manifest import display_name
-from reports.read.runs import RunSource
+from reports.read.names import told_apart
 from reports.summary.coverage import Suite
 from reports.summary.prompt_effects import ranks
 from reports.summary.run_summary import GENEVAL, RunSummary
@@ -31,10 +29,6 @@ if TYPE_CHECKING:
 LEADING_COLUMNS = ("model", "overall", *TAGS, *SEVEN_REWARDS, "images", "prompts", "unscored")
 
 
-#: A run that was read, or one that was only found so far: both have a name and a folder.
-NamedRun = TypeVar("NamedRun", RunSummary, RunSource)
-
-
 class Group(Enum):
     """Runs are ranked only among their like; groups are listed in this order."""
 
@@ -51,7 +45,7 @@ class Leaderboard:
     Attributes:
         frame: one row a run. First :data:`LEADING_COLUMNS`: fractions for overall and tags, raw means for rewards,
             NaN where there is none. Then further metrics, ``rank`` (1 + the number of runs of the same ``group`` and
-            ``protocol`` that are better beyond doubt), ``group``, ``protocol``, ``suite``, ``fingerprint``,
+            ``protocol`` that are shown to be better), ``group``, ``protocol``, ``suite``, ``fingerprint``,
             ``coverage``, ``scored`` (images, in words), ``samples_per_prompt``, ``pooled``, ``any_of_n``, ``all_of_n``,
             ``intraclass_correlation``,
             ``geneval_scored``, ``geneval_expected``, ``<metric>_scored``, ``<metric>_expected`` (images),
@@ -91,7 +85,7 @@ def make_leaderboard(runs: Sequence[RunSummary], across: Sequence[str] = (), not
     if not runs:
         raise UserError("no runs to report; name run directories or result files")
     labels = labelled(runs, across)
-    named = sorted(distinct_names(runs), key=lambda run: _rank_key(run, labels))
+    named = sorted(told_apart(runs), key=lambda run: _rank_key(run, labels))
     extra = sorted({metric for run in named if run.rewards for metric in run.rewards.metrics} - set(SEVEN_REWARDS))
     metrics = (*SEVEN_REWARDS, *extra)
     _refuse_clashes(metrics)
@@ -112,27 +106,6 @@ def _refuse_clashes(metrics: Sequence[str]) -> None:
     for metric in metrics:
         if metric in beside:
             raise UserError(f"{metric} and what stands beside {beside[metric]} would be one column; rename one metric")
-
-
-def distinct_names(runs: Sequence[NamedRun]) -> list[NamedRun]:
-    """Runs of one name (every ``last.ckpt``) go by the nearest folder in which they differ as well, else by number."""
-    places_of: dict[str, list[int]] = {}
-    for place, run in enumerate(runs):
-        places_of.setdefault(run.name, []).append(place)
-    named = list(runs)
-    for name, places in places_of.items():
-        if len(places) > 1:
-            for place, new in zip(places, _told_apart(name, [runs[place].folder for place in places]), strict=True):
-                named[place] = replace(runs[place], name=new)
-    return named
-
-
-def _told_apart(name: str, folders: list[Path]) -> list[str]:
-    from_the_end = [folder.resolve().parts[::-1] for folder in folders]
-    for level in zip(*from_the_end, strict=False):
-        if len(set(level)) == len(level):
-            return [display_name(f"{part}/{name}") for part in level]
-    return [f"{name} #{number}" for number in range(1, len(folders) + 1)]
 
 
 def _group(run: RunSummary) -> Group:

@@ -7,6 +7,7 @@ both runs. What makes a prompt hard for both cancels out.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -34,7 +35,8 @@ class PairedDifference:
         interval: None where every prompt of a stratum differs alike, mostly not at all: resampling has no width then.
         p_value: two-sided, of no difference: cluster-robust t test with (prompts - strata) degrees of freedom; without
             an interval, of flipping signs.
-        detectable: the true difference that this test would find with 80 % probability; None without an interval.
+        detectable: the true difference that this test would find with 80 % probability; None without an interval, or
+            where no difference is so large.
         prompts: prompts with a pair.
         moments: the shape of the difference's error, for one-sided tests that need more than a standard error.
     """
@@ -48,11 +50,12 @@ class PairedDifference:
     moments: Moments
 
 
-def paired_difference(differences: Clusters, estimator: Estimator) -> PairedDifference | None:
+def paired_difference(differences: Clusters, estimator: Estimator, widest: float = math.inf) -> PairedDifference | None:
     """Test and estimate a difference.
 
     Args:
         differences: second minus first per pair of images.
+        widest: the largest difference that there can be, of either sign.
         estimator: of the runs' means; linear in them, as all of :mod:`reports.statistics.estimators` are.
 
     Returns:
@@ -72,7 +75,8 @@ def paired_difference(differences: Clusters, estimator: Estimator) -> PairedDiff
     p_value = float(2.0 * special.stdtr(freedom, -abs(difference) / interval.standard_error))
     factor = special.stdtrit(freedom, (1.0 + LEVEL) / 2.0) + special.stdtrit(freedom, POWER)
     detectable = float(factor * interval.standard_error)
-    return PairedDifference(difference, interval, p_value, detectable, images, prompts, shape)
+    found = detectable if detectable <= widest else None
+    return PairedDifference(difference, interval, p_value, found, images, prompts, shape)
 
 
 def sign_flip_p_value(differences: Clusters, estimator: Estimator, flips: int = FLIPS, seed: int = SEED) -> float:

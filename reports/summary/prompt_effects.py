@@ -56,10 +56,10 @@ class PromptEffects:
 
 
 def ranks(scores: Sequence[float], effects: Sequence[PromptEffects]) -> list[int]:
-    """1 + the number of runs that are better beyond doubt: whose paired 95 % interval lies wholly above.
+    """1 + the number of runs that are shown to be better: by a paired t test of overall, two-sided, p < 0.05.
 
-    Runs that cannot be told apart share a rank, or lie closer in rank than in place. No correction for the number of
-    pairs is made: the interval of each pair is a 95 % interval by itself.
+    Runs that cannot be told apart share a rank, or lie closer in rank than in place. Each pair is tested by itself: no
+    correction for their number is made.
 
     Args:
         scores: (R,) overall scores.
@@ -75,7 +75,7 @@ def ranks(scores: Sequence[float], effects: Sequence[PromptEffects]) -> list[int
 
 
 def _better(values: Floats, matrix: Floats, variances: Floats, factors: Floats, block: slice) -> Integers:
-    """How many of all R runs are better beyond doubt than each of a block of them."""
+    """How many of all R runs are shown to be better than each of a block of them."""
     squares = variances[:, None] + variances[None, block] - 2.0 * (matrix @ matrix[block].T)
     errors = np.sqrt(np.maximum(squares, 0.0))
     # A pair has the fewer degrees of freedom of its two runs, and so the larger quantile.

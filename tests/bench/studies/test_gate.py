@@ -50,7 +50,7 @@ def test_the_beginning_of_a_sweep_has_its_tags_in_proportion() -> None:
 
 
 def test_the_studies_are_rerunnable() -> None:
-    for tables in (study.errors, study.caution, study.power, study_looks.errors, study_looks.power):
+    for tables in (study.errors, study.caution, study.power, study.alike, study_looks.errors, study_looks.power):
         text = tables(2)
         assert text == tables(2)
         assert text.startswith("| ")

@@ -9,7 +9,6 @@ from generation.released import ABLATIONS_REPO, MAIN_REPO
 from harness.plan.open import Model, describe
 from harness.plan.selection import (
     axis_values,
-    distinct_names,
     each_checkpoint,
     each_point,
     point_directories,
@@ -147,16 +146,6 @@ def test_a_grid_has_every_combination_and_a_directory_for_each() -> None:
     assert [point.settings.reward_targets for point in points][1] == {"z": 1.0, "x": 0, "y": 2}
     folders = point_directories(Path("out"), ["x", "y"], points)
     assert [str(folder) for folder in folders] == ["out/x=0,y=1", "out/x=0,y=2", "out/x=0.5,y=1", "out/x=0.5,y=2"]
-
-
-def test_names_tell_directories_apart_as_shortly_as_can_be() -> None:
-    def named(*places: str) -> list[str]:
-        return distinct_names([Path(place) for place in places])
-
-    assert named("/a/9/geneval_images/last", "/a/10/geneval_images/last") == ["9", "10"]
-    assert named("/a/x", "/a/y") == ["x", "y"]
-    assert named("/a/1/x", "/b/2/x") == ["a-1", "b-2"]
-    assert named("/a/x", "/x") == ["a-x", "x"]
 
 
 def test_run_directories(tmp_path: Path) -> None:

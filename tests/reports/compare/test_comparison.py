@@ -1,15 +1,22 @@
 from __future__ import annotations
 
 import json
+import math
+import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from reports.compare.comparison import compare
+from reports.gate.compare import compare_paths
+from reports.gate.evidence import Evidence
 from reports.read.runs import Run, read_run
-from tests.reports.builders import SMALL, Row, rewards, sweep, unscored, write_rows
+from tests.reports.builders import SMALL, Row, rewards, sweep, unscored, verdict, write_rows
 from tests.shared_data import shared
+from wire.cards import MetricCard
 from wire.errors import UserError
+from wire.vocabulary import TAGS
 
 
 def run(folder: Path, rows: list[Row], reward_rows: list[Row] | None = None) -> Run:
@@ -50,7 +57,7 @@ def test_what_cannot_be_paired_is_said(tmp_path: Path) -> None:
     rows = sweep(SMALL)
     fewer = [unscored(0, 0, "single_object"), *rows[2:]]
     comparison = compare(run(tmp_path / "a", rows), run(tmp_path / "b", fewer))
-    assert comparison.metrics[0].left_out == "1 image only in the first, 1 image unscored in one or both"
+    assert comparison.metrics[0].left_out == "1 image only in the first, 1 image unscored in the second"
     assert any("left out of the comparison: 1 image only" in note for note in comparison.notes)
     assert any("no protocol is recorded" in note for note in comparison.notes)
 
@@ -78,3 +85,81 @@ def test_the_real_file_against_itself() -> None:
     assert comparison.metrics[0].paired.images == 2212
     assert comparison.metrics[0].first == pytest.approx(0.57406, abs=5e-6)
     assert all(line.paired.p_value == 1.0 for line in comparison.metrics)
+
+
+def scored(rows: list[Row], **values: float) -> list[Row]:
+    """Rows of rewards of the same images, under the same texts."""
+    places = ((row, int(row["filename"][:5]), int(row["filename"][-8:-4])) for row in rows)
+    return [rewards(prompt, sample, values) | {"prompt": row["prompt"]} for row, prompt, sample in places]
+
+
+def test_rows_of_other_stages_have_the_same_prompts(tmp_path: Path) -> None:
+    """Verdicts have tags and rewards have none, and a prompt is the same prompt all the same."""
+    rows = sweep(SMALL)
+    both = tmp_path / "both"
+    run(both, rows, scored(rows, aesthetic=5.0, hps=0.3))
+    alone = write_rows(tmp_path / "alone" / "rewards.jsonl", scored(rows, aesthetic=5.5)).parent
+    judged = write_rows(tmp_path / "judged" / "results.jsonl", rows).parent
+    for first, second in ((both, alone), (alone, both)):
+        comparison = compare_paths(first, second)
+        assert [line.metric for line in comparison.metrics] == ["aesthetic"]
+        notes = [note for note in comparison.notes if "not compared" in note]
+        assert notes == ["GenEval verdicts: not compared, alone has none", "hps: not compared, alone has no values"]
+    notes = [note for note in compare_paths(both, judged).notes if "not compared" in note]
+    assert notes == ["rewards: not compared, judged has none"]
+    assert not any("not compared" in note for note in compare_paths(alone, alone).notes)
+    with pytest.raises(UserError, match="share no scored prompts"):
+        compare_paths(alone, judged)
+    other = [row | {"prompt": f"{row['prompt']}!"} for row in scored(rows, aesthetic=5.0)]
+    write_rows(tmp_path / "other" / "rewards.jsonl", other)
+    with pytest.raises(UserError, match=r"suite\.prompts \(12 prompts; 12, of which 12 are others\)"):
+        compare_paths(both, tmp_path / "other")
+
+
+def test_what_is_lost_is_told_by_side_and_once(tmp_path: Path) -> None:
+    rows = sweep(SMALL)
+    lost = [row if row["tag"] != "colors" else unscored(int(row["filename"][:5]), 0, "colors") for row in rows]
+    whole, broken = run(tmp_path / "a", rows, scored(rows, x=1.0)), run(tmp_path / "b", lost[::-1], scored(rows, x=2.0))
+    for first, second, side in ((whole, broken, "second"), (broken, whole, "first")):
+        notes = [note for note in compare(first, second).notes if "protocol" not in note]
+        only = {"first": "second", "second": "first"}[side]
+        assert notes == [
+            "overall, colors: not compared, the runs share too few scored prompts",
+            f"GenEval verdicts: left out of the comparison: 6 images only in the {only}, "
+            f"2 images unscored in the {side}",
+        ]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_nothing_is_larger_than_it_can_be(seed: int, tmp_path: Path) -> None:
+    """Over two prompts the quantile of a t test is 12.7, and a usual error times that is more than there is."""
+    chance = random.Random(seed)
+    sides = []
+    for name in "ab":
+        rows = [
+            verdict(place, sample, tag, chance.random() < 0.5)
+            for place, tag in enumerate(TAGS * 2)
+            for sample in range(2)
+        ]
+        table = [row | {"x": chance.random(), "y": chance.random()} for row in scored(rows)]
+        sides.append(run(tmp_path / name, rows, table))
+    card = MetricCard(metric="x", scale="a share", range=(0.0, 1.0), higher_is_better=True)
+    first, second = sides
+    first.manifest.cards["x"] = card
+    comparison = compare(first, second)
+    assert [line.widest for line in comparison.metrics] == [1.0] * 8 + [math.inf]
+    for line in comparison.metrics[:-1]:
+        bound = Evidence.of(line).drop_bound(0.05)
+        assert abs(line.paired.difference) <= 1.0
+        assert -1.0 <= bound <= 1.0
+        assert line.paired.detectable is None or line.paired.detectable <= 1.0
+        interval = line.paired.interval
+        assert interval is None or -1.0 <= interval.low <= interval.high <= 1.0
+    assert max(Evidence.of(replace(line, widest=math.inf)).drop_bound(0.05) for line in comparison.metrics) > 1.0
+
+
+def test_a_range_that_does_not_hold_bounds_nothing(tmp_path: Path) -> None:
+    rows = sweep(SMALL)
+    first, second = run(tmp_path / "a", rows, scored(rows, x=0.5)), run(tmp_path / "b", rows, scored(rows, x=1.5))
+    first.manifest.cards["x"] = MetricCard(metric="x", scale="a share", range=(0.0, 1.0), higher_is_better=True)
+    assert compare(first, second).metrics[-1].widest == math.inf

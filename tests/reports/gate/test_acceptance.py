@@ -9,6 +9,7 @@ import os
 import random
 import subprocess
 import sys
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
@@ -19,7 +20,7 @@ import pytest
 from harness.cli import main
 from reports.gate.check import check_paths
 from reports.gate.junit import junit_gate
-from tests.reports.builders import Row, write_rows
+from tests.reports.builders import Row, rewards, write_rows
 from tests.reports.gate.builders import PROTOCOL, write_run
 from tests.shared_data import shared
 from wire.vocabulary import TAGS
@@ -187,3 +188,78 @@ def test_what_cannot_be_looked_at_is_one_line(options: tuple[str, ...], part: st
     assert answer.returncode == 2
     assert part in answer.stderr
     assert len(answer.stderr.strip().splitlines()) == 1
+
+
+def test_two_runs_of_one_name_are_told_apart_and_can_be_named(tmp_path: Path) -> None:
+    first, second = (write_run(tmp_path / name / "last", real_rows()) for name in ("old", "new"))
+    for verb in (("compare", first, second), ("check", second, "--baseline", first)):
+        answer = run(*verb, "--gallery", tmp_path / "page") if verb[0] == "check" else run(*verb)
+        assert answer.returncode == 0, answer.stderr
+        assert "old/last" in answer.stdout
+        assert "new/last" in answer.stdout
+        assert "given 1 times for 2 runs" in run(*verb, "--name", "only").stderr
+    assert "old/last" in (tmp_path / "page" / "index.html").read_text()
+    named = run("compare", first, second, "--name", "left", "--name", "right")
+    assert "first: left\nsecond: right" in named.stdout
+    named = run("check", second, "--baseline", first, "--name", "mine", "--name", "main", "--looks", "100,553")
+    assert "baseline: main\ncandidate: mine" in named.stdout
+    report = run("report", first, second, "--out", tmp_path / "report", "--name", "left", "--name", "right")
+    assert report.returncode == 0, report.stderr
+    assert "left" in report.stdout
+    assert "right" in report.stdout
+
+
+#: Names that a metric, a run, a field or a file may have; the runner of a workflow takes lines for commands.
+NASTY = (
+    "::stop-commands::t",
+    "##[error]x",
+    "bell\x07 esc\x1b[31m c1\x9b rtl\u202e",
+    "two\nlines\n::add-mask::a",
+    "w " * 60 + "::error::wrapped",
+    ":::group::y",
+)
+
+
+def nasty_run(folder: Path, place: int, value: float) -> Path:
+    names = [f"{name} {number}" for number, name in enumerate(NASTY)]
+    rows = [rewards(prompt, 0, dict.fromkeys(names, value + 0.01 * (prompt % 3))) for prompt in range(12)]
+    rows = [row | {"filename": f"{row['filename'][:-4]}\n::error::file.png"} for row in rows]
+    write_rows(folder / "rewards.jsonl", [*rows, rows[0]])
+    record = {"name": NASTY[place], "protocol": {name: f"{name} {value}" for name in NASTY}}
+    (folder / "run.json").write_text(json.dumps(record))
+    return folder
+
+
+def test_no_foreign_text_is_a_command_in_a_log(tmp_path: Path) -> None:
+    """GitHub's runner drops white space before ``::``, and looks for ``##[`` anywhere in a line."""
+    names = range(len(NASTY))
+    runs = [nasty_run(tmp_path / str(place), place, 0.5 - 0.01 * place) for place in names]
+    policy = tmp_path / "gate.toml"
+    fields = ", ".join(json.dumps(name) for name in NASTY)
+    policy.write_text(f"may_differ = [{fields}]\n[metrics.rewards]\nmargin = 0.001\n")
+    saved = tmp_path / "saved.json"
+    assert run("baseline", "save", runs[0], saved).returncode == 0
+    saved.write_text(saved.read_text().replace("bell esc", "bell\\u0007 esc"))
+    out, summary = tmp_path / "out", tmp_path / "summary.md"
+    environment = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary)}
+    for candidate in runs[1:]:
+        for code, words in (
+            (1, ("check", candidate, "--baseline", saved, "--policy", policy, "--out", out)),
+            (1, ("check", candidate, "--baseline", runs[0], "--policy", policy, "--out", out)),
+            (2, ("check", candidate, "--baseline", runs[0])),
+            (0, ("compare", runs[0], candidate, "--allow-unlike", "--out", out)),
+            (0, ("report", runs[0], candidate, "--out", out)),
+        ):
+            answer = run(*words, **environment)
+            assert answer.returncode == code, answer.stderr
+            ours = [
+                line for line in answer.stdout.splitlines() if line.startswith(("::error title=", "::warning title="))
+            ]
+            lines = [*answer.stdout.split("\n"), *answer.stderr.split("\n")]
+            assert [line for line in lines if line.lstrip().startswith("::") and line not in ours] == []
+            assert [line for line in lines if "##[" in line and line not in ours] == []
+            assert "\x1b" not in answer.stdout + answer.stderr
+    for written in (out / "gate.md", out / "comparison.md", out / "leaderboard.md", summary):
+        found = {letter for letter in written.read_text() if unicodedata.category(letter) == "Cc" and letter != "\n"}
+        assert found == set()
+        assert "\u202e" not in written.read_text()

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from reports.gate.baseline import save_baseline
 from reports.gate.check import Gate, check_paths
 from reports.gate.compare import compare_paths
+from reports.gate.comparison_formats import markdown_comparison
 from reports.gate.decision import Outcome
+from reports.gate.gate_formats import markdown_gate
+from reports.read.runs import read_run
 from rewards.scorers import CARDS
 from tests.reports.builders import verdict, write_rows
 from tests.reports.gate.builders import PROTOCOL, full_sweep, reward_sweep, usual, write_run
@@ -119,3 +124,49 @@ def test_a_metric_that_the_candidate_lacks_fails(tmp_path: Path) -> None:
     second = write_run(tmp_path / "b", full_sweep(usual), protocol=PROTOCOL)
     gate = check_paths(second, first, policy(tmp_path, "[metrics.aesthetic]\nfloor = 5\n"))
     assert gate.verdict == "gate: fails: aesthetic"
+
+
+@pytest.mark.parametrize("saved", [False, True])
+def test_what_the_baseline_lost_is_told_as_what_the_candidate_lost(saved: bool, tmp_path: Path) -> None:
+    """The candidate fails by it; of the baseline a note gives the same share."""
+
+    def broken(tag: str, prompt: int, sample: int) -> bool | None:
+        return None if tag == "colors" and sample == 0 else usual(tag, prompt, sample)
+
+    lost = [row if place % 4 else row | {"aesthetic": None} for place, row in enumerate(reward_sweep())]
+    baseline = write_run(tmp_path / "a", full_sweep(broken), lost, PROTOCOL)
+    if saved:
+        baseline = save_baseline(read_run(baseline), tmp_path / "baseline.json")
+    second = write_run(tmp_path / "b", full_sweep(usual), reward_sweep(), PROTOCOL)
+    rules = "coverage = 0.99\n[metrics.tags]\nmargin = 0.05\n[metrics.aesthetic]\nmargin = 1.0\n"
+    gate = check_paths(second, baseline, policy(tmp_path, rules))
+    told = [note for note in gate.notes if "coverage 75.0% is below 99.0%" in note]
+    assert [note.split(":")[0] for note in told] == ["colors", "aesthetic"]
+    assert told[0].startswith("colors: 282 of the baseline's own 376 images are scored")
+    assert any("94 images unscored in the first" in note for note in gate.notes)
+    lenient = rules.replace("0.99", "0.75")
+    assert not any("baseline's own" in note for note in check_paths(second, baseline, policy(tmp_path, lenient)).notes)
+
+
+def test_each_text_says_whether_it_is_corrected(tmp_path: Path) -> None:
+    def worse(tag: str, prompt: int, sample: int) -> bool:
+        lost = (tag == "colors" and prompt < 20) or (tag == "counting" and prompt < 12)
+        return (tag == "counting" and 12 <= prompt < 20) or (usual(tag, prompt, sample) and not lost)
+
+    first = write_run(tmp_path / "a", full_sweep(usual), protocol=PROTOCOL)
+    second = write_run(tmp_path / "b", full_sweep(worse), protocol=PROTOCOL)
+    gate = check_paths(second, first)
+    texts = {one.metric: one.text for one in gate.judgements}
+    assert outcomes(gate)["colors"] is Outcome.FAILS
+    assert re.search(r"shown \(p [^,]+, corrected by Holm for 7 metrics\)", texts["colors"])
+    for metric in ("colors", "counting"):
+        assert "one-sided 95 % bound, not corrected" in texts[metric]
+    assert "excluded (p < 0.05, not corrected)" in texts["position"]
+    single = policy(tmp_path, 'correction = "none"\n[metrics.tags]\nmargin = 0.05\n')
+    texts = {one.metric: one.text for one in check_paths(second, first, single).judgements}
+    assert re.search(r"shown \(p [^,]+, not corrected\)", texts["colors"])
+    table = markdown_gate(gate)
+    assert "That a drop is shown: corrected by Holm for 7 metrics." in table
+    assert "each metric by itself, not corrected" in table
+    markdown = markdown_comparison(gate.comparison)
+    assert "95 % interval: two-sided, resampled prompts, each line by itself, not corrected" in markdown

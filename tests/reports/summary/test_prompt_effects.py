@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import numpy as np
@@ -7,11 +8,13 @@ import pytest
 from scipy import stats
 
 from reports.compare.comparison import compare
+from reports.leaderboard.table import make_leaderboard
 from reports.read.runs import read_run
 from reports.read.verdicts import read_verdicts
 from reports.statistics.paired import PairedDifference
 from reports.summary.prompt_effects import PromptEffects, ranks
-from tests.reports.builders import SMALL, sweep, write_rows
+from reports.summary.run_summary import summarise_run
+from tests.reports.builders import SMALL, sweep, verdict, write_rows
 from wire.vocabulary import TAGS
 
 PROMPTS = tuple(f"{tag}\t{place}" for tag in TAGS for place in range(20))
@@ -61,3 +64,25 @@ def test_ranks_of_many_runs_are_those_of_all_pairs() -> None:
     factor = stats.t.ppf(0.975, runs[0].degrees_of_freedom)
     better = (scores[:, None] - scores[None, :40]) > factor * error
     assert ranks(list(scores), runs)[:40] == [int(count) + 1 for count in better.sum(axis=0)]
+
+
+def test_ranks_differ_where_the_pair_s_own_uncorrected_p_value_says_so(tmp_path: Path) -> None:
+    """A leaderboard of two and ``compare`` ask one question; p values on both sides of 0.05 are looked at."""
+    chance, found = random.Random(5), []
+    for place in range(20):
+        shift = 0.08 * (place % 5)
+        sides = []
+        for name, share in (("a", 0.5), ("b", 0.5 + shift)):
+            rows = [
+                verdict(10 * number + prompt, sample, tag, chance.random() < share)
+                for number, tag in enumerate(TAGS)
+                for prompt in range(8)
+                for sample in range(2)
+            ]
+            sides.append(read_run(write_rows(tmp_path / str(place) / f"{name}.jsonl", rows)))
+        summaries = [summarise_run(run) for run in sides]
+        board = make_leaderboard(summaries, notes=())
+        line = compare(*sides).metrics[0]
+        assert (set(board.frame["rank"]) == {1, 2}) == (line.paired.p_value < 0.05)
+        found.append(line.paired.p_value < 0.05)
+    assert 4 <= sum(found) <= 16
