@@ -85,6 +85,7 @@ def report(
         raise UserError("no runs to report; name run directories or result files")
     found = find_places(inputs)
     options = {"across": list(across), "cards": records(cards), "passed_over": list(found.notes)}
+    options["searched"] = {str(path.resolve()): name for path, name in found.searched.items()}
     made = Made(out_dir, out_dir / RECORD, origin(found.places, known or {}, **options))
     if not anew and made.stands():
         return ReportFiles.within(out_dir, None)
@@ -99,12 +100,12 @@ def _make(found: Found, out_dir: Path, across: Sequence[str], cards: Cards) -> R
     from reports.leaderboard.collect import collect
     from reports.leaderboard.files import write_tables
     from reports.leaderboard.table import distinct_names, make_leaderboard
-    from reports.read.runs import find_run
+    from reports.read.find import look_up
 
-    sources = distinct_names([find_run(place, cards) for place in found.places])
+    sources, notes = look_up(found, cards)
     with TemporaryDirectory(prefix="miro-eval-") as parts, ThreadPoolExecutor(1) as beside:
-        runs = collect(sources, Path(parts))
-        board = make_leaderboard([run.summary for run in runs], across, found.notes)
+        runs, faults = collect(distinct_names(sources), Path(parts))
+        board = make_leaderboard([run.summary for run in runs], across, (*notes, *faults))
         place = {name: number for number, name in enumerate(board.frame["model"])}
         rows = beside.submit(_write_rows, sorted(runs, key=lambda run: place[run.summary.name]), out_dir)
         files = write_tables(board, out_dir)
