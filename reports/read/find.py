@@ -86,7 +86,7 @@ def look_up(found: Found, cards: Cards = NO_CARDS) -> tuple[list[RunSource], tup
             sources.append(replace(find_run(path, cards), searched=searched))
         except UserError as error:
             notes.append(fault_note(path, searched, error))
-    if not sources:
+    if found.places and not sources:
         raise UserError(f"nothing to report; {'; '.join(notes)}")
     return sources, tuple(notes)
 
