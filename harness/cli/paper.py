@@ -51,7 +51,7 @@ def figures(
     drawn = figure_runs(runs or [], CARDS)
     for path in draw_figures(out, drawn):
         echo(path)
-    for note in (f"{run.name}: not drawn: {reason}" for run in drawn for reason in run.not_drawn):
+    for note in (f"not drawn of {run.name}: {reason}" for run in drawn for reason in run.not_drawn):
         echo(note, err=True)
 
 
