@@ -87,6 +87,7 @@ def report(
         raise UserError("no runs to report; name run directories or result files")
     found = find_places(inputs)
     options = {"across": list(across), "cards": records(cards), "passed_over": list(found.notes), "names": list(names)}
+    options["searched"] = {str(path.resolve()): name for path, name in found.searched.items()}
     made = Made(out_dir, out_dir / RECORD, origin(found.places, known or {}, **options))
     if not anew and made.stands():
         return ReportFiles.within(out_dir, None)
@@ -101,13 +102,13 @@ def _make(found: Found, out_dir: Path, across: Sequence[str], cards: Cards, name
     from reports.leaderboard.collect import collect
     from reports.leaderboard.files import write_tables
     from reports.leaderboard.table import make_leaderboard
+    from reports.read.find import look_up
     from reports.read.names import told_apart
-    from reports.read.runs import find_run
 
-    sources = told_apart([find_run(place, cards) for place in found.places], names)
+    sources, notes = look_up(found, cards)
     with TemporaryDirectory(prefix="miro-eval-") as parts, ThreadPoolExecutor(1) as beside:
-        runs = collect(sources, Path(parts))
-        board = make_leaderboard([run.summary for run in runs], across, found.notes)
+        runs, faults = collect(told_apart(sources, names), Path(parts))
+        board = make_leaderboard([run.summary for run in runs], across, (*notes, *faults))
         place = {name: number for number, name in enumerate(board.frame["model"])}
         rows = beside.submit(_write_rows, sorted(runs, key=lambda run: place[run.summary.name]), out_dir)
         files = write_tables(board, out_dir)

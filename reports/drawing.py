@@ -37,8 +37,13 @@ def label(axes: Axes, title: str, below: str, title_size: int) -> None:
 
 
 def plain_name(name: str) -> str:
-    """A foreign name for a legend or a title, where a dollar sign would begin a formula."""
+    """A foreign name for a title, where a dollar sign would begin a formula."""
     return name.replace("$", r"\$")
+
+
+def legend_name(name: str) -> str:
+    """A foreign name for a legend; the drawing library leaves out those with a leading underscore."""
+    return plain_name(name).lstrip("_") or "-"
 
 
 def save(figure: Figure, path: Path, dpi: int = 110) -> Path:

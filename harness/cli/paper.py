@@ -48,8 +48,11 @@ def figures(
     from reports.paper.figures import draw_figures
     from rewards.scorers import CARDS
 
-    for path in draw_figures(out, figure_runs(runs or [], CARDS)):
+    drawn = figure_runs(runs or [], CARDS)
+    for path in draw_figures(out, drawn):
         echo(path)
+    for note in (f"not drawn of {run.name}: {reason}" for run in drawn for reason in run.not_drawn):
+        echo(note, err=True)
 
 
 @app.command()

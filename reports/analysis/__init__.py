@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wire.cards import NO_CARDS, Cards, card_of
+from wire.errors import UserError
 
 __all__ = ["AnalysisFiles", "write_analysis"]
 
@@ -41,20 +42,26 @@ def write_analysis(inputs: Sequence[Path], out_dir: Path, cards: Cards = NO_CARD
     from reports.files import write_text
     from reports.leaderboard.merge import merge_stages
     from reports.read.cards import notes_on_rewards
-    from reports.read.find import find_runs
+    from reports.read.find import fault_note, find_runs
     from reports.read.names import told_apart
     from reports.read.runs import read_source
 
     found, measured = [], []
     sources, notes = find_runs(inputs, cards)
     for source in told_apart(sources):
-        run = read_source(source)
+        try:
+            run = read_source(source)
+        except UserError as error:
+            notes = (*notes, fault_note(source.path, source.searched, error))
+            continue
         images, metrics = merge_stages(run), run.rewards.metrics if run.rewards else ()
         lower = {metric: card_of(metric, run.manifest.cards).lower for metric in metrics}
         parts = [*pass_at_k(run.verdicts), *best_of(images, lower), *rewards_against_verdicts(images, lower)]
         parts += [*reward_correlations(images, metrics), *histograms(run.rewards), *breakdown(run.verdicts)]
         found.append((source, parts, tuple(notes_on_rewards(run, run.manifest.cards))))
         measured.append((source.name, run))
+    if not found:
+        raise UserError(f"nothing to analyse; {'; '.join(notes)}")
     return AnalysisFiles(
         markdown=write_text(out_dir / "analysis.md", findings_markdown(found)),
         csv=write_text(out_dir / "analysis.csv", findings_csv(found)),

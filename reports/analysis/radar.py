@@ -22,6 +22,7 @@ class RadarLine:
     label: str
     values: tuple[float, ...]
     measured: bool
+    color: str = ""
 
 
 def radar(
@@ -54,7 +55,8 @@ def radar(
     axes = figure.add_subplot(projection="polar")
     for line, radii, color in zip(lines, scaled, cycle(COLORS), strict=False):
         style = "-" if line.measured else "--"
-        axes.plot([*angles, angles[0]], [*radii, radii[0]], style, color=color, label=line.label, linewidth=1.6)
+        closed = [*angles, angles[0]], [*radii, radii[0]]
+        axes.plot(*closed, style, color=line.color or color, label=line.label, linewidth=1.6)
     names = [f"{name}\n{_span(least, most)}" for name, least, most in zip(axes_names, low, high, strict=True)]
     axes.set_xticks(angles, names)
     axes.tick_params(axis="x", pad=22, labelsize=9)

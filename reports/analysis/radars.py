@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reports.analysis.radar import RadarLine, radar
-from reports.drawing import plain_name, save
+from reports.drawing import legend_name, save
 from reports.files import writing
 from wire.cards import card_of
 from wire.vocabulary import TAGS
@@ -67,7 +67,7 @@ def _in_all(metric: str, tables: Mapping[str, RewardTable]) -> bool:
 def _lines(means: Mapping[str, Mapping[str, float]], axes: Sequence[str]) -> list[RadarLine]:
     """A line for each run that has a value on every axis."""
     return [
-        RadarLine(plain_name(name), tuple(float(found[axis]) for axis in axes), measured=True)
+        RadarLine(legend_name(name), tuple(float(found[axis]) for axis in axes), measured=True)
         for name, found in means.items()
         if set(axes) <= found.keys()
     ]

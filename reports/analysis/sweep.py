@@ -46,7 +46,8 @@ def write_sweep(points: Sequence[tuple[Targets, Path]], out_dir: Path, cards: Ca
     from reports.read.runs import find_run
 
     with TemporaryDirectory(prefix="miro-eval-") as parts:
-        summaries = [run.summary for run in collect([find_run(path, cards) for _, path in points], Path(parts))]
+        runs, _ = collect([find_run(path, cards) for _, path in points], Path(parts))
+        summaries = [run.summary for run in runs]
     targets = [one for one, _ in points]
     files = SweepFiles(write_text(out_dir / "sweep.csv", sweep_csv(targets, summaries)), out_dir / "sweep.png")
     draw(sweep_curves(targets, summaries), files.image)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from reports.leaderboard.merge import merge_images, merge_stages
 from reports.leaderboard.row_tables import Part, write_part
+from reports.read.find import fault_note
 from reports.read.runs import RunSource, read_source
 from reports.summary.run_summary import RunSummary, summarise_run
 from wire.errors import UserError
@@ -29,6 +30,7 @@ _KEPT_MEMORY = {"MALLOC_TRIM_THRESHOLD_": "268435456", "MALLOC_MMAP_THRESHOLD_":
 class Collected:
     """One run's numbers, and where its merged rows are: one an image, and one a prompt."""
 
+    source: RunSource
     summary: RunSummary
     images: Part
     prompts: Part
@@ -41,8 +43,12 @@ class _Task:
     folder: Path
 
 
-def collect(sources: Sequence[RunSource], parts: Path, processes: int | None = None) -> list[Collected]:
+def collect(
+    sources: Sequence[RunSource], parts: Path, processes: int | None = None
+) -> tuple[list[Collected], tuple[str, ...]]:
     """Read and summarise runs, and write each one's merged rows into the folder ``parts``; in the order given.
+
+    Also notes on runs that a search found and that cannot be read.
 
     Args:
         sources: the runs.
@@ -50,15 +56,23 @@ def collect(sources: Sequence[RunSource], parts: Path, processes: int | None = N
         processes: default: one a core, or none but this one for a few runs.
 
     Raises:
-        UserError: a malformed row, of whichever faulty run comes first.
+        UserError: a malformed row, of whichever faulty run that is named comes first, or of every run.
     """
     tasks = [_Task(place, source, parts) for place, source in enumerate(sources)]
     if processes is None:
         processes = (os.cpu_count() or 1) if len(tasks) >= RUNS_WORTH_PROCESSES else 1
-    if processes == 1:
-        return [_collect_one(task) for task in tasks]
-    found = _side_by_side(tasks, parts, min(processes, len(tasks)))
-    return [_or_raised(found[task.place]) for task in tasks]
+    found = _attempts(tasks) if processes == 1 else _side_by_side(tasks, parts, min(processes, len(tasks)))
+    runs: list[Collected] = []
+    notes: list[str] = []
+    for task in tasks:
+        result = found[task.place]
+        if isinstance(result, Collected):
+            runs.append(result)
+        else:
+            notes.append(fault_note(task.source.path, task.source.searched, result))
+    if not runs:
+        raise UserError(f"nothing to report; {'; '.join(notes)}")
+    return runs, tuple(notes)
 
 
 def _collect_one(task: _Task) -> Collected:
@@ -67,10 +81,22 @@ def _collect_one(task: _Task) -> Collected:
     images = merge_stages(run)
     prompts = merge_images(images)
     return Collected(
+        task.source,
         summary,
         images=write_part(images, task.folder / f"{task.place}.images.csv"),
         prompts=write_part(prompts, task.folder / f"{task.place}.prompts.csv"),
     )
+
+
+def _attempts(tasks: Sequence[_Task]) -> dict[int, Collected | UserError]:
+    """By place, up to the first fault of a run that the command line names."""
+    found: dict[int, Collected | UserError] = {}
+    for task in tasks:
+        result = _attempt(task)
+        found[task.place] = result
+        if isinstance(result, UserError) and not task.source.searched:
+            break
+    return found
 
 
 def _attempt(task: _Task) -> Collected | UserError:
@@ -78,12 +104,6 @@ def _attempt(task: _Task) -> Collected | UserError:
         return _collect_one(task)
     except UserError as error:
         return error
-
-
-def _or_raised(result: Collected | UserError) -> Collected:
-    if isinstance(result, UserError):
-        raise result
-    return result
 
 
 def _side_by_side(tasks: Sequence[_Task], folder: Path, processes: int) -> dict[int, Collected | UserError]:
@@ -110,12 +130,7 @@ def _side_by_side(tasks: Sequence[_Task], folder: Path, processes: int) -> dict[
 def _work(share: Path) -> None:
     # Rows make no reference cycles, and looking for some among millions of objects takes a fifth of the time.
     gc.disable()
-    tasks: list[_Task] = pickle.loads(share.read_bytes())  # noqa: S301 - written by the parent process
-    found: dict[int, Collected | UserError] = {}
-    for task in tasks:
-        found[task.place] = _attempt(task)
-        if isinstance(found[task.place], UserError):
-            break
+    found = _attempts(pickle.loads(share.read_bytes()))  # noqa: S301 - written by the parent process
     share.with_suffix(".done").write_bytes(pickle.dumps(found))
 
 

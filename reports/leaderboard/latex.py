@@ -54,11 +54,20 @@ def leaderboard_latex(board: Leaderboard) -> str:
     """A leaderboard as a file of LaTeX tables, ending with a line end."""
     blocks = [
         "% Needs \\usepackage{booktabs}, and \\usepackage[T1]{fontenc} for accents and quotes.",
+        *_comments(board),
         *_warnings(board),
     ]
     for number, section in enumerate(sections(board), start=1):
         blocks += _tables(section, board.cards, number)
     return "\n\n".join(blocks) + "\n"
+
+
+def _comments(board: Leaderboard) -> Iterator[str]:
+    """All notes, for whoever opens the file: what was passed over, and in what runs are unlike."""
+    named = zip(board.frame["model"], board.frame["notes"], strict=True)
+    notes = [*board.notes, *(f"{name}: {note}" for name, note in named if note)]
+    if notes:
+        yield "\n".join(f"% {escape_latex(note)}" for note in notes)
 
 
 def _warnings(board: Leaderboard) -> Iterator[str]:

@@ -77,7 +77,7 @@ def _cells(section: Section, metrics: Sequence[str]) -> Iterator[list[str]]:
             *scores,
             *(_marked(row, name, marks) for name in found),
             *(count_text(row[name]) for name in ("images", "prompts", "unscored")),
-            row["coverage"],
+            escape(row["coverage"]),
             escape(row["scored"]),
         ]
 

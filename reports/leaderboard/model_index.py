@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,18 +14,20 @@ from reports.summary.scored import scored_text
 from wire.cards import MetricCard
 from wire.vocabulary import TAGS
 
+#: What YAML 1.1 takes within quotes by its number only; JSON's escapes for letters beyond 16 bits are none of YAML's.
+_BY_NUMBER = re.compile("[^ -~\u00a0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+
 
 def model_index(board: Leaderboard) -> str:
     """One entry a run, to be copied into its card; runs with random weights are left out, for their scores are none.
 
-    The layout is huggingface_hub's (``ModelCardData``, ``EvalResult``): task, dataset, metrics. Texts are written as
-    JSON strings, which YAML reads as they are.
+    The layout is huggingface_hub's (``ModelCardData``, ``EvalResult``): task, dataset, metrics.
     """
     lines = ["model-index:"]
     for row in board.frame[~board.frame["random_weights"]].to_dict("records"):
         results = [*_geneval(row), *_rewards(row, board.cards)]
         if results:
-            lines += [f"- name: {json.dumps(row['model'])}", "  results:", *results]
+            lines += [f"- name: {_text(row['model'])}", "  results:", *results]
     return "\n".join(lines if len(lines) > 1 else ["model-index: []"]) + "\n"
 
 
@@ -54,10 +57,22 @@ def _result(dataset: str, kind: str, metrics: list[tuple[str, str, float]]) -> I
     yield "  - task:"
     yield "      type: text-to-image"
     yield "    dataset:"
-    yield f"      name: {json.dumps(dataset)}"
-    yield f"      type: {json.dumps(kind)}"
+    yield f"      name: {_text(dataset)}"
+    yield f"      type: {_text(kind)}"
     yield "    metrics:"
     for metric, name, value in metrics:
-        yield f"    - type: {json.dumps(metric)}"
-        yield f"      name: {json.dumps(name)}"
-        yield f"      value: {json.dumps(float(value))}"
+        yield f"    - type: {_text(metric)}"
+        yield f"      name: {_text(name)}"
+        yield f"      value: {_number(value)}"
+
+
+def _text(text: str) -> str:
+    """A text in double quotes; half a surrogate pair, which no file can hold, becomes its escape."""
+    encodable = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return _BY_NUMBER.sub(lambda sign: f"\\u{ord(sign[0]):04x}", json.dumps(encodable, ensure_ascii=False))
+
+
+def _number(value: float) -> str:
+    """A number that YAML 1.1 takes for one: ``1e-05`` without a dot is a text there."""
+    mantissa, exponent, power = json.dumps(float(value)).partition("e")
+    return mantissa + (".0" if exponent and "." not in mantissa else "") + exponent + power

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -36,7 +37,15 @@ def terminal_tables(board: dict[str, Any]) -> Group:
         parts.append(_table(runs, "GenEval", "scores", ("overall", *TAGS)))
     if found:
         parts.append(_table(runs, "Rewards (raw means)", "rewards", found, _labels(board["metrics"])))
-    return Group(*parts, *(Text(display_name(note)) for note in _notes(board["notes"], runs)))
+    return Group(*parts, *(Text(_plain(note)) for note in _notes(board["notes"], runs)))
+
+
+def _plain(text: str) -> str:
+    """On one line; in a log of GitHub, where a line that begins with two colons is a command, as no command."""
+    shown = display_name(text)
+    if os.environ.get("GITHUB_ACTIONS"):
+        shown = shown.replace("::", ": :").replace("##[", "## [")
+    return shown
 
 
 def _table(
@@ -50,12 +59,12 @@ def _table(
     table.add_column("model", overflow="fold")
     for column in columns:
         label = labels.get(column, column)
-        table.add_column(label, justify="right", overflow="fold", min_width=len("0.0000"))
+        table.add_column(Text(_plain(label)), justify="right", overflow="fold", min_width=len("0.0000"))
         if column == "overall":
             table.add_column("95 % interval", min_width=len("0.0000 to"))
     for run in runs:
         cells = [cell for column in columns for cell in _cells(column, run[kind][column])]
-        table.add_row(Text(display_name(run["model"])), *cells)
+        table.add_row(Text(_plain(run["model"])), *cells)
     return table
 
 

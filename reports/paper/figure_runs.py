@@ -22,8 +22,10 @@ class FigureRun:
     Attributes:
         row: the row of Table 1 that it stands for.
         means: tag (per cent) or metric id -> mean; what was measured on the paper's prompts alone.
-        best_of: metric id -> expected best of 1, 2, ... images of a prompt; empty with one image a prompt.
+        best_of: metric id -> expected best of 1, 2, ... images of a prompt; empty with one image a prompt, and without
+            metrics that ``paper table1`` would not compare.
         prompts: for the legend: over how many prompts.
+        not_drawn: why metrics and scores that the run has are in no figure.
     """
 
     name: str
@@ -31,6 +33,7 @@ class FigureRun:
     means: dict[str, float]
     best_of: dict[str, tuple[float, ...]]
     prompts: str
+    not_drawn: tuple[str, ...] = ()
 
 
 def figure_runs(inputs: Sequence[str], cards: Cards = NO_CARDS) -> list[FigureRun]:
@@ -44,7 +47,12 @@ def figure_runs(inputs: Sequence[str], cards: Cards = NO_CARDS) -> list[FigureRu
 
 def _figure_run(run: MeasuredRun) -> FigureRun:
     means = {column: found.value for column, found in run.columns.items()} | run.further_means
-    return FigureRun(run.name, run.row, means, best_of(run.rewards), _prompts(run.rewards))
+    curves = {metric: curve for metric, curve in best_of(run.rewards).items() if metric in means}
+    columns_of: dict[str, list[str]] = {}
+    for column, reason in run.unlike.items():
+        columns_of.setdefault(reason, []).append(column)
+    not_drawn = tuple(f"{', '.join(columns)} ({reason})" for reason, columns in columns_of.items())
+    return FigureRun(run.name, run.row, means, curves, _prompts(run.rewards), not_drawn)
 
 
 def best_of(rewards: RewardTable | None) -> dict[str, tuple[float, ...]]:

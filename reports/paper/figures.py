@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reports.analysis.radar import RadarLine, radar
-from reports.drawing import COLORS, label, panels, save
+from reports.drawing import COLORS, label, legend_name, panels, save
 from reports.paper.printed import exact_counts, read_data
 from reports.statistics.crossing import first_crossing, speedup
 from wire.vocabulary import TAGS
@@ -23,8 +23,15 @@ if TYPE_CHECKING:
 
 PUBLISHED = "published points"
 BASELINE, MIRO = "#999999", "#D55E00"
-#: Models of the radars, in the order of the legend.
-RADAR_MODELS = ("Baseline", "Aesthetic", "CLIP", "HPSv2", "Image Reward", "MIRO", "Synth MIRO")
+#: Colors of other models and runs.
+_OTHERS = tuple(color for color in COLORS if color not in (BASELINE, MIRO))
+#: Models of the radars, in the order of the legend, with their colors.
+RADAR_MODELS = {
+    "Baseline": BASELINE,
+    **dict(zip(("Aesthetic", "CLIP", "HPSv2", "Image Reward"), _OTHERS, strict=False)),
+    "MIRO": MIRO,
+    "Synth MIRO": _OTHERS[4],
+}
 FILE_DPI = 150
 
 
@@ -83,18 +90,26 @@ def best_of_n(runs: Sequence[FigureRun] = ()) -> Figure:
     """Expected reward of the best of N images of a prompt, chosen by that reward."""
     published = read_data("figures")["best_of_n"]
     figure, grid = _panels(len(published["metrics"]), "Best of N, chosen by the same reward")
+    colors = _colors(runs)
     for axes, (metric, curves) in zip(grid, published["metrics"].items(), strict=True):
         for model, color in (("baseline", BASELINE), ("miro", MIRO)):
             name = f"{'MIRO' if model == 'miro' else model} ({PUBLISHED})"
-            axes.plot(published["sizes"], curves[model], marker="o", markersize=3, color=color, label=name)
-        drawn = [run for run in runs if metric in run.best_of]
-        for run, color in zip(drawn, cycle(COLORS), strict=False):
-            sizes = range(1, len(run.best_of[metric]) + 1)
-            axes.plot(sizes, run.best_of[metric], marker="s", color=color, label=f"{run.name} (measured{run.prompts})")
+            axes.plot(published["sizes"], curves[model], "--", marker="o", markersize=3, color=color, label=name)
+        for run, color in zip(runs, colors, strict=True):
+            if metric in run.best_of:
+                sizes = range(1, len(run.best_of[metric]) + 1)
+                name = legend_name(f"{run.name} (measured{run.prompts})")
+                axes.plot(sizes, run.best_of[metric], marker="s", color=color, label=name)
         axes.set_xscale("log", base=2)
         axes.xaxis.set_major_formatter(lambda size, _: f"{size:.0f}")
         _label(axes, metric, "N, images a prompt")
     return figure
+
+
+def _colors(runs: Sequence[FigureRun]) -> list[str]:
+    """The first run of a model has its color; others have colors that are nobody's."""
+    own, free = {"Baseline": BASELINE, "MIRO": MIRO}, cycle(_OTHERS)
+    return [own.pop(run.row, "") or next(free) for run in runs]
 
 
 def radar_rewards(runs: Sequence[FigureRun] = ()) -> Figure:
@@ -121,7 +136,7 @@ def radar_geneval(runs: Sequence[FigureRun] = ()) -> Figure:
 
 def _radar_line(model: str, values: Sequence[float], run: FigureRun | None) -> RadarLine:
     name = f"{model} (measured: {run.name})" if run else f"{model} ({PUBLISHED})"
-    return RadarLine(name, tuple(values), run is not None)
+    return RadarLine(legend_name(name), tuple(values), run is not None, RADAR_MODELS[model])
 
 
 def aesthetic_weight() -> Figure:

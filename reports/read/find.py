@@ -1,7 +1,7 @@
 """Which runs a command line means: folders, folders of them, patterns, files of rows, checkpoints.
 
-What the command line names is taken as it is, and is an error where it has no rows. What is found by searching, in a
-folder or by a pattern, is taken where it has rows; the rest is passed over, and said.
+What the command line names is taken as it is, and is an error where it has no rows, or malformed ones. What is found by
+searching, in a folder or by a pattern, is taken where its rows can be read; the rest is passed over, and said.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import glob
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reports.read.manifest import display_name
@@ -39,10 +39,12 @@ class Found:
     Attributes:
         places: run directories and files of rows, in the order given; one named twice is there once.
         notes: what was passed over in searching, and why.
+        searched: of those places that no argument names itself: a name for notes.
     """
 
     places: list[Path]
     notes: tuple[str, ...]
+    searched: dict[Path, str]
 
 
 @dataclass(frozen=True)
@@ -52,27 +54,52 @@ class _Place:
     Attributes:
         name: for notes: within the folder or pattern that led to it, so that a report tells no path of its host.
         passed_over: why it is not taken; empty where it is.
+        searched: the command line does not name it.
     """
 
     path: Path
     name: str
     passed_over: str = ""
+    searched: bool = True
 
 
 def find_runs(inputs: Sequence[Path], cards: Cards = NO_CARDS) -> tuple[list[RunSource], tuple[str, ...]]:
-    """Look up runs; see :func:`find_places`.
+    """Look up runs; see :func:`find_places` and :func:`look_up`."""
+    return look_up(find_places(inputs), cards)
+
+
+def look_up(found: Found, cards: Cards = NO_CARDS) -> tuple[list[RunSource], tuple[str, ...]]:
+    """Names and manifests of runs, and notes on what was passed over.
 
     Args:
+        found: their places.
         cards: of metrics that are known anyway, for runs that bear none.
 
-    Returns:
-        The runs, and :attr:`Found.notes`.
+    Raises:
+        UserError: the manifest of a run that is named is malformed, or that of every one.
+    """
+    sources: list[RunSource] = []
+    notes = list(found.notes)
+    for path in found.places:
+        searched = found.searched.get(path, "")
+        try:
+            sources.append(replace(find_run(path, cards), searched=searched))
+        except UserError as error:
+            notes.append(fault_note(path, searched, error))
+    if found.places and not sources:
+        raise UserError(f"nothing to report; {'; '.join(notes)}")
+    return sources, tuple(notes)
+
+
+def fault_note(path: Path, searched: str, error: UserError) -> str:
+    """What is said of a run that a search found and that cannot be read.
 
     Raises:
-        UserError: a manifest is malformed.
+        UserError: the error itself, where the command line names the run.
     """
-    found = find_places(inputs)
-    return [find_run(path, cards) for path in found.places], found.notes
+    if not searched:
+        raise error
+    return f"passed over: {display_name(str(error).replace(str(path), searched, 1))}"
 
 
 def find_places(inputs: Sequence[Path]) -> Found:
@@ -86,6 +113,8 @@ def find_places(inputs: Sequence[Path]) -> Found:
         UserError: a pattern matches nothing, a checkpoint has no run, or nothing that a search found has rows.
     """
     once: dict[Path, Path] = {}
+    named: set[Path] = set()
+    searched: dict[Path, str] = {}
     passed_over: dict[Path, _Place] = {}
     for given in inputs:
         places = list(_places(given))
@@ -93,10 +122,13 @@ def find_places(inputs: Sequence[Path]) -> Found:
         if not taken:
             raise UserError(f"{given}: nothing to report in it; {'; '.join(_notes(places))}")
         for place in taken:
-            once.setdefault(place.path.resolve(), place.path)
+            path = once.setdefault(place.path.resolve(), place.path)
+            searched[path] = place.name
+            named |= set() if place.searched else {path}
         passed_over |= {place.path.resolve(): place for place in places if place.passed_over}
     rest = [place for path, place in passed_over.items() if path not in once]
-    return Found(list(once.values()), tuple(_notes(rest)))
+    only_searched = {path: display_name(name) for path, name in searched.items() if path not in named}
+    return Found(list(once.values()), tuple(_notes(rest)), only_searched)
 
 
 def _notes(passed_over: Sequence[_Place]) -> Iterator[str]:
@@ -130,13 +162,13 @@ def _named(path: Path) -> Iterator[_Place]:
         run = _beside(path)
         if not run.is_dir():
             raise UserError(f"{path}: no run of this checkpoint at {run}; `miro-eval all {path}` makes it")
-        yield _Place(run, run.name)
+        yield _Place(run, run.name, searched=False)
         return
     within = list(_within(path, path)) if path.is_dir() else []
     if path.is_dir() and not _is_run(path) and within:
         yield from within
         return
-    yield _Place(path, path.name)
+    yield _Place(path, path.name, searched=False)
     yield from (_Place(place.path, place.name, _WITHIN) for place in within if has_rows(place.path))
 
 

@@ -50,12 +50,14 @@ class RunSource:
 
     Attributes:
         path: the run directory or bare file.
+        searched: its name for notes where the command line does not name it, but a search found it.
     """
 
     path: Path
     name: str
     folder: Path
     manifest: Manifest
+    searched: str = ""
 
 
 def find_run(path: Path, cards: Cards = NO_CARDS) -> RunSource:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import shutil
 import subprocess
 from html.parser import HTMLParser
+from itertools import groupby
 from pathlib import Path
 
 import pytest
 
+from reports import report
+from reports.analysis import write_analysis
 from reports.leaderboard.html import leaderboard_html
 from reports.leaderboard.latex import escape_latex, leaderboard_latex
+from reports.leaderboard.markdown import leaderboard_markdown
 from reports.leaderboard.table import Leaderboard, make_leaderboard
 from reports.pages import content_policy
 from reports.read.runs import read_run
@@ -176,6 +181,61 @@ def test_rows_of_latex_have_as_many_cells_as_columns(board: Leaderboard) -> None
 )
 def test_latex_escapes(text: str, escaped: str) -> None:
     assert escape_latex(text) == escaped
+
+
+ODD_CELLS = (
+    "a|b",
+    "\\\\|x",
+    "`|`",
+    "=1+1",
+    "@SUM(A1)",
+    "+1",
+    "-2+3",
+    "NA",
+    "007",
+    "a\nb",
+    "| --- |",
+    "::error::x",
+    "1. x",
+)
+
+
+def test_names_of_any_kind_break_no_table_of_markdown(tmp_path: Path) -> None:
+    runs = []
+    for place, name in enumerate(ODD_CELLS):
+        folder = tmp_path / str(place)
+        write_rows(folder / "rewards.jsonl", [rewards(number, 0, {name: 0.5 + number}) for number in range(2)])
+        protocol = {"suite": {"id": name, "prompts": name}, "seed": name}
+        (folder / "run.json").write_text(json.dumps({"name": name, "protocol": protocol}))
+        runs.append(summarise_run(read_run(folder, CARDS)))
+    lines = leaderboard_markdown(make_leaderboard(runs)).splitlines()
+    tables = [list(group) for is_table, group in groupby(lines, lambda line: line[:1] == "|") if is_table]
+    assert sum(map(len, tables)) == len(ODD_CELLS) + 2 * len(tables)
+    for table in tables:
+        # GFM's own rule: a pipe parts cells unless a backslash that is not escaped itself stands before it.
+        assert len({len(re.sub(r"\\.", "", line).split("|")) for line in table}) == 1, table
+
+
+def test_csv_files_hold_texts_to_the_letter(tmp_path: Path) -> None:
+    folders = []
+    for place, text in enumerate(ODD_CELLS):
+        folders.append(tmp_path / str(place))
+        rows = sweep(SMALL)
+        rows[0] |= {"prompt": text, "reason": text}
+        write_rows(folders[-1] / "results.jsonl", rows)
+        (folders[-1] / "run.json").write_text(json.dumps({"name": text}))
+    files = report(folders, tmp_path / "out")
+    names = {read_run(folder).name for folder in folders}
+    for path, column, expected in (
+        (files.csv, "model", names),
+        (files.scores, "prompt", {*ODD_CELLS}),
+        (files.scores, "reason", {*ODD_CELLS}),
+        (files.prompts, "prompt", {*ODD_CELLS}),
+        (write_analysis(folders, tmp_path / "out").csv, "model", names),
+    ):
+        with path.open(encoding="utf-8", newline="") as lines:
+            found = {row[column] for row in csv.DictReader(lines)}
+        assert expected <= found, path
 
 
 def test_json_has_every_number(board: Leaderboard, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reports.analysis.track.curves import Curve
-from reports.drawing import COLORS, label, panels, plain_name, save
+from reports.drawing import COLORS, label, legend_name, panels, plain_name, save
 from reports.files import writing
 from wire.errors import UserError
 
@@ -41,8 +41,7 @@ def draw(curves: Sequence[Curve], path: Path) -> None:
 
 def _draw_curve(axes: Axes, curve: Curve, color: str) -> None:
     steps = [point.step for point in curve.points]
-    # The drawing library leaves names with a leading underscore out of legends.
-    name = plain_name(curve.training).lstrip("_") or "training"
+    name = legend_name(curve.training)
     axes.plot(steps, [point.value for point in curve.points], color=color, marker="o", markersize=3, label=name)
     known = [(point.step, point.interval) for point in curve.points if point.interval]
     lows, highs = [interval.low for _, interval in known], [interval.high for _, interval in known]

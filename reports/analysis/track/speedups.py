@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reports.analysis.track.curves import Curve
 from reports.statistics.crossing import first_crossing
@@ -19,6 +19,7 @@ class SpeedUp:
         last_step: at which the slow one has it.
         crossing: step at which the fast one first has it, linear between checkpoints; None where it never does.
         at_first: it has it at its first checkpoint already, so that ``factor`` is a lower bound.
+        mutual: the slow one is as much sooner at the end of the fast one, so that neither is.
     """
 
     metric: str
@@ -28,6 +29,7 @@ class SpeedUp:
     last_step: float
     crossing: float | None
     at_first: bool
+    mutual: bool = False
 
     @property
     def factor(self) -> float | None:
@@ -37,7 +39,18 @@ class SpeedUp:
 
 def speedups(curves: Sequence[Curve]) -> list[SpeedUp]:
     """Every training run against the end of every other; none where only the order of checkpoints is known."""
-    return [] if any(curve.by_order for curve in curves) else list(_speedups(curves))
+    if any(curve.by_order for curve in curves):
+        return []
+    found = {(one.metric, one.fast, one.slow): one for one in _speedups(curves)}
+    return [replace(one, mutual=_mutual(one, found[metric, slow, fast])) for (metric, fast, slow), one in found.items()]
+
+
+def _mutual(one: SpeedUp, other: SpeedUp) -> bool:
+    """Whether each reaches the other's end before the other is there, or both at their last steps."""
+    if one.crossing is None or other.crossing is None:
+        return False
+    before = [either.crossing is not None and either.crossing < either.last_step for either in (one, other)]
+    return all(before) or (one.crossing == one.last_step and other.crossing == other.last_step)
 
 
 def _speedups(curves: Sequence[Curve]) -> Iterator[SpeedUp]:

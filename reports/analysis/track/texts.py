@@ -42,7 +42,8 @@ def _speedups(factors: Sequence[SpeedUp]) -> Iterator[str]:
         yield "## Speed-ups"
         yield (
             "Final value of one training run, and the first step (linear between checkpoints) at which the other has "
-            "reached it. Only means are compared: look at the intervals of both before citing a factor."
+            "reached it. Only means are compared: look at the intervals of both before citing a factor. There is no "
+            "difference where each would be sooner than the other."
         )
         header = ["metric", "of", "final value", "at step", "reached by", "at step", "speed-up"]
         rule = [":--", ":--", "--:", "--:", ":--", "--:", "--:"]
@@ -52,6 +53,7 @@ def _speedups(factors: Sequence[SpeedUp]) -> Iterator[str]:
 def _speedup(one: SpeedUp) -> list[str]:
     crossing = "never" if one.crossing is None else f"{one.crossing:,.0f}"
     factor = "" if one.factor is None else f"{'at least ' if one.at_first else ''}{one.factor:.2f}x"
+    factor = "no difference" if one.mutual else factor
     about = [escape(one.metric), escape(one.slow), f"{one.target:.4f}", f"{one.last_step:,}"]
     return [*about, escape(one.fast), crossing, factor]
 

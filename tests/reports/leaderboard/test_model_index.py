@@ -2,10 +2,17 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 
+import pytest
+import yaml
+from huggingface_hub import ModelCard
+from hypothesis import example, given
+from hypothesis import strategies as st
+
 from reports import report
-from reports.leaderboard.model_index import model_index
+from reports.leaderboard.model_index import _number, _text, model_index
 from reports.leaderboard.table import make_leaderboard
 from reports.read.runs import read_run
 from reports.summary.run_summary import summarise_run
@@ -49,3 +56,32 @@ def test_random_weights_are_left_out(tmp_path: Path) -> None:
 def test_a_report_has_it(tmp_path: Path) -> None:
     report([make_run(tmp_path / "a")], tmp_path / "out", cards=CARDS)
     assert (tmp_path / "out" / "model-index.yaml").read_text() == index(tmp_path / "a")
+
+
+NAMES = ("miro-\U0001f680-v2", "\U00020bb7野家/模型", 'a\\b "c" #1: {x}', "Émile", "NA", "=1+1", "\u2066x", "- y: z")
+LOADERS = [yaml.SafeLoader, *([yaml.CSafeLoader] if yaml.__with_libyaml__ else [])]
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_both_readers_of_yaml_and_the_hubs_cards_read_every_name(tmp_path: Path, loader: type) -> None:
+    folders = [make_run(tmp_path / str(place), name=name) for place, name in enumerate(NAMES)]
+    text = index(*folders)
+    shown = {read_run(folder).name for folder in folders}
+    assert {entry["name"] for entry in yaml.load(text, loader)["model-index"]} == shown
+    starts = [place.start() for place in re.finditer("^- name:", text, re.MULTILINE)] + [len(text)]
+    for start, end in pairwise(starts):
+        card = ModelCard(f"---\nmodel-index:\n{text[start:end]}---\n# x\n")
+        assert card.data.model_name in shown
+        assert len(card.data.eval_results) == 8
+        card.save(tmp_path / "README.md")
+        assert ModelCard.load(tmp_path / "README.md").data.eval_results == card.data.eval_results
+
+
+@given(st.text(st.characters()), st.floats(allow_nan=False, allow_infinity=False))
+@example("\x00\x7f\x85\xa0\u2028\u2029\ufeff\ufffe\uffff\ud83d", 1e-05)
+@example("", 5e-324)
+def test_any_text_and_any_number_come_back(text: str, number: float) -> None:
+    document = f"text: {_text(text)}\nnumber: {_number(number)}\n"
+    written = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    for loader in LOADERS:
+        assert yaml.load(document, loader) == {"text": written, "number": number}

@@ -4,9 +4,11 @@ import io
 import json
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 import reports
+from reports.read.manifest import display_name
 from tests.reports.builders import SMALL, rewards, sweep, write_rows
 
 
@@ -43,3 +45,22 @@ def test_numbers_stay_whole_on_80_columns(tmp_path: Path) -> None:
     assert max(map(len, text.splitlines()[:12])) <= 80
     assert all(number in text for number in ("0.5000", "0.8750", "0.6250", "0.3750", "0.7500", "0.1250", "0.2500"))
     assert "…" not in text
+
+
+NAMES = ("::stop-commands::x", "a ::error::y", "##[group]z", "[/b]", "[bold]", "\x1b[2J")
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 200])
+def test_no_name_commands_githubs_log_or_the_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    for place, name in enumerate(NAMES):
+        run = tmp_path / str(place)
+        write_rows(run / "rewards.jsonl", [rewards(number, 0, {name: 0.25 + number}) for number in range(2)])
+        (run / "run.json").write_text(json.dumps({"name": name}))
+    files = reports.report([tmp_path], tmp_path / "out")
+    assert all(display_name(name) in printed(files) for name in NAMES)
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    text = printed(files, width)
+    assert not [line for line in text.splitlines() if line.lstrip().startswith("::") or "##[" in line]
+    assert "\x1b" not in text

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 import reports
+from reports.analysis import write_analysis
+from reports.analysis.track import write_track
 from reports.read.find import find_places, find_runs
 from tests.reports.builders import SMALL, sweep, write_rows
 from wire.errors import UserError
@@ -121,6 +123,43 @@ def test_a_report_says_what_was_passed_over(tmp_path: Path) -> None:
     files = reports.report([tmp_path / "runs"], out)
     for file in (files.markdown, files.html, files.json):
         assert "passed over" in file.read_text(), file
+    assert "\n% passed over: \\_b (no rows in" in files.latex.read_text()
+
+
+FAULTS = {
+    "results.jsonl": ['{"filename": 1}\n', '{"cut\n{}\n', "[]\n", '{"filename": "a", "tag": "x", "correct": 2}\n'],
+    "rewards.jsonl": ['{"filename": "a", "prompt": "p"}\n', '{"filename": "a", "prompt": "p", "vqa": "x"}\n'],
+    "run.json": ["[]", '{"stages": {"rewards": {"provenance": {"cards": 1}}}}', "{"],
+}
+
+
+@pytest.mark.parametrize(("file", "content"), [(file, text) for file, texts in FAULTS.items() for text in texts])
+def test_a_run_that_cannot_be_read_is_passed_over_where_a_search_found_it(
+    tmp_path: Path, file: str, content: str
+) -> None:
+    runs, out = runs_in(tmp_path / "runs", "a", "b"), tmp_path / "out"
+    (runs / "b" / file).write_text(content)
+    for search in (runs, runs / "*"):
+        files = reports.report([search], out, anew=True)
+        (note,) = files.leaderboard.notes
+        assert note.startswith(f"passed over: b/{file}:")
+        assert str(tmp_path) not in note
+    for path in (files.markdown, files.html, files.json, files.latex):
+        assert "passed over: b/" in path.read_text(), path
+    for named in ([runs / "a", runs / "b"], [runs, runs / "b"], [runs / "[b]"]):
+        with pytest.raises(UserError, match=f"b/{file}:"):
+            reports.report(named, out)
+
+
+def test_the_other_readers_pass_it_over_too(tmp_path: Path) -> None:
+    runs, out = runs_in(tmp_path / "runs", "a", "b"), tmp_path / "out"
+    (runs / "b" / "results.jsonl").write_text('{"filename": 1}\n')
+    for verb in (write_analysis, write_track):
+        (note,) = verb([runs], out).notes
+        assert note.startswith("passed over: b/results.jsonl:1: ")
+        for named in ([runs / "a", runs / "b"], [runs / "[b]"]):
+            with pytest.raises(UserError, match=r"b/results\.jsonl:1: "):
+                verb(named, out)
 
 
 def test_what_is_not_there(tmp_path: Path) -> None:

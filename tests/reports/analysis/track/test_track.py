@@ -118,3 +118,28 @@ def test_a_curve_that_never_gets_there_and_one_that_begins_there(tmp_path: Path)
     text = write_track(folders, tmp_path / "out").markdown.read_text()
     assert "| fast | 100 | at least 2.00x |" in text
     assert "| slow | never |  |" in text
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "said"),
+    [
+        ((1.0, 1.0), (1.0, 1.0), ["no difference", "no difference"]),
+        ((0.0, 1.0), (0.0, 1.0), ["no difference", "no difference"]),
+        ((1.0, 3.0, 2.0), (1.0, 3.0, 2.0), ["no difference", "no difference"]),
+        ((3.0, 1.0), (2.0, 1.5), ["no difference", "no difference"]),
+        ((0.0, 2.0, 2.0), (0.0, 1.0, 2.0), ["1.00x", "1.50x"]),
+        ((0.0, 1.0), (2.0, 3.0), ["at least 2.00x", ""]),
+    ],
+)
+@pytest.mark.parametrize("first", [0, 100])
+def test_no_factor_is_told_where_each_would_be_sooner(
+    tmp_path: Path, ours: tuple[float, ...], theirs: tuple[float, ...], said: list[str], first: int
+) -> None:
+    for name, values in (("ours", ours), ("theirs", theirs)):
+        for place, value in enumerate(values):
+            checkpoint(tmp_path / name / f"step={first + 100 * place}", value)
+    text = write_track([tmp_path], tmp_path / "out").markdown.read_text()
+    lines = [line for line in text.splitlines() if line.startswith("| image")]
+    assert len(lines) == 2
+    if first or said[0] == "no difference":
+        assert sorted(line.split("|")[-2].strip() for line in lines) == sorted(said)
