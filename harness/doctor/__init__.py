@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from harness.doctor import devices, installed, places, tools, weighed
+from harness.doctor import devices, installed, network, places, tools, weighed
 from harness.doctor.finding import FAILURE, OK, WARNING, Finding
+from wire.hub_client import is_off
 
 __all__ = ["CHECKS", "FAILURE", "OK", "WARNING", "Finding", "examine", "quick_checks"]
 
@@ -29,7 +30,9 @@ CHECKS: tuple[Check, ...] = (
     installed.environments,
     installed.leftovers,
     weighed.weights,
-    weighed.hub,
+    network.proxy,
+    network.token,
+    network.hub,
 )
 
 
@@ -56,6 +59,8 @@ def quick_checks(
         Warnings and failures only. A failure means that the run cannot work.
     """
     found = [*installed.unmade(environments, env_backend), places.room_for_images(out), devices.gpu_quickly()]
-    if weights:
-        found += weighed.quickly(environments, offline)
+    if weights and offline:
+        found += weighed.quickly(environments)
+    elif weights and not is_off():
+        found += [*network.proxy(tried=False), network.token()]
     return [finding for finding in found if finding.status != OK]

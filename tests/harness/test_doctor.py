@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness import doctor
-from harness.doctor import FAILURE, OK, WARNING, Finding, devices, installed, places, tools, weighed
+from harness.doctor import FAILURE, OK, WARNING, Finding, devices, installed, network, places, tools, weighed
 from harness.environments import gpu, manager
 from harness.environments.manager import STATE_SCHEMA, Environment, EnvironmentState
 from harness.environments.spec import ENVIRONMENTS
@@ -36,6 +36,14 @@ def empty_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     set_gpus(monkeypatch)
     return tmp_path / "home"
+
+
+@pytest.fixture
+def clear_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No proxy and no token."""
+    for name in [name for name in os.environ if name.lower().endswith("_proxy") or "TOKEN" in name]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
 
 
 def set_gpus(monkeypatch: pytest.MonkeyPatch, *capabilities: str, nvcc: str | None = None) -> None:
@@ -268,10 +276,91 @@ def test_the_hub_is_tried_where_it_is_said_to_be(monkeypatch: pytest.MonkeyPatch
     monkeypatch.delenv("HF_HUB_OFFLINE")
     with socket.create_server(("127.0.0.1", 0)) as server:
         monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
-        assert weighed.hub().status == OK
-    is_found(weighed.hub(), WARNING, "127.0.0.1 cannot be reached", "--offline")
+        assert network.hub().status == OK
+    is_found(network.hub(), WARNING, "127.0.0.1 cannot be reached", "--offline")
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:nonsense")
-    assert weighed.hub().status == WARNING
+    assert network.hub().status == WARNING
+
+
+@pytest.mark.parametrize(
+    ("variable", "address", "text", "hint"),
+    [
+        ("ALL_PROXY", "socks://127.0.0.1:7890", "socks:// is no kind of proxy", "write socks5://"),
+        ("https_proxy", "socks4a://127.0.0.1:7890", "socks4a:// is no kind of proxy", "write socks5://"),
+        ("HTTPS_PROXY", "htp://127.0.0.1:7890", "htp:// is no kind of proxy", "http://127.0.0.1:7890"),
+        ("HTTP_PROXY", "http://127.0.0.1:nonsense", "is not the address of a proxy", "http://127.0.0.1:7890"),
+        ("HTTP_PROXY", "“http://127.0.0.1:7890”", "is no kind of proxy", "http://127.0.0.1:7890"),
+        ("all_proxy", "http://", "is not the address of a proxy", "unset it"),
+        ("all_proxy", "http://user:secret@127.0.0.1:1", "127.0.0.1:1 does not answer", "unset it"),
+    ],
+)
+def test_a_proxy_is_wrong(
+    variable: str, address: str, text: str, hint: str, clear_way: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, address)
+    (finding,) = network.proxy()
+    is_found(finding, WARNING, text, hint)
+    assert finding.subject == f"proxy {variable}"
+    assert "secret" not in str(finding)
+
+
+def test_a_proxy_is_tried(clear_way: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [*network.proxy()] == []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        place = f"127.0.0.1:{server.getsockname()[1]}"
+        monkeypatch.setenv("ALL_PROXY", place)
+        assert [*network.proxy()] == [Finding("proxy ALL_PROXY", OK, f"{place} answers")]
+        monkeypatch.delenv("HF_HUB_OFFLINE")
+        assert "is asked through the proxy" in network.hub().text
+        monkeypatch.setenv("ALL_PROXY", f"socks5://{place}")
+        is_found(next(network.proxy()), WARNING, "not every stage can use", "weights fetch, then --offline")
+
+
+@pytest.mark.parametrize("place", ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "HF_HOME"])
+@pytest.mark.parametrize(
+    ("token", "unfit"),
+    [("“hf_secret”", r"'\u201c' at place 1"), ("'hf_secret'", '"\'"'), ("hf_sec ret", "' ' at place 7")],
+)
+def test_a_token_is_wrong(
+    place: str, token: str, unfit: str, clear_way: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    value = token
+    if place.startswith("HF_") and place != "HF_TOKEN":
+        (tmp_path / "token").write_text(f"{token}\n", encoding="utf-8")
+        value = str(tmp_path if place == "HF_HOME" else tmp_path / "token")
+    monkeypatch.setenv(place, value)
+    is_found(network.token(), WARNING, f"holds {unfit}", "without quotes")
+    assert "secret" not in network.token().text.rpartition("holds")[2]
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    assert [one.subject for one in doctor.quick_checks([], tmp_path)] == ["hub token"]
+    assert "hub token" not in [one.subject for one in doctor.quick_checks([], tmp_path, offline=True)]
+
+
+def test_a_token_is_well(clear_way: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert network.token().status == OK
+    (tmp_path / "token").write_bytes(b"\xff\xfe")
+    is_found(network.token(), WARNING, "cannot be read", "hf auth login")
+    monkeypatch.setenv("HF_TOKEN", "hf_AbC012")
+    assert network.token() == Finding("hub token", OK, "from HF_TOKEN")
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"ALL_PROXY": "socks5://127.0.0.1:9"},
+        {"ALL_PROXY": "socks://127.0.0.1:9"},
+        {"https_proxy": "127.0.0.1:nonsense"},
+        {"HF_TOKEN": "“hf_secret”", "ALL_PROXY": "http://127.0.0.1:9"},
+    ],
+)
+@pytest.mark.parametrize("verb", ["doctor", "weights list", "weights fetch sdxl-vae", "weights verify", "report none"])
+def test_no_proxy_and_no_token_is_a_bug_of_ours(
+    verb: str, variables: dict[str, str], clear_way: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    answer = run(*verb.split(), **variables)
+    assert answer.returncode in (0, 2, 4), answer.stderr
+    assert "Traceback" not in answer.stderr
 
 
 def test_the_quick_part_finds_what_would_stop_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
