@@ -10,6 +10,8 @@ a training repository may well have a ``rewards/`` of its own, and ``PYTHONPATH=
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -64,7 +66,20 @@ def _claim_names() -> None:
         sys.meta_path.insert(0, _OurParts)
 
 
-_claim_names()
+def _give_up(words: str) -> NoReturn:
+    """Exit 4, for an uncaught error's exit status, 1, means that a gate failed."""
+    with contextlib.suppress(OSError, AttributeError):  # standard error may be full or closed
+        sys.stderr.write(f"miro-eval: {words}\n")
+        sys.stderr.flush()
+    os._exit(4)
+
+
+try:
+    _claim_names()
+except ImportError as found:
+    if Path(sys.argv[0]).name == "miro-eval":
+        _give_up(str(found))
+    raise
 
 
 def __getattr__(name: str) -> Any:
@@ -186,8 +201,10 @@ def check(
 
 def main() -> NoReturn:
     """Run the command line, and exit with one of :class:`wire.errors.ExitCode`."""
-    from harness.cli import main
-
+    try:
+        from harness.cli import main
+    except ImportError as error:
+        _give_up(f"the installation is not whole, install miro-eval again ({error})")
     main()
 
 

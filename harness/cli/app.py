@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from wire.errors import UserError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+#: Bytes in a file's name, on every file system in use.
+LONGEST_NAME = 255
 
 
 @dataclass(frozen=True)
@@ -73,13 +81,31 @@ class _Commands(Mapping[str, Any]):
 def _command(name: str, verb: typer.Typer | Callable[..., None]) -> Any:
     home = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
     if isinstance(verb, typer.Typer):
+        for inner in verb.registered_commands:
+            inner.cls = _Checked
         home.add_typer(verb, name=name, cls=_Group)
     else:
         home.command(name, cls=_Command)(verb)
     return typer.main.get_group(home).commands[name]
 
 
-class _Command(TyperCommand):
+class _Checked(TyperCommand):
+    """A verb that refuses names that no file can have."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb.
+
+        Raises:
+            UserError: a path has a part of more than 255 bytes.
+        """
+        for value in ctx.params.values():
+            for path in value if isinstance(value, list | tuple) else [value]:
+                if isinstance(path, Path):
+                    _check_name(path)
+        return super().invoke(ctx)
+
+
+class _Command(_Checked):
     """A verb, whose help groups its options."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
@@ -93,6 +119,13 @@ class _Command(TyperCommand):
             if records:
                 with formatter.section(panel):
                     formatter.write_dl(records)
+
+
+def _check_name(path: Path) -> None:
+    for part in path.parts:
+        if len(os.fsencode(part)) > LONGEST_NAME:
+            shown = f"{part[:60]}...{part[-20:]}"
+            raise UserError(f"{shown}: a name of more than {LONGEST_NAME} bytes, which file systems refuse; shorten it")
 
 
 class _Group(TyperGroup):

@@ -12,8 +12,7 @@ import typer
 from harness.cli import options
 from harness.cli.signature import only, takes_settings
 from harness.run.settings import GenerationSettings, RunSettings
-from harness.terminal.echo import echo, say_as_is, show
-from harness.terminal.plain import in_actions
+from harness.terminal.echo import echo, in_actions, say_as_is, show
 from wire.errors import ExitCode, UserError
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,10 +22,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def session() -> Iterator[Display]:
-    """One display for the whole command; SIGTERM ends it as Ctrl-C does, with everything finished kept."""
+    """One display for the whole command."""
     from harness.terminal.display import Display
 
-    signal.signal(signal.SIGTERM, lambda _number, _frame: signal.raise_signal(signal.SIGINT))
     with Display() as display:
         yield display
 

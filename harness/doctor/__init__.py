@@ -6,31 +6,33 @@ Nothing is installed, fetched or changed. :func:`quick_checks` is what a run loo
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from harness.doctor import devices, installed, places, tools, weighed
+from harness.doctor import host, installed, network, weighed
 from harness.doctor.finding import FAILURE, OK, WARNING, Finding
+from wire.hub_client import is_off
 
 __all__ = ["CHECKS", "FAILURE", "OK", "WARNING", "Finding", "examine", "quick_checks"]
 
-Check = Callable[[], Finding | Iterable[Finding]]
-
 #: In the order shown: first what everything else needs.
-CHECKS: tuple[Check, ...] = (
-    tools.python,
-    tools.uv_tool,
-    tools.pixi_tool,
-    tools.compiler,
-    devices.gpu,
-    devices.mmcv_build,
-    places.disk,
-    places.write_access,
+CHECKS: tuple[Callable[[], Finding | Iterable[Finding]], ...] = (
+    host.python,
+    host.uv_tool,
+    host.pixi_tool,
+    host.compiler,
+    host.gpu,
+    host.mmcv_build,
+    host.disk,
+    host.write_access,
     installed.environments,
     installed.leftovers,
     weighed.weights,
-    weighed.hub,
+    network.proxy,
+    network.token,
+    network.hub,
 )
 
 
@@ -42,7 +44,7 @@ def examine(out: Path | None = None) -> Iterable[Finding]:
     for check in CHECKS:
         found = check()
         yield from [found] if isinstance(found, Finding) else found
-    yield places.room_for_images(out or Path.cwd())
+    yield host.room_for_images(out or Path.cwd())
 
 
 def quick_checks(
@@ -63,7 +65,11 @@ def quick_checks(
     Returns:
         Warnings and failures only. A failure means that the run cannot work.
     """
-    found = [*installed.unmade(environments, env_backend), places.room_for_images(out), devices.gpu_quickly()]
-    if weights:
-        found += weighed.quickly(environments, offline, wanted)
+    found = [*installed.unmade(environments, env_backend), host.room_for_images(out)]
+    if shutil.which("nvidia-smi"):
+        found += [finding for finding in [host.gpu()] if finding.status == FAILURE]
+    if weights and offline:
+        found += weighed.quickly(environments, wanted)
+    elif weights and not is_off():
+        found += [*network.proxy(tried=False), network.token()]
     return [finding for finding in found if finding.status != OK]

@@ -7,12 +7,10 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
-from harness.doctor.devices import unsupported
+from harness.doctor import host
 from harness.doctor.finding import FAILURE, OK, WARNING, Finding
-from harness.doctor.places import existing
 from harness.environments import manager, uv
 from harness.environments.gpu import compute_capabilities
 from harness.environments.manager import Environment
@@ -51,19 +49,13 @@ def _environment(environment: Environment) -> Iterator[Finding]:
 
 
 def _operators(environment: Environment, subject: str, hint: str) -> Finding:
-    probe = environment_files(environment.spec.name).parent / "probe.py"
-    command = environment.command(str(probe))
+    command = environment.command(str(environment_files(environment.spec.name).parent / "probe.py"))
+    variables = {**os.environ, "PYTHONPATH": str(stage_code()), "PYTHONNOUSERSITE": "1"}
     log = environment.directory / "probe.log"
     try:
         with log.open("w", encoding="utf-8") as errors:
             answer = subprocess.run(
-                command,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                check=False,
-                timeout=TIMEOUT,
-                cwd=home(),
-                env=_variables(),
+                command, stdout=subprocess.PIPE, stderr=errors, timeout=TIMEOUT, cwd=home(), env=variables, check=False
             )
         found: dict[str, Any] = json.loads(answer.stdout.splitlines()[-1])
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -71,25 +63,15 @@ def _operators(environment: Environment, subject: str, hint: str) -> Finding:
     except (ValueError, IndexError):
         last = describe_failure(command, answer.returncode, log).splitlines()[-1].strip()
         return Finding(subject, FAILURE, f"the trial ended with status {answer.returncode}: {last[:200]}", hint)
-    return _judged(found, subject, hint)
-
-
-def _variables() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(stage_code()), "PYTHONNOUSERSITE": "1"}
-
-
-def _judged(found: dict[str, Any], subject: str, hint: str) -> Finding:
     if found["failed"]:
         name, reason = next(iter(found["failed"].items()))
         return Finding(subject, FAILURE, f"{name} fails on {found['device']}: {reason}", hint)
-    if strange := unsupported(compute_capabilities(), found["architectures"]):
+    if strange := host.unsupported(compute_capabilities(), found["architectures"]):
         text = f"torch is compiled for {', '.join(found['architectures'])}, the GPU is of {', '.join(strange)}"
         return Finding(subject, FAILURE, text, "run on another GPU, or with --device cpu")
     if found["device"] == "cpu" and compute_capabilities():
-        text = f"torch (CUDA {found['cuda']}) does not see the GPU"
-        return Finding(
-            subject, WARNING, text, "is the driver recent enough for that CUDA? is CUDA_VISIBLE_DEVICES set?"
-        )
+        hint = "is the driver recent enough for that CUDA? is CUDA_VISIBLE_DEVICES set?"
+        return Finding(subject, WARNING, f"torch (CUDA {found['cuda']}) does not see the GPU", hint)
     return Finding(subject, OK, f"{', '.join(found['ran'])} on {found['device']}")
 
 
@@ -101,18 +83,10 @@ def leftovers() -> Iterator[Finding]:
 
 def unmade(names: Sequence[str], env_backend: str) -> Iterable[Finding]:
     """What stands in the way of making the environments that are missing; nothing where all are there."""
-    missing = [ENVIRONMENTS[name] for name in names if not manager.locate(ENVIRONMENTS[name], env_backend).ready]
-    if not missing:
-        return
-    if uv.find() is None:
+    missing = [name for name in names if not manager.locate(ENVIRONMENTS[name], env_backend).ready]
+    if missing and uv.find() is None:
         yield Finding("uv", FAILURE, "not installed", "pip install uv")
-    if any(spec.name == "geneval" for spec in missing) and not (shutil.which("c++") or shutil.which("g++")):
+    if "geneval" in missing and not (shutil.which("c++") or shutil.which("g++")):
         yield Finding("C++ compiler", FAILURE, "none", "install one, e.g. g++: mmcv is compiled from source")
-    needed, free = sum(spec.disk_gb for spec in missing), _free_gb(existing(home()))
-    if free < needed:
-        text = f"{free:.0f} GB free at {home()}, {needed} GB needed for environments"
-        yield Finding("disk", FAILURE, text, "free some space, or set MIRO_EVAL_HOME to another disk")
-
-
-def _free_gb(folder: Path) -> float:
-    return shutil.disk_usage(folder).free / 1e9
+    if missing:
+        yield host.disk(env_backend, missing)

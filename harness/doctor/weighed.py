@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import socket
-import urllib.parse
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from harness.doctor.finding import FAILURE, OK, WARNING, Finding
 from harness.environments.spec import ENVIRONMENTS
 from harness.weights import HubWeight, WeightFile, by_address, checksums, on_hub
 from harness.weights.fetching import Entry, is_here, select
-from wire.hub_client import cache, endpoint, is_off
+from wire.hub_client import cache, is_off
 
-#: Seconds to wait for the hub.
-TIMEOUT = 3.0
 FETCH = "miro-eval weights fetch"
 
 
@@ -55,24 +51,8 @@ def _repository(entry: HubWeight) -> Finding:
     return Finding(name, OK, f"{entry.repo}@{on_hub.commit(entry)[:12]}, {len(files)} files{unpinned}")
 
 
-def hub() -> Finding:
-    """Whether the model hub can be reached, or has been said to be away."""
-    if is_off():
-        return Finding("model hub", OK, "HF_HUB_OFFLINE is set: cached models only")
-    address = urllib.parse.urlsplit(endpoint())
-    try:
-        port = address.port or (443 if address.scheme == "https" else 80)
-        socket.create_connection((address.hostname or "", port), timeout=TIMEOUT).close()
-    except (OSError, ValueError) as error:
-        hint = "check the network or HF_ENDPOINT; with everything cached, use --offline"
-        return Finding("model hub", WARNING, f"{address.hostname} cannot be reached ({error})", hint)
-    return Finding("model hub", OK, f"{address.hostname} answers; cache at {cache()}")
-
-
-def quickly(environments: Sequence[str], offline: bool, wanted: Mapping[str, Collection[str]]) -> Iterator[Finding]:
+def quickly(environments: Sequence[str], wanted: Mapping[str, Collection[str]]) -> Iterator[Finding]:
     """Weights that a run offline would miss, looked for and not read; ``wanted``, by stage, where it is not all."""
-    if not offline:
-        return
     entries = {
         entry.name: entry
         for stage in (ENVIRONMENTS[name].stage for name in environments)

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from harness.environments.spec import Progress
-from harness.terminal.plain import plain
+from harness.terminal.echo import plain
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -24,7 +24,7 @@ class Display:
     def __init__(self) -> None:
         self._bars: Bars | None = _make_bars() if sys.stderr.isatty() else None
         self._tasks: dict[str, TaskID] = {}
-        self._plain = PlainLines()
+        self._plain = _PlainLines()
 
     def __enter__(self) -> Display:
         if self._bars is not None:
@@ -51,14 +51,13 @@ class Display:
 
     def note(self, message: str) -> None:
         """Show a line that stays."""
-        message = plain(message)
         if self._bars is not None:
-            self._bars.console.print(message, markup=False, highlight=False, soft_wrap=True)
+            self._bars.console.print(plain(message), markup=False, highlight=False, soft_wrap=True)
         else:
-            print(message, file=sys.stderr, flush=True)  # noqa: T201 - this is the display
+            _print(message)
 
 
-class PlainLines:
+class _PlainLines:
     """Progress as lines: one when a step's label changes, at its end, and every few seconds between."""
 
     def __init__(self) -> None:
@@ -77,9 +76,12 @@ class PlainLines:
         if ends:
             self._ended.add(name)
         self._shown[name] = (label, now)
-        pace = f"  {_pace(done, total, now - started)}" if total else ""
-        count = f"  {done}/{total}" if total else ""
-        print(plain(f"{name}{count}{pace}  {label}").rstrip(), file=sys.stderr, flush=True)  # noqa: T201 - this is the display
+        count = f"  {done}/{total}  {_pace(done, total, now - started)}" if total else ""
+        _print(f"{name}{count}  {label}".rstrip())
+
+
+def _print(line: str) -> None:
+    print(plain(line), file=sys.stderr, flush=True)  # noqa: T201 - this is the display
 
 
 def _pace(done: int, total: int, seconds: float) -> str:
@@ -98,9 +100,6 @@ def _make_bars() -> Bars:
     from rich.text import Text
 
     class RateColumn(TextColumn):
-        def __init__(self) -> None:
-            super().__init__("")
-
         def render(self, task: Task) -> Text:
             return Text(f"{task.speed:.1f}/s" if task.speed else "")
 
@@ -109,7 +108,7 @@ def _make_bars() -> Bars:
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
-        RateColumn(),
+        RateColumn(""),
         TimeRemainingColumn(),
         TextColumn("{task.fields[label]}", markup=False),
         console=Console(stderr=True),

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from harness import cli
 from harness.cli.app import VERBS, _Commands
 from harness.run.directory import RunDirectory
-from harness.terminal.plain import plain
+from harness.terminal.echo import plain
 
 MIRO_EVAL = Path(sys.executable).with_name("miro-eval")
 #: What version 0.1 offered before options were made from settings: verb -> option's names -> default, as text.

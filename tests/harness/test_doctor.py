@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness import doctor
-from harness.doctor import FAILURE, OK, WARNING, Finding, devices, installed, places, tools, weighed
+from harness.doctor import FAILURE, OK, WARNING, Finding, host, installed, network, weighed
 from harness.environments import gpu, manager
 from harness.environments.manager import STATE_SCHEMA, Environment, EnvironmentState
 from harness.environments.spec import ENVIRONMENTS
@@ -38,10 +38,18 @@ def empty_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
+@pytest.fixture
+def clear_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No proxy and no token."""
+    for name in [name for name in os.environ if name.lower().endswith("_proxy") or "TOKEN" in name]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+
+
 def set_gpus(monkeypatch: pytest.MonkeyPatch, *capabilities: str, nvcc: str | None = None) -> None:
-    for module in (gpu, devices, installed, tools):
+    for module in (gpu, host, installed):
         monkeypatch.setattr(module, "compute_capabilities", lambda: capabilities)
-    for module in (gpu, devices):
+    for module in (gpu, host):
         monkeypatch.setattr(module, "nvcc_version", lambda: nvcc)
 
 
@@ -95,30 +103,30 @@ def test_each_line_has_its_mend(empty_home: Path) -> None:
 
 
 def test_uv_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tools.uv, "find", lambda: None)
-    assert tools.uv_tool() == Finding("uv", FAILURE, "not installed", "pip install uv")
+    monkeypatch.setattr(host.uv, "find", lambda: None)
+    assert host.uv_tool() == Finding("uv", FAILURE, "not installed", "pip install uv")
 
 
 def test_uv_does_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = program(tmp_path, "uv", "echo 'cannot execute: wrong libc' >&2; exit 127")
-    monkeypatch.setattr(tools.uv, "find", lambda: str(broken))
-    is_found(tools.uv_tool(), FAILURE, "does not run: cannot execute: wrong libc", "pip install uv")
+    monkeypatch.setattr(host.uv, "find", lambda: str(broken))
+    is_found(host.uv_tool(), FAILURE, "does not run: cannot execute: wrong libc", "pip install uv")
     (tmp_path / "uv").write_bytes(b"\x7fELF of another machine")
-    is_found(tools.uv_tool(), FAILURE, "does not run", "pip install uv")
+    is_found(host.uv_tool(), FAILURE, "does not run", "pip install uv")
 
 
 def test_pixi_is_missed_only_where_there_is_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tools.pixi, "find", lambda: None)
-    assert tools.pixi_tool().status == OK
+    monkeypatch.setattr(host.pixi, "find", lambda: None)
+    assert host.pixi_tool().status == OK
     set_gpus(monkeypatch, "9.0")
-    is_found(tools.pixi_tool(), WARNING, "not installed", "--env-backend uv")
+    is_found(host.pixi_tool(), WARNING, "not installed", "--env-backend uv")
 
 
 def test_there_is_no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tools.shutil, "which", lambda _name: None)
-    is_found(tools.compiler(), FAILURE, "none", "g++")
+    monkeypatch.setattr(host.shutil, "which", lambda _name: None)
+    is_found(host.compiler(), FAILURE, "none", "g++")
     install("geneval")
-    assert tools.compiler().status == OK
+    assert host.compiler().status == OK
 
 
 def test_the_driver_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,25 +134,25 @@ def test_the_driver_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         tmp_path / "bin", "nvidia-smi", "echo 'Failed to initialize NVML: Driver/library version mismatch'; exit 18"
     )
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
-    is_found(devices.gpu(), FAILURE, "Driver/library version mismatch", "--device cpu")
-    assert devices.gpu_quickly().status == FAILURE
+    is_found(host.gpu(), FAILURE, "Driver/library version mismatch", "--device cpu")
+    assert "GPU" in [finding.subject for finding in doctor.quick_checks([], tmp_path, weights=False)]
 
 
 def test_a_gpu_is_shown_with_its_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program(tmp_path / "bin", "nvidia-smi", "echo 'NVIDIA H100, 550.54.15, 9.0, 81559 MiB'")
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
-    is_found(devices.gpu(), OK, "NVIDIA H100, 550.54.15, 9.0, 81559 MiB; no nvcc", "")
+    is_found(host.gpu(), OK, "NVIDIA H100, 550.54.15, 9.0, 81559 MiB; no nvcc", "")
 
 
 def test_mmcv_would_be_compiled_for_the_cpu_beside_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert devices.mmcv_build().status == OK
+    assert host.mmcv_build().status == OK
     monkeypatch.setattr("harness.environments.pixi.find", lambda: None)
     set_gpus(monkeypatch, "9.0")
-    is_found(devices.mmcv_build(), WARNING, "there is no nvcc", "install pixi")
+    is_found(host.mmcv_build(), WARNING, "there is no nvcc", "install pixi")
     set_gpus(monkeypatch, "9.0", nvcc="13.0")
-    is_found(devices.mmcv_build(), WARNING, "nvcc is 13.0, CUDA 12 is needed", "CUDA 12's nvcc")
+    is_found(host.mmcv_build(), WARNING, "nvcc is 13.0, CUDA 12 is needed", "CUDA 12's nvcc")
     set_gpus(monkeypatch, "9.0", nvcc="12.1")
-    is_found(devices.mmcv_build(), OK, "with CUDA 12.1 for 9.0", "")
+    is_found(host.mmcv_build(), OK, "with CUDA 12.1 for 9.0", "")
 
 
 @pytest.mark.parametrize(
@@ -162,7 +170,7 @@ def test_mmcv_would_be_compiled_for_the_cpu_beside_a_gpu(monkeypatch: pytest.Mon
 def test_a_gpu_needs_an_architecture_of_its_generation(
     capability: str, architectures: Sequence[str], runs: bool
 ) -> None:
-    assert devices.unsupported([capability], architectures) == ([] if runs else [capability])
+    assert host.unsupported([capability], architectures) == ([] if runs else [capability])
 
 
 def test_the_gpu_is_newer_than_what_torch_was_compiled_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,24 +187,24 @@ def test_the_disk_is_too_small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     class Usage:
         free = 10
 
-    monkeypatch.setattr(places.shutil, "disk_usage", lambda _path: Usage())
-    is_found(places.disk(), FAILURE, "0 GB free", "MIRO_EVAL_HOME")
-    is_found(places.room_for_images(tmp_path), WARNING, "a full sweep's images take up to 1.7 GB", "--out")
+    monkeypatch.setattr(host.shutil, "disk_usage", lambda _path: Usage())
+    is_found(host.disk(), FAILURE, "0 GB free", "MIRO_EVAL_HOME")
+    is_found(host.room_for_images(tmp_path), WARNING, "a full sweep's images take up to 1.7 GB", "--out")
 
 
 def test_a_folder_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(30, "Read-only file system")
 
-    assert places.write_access().status == OK
-    monkeypatch.setattr(places.tempfile, "TemporaryFile", full)
-    is_found(places.write_access(), FAILURE, "cannot be written (Read-only file system)", "MIRO_EVAL_HOME")
-    is_found(places.room_for_images(tmp_path / "new" / "run"), FAILURE, "Read-only file system", "--out")
+    assert host.write_access().status == OK
+    monkeypatch.setattr(host.tempfile, "TemporaryFile", full)
+    is_found(host.write_access(), FAILURE, "cannot be written (Read-only file system)", "MIRO_EVAL_HOME")
+    is_found(host.room_for_images(tmp_path / "new" / "run"), FAILURE, "Read-only file system", "--out")
 
 
 def test_the_output_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("")
-    is_found(places.room_for_images(tmp_path / "run"), FAILURE, "is not a folder", "--out")
+    is_found(host.room_for_images(tmp_path / "run"), FAILURE, "is not a folder", "--out")
 
 
 def test_a_set_up_was_interrupted() -> None:
@@ -268,10 +276,91 @@ def test_the_hub_is_tried_where_it_is_said_to_be(monkeypatch: pytest.MonkeyPatch
     monkeypatch.delenv("HF_HUB_OFFLINE")
     with socket.create_server(("127.0.0.1", 0)) as server:
         monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
-        assert weighed.hub().status == OK
-    is_found(weighed.hub(), WARNING, "127.0.0.1 cannot be reached", "--offline")
+        assert network.hub().status == OK
+    is_found(network.hub(), WARNING, "127.0.0.1 cannot be reached", "--offline")
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:nonsense")
-    assert weighed.hub().status == WARNING
+    assert network.hub().status == WARNING
+
+
+@pytest.mark.parametrize(
+    ("variable", "address", "text", "hint"),
+    [
+        ("ALL_PROXY", "socks://127.0.0.1:7890", "socks:// is no kind of proxy", "write socks5://"),
+        ("https_proxy", "socks4a://127.0.0.1:7890", "socks4a:// is no kind of proxy", "write socks5://"),
+        ("HTTPS_PROXY", "htp://127.0.0.1:7890", "htp:// is no kind of proxy", "http://127.0.0.1:7890"),
+        ("HTTP_PROXY", "http://127.0.0.1:nonsense", "is not the address of a proxy", "http://127.0.0.1:7890"),
+        ("HTTP_PROXY", "“http://127.0.0.1:7890”", "is no kind of proxy", "http://127.0.0.1:7890"),
+        ("all_proxy", "http://", "is not the address of a proxy", "unset it"),
+        ("all_proxy", "http://user:secret@127.0.0.1:1", "127.0.0.1:1 does not answer", "unset it"),
+    ],
+)
+def test_a_proxy_is_wrong(
+    variable: str, address: str, text: str, hint: str, clear_way: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, address)
+    (finding,) = network.proxy()
+    is_found(finding, WARNING, text, hint)
+    assert finding.subject == f"proxy {variable}"
+    assert "secret" not in str(finding)
+
+
+def test_a_proxy_is_tried(clear_way: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [*network.proxy()] == []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        place = f"127.0.0.1:{server.getsockname()[1]}"
+        monkeypatch.setenv("ALL_PROXY", place)
+        assert [*network.proxy()] == [Finding("proxy ALL_PROXY", OK, f"{place} answers")]
+        monkeypatch.delenv("HF_HUB_OFFLINE")
+        assert "is asked through the proxy" in network.hub().text
+        monkeypatch.setenv("ALL_PROXY", f"socks5://{place}")
+        is_found(next(network.proxy()), WARNING, "not every stage can use", "weights fetch, then --offline")
+
+
+@pytest.mark.parametrize("place", ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "HF_HOME"])
+@pytest.mark.parametrize(
+    ("token", "unfit"),
+    [("“hf_secret”", r"'\u201c' at place 1"), ("'hf_secret'", '"\'"'), ("hf_sec ret", "' ' at place 7")],
+)
+def test_a_token_is_wrong(
+    place: str, token: str, unfit: str, clear_way: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    value = token
+    if place.startswith("HF_") and place != "HF_TOKEN":
+        (tmp_path / "token").write_text(f"{token}\n", encoding="utf-8")
+        value = str(tmp_path if place == "HF_HOME" else tmp_path / "token")
+    monkeypatch.setenv(place, value)
+    is_found(network.token(), WARNING, f"holds {unfit}", "without quotes")
+    assert "secret" not in network.token().text.rpartition("holds")[2]
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    assert [one.subject for one in doctor.quick_checks([], tmp_path)] == ["hub token"]
+    assert "hub token" not in [one.subject for one in doctor.quick_checks([], tmp_path, offline=True)]
+
+
+def test_a_token_is_well(clear_way: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert network.token().status == OK
+    (tmp_path / "token").write_bytes(b"\xff\xfe")
+    is_found(network.token(), WARNING, "cannot be read", "hf auth login")
+    monkeypatch.setenv("HF_TOKEN", "hf_AbC012")
+    assert network.token() == Finding("hub token", OK, "from HF_TOKEN")
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"ALL_PROXY": "socks5://127.0.0.1:9"},
+        {"ALL_PROXY": "socks://127.0.0.1:9"},
+        {"https_proxy": "127.0.0.1:nonsense"},
+        {"HF_TOKEN": "“hf_secret”", "ALL_PROXY": "http://127.0.0.1:9"},
+    ],
+)
+@pytest.mark.parametrize("verb", ["doctor", "weights list", "weights fetch sdxl-vae", "weights verify", "report none"])
+def test_no_proxy_and_no_token_is_a_bug_of_ours(
+    verb: str, variables: dict[str, str], clear_way: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    answer = run(*verb.split(), **variables)
+    assert answer.returncode in (0, 2, 4), answer.stderr
+    assert "Traceback" not in answer.stderr
 
 
 def test_the_quick_part_finds_what_would_stop_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,165 @@
+"""The machine: programs that environments are made with, the GPU and what is compiled for it, disks."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.doctor.finding import FAILURE, OK, WARNING, Finding
+from harness.environments import manager, pixi, uv
+from harness.environments.gpu import TORCH_CUDA_MAJOR, compute_capabilities, host_mmcv_build, nvcc_version
+from harness.environments.spec import ENVIRONMENTS
+from wire.paths import home
+
+#: Seconds for a program, or the driver, to answer.
+TIMEOUT = 20.0
+#: Images of the full sweep, 553 prompts x 4, as raw RGB of 512 x 512 pixels: more than PNG makes of them.
+SWEEP_GB = 2212 * 512 * 512 * 3 / 1e9
+NO_ROOM = "free some space, or set MIRO_EVAL_HOME to another disk"
+
+
+def python() -> Finding:
+    """The interpreter of the orchestrator."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    return Finding("Python", OK, f"{version} at {sys.executable}")
+
+
+def uv_tool() -> Finding:
+    """uv makes the environments: nothing works without it."""
+    return _tool("uv", uv.find(), FAILURE, "pip install uv")
+
+
+def pixi_tool() -> Finding:
+    """pixi is only wanted where there is a GPU."""
+    absent = WARNING if compute_capabilities() else OK
+    return _tool("pixi", pixi.find(), absent, "install pixi, or keep to --env-backend uv")
+
+
+def _tool(name: str, path: str | None, absent: str, hint: str) -> Finding:
+    if path is None:
+        return Finding(name, absent, "not installed", hint if absent != OK else "")
+    try:
+        answer = subprocess.run([path, "--version"], capture_output=True, text=True, check=False, timeout=TIMEOUT)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Finding(name, FAILURE, f"{path} does not run: {error}", hint)
+    if answer.returncode != 0:
+        return Finding(name, FAILURE, f"{path} does not run: {answer.stderr.strip()[:200]}", hint)
+    return Finding(name, OK, f"{answer.stdout.strip()} at {path}")
+
+
+def compiler() -> Finding:
+    """mmcv is compiled from source, unless its environment is there already."""
+    found = shutil.which("c++") or shutil.which("g++")
+    if found or manager.locate(ENVIRONMENTS["geneval"]).ready:
+        return Finding("C++ compiler", OK, found or "none, and none needed: mmcv is compiled already")
+    return Finding("C++ compiler", FAILURE, "none", "install one, e.g. g++: mmcv is compiled from source")
+
+
+def gpu() -> Finding:
+    """GPUs, with their driver."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return Finding("GPU", WARNING, "none found", "a CPU works, only slowly; is `nvidia-smi` on PATH?")
+    query = [tool, "--query-gpu=name,driver_version,compute_cap,memory.total", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(query, capture_output=True, text=True, check=False, timeout=TIMEOUT)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Finding("GPU", FAILURE, f"nvidia-smi does not answer ({error})", "reload the driver, or restart")
+    lines = [line.strip() for line in answer.stdout.splitlines() if line.strip()]
+    if answer.returncode != 0 or not lines:
+        said = (answer.stderr or answer.stdout).strip().splitlines() or ["nothing"]
+        hint = "reload the driver or restart the machine, or run with --device cpu"
+        return Finding("GPU", FAILURE, f"nvidia-smi fails: {said[0][:200]}", hint)
+    nvcc = nvcc_version()
+    return Finding("GPU", OK, f"{'; '.join(lines)}; " + (f"nvcc {nvcc}" if nvcc else "no nvcc"))
+
+
+def mmcv_build() -> Finding:
+    """What mmcv's operators are, or would be, compiled for, against the GPU that is there."""
+    capabilities, environment = compute_capabilities(), manager.locate(ENVIRONMENTS["geneval"])
+    built = "is" if environment.ready else "would be"
+    if environment.backend == "pixi":
+        return Finding("mmcv build", OK, f"{built} compiled by pixi, for the GPU found ({', '.join(capabilities)})")
+    build = host_mmcv_build()
+    if build.cuda != "none":
+        return Finding("mmcv build", OK, f"{built} compiled with CUDA {build.cuda} for {build.architectures}")
+    if not capabilities:
+        return Finding("mmcv build", OK, f"{built} compiled for the CPU, as there is no GPU")
+    nvcc = nvcc_version()
+    why = f"nvcc is {nvcc}, CUDA {TORCH_CUDA_MAJOR} is needed" if nvcc else "there is no nvcc"
+    hint = f"install pixi, or CUDA {TORCH_CUDA_MAJOR}'s nvcc (or set CUDA_HOME); else objects are detected on the CPU"
+    return Finding("mmcv build", WARNING, f"{built} compiled for the CPU although there is a GPU: {why}", hint)
+
+
+def unsupported(capabilities: Sequence[str], architectures: Sequence[str]) -> list[str]:
+    """Capabilities that no compiled architecture serves: one of the same generation, and not newer, is needed.
+
+    Args:
+        capabilities: of the GPUs here, e.g. ``("9.0",)``.
+        architectures: as torch lists them, e.g. ``["sm_80", "sm_90"]``; none means that nothing can be said.
+    """
+    made_for = [divmod(int(name[3:].rstrip("af")), 10) for name in architectures if name[3:].rstrip("af").isdigit()]
+    wanted = {text: tuple(map(int, text.split("."))) for text in capabilities}
+    return [
+        text
+        for text, (major, minor) in wanted.items()
+        if made_for and not any(one == major and two <= minor for one, two in made_for)
+    ]
+
+
+def existing(folder: Path) -> Path:
+    """The folder, or the closest one above it that exists."""
+    folder = folder.absolute()
+    while not folder.exists():
+        folder = folder.parent
+    return folder
+
+
+def disk(env_backend: str = "auto", names: Sequence[str] = tuple(ENVIRONMENTS)) -> Finding:
+    """Space for those of the environments that are missing."""
+    missing = [name for name in names if not manager.locate(ENVIRONMENTS[name], env_backend).ready]
+    needed, free = sum(ENVIRONMENTS[name].disk_gb for name in missing), _free_gb(existing(home()))
+    text = f"{free:.0f} GB free at {home()}, {needed} GB needed for environments"
+    return Finding("disk", FAILURE, text, NO_ROOM) if free < needed else Finding("disk", OK, text)
+
+
+def write_access() -> Finding:
+    """Whether our folder can be written: tried, since a mount or a full quota shows only then."""
+    folder = existing(home())
+    if fault := _write_fault(folder):
+        return Finding("write access", FAILURE, f"{folder}: {fault}", "set MIRO_EVAL_HOME to a folder of yours")
+    return Finding("write access", OK, str(folder))
+
+
+def room_for_images(out: Path) -> Finding:
+    """Whether a full sweep's images can be written where the run goes."""
+    folder = existing(out)
+    if not folder.is_dir():
+        return Finding("output", FAILURE, f"{folder} is not a folder", "choose another --out")
+    if fault := _write_fault(folder):
+        return Finding("output", FAILURE, f"{folder}: {fault}", "choose another --out")
+    free = _free_gb(folder)
+    text = f"{free:.1f} GB free at {folder}, a full sweep's images take up to {SWEEP_GB:.1f} GB"
+    if free < SWEEP_GB:
+        return Finding("output", WARNING, text, "free some space, or choose another --out")
+    return Finding("output", OK, text)
+
+
+def _free_gb(folder: Path) -> float:
+    return shutil.disk_usage(folder).free / 1e9
+
+
+def _write_fault(folder: Path) -> str:
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return "cannot be written"
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"x")
+    except OSError as error:
+        return f"cannot be written ({error.strerror})"
+    return ""
