@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from pathlib import Path
 from typing import Any
+
+from wire.files import replacing
 
 
 def encode_png(pixels: Any, texts: dict[str, str]) -> bytes:
@@ -30,7 +31,6 @@ def write_png(path: Path, pixels: Any, texts: dict[str, str]) -> str:
     """Encode and write under a temporary name, then rename: nobody ever sees half a file. Returns its sha256."""
     content = encode_png(pixels, texts)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content)
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        partial.write_bytes(content)
     return hashlib.sha256(content).hexdigest()

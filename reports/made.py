@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +16,7 @@ from reports.files import write_json
 from reports.read.runs import MANIFEST, RESULTS, REWARDS
 from wire.errors import UserError
 from wire.files import sha256_of_file
-from wire.untrusted import read_small
+from wire.untrusted import read_json
 
 #: Name of the record in a report's folder.
 RECORD = "made_from.json"
@@ -44,10 +43,10 @@ class Made:
     def stands(self) -> bool:
         """Whether making them anew would give the same bytes."""
         try:
-            record = json.loads(read_small(self.record))
+            record = read_json(self.record)
             hashes: dict[str, str] = record["files"] if record["from"] == self.origin else {}
             return bool(hashes) and all(_hash(self.folder / Path(name).name) == told for name, told in hashes.items())
-        except (UserError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (UserError, OSError, ValueError, KeyError, TypeError, AttributeError):
             return False
 
     def note(self, files: Sequence[Path]) -> None:

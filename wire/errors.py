@@ -18,7 +18,7 @@ import errno
 from enum import IntEnum
 
 #: What disks and network file systems do to any write: neither a bug nor the user's mistake.
-DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
+DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ESTALE)
 
 
 class ExitCode(IntEnum):

@@ -1,24 +1,44 @@
-"""Small file operations that every part of the orchestrator relies on."""
+"""Small file operations that every part relies on. Standard library only."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable
+import secrets
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 
+def partial_name(path: Path) -> Path:
+    """A new name beside a file, under which it is written before it takes its place: no other writer has the same one.
+
+    Random, so that nothing can lie in wait under it; hidden, and short whatever the file is called.
+    """
+    return path.with_name(f".{secrets.token_hex(8)}.partial")
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yields a :func:`partial_name`; what is written there takes the file's place, or goes if the block fails."""
+    partial = partial_name(path)
+    try:
+        yield partial
+        os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
 def write_atomically(path: Path, text: str) -> None:
     """Write a text file that appears whole or not at all, even if the machine stops in the middle."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8") as file:
+    with replacing(path) as partial, partial.open("x", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(partial, path)
 
 
 def write_rows(path: Path, rows: Iterable[dict[str, Any]]) -> None:

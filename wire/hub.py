@@ -22,8 +22,9 @@ from importlib import import_module
 from pathlib import Path
 
 from wire import hub_client
-from wire.errors import EnvironmentFailure
+from wire.errors import EnvironmentFailure, UserError
 from wire.hub_client import Bytes, NoSuchFile, Refused, asking, away, cache, endpoint, is_off
+from wire.untrusted import read_json
 
 #: Pattern for a model's weights, whatever format its repository has.
 MODEL_WEIGHTS = "@weights"
@@ -61,8 +62,8 @@ def _model_weights(names: list[str]) -> list[str]:
 def shards(index: Path) -> list[str]:
     """The files that a model's index names."""
     try:
-        return sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return sorted(set(read_json(index)["weight_map"].values()))
+    except (UserError, OSError, ValueError, KeyError, TypeError, AttributeError):
         return [f"{index.name} (unreadable)"]
 
 
@@ -127,8 +128,8 @@ class Repository:
     def _listed(self) -> list[str] | None:
         """All files that the commit has; None where nobody here has asked."""
         try:
-            names = json.loads((self.folder / "listings" / f"{self.commit}.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            names = read_json(self.folder / "listings" / f"{self.commit}.json")
+        except (UserError, OSError, ValueError):
             return None
         return [name for name in names if isinstance(name, str)] if isinstance(names, list) else None
 

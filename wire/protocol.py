@@ -23,7 +23,6 @@ Standard library only and Python >= 3.10: this module is imported on both sides.
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +31,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from wire.errors import EnvironmentFailure, UserError
+from wire.files import write_atomically
 from wire.row_files import MAX_LINE, RowWriter, read_rows, unique_keys
 
 __all__ = [
@@ -115,9 +115,7 @@ class Job:
     def write(self, path: Path) -> None:
         """Write the job file; it appears whole or not at all."""
         record = asdict(self) | {"done": sorted(self.done)}
-        partial = path.with_name(path.name + ".partial")
-        partial.write_text(json.dumps(record, indent=1), encoding="utf-8")
-        os.replace(partial, path)
+        write_atomically(path, json.dumps(record, indent=1))
 
     @classmethod
     def read(cls, path: Path) -> Job:

@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from wire.errors import UserError
+from wire.untrusted import MAX_LINE, require_file, unique_keys
+
+__all__ = ["MAX_LINE", "Row", "RowWriter", "numbered_lines", "parse_row", "read_rows", "unique_keys"]
 
 Row = dict[str, Any]
-
-#: Bytes of the longest line that is read from a file of rows: a hundred times what an image full of boxes needs. A
-#: longer one is damage or malice, and is refused before it fills the memory.
-MAX_LINE = 16 << 20
 
 
 def read_rows(path: Path, seen: Callable[[bytes], object] = len) -> Iterator[Row]:
@@ -37,10 +36,11 @@ def numbered_lines(path: Path, seen: Callable[[bytes], object] = len) -> Iterato
     """Yield the filled lines of a JSONL file, counted from 1; none where there is no file; see :func:`read_rows`.
 
     Raises:
-        UserError: a line is longer than :data:`MAX_LINE`.
+        UserError: not a file, or a line is longer than :data:`MAX_LINE`.
     """
     if not path.exists():
         return
+    require_file(path)
     with path.open("rb") as lines:
         for number, line in enumerate(iter(lambda: lines.readline(MAX_LINE + 1), b""), start=1):
             if len(line) > MAX_LINE:
@@ -73,19 +73,6 @@ def parse_row(line: bytes, path: Path, number: int) -> Row:
     if not isinstance(row, dict):
         raise UserError(f"{path}:{number}: expected a JSON object, found {type(row).__name__}")
     return row
-
-
-def unique_keys(pairs: list[tuple[str, Any]]) -> Row:
-    """An object's keys and values, for ``json.loads``; two readers may take either of two values under one key.
-
-    Raises:
-        ValueError: a key is there twice.
-    """
-    record = dict(pairs)
-    if len(record) != len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)[:40]!r} is there twice")
-    return record
 
 
 class RowWriter:

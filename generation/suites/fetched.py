@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ from pathlib import Path
 from generation.suites.catalogue import HUB, PublishedSuite, SuiteFile
 from generation.suites.suite import Suite
 from wire.errors import EnvironmentFailure, UserError
+from wire.files import replacing
 from wire.hub_client import endpoint
 
 #: Takes a line for the user.
@@ -138,6 +138,5 @@ def _keep(suite: PublishedSuite, folder: Path, contents: list[bytes]) -> None:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content)
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        partial.write_bytes(content)

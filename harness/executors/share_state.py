@@ -88,15 +88,13 @@ def _state(record: Any) -> ShareState:
 
 
 def clear_state(path: Path) -> None:
-    """Forget what was written earlier, and whatever lies where the next state is written first: it may be a link.
+    """Forget what was written earlier; it may be a link.
 
     Raises:
         UserError: something there is no file.
     """
-    partial = path.with_name(f"{path.name}.partial")
     try:
         path.unlink(missing_ok=True)
-        partial.unlink(missing_ok=True)
     except (IsADirectoryError, PermissionError) as error:
         raise UserError(f"{error.filename} cannot be removed ({error.strerror}); remove it") from error
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from wire.files import sha256_of_file
 from wire.protocol import read_rows
+from wire.untrusted import read_bytes
 
 T = TypeVar("T")
 
@@ -39,7 +40,7 @@ class Contents:
 
     def text(self, path: Path) -> str:
         """A small file's text, whose hash is known from then on."""
-        stamp, content = _stamp(path), path.read_bytes()
+        stamp, content = _stamp(path), read_bytes(path)
         self._values[sha256_of_file, path] = stamp, hashlib.sha256(content).hexdigest()
         return content.decode("utf-8")
 

@@ -30,8 +30,8 @@ from harness.run.samples import is_passed_over, passed_over_note, sample_numbers
 from wire.errors import EnvironmentFailure, UserError
 from wire.files import write_atomically
 from wire.pictures import is_picture_name
-from wire.protocol import Item, unique_keys
-from wire.untrusted import is_text, read_small, refuse_links_out, require_file
+from wire.protocol import Item
+from wire.untrusted import is_text, read_json, refuse_links_out, require_file
 
 _PROMPT_FOLDER = re.compile(r"[0-9]+")
 
@@ -231,10 +231,10 @@ def read_metadata(path: Path) -> dict[str, Any]:
         UserError: missing or malformed; the message names the file.
     """
     try:
-        record = json.loads(read_small(path), object_pairs_hook=unique_keys)
+        record = read_json(path)
     except FileNotFoundError:
         raise UserError(f"{path}: missing; each prompt folder needs its line of the suite") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"{path}:1: not valid JSON ({error})") from error
     if not isinstance(record, dict) or not isinstance(record.get("prompt"), str):
         raise UserError(f'{path}:1: expected an object with a text under "prompt"')

@@ -14,7 +14,7 @@ from typing import Any
 from harness.run.contents import Contents
 from wire.errors import UserError
 from wire.files import write_atomically
-from wire.row_files import unique_keys
+from wire.untrusted import parse_json
 
 SCHEMA = 1
 
@@ -79,12 +79,12 @@ class Manifest:
         if not path.exists():
             return None
         try:
-            record = json.loads((contents or Contents()).text(path), object_pairs_hook=unique_keys)
+            record = parse_json((contents or Contents()).text(path))
             if record["schema"] != SCHEMA:
                 raise UserError(f"{path}: schema {record['schema']}, this version reads {SCHEMA}")
             record["stages"] = {name: StageRecord(**stage) for name, stage in record["stages"].items()}
             return cls(**record)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{path}: not a readable run manifest ({error})") from error
 
     def note_command(self, arguments: list[str], directory: Path) -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import subprocess
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,6 +25,7 @@ from harness.weights.bundle_contents import SCHEMA
 from harness.weights.entries import HubWeight, WeightFile
 from harness.weights.fetching import Entry, is_here
 from wire.errors import EnvironmentFailure
+from wire.files import replacing
 
 
 @dataclass(frozen=True)
@@ -69,10 +69,9 @@ def write(entries: Iterable[Entry], out: Path, progress: Progress) -> Bundled:
 def _write_tar(out: Path, members: Mapping[str, _Member], links: list[dict[str, str]], progress: Progress) -> None:
     listed = [{"place": name, "size": member.size, "sha256": member.sha256} for name, member in members.items()]
     index = json.dumps({"schema": SCHEMA, "files": listed, "links": links}, indent=1).encode()
-    partial = out.with_name(out.name + ".partial")
     out.parent.mkdir(parents=True, exist_ok=True)
     done, total = 0, sum(member.size for member in members.values())
-    with tarfile.open(partial, "w") as archive:
+    with replacing(out) as partial, tarfile.open(partial, "x") as archive:
         archive.addfile(_header("bundle.json", len(index)), io.BytesIO(index))
         for name, member in members.items():
             progress(done, total, f"{name} (bytes)")
@@ -80,7 +79,6 @@ def _write_tar(out: Path, members: Mapping[str, _Member], links: list[dict[str, 
             with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as content:
                 archive.addfile(_header(name, member.size), content)
             done += member.size
-    os.replace(partial, out)
     progress(done, done, "bytes")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from harness.weights.on_hub import repository as folder_of
 from wire.errors import UserError
 from wire.hub import choose
 from wire.hub_client import cache
-from wire.row_files import unique_keys
+from wire.untrusted import parse_json
 
 #: 1 had no git objects.
 SCHEMA = 2
@@ -114,12 +113,12 @@ def read_contents(content: bytes, where: str) -> Contents:
         UserError: it is not one, or one that leads elsewhere, or to what ``weights.toml`` does not list.
     """
     try:
-        index = msgspec.convert(json.loads(content, object_pairs_hook=unique_keys), Index)
+        index = msgspec.convert(parse_json(content), Index)
         contents = Contents(_files(index), _links(index.links))
         linked = {f"hub/{link.repository.name}/{link.blob}" for link in contents.links}
         if stray := [place for place in contents.files if place.startswith("hub/") and place not in linked]:
             raise ValueError(f"{stray[0]} belongs to no file")
-    except (ValueError, RecursionError, msgspec.ValidationError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{where}: bundle.json is not as it should be ({str(error)[:300]})") from error
     return contents
 

@@ -13,7 +13,7 @@ from filelock import FileLock
 from wire.errors import UserError
 from wire.files import sha256_of_file, write_atomically
 from wire.paths import home
-from wire.row_files import unique_keys
+from wire.untrusted import read_json
 
 _threads = threading.Lock()
 
@@ -91,11 +91,11 @@ def read_ledger(file: Path) -> dict[str, Any]:
         UserError: it cannot be read.
     """
     try:
-        record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=unique_keys)
+        record: dict[str, Any] = read_json(file)
         msgspec.convert(record, Ledger)
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, RecursionError, msgspec.ValidationError) as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"{file}: unreadable ({error}); move it away, and the weights are verified anew") from error
     return record
 

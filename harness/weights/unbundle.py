@@ -11,7 +11,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shutil
 import tarfile
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +24,7 @@ from harness.weights import by_address, checksums, git_proof, on_hub
 from harness.weights.bundle_contents import MAX_INDEX, Contents, Link, is_git_object, read_contents, target
 from harness.weights.entries import load_weights
 from wire.errors import DISK_FAULTS, EnvironmentFailure, UserError
+from wire.files import replacing
 from wire.hub_client import cache
 
 CHUNK = 1 << 20
@@ -51,15 +54,18 @@ def unpack(path: Path, progress: Progress, trust: bool = False) -> Unpacked:
         UserError: not a bundle, or one that holds something else than it may.
         EnvironmentFailure: a file has other bytes than its list says, or than is pinned, or lacks its proof.
     """
-    done = Unpacked()
+    done, new = Unpacked(), list[Link]()
     try:
         contents, objects = _extract(path, progress, done.written, trust)
         done.unproved = _judge(path, contents.links, objects, trust, progress)
+        for link in contents.links:
+            if not link.path.exists():
+                new.append(link)
+            _link(link)
     except BaseException:
-        for goal in done.written.values():
+        for goal in (*done.written.values(), *(link.path for link in new)):
             goal.unlink(missing_ok=True)
         raise
-    new = [link for link in contents.links if _link(link)]
     done.on_its_word = [*_by_digits(done.written), *(link.place for link in new if _rests_on_its_word(link))]
     return done
 
@@ -84,6 +90,7 @@ def _extract(
     with _reading(path), tarfile.open(path, "r:") as archive:
         contents = _read_contents(path, archive)
         _check_ways(contents)
+        _check_room(contents)
         # Told before gigabytes are written; what a proof is worth, once there is one, is seen to afterwards.
         due = [link for link in contents.links if link.runs_code and not link.pinned]
         if not trust and (lacking := [link for link in due if f"git/{link.revision}" not in contents.files]):
@@ -93,8 +100,8 @@ def _extract(
             if is_git_object(place):
                 objects[place.removeprefix("git/")] = _object(place, content.read(file.size), file.sha256)
             elif not target(place).exists():
-                _place(place, content, file.sha256)
                 written[place] = target(place)
+                _place(place, content, file.sha256)
     return contents, objects
 
 
@@ -140,17 +147,14 @@ def _place(place: str, content: IO[bytes], promised: str) -> None:
     """Write one file, if it is what it should be."""
     goal = target(place)
     goal.parent.mkdir(parents=True, exist_ok=True)
-    partial, digest = goal.with_name(goal.name + ".unpacked"), hashlib.sha256()
-    try:
-        with partial.open("wb") as file:
+    digest = hashlib.sha256()
+    with replacing(goal) as partial:
+        with partial.open("xb") as file:
             while chunk := content.read(CHUNK):
                 file.write(chunk)
                 digest.update(chunk)
         if fault := _fault(place, partial, digest.hexdigest(), promised):
             raise EnvironmentFailure(f"{place} {fault}: not unpacked")
-        os.replace(partial, goal)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _fault(place: str, partial: Path, digest: str, promised: str) -> str:
@@ -162,6 +166,24 @@ def _fault(place: str, partial: Path, digest: str, promised: str) -> str:
     name = name.rpartition("/")[2]
     own = digest if len(name) == 64 else git_proof.blob_sha1(partial)
     return "" if own == name else "has not the bytes that its name says"
+
+
+def _check_room(contents: Contents) -> None:
+    """Told before gigabytes are written, as far as the disks know it."""
+    wanted: Counter[Path] = Counter()
+    for place, file in contents.files.items():
+        if not is_git_object(place) and not target(place).exists():
+            wanted[next(folder for folder in target(place).parents if folder.is_dir())] += file.size
+    devices: dict[int, list[Path]] = {}
+    for folder in wanted:
+        devices.setdefault(folder.stat().st_dev, []).append(folder)
+    for folders in devices.values():
+        need, free = sum(wanted[folder] for folder in folders), shutil.disk_usage(folders[0]).free
+        if need > free:
+            raise EnvironmentFailure(
+                f"{folders[0]}: {need / 1e9:.3f} GB are to be unpacked and {free / 1e9:.3f} GB are free: free some "
+                "space, or set HF_HOME and MIRO_EVAL_HOME to another disk; nothing is unpacked"
+            )
 
 
 def _check_ways(contents: Contents) -> None:
@@ -260,10 +282,9 @@ def _code_fault(link: Link, where: Path, objects: dict[str, bytes]) -> str:
         return f"has a false proof ({error})"
 
 
-def _link(link: Link) -> bool:
-    """Make a file of a snapshot as the hub's client would have, and the branch it came from; False where it is here."""
-    new = not link.path.exists()
-    if new:
+def _link(link: Link) -> None:
+    """Make a file of a snapshot as the hub's client would have, and its branch, where they are not here."""
+    if not link.path.exists():
         link.path.parent.mkdir(parents=True, exist_ok=True)
         link.path.unlink(missing_ok=True)
         link.path.symlink_to(os.path.relpath(link.blob_path, link.path.parent))
@@ -271,7 +292,6 @@ def _link(link: Link) -> bool:
     if link.branch and not branch.exists():
         branch.parent.mkdir(exist_ok=True)
         branch.write_text(link.revision, encoding="utf-8")
-    return new
 
 
 def _rests_on_its_word(link: Link) -> bool:

@@ -21,6 +21,7 @@ from reports.read.rows import is_index
 from reports.read.runs import Run
 from wire.cards import NO_CARDS, Cards, read_cards, records
 from wire.errors import UserError
+from wire.untrusted import read_json
 from wire.vocabulary import TAGS
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 #: It changes when a key changes its meaning or goes.
 SCHEMA = "miro-eval/baseline/1"
+#: Bytes of the largest file that is read: a suite of 30,000 prompts with four images and ten metrics is far below it.
+MAX_BYTES = 256 << 20
 
 
 def save_baseline(run: Run, path: Path) -> Path:
@@ -62,8 +65,8 @@ def read_baseline(path: Path, cards: Cards = NO_CARDS) -> Run:
         UserError: it is not a baseline, of another version, or damaged.
     """
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        record = read_json(path, MAX_BYTES)
+    except (OSError, ValueError) as error:
         raise UserError(f"{path}: not a readable baseline ({error})") from error
     schema = record.get("schema") if isinstance(record, dict) else None
     if schema != SCHEMA:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from reports.files import writing
 from reports.leaderboard.merge import IMAGE_COLUMNS
 from reports.leaderboard.row_tables import Part
+from wire.files import partial_name
 
 if TYPE_CHECKING:
     import pyarrow  # type: ignore[import-untyped]
@@ -37,7 +38,7 @@ def write_parquet(parts: Sequence[Part], columns: Sequence[str], path: Path) -> 
     from pyarrow import parquet
 
     schema = pyarrow.schema([(name, _type(name)) for name in columns])
-    partial = path.with_name(path.name + ".partial")
+    partial = partial_name(path)
     with writing(path, partial, pyarrow.ArrowException):
         with (
             ThreadPoolExecutor(os.cpu_count()) as threads,

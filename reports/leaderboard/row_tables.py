@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from reports.files import writing
+from wire.files import partial_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +53,7 @@ def join_parts(parts: Sequence[Part], path: Path, leading: Sequence[str], last: 
         MiroEvalError: see :func:`reports.files.writing`.
     """
     columns = joined_columns(parts, leading, last)
-    partial = path.with_name(path.name + ".partial")
+    partial = partial_name(path)
     with writing(path, partial):
         path.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as joined:

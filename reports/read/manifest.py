@@ -11,6 +11,7 @@ from typing import Any
 
 from wire.cards import NO_CARDS, Cards, MetricCard, read_cards
 from wire.errors import UserError
+from wire.untrusted import read_json
 
 #: Stages whose settings (detector, weights, precision) decide whether scores can be compared.
 SCORING_STAGES = ("geneval", "rewards")
@@ -44,10 +45,10 @@ def read_manifest(path: Path, cards: Cards = NO_CARDS) -> Manifest:
         UserError: the file is there and is not a JSON object, or its cards are malformed.
     """
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_json(path)
     except FileNotFoundError:
         return Manifest(cards=dict(cards))
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"{path}: not a readable manifest ({error})") from error
     if not isinstance(record, dict):
         raise UserError(f"{path}: not a manifest (expected a JSON object)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import resource
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,12 @@ def test_failed_write_leaves_the_old_image(tmp_path: Path) -> None:
     path = tmp_path / "x.png"
     write_png(path, PIXELS, {})
     before = path.read_bytes()
-    (tmp_path / "x.png.partial").mkdir()
-    with pytest.raises(OSError, match="directory"):
-        write_png(path, PIXELS[::-1], {})
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, most))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            write_png(path, PIXELS[::-1], {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]

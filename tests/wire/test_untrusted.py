@@ -2,16 +2,28 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from harness.executors.share_state import read_state
+from harness.executors.submission import Submission
 from harness.run.directory import RunDirectory, read_metadata
 from harness.run.manifest import Manifest, StageRecord
 from harness.stages.base import fingerprint, known_rows
+from harness.weights.checksums import read_ledger
+from reports.gate.baseline import read_baseline
+from reports.read.manifest import read_manifest
+from reports.read.rows import read_rows as read_table
 from wire.errors import UserError
-from wire.row_files import MAX_LINE
-from wire.untrusted import is_text, read_small, refuse_links_out, require_file
+from wire.files import write_atomically
+from wire.row_files import read_rows
+from wire.untrusted import MAX_LINE, is_text, parse_json, read_json, read_small, refuse_links_out, require_file
 
 
 def test_links_within_the_run_and_to_images_elsewhere_are_fine(tmp_path: Path) -> None:
@@ -83,3 +95,153 @@ def test_rows_with_numbers_that_are_none_are_not_believed(tmp_path: Path, number
     manifest = Manifest("x", stages={"geneval": record})
     rows = known_rows(RunDirectory(tmp_path), manifest, "geneval", "results.jsonl", settings)
     assert list(rows) == [good]
+
+
+def _rows(path: Path) -> object:
+    return list(read_rows(path))
+
+
+#: Every reader of a file that a run, a baseline or a home from elsewhere may bring along.
+READERS: dict[str, Callable[[Path], object]] = {
+    "run.json": Manifest.read,
+    "run.json, for reports": read_manifest,
+    "baseline": read_baseline,
+    "metadata": read_metadata,
+    "state of a share": read_state,
+    "record of jobs": lambda path: Submission.read(RunDirectory(path.parents[1])),
+    "ledger of weights": read_ledger,
+    "rows": _rows,
+    "rows, for reports": lambda path: read_table(path),
+}
+DOCUMENTS = [name for name in READERS if "rows" not in name]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Path]:
+    """Where the file is to be; whoever waits for a pipe is woken."""
+
+    def give_up(_number: int, _frame: object) -> None:
+        raise AssertionError("waits for a pipe")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(20)
+    (tmp_path / "work").mkdir()
+    yield tmp_path / "work" / "submission.json"
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("kind", ["pipe", "link to a pipe", "endless", "folder", "socket"])
+def test_no_reader_waits_for_what_is_no_file(kind: str, reader: str, place: Path) -> None:
+    if kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "link to a pipe":
+        os.mkfifo(place.with_name("pipe"))
+        place.symlink_to("pipe")
+    elif kind == "endless":
+        place.symlink_to("/dev/zero")
+    elif kind == "folder":
+        place.mkdir()
+    else:
+        made = socket.socket(socket.AF_UNIX)
+        made.bind(os.path.relpath(place))
+        made.close()
+    with pytest.raises(UserError) as error:
+        READERS[reader](place)
+    assert str(place) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+#: Documents that are JSON to Python's own parser, or break it.
+ODD = {
+    "deep": "[" * 100_000,
+    "deep, closed": '{"a": ' * 400 + "1" + "}" * 400,
+    "no number": '{"a": NaN}',
+    "endless number": '{"a": [1e999]}',
+    "large number": '{"a": {"b": -1e308}}',
+    "400 digits": '{"a": ' + "9" * 400 + "}",
+    "5000 digits": '{"a": ' + "9" * 5000 + "}",
+    "key twice": '{"a": 1, "a": 2}',
+    "half a character": '{"a": "\\ud800"}',
+    "half a character in a key": '{"\\ud800": 1}',
+    "cut": '{"a": ',
+    "not UTF-8": b'{"a": "\xff"}',
+    "nothing": "",
+}
+
+
+@pytest.mark.parametrize("reader", DOCUMENTS)
+@pytest.mark.parametrize("kind", ODD)
+def test_odd_documents_are_one_line_for_every_reader(kind: str, reader: str, place: Path) -> None:
+    text = ODD[kind]
+    place.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(UserError) as error:
+        READERS[reader](place)
+    assert str(place) in str(error.value)
+    assert "\n" not in str(error.value)
+    with pytest.raises(ValueError, match=r"."):
+        read_json(place)
+
+
+def test_what_documents_of_ours_hold_is_read() -> None:
+    value = {"a": [1, -2.5, True, None, "é", {"size": 2**64, "time": 1_764_000_000_123_456_789}], "": 1e100}
+    assert parse_json(json.dumps(value)) == value
+    assert parse_json("[" * 63 + "1" + "]" * 63)
+    with pytest.raises(ValueError, match="too deep"):
+        parse_json("[" * 64 + "1" + "]" * 64)
+
+
+def test_a_reader_of_documents_has_no_second_way() -> None:
+    """Documents are parsed by the one reader: what is left is rows, texts in them, and what programs of ours say."""
+    root = Path(__file__).resolve().parents[2]
+    parsing = {
+        str(file.relative_to(root))
+        for part in ("wire", "reports", "harness")
+        for file in (root / part).rglob("*.py")
+        if re.search(r"json\.loads?\(", file.read_text(encoding="utf-8"))
+    }
+    assert parsing == {
+        "harness/cli/growing.py",  # texts of a manifest that has been read
+        "harness/doctor/installed.py",  # what a program of ours prints
+        "harness/environments/manager.py",  # the same
+        "harness/workers/worker.py",  # a worker's events
+        "reports/__init__.py",  # a file just written
+        "reports/read/prompts.py",  # texts in rows
+        "reports/read/rows.py",  # the same
+        "wire/protocol.py",  # a job just written
+        "wire/row_files.py",  # rows
+        "wire/untrusted.py",  # the one reader
+        "wire/worker_process.py",  # paths of jobs
+    }
+
+
+@pytest.mark.parametrize("name", ["work/holder", "run.json", "results.jsonl", "logs/rewards.log", "work/shards/x.json"])
+def test_a_run_with_a_pipe_in_our_way_is_refused(name: str, place: Path) -> None:
+    run = place.parents[1]
+    (run / name).parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(run / name)
+    with pytest.raises(UserError, match="not a file"), RunDirectory(run).locked():
+        pass
+
+
+def test_two_writers_of_a_file_never_share_a_half(tmp_path: Path) -> None:
+    """A reader sees a whole text of one of them, whatever they are in the middle of; nothing is left beside it."""
+    path, texts = tmp_path / "a.json", [letter * 200_000 for letter in "ab"]
+    write_atomically(path, texts[0])
+    with ThreadPoolExecutor(2) as pool:
+        writers = [pool.submit(lambda text=text: [write_atomically(path, text) for _ in range(20)]) for text in texts]
+        while not all(writer.done() for writer in writers):
+            assert path.read_text() in texts
+        for writer in writers:
+            writer.result()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / ("x" * 255)
+    write_atomically(path, "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_atomically(path, "\ud800")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]

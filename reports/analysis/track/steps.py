@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 from reports.read.manifest import display_name
 from reports.read.runs import MANIFEST, RunSource
 from wire.errors import UserError
+from wire.untrusted import read_json
 
 #: Lightning's names and the usual others: ``step=250000``, ``step_250000``, ``epoch=3-step=1000``, ``iter-250k``.
 _STEP = re.compile(
@@ -105,5 +105,5 @@ def _training(source: RunSource) -> str:
 def _record(source: RunSource) -> dict[str, Any]:
     """``run.json`` once more: reading the manifest has shown that it is an object, or not there."""
     path = source.folder / MANIFEST
-    record = json.loads(path.read_text(encoding="utf-8")) if source.path.is_dir() and path.exists() else {}
+    record = read_json(path) if source.path.is_dir() and path.exists() else {}
     return record if isinstance(record, dict) else {}

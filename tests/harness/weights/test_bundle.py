@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
+import resource
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -14,7 +17,7 @@ from harness.weights import entries as entries_module
 from harness.weights.unbundle import unpack
 from tests.harness.weights.hub import COMMIT, git_sha1, put
 from tests.harness.weights.tars import index, left_in, listed, member, nothing, write_bundle, write_tar
-from wire.errors import EnvironmentFailure, UserError
+from wire.errors import DISK_FAULTS, EnvironmentFailure, UserError
 
 CONTENT = b"aesthetic" * 1000
 
@@ -240,3 +243,55 @@ def test_a_file_that_is_no_tar_is_refused(cache: Path, weight: WeightFile, tmp_p
         (tmp_path / "x.tar").write_bytes(content)
         with pytest.raises(UserError, match="not a bundle"):
             unpack(tmp_path / "x.tar", nothing)
+
+
+@pytest.mark.parametrize("limit", [0, 1 << 16, 1 << 19])
+def test_what_the_disk_refuses_is_not_the_bundle_s_fault_and_leaves_nothing(
+    limit: int, cache: Path, tmp_path: Path
+) -> None:
+    """A file may not grow beyond a limit here, as on a full disk or beyond a quota."""
+    content = b"x" * (1 << 20)
+    link = SCISCORE | {"name": "config.json", "blob": git_sha1(content)}
+    path = write_bundle(tmp_path / "all.tar", {f"hub/{LINK['repository']}/{link['blob']}": content}, [link])
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        with pytest.raises(OSError, match="too large") as caught:
+            unpack(path, nothing)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.errno in DISK_FAULTS
+    assert left_in(tmp_path) == [path]
+
+
+def test_what_does_not_fit_is_told_before_a_byte_is_written(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_bundle(tmp_path / "all.tar", {BLOB: b"x"}, [LINK])
+    nearly_full = shutil.disk_usage(tmp_path)._replace(free=0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: nearly_full)
+    with pytest.raises(EnvironmentFailure, match=r"are free: free some space.*nothing is unpacked"):
+        unpack(path, nothing)
+    assert not (cache / LINK["repository"]).exists()
+
+
+def test_a_disk_that_is_full_when_links_are_made_leaves_nothing(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = b"y"
+    second = SCISCORE | {"name": "model.safetensors", "blob": git_sha1(other)}
+    files = {BLOB: b"x", f"hub/{LINK['repository']}/{second['blob']}": other}
+    path = write_bundle(tmp_path / "all.tar", files, [LINK, second])
+    make, made = Path.symlink_to, list[Path]()
+
+    def full_after_one(self: Path, target: str) -> None:
+        if made:
+            raise OSError(errno.ENOSPC, "No space left on device", str(self))
+        made.append(self)
+        make(self, target)
+
+    monkeypatch.setattr(Path, "symlink_to", full_after_one)
+    with pytest.raises(OSError, match="No space left"):
+        unpack(path, nothing)
+    assert made
+    assert left_in(cache, cache / LINK["repository"] / "refs" / "main") == []
