@@ -146,5 +146,12 @@ def _summarise(pipeline: Pipeline, outcome: Outcome) -> None:
 
     if pipeline.has_scores():
         hashes = pipeline.hashes()
+        before = _kept_summaries(pipeline.run)
         write_summaries(pipeline.run.path, pipeline.run.work("summaries.json"), hashes)
+        for name in sorted(_kept_summaries(pipeline.run) - before):
+            pipeline.display.note(f"a summary that another tool had written is kept as {name}")
         outcome.hashes |= hashes
+
+
+def _kept_summaries(run: RunDirectory) -> set[str]:
+    return {path.name for path in run.path.glob("*_summary.previous.*.json")}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from harness.run.manifest import Manifest
 from harness.run.settings import RunSettings
 from harness.weights.weight_source import WeightSource
 from wire.files import fingerprint
+from wire.kept import kept_path
 from wire.protocol import Item, cell_key, read_rows
 
 Row = dict[str, Any]
@@ -79,7 +79,7 @@ class Stage:
         rows_file: finished rows, in the run directory.
         unit: what its progress counts.
         plan: looks at the run directory and says what is to be done; starts nothing.
-        merge: puts known and new rows into the finished file.
+        merge: puts known and new rows into the finished file, or into another.
         batch: images in a batch of its worker.
         keys: under which keys the worker's rows of an image go, by the job's parameters.
         needs_images: it works on images that are there, and its rows are scores; without it, it makes them.
@@ -92,7 +92,7 @@ class Stage:
     rows_file: str
     unit: str
     plan: Callable[[RunDirectory, Manifest, RunSettings, WeightSource], StagePlan]
-    merge: Callable[[RunDirectory, StagePlan], Merged]
+    merge: Callable[[RunDirectory, StagePlan, Path], Merged]
     batch: Callable[[RunSettings], int]
     keys: Callable[[Item, dict[str, Any]], Iterable[str]] = one_row
     needs_images: bool = True
@@ -109,13 +109,21 @@ def work_files(run: RunDirectory, stage: str, settings: dict[str, Any]) -> list[
     return sorted(run.work("").glob(f"{stage}-{fingerprint(settings)}-*.rows.jsonl"))
 
 
+def finished_rows(run: RunDirectory, manifest: Manifest, stage: str, rows_file: str, mark: str) -> Path | None:
+    """The file with finished rows of that fingerprint: the stage's own, or one kept beside it; None where none is."""
+    path, record = run.rows(rows_file), manifest.stages.get(stage)
+    if record is not None and record.fingerprint == mark and record.has_rows:
+        return path
+    kept = kept_path(path, mark)
+    return kept if mark in manifest.kept.get(stage, {}) and kept.is_file() else None
+
+
 def known_rows(
     run: RunDirectory, manifest: Manifest, stage: str, rows_file: str, settings: dict[str, Any]
 ) -> Iterator[Row]:
-    """Rows made under these settings: from the finished file, then from an interrupted worker's."""
-    record = manifest.stages.get(stage)
-    finished = record is not None and record.fingerprint == fingerprint(settings)
-    from_finished = run.contents.rows(run.rows(rows_file)) if finished else iter(())
+    """Rows made under these settings: finished ones, then an interrupted worker's."""
+    finished = finished_rows(run, manifest, stage, rows_file, fingerprint(settings))
+    from_finished = run.contents.rows(finished) if finished else iter(())
     unfinished = (read_rows(path) for path in work_files(run, stage, settings))
     return filter(_is_finite, itertools.chain(from_finished, *unfinished))
 
@@ -151,15 +159,3 @@ def _is_of(row: Row, item: Item) -> bool:
 def row_key(row: Row) -> str:
     """How the worker protocol names a row: by its image, and its metric if it is of one."""
     return cell_key(row["filename"], row["metric"]) if "metric" in row else str(row["filename"])
-
-
-def set_aside(
-    run: RunDirectory, manifest: Manifest, stage: str, rows_file: str, settings: dict[str, Any]
-) -> str | None:
-    """Keep rows that were made under other settings, or by another tool, as ``<name>.previous.jsonl``."""
-    path, record = run.rows(rows_file), manifest.stages.get(stage)
-    if not path.exists() or (record is not None and record.fingerprint == fingerprint(settings)):
-        return None
-    kept = path.with_suffix(".previous.jsonl")
-    os.replace(path, kept)
-    return kept.name

@@ -9,6 +9,7 @@ merge    known and new rows become the finished file; run.json is updated
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,12 +20,13 @@ from harness.environments.spec import ENVIRONMENTS
 from harness.run.directory import RunDirectory
 from harness.run.manifest import Manifest, StageRecord
 from harness.run.settings import RunSettings
-from harness.stages.base import Stage, StagePlan, set_aside, work_files
+from harness.stages.base import Stage, StagePlan, work_files
 from harness.stages.generate import write_hparams
 from harness.stages.registry import STAGES
 from harness.terminal.display import Display
 from harness.weights.weight_source import WeightSource
 from wire.errors import UserError
+from wire.kept import keep, kept_path
 
 #: Of a worker's ``started`` event, what concerns the wire alone.
 _NOT_PROVENANCE = ("event", "job", "protocol", "total")
@@ -37,6 +39,7 @@ class Pipeline:
     Attributes:
         manifest: its ``run.json``; kept up to date on disk.
         plans: of stages that were looked at and not worked on since.
+        records: of stages that are worked on.
     """
 
     run: RunDirectory
@@ -45,6 +48,7 @@ class Pipeline:
     source: WeightSource
     display: Display
     plans: dict[str, StagePlan] = field(default_factory=dict)
+    records: dict[str, StageRecord] = field(default_factory=dict)
 
     def has_scores(self) -> bool:
         """Whether any verdict or reward is there."""
@@ -81,21 +85,27 @@ class Pipeline:
         return ensure(spec, self.settings.env_backend, self.display.step(f"environment {spec.name}"))
 
     def record(self, stage: Stage, plan: StagePlan) -> StageRecord:
-        """The stage's entry in ``run.json``, a new one where the settings have changed."""
+        """The entry in ``run.json`` for the stage with these settings; a new one where there was none."""
         record = self.manifest.stages.get(stage.name)
         if record is None or record.fingerprint != plan.fingerprint:
+            record = self.manifest.kept.get(stage.name, {}).get(plan.fingerprint)
+        if record is None:
             return StageRecord(plan.fingerprint, plan.settings)
         record.finished = record.finished and not plan.pending
         return record
 
-    def keep_foreign_rows(self, stage: Stage, plan: StagePlan) -> None:
-        """Move rows out of the way that were made with other settings, and say so."""
-        if kept := set_aside(self.run, self.manifest, stage.name, stage.rows_file, plan.settings):
-            self.display.note(f"{stage.name}: rows made with other settings are kept as {kept}")
+    def in_use(self, stage: Stage, record: StageRecord) -> bool:
+        """Whether the stage's finished file is this record's, or nobody's yet."""
+        owner = self._owner(stage)
+        return owner is None or owner.fingerprint == record.fingerprint
 
     def save(self, stage: Stage, record: StageRecord) -> None:
-        """Put a stage's entry into ``run.json``."""
-        self.manifest.stages[stage.name] = record
+        """Put a stage's entry into ``run.json``: beside the one whose rows are in use, until there are new rows."""
+        self.records[stage.name] = record
+        if self.in_use(stage, record):
+            self.manifest.stages[stage.name] = record
+        else:
+            self.manifest.kept.setdefault(stage.name, {})[record.fingerprint] = record
         self.manifest.write(self.run.manifest)
 
     def note_provenance(self, stage: Stage, record: StageRecord, event: dict[str, Any]) -> None:
@@ -118,16 +128,67 @@ class Pipeline:
         self.save(stage, record)
 
     def finish(self, stage: Stage, record: StageRecord, plan: StagePlan) -> StageRecord:
-        """Finished file first, then ``run.json``, then the worker's file goes: in this order nothing is lost."""
-        merged = stage.merge(self.run, plan)
+        """Finished file first, then ``run.json``, then the worker's file goes: in this order nothing is lost.
+
+        Where the finished file is another's, by its settings or its maker, the new rows are written beside it, it is
+        kept, ``run.json`` says which are in use from now on, and the new rows take its place; a command that was
+        stopped between the last two is made good by :func:`take_place`.
+        """
+        path, owner = self.run.rows(stage.rows_file), self._owner(stage)
+        ours = owner is not None and owner.fingerprint == plan.fingerprint
+        into = path if ours or (owner is None and not path.exists()) else kept_path(path, plan.fingerprint)
+        merged = stage.merge(self.run, plan, into)
         record.rows, record.unscored = merged.rows, merged.unscored
-        record.rows_sha256 = self.run.contents.sha256(self.run.rows(stage.rows_file))
+        record.rows_sha256 = self.run.contents.sha256(into)
+        if into != path and path.exists():
+            self._keep(stage, owner, record)
         record.finished = True
-        self.save(stage, record)
-        for path in work_files(self.run, stage.name, plan.settings):
-            path.unlink()
+        self.manifest.kept.get(stage.name, {}).pop(record.fingerprint, None)
+        self.manifest.stages[stage.name] = record
+        self.manifest.write(self.run.manifest)
+        take_place(self.run, stage, record)
+        for done in work_files(self.run, stage.name, plan.settings):
+            done.unlink()
         self.worked_on(stage)
         return record
+
+    def _owner(self, stage: Stage) -> StageRecord | None:
+        """Whose the finished file is; None where we have not written it."""
+        current = self.manifest.stages.get(stage.name)
+        return current if current is not None and current.has_rows else None
+
+    def _keep(self, stage: Stage, owner: StageRecord | None, new: StageRecord) -> None:
+        """Keep the finished file beside the new one: under its fingerprint, or its hash where another tool made it."""
+        path = self.run.rows(stage.rows_file)
+        digest = self.run.contents.sha256(path)
+        if owner is not None:
+            self.manifest.kept.setdefault(stage.name, {})[owner.fingerprint] = owner
+            kept = keep(path, owner.fingerprint)
+        elif digest != new.rows_sha256:
+            kept = keep(path, digest[:16])
+        else:
+            return
+        self.display.note(f"{stage.name}: rows made with other settings are kept as {kept.name}")
+
+
+def take_place(run: RunDirectory, stage: Stage, record: StageRecord) -> None:
+    """Put rows in use that ``run.json`` says are, and that still lie beside the finished file."""
+    path = run.rows(stage.rows_file)
+    new = kept_path(path, record.fingerprint)
+    if not record.finished or not new.is_file() or run.contents.sha256(new) != record.rows_sha256:
+        return
+    if path.exists() and path.samefile(new):  # to rename a file to its own other name does nothing
+        new.unlink()
+    else:
+        os.replace(new, path)
+
+
+def whole(run: RunDirectory, manifest: Manifest) -> Manifest:
+    """The manifest of a run that is locked, after what a stopped command had left between two files was made good."""
+    for name, record in manifest.stages.items():
+        if name in STAGES:
+            take_place(run, STAGES[name], record)
+    return manifest
 
 
 def provenance_of(event: dict[str, Any]) -> dict[str, Any]:
@@ -146,5 +207,5 @@ def reopen(settings: RunSettings, source: WeightSource, display: Display) -> Ite
         manifest = Manifest.read(run.manifest)
         if manifest is None:
             raise UserError(f"{run.manifest} is missing: the run has been deleted or moved since it was submitted")
-        yield Pipeline(run, manifest, settings, source, display)
+        yield Pipeline(run, whole(run, manifest), settings, source, display)
         write_hparams(run, manifest, settings)

@@ -109,10 +109,10 @@ def _sweep(generation: GenerationSettings, items: list[Item]) -> dict[str, Any]:
     return {"sweep": {"prompts": list(prompts), "samples": generation.samples}}
 
 
-def merge(run: RunDirectory, plan: StagePlan) -> Merged:
+def merge(run: RunDirectory, plan: StagePlan, into: Path) -> Merged:
     """Write ``images.jsonl``: a row for each image that is on disk."""
     rows = [row for name, row in sorted(plan.known.items()) if (run.path / name).is_file()]
-    write_rows(run.rows("images.jsonl"), rows)
+    write_rows(into, rows)
     return Merged(len(rows), sum(1 for item in plan.items if item.filename not in plan.known))
 
 

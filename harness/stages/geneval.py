@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from geneval.settings import CPU_BATCH, GPU_BATCH
 from harness.run.directory import RunDirectory
 from harness.run.manifest import Manifest
@@ -26,10 +28,10 @@ def plan(run: RunDirectory, manifest: Manifest, settings: RunSettings, source: W
     return StagePlan(items, done, len(items), deciding, parameters, known)
 
 
-def merge(run: RunDirectory, plan: StagePlan) -> Merged:
+def merge(_run: RunDirectory, plan: StagePlan, into: Path) -> Merged:
     """Write ``results.jsonl``, a row an image, in order of prompt and sample."""
     rows = [plan.known[item.filename] for item in plan.items if item.filename in plan.known]
-    write_rows(run.rows("results.jsonl"), rows)
+    write_rows(into, rows)
     return Merged(len(rows), sum(row["status"] != "scored" for row in rows))
 
 

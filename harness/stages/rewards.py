@@ -85,11 +85,11 @@ def _cells(rows: Iterable[Row], rescored: frozenset[str]) -> Iterator[Row]:
                 yield image | {"metric": metric, "value": value, "error": row["unscored"].get(metric)}
 
 
-def merge(run: RunDirectory, plan: StagePlan) -> Merged:
+def merge(_run: RunDirectory, plan: StagePlan, into: Path) -> Merged:
     """Write ``rewards.jsonl``, a row an image, in order; a missing number is null, with its reason."""
     metrics = _column_order({cell["metric"] for cell in plan.known.values()})
     rows = [_row(item, metrics, plan.known) for item in plan.items]
-    write_rows(run.rows("rewards.jsonl"), rows)
+    write_rows(into, rows)
     return Merged(len(rows), sum(len(row["unscored"]) for row in rows))
 
 
