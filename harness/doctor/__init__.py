@@ -45,17 +45,24 @@ def examine(out: Path | None = None) -> Iterable[Finding]:
 
 
 def quick_checks(
-    environments: Sequence[str], out: Path, *, env_backend: str = "auto", weights: bool = True, offline: bool = False
+    environments: Sequence[str],
+    out: Path,
+    *,
+    env_backend: str = "auto",
+    weights: bool = True,
+    offline: bool = False,
+    images: int = places.SWEEP,
 ) -> list[Finding]:
     """What would stop a run, found in well under a second: no program is started but ``nvidia-smi``, no file hashed.
 
     Args:
         weights: the run uses the published weights.
+        images: how many are to be made.
 
     Returns:
         Warnings and failures only. A failure means that the run cannot work.
     """
-    found = [*installed.unmade(environments, env_backend), places.room_for_images(out), devices.gpu_quickly()]
+    found = [*installed.unmade(environments, env_backend), places.room_for_images(out, images), devices.gpu_quickly()]
     if weights:
         found += weighed.quickly(environments, offline)
     return [finding for finding in found if finding.status != OK]

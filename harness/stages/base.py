@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,14 @@ from harness.run.directory import RunDirectory
 from harness.run.manifest import Manifest
 from harness.run.settings import RunSettings
 from harness.weights.weight_source import WeightSource
+from rewards.scorers.card import Weight
 from wire.files import fingerprint
 from wire.kept import kept_path
 from wire.protocol import Item, cell_key, read_rows
 
 Row = dict[str, Any]
+#: A suite's metadata by its line.
+Prompts = Mapping[int, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,11 @@ def none_promised(_settings: RunSettings) -> list[Item]:
     return []
 
 
+def none_named(_settings: RunSettings) -> dict[str, tuple[Weight, ...]]:
+    """No weights: for a stage whose worker says by itself, before it makes anything, what is not to be had."""
+    return {}
+
+
 @dataclass(frozen=True)
 class Stage:
     """One stage, as data.
@@ -84,6 +92,11 @@ class Stage:
         keys: under which keys the worker's rows of an image go, by the job's parameters.
         needs_images: it works on images that are there, and its rows are scores; without it, it makes them.
         promised: the images that it will make.
+        validate: looks at the settings and at the prompts that images will be made for, by line of the suite; touches
+            no run, starts nothing. Returns lines for the user; raises UserError where the stage could not run.
+        probe: arguments of its environment's Python that import the user's own code, whose fault is the last line said;
+            empty where there is none.
+        weights: what each of its results, a metric, is computed with; without any of them it has nothing to do.
     """
 
     name: str
@@ -94,9 +107,12 @@ class Stage:
     plan: Callable[[RunDirectory, Manifest, RunSettings, WeightSource], StagePlan]
     merge: Callable[[RunDirectory, StagePlan, Path], Merged]
     batch: Callable[[RunSettings], int]
+    validate: Callable[[RunSettings, Prompts], list[str]]
     keys: Callable[[Item, dict[str, Any]], Iterable[str]] = one_row
     needs_images: bool = True
     promised: Callable[[RunSettings], list[Item]] = none_promised
+    weights: Callable[[RunSettings], dict[str, tuple[Weight, ...]]] = none_named
+    probe: Callable[[RunSettings], list[str]] | None = None
 
 
 def work_file(stage: str, settings: dict[str, Any], shard: tuple[int, int] = (0, 1)) -> str:

@@ -9,7 +9,9 @@ merge    known and new rows become the finished file; run.json is updated
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +27,8 @@ from harness.stages.generate import write_hparams
 from harness.stages.registry import STAGES
 from harness.terminal.display import Display
 from harness.weights.weight_source import WeightSource
-from wire.errors import UserError
+from harness.workers.worker import own_environment
+from wire.errors import EnvironmentFailure, UserError
 from wire.kept import keep, kept_path
 
 #: Of a worker's ``started`` event, what concerns the wire alone.
@@ -80,9 +83,32 @@ class Pipeline:
         return any(self.plan(stage).pending for stage in makers)
 
     def environment(self, stage: Stage) -> Environment:
-        """The stage's environment, made ready."""
+        """The stage's environment, made ready; the user's own code was imported in it.
+
+        Raises:
+            UserError: the user's code needs what the environment has not.
+        """
         spec = ENVIRONMENTS[stage.environment]
-        return ensure(spec, self.settings.env_backend, self.display.step(f"environment {spec.name}"))
+        environment = ensure(spec, self.settings.env_backend, self.display.step(f"environment {spec.name}"))
+        if stage.probe and (arguments := stage.probe(self.settings)):
+            run_probe(tuple(environment.command(*arguments)))
+        return environment
+
+    def check_weights(self, stage: Stage) -> None:
+        """Fetch what the stage cannot do without, else say which of its results must be lacking for want of weights.
+
+        Raises:
+            EnvironmentFailure: all of them.
+        """
+        wanted = stage.weights(self.settings)
+        if not wanted:
+            self.source.prepare(stage.module, self.display.step(stage.name))
+        lacking = self.source.lacking(wanted)
+        if lacking and len(lacking) == len(wanted):
+            metric, reason = next(iter(lacking.items()))
+            raise EnvironmentFailure(f"{stage.name}: nothing can be scored for want of weights; {metric}: {reason}")
+        for metric, reason in lacking.items():
+            self.display.note(f"{stage.name}: what is not there of {metric} stays unscored: {reason}")
 
     def record(self, stage: Stage, plan: StagePlan) -> StageRecord:
         """The entry in ``run.json`` for the stage with these settings; a new one where there was none."""
@@ -189,6 +215,18 @@ def whole(run: RunDirectory, manifest: Manifest) -> Manifest:
         if name in STAGES:
             take_place(run, STAGES[name], record)
     return manifest
+
+
+@functools.cache
+def run_probe(command: tuple[str, ...]) -> None:
+    """Run a short program that says on its error stream's last line what is wrong with the user's code.
+
+    Raises:
+        UserError: something is; the message is that line.
+    """
+    answer = subprocess.run(command, capture_output=True, text=True, check=False, env=own_environment())
+    if answer.returncode != 0:
+        raise UserError((answer.stderr.strip().splitlines() or ["the scorer cannot be imported"])[-1])
 
 
 def provenance_of(event: dict[str, Any]) -> dict[str, Any]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from geneval.judge import check_metadata
 from geneval.settings import CPU_BATCH, GPU_BATCH
 from harness.run.directory import RunDirectory
 from harness.run.manifest import Manifest
 from harness.run.settings import RunSettings
-from harness.stages.base import Merged, Stage, StagePlan, keyed_rows, known_rows
+from harness.stages.base import Merged, Prompts, Stage, StagePlan, keyed_rows, known_rows
 from harness.weights.weight_source import WeightSource
 from wire.files import write_rows
 
@@ -40,4 +41,21 @@ def batch(settings: RunSettings) -> int:
     return settings.geneval.batch_size or (CPU_BATCH if settings.device == "cpu" else GPU_BATCH)
 
 
-GENEVAL = Stage("geneval", "geneval", "geneval", "results.jsonl", "images", plan, merge, batch)
+def validate(settings: RunSettings, prompts: Prompts) -> list[str]:
+    """The judge's settings, and a line about prompts that it cannot decide: their images will have no verdict.
+
+    Raises:
+        UserError: a setting is out of its range.
+    """
+    settings.geneval.check()
+    faults = {line: fault for line, metadata in prompts.items() if (fault := check_metadata(metadata))}
+    if not faults:
+        return []
+    first, fault = min(faults.items())
+    return [
+        f"{len(faults)} of {len(prompts)} prompts cannot be judged by GenEval, their images will be unscored; "
+        f"the first is line {first + 1} of the suite: {fault}"
+    ]
+
+
+GENEVAL = Stage("geneval", "geneval", "geneval", "results.jsonl", "images", plan, merge, batch, validate)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,8 +15,10 @@ from filelock import FileLock
 from harness.environments.manager import ensure
 from harness.environments.spec import ENVIRONMENTS, Progress
 from harness.weights import ensure_weights, weights_of
+from harness.weights.at_hand import lacking
 from harness.weights.first_use import note_use
 from harness.workers.processes import run_logged
+from rewards.scorers.card import Weight
 from wire.paths import home, stage_code
 
 #: Display of a step: takes its name, returns where its progress goes.
@@ -57,6 +59,10 @@ class WeightSource(Protocol):
         """Fetch and verify what the stage's own loaders do not fetch themselves."""
         ...
 
+    def lacking(self, weights: Mapping[str, Iterable[Weight]]) -> dict[str, str]:
+        """Metric -> why it cannot be scored, of those of which a weight is neither here nor to be had."""
+        ...
+
     def note_use(self, weights: list[dict[str, Any]]) -> list[str]:
         """Take note of the weights that a worker says it has loaded; returns lines for the user."""
         ...
@@ -85,6 +91,10 @@ class PublishedWeights:
     def prepare(self, stage: str, progress: Progress) -> None:
         """Fetch what is missing."""
         ensure_weights(stage, self.offline, progress)
+
+    def lacking(self, weights: Mapping[str, Iterable[Weight]]) -> dict[str, str]:
+        """Looked up in the list, in the hub's cache, and on the hub."""
+        return lacking(weights, self.offline)
 
     def note_use(self, weights: list[dict[str, Any]]) -> list[str]:
         """Weights that nobody has pinned are recorded on first use; other bytes later on are told."""
@@ -132,6 +142,10 @@ class TinyWorld:
 
     def prepare(self, stage: str, progress: Progress) -> None:
         """Everything was made by :func:`make_tiny_world`."""
+
+    def lacking(self, weights: Mapping[str, Iterable[Weight]]) -> dict[str, str]:
+        """The world has them all."""
+        return {}
 
     def note_use(self, weights: list[dict[str, Any]]) -> list[str]:
         """Stand-ins are not remembered."""
