@@ -126,7 +126,7 @@ def merge(folder: Path) -> None:
     plan = GENEVAL.plan(run, manifest, settings, SOURCE)
     if plan.pending:
         raise UserError(f"{plan.pending} rows are missing")
-    GENEVAL.merge(run, plan)
+    GENEVAL.merge(run, plan, run.rows("results.jsonl"))
     for path in work_files(run, "geneval", plan.settings):
         path.unlink()
     run.rows("results.jsonl").unlink()

@@ -55,17 +55,19 @@ def quick_checks(
     weights: bool = True,
     offline: bool = False,
     wanted: Mapping[str, Collection[str]] = MappingProxyType({}),
+    images: int = host.SWEEP,
 ) -> list[Finding]:
     """What would stop a run, found in well under a second: no program is started but ``nvidia-smi``, no file hashed.
 
     Args:
         weights: the run uses the published weights.
         wanted: which of them, by stage, where it is not all.
+        images: how many are to be made.
 
     Returns:
         Warnings and failures only. A failure means that the run cannot work.
     """
-    found = [*installed.unmade(environments, env_backend), host.room_for_images(out)]
+    found = [*installed.unmade(environments, env_backend), host.room_for_images(out, images)]
     if shutil.which("nvidia-smi"):
         found += [finding for finding in [host.gpu()] if finding.status == FAILURE]
     if weights and offline:

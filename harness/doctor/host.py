@@ -18,8 +18,10 @@ from wire.paths import home
 
 #: Seconds for a program, or the driver, to answer.
 TIMEOUT = 20.0
-#: Images of the full sweep, 553 prompts x 4, as raw RGB of 512 x 512 pixels: more than PNG makes of them.
-SWEEP_GB = 2212 * 512 * 512 * 3 / 1e9
+#: Images of the full sweep, 553 prompts x 4.
+SWEEP = 2212
+#: An image as raw RGB of 512 x 512 pixels: more than PNG makes of it.
+IMAGE_GB = 512 * 512 * 3 / 1e9
 NO_ROOM = "free some space, or set MIRO_EVAL_HOME to another disk"
 
 
@@ -136,16 +138,17 @@ def write_access() -> Finding:
     return Finding("write access", OK, str(folder))
 
 
-def room_for_images(out: Path) -> Finding:
-    """Whether a full sweep's images can be written where the run goes."""
+def room_for_images(out: Path, images: int = SWEEP) -> Finding:
+    """Whether so many images can be written where the run goes."""
     folder = existing(out)
     if not folder.is_dir():
         return Finding("output", FAILURE, f"{folder} is not a folder", "choose another --out")
     if fault := _write_fault(folder):
         return Finding("output", FAILURE, f"{folder}: {fault}", "choose another --out")
     free = _free_gb(folder)
-    text = f"{free:.1f} GB free at {folder}, a full sweep's images take up to {SWEEP_GB:.1f} GB"
-    if free < SWEEP_GB:
+    which = "a full sweep's" if images == SWEEP else f"{images}"
+    text = f"{free:.1f} GB free at {folder}, {which} images take up to {images * IMAGE_GB:.1f} GB"
+    if free < images * IMAGE_GB:
         return Finding("output", WARNING, text, "free some space, or choose another --out")
     return Finding("output", OK, text)
 

@@ -43,5 +43,6 @@ def find(settings: RunSettings) -> Executor:
         raise UserError(f"unknown executor {name!r}: choose from {', '.join(EXECUTORS)}")
     if name != "slurm" and settings.slurm != SlurmSettings():
         raise UserError("--partition, --gres and --slurm-arg go with --executor slurm")
+    import_module("harness.executors.sharding").check_shards(settings.shards or 1)
     module, attribute = EXECUTORS[name].split(":")
     return cast(Executor, getattr(import_module(f"harness.executors.{module}"), attribute))

@@ -14,7 +14,8 @@ from wire.errors import EnvironmentFailure, MiroEvalError
 def run_together(pipelines: Sequence[Pipeline], names: Sequence[str]) -> list[int | MiroEvalError | None]:
     """Bring stages to their end in runs with one source and one executor.
 
-    All environments are made ready first, so that what cannot work fails before hours are spent.
+    Weights are looked for and all environments are made ready first, so that what cannot work fails before hours are
+    spent.
 
     Returns:
         For each run how many items remain unscored; why it could not go on (rows finished so far are kept); or None
@@ -26,8 +27,11 @@ def run_together(pipelines: Sequence[Pipeline], names: Sequence[str]) -> list[in
     if not pipelines:
         return []
     executor, stages = find(pipelines[0].settings), [STAGES[name] for name in names]
+    for stage in stages:
+        if any(_lacks_rows(pipeline, stage) for pipeline in pipelines):
+            pipelines[0].check_weights(stage)
     if any(_has_work(pipeline, stages) for pipeline in pipelines):
-        _check_host(pipelines[0], stages)
+        _check_host(pipelines, stages)
         for stage in stages:
             pipelines[0].environment(stage)
     return executor.run(pipelines, stages)
@@ -35,14 +39,24 @@ def run_together(pipelines: Sequence[Pipeline], names: Sequence[str]) -> list[in
 
 def _has_work(pipeline: Pipeline, stages: Sequence[Stage]) -> bool:
     """Whether anything is to be done, as far as can be told before images are made."""
-    stages = [stage for stage in stages if not stage.needs_images] or stages
+    return any(_lacks_rows(pipeline, stage) for stage in [s for s in stages if not s.needs_images] or stages)
+
+
+def _lacks_rows(pipeline: Pipeline, stage: Stage) -> bool:
     try:
-        return any(pipeline.plan(stage).pending for stage in stages)
+        return (stage.needs_images and pipeline.images_to_make()) or pipeline.plan(stage).pending > 0
     except MiroEvalError:
-        return False  # told when its turn comes
+        return False  # reported when its turn comes
 
 
-def _check_host(pipeline: Pipeline, stages: Sequence[Stage]) -> None:
+def _images_to_make(pipeline: Pipeline, stages: Sequence[Stage]) -> int:
+    try:
+        return sum(pipeline.plan(stage).pending for stage in stages if not stage.needs_images)
+    except MiroEvalError:
+        return 0
+
+
+def _check_host(pipelines: Sequence[Pipeline], stages: Sequence[Stage]) -> None:
     """The quick part of ``miro-eval doctor``; of a cluster's nodes this machine knows nothing.
 
     Raises:
@@ -50,19 +64,19 @@ def _check_host(pipeline: Pipeline, stages: Sequence[Stage]) -> None:
     """
     from harness.doctor import FAILURE, quick_checks
 
-    settings = pipeline.settings
+    pipeline, settings = pipelines[0], pipelines[0].settings
     if settings.executor != "local":
         return
     names = list(dict.fromkeys(stage.environment for stage in stages))
-    published = not pipeline.source.random
-    wanted = {stage.module: stage.wanted(settings) for stage in stages if stage.wanted}
+    published, images = not pipeline.source.random, sum(_images_to_make(one, stages) for one in pipelines)
     for finding in quick_checks(
         names,
         pipeline.run.path,
         env_backend=settings.env_backend,
         weights=published,
         offline=settings.offline,
-        wanted=wanted,
+        wanted={stage.module: () for stage in stages if stage.weights(settings)},  # looked at above
+        images=images,
     ):
         if finding.status == FAILURE:
             raise EnvironmentFailure(f"{finding.subject}: {finding.text}: {finding.hint}")

@@ -74,7 +74,7 @@ class LocalRun:
             self._making |= set() if stage.needs_images else {share.index for share in todo.shares}
             return
         record = self.pipeline.record(stage, plan)
-        if record.finished:
+        if record.finished and self.pipeline.in_use(stage, record):
             self._note(f"{stage.name}: nothing to do, {plan.units} {stage.unit} are there")
         else:
             merge_stage(self.pipeline, stage, record)
@@ -113,7 +113,7 @@ class LocalRun:
             case "warning":
                 self._note(f"{work.stage.name}: {event['message']}")
             case "started" if event["total"]:
-                record = self.pipeline.manifest.stages[work.stage.name]
+                record = self.pipeline.records[work.stage.name]
                 record.environment = state.environment
                 self.pipeline.note_provenance(work.stage, record, event)
 

@@ -17,27 +17,30 @@ if TYPE_CHECKING:
 
 
 def begin_stage(pipeline: Pipeline, todo: Todo) -> None:
-    """What workers must find: the stage's entry in ``run.json``, and no rows of other settings."""
-    record = pipeline.record(todo.stage, todo.plan)
-    pipeline.keep_foreign_rows(todo.stage, todo.plan)
-    pipeline.save(todo.stage, record)
+    """What workers must find: the stage's entry in ``run.json``."""
+    pipeline.save(todo.stage, pipeline.record(todo.stage, todo.plan))
 
 
 def finish_stage(pipeline: Pipeline, stage: Stage) -> str | None:
     """Merge a stage of which all shares that lacked something have finished; else say what it lacks."""
-    submission, record = Submission.read(pipeline.run), pipeline.manifest.stages.get(stage.name)
-    if submission is None or record is None:
+    submission = Submission.read(pipeline.run)
+    if submission is None:
         raise WorkerFailure(f"{pipeline.run.path}: its record of {stage.name} is gone", ExitCode.BUG)
     if unfinished := submission.unfinished(pipeline.run, stage.name):
         return f"{stage.name}: {len(unfinished)} of {submission.shards} shards did not finish"
-    if not record.finished:
+    record = pipeline.record(stage, pipeline.plan(stage))
+    if not record.finished or not pipeline.in_use(stage, record):
         merge_stage(pipeline, stage, record)
     return None
 
 
 def merge_stage(pipeline: Pipeline, stage: Stage, record: StageRecord) -> None:
-    """Rows of all shares become the finished file; what their workers told of themselves goes into ``run.json``."""
-    _adopt(pipeline, stage, record)
+    """Rows of all shares become the finished file; what their workers told of themselves goes into ``run.json``.
+
+    Rows that were kept, and are whole, are of earlier workers than those that told of themselves last.
+    """
+    if not record.finished:
+        _adopt(pipeline, stage, record)
     pipeline.finish(stage, record, with_new_rows(pipeline.run, stage, pipeline.plan(stage)))
 
 

@@ -10,11 +10,13 @@ from pathlib import Path
 
 from generation.checkpoint_kinds import IMAGES
 from generation.suites import suite_has_geneval
+from harness.executors import find
 from harness.executors.drive import run_together
 from harness.plan.open import Model, describe_images, open_run
 from harness.run.directory import RunDirectory
 from harness.run.settings import RunSettings
 from harness.stages.context import Pipeline
+from harness.stages.registry import validate
 from harness.terminal.display import Display
 from harness.weights.weight_source import WeightSource
 from reports.read.names import distinct_names
@@ -111,13 +113,32 @@ def _images_have_geneval(run: RunDirectory) -> bool:
 
 
 def evaluate(evaluations: Sequence[Evaluation], source: WeightSource, display: Display) -> Outcome:
-    """Make the runs; a failure ends its own run, the others go on. Rows finished so far are always kept."""
+    """Make the runs; a failure ends its own run, the others go on. Rows finished so far are always kept.
+
+    The settings and prompts of all are looked at, for every stage, before the first run begins.
+    """
     outcome = Outcome()
-    for stages, alike in itertools.groupby(evaluations, key=lambda one: one.stages):
+    sound = _validated(evaluations, display, outcome)
+    for stages, alike in itertools.groupby(sound, key=lambda one: one.stages):
         runs = list(alike)
         for start in range(0, len(runs), TOGETHER):
             _evaluate(runs[start : start + TOGETHER], stages, source, display, outcome)
     return outcome
+
+
+def _validated(evaluations: Sequence[Evaluation], display: Display, outcome: Outcome) -> list[Evaluation]:
+    """Those that can be run; what several have to be said is said once."""
+    sound, notes = [], dict[str, None]()
+    for one in evaluations:
+        try:
+            find(one.settings)
+            notes |= dict.fromkeys(validate(one.settings, one.stages))
+            sound.append(one)
+        except MiroEvalError as error:  # noqa: PERF203 - one run's failure is not the others'
+            outcome.note(one.settings.out, error)
+    for note in notes:
+        display.note(note)
+    return sound
 
 
 def _evaluate(
@@ -146,5 +167,12 @@ def _summarise(pipeline: Pipeline, outcome: Outcome) -> None:
 
     if pipeline.has_scores():
         hashes = pipeline.hashes()
+        before = _kept_summaries(pipeline.run)
         write_summaries(pipeline.run.path, pipeline.run.work("summaries.json"), hashes)
+        for name in sorted(_kept_summaries(pipeline.run) - before):
+            pipeline.display.note(f"a summary that another tool had written is kept as {name}")
         outcome.hashes |= hashes
+
+
+def _kept_summaries(run: RunDirectory) -> set[str]:
+    return {path.name for path in run.path.glob("*_summary.previous.*.json")}

@@ -24,7 +24,7 @@ from harness.run.contents import Contents
 from harness.run.directory import RunDirectory, read_metadata
 from harness.run.manifest import Manifest, harness_provenance
 from harness.run.settings import GenerationSettings, RunSettings
-from harness.stages.context import Pipeline
+from harness.stages.context import Pipeline, whole
 from harness.stages.generate import write_hparams
 from harness.terminal.display import Display
 from harness.weights.weight_source import WeightSource
@@ -99,6 +99,7 @@ def open_run(
         refuse_while_queued(run)
         own_name = maker.source.name if maker else run.path.name
         manifest = Manifest.read(run.manifest, run.contents) or Manifest(settings.name or own_name)
+        manifest = whole(run, manifest)
         manifest.random_weights = manifest.random_weights or source.random
         manifest.harness = harness_provenance()
         if "harness.cli.app" in sys.modules:  # a program that calls us has arguments of its own

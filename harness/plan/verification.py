@@ -11,6 +11,7 @@ from harness.run.manifest import Manifest, StageRecord
 from harness.stages.registry import STAGES
 from wire.errors import UserError
 from wire.files import fingerprint, sha256_of_file
+from wire.kept import kept_path
 from wire.pictures import is_picture_name
 from wire.protocol import read_rows
 
@@ -21,23 +22,51 @@ def verify(path: Path) -> tuple[int, list[str]]:
     """Check the settings in ``run.json``, every row file, and every image and prompt that a row speaks of.
 
     Returns:
-        How many files were compared, and a line for each that is missing, has changed, or belongs to no row.
+        How many files were compared, and a line for each that is missing, has changed, or belongs to no row; and for
+        each stage that was begun, or has a summary, and has no rows.
 
     Raises:
         UserError: the directory has no ``run.json``, or no finished stage.
     """
     run = RunDirectory(path)
     manifest = Manifest.read(run.manifest)
-    finished = {name: record for name, record in manifest.stages.items() if record.finished} if manifest else {}
+    manifest = manifest or Manifest("")
+    finished = {name: record for name, record in manifest.stages.items() if record.finished}
     if not finished:
         raise UserError(f"{path}: no finished run here (no stage in run.json is finished)")
     problems, images, prompts = [], dict[str, str](), dict[str, str]()
     for name, record in finished.items():
         problems += _stage_problems(run, name, record, images, prompts)
+    problems += [line for name in STAGES if name not in finished and (line := _without_rows(run, manifest, name))]
+    kept = _kept_rows(manifest)
+    problems += [line for name, digest in kept.items() if (line := _file_problem(run, name, digest))]
     problems += [line for name, digest in images.items() if (line := _file_problem(run, name, digest))]
     problems += [line for folder, prompt in prompts.items() if (line := _prompt_problem(run, folder, prompt))]
     problems += [f"{name}: no row speaks of it" for name in _strangers(run, images)]
-    return len(finished) + len(images), problems
+    return len(finished) + len(kept) + len(images), problems
+
+
+def _without_rows(run: RunDirectory, manifest: Manifest, name: str) -> str:
+    """What is said of a stage that has not finished; empty where nothing of it is to be expected."""
+    rows_file, summary = STAGES[name].rows_file, f"{name}_summary.json"
+    record = manifest.stages.get(name)
+    if record is not None and record.rows_sha256:  # finished once; more was asked of it since
+        return _file_problem(run, rows_file, record.rows_sha256)
+    if run.rows(rows_file).exists():  # another tool's
+        return ""
+    if record is not None:
+        return f"{rows_file}: missing; {name} was begun and has not finished"
+    return f"{rows_file}: missing; {summary} speaks of it" if run.rows(summary).exists() else ""
+
+
+def _kept_rows(manifest: Manifest) -> dict[str, str]:
+    """Hashes of finished rows that are kept beside those in use, by name."""
+    return {
+        kept_path(Path(STAGES[name].rows_file), mark).name: record.rows_sha256
+        for name, records in manifest.kept.items()
+        for mark, record in records.items()
+        if name in STAGES and record.rows_sha256
+    }
 
 
 def _stage_problems(

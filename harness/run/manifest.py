@@ -44,6 +44,11 @@ class StageRecord:
     seconds: float = 0.0
     finished: bool = False
 
+    @property
+    def has_rows(self) -> bool:
+        """Whether a finished file was written for these settings; of a new record the file there is another's."""
+        return self.finished or bool(self.rows_sha256)
+
 
 @dataclass
 class Manifest:
@@ -57,6 +62,8 @@ class Manifest:
         random_weights: the run was made with stand-in weights; its scores mean nothing.
         harness: version and git commit of this program.
         commands: the command lines that worked on the run, each with the directory it was given in.
+        kept: by stage and fingerprint, what is known of rows that are not in use: those made with other settings
+            before, which lie beside the finished file, and those being made while the finished file stays in use.
     """
 
     name: str
@@ -68,6 +75,7 @@ class Manifest:
     stages: dict[str, StageRecord] = field(default_factory=dict)
     schema: int = SCHEMA
     commands: list[dict[str, Any]] = field(default_factory=list)
+    kept: dict[str, dict[str, StageRecord]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path, contents: Contents | None = None) -> Manifest | None:
@@ -83,6 +91,8 @@ class Manifest:
             if record["schema"] != SCHEMA:
                 raise UserError(f"{path}: schema {record['schema']}, this version reads {SCHEMA}")
             record["stages"] = {name: StageRecord(**stage) for name, stage in record["stages"].items()}
+            kept = record.get("kept", {}).items()
+            record["kept"] = {name: {mark: StageRecord(**one) for mark, one in those.items()} for name, those in kept}
             return cls(**record)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{path}: not a readable run manifest ({error})") from error
@@ -94,8 +104,11 @@ class Manifest:
             self.commands.append(command)
 
     def write(self, path: Path) -> None:
-        """Write ``run.json`` atomically."""
-        write_atomically(path, json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n")
+        """Write ``run.json`` atomically; ``kept`` only where there is something."""
+        record = asdict(self)
+        if not any(self.kept.values()):
+            del record["kept"]
+        write_atomically(path, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
 
 
 def differing_fields(old: dict[str, Any], new: dict[str, Any]) -> list[str]:

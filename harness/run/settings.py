@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -68,3 +69,12 @@ class RunSettings:
     executor: str = _where("local", "local, or slurm: submit to a cluster and leave; see docs/slurm.md")
     shards: int | None = _where(None, "into how many parts the sweep is cut", unset="one per GPU", low=1)
     slurm: SlurmSettings = group(SlurmSettings)
+
+    def check(self) -> None:
+        """See that the device is of a form that stages know.
+
+        Raises:
+            UserError: it is not.
+        """
+        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device, re.ASCII):
+            raise UserError(f"device {self.device!r} is unknown; expected auto, cpu, cuda or cuda:N")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,14 @@ from harness.run.directory import RunDirectory
 from harness.run.manifest import Manifest
 from harness.run.settings import RunSettings
 from harness.weights.weight_source import WeightSource
+from rewards.scorers.card import Weight
 from wire.files import fingerprint
+from wire.kept import kept_path
 from wire.protocol import Item, cell_key, read_rows
 
 Row = dict[str, Any]
+#: A suite's metadata by its line.
+Prompts = Mapping[int, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,11 @@ def none_promised(_settings: RunSettings) -> list[Item]:
     return []
 
 
+def none_named(_settings: RunSettings) -> dict[str, tuple[Weight, ...]]:
+    """No weights: for a stage whose worker says by itself, before it makes anything, what is not to be had."""
+    return {}
+
+
 @dataclass(frozen=True)
 class Stage:
     """One stage, as data.
@@ -79,13 +87,16 @@ class Stage:
         rows_file: finished rows, in the run directory.
         unit: what its progress counts.
         plan: looks at the run directory and says what is to be done; starts nothing.
-        merge: puts known and new rows into the finished file.
+        merge: puts known and new rows into the finished file, or into another.
         batch: images in a batch of its worker.
         keys: under which keys the worker's rows of an image go, by the job's parameters.
         needs_images: it works on images that are there, and its rows are scores; without it, it makes them.
         promised: the images that it will make.
-        wanted: the weights that it wants of those in ``weights.toml``: names of files, repositories of the hub. It can
-            do without each: what needs it is left unscored. None: it needs all that are listed for it.
+        validate: looks at the settings and at the prompts that images will be made for, by line of the suite; touches
+            no run, starts nothing. Returns lines for the user; raises UserError where the stage could not run.
+        probe: arguments of its environment's Python that import the user's own code, whose fault is the last line said;
+            empty where there is none.
+        weights: what each of its results, a metric, is computed with; without any of them it has nothing to do.
     """
 
     name: str
@@ -94,12 +105,14 @@ class Stage:
     rows_file: str
     unit: str
     plan: Callable[[RunDirectory, Manifest, RunSettings, WeightSource], StagePlan]
-    merge: Callable[[RunDirectory, StagePlan], Merged]
+    merge: Callable[[RunDirectory, StagePlan, Path], Merged]
     batch: Callable[[RunSettings], int]
+    validate: Callable[[RunSettings, Prompts], list[str]]
     keys: Callable[[Item, dict[str, Any]], Iterable[str]] = one_row
     needs_images: bool = True
     promised: Callable[[RunSettings], list[Item]] = none_promised
-    wanted: Callable[[RunSettings], frozenset[str]] | None = None
+    weights: Callable[[RunSettings], dict[str, tuple[Weight, ...]]] = none_named
+    probe: Callable[[RunSettings], list[str]] | None = None
 
 
 def work_file(stage: str, settings: dict[str, Any], shard: tuple[int, int] = (0, 1)) -> str:
@@ -112,13 +125,21 @@ def work_files(run: RunDirectory, stage: str, settings: dict[str, Any]) -> list[
     return sorted(run.work("").glob(f"{stage}-{fingerprint(settings)}-*.rows.jsonl"))
 
 
+def finished_rows(run: RunDirectory, manifest: Manifest, stage: str, rows_file: str, mark: str) -> Path | None:
+    """The file with finished rows of that fingerprint: the stage's own, or one kept beside it; None where none is."""
+    path, record = run.rows(rows_file), manifest.stages.get(stage)
+    if record is not None and record.fingerprint == mark and record.has_rows:
+        return path
+    kept = kept_path(path, mark)
+    return kept if mark in manifest.kept.get(stage, {}) and kept.is_file() else None
+
+
 def known_rows(
     run: RunDirectory, manifest: Manifest, stage: str, rows_file: str, settings: dict[str, Any]
 ) -> Iterator[Row]:
-    """Rows made under these settings: from the finished file, then from an interrupted worker's."""
-    record = manifest.stages.get(stage)
-    finished = record is not None and record.fingerprint == fingerprint(settings)
-    from_finished = run.contents.rows(run.rows(rows_file)) if finished else iter(())
+    """Rows made under these settings: finished ones, then an interrupted worker's."""
+    finished = finished_rows(run, manifest, stage, rows_file, fingerprint(settings))
+    from_finished = run.contents.rows(finished) if finished else iter(())
     unfinished = (read_rows(path) for path in work_files(run, stage, settings))
     return filter(_is_finite, itertools.chain(from_finished, *unfinished))
 
@@ -154,15 +175,3 @@ def _is_of(row: Row, item: Item) -> bool:
 def row_key(row: Row) -> str:
     """How the worker protocol names a row: by its image, and its metric if it is of one."""
     return cell_key(row["filename"], row["metric"]) if "metric" in row else str(row["filename"])
-
-
-def set_aside(
-    run: RunDirectory, manifest: Manifest, stage: str, rows_file: str, settings: dict[str, Any]
-) -> str | None:
-    """Keep rows that were made under other settings, or by another tool, as ``<name>.previous.jsonl``."""
-    path, record = run.rows(rows_file), manifest.stages.get(stage)
-    if not path.exists() or (record is not None and record.fingerprint == fingerprint(settings)):
-        return None
-    kept = path.with_suffix(".previous.jsonl")
-    os.replace(path, kept)
-    return kept.name

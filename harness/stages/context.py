@@ -9,6 +9,9 @@ merge    known and new rows become the finished file; run.json is updated
 from __future__ import annotations
 
 import contextlib
+import functools
+import os
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,12 +22,14 @@ from harness.environments.spec import ENVIRONMENTS
 from harness.run.directory import RunDirectory
 from harness.run.manifest import Manifest, StageRecord
 from harness.run.settings import RunSettings
-from harness.stages.base import Stage, StagePlan, set_aside, work_files
+from harness.stages.base import Stage, StagePlan, work_files
 from harness.stages.generate import write_hparams
 from harness.stages.registry import STAGES
 from harness.terminal.display import Display
 from harness.weights.weight_source import WeightSource
-from wire.errors import UserError
+from harness.workers.worker import own_environment
+from wire.errors import EnvironmentFailure, UserError
+from wire.kept import keep, kept_path
 
 #: Of a worker's ``started`` event, what concerns the wire alone.
 _NOT_PROVENANCE = ("event", "job", "protocol", "total")
@@ -37,6 +42,7 @@ class Pipeline:
     Attributes:
         manifest: its ``run.json``; kept up to date on disk.
         plans: of stages that were looked at and not worked on since.
+        records: of stages that are worked on.
     """
 
     run: RunDirectory
@@ -45,6 +51,7 @@ class Pipeline:
     source: WeightSource
     display: Display
     plans: dict[str, StagePlan] = field(default_factory=dict)
+    records: dict[str, StageRecord] = field(default_factory=dict)
 
     def has_scores(self) -> bool:
         """Whether any verdict or reward is there."""
@@ -76,9 +83,31 @@ class Pipeline:
         return any(self.plan(stage).pending for stage in makers)
 
     def environment(self, stage: Stage) -> Environment:
-        """The stage's environment, made ready."""
+        """The stage's environment, made ready; the user's own code was imported in it.
+
+        Raises:
+            UserError: the user's code needs what the environment has not.
+        """
         spec = ENVIRONMENTS[stage.environment]
-        return ensure(spec, self.settings.env_backend, self.display.step(f"environment {spec.name}"))
+        environment = ensure(spec, self.settings.env_backend, self.display.step(f"environment {spec.name}"))
+        if stage.probe and (arguments := stage.probe(self.settings)):
+            run_probe(tuple(environment.command(*arguments)))
+        return environment
+
+    def check_weights(self, stage: Stage) -> None:
+        """Fetch what the stage cannot do without, else say which of its results must be lacking for want of weights.
+
+        Raises:
+            EnvironmentFailure: all of them.
+        """
+        wanted = stage.weights(self.settings)
+        self.prepare(stage, stage.name)
+        lacking = self.source.lacking(wanted)
+        if lacking and len(lacking) == len(wanted):
+            metric, reason = next(iter(lacking.items()))
+            raise EnvironmentFailure(f"{stage.name}: nothing can be scored for want of weights; {metric}: {reason}")
+        for metric, reason in lacking.items():
+            self.display.note(f"{stage.name}: what is not there of {metric} stays unscored: {reason}")
 
     def prepare(self, stage: Stage, step: str) -> None:
         """Fetch and verify the stage's files by address; of those that it can do without, a lacking one is noted.
@@ -86,26 +115,33 @@ class Pipeline:
         Raises:
             EnvironmentFailure: a file that it needs is not to be had.
         """
-        wanted = stage.wanted(self.settings) if stage.wanted else None
+        named = stage.weights(self.settings)
+        wanted = frozenset(weight.source for weights in named.values() for weight in weights) if named else None
         for problem in self.source.prepare(stage.module, self.display.step(step), wanted):
             self.display.note(f"{stage.name}: {problem}")
 
     def record(self, stage: Stage, plan: StagePlan) -> StageRecord:
-        """The stage's entry in ``run.json``, a new one where the settings have changed."""
+        """The entry in ``run.json`` for the stage with these settings; a new one where there was none."""
         record = self.manifest.stages.get(stage.name)
         if record is None or record.fingerprint != plan.fingerprint:
+            record = self.manifest.kept.get(stage.name, {}).get(plan.fingerprint)
+        if record is None:
             return StageRecord(plan.fingerprint, plan.settings)
         record.finished = record.finished and not plan.pending
         return record
 
-    def keep_foreign_rows(self, stage: Stage, plan: StagePlan) -> None:
-        """Move rows out of the way that were made with other settings, and say so."""
-        if kept := set_aside(self.run, self.manifest, stage.name, stage.rows_file, plan.settings):
-            self.display.note(f"{stage.name}: rows made with other settings are kept as {kept}")
+    def in_use(self, stage: Stage, record: StageRecord) -> bool:
+        """Whether the stage's finished file is this record's, or nobody's yet."""
+        owner = self._owner(stage)
+        return owner is None or owner.fingerprint == record.fingerprint
 
     def save(self, stage: Stage, record: StageRecord) -> None:
-        """Put a stage's entry into ``run.json``."""
-        self.manifest.stages[stage.name] = record
+        """Put a stage's entry into ``run.json``: beside the one whose rows are in use, until there are new rows."""
+        self.records[stage.name] = record
+        if self.in_use(stage, record):
+            self.manifest.stages[stage.name] = record
+        else:
+            self.manifest.kept.setdefault(stage.name, {})[record.fingerprint] = record
         self.manifest.write(self.run.manifest)
 
     def note_provenance(self, stage: Stage, record: StageRecord, event: dict[str, Any]) -> None:
@@ -128,16 +164,79 @@ class Pipeline:
         self.save(stage, record)
 
     def finish(self, stage: Stage, record: StageRecord, plan: StagePlan) -> StageRecord:
-        """Finished file first, then ``run.json``, then the worker's file goes: in this order nothing is lost."""
-        merged = stage.merge(self.run, plan)
+        """Finished file first, then ``run.json``, then the worker's file goes: in this order nothing is lost.
+
+        Where the finished file is another's, by its settings or its maker, the new rows are written beside it, it is
+        kept, ``run.json`` says which are in use from now on, and the new rows take its place; a command that was
+        stopped between the last two is made good by :func:`take_place`.
+        """
+        path, owner = self.run.rows(stage.rows_file), self._owner(stage)
+        ours = owner is not None and owner.fingerprint == plan.fingerprint
+        into = path if ours or (owner is None and not path.exists()) else kept_path(path, plan.fingerprint)
+        merged = stage.merge(self.run, plan, into)
         record.rows, record.unscored = merged.rows, merged.unscored
-        record.rows_sha256 = self.run.contents.sha256(self.run.rows(stage.rows_file))
+        record.rows_sha256 = self.run.contents.sha256(into)
+        if into != path and path.exists():
+            self._keep(stage, owner, record)
         record.finished = True
-        self.save(stage, record)
-        for path in work_files(self.run, stage.name, plan.settings):
-            path.unlink()
+        self.manifest.kept.get(stage.name, {}).pop(record.fingerprint, None)
+        self.manifest.stages[stage.name] = record
+        self.manifest.write(self.run.manifest)
+        take_place(self.run, stage, record)
+        for done in work_files(self.run, stage.name, plan.settings):
+            done.unlink()
         self.worked_on(stage)
         return record
+
+    def _owner(self, stage: Stage) -> StageRecord | None:
+        """Whose the finished file is; None where we have not written it."""
+        current = self.manifest.stages.get(stage.name)
+        return current if current is not None and current.has_rows else None
+
+    def _keep(self, stage: Stage, owner: StageRecord | None, new: StageRecord) -> None:
+        """Keep the finished file beside the new one: under its fingerprint, or its hash where another tool made it."""
+        path = self.run.rows(stage.rows_file)
+        digest = self.run.contents.sha256(path)
+        if owner is not None:
+            self.manifest.kept.setdefault(stage.name, {})[owner.fingerprint] = owner
+            kept = keep(path, owner.fingerprint)
+        elif digest != new.rows_sha256:
+            kept = keep(path, digest[:16])
+        else:
+            return
+        self.display.note(f"{stage.name}: rows made with other settings are kept as {kept.name}")
+
+
+def take_place(run: RunDirectory, stage: Stage, record: StageRecord) -> None:
+    """Put rows in use that ``run.json`` says are, and that still lie beside the finished file."""
+    path = run.rows(stage.rows_file)
+    new = kept_path(path, record.fingerprint)
+    if not record.finished or not new.is_file() or run.contents.sha256(new) != record.rows_sha256:
+        return
+    if path.exists() and path.samefile(new):  # to rename a file to its own other name does nothing
+        new.unlink()
+    else:
+        os.replace(new, path)
+
+
+def whole(run: RunDirectory, manifest: Manifest) -> Manifest:
+    """The manifest of a run that is locked, after what a stopped command had left between two files was made good."""
+    for name, record in manifest.stages.items():
+        if name in STAGES:
+            take_place(run, STAGES[name], record)
+    return manifest
+
+
+@functools.cache
+def run_probe(command: tuple[str, ...]) -> None:
+    """Run a short program that says on its error stream's last line what is wrong with the user's code.
+
+    Raises:
+        UserError: something is; the message is that line.
+    """
+    answer = subprocess.run(command, capture_output=True, text=True, check=False, env=own_environment())
+    if answer.returncode != 0:
+        raise UserError((answer.stderr.strip().splitlines() or ["the scorer cannot be imported"])[-1])
 
 
 def provenance_of(event: dict[str, Any]) -> dict[str, Any]:
@@ -156,5 +255,5 @@ def reopen(settings: RunSettings, source: WeightSource, display: Display) -> Ite
         manifest = Manifest.read(run.manifest)
         if manifest is None:
             raise UserError(f"{run.manifest} is missing: the run has been deleted or moved since it was submitted")
-        yield Pipeline(run, manifest, settings, source, display)
+        yield Pipeline(run, whole(run, manifest), settings, source, display)
         write_hparams(run, manifest, settings)

@@ -11,7 +11,7 @@ from generation.settings import AUTO
 from harness.run.directory import RunDirectory, image_name
 from harness.run.manifest import Manifest, differing_fields
 from harness.run.settings import GenerationSettings, RunSettings
-from harness.stages.base import Merged, Row, Stage, StagePlan, keyed_rows, known_rows
+from harness.stages.base import Merged, Prompts, Row, Stage, StagePlan, keyed_rows, known_rows
 from harness.weights.weight_source import WeightSource
 from wire.errors import UserError
 from wire.files import fingerprint, write_atomically, write_rows
@@ -109,10 +109,10 @@ def _sweep(generation: GenerationSettings, items: list[Item]) -> dict[str, Any]:
     return {"sweep": {"prompts": list(prompts), "samples": generation.samples}}
 
 
-def merge(run: RunDirectory, plan: StagePlan) -> Merged:
+def merge(run: RunDirectory, plan: StagePlan, into: Path) -> Merged:
     """Write ``images.jsonl``: a row for each image that is on disk."""
     rows = [row for name, row in sorted(plan.known.items()) if (run.path / name).is_file()]
-    write_rows(run.rows("images.jsonl"), rows)
+    write_rows(into, rows)
     return Merged(len(rows), sum(1 for item in plan.items if item.filename not in plan.known))
 
 
@@ -138,7 +138,19 @@ def promised(settings: RunSettings) -> list[Item]:
     return sweep_items(settings.generation) if settings.generation else []
 
 
+def validate(settings: RunSettings, _prompts: Prompts) -> list[str]:
+    """Settings of the sweep; the checkpoint is looked at where the run is opened.
+
+    Raises:
+        UserError: there is none, or one is out of its range.
+    """
+    if settings.generation is None:
+        raise UserError("no checkpoint given: stage generate needs one")
+    settings.generation.check()
+    return []
+
+
 GENERATE = Stage(
-    "generate", "generation", "miro", "images.jsonl", "images", plan, merge, batch,
+    "generate", "generation", "miro", "images.jsonl", "images", plan, merge, batch, validate,
     needs_images=False, promised=promised,
 )  # fmt: skip

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from geneval.judge import check_metadata
 from geneval.settings import CPU_BATCH, GPU_BATCH
 from harness.run.directory import RunDirectory
 from harness.run.manifest import Manifest
 from harness.run.settings import RunSettings
-from harness.stages.base import Merged, Stage, StagePlan, keyed_rows, known_rows
+from harness.stages.base import Merged, Prompts, Stage, StagePlan, keyed_rows, known_rows
 from harness.weights.weight_source import WeightSource
 from wire.files import write_rows
 
@@ -26,10 +29,10 @@ def plan(run: RunDirectory, manifest: Manifest, settings: RunSettings, source: W
     return StagePlan(items, done, len(items), deciding, parameters, known)
 
 
-def merge(run: RunDirectory, plan: StagePlan) -> Merged:
+def merge(_run: RunDirectory, plan: StagePlan, into: Path) -> Merged:
     """Write ``results.jsonl``, a row an image, in order of prompt and sample."""
     rows = [plan.known[item.filename] for item in plan.items if item.filename in plan.known]
-    write_rows(run.rows("results.jsonl"), rows)
+    write_rows(into, rows)
     return Merged(len(rows), sum(row["status"] != "scored" for row in rows))
 
 
@@ -38,4 +41,21 @@ def batch(settings: RunSettings) -> int:
     return settings.geneval.batch_size or (CPU_BATCH if settings.device == "cpu" else GPU_BATCH)
 
 
-GENEVAL = Stage("geneval", "geneval", "geneval", "results.jsonl", "images", plan, merge, batch)
+def validate(settings: RunSettings, prompts: Prompts) -> list[str]:
+    """The judge's settings, and a line about prompts that it cannot decide: their images will have no verdict.
+
+    Raises:
+        UserError: a setting is out of its range.
+    """
+    settings.geneval.check()
+    faults = {line: fault for line, metadata in prompts.items() if (fault := check_metadata(metadata))}
+    if not faults:
+        return []
+    first, fault = min(faults.items())
+    return [
+        f"{len(faults)} of {len(prompts)} prompts cannot be judged by GenEval, their images will be unscored; "
+        f"the first is line {first + 1} of the suite: {fault}"
+    ]
+
+
+GENEVAL = Stage("geneval", "geneval", "geneval", "results.jsonl", "images", plan, merge, batch, validate)

@@ -12,11 +12,12 @@ from typing import Any
 from harness.run.directory import RunDirectory
 from harness.run.manifest import Manifest
 from harness.run.settings import RewardSettings, RunSettings
-from harness.stages.base import Merged, Row, Stage, StagePlan, keyed_rows, known_rows
+from harness.stages.base import Merged, Prompts, Row, Stage, StagePlan, keyed_rows, known_rows
 from harness.weights.weight_source import WeightSource
+from rewards.scorers.card import Weight
 from rewards.settings import check_rescored
 from wire.files import write_rows
-from wire.paths import home
+from wire.paths import home, stage_code
 from wire.protocol import Item, cell_key
 from wire.settings import values
 from wire.vocabulary import SEVEN_REWARDS
@@ -34,10 +35,9 @@ def plan(run: RunDirectory, manifest: Manifest, settings: RunSettings, source: W
     Raises:
         UserError: an unknown metric, an unfit scorer, or no readable images.
     """
+    validate(settings, {})
     scorers, metrics = own_scorers(settings.rewards)
-    check_rescored(settings.rewards.rescore, metrics)
     items = run.scan()
-    settings.rewards.check()
     chosen = values(settings.rewards)
     deciding = chosen | {"weights": source.identity_of("rewards")}
     rows = known_rows(run, manifest, "rewards", "rewards.jsonl", deciding)
@@ -80,11 +80,11 @@ def _cells(rows: Iterable[Row], rescored: frozenset[str]) -> Iterator[Row]:
                 yield image | {"metric": metric, "value": value, "error": row["unscored"].get(metric)}
 
 
-def merge(run: RunDirectory, plan: StagePlan) -> Merged:
+def merge(_run: RunDirectory, plan: StagePlan, into: Path) -> Merged:
     """Write ``rewards.jsonl``, a row an image, in order; a missing number is null, with its reason."""
     metrics = _column_order({cell["metric"] for cell in plan.known.values()})
     rows = [_row(item, metrics, plan.known) for item in plan.items]
-    write_rows(run.rows("rewards.jsonl"), rows)
+    write_rows(into, rows)
     return Merged(len(rows), sum(len(row["unscored"]) for row in rows))
 
 
@@ -116,13 +116,46 @@ def batch(settings: RunSettings) -> int:
     return settings.rewards.batch_size
 
 
-def wanted(settings: RunSettings) -> frozenset[str]:
-    """What the metrics asked for are computed with."""
+def validate(settings: RunSettings, _prompts: Prompts) -> list[str]:
+    """Metrics, the user's scorers (they are imported) and the other settings.
+
+    Raises:
+        UserError: an unknown metric, an unfit scorer, or a setting out of its range.
+    """
+    _, metrics = own_scorers(settings.rewards)
+    check_rescored(settings.rewards.rescore, metrics)
+    settings.rewards.check()
+    return []
+
+
+def weights(settings: RunSettings) -> dict[str, tuple[Weight, ...]]:
+    """What each metric asked for is computed with, as the scorers' cards tell."""
     from rewards.own_scorer import load_scorers, with_own
-    from rewards.scorers import weight_sources
 
     scorers, metrics = own_scorers(settings.rewards)
-    return weight_sources(metrics, with_own(load_scorers(scorers)))
+    known = with_own(load_scorers(scorers))
+    return {metric: known[metric].card.weights for metric in metrics}
 
 
-REWARDS = Stage("rewards", "rewards", "rewards", "rewards.jsonl", "numbers", plan, merge, batch, keys, wanted=wanted)
+#: Imports own scorers where they will run: that environment has other packages than the orchestrator's.
+_PROBE = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from rewards.own_scorer import load_scorers
+try:
+    load_scorers(sys.argv[2:])
+except Exception as error:
+    sys.exit(str(error))
+"""
+
+
+def probe(settings: RunSettings) -> list[str]:
+    """See :class:`Stage`."""
+    scorers, _ = own_scorers(settings.rewards)
+    return ["-c", _PROBE, str(stage_code()), *scorers] if scorers else []
+
+
+REWARDS = Stage(
+    "rewards", "rewards", "rewards", "rewards.jsonl", "numbers", plan, merge, batch, validate, keys,
+    weights=weights, probe=probe,
+)  # fmt: skip

@@ -5,6 +5,7 @@
 ``by_address`` files that are published by address
 ``on_hub``     repositories of the Hugging Face hub, as its cache holds them
 ``first_use``  what workers load, compared with what they loaded before
+``at_hand``    whether what workers fetch is here or to be had
 ``inventory``  what is here
 ``fetching``   brings both here
 ``bundle``     one file for a machine without a network; ``bundle_contents`` is its list, ``unbundle`` reads it

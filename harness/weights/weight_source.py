@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,9 +15,11 @@ from filelock import FileLock
 from harness.environments.manager import ensure
 from harness.environments.spec import ENVIRONMENTS, Progress
 from harness.weights import WeightFile, ensure_weights, weights_of
+from harness.weights.at_hand import lacking
 from harness.weights.by_address import ensure as ensure_weight
 from harness.weights.first_use import note_use
 from harness.workers.processes import run_logged
+from rewards.scorers.card import Weight
 from wire.errors import EnvironmentFailure
 from wire.paths import home, stage_code
 
@@ -66,6 +68,10 @@ class WeightSource(Protocol):
         """
         ...
 
+    def lacking(self, weights: Mapping[str, Iterable[Weight]]) -> dict[str, str]:
+        """Metric -> why it cannot be scored, of those of which a weight is neither here nor to be had."""
+        ...
+
     def note_use(self, weights: list[dict[str, Any]]) -> list[str]:
         """Take note of the weights that a worker says it has loaded; returns lines for the user."""
         ...
@@ -106,6 +112,10 @@ class PublishedWeights:
         except EnvironmentFailure as error:
             return str(error)
         return ""
+
+    def lacking(self, weights: Mapping[str, Iterable[Weight]]) -> dict[str, str]:
+        """Looked up in the list, in the hub's cache, and on the hub."""
+        return lacking(weights, self.offline)
 
     def note_use(self, weights: list[dict[str, Any]]) -> list[str]:
         """Weights that nobody has pinned are recorded on first use; other bytes later on are told."""
@@ -154,6 +164,10 @@ class TinyWorld:
     def prepare(self, stage: str, progress: Progress, wanted: Collection[str] | None = None) -> list[str]:
         """Everything was made by :func:`make_tiny_world`."""
         return []
+
+    def lacking(self, weights: Mapping[str, Iterable[Weight]]) -> dict[str, str]:
+        """The world has them all."""
+        return {}
 
     def note_use(self, weights: list[dict[str, Any]]) -> list[str]:
         """Stand-ins are not remembered."""

@@ -203,7 +203,7 @@ def _start(program: Program, beat: float) -> subprocess.Popen[str]:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env=_environment(program, beat),
+                env={**own_environment(), WATCH_STDIN: "1", HEARTBEAT: str(beat), **program.variables},
                 text=True,
                 encoding="utf-8",
                 errors="replace",
@@ -213,7 +213,7 @@ def _start(program: Program, beat: float) -> subprocess.Popen[str]:
             raise EnvironmentFailure(f"{program.command[0]} cannot be started ({error})") from error
 
 
-def _environment(program: Program, beat: float) -> dict[str, str]:
+def own_environment() -> dict[str, str]:
+    """Environment variables of a stage's Python: it sees what its environment and this program have, and no more."""
     inherited = {key: value for key, value in os.environ.items() if key not in _FOREIGN_VARIABLES}
-    ours = {"PYTHONPATH": str(stage_code()), "PYTHONNOUSERSITE": "1", "TOKENIZERS_PARALLELISM": "false"}
-    return {**inherited, **ours, WATCH_STDIN: "1", HEARTBEAT: str(beat), **program.variables}
+    return inherited | {"PYTHONPATH": str(stage_code()), "PYTHONNOUSERSITE": "1", "TOKENIZERS_PARALLELISM": "false"}

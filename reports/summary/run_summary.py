@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,10 @@ from reports.summary.numbers import plain
 from reports.summary.prompt_effects import PromptEffects
 from reports.summary.rewards_summary import RewardsSummary, summarise_rewards
 from reports.summary.scored import Scored
+from wire.errors import UserError
+from wire.files import sha256_of_file
+from wire.kept import keep
+from wire.untrusted import read_small
 
 #: Version of the summary files' layout (docs/statistics.md); it changes when a key changes its meaning or goes.
 GENEVAL_SCHEMA = "miro-eval/geneval_summary/1"
@@ -106,6 +111,8 @@ def summarise_run(run: Run) -> RunSummary:
 def write_summaries(run_dir: Path) -> list[Path]:
     """Write ``geneval_summary.json`` and ``rewards_summary.json`` into a run directory, as far as it has the rows.
 
+    Another tool's file of such a name is kept as ``rewards_summary.previous.<hash>.json``.
+
     Returns:
         The files written.
 
@@ -115,10 +122,22 @@ def write_summaries(run_dir: Path) -> list[Path]:
     summary = summarise_run(read_run(run_dir))
     parts = (("geneval", GENEVAL_SCHEMA, summary.geneval), ("rewards", REWARDS_SCHEMA, summary.rewards))
     return [
-        write_json(run_dir / f"{stage}_summary.json", _record(schema, summary, part))
+        write_json(_made_room(run_dir / f"{stage}_summary.json"), _record(schema, summary, part))
         for stage, schema, part in parts
         if part is not None
     ]
+
+
+def _made_room(path: Path) -> Path:
+    """The path, after a summary there that another tool has written was kept beside it, under its hash."""
+    if path.is_file():
+        try:
+            ours = str(json.loads(read_small(path))["schema"]).startswith("miro-eval/")
+        except (UserError, ValueError, KeyError, TypeError, RecursionError):
+            ours = False
+        if not ours:
+            keep(path, sha256_of_file(path)[:16])
+    return path
 
 
 def _record(schema: str, summary: RunSummary, part: GenevalSummary | RewardsSummary) -> dict[str, Any]:

@@ -102,7 +102,7 @@ def test_an_own_scorers_column_is_added_to_what_is_there(own: str, tmp_path: Pat
     assert both.parameters["metrics"] == ["brightness"]
     cells.append({**image, "metric": "brightness", "value": 0.25, "error": None})
     write_rows(run.work(work_file("rewards", first.settings)), cells)
-    assert REWARDS.merge(run, plan(metrics=(), scorers=(own,))).unscored == 0
+    assert REWARDS.merge(run, plan(metrics=(), scorers=(own,)), run.rows("rewards.jsonl")).unscored == 0
     row = json.loads(run.rows("rewards.jsonl").read_text())
     assert (row["vqa"], row["brightness"]) == (0.5, 0.25)
 
@@ -119,7 +119,7 @@ def scored_run(tmp_path: Path) -> RunDirectory:
     (run.path / "work").mkdir()
     plan = plan_of(run, Manifest("x"), metrics=("vqa", "aesthetic"))
     write_rows(run.work(work_file("rewards", plan.settings)), [cell(plan, "vqa", 0.5), cell(plan, "aesthetic", 5.0)])
-    REWARDS.merge(run, plan_of(run, Manifest("x"), metrics=("vqa", "aesthetic")))
+    REWARDS.merge(run, plan_of(run, Manifest("x"), metrics=("vqa", "aesthetic")), run.rows("rewards.jsonl"))
     run.work(work_file("rewards", plan.settings)).unlink()
     return run
 
@@ -147,7 +147,7 @@ def test_rescoring_touches_its_own_column_only(scored_run: RunDirectory) -> None
     write_rows(run.work(work_file("rewards", plan.settings)), [cell(plan, "vqa", 0.75)])
     resumed = plan_of(run, manifest, metrics=("vqa",), rescore=("vqa",))
     assert resumed.pending == 0, "what was rescored before an interruption counts"
-    REWARDS.merge(run, resumed)
+    REWARDS.merge(run, resumed, run.rows("rewards.jsonl"))
     row = json.loads(run.rows("rewards.jsonl").read_text())
     assert (row["vqa"], row["aesthetic"], row["unscored"]) == (0.75, 5.0, {})
 

@@ -10,7 +10,7 @@ import pytest
 from harness.run.directory import RunDirectory, image_name
 from harness.run.manifest import Manifest, StageRecord
 from harness.run.settings import GenerationSettings, RewardSettings, RunSettings
-from harness.stages.base import set_aside, work_file
+from harness.stages.base import finished_rows, work_file
 from harness.stages.generate import GENERATE
 from harness.stages.geneval import GENEVAL
 from harness.stages.rewards import REWARDS
@@ -55,7 +55,7 @@ def test_cells_of_an_interrupted_worker_count(run: RunDirectory) -> None:
     write_rows(run.work(work_file("rewards", plan.settings)), cells(run, "aesthetic")[:3])
     plan = REWARDS.plan(run, Manifest("x"), settings(run), SOURCE)
     assert plan.pending == 5
-    assert REWARDS.merge(run, plan).unscored == 1
+    assert REWARDS.merge(run, plan, run.rows("rewards.jsonl")).unscored == 1
     rows = [json.loads(line) for line in run.rows("rewards.jsonl").read_text().splitlines()]
     assert [row["aesthetic"] for row in rows] == [1.5, 1.5, 1.5, None]
     assert rows[3]["unscored"] == {"aesthetic": "not scored yet"}
@@ -66,7 +66,7 @@ def finished(run: RunDirectory, *metrics: str) -> Manifest:
     manifest = Manifest("x")
     plan = REWARDS.plan(run, manifest, settings(run, *metrics), SOURCE)
     write_rows(run.work(work_file("rewards", plan.settings)), [c for metric in metrics for c in cells(run, metric)])
-    REWARDS.merge(run, REWARDS.plan(run, manifest, settings(run, *metrics), SOURCE))
+    REWARDS.merge(run, REWARDS.plan(run, manifest, settings(run, *metrics), SOURCE), run.rows("rewards.jsonl"))
     run.work(work_file("rewards", plan.settings)).unlink()
     manifest.stages["rewards"] = StageRecord(plan.fingerprint, plan.settings, finished=True)
     return manifest
@@ -79,7 +79,7 @@ def test_a_metric_added_later_touches_only_its_column(run: RunDirectory) -> None
     plan = REWARDS.plan(run, manifest, both, SOURCE)
     assert plan.pending == 4
     write_rows(run.work(work_file("rewards", plan.settings)), cells(run, "clip_jina", 0.25))
-    assert REWARDS.merge(run, REWARDS.plan(run, manifest, both, SOURCE)).unscored == 0
+    assert REWARDS.merge(run, REWARDS.plan(run, manifest, both, SOURCE), run.rows("rewards.jsonl")).unscored == 0
     after = [json.loads(line) for line in run.rows("rewards.jsonl").read_text().splitlines()]
     assert list(after[0]) == [*list(before[0])[:5], "clip_jina", "aesthetic", "unscored"]
     assert [row | {"clip_jina": 0.25} for row in before] == after
@@ -99,21 +99,22 @@ def test_an_unscored_number_is_tried_again(run: RunDirectory) -> None:
     write_rows(run.work(work_file("rewards", plan.settings)), cells(run, "aesthetic", None, "broken image"))
     plan = REWARDS.plan(run, Manifest("x"), settings(run, "aesthetic"), SOURCE)
     assert plan.pending == 4
-    assert REWARDS.merge(run, plan).unscored == 4
+    assert REWARDS.merge(run, plan, run.rows("rewards.jsonl")).unscored == 4
     row = json.loads(run.rows("rewards.jsonl").read_text().splitlines()[0])
     assert row["aesthetic"] is None
     assert row["unscored"] == {"aesthetic": "broken image"}
 
 
-def test_rows_of_other_settings_or_tools_are_set_aside_not_lost(run: RunDirectory) -> None:
-    write_rows(run.rows("results.jsonl"), [{"filename": "a tool's own"}])
+def test_rows_of_other_settings_or_tools_are_not_taken_for_ours(run: RunDirectory) -> None:
+    path = run.rows("results.jsonl")
+    write_rows(path, [{"filename": "a tool's own"}])
     plan = GENEVAL.plan(run, Manifest("x"), settings(run), SOURCE)
     assert plan.pending == 4
-    assert set_aside(run, Manifest("x"), "geneval", "results.jsonl", plan.settings) == "results.previous.jsonl"
-    assert json.loads(run.rows("results.previous.jsonl").read_text()) == {"filename": "a tool's own"}
-    same = Manifest("x", stages={"geneval": StageRecord(plan.fingerprint, plan.settings)})
-    write_rows(run.rows("results.jsonl"), [])
-    assert set_aside(run, same, "geneval", "results.jsonl", plan.settings) is None
+    begun = Manifest("x", stages={"geneval": StageRecord(plan.fingerprint, plan.settings)})
+    assert finished_rows(run, begun, "geneval", "results.jsonl", plan.fingerprint) is None
+    ours = Manifest("x", stages={"geneval": StageRecord(plan.fingerprint, plan.settings, rows_sha256="1" * 64)})
+    assert finished_rows(run, ours, "geneval", "results.jsonl", plan.fingerprint) == path
+    assert finished_rows(run, ours, "geneval", "results.jsonl", "another") is None
 
 
 def test_generation_believes_only_images_with_the_bytes_of_their_row(tmp_path: Path) -> None:
