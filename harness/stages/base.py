@@ -114,6 +114,11 @@ class Stage:
     weights: Callable[[RunSettings], dict[str, tuple[Weight, ...]]] = none_named
     probe: Callable[[RunSettings], list[str]] | None = None
 
+    def wanted(self, settings: RunSettings) -> frozenset[str] | None:
+        """Names of files and repositories that its results are computed with; None: it needs all that are listed."""
+        named = self.weights(settings)
+        return frozenset(weight.source for weights in named.values() for weight in weights) if named else None
+
 
 def work_file(stage: str, settings: dict[str, Any], shard: tuple[int, int] = (0, 1)) -> str:
     """Name of the file a worker appends to; neither rows made under other settings nor another shard's share it."""

@@ -115,9 +115,7 @@ class Pipeline:
         Raises:
             EnvironmentFailure: a file that it needs is not to be had.
         """
-        named = stage.weights(self.settings)
-        wanted = frozenset(weight.source for weights in named.values() for weight in weights) if named else None
-        for problem in self.source.prepare(stage.module, self.display.step(step), wanted):
+        for problem in self.source.prepare(stage.module, self.display.step(step), stage.wanted(self.settings)):
             self.display.note(f"{stage.name}: {problem}")
 
     def record(self, stage: Stage, plan: StagePlan) -> StageRecord:

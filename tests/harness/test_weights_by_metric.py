@@ -23,8 +23,9 @@ def nothing(_done: int, _total: int, _label: str) -> None:
 
 
 def wanted(**chosen: tuple[str, ...]) -> frozenset[str]:
-    assert REWARDS.wanted is not None
-    return REWARDS.wanted(RunSettings(rewards=RewardSettings(**chosen)))  # type: ignore[arg-type]
+    names = REWARDS.wanted(RunSettings(rewards=RewardSettings(**chosen)))  # type: ignore[arg-type]
+    assert names is not None
+    return names
 
 
 @pytest.mark.parametrize("metric", SCORERS)
@@ -67,7 +68,7 @@ def test_before_a_run_only_what_it_wants_is_missed(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("MIRO_EVAL_HOME", str(tmp_path))
 
     def missed(environments: list[str], **chosen: tuple[str, ...]) -> str:
-        (found,) = quickly(environments, offline=True, wanted={"rewards": wanted(**chosen)})
+        (found,) = quickly(environments, wanted={"rewards": wanted(**chosen)})
         return found.text
 
     assert missed(["rewards"], metrics=("pick_score",)).endswith("offline: pick-score, clip-vit-h-14")
@@ -76,7 +77,7 @@ def test_before_a_run_only_what_it_wants_is_missed(tmp_path: Path, monkeypatch: 
 
 
 def test_stages_that_need_all_their_weights_name_none() -> None:
-    assert [name for name, stage in STAGES.items() if stage.wanted] == ["rewards"]
+    assert [name for name, stage in STAGES.items() if stage.wanted(RunSettings())] == ["rewards"]
 
 
 @pytest.mark.parametrize("prompt", ["", " ", "\t"])
