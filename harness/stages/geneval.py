@@ -20,8 +20,7 @@ def plan(run: RunDirectory, manifest: Manifest, settings: RunSettings, source: W
     Raises:
         UserError: a bad option, or the directory holds no prompt folders, or a malformed one.
     """
-    chosen = settings.geneval.chosen()
-    items = run.scan()
+    chosen, items = settings.geneval.chosen(), run.scan()
     deciding = chosen | {"weights": source.identity_of("geneval")}
     known = keyed_rows(known_rows(run, manifest, "geneval", "results.jsonl", deciding), items)
     done = frozenset(name for name, row in known.items() if row["status"] == "scored")
@@ -30,7 +29,7 @@ def plan(run: RunDirectory, manifest: Manifest, settings: RunSettings, source: W
 
 
 def merge(_run: RunDirectory, plan: StagePlan, into: Path) -> Merged:
-    """Write ``results.jsonl``, a row an image, in order of prompt and sample."""
+    """Write a row an image, in order of prompt and sample."""
     rows = [plan.known[item.filename] for item in plan.items if item.filename in plan.known]
     write_rows(into, rows)
     return Merged(len(rows), sum(row["status"] != "scored" for row in rows))
@@ -42,11 +41,7 @@ def batch(settings: RunSettings) -> int:
 
 
 def validate(settings: RunSettings, prompts: Prompts) -> list[str]:
-    """The judge's settings, and a line about prompts that it cannot decide: their images will have no verdict.
-
-    Raises:
-        UserError: a setting is out of its range.
-    """
+    """The judge's settings, and a line about prompts that it cannot decide: their images will have no verdict."""
     settings.geneval.check()
     faults = {line: fault for line, metadata in prompts.items() if (fault := check_metadata(metadata))}
     if not faults:
