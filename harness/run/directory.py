@@ -79,8 +79,11 @@ class RunDirectory:
             lock = FileLock(self.work("lock"), blocking=False)
             lock.acquire()
         except Timeout:
+            holder = ""
+            with contextlib.suppress(OSError):
+                holder = f" (process {self.work('holder').read_text(encoding='utf-8')})"
             raise UserError(
-                f"{self.path} is in use by another run{self._holder()}: wait for it, or choose another --out"
+                f"{self.path} is in use by another run{holder}: wait for it, or choose another --out"
             ) from None
         except OSError as error:
             raise EnvironmentFailure(f"{self.path} cannot be written ({error}): choose another --out") from error
@@ -103,11 +106,6 @@ class RunDirectory:
         finally:
             os.close(lock)
         return False
-
-    def _holder(self) -> str:
-        with contextlib.suppress(OSError):
-            return f" (process {self.work('holder').read_text(encoding='utf-8')})"
-        return ""
 
     def write_prompts(self, metadata: dict[int, dict[str, Any]]) -> None:
         """Write ``NNNNN/metadata.jsonl`` for each prompt index, as upstream does; existing ones must agree.
@@ -232,14 +230,10 @@ def read_metadata(path: Path) -> dict[str, Any]:
 
 
 def sample_numbers(names: Iterable[str], folder: str) -> dict[str, int]:
-    """Image file -> which sample of its prompt it is, in order of the names.
+    """Image file -> which sample of its prompt it is, in order of the names; ``folder`` is for messages.
 
     A name of digits (``0003.png``) is the number. Images with other names come after those, in natural order:
     ``img-2.png`` before ``img-10.png``; without any name of digits they are 0, 1, ...
-
-    Args:
-        names: of the images in a prompt's folder; see :func:`wire.pictures.is_picture_name`.
-        folder: for messages.
 
     Raises:
         UserError: two files are of one sample, by their number or but for their suffix.

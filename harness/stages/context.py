@@ -34,10 +34,9 @@ from wire.kept import keep, kept_path
 
 @dataclass(frozen=True)
 class Pipeline:
-    """One run's stages, run in its locked directory.
+    """One run's stages, run in its locked directory; the ``manifest`` is kept up to date on disk.
 
     Attributes:
-        manifest: its ``run.json``; kept up to date on disk.
         plans: of stages that were looked at and not worked on since.
         records: of stages that are worked on.
     """
