@@ -7,7 +7,7 @@ decoding and files come on top.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,42 +90,34 @@ class Cost:
 
 
 def find_hardware(name: str) -> Hardware:
-    """The hardware of that name.
-
-    Raises:
-        UserError: unknown; the message lists the names.
-    """
+    """The hardware of that name; a UserError that lists the names where there is none."""
     if name.lower() not in HARDWARE:
         raise UserError(f"unknown hardware {name!r}: choose from {', '.join(HARDWARE)}, or give --tflops")
     return HARDWARE[name.lower()]
 
 
 def sweep_cost(model: Model, rewards: RewardSettings) -> Cost:
-    """What one checkpoint's whole job costs.
-
-    Raises:
-        UserError: no such suite.
-    """
-    generation = model.settings
-    suite = load_suite(generation.suite)
+    """What one checkpoint's whole job costs; a UserError where there is no such suite."""
+    generation, suite = model.settings, load_suite(model.settings.suite)
     lines = [suite.lines[index] for index in limit_indices(suite.lines, generation.limit)]
-    images = len(lines) * generation.samples
-    side, parts, notes = _generation(model, lines)
+    images, prompts = len(lines) * generation.samples, len({str(line["prompt"]) for line in lines})
+    side, parts, notes = _generation(model, prompts, images)
     if suite.has_geneval:
         parts += _geneval(lines, generation.samples, side)
         notes.append("colors: one crop for each object whose color is asked")
-    parts += _rewards(rewards.metrics, images, len({str(line["prompt"]) for line in lines}))
+    cards = [SCORERS[metric].card for metric in rewards.metrics if metric in SCORERS]
+    for card, cost in [(card, card.cost(PROMPT_TOKENS)) for card in cards if card.cost]:
+        flops = images * cost.image + prompts * cost.prompt
+        parts.append(Part("rewards", card.metric, flops, card.reference_dtype))
     return Cost(len(lines), images, tuple(parts), images * side * side * 3, images * ROW_BYTES, tuple(notes))
 
 
-def _generation(model: Model, lines: Sequence[dict[str, Any]]) -> tuple[int, list[Part], list[str]]:
+def _generation(model: Model, prompts: int, images: int) -> tuple[int, list[Part], list[str]]:
     """Side of an image in pixels, the parts, and what was assumed."""
-    generation = model.settings
     if model.source.kind not in (LIGHTNING, FOLDER, REPO):
         return 1024, [], ["generation is not counted: only MIRO's network is known here; images of 1024 px are assumed"]
     shape = MiroShape()
-    flops, steps = miro_flops(shape), generation.steps or GenerationSettings.steps or 0
-    prompts, images = len({str(line["prompt"]) for line in lines}), len(lines) * generation.samples
+    flops, steps = miro_flops(shape), model.settings.steps or GenerationSettings.steps or 0
     parts = [
         Part("generate", "text encoder", prompts * flops.text, "bfloat16"),
         Part("generate", "sampling", images * flops.sampling(steps), "bfloat16"),
@@ -134,21 +126,11 @@ def _generation(model: Model, lines: Sequence[dict[str, Any]]) -> tuple[int, lis
     return 8 * shape.network.data_size, parts, ["generation: the released MIRO network's sizes, 0.36 B parameters"]
 
 
-def _geneval(lines: Iterable[dict[str, Any]], samples: int, side: int) -> list[Part]:
+def _geneval(lines: Sequence[dict[str, Any]], samples: int, side: int) -> list[Part]:
     clauses = [clause for line in lines for clause in line["include"] if "color" in clause]
-    images = sum(1 for _ in lines) * samples
     crops = samples * sum(int(clause["count"]) for clause in clauses)
     classes = len({clause["class"] for clause in clauses})
     return [
-        Part("geneval", "Mask2Former", images * detector_flops(side, side), "float32"),
+        Part("geneval", "Mask2Former", len(lines) * samples * detector_flops(side, side), "float32"),
         Part("geneval", "colors", color_flops(crops, classes), "float32"),
-    ]
-
-
-def _rewards(metrics: Iterable[str], images: int, prompts: int) -> list[Part]:
-    cards = [SCORERS[metric].card for metric in metrics if metric in SCORERS]
-    costs = [(card, card.cost(PROMPT_TOKENS)) for card in cards if card.cost]
-    return [
-        Part("rewards", card.metric, images * one.image + prompts * one.prompt, card.reference_dtype)
-        for card, one in costs
     ]

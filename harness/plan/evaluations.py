@@ -45,7 +45,6 @@ class Outcome:
     Attributes:
         finished: directories of those that came to their end, in the order asked for.
         handed_over: those that a cluster goes on with.
-        failures: directory -> why it did not.
         unscored: items without a result in the finished runs.
         hashes: of files of the finished runs, by path.
     """
@@ -63,6 +62,14 @@ class Outcome:
         grave = next((code for code in _GRAVITY if code in codes), None)
         return grave or (ExitCode.UNSCORED if self.unscored else ExitCode.DONE)
 
+    @contextlib.contextmanager
+    def failing(self, one: Evaluation) -> Iterator[None]:
+        """What goes wrong within is that run's failure, and not the others'."""
+        try:
+            yield
+        except MiroEvalError as error:
+            self.failures[one.settings.out] = error
+
     def note(self, out: Path, result: int | MiroEvalError | None) -> None:
         """Take one run's result: its unscored items, why it failed, or None for a run handed over."""
         if isinstance(result, MiroEvalError):
@@ -77,10 +84,8 @@ class Outcome:
 def evaluation(model: Model, out: Path, common: RunSettings, name: str | None = None) -> Evaluation:
     """The whole job for one checkpoint, or for one folder of images made already.
 
-    Where the prompts have no GenEval metadata the verdicts are left out, and a note says so.
-
-    Args:
-        name: the run's name in tables, where the checkpoint's does not tell it from others.
+    Where the prompts have no GenEval metadata the verdicts are left out, and a note says so. ``name`` is the run's in
+    tables, where the checkpoint's does not tell it from others.
 
     Raises:
         UserError: no such suite, or images that are elsewhere than in ``out``.
@@ -88,8 +93,8 @@ def evaluation(model: Model, out: Path, common: RunSettings, name: str | None = 
     made, generation, run = model.source.kind == IMAGES, model.settings, RunDirectory(out, model.contents)
     if made and run.path != RunDirectory(model.source.path or out).path:
         raise UserError("images made already are judged where they are: leave --out away")
-    judged = _images_have_geneval(run) if made else suite_has_geneval(generation.suite)
-    stages = [stage for stage in ("generate", "geneval", "rewards") if not (stage == "generate" and made)]
+    judged = all("include" in item.metadata for item in run.listed()) if made else suite_has_geneval(generation.suite)
+    stages = ["geneval", "rewards"] if made else ["generate", "geneval", "rewards"]
     notes = describe_images(model)
     if not judged:
         stages.remove("geneval")
@@ -99,17 +104,9 @@ def evaluation(model: Model, out: Path, common: RunSettings, name: str | None = 
 
 
 def evaluations(chosen: Sequence[Model], places: Sequence[Path], common: RunSettings) -> list[Evaluation]:
-    """Evaluations of several models, with names that tell them apart.
-
-    Raises:
-        UserError: see :func:`evaluation`.
-    """
+    """Evaluations of several models, with names that tell them apart; see :func:`evaluation`."""
     names: list[str | None] = [*distinct_names(places)] if len(places) > 1 else [None]
     return [evaluation(one, out, common, name) for one, out, name in zip(chosen, places, names, strict=True)]
-
-
-def _images_have_geneval(run: RunDirectory) -> bool:
-    return all("include" in item.metadata for item in run.listed())
 
 
 def evaluate(evaluations: Sequence[Evaluation], source: WeightSource, display: Display) -> Outcome:
@@ -117,8 +114,14 @@ def evaluate(evaluations: Sequence[Evaluation], source: WeightSource, display: D
 
     The settings and prompts of all are looked at, for every stage, before the first run begins.
     """
-    outcome = Outcome()
-    sound = _validated(evaluations, display, outcome)
+    outcome, sound, notes = Outcome(), list[Evaluation](), dict[str, None]()
+    for one in evaluations:
+        with outcome.failing(one):
+            find(one.settings)
+            notes |= dict.fromkeys(validate(one.settings, one.stages))
+            sound.append(one)
+    for note in notes:  # what is to be said of several runs is said once
+        display.note(note)
     for stages, alike in itertools.groupby(sound, key=lambda one: one.stages):
         runs = list(alike)
         for start in range(0, len(runs), TOGETHER):
@@ -126,53 +129,27 @@ def evaluate(evaluations: Sequence[Evaluation], source: WeightSource, display: D
     return outcome
 
 
-def _validated(evaluations: Sequence[Evaluation], display: Display, outcome: Outcome) -> list[Evaluation]:
-    """Those that can be run; what several have to be said is said once."""
-    sound, notes = [], dict[str, None]()
-    for one in evaluations:
-        try:
-            find(one.settings)
-            notes |= dict.fromkeys(validate(one.settings, one.stages))
-            sound.append(one)
-        except MiroEvalError as error:  # noqa: PERF203 - one run's failure is not the others'
-            outcome.note(one.settings.out, error)
-    for note in notes:
-        display.note(note)
-    return sound
-
-
 def _evaluate(
     runs: Sequence[Evaluation], stages: Sequence[str], source: WeightSource, display: Display, outcome: Outcome
 ) -> None:
     with contextlib.ExitStack() as stack:
-        opened = list(_open(runs, source, display, stack, outcome))
+        opened = list[Pipeline]()
+        for one in runs:
+            with outcome.failing(one):
+                opened.append(stack.enter_context(open_run(one.settings, source, display, one.model)))
         for pipeline, result in zip(opened, run_together(opened, stages), strict=True):
             outcome.note(pipeline.settings.out, result)
             if isinstance(result, int):
                 _summarise(pipeline, outcome)
 
 
-def _open(
-    runs: Sequence[Evaluation], source: WeightSource, display: Display, stack: contextlib.ExitStack, outcome: Outcome
-) -> Iterator[Pipeline]:
-    for one in runs:
-        try:
-            yield stack.enter_context(open_run(one.settings, source, display, one.model))
-        except MiroEvalError as error:  # noqa: PERF203 - one run's failure is not the others'
-            outcome.note(one.settings.out, error)
-
-
 def _summarise(pipeline: Pipeline, outcome: Outcome) -> None:
     from reports import write_summaries
 
     if pipeline.has_scores():
-        hashes = pipeline.hashes()
-        before = _kept_summaries(pipeline.run)
-        write_summaries(pipeline.run.path, pipeline.run.work("summaries.json"), hashes)
-        for name in sorted(_kept_summaries(pipeline.run) - before):
-            pipeline.display.note(f"a summary that another tool had written is kept as {name}")
+        folder, hashes = pipeline.run.path, pipeline.hashes()
+        before = set(folder.glob("*_summary.previous.*.json"))
+        write_summaries(folder, pipeline.run.work("summaries.json"), hashes)
+        for kept in sorted(set(folder.glob("*_summary.previous.*.json")) - before):
+            pipeline.display.note(f"a summary that another tool had written is kept as {kept.name}")
         outcome.hashes |= hashes
-
-
-def _kept_summaries(run: RunDirectory) -> set[str]:
-    return {path.name for path in run.path.glob("*_summary.previous.*.json")}

@@ -51,11 +51,7 @@ def gate_of(
 def growing_gate(
     baseline: Path, policy: Path | None, looks: Sequence[int], growing: Growing, names: Sequence[str] = ()
 ) -> Gate:
-    """Judge a candidate that is made as far as the looks need it.
-
-    Raises:
-        UserError: as :func:`gate_of`.
-    """
+    """Judge a candidate that is made as far as the looks need it; raises as :func:`gate_of`."""
     from generation.suites import built_prompts
     from reports.gate.check import rules_for
     from reports.gate.inputs import read_side

@@ -24,7 +24,7 @@ from harness.run.contents import Contents
 from harness.run.directory import RunDirectory, read_metadata
 from harness.run.manifest import Manifest, harness_provenance
 from harness.run.settings import GenerationSettings, RunSettings
-from harness.stages.context import Pipeline, whole
+from harness.stages.context import Pipeline, read_manifest
 from harness.stages.generate import write_hparams
 from harness.terminal.display import Display
 from harness.weights.weight_source import WeightSource
@@ -56,11 +56,7 @@ def default_directory(source: CheckpointSource) -> Path:
 
 
 def describe(generation: GenerationSettings) -> CheckpointSource:
-    """What makes the images.
-
-    Raises:
-        UserError: it is not there, or not what it should be.
-    """
+    """What makes the images; a UserError where it is not there, or not what it should be."""
     return describe_source(
         generation.checkpoint, generation.backend, variant=generation.variant, generator=generation.generator
     )
@@ -98,16 +94,18 @@ def open_run(
     with RunDirectory(settings.out, contents).locked() as run:
         refuse_while_queued(run)
         own_name = maker.source.name if maker else run.path.name
-        manifest = Manifest.read(run.manifest, run.contents) or Manifest(settings.name or own_name)
-        manifest = whole(run, manifest)
+        manifest = read_manifest(run) or Manifest(settings.name or own_name)
         manifest.random_weights = manifest.random_weights or source.random
         manifest.harness = harness_provenance()
         if "harness.cli.app" in sys.modules:  # a program that calls us has arguments of its own
             manifest.note_command(sys.argv[1:], Path.cwd())
         if maker is not None:
+            from generation.suites import load_suite  # numpy: not needed to say that a checkpoint is missing
+
             manifest.checkpoint = identify_checkpoint(maker.source, manifest.checkpoint, maker.contents)
-            manifest.suite = _suite(maker.settings)
-            manifest.protocol = _protocol(maker.settings, manifest.suite)
+            suite = load_suite(maker.settings.suite)
+            manifest.suite = {"id": suite.id, "sha256": suite.sha256, "prompts": len(suite.lines)}
+            manifest.protocol = {"suite": manifest.suite} | protocol(maker.settings)
         yield Pipeline(run, manifest, settings, source, display)
         write_hparams(run, manifest, settings)
 
@@ -162,15 +160,3 @@ def _all_files(path: Path) -> dict[str, Path]:
         return {path.name: path}
     inside = {str(file.relative_to(path)): file for file in sorted(path.rglob("*")) if file.is_file()}
     return {name: file for name, file in inside.items() if not any(part.startswith(".") for part in Path(name).parts)}
-
-
-def _suite(generation: GenerationSettings) -> dict[str, Any]:
-    from generation.suites import load_suite  # numpy: not needed to say that a checkpoint is missing
-
-    suite = load_suite(generation.suite)
-    return {"id": suite.id, "sha256": suite.sha256, "prompts": len(suite.lines)}
-
-
-def _protocol(generation: GenerationSettings, suite: dict[str, Any]) -> dict[str, Any]:
-    """The settings that two comparable runs share; which checkpoint and how many prompts is not among them."""
-    return {"suite": suite} | protocol(generation)

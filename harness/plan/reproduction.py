@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from harness.environments.manager import locate
 from harness.environments.spec import ENVIRONMENTS
@@ -17,17 +16,14 @@ from wire.errors import UserError
 
 
 def reproduction(path: Path) -> str:
-    """The script.
-
-    Raises:
-        UserError: the directory has no readable ``run.json``.
-    """
+    """The script; a UserError where the directory has no readable ``run.json``."""
     run = RunDirectory(path)
     manifest = Manifest.read(run.manifest)
     if manifest is None:
         raise UserError(f"{path}: no run here (there is no run.json)")
     try:
-        lines = [*_origin(manifest), *_stages(manifest), *_commands(manifest), *_expected(manifest)]
+        comments = [*_origin(manifest), *(line for stage in manifest.stages.items() for line in _stage(*stage))]
+        lines = [*map(_comment, comments), *_commands(manifest), *map(_comment, _expected(manifest))]
     except (TypeError, AttributeError, KeyError, ValueError) as error:
         raise UserError(f"{run.manifest}: not a readable run manifest ({error})") from error
     return "\n".join(lines) + "\n"
@@ -39,55 +35,38 @@ def _comment(text: str) -> str:
 
 
 def _origin(manifest: Manifest) -> Iterator[str]:
-    harness, suite = manifest.harness, manifest.suite or {}
+    harness, suite = manifest.harness, manifest.suite
     changed = " with local changes" if harness.get("dirty") else ""
-    yield _comment(f"run {manifest.name}: miro-eval {harness.get('version')}, commit {harness.get('commit')}{changed}")
+    yield f"run {manifest.name}: miro-eval {harness.get('version')}, commit {harness.get('commit')}{changed}"
     if (here := harness_provenance().get("commit")) != harness.get("commit"):
-        yield _comment(f"    here: commit {here}")
+        yield f"    here: commit {here}"
     if manifest.random_weights:
-        yield _comment("made with random stand-in weights: its scores mean nothing")
-    yield from _checkpoint(manifest.checkpoint)
+        yield "made with random stand-in weights: its scores mean nothing"
+    if (checkpoint := manifest.checkpoint) is not None:
+        yield f"checkpoint {checkpoint.get('path') or checkpoint.get('repo') or checkpoint.get('name')}"
+        identity = checkpoint.get("identity")
+        files = identity.items() if isinstance(identity, dict) else [("", identity)]
+        yield from (f"    {name} {digest}".replace("  ", " ") for name, digest in files)
     if suite:
-        yield _comment(f"suite {suite.get('id')}: {suite.get('prompts')} prompts, sha256 {suite.get('sha256')}")
+        yield f"suite {suite.get('id')}: {suite.get('prompts')} prompts, sha256 {suite.get('sha256')}"
 
 
-def _checkpoint(checkpoint: dict[str, Any] | None) -> Iterator[str]:
-    if checkpoint is None:
-        return
-    yield _comment(f"checkpoint {checkpoint.get('path') or checkpoint.get('repo') or checkpoint.get('name')}")
-    identity = checkpoint.get("identity")
-    files = identity.items() if isinstance(identity, dict) else [("", identity)]
-    yield from (_comment(f"    {name} {digest}".replace("  ", " ")) for name, digest in files)
-
-
-def _stages(manifest: Manifest) -> Iterator[str]:
-    for name, record in manifest.stages.items():
-        yield _comment(f"stage {name}: settings {record.fingerprint}{'' if record.finished else ', not finished'}")
-        yield from map(_comment, _environment(record.environment))
-        yield from map(_comment, _provenance(record))
-
-
-def _environment(environment: dict[str, str]) -> Iterator[str]:
-    name, backend, lock = (environment.get(key, "?") for key in ("name", "backend", "lock"))
+def _stage(stage: str, record: StageRecord) -> Iterator[str]:
+    yield f"stage {stage}: settings {record.fingerprint}{'' if record.finished else ', not finished'}"
+    name, backend, lock = (record.environment.get(key, "?") for key in ("name", "backend", "lock"))
     yield f"    environment {name}: {backend}, lock {lock}"
     if name in ENVIRONMENTS and backend in ENVIRONMENTS[name].backends:
         here = locate(ENVIRONMENTS[name], backend).lock_hash
         if here != lock:
             yield f"        here: lock {here}"
-
-
-def _provenance(record: StageRecord) -> Iterator[str]:
-    packages = record.provenance.get("packages", {})
+    packages, weights = record.provenance.get("packages", {}), record.provenance.get("weights", [])
     yield f"    device {record.provenance.get('device')}; " + ", ".join(f"{k} {v}" for k, v in packages.items())
-    for weight in _weights(record.provenance.get("weights", [])):
-        place = str(weight.get("repo") or weight.get("source") or weight.get("name") or "")
-        revision = f"@{weight['revision']}" if weight.get("revision") else ""
-        words = ("weights", place + revision, weight.get("file"), "sha256", weight.get("sha256") or "not known")
-        yield "    " + " ".join(str(word) for word in words if word)
-
-
-def _weights(weights: Any) -> Iterable[dict[str, Any]]:
-    return [weight for weight in weights if isinstance(weight, dict)] if isinstance(weights, list) else []
+    for weight in weights if isinstance(weights, list) else []:
+        if isinstance(weight, dict):
+            place = str(weight.get("repo") or weight.get("source") or weight.get("name") or "")
+            revision = f"@{weight['revision']}" if weight.get("revision") else ""
+            words = ("weights", place + revision, weight.get("file"), "sha256", weight.get("sha256") or "not known")
+            yield "    " + " ".join(str(word) for word in words if word)
 
 
 def _commands(manifest: Manifest) -> Iterator[str]:
@@ -99,8 +78,8 @@ def _commands(manifest: Manifest) -> Iterator[str]:
 
 
 def _expected(manifest: Manifest) -> Iterator[str]:
-    """Lines as ``sha256sum --check`` reads them, behind the comment sign."""
-    yield _comment("the same rows on a device of the same kind:")
+    """Lines as ``sha256sum --check`` reads them, once the comment sign is taken away."""
+    yield "the same rows on a device of the same kind:"
     for name, record in manifest.stages.items():
         if record.finished and name in STAGES:
-            yield _comment(f"{record.rows_sha256}  {STAGES[name].rows_file}")
+            yield f"{record.rows_sha256}  {STAGES[name].rows_file}"

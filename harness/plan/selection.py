@@ -1,7 +1,4 @@
-"""Which runs a command asks for: several checkpoints, a repository's variants, the points of a grid.
-
-Everything is decided before anything is run: what cannot work is said at once, and two runs never share a directory.
-"""
+"""Which runs a command asks for: several checkpoints, a repository's variants, the points of a grid."""
 
 from __future__ import annotations
 
@@ -30,7 +27,8 @@ def each_checkpoint(base: GenerationSettings, arguments: Sequence[str], variants
     Args:
         arguments: checkpoints, or patterns like ``runs/*/last.ckpt``; matches come in natural order
             (``step=9`` before ``step=10``). None at all is a generator's.
-        variants: names of variants with commas between, or ``all``.
+        variants: of one repository or folder, names with commas between, or ``all``: of either released repository the
+            sixteen released checkpoints, of a folder its subfolders in the hub's layout.
 
     Raises:
         UserError: a pattern matches nothing, a checkpoint is named twice or is none, or there are no such variants.
@@ -38,7 +36,7 @@ def each_checkpoint(base: GenerationSettings, arguments: Sequence[str], variants
     named = [text for argument in arguments for text in _matches(argument)] or [""]
     chosen = [replace(base, checkpoint=text) for text in named]
     if variants is not None:
-        chosen = [one for settings in chosen for one in each_variant(settings, variants)]
+        chosen = [one for settings in chosen for one in _variants(settings, variants)]
     twice = [one.checkpoint for i, one in enumerate(chosen) if one in chosen[:i]]
     if twice:
         raise UserError(f"{twice[0]} is named twice: name each checkpoint once")
@@ -46,21 +44,12 @@ def each_checkpoint(base: GenerationSettings, arguments: Sequence[str], variants
 
 
 def with_defaults(settings: GenerationSettings) -> Model:
-    """The checkpoint looked at: MIRO's steps and guidance are upstream's; a diffusers pipeline has its own defaults.
-
-    Raises:
-        UserError: the checkpoint is not there, or not what it should be.
-    """
+    """The checkpoint looked at: MIRO's steps and guidance are upstream's; a diffusers pipeline has its own defaults."""
     source = describe(settings)
-    if source.kind not in (LIGHTNING, FOLDER, REPO):
-        return Model(settings, source)
-    steps, guidance = settings.steps, settings.guidance_scale
-    filled = replace(
-        settings,
-        steps=GenerationSettings.steps if steps is None else steps,
-        guidance_scale=GenerationSettings.guidance_scale if guidance is None else guidance,
-    )
-    return Model(filled, source)
+    if source.kind in (LIGHTNING, FOLDER, REPO):
+        unset = [name for name in ("steps", "guidance_scale") if getattr(settings, name) is None]
+        settings = replace(settings, **{name: getattr(GenerationSettings, name) for name in unset})
+    return Model(settings, source)
 
 
 def _matches(argument: str) -> list[str]:
@@ -72,28 +61,22 @@ def _matches(argument: str) -> list[str]:
     return found
 
 
-def each_variant(settings: GenerationSettings, variants: str) -> list[GenerationSettings]:
-    """One repository's or folder's models: those named, or all of them.
-
-    ``all`` of either released repository is the sixteen released checkpoints; of a folder, its subfolders in the hub's
-    layout.
-
-    Raises:
-        UserError: a variant is demanded twice over, or there is none to be found.
-    """
+def _variants(settings: GenerationSettings, variants: str) -> list[GenerationSettings]:
     if settings.variant:
         raise UserError("--variant and --variants: use one of them")
-    names = _all_variants(settings.checkpoint) if variants == "all" else [name.strip() for name in variants.split(",")]
+    released = settings.checkpoint in (MAIN_REPO, ABLATIONS_REPO, MAIN_NAME)
+    if variants == "all":
+        names = [MAIN_NAME, *VARIANTS] if released else _variants_in(settings.checkpoint)
+    else:
+        names = [name.strip() for name in variants.split(",")]
     if not all(names):
         raise UserError(f"--variants {variants!r}: expected all, or names with commas between")
-    if settings.checkpoint in (MAIN_REPO, ABLATIONS_REPO, MAIN_NAME):
+    if released:
         return [replace(settings, checkpoint=name, variant=None) for name in names]
     return [replace(settings, variant=name) for name in names]
 
 
-def _all_variants(checkpoint: str) -> list[str]:
-    if checkpoint in (MAIN_REPO, ABLATIONS_REPO, MAIN_NAME):
-        return [MAIN_NAME, *VARIANTS]
+def _variants_in(checkpoint: str) -> list[str]:
     folder = Path(checkpoint).expanduser()
     inside = sorted(folder.iterdir()) if folder.is_dir() else []
     found = [entry.name for entry in inside if all((entry / name).is_file() for name in HUB_FILES)]
@@ -106,27 +89,17 @@ def _all_variants(checkpoint: str) -> list[str]:
 
 
 def each_point(base: Model, axes: Mapping[str, Sequence[float]]) -> list[Model]:
-    """The grid over reward targets: the model at every combination of values, the last axis changing fastest.
-
-    Raises:
-        UserError: more than :data:`MOST_POINTS` combinations.
-    """
+    """The grid over reward targets, at most :data:`MOST_POINTS`: every combination, the last axis changing fastest."""
     points = math.prod(len(values) for values in axes.values())
     if points > MOST_POINTS:
         raise UserError(f"the grid has {points} points; at most {MOST_POINTS} are run by one command")
-    settings = base.settings
-    targets = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
-    return [
-        replace(base, settings=replace(settings, reward_targets=settings.reward_targets | point)) for point in targets
-    ]
+    fixed = base.settings.reward_targets
+    targets = [fixed | dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+    return [replace(base, settings=replace(base.settings, reward_targets=one)) for one in targets]
 
 
 def axis_values(pair: str) -> tuple[str, list[float]]:
-    """Parse ``axis=0:1:0.125`` (both ends included) or ``axis=0,0.5,1``.
-
-    Raises:
-        UserError: neither of these forms, or no value at all.
-    """
+    """Parse ``axis=0:1:0.125`` (both ends included) or ``axis=0,0.5,1``; a UserError for any other form."""
     axis, _, text = pair.partition("=")
     try:
         values = _span(text) if ":" in text else [float(part) for part in text.split(",")]
@@ -152,8 +125,7 @@ def _span(text: str) -> list[float]:
 def run_directories(chosen: Sequence[Model], out: Path | None) -> list[Path]:
     """Where each run goes: of one run ``out`` itself, of several a folder in it, by name; without it, upstream's place.
 
-    Raises:
-        UserError: two runs would share a directory.
+    A UserError where two runs would share a directory.
     """
     places = [default_directory(model.source) for model in chosen]
     if out:

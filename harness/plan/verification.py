@@ -15,8 +15,6 @@ from wire.kept import kept_path
 from wire.pictures import is_picture_name
 from wire.protocol import read_rows
 
-Row = dict[str, Any]
-
 
 def verify(path: Path) -> tuple[int, list[str]]:
     """Check the settings in ``run.json``, every row file, and every image and prompt that a row speaks of.
@@ -29,21 +27,55 @@ def verify(path: Path) -> tuple[int, list[str]]:
         UserError: the directory has no ``run.json``, or no finished stage.
     """
     run = RunDirectory(path)
-    manifest = Manifest.read(run.manifest)
-    manifest = manifest or Manifest("")
+    manifest = Manifest.read(run.manifest) or Manifest("")
     finished = {name: record for name, record in manifest.stages.items() if record.finished}
     if not finished:
         raise UserError(f"{path}: no finished run here (no stage in run.json is finished)")
-    problems, images, prompts = [], dict[str, str](), dict[str, str]()
-    for name, record in finished.items():
-        problems += _stage_problems(run, name, record, images, prompts)
+    images, prompts = dict[str, str](), dict[str, str]()
+    problems = [line for name, one in finished.items() for line in _stage_problems(run, name, one, images, prompts)]
     problems += [line for name in STAGES if name not in finished and (line := _without_rows(run, manifest, name))]
-    kept = _kept_rows(manifest)
-    problems += [line for name, digest in kept.items() if (line := _file_problem(run, name, digest))]
-    problems += [line for name, digest in images.items() if (line := _file_problem(run, name, digest))]
+    hashes = _kept_rows(manifest) | images
+    problems += [line for name, digest in hashes.items() if (line := _file_problem(run, name, digest))]
     problems += [line for folder, prompt in prompts.items() if (line := _prompt_problem(run, folder, prompt))]
-    problems += [f"{name}: no row speaks of it" for name in _strangers(run, images)]
-    return len(finished) + len(kept) + len(images), problems
+    found = (file for file in run.path.glob("[0-9]*/samples/*") if is_picture_name(file.name) and not file.is_dir())
+    names = sorted(str(file.relative_to(run.path)) for file in found)
+    problems += [f"{name}: no row speaks of it" for name in names if name not in images]
+    return len(finished) + len(hashes), problems
+
+
+def _stage_problems(
+    run: RunDirectory, name: str, record: StageRecord, images: dict[str, str], prompts: dict[str, str]
+) -> Iterator[str]:
+    """What is wrong with a stage's record and rows; its images and prompts are added to those to be looked at."""
+    if name not in STAGES:
+        yield f"run.json: there is no stage {name!r}"
+        return
+    rows_file = STAGES[name].rows_file
+    if fingerprint(record.settings) != record.fingerprint:
+        yield f"run.json: the settings of {name} have changed since they were written"
+    if line := _file_problem(run, rows_file, record.rows_sha256):
+        yield line
+    try:
+        rows = list(read_rows(run.rows(rows_file)))
+    except UserError as error:
+        yield str(error).removeprefix(f"{run.path}/")
+        return
+    if len(rows) != record.rows:
+        yield f"{rows_file}: {len(rows)} rows, run.json says {record.rows}"
+    yield from _collect(rows_file, rows, images, prompts)
+
+
+def _collect(
+    rows_file: str, rows: Iterable[dict[str, Any]], images: dict[str, str], prompts: dict[str, str]
+) -> Iterator[str]:
+    for row in rows:
+        image, digest = row.get("filename"), row.get("image_sha256")
+        if not isinstance(image, str) or not isinstance(digest, str) or not _is_inside(image):
+            yield f"{rows_file}: a row of no image of this run ({str(image)[:100]!r})"
+        elif images.setdefault(image, digest) != digest:
+            yield f"{rows_file}: {image} was another image than in an earlier stage"
+        elif isinstance(row.get("prompt"), str):
+            prompts.setdefault(image.split("/", 1)[0], row["prompt"])
 
 
 def _without_rows(run: RunDirectory, manifest: Manifest, name: str) -> str:
@@ -69,38 +101,6 @@ def _kept_rows(manifest: Manifest) -> dict[str, str]:
     }
 
 
-def _stage_problems(
-    run: RunDirectory, name: str, record: StageRecord, images: dict[str, str], prompts: dict[str, str]
-) -> list[str]:
-    """What is wrong with a stage's record and rows; its images and prompts are added to those to be looked at."""
-    if name not in STAGES:
-        return [f"run.json: there is no stage {name!r}"]
-    rows_file = STAGES[name].rows_file
-    problems = []
-    if fingerprint(record.settings) != record.fingerprint:
-        problems.append(f"run.json: the settings of {name} have changed since they were written")
-    if line := _file_problem(run, rows_file, record.rows_sha256):
-        problems.append(line)
-    try:
-        rows = list(read_rows(run.rows(rows_file)))
-    except UserError as error:
-        return [*problems, str(error).removeprefix(f"{run.path}/")]
-    if len(rows) != record.rows:
-        problems.append(f"{rows_file}: {len(rows)} rows, run.json says {record.rows}")
-    return problems + list(_collect(rows_file, rows, images, prompts))
-
-
-def _collect(rows_file: str, rows: Iterable[Row], images: dict[str, str], prompts: dict[str, str]) -> Iterator[str]:
-    for row in rows:
-        name, digest = row.get("filename"), row.get("image_sha256")
-        if not isinstance(name, str) or not isinstance(digest, str) or not _is_inside(name):
-            yield f"{rows_file}: a row of no image of this run ({str(name)[:100]!r})"
-        elif images.setdefault(name, digest) != digest:
-            yield f"{rows_file}: {name} was another image than in an earlier stage"
-        elif isinstance(row.get("prompt"), str):
-            prompts.setdefault(name.split("/", 1)[0], row["prompt"])
-
-
 def _is_inside(name: str) -> bool:
     """``00012/samples/0003.png``, and nothing that leads elsewhere."""
     parts = name.split("/")
@@ -117,15 +117,7 @@ def _file_problem(run: RunDirectory, name: str, digest: str) -> str:
 def _prompt_problem(run: RunDirectory, folder: str, prompt: str) -> str:
     name = f"{folder}/metadata.jsonl"
     try:
-        return (
-            "" if read_metadata(run.path / name)["prompt"] == prompt else f"{name}: another prompt than its rows have"
-        )
+        same = read_metadata(run.path / name)["prompt"] == prompt
     except UserError as error:
         return str(error).removeprefix(f"{run.path}/")
-
-
-def _strangers(run: RunDirectory, images: dict[str, str]) -> list[str]:
-    """Images that came after the rows."""
-    found = (path for path in run.path.glob("[0-9]*/samples/*") if is_picture_name(path.name) and not path.is_dir())
-    names = (str(path.relative_to(run.path)) for path in found)
-    return sorted(name for name in names if name not in images)
+    return "" if same else f"{name}: another prompt than its rows have"

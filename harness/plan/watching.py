@@ -14,6 +14,7 @@ from wire.files import natural_order
 INTERVAL = 5.0
 #: Rewritten again and again by the training run: its images would be of several models.
 _MOVING = ("last", "latest")
+_Stamp = tuple[int, int]
 
 
 def settled_checkpoints(
@@ -23,7 +24,7 @@ def settled_checkpoints(
 
     A checkpoint counts as whole when it is a complete archive whose size and time have not changed for ``settle``
     seconds: a file that is being written has no directory at its end, and one that was renamed into place settles at
-    once. ``last.ckpt`` and its like are passed over: training rewrites them.
+    once. ``last.ckpt`` and its like are passed over.
 
     Args:
         folder: looked through with all its subfolders, in which runs of ours lie as well.
@@ -34,27 +35,18 @@ def settled_checkpoints(
     """
     if not folder.is_dir():
         raise UserError(f"--watch {folder}: no such folder")
-    seen: dict[Path, tuple[tuple[int, int], float]] = {}
-    given: dict[Path, tuple[int, int]] = {}
+    seen: dict[Path, tuple[_Stamp, float]] = {}
+    given: dict[Path, _Stamp] = {}
     while True:
-        whole = [path for path in _candidates(folder) if _has_settled(path, settle, seen, given)]
-        given |= {path: seen[path][0] for path in whole}
+        found = [path for path in folder.rglob("*.ckpt") if not path.stem.lower().startswith(_MOVING)]
+        whole = [path for path in sorted(found, key=natural_order) if _has_settled(path, settle, seen, given)]
         if whole:
             yield whole
         wait(min(INTERVAL, max(settle, 0.05)))
 
 
-def _candidates(folder: Path) -> list[Path]:
-    found = (path for path in folder.rglob("*.ckpt") if not path.stem.lower().startswith(_MOVING))
-    return sorted(found, key=natural_order)
-
-
-def _has_settled(
-    path: Path,
-    settle: float,
-    seen: dict[Path, tuple[tuple[int, int], float]],
-    given: dict[Path, tuple[int, int]],
-) -> bool:
+def _has_settled(path: Path, settle: float, seen: dict[Path, tuple[_Stamp, float]], given: dict[Path, _Stamp]) -> bool:
+    """Whether a file is to be given now; both records are kept up to date."""
     try:
         status = path.stat()
     except OSError:  # renamed or deleted since it was listed
@@ -62,4 +54,7 @@ def _has_settled(
     stamp, now = (status.st_size, status.st_mtime_ns), time.monotonic()
     if seen.get(path, (None, 0.0))[0] != stamp:
         seen[path] = (stamp, now)
-    return now - seen[path][1] >= settle and given.get(path) != stamp and zipfile.is_zipfile(path)
+    settled = now - seen[path][1] >= settle and given.get(path) != stamp and zipfile.is_zipfile(path)
+    if settled:
+        given[path] = stamp
+    return settled

@@ -15,11 +15,7 @@ T = TypeVar("T")
 
 
 class Contents:
-    """Values by the file they were read from.
-
-    A value holds as long as the file's size, time and inode do, and is read anew when one of them has changed: nobody
-    needs to say that a file was written.
-    """
+    """Values by the file they were read from, read anew when the file's size, time or inode has changed."""
 
     def __init__(self) -> None:
         self._values: dict[tuple[object, Path], tuple[object, Any]] = {}

@@ -18,22 +18,25 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from harness.run.contents import Contents
-from harness.run.samples import is_passed_over, passed_over_note, sample_numbers
 from wire.errors import EnvironmentFailure, UserError
-from wire.files import write_atomically
-from wire.pictures import is_picture_name
+from wire.files import natural_order, write_atomically
+from wire.pictures import FORMATS, is_picture_name
 from wire.protocol import Item
 from wire.untrusted import is_text, read_json, refuse_links_out, require_file
 
 _PROMPT_FOLDER = re.compile(r"[0-9]+")
+#: A name of digits is the sample's number, below this; a larger one is a seed or a time, and a name like any other.
+NUMBERS_BELOW = 1 << 30
+#: Files named before the rest is only counted.
+NAMED = 3
 
 
 class RunDirectory:
@@ -41,21 +44,14 @@ class RunDirectory:
 
     def __init__(self, path: Path, contents: Contents | None = None) -> None:
         self.path = path.absolute()
-        #: What has been read of them.
+        self.manifest = self.path / "run.json"
+        #: Folder of tables and plots.
+        self.report = self.path / "report"
+        #: What has been read of the files.
         self.contents = contents or Contents()
         self._found: list[Item] | None = None
         self._passed_over: list[str] = []
         self._told: list[str] = []
-
-    @property
-    def manifest(self) -> Path:
-        """``run.json``."""
-        return self.path / "run.json"
-
-    @property
-    def report(self) -> Path:
-        """Folder of tables and plots."""
-        return self.path / "report"
 
     def rows(self, name: str) -> Path:
         """A finished JSONL file, e.g. ``results.jsonl``."""
@@ -83,8 +79,11 @@ class RunDirectory:
             lock = FileLock(self.work("lock"), blocking=False)
             lock.acquire()
         except Timeout:
+            holder = ""
+            with contextlib.suppress(OSError):
+                holder = f" (process {self.work('holder').read_text(encoding='utf-8')})"
             raise UserError(
-                f"{self.path} is in use by another run{self._holder()}: wait for it, or choose another --out"
+                f"{self.path} is in use by another run{holder}: wait for it, or choose another --out"
             ) from None
         except OSError as error:
             raise EnvironmentFailure(f"{self.path} cannot be written ({error}): choose another --out") from error
@@ -108,11 +107,6 @@ class RunDirectory:
             os.close(lock)
         return False
 
-    def _holder(self) -> str:
-        with contextlib.suppress(OSError):
-            return f" (process {self.work('holder').read_text(encoding='utf-8')})"
-        return ""
-
     def write_prompts(self, metadata: dict[int, dict[str, Any]]) -> None:
         """Write ``NNNNN/metadata.jsonl`` for each prompt index, as upstream does; existing ones must agree.
 
@@ -120,7 +114,7 @@ class RunDirectory:
             UserError: a folder belongs to another prompt.
         """
         for index, record in metadata.items():
-            path = self.path / prompt_folder(index) / "metadata.jsonl"
+            path = self.path / f"{index:05d}" / "metadata.jsonl"
             refuse_links_out(self.path, path.parent)
             text = json.dumps(record)
             if not path.exists():
@@ -138,12 +132,8 @@ class RunDirectory:
         if self._found is None:
             listed = self.listed()
             if not listed:
-                told = (
-                    passed_over_note(self._passed_over)
-                    if self._passed_over
-                    else "expected 00000/samples/0000.png and so on"
-                )
-                raise UserError(f"{self.path}: its prompt folders hold no images; {told}")
+                what = _note(self._passed_over) if self._passed_over else "expected 00000/samples/0000.png and so on"
+                raise UserError(f"{self.path}: its prompt folders hold no images; {what}")
             self._found = [self.hashed(item) for item in listed]
         return self._found
 
@@ -156,7 +146,7 @@ class RunDirectory:
         if self._passed_over == self._told:
             return ""
         self._told = self._passed_over
-        return passed_over_note(self._told)
+        return _note(self._told)
 
     def hashed(self, item: Item) -> Item:
         """The item with the hash of its image file."""
@@ -175,8 +165,14 @@ class RunDirectory:
             raise UserError(
                 f"{self.path}: no prompt folders found; expected 00000/metadata.jsonl and 00000/samples/0000.png"
             )
-        self._passed_over = []
-        return [item for folder in folders for item in self._scan_prompt(folder)]
+        self._passed_over, items = [], list[Item]()
+        for folder in folders:
+            metadata = self.contents.of(self.path / folder / "metadata.jsonl", read_metadata)
+            samples = sample_numbers(self._images(folder), f"{self.path / folder}/samples")
+            items += [
+                Item(f"{folder}/samples/{name}", int(folder), sample, metadata) for name, sample in samples.items()
+            ]
+        return items
 
     def _prompt_folders(self) -> list[str]:
         """Names of prompt folders by number, padded (``00012``) or not (``12``)."""
@@ -189,11 +185,6 @@ class RunDirectory:
                 )
             folders[int(name)] = name
         return [folders[number] for number in sorted(folders)]
-
-    def _scan_prompt(self, folder: str) -> Iterable[Item]:
-        metadata = self.contents.of(self.path / folder / "metadata.jsonl", read_metadata)
-        for name, sample in sample_numbers(self._images(folder), f"{self.path / folder}/samples").items():
-            yield Item(f"{folder}/samples/{name}", int(folder), sample, metadata)
 
     def _images(self, folder: str) -> list[str]:
         """Names of a prompt's images; what else is where they should be is noted."""
@@ -208,20 +199,15 @@ class RunDirectory:
                 if not entry.is_file():
                     require_file(samples / entry.name)
                 images.append(entry.name)
-            elif entry.is_dir() or is_passed_over(entry.name):
+            elif not entry.name.startswith(".") and (entry.is_dir() or not entry.name.endswith(".partial")):
                 others.append(entry.name)
-        self._passed_over += [f"{folder}/samples/{name}" for name in sorted(others) if not name.startswith(".")]
+        self._passed_over += [f"{folder}/samples/{name}" for name in sorted(others)]
         return images
-
-
-def prompt_folder(index: int) -> str:
-    """Upstream's folder name of a prompt: ``00012``."""
-    return f"{index:05d}"
 
 
 def image_name(prompt_index: int, sample_index: int) -> str:
     """Upstream's file name of an image, relative to the run directory: ``00012/samples/0003.png``."""
-    return f"{prompt_folder(prompt_index)}/samples/{sample_index:04d}.png"
+    return f"{prompt_index:05d}/samples/{sample_index:04d}.png"
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
@@ -241,3 +227,37 @@ def read_metadata(path: Path) -> dict[str, Any]:
     if not is_text(record):
         raise UserError(f"{path}:1: holds halves of characters (lone surrogates), which no file can keep")
     return record
+
+
+def sample_numbers(names: Iterable[str], folder: str) -> dict[str, int]:
+    """Image file -> which sample of its prompt it is, in order of the names; ``folder`` is for messages.
+
+    A name of digits (``0003.png``) is the number. Images with other names come after those, in natural order:
+    ``img-2.png`` before ``img-10.png``; without any name of digits they are 0, 1, ...
+
+    Raises:
+        UserError: two files are of one sample, by their number or but for their suffix.
+    """
+    samples: dict[int | str, list[str]] = {}
+    for name in sorted(names):
+        samples.setdefault(_sample(name), []).append(name)
+    for sample, files in samples.items():
+        if len(files) > 1:
+            raise UserError(f"{folder}: {', '.join(files)} are {len(files)} files for one sample ({sample}): keep one")
+    numbered = {files[0]: sample for sample, files in samples.items() if isinstance(sample, int)}
+    others = sorted((files[0] for sample, files in samples.items() if isinstance(sample, str)), key=natural_order)
+    numbered |= {name: number for number, name in enumerate(others, start=max(numbered.values(), default=-1) + 1)}
+    return dict(sorted(numbered.items()))
+
+
+def _sample(name: str) -> int | str:
+    stem = PurePath(name).stem
+    number = int(stem) if stem.isascii() and stem.isdecimal() else NUMBERS_BELOW
+    return number if number < NUMBERS_BELOW else stem
+
+
+def _note(names: Sequence[str]) -> str:
+    """One line about what lies where images do and is none."""
+    rest = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    kinds = ", ".join(FORMATS)
+    return f"passed over: {', '.join(names[:NAMED])}{rest}; images are files in a samples folder, of {kinds}"

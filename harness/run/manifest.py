@@ -21,16 +21,12 @@ SCHEMA = 1
 
 @dataclass
 class StageRecord:
-    """What is known of one stage.
+    """What is known of one stage; docs/files.md says more.
 
     Attributes:
-        fingerprint: hash of everything that decides the stage's rows.
-        settings: those very things, readable.
-        environment: name, backend and lock hash.
+        fingerprint: hash of ``settings``, which decide the stage's rows.
         provenance: the worker's own words: packages, device, precision, weights with revision and sha256.
-        rows, unscored: counts in the finished file.
         rows_sha256: hash of the finished file; empty before there is one.
-        seconds: wall time of the last worker.
         finished: every item has its row.
     """
 
@@ -52,16 +48,11 @@ class StageRecord:
 
 @dataclass
 class Manifest:
-    """The whole of ``run.json``.
+    """The whole of ``run.json``; docs/files.md says more.
 
     Attributes:
-        name: what tables call the run.
-        checkpoint: path or repo id, and sha256, size or revision; None for a folder of images of unknown origin.
-        suite: id, sha256 and number of prompts.
+        checkpoint: None for a folder of images of unknown origin.
         protocol: how images were made, in the words of the options; runs are compared only under one protocol.
-        random_weights: the run was made with stand-in weights; its scores mean nothing.
-        harness: version and git commit of this program.
-        commands: the command lines that worked on the run, each with the directory it was given in.
         kept: by stage and fingerprint, what is known of rows that are not in use: those made with other settings
             before, which lie beside the finished file, and those being made while the finished file stays in use.
     """

@@ -19,11 +19,7 @@ _where = partial(option, panel="Where it runs")
 
 
 def gpu_ids(text: str) -> tuple[str, ...]:
-    """Parse ``--gpus``.
-
-    Raises:
-        UserError: an id is empty or named twice.
-    """
+    """Parse ``--gpus``; a UserError where an id is empty or named twice."""
     ids = tuple(part.strip() for part in text.split(",")) if text else ()
     if not all(ids) or len(set(ids)) != len(ids):
         raise UserError(f"--gpus {text!r}: expected GPU ids, each once, e.g. 0,1,2,3")
@@ -71,10 +67,6 @@ class RunSettings:
     slurm: SlurmSettings = group(SlurmSettings)
 
     def check(self) -> None:
-        """See that the device is of a form that stages know.
-
-        Raises:
-            UserError: it is not.
-        """
+        """See that the device is of a form that stages know; a UserError where it is not."""
         if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device, re.ASCII):
             raise UserError(f"device {self.device!r} is unknown; expected auto, cpu, cuda or cuda:N")

@@ -62,21 +62,6 @@ class Merged:
     unscored: int
 
 
-def one_row(item: Item, _parameters: dict[str, Any]) -> Iterable[str]:
-    """Key of an image's only row."""
-    return (item.filename,)
-
-
-def none_promised(_settings: RunSettings) -> list[Item]:
-    """No images: for a stage that makes none."""
-    return []
-
-
-def none_named(_settings: RunSettings) -> dict[str, tuple[Weight, ...]]:
-    """No weights: for a stage whose worker says by itself, before it makes anything, what is not to be had."""
-    return {}
-
-
 @dataclass(frozen=True)
 class Stage:
     """One stage, as data.
@@ -89,14 +74,14 @@ class Stage:
         plan: looks at the run directory and says what is to be done; starts nothing.
         merge: puts known and new rows into the finished file, or into another.
         batch: images in a batch of its worker.
+        validate: looks at the settings and at the prompts that images will be made for; touches no run, starts nothing.
+            Returns lines for the user; raises UserError where the stage could not run.
         keys: under which keys the worker's rows of an image go, by the job's parameters.
         needs_images: it works on images that are there, and its rows are scores; without it, it makes them.
         promised: the images that it will make.
-        validate: looks at the settings and at the prompts that images will be made for, by line of the suite; touches
-            no run, starts nothing. Returns lines for the user; raises UserError where the stage could not run.
-        probe: arguments of its environment's Python that import the user's own code, whose fault is the last line said;
-            empty where there is none.
-        weights: what each of its results, a metric, is computed with; without any of them it has nothing to do.
+        weights: what each of its results, a metric, is computed with; empty where the worker says by itself, before it
+            makes anything, what is not to be had.
+        probe: arguments of its environment's Python that import the user's own code; empty where there is none.
     """
 
     name: str
@@ -108,11 +93,11 @@ class Stage:
     merge: Callable[[RunDirectory, StagePlan, Path], Merged]
     batch: Callable[[RunSettings], int]
     validate: Callable[[RunSettings, Prompts], list[str]]
-    keys: Callable[[Item, dict[str, Any]], Iterable[str]] = one_row
+    keys: Callable[[Item, dict[str, Any]], Iterable[str]] = lambda item, _parameters: (item.filename,)
     needs_images: bool = True
-    promised: Callable[[RunSettings], list[Item]] = none_promised
-    weights: Callable[[RunSettings], dict[str, tuple[Weight, ...]]] = none_named
-    probe: Callable[[RunSettings], list[str]] | None = None
+    promised: Callable[[RunSettings], list[Item]] = lambda _settings: []
+    weights: Callable[[RunSettings], dict[str, tuple[Weight, ...]]] = lambda _settings: {}
+    probe: Callable[[RunSettings], list[str]] = lambda _settings: []
 
     def wanted(self, settings: RunSettings) -> frozenset[str] | None:
         """Names of files and repositories that its results are computed with; None: it needs all that are listed."""
@@ -126,7 +111,7 @@ def work_file(stage: str, settings: dict[str, Any], shard: tuple[int, int] = (0,
 
 
 def work_files(run: RunDirectory, stage: str, settings: dict[str, Any]) -> list[Path]:
-    """All such files that are there, of however many shards."""
+    """All such files that are there, of any shards."""
     return sorted(run.work("").glob(f"{stage}-{fingerprint(settings)}-*.rows.jsonl"))
 
 
@@ -165,18 +150,19 @@ def with_new_rows(run: RunDirectory, stage: Stage, plan: StagePlan) -> StagePlan
 
 
 def keyed_rows(rows: Iterable[Row], items: Iterable[Item] | None) -> dict[str, Row]:
-    """Rows by key, the later of two; with ``items``, only of those images, with their bytes and numbers of now."""
-    if items is not None:
-        there = {item.filename: item for item in items}
-        rows = (row for row in rows if row["filename"] in there and _is_of(row, there[row["filename"]]))
-    return {row_key(row): row for row in rows}
+    """Rows by the keys of the worker protocol, the later of two.
+
+    With ``items``, only rows of those images, with their bytes and numbers of now.
+    """
+    there = None if items is None else {item.filename: item for item in items}
+    found = {}
+    for row in rows:
+        name = str(row["filename"])
+        if there is None or (name in there and _is_of(row, there[name])):
+            found[cell_key(name, row["metric"]) if "metric" in row else name] = row
+    return found
 
 
 def _is_of(row: Row, item: Item) -> bool:
     same_number = row.get("sample_index", item.sample_index) == item.sample_index
     return same_number and bool(row.get("image_sha256") == item.image_sha256)
-
-
-def row_key(row: Row) -> str:
-    """How the worker protocol names a row: by its image, and its metric if it is of one."""
-    return cell_key(row["filename"], row["metric"]) if "metric" in row else str(row["filename"])

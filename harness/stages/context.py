@@ -31,16 +31,12 @@ from harness.workers.worker import own_environment
 from wire.errors import EnvironmentFailure, UserError
 from wire.kept import keep, kept_path
 
-#: Of a worker's ``started`` event, what concerns the wire alone.
-_NOT_PROVENANCE = ("event", "job", "protocol", "total")
-
 
 @dataclass(frozen=True)
 class Pipeline:
-    """One run's stages, run in its locked directory.
+    """One run's stages, run in its locked directory; the ``manifest`` is kept up to date on disk.
 
     Attributes:
-        manifest: its ``run.json``; kept up to date on disk.
         plans: of stages that were looked at and not worked on since.
         records: of stages that are worked on.
     """
@@ -90,7 +86,7 @@ class Pipeline:
         """
         spec = ENVIRONMENTS[stage.environment]
         environment = ensure(spec, self.settings.env_backend, self.display.step(f"environment {spec.name}"))
-        if stage.probe and (arguments := stage.probe(self.settings)):
+        if arguments := stage.probe(self.settings):
             run_probe(tuple(environment.command(*arguments)))
         return environment
 
@@ -151,9 +147,8 @@ class Pipeline:
                 f"({before['weights']} -> {now['weights']}): choose another --out, or name a revision"
             )
         if before.get("device", now["device"]) != now["device"]:
-            self.display.note(
-                f"{stage.name}: begun on {before['device']}, goes on on {now['device']}: last bits differ"
-            )
+            devices = f"begun on {before['device']}, goes on on {now['device']}"
+            self.display.note(f"{stage.name}: {devices}: last bits differ")
         for line in self.source.note_use(now.get("weights", [])):
             self.display.note(f"{stage.name}: {line}")
         if cards := before.get("cards", {}) | now.get("cards", {}):
@@ -166,7 +161,7 @@ class Pipeline:
 
         Where the finished file is another's, by its settings or its maker, the new rows are written beside it, it is
         kept, ``run.json`` says which are in use from now on, and the new rows take its place; a command that was
-        stopped between the last two is made good by :func:`take_place`.
+        stopped between the last two is made good by :func:`read_manifest`.
         """
         path, owner = self.run.rows(stage.rows_file), self._owner(stage)
         ours = owner is not None and owner.fingerprint == plan.fingerprint
@@ -180,7 +175,7 @@ class Pipeline:
         self.manifest.kept.get(stage.name, {}).pop(record.fingerprint, None)
         self.manifest.stages[stage.name] = record
         self.manifest.write(self.run.manifest)
-        take_place(self.run, stage, record)
+        _take_place(self.run, stage, record)
         for done in work_files(self.run, stage.name, plan.settings):
             done.unlink()
         self.worked_on(stage)
@@ -205,7 +200,20 @@ class Pipeline:
         self.display.note(f"{stage.name}: rows made with other settings are kept as {kept.name}")
 
 
-def take_place(run: RunDirectory, stage: Stage, record: StageRecord) -> None:
+def read_manifest(run: RunDirectory) -> Manifest | None:
+    """``run.json`` of a locked run, None where there is none; what a stopped command left between files is made good.
+
+    Raises:
+        UserError: unreadable, or of another schema version.
+    """
+    manifest = Manifest.read(run.manifest, run.contents)
+    for name, record in manifest.stages.items() if manifest else ():
+        if name in STAGES:
+            _take_place(run, STAGES[name], record)
+    return manifest
+
+
+def _take_place(run: RunDirectory, stage: Stage, record: StageRecord) -> None:
     """Put rows in use that ``run.json`` says are, and that still lie beside the finished file."""
     path = run.rows(stage.rows_file)
     new = kept_path(path, record.fingerprint)
@@ -215,14 +223,6 @@ def take_place(run: RunDirectory, stage: Stage, record: StageRecord) -> None:
         new.unlink()
     else:
         os.replace(new, path)
-
-
-def whole(run: RunDirectory, manifest: Manifest) -> Manifest:
-    """The manifest of a run that is locked, after what a stopped command had left between two files was made good."""
-    for name, record in manifest.stages.items():
-        if name in STAGES:
-            take_place(run, STAGES[name], record)
-    return manifest
 
 
 @functools.cache
@@ -238,8 +238,8 @@ def run_probe(command: tuple[str, ...]) -> None:
 
 
 def provenance_of(event: dict[str, Any]) -> dict[str, Any]:
-    """What a worker's ``started`` event says of its models."""
-    return {key: value for key, value in event.items() if key not in _NOT_PROVENANCE}
+    """What a worker's ``started`` event says of its models, without what concerns the wire alone."""
+    return {key: value for key, value in event.items() if key not in ("event", "job", "protocol", "total")}
 
 
 @contextlib.contextmanager
@@ -250,8 +250,8 @@ def reopen(settings: RunSettings, source: WeightSource, display: Display) -> Ite
         UserError: the directory is in use, or its ``run.json`` is gone.
     """
     with RunDirectory(settings.out).locked() as run:
-        manifest = Manifest.read(run.manifest)
+        manifest = read_manifest(run)
         if manifest is None:
             raise UserError(f"{run.manifest} is missing: the run has been deleted or moved since it was submitted")
-        yield Pipeline(run, whole(run, manifest), settings, source, display)
+        yield Pipeline(run, manifest, settings, source, display)
         write_hparams(run, manifest, settings)

@@ -26,33 +26,43 @@ def plan(run: RunDirectory, manifest: Manifest, settings: RunSettings, source: W
     Raises:
         UserError: bad settings, or the directory holds images made under other settings.
     """
-    generation = settings.generation
-    if generation is None:
-        raise UserError("no checkpoint given: stage generate needs one")
+    generation = _generation(settings)
     items = sweep_items(generation)
     deciding = image_settings(generation, manifest, source)
-    _refuse_mixture(run, manifest, deciding)
+    record = manifest.stages.get("generate")
+    if record is not None and (changes := differing_fields(record.settings, deciding)):
+        raise UserError(
+            f"{run.path} holds images made with other settings ({'; '.join(changes)}): choose another --out, "
+            "or delete that directory"
+        )
     known = keyed_rows(known_rows(run, manifest, "generate", "images.jsonl", deciding), None)
     done = frozenset(item.filename for item in items if _is_intact(run, known.get(item.filename)))
-    parameters = _parameters(settings, generation) | _sweep(generation, items) | {"run_id": fingerprint(deciding)}
-    parameters |= {"batch_size": _batch_size(generation, manifest), "text_cache": str(home() / "text-embeddings")}
+    parameters = _parameters(settings, generation, items) | {"run_id": fingerprint(deciding)}
+    if generation.batch_size == AUTO and record:  # the first worker of a run finds it; then it holds for all of it
+        parameters["batch_size"] = record.provenance.get("batch_size") or AUTO
     return StagePlan(items, done, len(items), deciding, parameters, known)
 
 
-def sweep_items(generation: GenerationSettings) -> list[Item]:
-    """All images of the sweep, in order of prompt and sample.
+def _is_intact(run: RunDirectory, row: Row | None) -> bool:
+    path = run.path / row["filename"] if row else run.path
+    return row is not None and path.is_file() and run.contents.sha256(path) == str(row["image_sha256"])
 
-    Raises:
-        UserError: a setting is out of range, or the suite is not there.
-    """
+
+def _generation(settings: RunSettings) -> GenerationSettings:
+    if settings.generation is None:
+        raise UserError("no checkpoint given: stage generate needs one")
+    settings.generation.check()
+    return settings.generation
+
+
+def sweep_items(generation: GenerationSettings) -> list[Item]:
+    """All images of the sweep, in order of prompt and sample; a UserError where its suite is not there."""
     from generation.suites import limit_indices, load_suite
 
-    generation.check()
     prompts = load_suite(generation.suite).lines
-    indices = limit_indices(prompts, generation.limit)
     return [
         Item(image_name(prompt, sample), prompt, sample, prompts[prompt])
-        for prompt in indices
+        for prompt in limit_indices(prompts, generation.limit)
         for sample in range(generation.samples)
     ]
 
@@ -69,48 +79,21 @@ def image_settings(generation: GenerationSettings, manifest: Manifest, source: W
     }
 
 
-def _refuse_mixture(run: RunDirectory, manifest: Manifest, deciding: dict[str, Any]) -> None:
-    record = manifest.stages.get("generate")
-    if record is not None and (changes := differing_fields(record.settings, deciding)):
-        raise UserError(
-            f"{run.path} holds images made with other settings ({'; '.join(changes)}): choose another --out, "
-            "or delete that directory"
-        )
-
-
-def _is_intact(run: RunDirectory, row: Row | None) -> bool:
-    if row is None:
-        return False
-    path = run.path / row["filename"]
-    return path.is_file() and run.contents.sha256(path) == str(row["image_sha256"])
-
-
-def _batch_size(generation: GenerationSettings, manifest: Manifest) -> int | str:
-    """``auto`` is found by the first worker of a run, and then holds for all of it."""
-    record = manifest.stages.get("generate")
-    found = record.provenance.get("batch_size") if record else None
-    return found if generation.batch_size == AUTO and found else generation.batch_size
-
-
-def _parameters(settings: RunSettings, generation: GenerationSettings) -> dict[str, Any]:
+def _parameters(settings: RunSettings, generation: GenerationSettings, items: list[Item]) -> dict[str, Any]:
     chosen = {key: value for key, value in values(generation, (ROWS, IDLE)).items() if key != "suite"}
     if generation.checkpoint and Path(generation.checkpoint).exists():  # the worker has another working directory
         chosen["checkpoint"] = str(Path(generation.checkpoint).absolute())
     if generation.generator:
         chosen["generator_folder"] = str(Path.cwd())
-    return chosen | {"kind": chosen.pop("backend"), "device": settings.device}
-
-
-def _sweep(generation: GenerationSettings, items: list[Item]) -> dict[str, Any]:
-    """The whole sweep, which a worker must know for upstream's noise whatever part of it is its own."""
-    if generation.noise != UPSTREAM:
-        return {}
-    prompts = dict.fromkeys((item.prompt_index, item.prompt) for item in items)
-    return {"sweep": {"prompts": list(prompts), "samples": generation.samples}}
+    if generation.noise == UPSTREAM:  # a worker must know the whole sweep, whatever part of it is its own
+        prompts = dict.fromkeys((item.prompt_index, item.prompt) for item in items)
+        chosen["sweep"] = {"prompts": list(prompts), "samples": generation.samples}
+    chosen |= {"kind": chosen.pop("backend"), "device": settings.device, "batch_size": generation.batch_size}
+    return chosen | {"text_cache": str(home() / "text-embeddings")}
 
 
 def merge(run: RunDirectory, plan: StagePlan, into: Path) -> Merged:
-    """Write ``images.jsonl``: a row for each image that is on disk."""
+    """Write a row for each image that is on disk."""
     rows = [row for name, row in sorted(plan.known.items()) if (run.path / name).is_file()]
     write_rows(into, rows)
     return Merged(len(rows), sum(1 for item in plan.items if item.filename not in plan.known))
@@ -135,18 +118,12 @@ def batch(settings: RunSettings) -> int:
 
 def promised(settings: RunSettings) -> list[Item]:
     """The sweep's images; none where images are given."""
-    return sweep_items(settings.generation) if settings.generation else []
+    return sweep_items(_generation(settings)) if settings.generation else []
 
 
 def validate(settings: RunSettings, _prompts: Prompts) -> list[str]:
-    """Settings of the sweep; the checkpoint is looked at where the run is opened.
-
-    Raises:
-        UserError: there is none, or one is out of its range.
-    """
-    if settings.generation is None:
-        raise UserError("no checkpoint given: stage generate needs one")
-    settings.generation.check()
+    """Settings of the sweep; the checkpoint is looked at where the run is opened."""
+    _generation(settings)
     return []
 
 

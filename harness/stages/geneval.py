@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from geneval.judge import check_metadata
 from geneval.settings import CPU_BATCH, GPU_BATCH
+from geneval.settings import validate as geneval_validation
 from harness.run.directory import RunDirectory
 from harness.run.manifest import Manifest
 from harness.run.settings import RunSettings
 from harness.stages.base import Merged, Prompts, Stage, StagePlan, keyed_rows, known_rows
 from harness.weights.weight_source import WeightSource
+from wire.errors import UserError
 from wire.files import write_rows
 
 
@@ -20,8 +21,7 @@ def plan(run: RunDirectory, manifest: Manifest, settings: RunSettings, source: W
     Raises:
         UserError: a bad option, or the directory holds no prompt folders, or a malformed one.
     """
-    chosen = settings.geneval.chosen()
-    items = run.scan()
+    chosen, items = settings.geneval.chosen(), run.scan()
     deciding = chosen | {"weights": source.identity_of("geneval")}
     known = keyed_rows(known_rows(run, manifest, "geneval", "results.jsonl", deciding), items)
     done = frozenset(name for name, row in known.items() if row["status"] == "scored")
@@ -30,7 +30,7 @@ def plan(run: RunDirectory, manifest: Manifest, settings: RunSettings, source: W
 
 
 def merge(_run: RunDirectory, plan: StagePlan, into: Path) -> Merged:
-    """Write ``results.jsonl``, a row an image, in order of prompt and sample."""
+    """Write a row an image, in order of prompt and sample."""
     rows = [plan.known[item.filename] for item in plan.items if item.filename in plan.known]
     write_rows(into, rows)
     return Merged(len(rows), sum(row["status"] != "scored" for row in rows))
@@ -42,18 +42,16 @@ def batch(settings: RunSettings) -> int:
 
 
 def validate(settings: RunSettings, prompts: Prompts) -> list[str]:
-    """The judge's settings, and a line about prompts that it cannot decide: their images will have no verdict.
-
-    Raises:
-        UserError: a setting is out of its range.
-    """
-    settings.geneval.check()
-    faults = {line: fault for line, metadata in prompts.items() if (fault := check_metadata(metadata))}
-    if not faults:
+    """The judge's settings, and a line about prompts that it cannot decide: their images will have no verdict."""
+    found = geneval_validation(settings.geneval, [*prompts.values()])
+    if found.faults:
+        raise UserError("; ".join(found.faults))
+    unjudged = {line: fault for position, line in enumerate(prompts) if (fault := found.unscored.get(position))}
+    if not unjudged:
         return []
-    first, fault = min(faults.items())
+    first, fault = min(unjudged.items())
     return [
-        f"{len(faults)} of {len(prompts)} prompts cannot be judged by GenEval, their images will be unscored; "
+        f"{len(unjudged)} of {len(prompts)} prompts cannot be judged by GenEval, their images will be unscored; "
         f"the first is line {first + 1} of the suite: {fault}"
     ]
 

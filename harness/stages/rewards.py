@@ -15,7 +15,8 @@ from harness.run.settings import RewardSettings, RunSettings
 from harness.stages.base import Merged, Prompts, Row, Stage, StagePlan, keyed_rows, known_rows
 from harness.weights.weight_source import WeightSource
 from rewards.scorers.card import Weight
-from rewards.settings import check_rescored
+from rewards.settings import validate as faults_of
+from wire.errors import UserError
 from wire.files import write_rows
 from wire.paths import home, stage_code
 from wire.protocol import Item, cell_key
@@ -24,6 +25,16 @@ from wire.vocabulary import SEVEN_REWARDS
 
 #: Keys of a row of ``rewards.jsonl`` that are not metrics.
 _IMAGE_KEYS = ("filename", "prompt", "prompt_index", "sample_index", "image_sha256", "unscored")
+#: Imports own scorers where they will run: that environment has other packages than the orchestrator's.
+_PROBE = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from rewards.own_scorer import load_scorers
+try:
+    load_scorers(sys.argv[2:])
+except Exception as error:
+    sys.exit(str(error))
+"""
 
 
 def plan(run: RunDirectory, manifest: Manifest, settings: RunSettings, source: WeightSource) -> StagePlan:
@@ -33,21 +44,18 @@ def plan(run: RunDirectory, manifest: Manifest, settings: RunSettings, source: W
     worker has written since then counts, so that an interrupted rescoring goes on where it was.
 
     Raises:
-        UserError: an unknown metric, an unfit scorer, or no readable images.
+        UserError: see :func:`validate`; or no readable images.
     """
     validate(settings, {})
     scorers, metrics = own_scorers(settings.rewards)
-    items = run.scan()
-    chosen = values(settings.rewards)
+    items, chosen = run.scan(), values(settings.rewards)
     deciding = chosen | {"weights": source.identity_of("rewards")}
     rows = known_rows(run, manifest, "rewards", "rewards.jsonl", deciding)
     known = keyed_rows(_cells(rows, frozenset(settings.rewards.rescore)), items)
     wanted = {cell_key(item.filename, metric) for item in items for metric in metrics}
     done = frozenset(key for key in wanted if known.get(key, {}).get("value") is not None)
     parameters: dict[str, Any] = {"metrics": list(metrics), "device": settings.device} | source.parameters("rewards")
-    parameters |= chosen | {"text_cache": str(home() / "text-features")}
-    if scorers:
-        parameters["scorers"] = scorers
+    parameters |= chosen | {"text_cache": str(home() / "text-features")} | ({"scorers": scorers} if scorers else {})
     return StagePlan(items, done, len(wanted), deciding, parameters, known)
 
 
@@ -68,6 +76,28 @@ def own_scorers(settings: RewardSettings) -> tuple[list[str], tuple[str, ...]]:
     return scorers, (*metrics, *load_scorers(scorers))
 
 
+def validate(settings: RunSettings, _prompts: Prompts) -> list[str]:
+    """Metrics, the user's scorers (they are imported) and the other settings; a UserError that names all faults."""
+    if faults := faults_of(settings.rewards, Path.cwd()):
+        raise UserError("; ".join(faults))
+    return []
+
+
+def weights(settings: RunSettings) -> dict[str, tuple[Weight, ...]]:
+    """What each metric asked for is computed with, as the scorers' cards tell."""
+    from rewards.own_scorer import load_scorers, with_own
+
+    scorers, metrics = own_scorers(settings.rewards)
+    known = with_own(load_scorers(scorers))
+    return {metric: known[metric].card.weights for metric in metrics}
+
+
+def probe(settings: RunSettings) -> list[str]:
+    """See :class:`Stage`."""
+    scorers, _ = own_scorers(settings.rewards)
+    return ["-c", _PROBE, str(stage_code()), *scorers] if scorers else []
+
+
 def _cells(rows: Iterable[Row], rescored: frozenset[str]) -> Iterator[Row]:
     """Cells of a mixture of finished rows (one per image), but for the rescored metrics, and the worker's own."""
     for row in rows:
@@ -81,25 +111,16 @@ def _cells(rows: Iterable[Row], rescored: frozenset[str]) -> Iterator[Row]:
 
 
 def merge(_run: RunDirectory, plan: StagePlan, into: Path) -> Merged:
-    """Write ``rewards.jsonl``, a row an image, in order; a missing number is null, with its reason."""
-    metrics = _column_order({cell["metric"] for cell in plan.known.values()})
+    """Write a row an image, in order, the seven metrics first; a missing number is null, with its reason."""
+    there = {cell["metric"] for cell in plan.known.values()}
+    metrics = [metric for metric in SEVEN_REWARDS if metric in there] + sorted(there - set(SEVEN_REWARDS))
     rows = [_row(item, metrics, plan.known) for item in plan.items]
     write_rows(into, rows)
     return Merged(len(rows), sum(len(row["unscored"]) for row in rows))
 
 
-def _column_order(metrics: set[str]) -> list[str]:
-    return [m for m in SEVEN_REWARDS if m in metrics] + sorted(metrics - set(SEVEN_REWARDS))
-
-
 def _row(item: Item, metrics: list[str], known: dict[str, Row]) -> Row:
-    row: Row = {
-        "filename": item.filename,
-        "prompt": item.prompt,
-        "prompt_index": item.prompt_index,
-        "sample_index": item.sample_index,
-        "image_sha256": item.image_sha256,
-    }
+    row: Row = {key: getattr(item, key) for key in _IMAGE_KEYS if key != "unscored"}
     cells = {metric: known.get(cell_key(item.filename, metric), {}) for metric in metrics}
     row |= {metric: cell.get("value") for metric, cell in cells.items()}
     reasons = {metric: cell.get("error") or "not scored yet" for metric, cell in cells.items()}
@@ -111,51 +132,7 @@ def keys(item: Item, parameters: dict[str, Any]) -> Iterator[str]:
     return (cell_key(item.filename, metric) for metric in parameters["metrics"])
 
 
-def batch(settings: RunSettings) -> int:
-    """Images in a forward pass of a reward model."""
-    return settings.rewards.batch_size
-
-
-def validate(settings: RunSettings, _prompts: Prompts) -> list[str]:
-    """Metrics, the user's scorers (they are imported) and the other settings.
-
-    Raises:
-        UserError: an unknown metric, an unfit scorer, or a setting out of its range.
-    """
-    _, metrics = own_scorers(settings.rewards)
-    check_rescored(settings.rewards.rescore, metrics)
-    settings.rewards.check()
-    return []
-
-
-def weights(settings: RunSettings) -> dict[str, tuple[Weight, ...]]:
-    """What each metric asked for is computed with, as the scorers' cards tell."""
-    from rewards.own_scorer import load_scorers, with_own
-
-    scorers, metrics = own_scorers(settings.rewards)
-    known = with_own(load_scorers(scorers))
-    return {metric: known[metric].card.weights for metric in metrics}
-
-
-#: Imports own scorers where they will run: that environment has other packages than the orchestrator's.
-_PROBE = """
-import sys
-sys.path.insert(0, sys.argv[1])
-from rewards.own_scorer import load_scorers
-try:
-    load_scorers(sys.argv[2:])
-except Exception as error:
-    sys.exit(str(error))
-"""
-
-
-def probe(settings: RunSettings) -> list[str]:
-    """See :class:`Stage`."""
-    scorers, _ = own_scorers(settings.rewards)
-    return ["-c", _PROBE, str(stage_code()), *scorers] if scorers else []
-
-
 REWARDS = Stage(
-    "rewards", "rewards", "rewards", "rewards.jsonl", "numbers", plan, merge, batch, validate, keys,
-    weights=weights, probe=probe,
+    "rewards", "rewards", "rewards", "rewards.jsonl", "numbers", plan, merge,
+    batch=lambda settings: settings.rewards.batch_size, validate=validate, keys=keys, weights=weights, probe=probe,
 )  # fmt: skip

@@ -43,22 +43,19 @@ def running(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
             yield process
         finally:
             if process.poll() is None:
-                stop(process)
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGTERM)
+                try:
+                    process.wait(GRACE)
+                except subprocess.TimeoutExpired:
+                    kill(process)
+                    process.wait()
 
 
-def stop(process: subprocess.Popen[str]) -> None:
-    """Ask a process group to end, then make it end."""
-    _signal_group(process, signal.SIGTERM)
-    try:
-        process.wait(GRACE)
-    except subprocess.TimeoutExpired:
-        _signal_group(process, signal.SIGKILL)
-        process.wait()
-
-
-def _signal_group(process: subprocess.Popen[str], number: signal.Signals) -> None:
+def kill(process: subprocess.Popen[str]) -> None:
+    """End a program and its children at once."""
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, number)
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def run_logged(

@@ -17,12 +17,12 @@ TICK = 1.0
 
 @dataclass(frozen=True)
 class Timeouts:
-    """How long a worker may be silent.
+    """Seconds that a worker may be silent, and may stand still.
 
     Attributes:
-        silence: seconds without any event, signs of life included. An interpreter can be held up for long while
-            libraries of gigabytes load from a slow file system, but not for minutes on end.
-        standstill: seconds without anything but signs of life. Weights of tens of gigabytes may be on their way.
+        silence: without any event, signs of life included. An interpreter can be held up for long while libraries of
+            gigabytes load from a slow file system, but not for minutes on end.
+        standstill: without anything but signs of life. Weights of tens of gigabytes may be on their way.
     """
 
     silence: float = 300.0

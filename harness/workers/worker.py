@@ -7,7 +7,6 @@ import json
 import os
 import queue
 import shlex
-import signal
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from harness.workers.processes import describe_failure, running
+from harness.workers.processes import describe_failure, kill, running
 from harness.workers.watch import TICK, Timeouts, Watch
 from wire.errors import EnvironmentFailure, ExitCode, WorkerFailure
 from wire.paths import stage_code
@@ -31,13 +30,9 @@ _FOREIGN_VARIABLES = ("VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH", "CONDA_PREFIX",
 
 @dataclass(frozen=True)
 class Program:
-    """What a worker process runs.
+    """What a worker process runs for a stage: environment command, module and first job file.
 
-    Attributes:
-        stage: what the user calls it.
-        command: environment command, module and first job file.
-        log: file that takes everything but the events.
-        variables: added to the process's environment.
+    The ``log`` takes everything but the events; ``variables`` are added to the process's environment.
     """
 
     stage: str
@@ -48,10 +43,10 @@ class Program:
     def failure(self, status: int, message: str = "", hung: str = "") -> WorkerFailure:
         """The error of a worker that ended, or gave a job up, with this status, and said this about it."""
         details = describe_failure(self.command, status, self.log)
+        what = f"hung ({hung}) and was ended" if hung else "stopped unexpectedly"
+        text = f"stage {self.stage} {what}; run the same command again to continue"
         if hung:
-            text = f"stage {self.stage} hung ({hung}) and was ended; run the same command again to continue"
             return WorkerFailure(text, ExitCode.ENVIRONMENT_FAILURE, details)
-        text = f"stage {self.stage} stopped unexpectedly; run the same command again to continue"
         return WorkerFailure(message or text, status or int(ExitCode.BUG), details)
 
 
@@ -115,8 +110,7 @@ class Workers:
 
     def kill(self, number: int) -> None:
         """End a worker that would not heed a polite signal, or must not go on."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._processes[number].pid, signal.SIGKILL)
+        kill(self._processes[number])
 
     def next(self) -> tuple[int, Event | Ended]:
         """Wait for the next event of any worker, or its end; workers that hang are ended meanwhile."""
@@ -128,14 +122,11 @@ class Workers:
             with contextlib.suppress(queue.Empty):
                 number, event = self._heard.get(timeout=TICK)
                 if event is None:
-                    return number, self._end(number)
+                    self._watch.end(number)
+                    return number, Ended(self._processes[number].wait(), self._hung.get(number, ""))
                 self._watch.heard(number, event["event"])
                 if event["event"] != "alive":
                     return number, event
-
-    def _end(self, number: int) -> Ended:
-        self._watch.end(number)
-        return Ended(self._processes[number].wait(), self._hung.get(number, ""))
 
     def _read(self, number: int, process: subprocess.Popen[str]) -> None:
         for line in process.stdout or ():
@@ -171,7 +162,7 @@ def run(program: Program, on_event: Callable[[Event], None]) -> None:
 
 
 #: What is needed of each event; others are passed on as they are.
-_FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
+_FIELDS: dict[str, dict[str, type]] = {
     "started": {"total": int},
     "progress": {"done": int, "total": int, "label": str},
     "warning": {"message": str},
@@ -188,8 +179,8 @@ def read_event(line: str) -> Event | None:
         return None
     if not isinstance(event, dict) or not isinstance(event.get("event"), str):
         return None
-    fields = _FIELDS.get(event["event"], {})
-    return event if all(isinstance(event.get(name), kind) for name, kind in fields.items()) else None
+    fields = _FIELDS.get(event["event"], {}).items()
+    return event if all(isinstance(event.get(name), kind) for name, kind in fields) else None
 
 
 def _start(program: Program, beat: float) -> subprocess.Popen[str]:

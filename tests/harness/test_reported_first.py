@@ -169,9 +169,7 @@ def test_a_scorer_is_imported_where_it_will_run(place: Path) -> None:
     for name in ("fine.py", "strange.py"):
         settings = RunSettings(place / "run", rewards=RewardSettings((), scorers=(f"{name}:Mine",)))
         assert validate(settings, ("rewards",)) == []
-        arguments = STAGES["rewards"].probe
-        assert arguments is not None
-        line = tuple(rewards.command(*arguments(settings)))
+        line = tuple(rewards.command(*STAGES["rewards"].probe(settings)))
         if name == "fine.py":
             run_probe(line)
         else:

@@ -88,7 +88,7 @@ def test_odd_metadata_is_one_line(tmp_path: Path, text: str, told: str) -> None:
 @pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
 def test_rows_with_numbers_that_are_none_are_not_believed(tmp_path: Path, number: str) -> None:
     settings = {"seed": 1}
-    record = StageRecord(fingerprint(settings), settings)
+    record = StageRecord(fingerprint(settings), settings, rows_sha256="0" * 64)
     good = {"filename": "a", "colors": {"dog": [[0.5]]}, "correct": True}
     bad = json.dumps(good | {"filename": "b"}).replace("0.5", number)
     (tmp_path / "results.jsonl").write_text(json.dumps(good) + "\n" + bad + "\n")
