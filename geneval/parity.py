@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from geneval.detectors import DETECTORS, Execution, load_detector
-from geneval.detectors.instances import find_instances
-from geneval.detectors.mask2former import Mask2Former
-from geneval.detectors.precision import PRECISIONS
+from geneval.detectors.base import PRECISIONS
+from geneval.detectors.mask2former import Mask2Former, find_instances
 from geneval.evaluation import kept_indices
 from geneval.judge import Box, JudgeOptions, judge
-from geneval.random_weights import write_random_weights
-from geneval.scenes import draw_scene
+from geneval.self_test import draw_scene
+from geneval.tiny_world.detector import write_random_weights
 from wire.vocabulary import OBJECT_CLASSES
 
 #: Image sizes (width, height): those of common generators, and one that needs padding.

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from geneval.detectors import DETECTORS
-from geneval.detectors.precision import PRECISIONS
+from geneval.detectors.base import PRECISIONS
 from geneval.judge import JudgeOptions, check_metadata, is_for_geneval
 from wire.errors import UserError
 from wire.settings import faults, group, option, read, values

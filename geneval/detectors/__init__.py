@@ -6,11 +6,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import cast
 
-from geneval.detectors.base import Detector
-from geneval.detectors.mask2former import Execution, Mask2Former
+from geneval.detectors.base import Detector, Execution
 from wire.protocol import EnvironmentFailure
 
-__all__ = ["DETECTORS", "Detector", "Execution", "Mask2Former", "load_detector"]
+__all__ = ["DETECTORS", "Detector", "Execution", "load_detector"]
 
 #: Name on the command line -> ``module:class``; imported when it is chosen. The first is the reference.
 DETECTORS = {

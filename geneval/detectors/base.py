@@ -4,20 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from geneval.judge import Box
 from wire.vocabulary import OBJECT_CLASSES
 
+#: ``exact``: every operation of mmdet, in its order; the bits of ``mmdet.apis.inference_detector`` on the same device.
+#: ``fp32``: the same arithmetic in a cheaper order. ``bf16``: matrix products and convolutions in bfloat16.
+PRECISIONS = ("fp32", "exact", "bf16")
+#: (long, short) of mmdet's Swin-S config: an image is made as large as fits both.
+SCALE = (1333, 800)
+#: The input's sides are padded to a multiple of this.
+DIVISOR = 32
+
+
+class Size(NamedTuple):
+    """Height and width in pixels."""
+
+    height: int
+    width: int
+
+
+def fit(size: Size, scale: tuple[int, int]) -> Size:
+    """The largest size of the same shape whose longer side is at most max(scale), the shorter at most min(scale)."""
+    factor = min(max(scale) / max(size), min(scale) / min(size))
+    return Size(*(int(side * factor + 0.5) for side in size))
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a detector computes: on ``cpu`` or ``cuda[:N]``, in one of ``PRECISIONS``, so many images at a time."""
+
+    device: str = "cpu"
+    precision: str = "fp32"
+    batch_size: int = 1
+
+    def suffix(self) -> str:
+        """What a detector's name says of it: nothing where numbers are the reference's up to rounding."""
+        return ", bf16" if self.precision == "bf16" else ""
+
 
 @dataclass(frozen=True)
 class Detections:
-    """What a detector found in one image.
+    """What a detector found in one image, in the detector's own order.
 
-    Attributes:
-        labels: class index of each detection, in the order of ``OBJECT_CLASSES``.
-        boxes: the detections, in the detector's own order.
-        masks: their pixels: booleans of shape (detections, height, width), a tensor on any device.
+    ``labels`` are places in ``OBJECT_CLASSES``; ``masks`` booleans of shape (detections, height, width), a tensor on
+    any device.
     """
 
     labels: Sequence[int]
@@ -25,7 +57,7 @@ class Detections:
     masks: Any
 
     def indices(self) -> dict[str, list[int]]:
-        """Detections of each class, classes in the detector's order; only classes that were found."""
+        """Detections of each class that was found, classes in the order of ``OBJECT_CLASSES``."""
         found: dict[int, list[int]] = {}
         for index, label in enumerate(self.labels):
             found.setdefault(label, []).append(index)

@@ -12,13 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from geneval.detectors.checkpoint import load_strictly, read_state
+from geneval.detectors.base import DIVISOR, SCALE, Execution, Size, fit
+from geneval.detectors.checkpoint import load_strictly, read_state, to_transformers
 from geneval.detectors.deformable import install_in_transformers
-from geneval.detectors.instances import RawOutput
-from geneval.detectors.mask2former import CONFIG, Execution, Mask2Former
-from geneval.detectors.mask2former_keys import to_transformers
-from geneval.detectors.precision import to_bfloat16
-from geneval.detectors.resize import DIVISOR, SCALE, Size, fit
+from geneval.detectors.mask2former import CONFIG, Mask2Former, RawOutput, to_bfloat16
 from wire.protocol import EnvironmentFailure, UserError
 
 #: ImageNet's channel means and deviations in [0, 255], RGB, as in mmdet's configs.
@@ -31,9 +28,7 @@ POINTS = 4
 class InferenceSettings:
     """What a config says beyond the weights' shapes; the defaults are those of mmdet's Swin-S config.
 
-    Attributes:
-        scale: (long, short): the image is made as large as fits both.
-        max_per_image: (query, class) pairs looked at.
+    An image is made as large as fits ``scale`` (long, short); of (query, class) pairs ``max_per_image`` are looked at.
     """
 
     scale: tuple[int, int] = SCALE
@@ -86,7 +81,9 @@ class TransformersMask2Former(Mask2Former):
         self.name = f"transformers/{(config or Path(CONFIG)).stem}{execution.suffix()}"
         state = read_state(weights)
         self._model = _build(state, weights)
-        load_strictly(self._model, to_transformers(state) | _not_weights(self._model), weights)
+        # The training loss's class weights, which mmdet does not store.
+        loss = {key: value for key, value in self._model.state_dict().items() if key.startswith("criterion.")}
+        load_strictly(self._model, to_transformers(state) | loss, weights)
         self._model.to(execution.device).eval()
         self._device = execution.device
         if execution.precision != "exact":
@@ -122,11 +119,6 @@ class TransformersMask2Former(Mask2Former):
         padded = Size(*pixels.shape[2:])
         each = zip(raw.class_queries_logits, raw.masks_queries_logits, batch, strict=True)
         return [RawOutput(classes, masks, padded, image.resized, image.original) for classes, masks, image in each]
-
-
-def _not_weights(model: Any) -> dict[str, Any]:
-    """The training loss's class weights, which mmdet does not store."""
-    return {key: value for key, value in model.state_dict().items() if key.startswith("criterion.")}
 
 
 def _build(state: Mapping[str, Any], path: Path) -> Any:

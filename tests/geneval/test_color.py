@@ -13,8 +13,14 @@ import open_clip  # noqa: E402
 import torch  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from geneval.clip import load_clip  # noqa: E402
-from geneval.color import ColorClassifier, ColorOptions, Cutout, Shown, show_object  # noqa: E402
+from geneval.color import (  # noqa: E402
+    ColorClassifier,
+    ColorOptions,
+    Cutout,
+    Shown,
+    load_clip,
+    show_object,
+)
 from geneval.judge import Box  # noqa: E402
 from tests.geneval.scenes import draw  # noqa: E402
 from wire.protocol import EnvironmentFailure, UserError  # noqa: E402

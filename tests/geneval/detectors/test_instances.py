@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from geneval.detectors import Execution
-from geneval.detectors.instances import RawOutput, find_instances
+from geneval.detectors.base import Size
+from geneval.detectors.mask2former import RawOutput, find_instances
 from geneval.detectors.mmdet_mask2former import MmdetMask2Former
-from geneval.detectors.resize import Size
 from tests.geneval.scenes import draw
 
 

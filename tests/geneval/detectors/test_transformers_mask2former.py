@@ -13,10 +13,9 @@ import numpy as np
 import torch
 
 from geneval.detectors import Execution, load_detector
-from geneval.detectors.checkpoint import read_state
+from geneval.detectors.base import Size, fit
+from geneval.detectors.checkpoint import read_state, to_transformers
 from geneval.detectors.mask2former import Mask2Former
-from geneval.detectors.mask2former_keys import to_transformers
-from geneval.detectors.resize import Size, fit
 from geneval.detectors.transformers_mask2former import InferenceSettings, TransformersMask2Former
 from tests.geneval.jobs import items, make_job, parameters, run
 from tests.geneval.scenes import draw, write_scenes
