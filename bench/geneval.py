@@ -85,7 +85,7 @@ def _timed(evaluator: Evaluator, clock: Clock) -> None:
     for owner, name, part in (
         (detector, "forward", "network"),
         (mask2former, "find_instances", "post-processing"),
-        (colors, "_make_classifier", "text classifiers"),
+        (colors, "classifier", "text classifiers"),
         (colors, "encode", "crops"),
     ):
         setattr(owner, name, _measured(getattr(owner, name), clock, part))

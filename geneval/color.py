@@ -47,28 +47,22 @@ def load_clip(path: Path) -> Any:
     Raises:
         EnvironmentFailure: not a readable file, or not CLIP's weights.
     """
+    import torch
     from open_clip.model import build_model_from_openai_state_dict
 
-    state = _read_clip_state(path)
+    refuse_tar(path)
+    try:
+        try:
+            state = dict(torch.jit.load(path, map_location="cpu").state_dict())
+        except RuntimeError:  # no TorchScript archive: a plain state dict
+            state = dict(torch.load(path, map_location="cpu", weights_only=True))
+    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, TypeError, ValueError) as error:
+        raise EnvironmentFailure(f"{path}: neither a TorchScript archive nor a state dict of CLIP") from error
     try:
         return build_model_from_openai_state_dict(state).float().eval()
     except (KeyError, RuntimeError, AttributeError, ZeroDivisionError) as error:
         reason = f"{type(error).__name__}: {str(error).splitlines()[0]}"
         raise EnvironmentFailure(f"{path}: these weights are not OpenAI CLIP's ({reason})") from error
-
-
-def _read_clip_state(path: Path) -> dict[str, Any]:
-    import torch
-
-    refuse_tar(path)
-    try:
-        return dict(torch.jit.load(path, map_location="cpu").state_dict())
-    except RuntimeError:  # no TorchScript archive: a plain state dict
-        pass
-    try:
-        return dict(torch.load(path, map_location="cpu", weights_only=True))
-    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, TypeError, ValueError) as error:
-        raise EnvironmentFailure(f"{path}: neither a TorchScript archive nor a state dict of CLIP") from error
 
 
 def show_object(picture: Any, cutout: Cutout, options: ColorOptions) -> Any:
@@ -87,14 +81,10 @@ def show_object(picture: Any, cutout: Cutout, options: ColorOptions) -> Any:
 
 
 class ColorClassifier:
-    """CLIP ViT-L/14 of OpenAI as a classifier of ten colors.
+    """CLIP ViT-L/14 of OpenAI as a classifier of ten colors: from its TorchScript archive, or a state dict.
 
-    Args:
-        weights: OpenAI's TorchScript archive, or a state dict in its layout.
-        device: ``cpu`` or ``cuda[:N]``.
-        options: how objects are shown.
-        together: crops in a forward pass, filled up with blanks, so that an image's numbers do not depend on those
-            around it; None for one image at a time: all of its crops, however many.
+    ``together`` crops make a forward pass, filled up with blanks, so that an image's numbers do not depend on those
+    around it; None means one image at a time: all of its crops, however many.
 
     Raises:
         EnvironmentFailure: the weights cannot be read or are not CLIP's.
@@ -167,20 +157,18 @@ class ColorClassifier:
             return (LOGIT_SCALE * embeddings @ classifier).float().cpu()
 
     def classifier(self, name: str) -> Any:
-        """Unit vectors of the ten colors of a class: a tensor of shape (embedding, 10)."""
-        if name not in self._classifiers:
-            self._classifiers[name] = self._make_classifier(name)
-        return self._classifiers[name]
-
-    def _make_classifier(self, name: str) -> Any:
+        """Unit vectors of the ten colors of a class: a tensor of shape (embedding, 10), made once."""
         import torch
 
+        if name in self._classifiers:
+            return self._classifiers[name]
         texts = [template.format(color=color, name=name) for color in COLORS for template in TEMPLATES]
         tokens = self._tokenizer(texts).to(self._device)
         with torch.no_grad(), self._precision():
             features = torch.nn.functional.normalize(self._model.encode_text(tokens), dim=-1)
             means = features.unflatten(0, (len(COLORS), len(TEMPLATES))).mean(dim=1)
-            return torch.stack([mean / mean.norm() for mean in means], dim=1)
+            self._classifiers[name] = torch.stack([mean / mean.norm() for mean in means], dim=1)
+        return self._classifiers[name]
 
     def _precision(self) -> Any:
         import torch

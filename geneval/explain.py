@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -27,36 +27,31 @@ FONT = 15
 
 @dataclass(frozen=True)
 class Finding:
-    """One detection of a row.
-
-    Attributes:
-        colors: (color, probability) of the likeliest colors, best first; empty where no color was asked for.
-        asked: the prompt speaks of this class.
-        mask: its pixels as :func:`geneval.images.encode` gives them; None in rows that hold none.
-    """
+    """One detection of a row; ``asked`` says whether the prompt speaks of its class."""
 
     name: str
     box: Box
+    #: (color, probability) of the likeliest, best first; empty where no color was asked for.
     colors: tuple[tuple[str, float], ...]
     asked: bool
+    #: Its pixels as :func:`geneval.images.encode` gives them; None in rows that hold none.
     mask: dict[str, Any] | None
 
 
 def findings(row: Row, colors: int = 3) -> list[Finding]:
     """The detections of a row, those of the prompt's classes first; at most ``colors`` color answers each."""
-    return sorted(_findings(row, colors), key=lambda finding: not finding.asked)
-
-
-def _findings(row: Row, count: int) -> Iterator[Finding]:
     metadata = normalise(json.loads(row["metadata"]))
     clauses = [metadata[key] for key in ("include", "exclude") if isinstance(metadata.get(key), list)]
     asked = [clause.get("class") for clause in chain(*clauses) if isinstance(clause, dict)]
+    found = []
     for name, boxes in json.loads(row["details"]).items():
         answers, masks = row.get("colors", {}).get(name, []), row.get("masks", {}).get(name, [])
         for place, box in enumerate(boxes):
             answer = zip(COLORS, answers[place], strict=True) if place < len(answers) else ()
-            colors = tuple(sorted(answer, key=lambda pair: -pair[1])[:count])
-            yield Finding(name, Box(*box), colors, name in asked, masks[place] if place < len(masks) else None)
+            likeliest = tuple(sorted(answer, key=lambda pair: -pair[1])[:colors])
+            mask = masks[place] if place < len(masks) else None
+            found.append(Finding(name, Box(*box), likeliest, name in asked, mask))
+    return sorted(found, key=lambda finding: not finding.asked)
 
 
 def verdict_line(row: Row) -> str:
@@ -161,11 +156,9 @@ def half_blocks(picture: Any, columns: int) -> str:
     small = picture.convert("RGB").resize((width, height))
     lines = []
     for y in range(0, height, 2):
-        cells = (_cell(small.getpixel((x, y)), small.getpixel((x, y + 1))) for x in range(width))
-        lines.append("".join(cells) + "\x1b[0m")
+        line = ""
+        for x in range(width):
+            colors = (38, 2, *small.getpixel((x, y)), 48, 2, *small.getpixel((x, y + 1)))
+            line += f"\x1b[{';'.join(map(str, colors))}m\N{UPPER HALF BLOCK}"
+        lines.append(line + "\x1b[0m")
     return "\n".join(lines)
-
-
-def _cell(upper: tuple[int, int, int], lower: tuple[int, int, int]) -> str:
-    colors = ";".join(map(str, (38, 2, *upper, 48, 2, *lower)))
-    return f"\x1b[{colors}m\N{UPPER HALF BLOCK}"

@@ -21,16 +21,13 @@ WEIGHTS = ("mask2former", "clip-vit-l-14")
 
 @dataclass(frozen=True)
 class Parameters(GenevalSettings):
-    """What a geneval job asks for.
+    """What a geneval job asks for."""
 
-    Attributes:
-        files: path of each of ``WEIGHTS``.
-        detector_config: mmdet config file; None for the real Swin-S one that mmdet ships.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-    """
-
+    #: Path of each of ``WEIGHTS``.
     files: dict[str, Path] = field(default_factory=dict)
+    #: mmdet config file; None for the real Swin-S one that mmdet ships.
     detector_config: Path | None = None
+    #: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
     device: str = "auto"
 
     @classmethod
@@ -44,8 +41,8 @@ class Parameters(GenevalSettings):
         given: dict[str, Any] = {
             "files": _files(record.get("files")),
             "detector_config": None if config is None else Path(config),
-            "options": JudgeOptions.from_mapping(_mapping(record, "options")),
-            "color_options": ColorOptions.from_mapping(_mapping(record, "color_options")),
+            "options": read(JudgeOptions, _mapping(record, "options"), "judge option"),
+            "color_options": read(ColorOptions, _mapping(record, "color_options"), "color option"),
         }
         parameters = read(cls, {**record, **given}, "geneval parameter")
         parameters.check()
@@ -59,8 +56,7 @@ class Parameters(GenevalSettings):
         """See that all files are there.
 
         Raises:
-            EnvironmentFailure: a weight is missing.
-            UserError: the detector's config is missing.
+            EnvironmentFailure, UserError: a weight is missing; the detector's config is.
         """
         for name, path in self.files.items():
             if not path.is_file():

@@ -54,14 +54,9 @@ def scored_row(
 ) -> Row:
     """The row of a judged image.
 
-    Args:
-        item: the image.
-        sha256: hash of its file.
-        detector: its name.
-        verdict: the judge's decision.
-        objects: for each class the detections that counted, best first.
-        masks: of each of them the pixels, as :func:`geneval.images.encode` gives them.
-        colors: for each class whose color was asked for, the answers for its first objects, in their order.
+    ``objects`` are for each class the detections that counted, best first; ``masks`` the pixels of each of them, as
+    :func:`geneval.images.encode` gives them; ``colors`` the answers for the first objects of each class whose color
+    was asked for, in their order.
     """
     return unscored_row(item, sha256, detector, "") | {
         "correct": verdict.correct,

@@ -18,6 +18,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from wire.protocol import EnvironmentFailure
 from wire.untrusted import refuse_tar
 
@@ -61,8 +63,6 @@ def read_state(path: Path) -> dict[str, Any]:
     Raises:
         EnvironmentFailure: not a checkpoint file, or it holds objects that do not belong in one.
     """
-    import torch
-
     refuse_tar(path)
     torch.serialization.add_safe_globals(_numpy_types())
     try:

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
+import torch
+
 #: (height, width) of each level.
 Shapes = tuple[tuple[int, int], ...]
 #: Queries at a time: few enough for a processor's cache, many enough for its vector units. Found by trial.
@@ -19,19 +21,12 @@ QUERIES = 2048
 
 
 def sample(values: Any, shapes: Shapes, offsets: Any, weights: Any) -> Any:
-    """What each query sees; each looks around itself, and outside the image there are zeros.
+    """What each query sees, float32 (places, heads x channels); outside the image there are zeros.
 
-    Args:
-        values: float32 (places, heads, channels): the pixels of all levels, one after the other; they are the queries.
-        shapes: of the levels.
-        offsets: float32 (places, heads, levels, points, 2): x and y from the query's own place, in pixels of the level.
-        weights: float32 (places, heads, levels, points).
-
-    Returns:
-        float32 (places, heads x channels).
+    The queries are ``values``, float32 (places, heads, channels): the pixels of all levels, one after the other. Each
+    looks around itself: ``offsets``, float32 (places, heads, levels, points, 2), are x and y from its own place in
+    pixels of the level, ``weights`` float32 (places, heads, levels, points).
     """
-    import torch
-
     heads, levels, points = offsets.shape[1:4]
     looks = _looks(shapes, heads, points, str(values.device))
     table = _bordered(values, shapes)
@@ -61,8 +56,6 @@ class _Looks(NamedTuple):
 
 @lru_cache(maxsize=4)
 def _looks(shapes: Shapes, heads: int, points: int, device: str) -> _Looks:
-    import torch
-
     heights, widths = (torch.tensor(sides, device=device) for sides in zip(*shapes, strict=True))
     centers = torch.cat([_centers(*shape, device) for shape in shapes])
     borders = (heights + 2) * (widths + 2)
@@ -84,16 +77,12 @@ def _looks(shapes: Shapes, heads: int, points: int, device: str) -> _Looks:
 
 def _centers(height: int, width: int, device: str) -> Any:
     """Middles of pixels, x and y in [0, 1], line by line: (height x width, 2)."""
-    import torch
-
     x, y = ((torch.arange(side, device=device) + 0.5) / side for side in (width, height))
     return torch.stack([x.repeat(height), y.repeat_interleave(width)], dim=1)
 
 
 def _bordered(values: Any, shapes: Shapes) -> Any:
     """The pixels of all levels with a border of zeros around each level: (rows, channels), heads within a pixel."""
-    import torch
-
     places, heads, channels = values.shape
     maps = values.reshape(places, heads * channels).split([height * width for height, width in shapes])
     wide = [
@@ -105,8 +94,6 @@ def _bordered(values: Any, shapes: Shapes) -> Any:
 
 def _sample_some(table: Any, offsets: Any, weights: Any, looks: _Looks) -> Any:
     """:func:`sample` for some queries: (queries x heads, channels)."""
-    import torch
-
     left, right, to_right = _neighbours(offsets[..., 0], looks.x, looks.width)
     above, below, to_below = _neighbours(offsets[..., 1], looks.y, looks.height)
     heads, per_bag = offsets.shape[1], offsets.shape[2] * offsets.shape[3]
@@ -136,17 +123,9 @@ def _neighbours(offsets: Any, own: Any, limit: Any) -> tuple[Any, Any, Any]:
 def attend(module: Any, query: Any, value: Any, shapes: Shapes, points: tuple[int, int, int]) -> Any:
     """Deformable self-attention with the four projections of mmcv's or transformers' module.
 
-    Args:
-        module: holds ``value_proj``, ``sampling_offsets``, ``attention_weights`` and ``output_proj``.
-        query, value: (batch, places, channels); places as in :func:`sample`.
-        shapes: of the levels.
-        points: numbers of heads, levels and points.
-
-    Returns:
-        (batch, places, channels).
+    ``query``, ``value`` and the result are (batch, places, channels), places as in :func:`sample`; ``points`` are the
+    numbers of heads, levels and points.
     """
-    import torch
-
     heads, levels, count = points
     batch, places, _ = value.shape
     values = module.value_proj(value).view(batch, places, heads, -1)

@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import torch
+from torch.nn.functional import interpolate
+
 from geneval.detectors.base import Detections, Size
 from geneval.judge import Box
 
@@ -28,18 +31,13 @@ _DECIDING = ("cls_embed", "class_predictor", "mask_embed", "sampling_offsets")
 
 @dataclass(frozen=True)
 class RawOutput:
-    """What the network says of one image.
+    """What the network says of one image."""
 
-    Attributes:
-        classes: logits of shape (queries, classes + 1), the last for "no object".
-        masks: logits of shape (queries, height / 4, width / 4) of the padded input.
-        padded: size of the network's input.
-        resized: size of the image within it.
-        original: size of the image itself.
-    """
-
+    #: Logits of shape (queries, classes + 1), the last for "no object".
     classes: Any
+    #: Logits of shape (queries, height / 4, width / 4) of the padded input.
     masks: Any
+    #: Sizes of the network's input, of the image within it, of the image itself.
     padded: Size
     resized: Size
     original: Size
@@ -117,7 +115,11 @@ def _masks(raw: RawOutput, queries: Any) -> tuple[Any, Any, Any]:
         return nothing, raw.masks.new_zeros(0), raw.masks.new_zeros((0, 4))
     # torch sums a single row in another order than the rows of a matrix: one query is computed twice.
     rows = queries.repeat(2) if len(queries) == 1 else queries
-    logits = _at_original_size(raw, rows)
+    # To the input's size, less the padding, to the image's size: (queries, height, width).
+    how = {"mode": "bilinear", "align_corners": False}
+    large = interpolate(raw.masks[None, rows], size=tuple(raw.padded), **how)[0]
+    image = large[:, : raw.resized.height, : raw.resized.width]
+    logits = interpolate(image[:, None], size=tuple(raw.original), **how)[:, 0]
     inside = logits > 0
     weights = inside.float()
     certainty = (logits.sigmoid() * weights).flatten(1).sum(1) / (weights.flatten(1).sum(1) + 1e-6)
@@ -125,20 +127,8 @@ def _masks(raw: RawOutput, queries: Any) -> tuple[Any, Any, Any]:
     return inside[kept], certainty[kept], _enclosing(inside[kept])
 
 
-def _at_original_size(raw: RawOutput, queries: Any) -> Any:
-    """Mask logits of shape (queries, height, width): to the input's size, less the padding, to the image's size."""
-    from torch.nn.functional import interpolate
-
-    settings = {"mode": "bilinear", "align_corners": False}
-    large = interpolate(raw.masks[None, queries], size=tuple(raw.padded), **settings)[0]
-    image = large[:, : raw.resized.height, : raw.resized.width]
-    return interpolate(image[:, None], size=tuple(raw.original), **settings)[:, 0]
-
-
 def _enclosing(masks: Any) -> Any:
     """Boxes (n, 4) around masks (n, height, width), the far corner outside; zeros for an empty mask."""
-    import torch
-
     columns, rows = masks.any(dim=1).int(), masks.any(dim=2).int()
     firsts = [line.argmax(dim=1) for line in (columns, rows)]
     ends = [line.shape[1] - line.flip(1).argmax(dim=1) for line in (columns, rows)]
@@ -151,8 +141,6 @@ def to_bfloat16(model: Any) -> None:
     Weights are converted once: autocast would convert them anew at each call, which on a CPU costs more than it saves.
     Sums, norms and coordinates keep their precision; so do the layers that decide.
     """
-    import torch
-
     attentions = [module for module in model.modules() if isinstance(module, torch.nn.MultiheadAttention)]
     untouched = {id(part) for attention in attentions for part in attention.modules()}  # they read their weights apart
     for name, module in model.named_modules():
@@ -162,6 +150,4 @@ def to_bfloat16(model: Any) -> None:
 
 
 def _in_bfloat16(forward: Any, value: Any) -> Any:
-    import torch
-
     return forward(value.to(torch.bfloat16)).float()

@@ -15,6 +15,9 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch.nn.functional import interpolate
+
 from geneval.detectors.base import Execution, Size
 from geneval.detectors.checkpoint import load_strictly, read_state
 from geneval.detectors.deformable import install_in_mmdet
@@ -29,12 +32,7 @@ APART = float("-inf")
 
 
 class MmdetMask2Former(Mask2Former):
-    """Mask2Former through mmdet 3.
-
-    Args:
-        weights: checkpoint file, in the key layout of mmdet 2.x or 3.x.
-        config: mmdet config file; None for the Swin-S one that mmdet ships.
-        execution: device, precision and batch size.
+    """Mask2Former through mmdet 3: weights in the key layout of mmdet 2.x or 3.x; without a config the Swin-S one.
 
     Raises:
         UserError: the config cannot be read.
@@ -70,8 +68,6 @@ class MmdetMask2Former(Mask2Former):
 
     def forward(self, batch: Sequence[Any]) -> list[RawOutput]:
         """Logits of the last decoder layer."""
-        import torch
-
         packed = {name: [image[name] for image in batch] for name in ("inputs", "data_samples")}
         with torch.inference_mode():
             data = self._model.data_preprocessor(packed, False)
@@ -141,12 +137,8 @@ def _choose_deformable_attention(device: str) -> bool:
 def last_predictions(head: Any, features: Any) -> tuple[Any, Any]:
     """Class logits (batch, queries, classes + 1) and mask logits (batch, queries, height, width) of the last layer.
 
-    Args:
-        head: mmdet's ``Mask2FormerHead``.
-        features: the backbone's maps.
+    ``head`` is mmdet's ``Mask2FormerHead``, ``features`` are the backbone's maps.
     """
-    from torch.nn.functional import interpolate
-
     mask_features, memories = head.pixel_decoder(features)
     memories = memories[: head.num_transformer_feat_level]
     keys = [_keys(head, level, memory) for level, memory in enumerate(memories)]
@@ -198,8 +190,6 @@ def install_windows(model: Any) -> None:
 
 def _attend_in_windows(module: Any, query: Any, hw_shape: tuple[int, int]) -> Any:
     """As ``ShiftWindowMSA.forward`` in evaluation mode: (batch, height x width, channels) to the same."""
-    import torch
-
     batch, _, channels = query.shape
     size = module.window_size
     there, back, apart = _windows(*map(int, hw_shape), size, module.shift_size, str(query.device))
@@ -213,8 +203,6 @@ def _attend_in_windows(module: Any, query: Any, hw_shape: tuple[int, int]) -> An
 def _windows(height: int, width: int, size: int, shift: int, device: str) -> tuple[Any, Any, Any]:
     """Where each place of each window comes from (padding is one place more than there are), where each place of the
     image is found again, and what is added to attention in each window; None where nothing is shifted."""
-    import torch
-
     lines, columns = (-(-side // size) * size for side in (height, width))
     numbers = torch.full((lines, columns), height * width)
     numbers[:height, :width] = torch.arange(height * width).view(height, width)
@@ -237,7 +225,5 @@ def _partition(image: Any, size: int) -> Any:
 
 def _region(side: int, size: int, shift: int) -> Any:
     """Which of three parts a line of the shifted image belongs to: attention does not cross between them."""
-    import torch
-
     place = torch.arange(side)
     return (place >= side - size).int() + (place >= side - shift).int()

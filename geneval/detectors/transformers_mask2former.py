@@ -12,6 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
+import torch
+
 from geneval.detectors.base import DIVISOR, SCALE, Execution, Size, fit
 from geneval.detectors.checkpoint import load_strictly, read_state, to_transformers
 from geneval.detectors.deformable import install_in_transformers
@@ -62,12 +66,9 @@ class Input:
 
 
 class TransformersMask2Former(Mask2Former):
-    """Mask2Former through transformers.
+    """Mask2Former through transformers; the model's sizes are read from the weights' shapes.
 
-    Args:
-        weights: checkpoint file, in the key layout of mmdet 2.x or 3.x; the model's sizes are read from its shapes.
-        config: mmdet config file for scale and number of detections; None for those of the Swin-S one.
-        execution: device, precision and batch size; ``exact`` means transformers' own operations.
+    The config, mmdet's, says scale and number of detections. ``exact`` means transformers' own operations.
 
     Raises:
         UserError: the config cannot be read.
@@ -93,10 +94,6 @@ class TransformersMask2Former(Mask2Former):
 
     def preprocess(self, pixels: Any) -> Input:
         """Resize (bilinear, in float32), normalise and pad an RGB image (height, width, 3)."""
-        import cv2
-        import numpy as np
-        import torch
-
         original = Size(*pixels.shape[:2])
         resized = fit(original, self._settings.scale)
         large = cv2.resize(pixels.astype(np.float32), resized[::-1], interpolation=cv2.INTER_LINEAR)
@@ -111,8 +108,6 @@ class TransformersMask2Former(Mask2Former):
 
     def forward(self, batch: Sequence[Input]) -> list[RawOutput]:
         """Logits of the last decoder layer."""
-        import torch
-
         pixels = torch.cat([image.pixels for image in batch]).to(self._device)
         with torch.inference_mode():
             raw = self._model(pixel_values=pixels)

@@ -42,13 +42,11 @@ def color_names(probabilities: Mapping[str, Sequence[Sequence[float]]]) -> dict[
 def judge(
     objects: Objects, metadata: Mapping[str, Any], colors: Mapping[str, Sequence[str]], options: JudgeOptions
 ) -> Verdict:
-    """Decide one image.
+    """Decide one image: all ``include`` clauses of the prompt's line must hold and no ``exclude`` clause may.
 
-    Args:
-        objects: for each class the detections that count, best first (:func:`select_each`).
-        metadata: the prompt's line of the suite: all ``include`` clauses must hold and no ``exclude`` clause may.
-        colors: color names of the objects that :func:`colors_needed` asks for, in the objects' order.
-        options: thresholds; only ``position_threshold`` matters here.
+    ``objects`` are for each class the detections that count, best first (:func:`select_each`); ``colors`` the color
+    names of those that :func:`colors_needed` asks for, in their order. Of the options only ``position_threshold``
+    matters here.
 
     Raises:
         KeyError: a needed color answer is missing.

@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
+from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg, convert_weights_to_lp
+
 FILE = "clip-vit-l-14.pt"
 #: Width of the joint embedding: that of the real ViT-L/14, on which the aesthetic predictor's first layer depends.
 EMBEDDING = 768
@@ -33,9 +36,6 @@ def write_random_clip(folder: Path) -> Path:
 
 def _random_clip(vision: tuple[int, int], text: tuple[int, int, int]) -> Any:
     """A CLIP as it initialises itself: width and layers of the image tower; width, layers, heads of the text tower."""
-    import torch
-    from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
-
     images = CLIPVisionCfg(width=vision[0], layers=vision[1], patch_size=PATCH, image_size=IMAGE)
     texts = CLIPTextCfg(context_length=CONTEXT, vocab_size=VOCABULARY, width=text[0], layers=text[1], heads=text[2])
     with torch.random.fork_rng(devices=[]):
@@ -45,9 +45,6 @@ def _random_clip(vision: tuple[int, int], text: tuple[int, int, int]) -> Any:
 
 def _save_clip(model: Any, path: Path) -> None:
     """Write a CLIP in OpenAI's layout: half precision where OpenAI's weights are."""
-    import torch
-    from open_clip.model import convert_weights_to_lp
-
     convert_weights_to_lp(model, torch.float16)
     sizes = {"input_resolution": IMAGE, "context_length": CONTEXT, "vocab_size": VOCABULARY}
     torch.save(model.state_dict() | {name: torch.tensor(size) for name, size in sizes.items()}, path)

@@ -13,6 +13,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from geneval.detectors.checkpoint import to_layout_2
 from geneval.detectors.mmdet_mask2former import build_model, shipped_config
 
@@ -34,8 +36,6 @@ ATTENTION_GAINS = {"self_attn": 0.2, "cross_attn": 0.4}
 
 def write_detector(folder: Path) -> None:
     """Write ``mask2former.pth``, in the key layout of mmdet 2.x as GenEval's own download is, and its config."""
-    import torch
-
     config = folder / CONFIG
     shutil.copyfile(Path(__file__).with_name(CONFIG), config)
     torch.save({"state_dict": to_layout_2(_random_state(config)), "meta": {}}, folder / WEIGHTS)
@@ -46,8 +46,6 @@ def write_random_weights(folder: Path) -> Path:
 
     For comparing implementations and for measuring speed, never for scores. Returns its path.
     """
-    import torch
-
     path = folder / "mask2former_random.pth"
     torch.save({"state_dict": _random_state(shipped_config())}, path)
     return path
@@ -55,7 +53,6 @@ def write_random_weights(folder: Path) -> Path:
 
 def _random_state(config: Path) -> dict[str, Any]:
     """Sharpened weights of a config's model as it initialises itself, the same each time."""
-    import torch
     from mmengine.config import Config
 
     logging.disable(logging.WARNING)  # mmengine reports on every single parameter
