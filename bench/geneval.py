@@ -21,8 +21,7 @@ from typing import Any
 
 from bench.geneval_reference import Clock, Reference, reference_flow
 from geneval.color import ColorClassifier, ColorOptions
-from geneval.detectors import Execution, load_detector
-from geneval.detectors.base import PRECISIONS
+from geneval.detectors import PRECISIONS, Execution, load_detector
 from geneval.evaluation import Evaluator, Prepared
 from geneval.flops import color_flops, detector_flops
 from geneval.judge import JudgeOptions, judge

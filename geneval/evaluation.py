@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from geneval.color import ColorClassifier, Cutout, Shown
-from geneval.detectors.base import Detections, Detector
+from geneval.detectors import Detections, Detector
 from geneval.images import ImageFault, LoadedImage, encode, read_image
 from geneval.judge import Box, JudgeOptions, color_names, colors_needed, judge, normalise, select_each
 from geneval.rows import Answers, Row, scored_row, unscored_row

@@ -7,7 +7,7 @@ sampling of deformable attention, which are bound by memory. Shapes are those of
 
 from __future__ import annotations
 
-from geneval.detectors.base import DIVISOR, SCALE, Size, fit
+from geneval.detectors import DIVISOR, SCALE, Size, fit
 
 #: Swin-S (Liu et al. 2021, arXiv 2103.14030): blocks of each stage, width of the first, side of a window and a patch.
 DEPTHS, EMBEDDING, WINDOW, PATCH = (2, 2, 18, 2), 96, 7, 4

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from geneval.detectors.base import Execution
+from geneval.detectors import Execution
 from geneval.judge import JudgeOptions
 from geneval.settings import CPU_BATCH, GPU_BATCH, ColorOptions, GenevalSettings
 from wire.protocol import EnvironmentFailure, UserError

@@ -16,8 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from geneval.detectors import DETECTORS, Execution, load_detector
-from geneval.detectors.base import PRECISIONS
+from geneval.detectors import DETECTORS, PRECISIONS, Execution, load_detector
 from geneval.detectors.mask2former import Mask2Former, find_instances
 from geneval.evaluation import boxes_of, kept_indices
 from geneval.judge import JudgeOptions, judge

@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
-from geneval.detectors import DETECTORS
-from geneval.detectors.base import PRECISIONS
+from geneval.detectors import DETECTORS, PRECISIONS
 from geneval.judge import JudgeOptions, check_metadata, is_for_geneval
 from wire.errors import UserError
 from wire.settings import faults, group, option, values

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch.nn.functional import interpolate
 
-from geneval.detectors.base import Detections, Size
+from geneval.detectors import Detections, Size
 from geneval.judge import Box
 
 #: mmdet's own config of the model that GenEval's reference implementation uses.
@@ -44,7 +44,7 @@ class RawOutput:
 
 
 class Mask2Former(ABC):
-    """A :class:`geneval.detectors.base.Detector` whose network gives class and mask logits per query.
+    """A :class:`geneval.detectors.Detector` whose network gives class and mask logits per query.
 
     The last bits of a forward pass depend on the batch's shape, not on its content. A batch therefore holds images of
     one size, and is filled up with the last of them: an image's numbers do not depend on those around it.

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch.nn.functional import interpolate
 
-from geneval.detectors.base import Execution, Size
+from geneval.detectors import Execution, Size
 from geneval.detectors.checkpoint import load_strictly, read_state
 from geneval.detectors.deformable import install_in_mmdet
 from geneval.detectors.mask2former import CONFIG, Mask2Former, RawOutput, to_bfloat16

@@ -8,15 +8,14 @@ from __future__ import annotations
 import re
 import runpy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 import torch
 
-from geneval.detectors.base import DIVISOR, SCALE, Execution, Size, fit
+from geneval.detectors import DIVISOR, SCALE, Execution, Size, fit
 from geneval.detectors.checkpoint import load_strictly, read_state, to_transformers
 from geneval.detectors.deformable import install_in_transformers
 from geneval.detectors.mask2former import CONFIG, Mask2Former, RawOutput, to_bfloat16
@@ -28,36 +27,25 @@ MEAN, DEVIATION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 POINTS = 4
 
 
-@dataclass(frozen=True)
-class InferenceSettings:
-    """What a config says beyond the weights' shapes; the defaults are those of mmdet's Swin-S config.
+def read_config(path: Path | None) -> tuple[tuple[int, int], int]:
+    """What an mmdet config says beyond the weights' shapes, read without mmdet; or else mmdet's Swin-S config.
 
-    An image is made as large as fits ``scale`` (long, short); of (query, class) pairs ``max_per_image`` are looked at.
+    An image is made as large as fits the first, (long, short); of (query, class) pairs the second is how many are
+    looked at. What a config inherits from its base keeps the default.
+
+    Raises:
+        UserError: the config is not plain Python.
     """
-
-    scale: tuple[int, int] = SCALE
-    max_per_image: int = 100
-
-    @classmethod
-    def from_config(cls, path: Path | None) -> InferenceSettings:
-        """Read them from an mmdet config without mmdet; what it inherits from its base keeps the default.
-
-        Raises:
-            UserError: the config is not plain Python.
-        """
-        if path is None:
-            return cls()
-        try:
-            config = runpy.run_path(str(path))
-        except Exception as error:  # a config is a Python file: reading it can raise anything
-            raise UserError(f"{path}: not a readable mmdet config ({type(error).__name__}: {error})") from error
-        scales = [step["scale"] for step in config.get("test_pipeline", ()) if step["type"] == "Resize"]
-        limits = config.get("model", {}).get("test_cfg", {})
-        return cls(*(scales[:1] or [cls.scale]), limits.get("max_per_image", cls.max_per_image))
+    try:
+        config = runpy.run_path(str(path)) if path else {}
+    except Exception as error:  # a config is a Python file: reading it can raise anything
+        raise UserError(f"{path}: not a readable mmdet config ({type(error).__name__}: {error})") from error
+    scales = [step["scale"] for step in config.get("test_pipeline", ()) if step["type"] == "Resize"]
+    limits = config.get("model", {}).get("test_cfg", {})
+    return (*scales, SCALE)[0], limits.get("max_per_image", 100)
 
 
-@dataclass(frozen=True)
-class Input:
+class Input(NamedTuple):
     """An image prepared for the network: float32 of shape (1, 3, height, width), and the sizes it had on the way."""
 
     pixels: Any
@@ -76,8 +64,7 @@ class TransformersMask2Former(Mask2Former):
     """
 
     def __init__(self, weights: Path, config: Path | None, execution: Execution) -> None:
-        self._settings = InferenceSettings.from_config(config)
-        self.max_per_image = self._settings.max_per_image
+        self._scale, self.max_per_image = read_config(config)
         self.batch_size = execution.batch_size
         self.name = f"transformers/{(config or Path(CONFIG)).stem}{execution.suffix()}"
         state = read_state(weights)
@@ -95,7 +82,7 @@ class TransformersMask2Former(Mask2Former):
     def preprocess(self, pixels: Any) -> Input:
         """Resize (bilinear, in float32), normalise and pad an RGB image (height, width, 3)."""
         original = Size(*pixels.shape[:2])
-        resized = fit(original, self._settings.scale)
+        resized = fit(original, self._scale)
         large = cv2.resize(pixels.astype(np.float32), resized[::-1], interpolation=cv2.INTER_LINEAR)
         image = torch.from_numpy(large).permute(2, 0, 1)
         mean, deviation = (torch.tensor(values).view(3, 1, 1) for values in (MEAN, DEVIATION))

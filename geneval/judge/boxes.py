@@ -131,24 +131,16 @@ def relations(a: Box, b: Box, position_threshold: float) -> tuple[str, ...]:
     The offset between the centers shrinks on each axis by ``position_threshold`` times the boxes' summed sizes, to 0
     at most, and is then divided by the length of the offset as it was.
     """
-    offset = [single(_center(a, axis) - _center(b, axis)) for axis in (0, 1)]
-    shrunk = [_shrink(offset[axis], _size(a, axis) + _size(b, axis), position_threshold) for axis in (0, 1)]
+    offset, shrunk = [], []
+    for low, high in ((0, 2), (1, 3)):
+        distance = single(single(a[low] + a[high]) / 2 - single(b[low] + b[high]) / 2)
+        sizes = single(abs(a[high] - a[low])) + single(abs(b[high] - b[low]))
+        margin = single(single(position_threshold) * single(sizes))
+        offset.append(distance)
+        shrunk.append(math.copysign(max(single(abs(distance) - margin), 0.0), distance))
     if all(abs(component) < NO_OFFSET for component in shrunk):
         return ()
     length = single(math.sqrt(single(offset[0] * offset[0] + offset[1] * offset[1])))
     dx, dy = (single(component / length) for component in shrunk)
     holds = {"left of": dx < -DIRECTION, "right of": dx > DIRECTION, "above": dy < -DIRECTION, "below": dy > DIRECTION}
     return tuple(name for name, true in holds.items() if true)
-
-
-def _center(box: Box, axis: int) -> float:
-    return single(box[axis] + box[axis + 2]) / 2
-
-
-def _size(box: Box, axis: int) -> float:
-    return single(abs(box[axis + 2] - box[axis]))
-
-
-def _shrink(offset: float, sizes: float, position_threshold: float) -> float:
-    margin = single(single(position_threshold) * single(sizes))
-    return math.copysign(max(single(abs(offset) - margin), 0.0), offset)
