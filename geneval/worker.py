@@ -14,7 +14,7 @@ from functools import lru_cache
 from importlib.metadata import version
 from itertools import chain, islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from geneval.color import ColorClassifier
 from geneval.detectors import Execution, load_detector
@@ -63,17 +63,7 @@ def work(job: Job, reporter: Reporter) -> None:
     with device_faults_are_fatal():
         evaluator = load(settings, execution, Path(job.run_dir), batches)
         total = len(lost) + sum(item.filename not in job.done for item in judgeable)
-        reporter.started(
-            total=total,
-            device=execution.device,
-            packages={name: version(name) for name in (*PACKAGES[settings.detector], "open-clip-torch")},
-            weights=[
-                {"name": name, "sha256": _sha256(path), "file": path.name} for name, path in settings.files.items()
-            ],
-            detector=evaluator.detector.name,
-            precision=execution.precision,
-            batch_size=execution.batch_size,
-        )
+        reporter.started(total=total, **_provenance(settings, execution, evaluator.detector.name))
         done, unscored = len(lost), len(lost)
         with RowWriter(Path(job.output)) as writer:
             writer.write(lost)
@@ -95,6 +85,19 @@ def _rows_of_unjudgeable(job: Job, detector: str, faults: Mapping[int, str]) -> 
         for item, reason in reasons
         if item.filename not in job.done
     ]
+
+
+def _provenance(settings: Parameters, execution: Execution, detector: str) -> dict[str, Any]:
+    """What a run must remember of the software and the weights that judged it."""
+    weights = [{"name": name, "sha256": _sha256(path), "file": path.name} for name, path in settings.files.items()]
+    return {
+        "device": execution.device,
+        "packages": {name: version(name) for name in (*PACKAGES[settings.detector], "open-clip-torch")},
+        "weights": weights,
+        "detector": detector,
+        "precision": execution.precision,
+        "batch_size": execution.batch_size,
+    }
 
 
 def _sha256(path: Path) -> str:
