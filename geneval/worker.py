@@ -53,8 +53,9 @@ def work(job: Job, reporter: Reporter) -> None:
     if all(item.filename in job.done for item in judgeable):
         # A total of 0 says that no model is at work: what is recorded of the run's models stays.
         reporter.started(total=0, device="none", packages={})
-        with RowWriter(Path(job.output)) as writer:
-            writer.write(lost)
+        if lost:
+            with RowWriter(Path(job.output)) as writer:
+                writer.write(lost)
         reporter.finished(rows=len(lost), unscored=len(lost))
         return
     execution = settings.execution(resolve_device(settings.device))
