@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("mmdet", reason="runs in the geneval environment")
 
-from geneval import parity
+from bench import parity
 from geneval.detectors import Execution, Size, load_detector
 from geneval.detectors.mask2former import Mask2Former, RawOutput
 from geneval.self_test import draw_scene

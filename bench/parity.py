@@ -1,4 +1,4 @@
-"""How far a detector agrees with mmdet's own operations on the same weights: ``python -m geneval.parity --help``.
+"""How far a detector agrees with mmdet's own operations on the same weights: ``python -m bench.parity --help``.
 
 Prints a table in Markdown; ``docs/geneval.md`` shows it. Runs where both mmdet and transformers are installed.
 """
@@ -124,7 +124,7 @@ def table(differences: dict[tuple[int, int], Difference]) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Print the table; the exit code: 1 where a verdict differs."""
-    parser = argparse.ArgumentParser("python -m geneval.parity", description="compare the two detectors")
+    parser = argparse.ArgumentParser("python -m bench.parity", description="compare the two detectors")
     parser.add_argument("--weights", type=Path, help="Mask2Former checkpoint [default: the tiny world's]")
     parser.add_argument("--config", type=Path, help="its mmdet config [default: Swin-S]")
     parser.add_argument("--real-size", action="store_true", help="random weights of the real Swin-S size")
