@@ -57,7 +57,9 @@ class _Looks(NamedTuple):
 @lru_cache(maxsize=4)
 def _looks(shapes: Shapes, heads: int, points: int, device: str) -> _Looks:
     heights, widths = (torch.tensor(sides, device=device) for sides in zip(*shapes, strict=True))
-    centers = torch.cat([_centers(*shape, device) for shape in shapes])
+    middles = [[(torch.arange(side, device=device) + 0.5) / side for side in shape] for shape in shapes]
+    # Of all places, line by line, x and y in [0, 1]: (places, 2).
+    centers = torch.cat([torch.cartesian_prod(y, x).flip(1) for y, x in middles])
     borders = (heights + 2) * (widths + 2)
     firsts = (borders.cumsum(0) - borders + widths + 3) * heads
 
@@ -73,12 +75,6 @@ def _looks(shapes: Shapes, heads: int, points: int, device: str) -> _Looks:
         spread(((widths + 2) * heads).int()[None, None, :, None]),
         spread((firsts + torch.arange(heads, device=device)[:, None]).int()[None, :, :, None]),
     )
-
-
-def _centers(height: int, width: int, device: str) -> Any:
-    """Middles of pixels, x and y in [0, 1], line by line: (height x width, 2)."""
-    x, y = ((torch.arange(side, device=device) + 0.5) / side for side in (width, height))
-    return torch.stack([x.repeat(height), y.repeat_interleave(width)], dim=1)
 
 
 def _bordered(values: Any, shapes: Shapes) -> Any:

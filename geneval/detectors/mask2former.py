@@ -109,7 +109,10 @@ def find_instances(raw: RawOutput, max_per_image: int, floor: float) -> Detectio
 
 
 def _masks(raw: RawOutput, queries: Any) -> tuple[Any, Any, Any]:
-    """Of each query: its pixels (bool), the mean probability in them, its box (x0, y0, x1, y1)."""
+    """Of each query: its pixels (bool), the mean probability in them, its box (x0, y0, x1, y1).
+
+    A box's far corner lies outside the mask; an empty mask's box is all zeros.
+    """
     if not len(queries):
         nothing = raw.masks.new_zeros((0, *raw.original), dtype=bool)
         return nothing, raw.masks.new_zeros(0), raw.masks.new_zeros((0, 4))
@@ -123,16 +126,11 @@ def _masks(raw: RawOutput, queries: Any) -> tuple[Any, Any, Any]:
     inside = logits > 0
     weights = inside.float()
     certainty = (logits.sigmoid() * weights).flatten(1).sum(1) / (weights.flatten(1).sum(1) + 1e-6)
-    kept = slice(len(queries))
-    return inside[kept], certainty[kept], _enclosing(inside[kept])
-
-
-def _enclosing(masks: Any) -> Any:
-    """Boxes (n, 4) around masks (n, height, width), the far corner outside; zeros for an empty mask."""
-    columns, rows = masks.any(dim=1).int(), masks.any(dim=2).int()
-    firsts = [line.argmax(dim=1) for line in (columns, rows)]
-    ends = [line.shape[1] - line.flip(1).argmax(dim=1) for line in (columns, rows)]
-    return torch.stack([*firsts, *ends], dim=1).float() * columns.any(dim=1)[:, None]
+    inside, certainty = inside[: len(queries)], certainty[: len(queries)]
+    sides = inside.any(dim=1).int(), inside.any(dim=2).int()  # columns, rows
+    firsts = [line.argmax(dim=1) for line in sides]
+    ends = [line.shape[1] - line.flip(1).argmax(dim=1) for line in sides]
+    return inside, certainty, torch.stack([*firsts, *ends], dim=1).float() * sides[0].any(dim=1)[:, None]
 
 
 def to_bfloat16(model: Any) -> None:

@@ -40,6 +40,9 @@ class MmdetMask2Former(Mask2Former):
     """
 
     def __init__(self, weights: Path, config: Path | None, execution: Execution) -> None:
+        from mmcv.transforms import Compose
+        from mmdet.utils import get_test_pipeline_cfg
+
         settings = _read_config(config or shipped_config())
         self.name = f"mmdet/{(config or Path(CONFIG)).stem}{execution.suffix()}"
         self.max_per_image = settings.model.test_cfg.get("max_per_image", 100)  # mmdet's own default
@@ -55,7 +58,9 @@ class MmdetMask2Former(Mask2Former):
                 install_in_mmdet(self._model)
         if execution.precision == "bf16":
             to_bfloat16(self._model)
-        self._pipeline = _pipeline(settings)
+        steps = get_test_pipeline_cfg(settings.copy())
+        steps[0].type = "mmdet.LoadImageFromNDArray"  # an array in place of a file
+        self._pipeline = Compose(steps)
 
     def preprocess(self, pixels: Any) -> Any:
         """Resize and pack an RGB image (height, width, 3), as mmdet's test pipeline does."""
@@ -109,16 +114,6 @@ def build_model(settings: Any) -> Any:
     register_all_modules(init_default_scope=True)
     settings.model.backbone.init_cfg = None
     return MODELS.build(settings.model)
-
-
-def _pipeline(settings: Any) -> Any:
-    """The config's test pipeline, fed with an array in place of a file."""
-    from mmcv.transforms import Compose
-    from mmdet.utils import get_test_pipeline_cfg
-
-    steps = get_test_pipeline_cfg(settings.copy())
-    steps[0].type = "mmdet.LoadImageFromNDArray"
-    return Compose(steps)
 
 
 def _choose_deformable_attention(device: str) -> bool:
