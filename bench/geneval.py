@@ -21,12 +21,11 @@ from typing import Any
 
 from bench.geneval_reference import Clock, Reference, reference_flow
 from geneval.color import ColorClassifier, ColorOptions
-from geneval.detectors import Execution, load_detector
-from geneval.detectors.precision import PRECISIONS
+from geneval.detectors import PRECISIONS, Execution, load_detector
 from geneval.evaluation import Evaluator, Prepared
 from geneval.flops import color_flops, detector_flops
 from geneval.judge import JudgeOptions, judge
-from geneval.scenes import draw_scene
+from geneval.self_test import draw_scene
 from geneval.worker import judged
 from wire.allocator import keep_freed_memory
 from wire.protocol import Item
@@ -85,7 +84,7 @@ def _timed(evaluator: Evaluator, clock: Clock) -> None:
     for owner, name, part in (
         (detector, "forward", "network"),
         (mask2former, "find_instances", "post-processing"),
-        (colors, "_make_classifier", "text classifiers"),
+        (colors, "classifier", "text classifiers"),
         (colors, "encode", "crops"),
     ):
         setattr(owner, name, _measured(getattr(owner, name), clock, part))
@@ -143,13 +142,12 @@ def matrix_rate(execution: Execution) -> float:
 def _write_model(folder: Path, real_size: bool) -> tuple[dict[str, Path], Path]:
     """Random weights, and the detector's config."""
     from geneval.detectors.mmdet_mask2former import shipped_config
-    from geneval.random_weights import write_random_clip, write_random_weights
     from geneval.tiny_world import clip, detector
 
     if real_size:
         return {
-            "mask2former": write_random_weights(folder),
-            "clip-vit-l-14": write_random_clip(folder),
+            "mask2former": detector.write_random_weights(folder),
+            "clip-vit-l-14": clip.write_random_clip(folder),
         }, shipped_config()
     detector.write_detector(folder)
     clip.write_clip(folder)

@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from geneval.clip import ARCHITECTURE, load_clip
-from geneval.color import TEMPLATES, ColorOptions, Cutout, show_object
+from geneval.color import ARCHITECTURE, TEMPLATES, ColorOptions, Cutout, load_clip, show_object
 from geneval.detectors.checkpoint import read_state
 from geneval.judge import Box
 from wire.pictures import read_picture

@@ -8,16 +8,20 @@ weights, under fp16 autocast on a GPU.
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from geneval.clip import ARCHITECTURE, load_clip
 from geneval.judge import Box
 from geneval.settings import ColorOptions
+from wire.protocol import EnvironmentFailure
+from wire.untrusted import refuse_tar
 from wire.vocabulary import COLORS
 
+#: OpenAI's CLIP in open_clip: the name chooses the tokenizer, sizes come from the weights.
+ARCHITECTURE = "ViT-L-14"
 TEMPLATES = ("a photo of a {color} {name}", "a photo of a {color}-colored {name}", "a photo of a {color} object")
 #: Scale of the cosines, as clip_benchmark has it.
 LOGIT_SCALE = 100.0
@@ -37,6 +41,30 @@ class Shown(NamedTuple):
     objects: Mapping[str, Sequence[Cutout]]
 
 
+def load_clip(path: Path) -> Any:
+    """OpenAI's CLIP in open_clip, its sizes read from the weights; fp32, on the CPU.
+
+    Raises:
+        EnvironmentFailure: not a readable file, or not CLIP's weights.
+    """
+    import torch
+    from open_clip.model import build_model_from_openai_state_dict
+
+    refuse_tar(path)
+    try:
+        try:
+            state = dict(torch.jit.load(path, map_location="cpu").state_dict())
+        except RuntimeError:  # no TorchScript archive: a plain state dict
+            state = dict(torch.load(path, map_location="cpu", weights_only=True))
+    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, TypeError, ValueError) as error:
+        raise EnvironmentFailure(f"{path}: neither a TorchScript archive nor a state dict of CLIP") from error
+    try:
+        return build_model_from_openai_state_dict(state).float().eval()
+    except (KeyError, RuntimeError, AttributeError, ZeroDivisionError) as error:
+        reason = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+        raise EnvironmentFailure(f"{path}: these weights are not OpenAI CLIP's ({reason})") from error
+
+
 def show_object(picture: Any, cutout: Cutout, options: ColorOptions) -> Any:
     """The picture of one object that CLIP sees: its box, with a plain background.
 
@@ -52,19 +80,11 @@ def show_object(picture: Any, cutout: Cutout, options: ColorOptions) -> Any:
     return Image.composite(picture, Image.new("RGB", picture.size, options.background), mask)
 
 
-def _all_objects(image: Shown) -> list[Cutout]:
-    return [cutout for group in image.objects.values() for cutout in group]
-
-
 class ColorClassifier:
-    """CLIP ViT-L/14 of OpenAI as a classifier of ten colors.
+    """CLIP ViT-L/14 of OpenAI as a classifier of ten colors: from its TorchScript archive, or a state dict.
 
-    Args:
-        weights: OpenAI's TorchScript archive, or a state dict in its layout.
-        device: ``cpu`` or ``cuda[:N]``.
-        options: how objects are shown.
-        together: crops in a forward pass, filled up with blanks, so that an image's numbers do not depend on those
-            around it; None for one image at a time: all of its crops, however many.
+    ``together`` crops make a forward pass, filled up with blanks, so that an image's numbers do not depend on those
+    around it; None means one image at a time: all of its crops, however many.
 
     Raises:
         EnvironmentFailure: the weights cannot be read or are not CLIP's.
@@ -75,9 +95,11 @@ class ColorClassifier:
 
         self._device, self._options, self._together = device, options, together
         self._model = load_clip(weights).to(device)
-        visual = self._model.visual
         self._transform = open_clip.image_transform(
-            visual.image_size, is_train=False, mean=open_clip.OPENAI_DATASET_MEAN, std=open_clip.OPENAI_DATASET_STD
+            self._model.visual.image_size,
+            is_train=False,
+            mean=open_clip.OPENAI_DATASET_MEAN,
+            std=open_clip.OPENAI_DATASET_STD,
         )
         self._tokenizer = open_clip.get_tokenizer(ARCHITECTURE)
         self._classifiers: dict[str, Any] = {}
@@ -90,7 +112,10 @@ class ColorClassifier:
         import torch
 
         crops = [
-            [self._transform(show_object(image.picture, cutout, self._options)) for cutout in _all_objects(image)]
+            [
+                self._transform(show_object(image.picture, cutout, self._options))
+                for cutout in chain(*image.objects.values())
+            ]
             for image in images
         ]
         embeddings = iter(self._embed(crops))
@@ -108,7 +133,7 @@ class ColorClassifier:
 
         if self._together is None:
             return [one for group in crops if group for one in self.encode(torch.stack(list(group)))]
-        flat = [crop for group in crops for crop in group]
+        flat = list(chain(*crops))
         embeddings: list[Any] = []
         for first in range(0, len(flat), self._together):
             some = flat[first : first + self._together]
@@ -132,20 +157,18 @@ class ColorClassifier:
             return (LOGIT_SCALE * embeddings @ classifier).float().cpu()
 
     def classifier(self, name: str) -> Any:
-        """Unit vectors of the ten colors of a class: a tensor of shape (embedding, 10)."""
-        if name not in self._classifiers:
-            self._classifiers[name] = self._make_classifier(name)
-        return self._classifiers[name]
-
-    def _make_classifier(self, name: str) -> Any:
+        """Unit vectors of the ten colors of a class: a tensor of shape (embedding, 10), made once."""
         import torch
 
+        if name in self._classifiers:
+            return self._classifiers[name]
         texts = [template.format(color=color, name=name) for color in COLORS for template in TEMPLATES]
         tokens = self._tokenizer(texts).to(self._device)
         with torch.no_grad(), self._precision():
             features = torch.nn.functional.normalize(self._model.encode_text(tokens), dim=-1)
             means = features.unflatten(0, (len(COLORS), len(TEMPLATES))).mean(dim=1)
-            return torch.stack([mean / mean.norm() for mean in means], dim=1)
+            self._classifiers[name] = torch.stack([mean / mean.norm() for mean in means], dim=1)
+        return self._classifiers[name]
 
     def _precision(self) -> Any:
         import torch

@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from geneval.color import ColorClassifier, Cutout, Shown
-from geneval.detectors.base import Detections, Detector
-from geneval.images import ImageFault, LoadedImage, read_image
-from geneval.judge import Box, JudgeOptions, color_names, colors_needed, judge, normalise, select
-from geneval.outlines import encode
-from geneval.rows import Row, Seen, scored_row, unscored_row
+from geneval.detectors import Detections, Detector
+from geneval.images import ImageFault, LoadedImage, encode, read_image
+from geneval.judge import Box, JudgeOptions, color_names, colors_needed, judge, normalise, select_each
+from geneval.rows import Answers, Row, scored_row, unscored_row
 from wire.protocol import Item
 
-#: For each class of an image the probabilities of the ten colors, a list an object.
-Answers = dict[str, list[list[float]]]
+#: Which detections of a class count, best first, for each class that has any.
+Kept = Mapping[str, Sequence[int]]
 
 
 @dataclass(frozen=True)
@@ -29,20 +28,10 @@ class Prepared:
 
 
 @dataclass(frozen=True)
-class Unreadable:
-    """An image that cannot be scored, and why."""
-
-    item: Item
-    fault: ImageFault
-
-
-@dataclass(frozen=True)
 class Evaluator:
-    """Judges images, a batch at a time.
+    """Judges images, a batch at a time; file names are relative to ``run_dir``.
 
-    Attributes:
-        run_dir: what file names are relative to.
-        colors: names colors; None when no prompt asks for one.
+    ``colors`` names colors; it is None when no prompt asks for one.
     """
 
     run_dir: Path
@@ -50,61 +39,55 @@ class Evaluator:
     colors: ColorClassifier | None
     options: JudgeOptions
 
-    def prepare(self, item: Item) -> Prepared | Unreadable:
-        """Read, hash, decode and resize an image: the part that needs no model, for a background thread."""
+    def prepare(self, item: Item) -> Prepared | Row:
+        """Read, hash, decode and resize an image: the part that needs no model, for a background thread.
+
+        One that cannot be scored has its row already.
+        """
         try:
             image = read_image(self.run_dir / item.filename, item.filename)
         except ImageFault as fault:
-            return Unreadable(item, fault)
+            return unscored_row(item, fault.sha256, self.detector.name, str(fault))
         return Prepared(item, image, self.detector.preprocess(image.pixels()))
 
-    def evaluate(self, batch: Sequence[Prepared | Unreadable]) -> list[Row]:
+    def evaluate(self, batch: Sequence[Prepared | Row]) -> list[Row]:
         """The rows of prepared images, in their order."""
         readable = [one for one in batch if isinstance(one, Prepared)]
         tags = [one.item.metadata["tag"] for one in readable]
         inputs = [one.network_input for one in readable]
         found = self.detector.detect_batch(inputs, [self.options.threshold(tag) for tag in tags])
         kept = [kept_indices(one, tag, self.options) for one, tag in zip(found, tags, strict=True)]
-        answers = self._answers(readable, found, kept)
+        answers: Sequence[Answers] = [{} for _ in readable]
+        if self.colors is not None:
+            answers = self.colors.probabilities([_shown(*one) for one in zip(readable, found, kept, strict=True)])
         scored = iter(zip(readable, found, kept, answers, strict=True))
-        return [self._unscored(one) if isinstance(one, Unreadable) else self._row(*next(scored)) for one in batch]
+        return [self._row(*next(scored)) if isinstance(one, Prepared) else one for one in batch]
 
-    def _unscored(self, one: Unreadable) -> Row:
-        return unscored_row(one.item, one.fault.sha256, self.detector.name, str(one.fault))
-
-    def _answers(
-        self, images: Sequence[Prepared], found: Sequence[Detections], kept: Sequence[Mapping[str, Sequence[int]]]
-    ) -> list[Answers]:
-        """Color answers for each image: all that are needed for the batch, asked together."""
-        if self.colors is None:
-            return [{} for _ in images]
-        return self.colors.probabilities([shown(*one) for one in zip(images, found, kept, strict=True)])
-
-    def _row(self, one: Prepared, found: Detections, kept: Mapping[str, Sequence[int]], answers: Answers) -> Row:
-        objects = _boxes(found, kept)
+    def _row(self, one: Prepared, found: Detections, kept: Kept, answers: Answers) -> Row:
+        objects = boxes_of(found, kept)
         masks = {name: [encode(found.mask(i)) for i in indices] for name, indices in kept.items()}
         verdict = judge(objects, normalise(one.item.metadata), color_names(answers), self.options)
-        return scored_row(one.item, one.image.sha256, self.detector.name, Seen(objects, masks, answers), verdict)
+        return scored_row(
+            one.item, one.image.sha256, self.detector.name, verdict, objects=objects, masks=masks, colors=answers
+        )
 
 
-def shown(one: Prepared, found: Detections, kept: Mapping[str, Sequence[int]]) -> Shown:
+def _shown(one: Prepared, found: Detections, kept: Kept) -> Shown:
     """The objects of an image whose color its prompt asks about."""
-    needed = colors_needed(_boxes(found, kept), normalise(one.item.metadata))
+    needed = colors_needed(boxes_of(found, kept), normalise(one.item.metadata))
     cutouts = {
         name: [Cutout(found.boxes[i], found.mask(i)) for i in kept[name][:count]] for name, count in needed.items()
     }
     return Shown(one.image.picture, cutouts)
 
 
-def _boxes(found: Detections, kept: Mapping[str, Sequence[int]]) -> dict[str, list[Box]]:
+def boxes_of(found: Detections, kept: Kept) -> dict[str, list[Box]]:
+    """The boxes of the detections that count."""
     return {name: [found.boxes[i] for i in indices] for name, indices in kept.items()}
 
 
 def kept_indices(found: Detections, tag: str, options: JudgeOptions) -> dict[str, list[int]]:
     """Which detections count, best first, for each class that has any."""
-    threshold = options.threshold(tag)
-    kept = {
-        name: [indices[k] for k in select([found.boxes[i] for i in indices], threshold, options)]
-        for name, indices in found.indices().items()
-    }
-    return {name: indices for name, indices in kept.items() if indices}
+    indices = found.indices()
+    kept = select_each(boxes_of(found, indices), tag, options)
+    return {name: [indices[name][place] for place in places] for name, places in kept.items()}

@@ -7,7 +7,7 @@ sampling of deformable attention, which are bound by memory. Shapes are those of
 
 from __future__ import annotations
 
-from geneval.detectors.resize import DIVISOR, SCALE, Size, fit
+from geneval.detectors import DIVISOR, SCALE, Size, fit
 
 #: Swin-S (Liu et al. 2021, arXiv 2103.14030): blocks of each stage, width of the first, side of a window and a patch.
 DEPTHS, EMBEDDING, WINDOW, PATCH = (2, 2, 18, 2), 96, 7, 4
@@ -77,19 +77,11 @@ def _pixel_decoder(places: list[int]) -> int:
 
 def _transformer_decoder(places: list[int]) -> int:
     fine, *coarse = places
-    levels = list(reversed(coarse))
-    total = _product(QUERIES, WIDTH, CLASSES) + _mask_prediction(fine)
-    for number in range(DECODER):
-        total += _decoder_layer(levels[number % LEVELS]) + _mask_prediction(levels[number % LEVELS])
+    looked_at = [coarse[LEVELS - 1 - number % LEVELS] for number in range(DECODER)]
+    total = _product(QUERIES, WIDTH, CLASSES)
+    for count in (fine, *looked_at):  # masks, before the first layer and after each
+        total += 3 * _product(QUERIES, WIDTH, WIDTH) + _product(QUERIES, WIDTH, count)
+    for count in looked_at:  # cross-attention to the pixels, self-attention, feed-forward
+        total += _product(count, WIDTH, 2 * WIDTH) + 2 * _product(QUERIES, WIDTH, count)
+        total += 2 * _product(QUERIES, WIDTH, QUERIES) + _product(QUERIES, WIDTH, 6 * WIDTH + 2 * DECODER_HIDDEN)
     return total
-
-
-def _mask_prediction(places: int) -> int:
-    return 3 * _product(QUERIES, WIDTH, WIDTH) + _product(QUERIES, WIDTH, places)
-
-
-def _decoder_layer(places: int) -> int:
-    """Cross-attention to the pixels, self-attention, feed-forward."""
-    cross = _product(places, WIDTH, 2 * WIDTH) + 2 * _product(QUERIES, WIDTH, places)
-    own = 2 * _product(QUERIES, WIDTH, QUERIES)
-    return cross + own + _product(QUERIES, WIDTH, 6 * WIDTH + 2 * DECODER_HIDDEN)

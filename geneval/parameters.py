@@ -1,13 +1,15 @@
-"""The parameters of a geneval job: the user's settings, and what only a worker is told; checked before loading."""
+"""The parameters of a geneval job: the user's settings, and what only a worker gets; checked before loading."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from geneval.detectors.mask2former import Execution
+from geneval.detectors import Execution
 from geneval.judge import JudgeOptions
 from geneval.settings import CPU_BATCH, GPU_BATCH, ColorOptions, GenevalSettings
 from wire.protocol import EnvironmentFailure, UserError
@@ -19,16 +21,13 @@ WEIGHTS = ("mask2former", "clip-vit-l-14")
 
 @dataclass(frozen=True)
 class Parameters(GenevalSettings):
-    """What a geneval job asks for.
+    """What a geneval job asks for."""
 
-    Attributes:
-        files: path of each of ``WEIGHTS``.
-        detector_config: mmdet config file; None for the real Swin-S one that mmdet ships.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-    """
-
+    #: Path of each of ``WEIGHTS``.
     files: dict[str, Path] = field(default_factory=dict)
+    #: mmdet config file; None for the real Swin-S one that mmdet ships.
     detector_config: Path | None = None
+    #: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
     device: str = "auto"
 
     @classmethod
@@ -42,8 +41,8 @@ class Parameters(GenevalSettings):
         given: dict[str, Any] = {
             "files": _files(record.get("files")),
             "detector_config": None if config is None else Path(config),
-            "options": JudgeOptions.from_mapping(_mapping(record, "options")),
-            "color_options": ColorOptions.from_mapping(_mapping(record, "color_options")),
+            "options": read(JudgeOptions, _mapping(record, "options"), "judge option"),
+            "color_options": read(ColorOptions, _mapping(record, "color_options"), "color option"),
         }
         parameters = read(cls, {**record, **given}, "geneval parameter")
         parameters.check()
@@ -57,8 +56,7 @@ class Parameters(GenevalSettings):
         """See that all files are there.
 
         Raises:
-            EnvironmentFailure: a weight is missing.
-            UserError: the detector's config is missing.
+            EnvironmentFailure, UserError: a weight is missing; the detector's config is.
         """
         for name, path in self.files.items():
             if not path.is_file():
@@ -81,3 +79,41 @@ def _mapping(parameters: Mapping[str, Any], name: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UserError(f'geneval parameter "{name}" must be an object, not {value!r}')
     return value
+
+
+def resolve_device(wanted: str) -> str:
+    """``cpu``, ``cuda`` or ``cuda:N`` for ``auto`` (a GPU where there is one) or a device demanded by name.
+
+    Raises:
+        UserError: not a device name.
+        EnvironmentFailure: the GPU demanded is not there.
+    """
+    if not isinstance(wanted, str) or not re.fullmatch(r"auto|cpu|cuda(:\d+)?", wanted):
+        raise UserError(f"unknown device {wanted!r}: choose auto, cpu, cuda or cuda:N")
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if wanted == "auto":
+        return "cuda" if count else "cpu"
+    if wanted != "cpu" and int(wanted.partition(":")[2] or 0) >= count:
+        raise EnvironmentFailure(f"device {wanted} was demanded but torch sees {count} GPUs: use --device auto or cpu")
+    return wanted
+
+
+@contextmanager
+def device_faults_are_fatal() -> Iterator[None]:
+    """Turn a CUDA error into :class:`EnvironmentFailure`: it fails on every image, and the process cannot recover."""
+    try:
+        yield
+    except RuntimeError as error:
+        text = str(error)
+        if "no kernel image is available" in text:
+            raise EnvironmentFailure(
+                "the GPU's architecture is missing from a compiled library (no kernel image is available): "
+                "rebuild the geneval environment on this machine, or use --device cpu"
+            ) from error
+        if "out of memory" in text:
+            raise EnvironmentFailure("the GPU's memory is full: free some, or use a smaller --batch-size") from error
+        if "CUDA error" in text:
+            raise EnvironmentFailure(f"the GPU failed: {text.splitlines()[0]}") from error
+        raise

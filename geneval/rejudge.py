@@ -20,10 +20,10 @@ from geneval.judge import (
     check_metadata,
     color_names,
     colors_needed,
+    implied_colors,
     judge,
     normalise,
-    select,
-    told_colors,
+    select_each,
 )
 from wire.class_names import class_note
 from wire.protocol import UserError, read_rows
@@ -50,15 +50,19 @@ def rejudge(row: Row, options: JudgeOptions) -> Row:
     metadata, boxes = _parse(row)
     if fault := check_metadata(metadata):
         return row | _without_verdict(f"its prompt cannot be judged by GenEval ({fault})")
-    kept = _kept(boxes, row["tag"], options)
+    kept = select_each(boxes, row["tag"], options)
     objects = {name: [boxes[name][i] for i in indices] for name, indices in kept.items()}
-    needed = colors_needed(objects, metadata)
-    places = {name: _stored(kept[name][:count], boxes[name]) for name, count in needed.items()}
-    source = _source(row, needed)
-    answers = _answers(row, metadata, source)
+    # The row's lists are best first; what selects counts from the other end.
+    stored = {name: [len(boxes[name]) - 1 - i for i in indices] for name, indices in kept.items()}
+    places = {name: stored[name][:count] for name, count in colors_needed(objects, metadata).items()}
+    source = "" if not places else PROBABILITIES if "colors" in row else VERDICT
+    if source == VERDICT:
+        answers = implied_colors(metadata, row["correct"], row["reason"])
+    else:
+        answers = color_names(row.get("colors", {}))
     common = {"details": json.dumps(objects), "judge_options": asdict(options), "color_source": source}
     if "masks" in row:
-        common["masks"] = _masks(row["masks"], {name: _stored(kept[name], boxes[name]) for name in kept})
+        common["masks"] = _masks(row["masks"], stored)
     if unknown := _unanswered(places, answers, source):
         error = f"no color answer is stored for this {unknown}: run the geneval stage with these options"
         return row | common | _without_verdict(error)
@@ -79,39 +83,15 @@ def _parse(row: Row) -> tuple[dict[str, Any], dict[str, list[Box]]]:
         if not isinstance(row.get(key), kind):
             raise UserError(f'"{key}" is {row.get(key)!r}, not a {kind.__name__}; expected a row of GenEval results')
     try:
-        metadata = normalise(json.loads(row["metadata"]))
-        boxes = boxes_from_details(row["details"])
+        return normalise(json.loads(row["metadata"])), boxes_from_details(row["details"])
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f'"metadata" or "details" is not the JSON text of GenEval results ({error})') from error
-    return metadata, boxes
-
-
-def _kept(boxes: Mapping[str, Sequence[Box]], tag: str, options: JudgeOptions) -> dict[str, list[int]]:
-    kept = {name: select(found, options.threshold(tag), options) for name, found in boxes.items()}
-    return {name: indices for name, indices in kept.items() if indices}
-
-
-def _stored(indices: Sequence[int], boxes: Sequence[Box]) -> list[int]:
-    """Places in the row: its lists are best first, :func:`geneval.judge.select` counts from the other end."""
-    return [len(boxes) - 1 - index for index in indices]
-
-
-def _source(row: Row, needed: Mapping[str, int]) -> str:
-    if not needed:
-        return ""
-    return PROBABILITIES if "colors" in row else VERDICT
-
-
-def _answers(row: Row, metadata: Mapping[str, Any], source: str) -> dict[str, list[str]]:
-    if source == VERDICT:
-        return told_colors(metadata, row["correct"], row["reason"])
-    return color_names(row.get("colors", {}))
 
 
 def _unanswered(places: Mapping[str, Sequence[int]], answers: Mapping[str, Sequence[str]], source: str) -> str:
     """The first class of which a needed answer is not known; empty when all are.
 
-    What a verdict tells is not told object by object: it serves only for just the objects that it was about.
+    What a verdict says it does not say object by object: it serves only for just the objects that it was about.
     """
     for name, wanted in places.items():
         others = source == VERDICT and list(wanted) != list(range(len(wanted)))

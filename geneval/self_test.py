@@ -2,22 +2,22 @@
 
 The pictures are drawn here. What a working detector makes of a drawing is not known beforehand, so no class is
 expected: it must find something, and not the same everywhere. Colors are shown plainly, and how many are named right
-is told; an answer that never changes is a failure. Results are ``warning`` events, a failure ends with exit code 4.
+is reported; an answer that never changes is a failure. Results are ``warning`` events, a failure ends with exit code 4.
 """
 
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from geneval.color import ColorClassifier, Cutout, Shown
-from geneval.device import device_faults_are_fatal, resolve_device
 from geneval.judge import Box
-from geneval.parameters import Parameters
-from geneval.plausibility import check_rows
-from geneval.scenes import draw_scene
+from geneval.parameters import Parameters, device_faults_are_fatal, resolve_device
+from geneval.rows import check_rows
 from geneval.worker import work
 from wire.protocol import EnvironmentFailure, Item, Job, Reporter, read_rows
 from wire.vocabulary import COLORS
@@ -55,6 +55,26 @@ def write_scenes(folder: Path) -> list[Item]:
         path.parent.mkdir(parents=True, exist_ok=True)
         draw_scene(item.prompt_index, (SIDE, SIDE)).save(path)
     return items
+
+
+def draw_scene(seed: int, size: tuple[int, int]) -> Any:
+    """Discs, bars and triangles in plain colors on a shaded ground: a Pillow image, RGB, of (width, height) pixels."""
+    from PIL import Image, ImageDraw, ImageFilter
+
+    chance = random.Random(seed)  # noqa: S311 - a picture, no secret
+
+    def color() -> tuple[int, ...]:
+        return tuple(chance.randrange(256) for _ in range(3))
+
+    shade = Image.linear_gradient("L").rotate(90 * chance.randrange(4)).resize(size)
+    image = Image.composite(*(Image.new("RGB", size, color()) for _ in range(2)), shade)
+    pen = ImageDraw.Draw(image)
+    for shape in (pen.ellipse, pen.rectangle) * 3:
+        x, y = (chance.randrange(side * 3 // 4) for side in size)
+        width, height = (chance.randrange(side // 20 + 1, side // 2) for side in size)
+        shape((x, y, x + width, y + height), fill=color())
+        pen.polygon([(x, y), (x + width // 2, y + height), (x + width, y)], fill=color())
+    return image.filter(ImageFilter.GaussianBlur(1))
 
 
 def _name_plain_colors(settings: Parameters) -> list[list[float]]:

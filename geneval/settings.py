@@ -7,11 +7,10 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
-from geneval.detectors import DETECTORS
-from geneval.detectors.precision import PRECISIONS
+from geneval.detectors import DETECTORS, PRECISIONS
 from geneval.judge import JudgeOptions, check_metadata, is_for_geneval
 from wire.errors import UserError
-from wire.settings import faults, group, option, read, values
+from wire.settings import faults, group, option, values
 
 #: Images in a forward pass where none are demanded: a CPU gains nothing from more, a GPU idles on one.
 CPU_BATCH, GPU_BATCH = 1, 8
@@ -30,31 +29,11 @@ class ColorOptions:
     crop: bool = _judging(True, "show CLIP an object's box, or the whole image", open=True, unset="crop")
     background: str = _judging("#999", 'color around an object, or "original"', open=True)
 
-    @classmethod
-    def from_mapping(cls, given: Mapping[str, Any]) -> ColorOptions:
-        """Options by name; what is absent keeps its default.
-
-        Raises:
-            UserError: an unknown name, or a value that is none.
-        """
-        options = read(cls, given, "color option")
-        options.check()
-        return options
-
     def faults(self) -> Iterator[str]:
         """What is wrong, a line for each option."""
         yield from faults(self)
         if isinstance(self.background, str) and not _is_color(self.background):
             yield f'--background {self.background!r}: expected "original" or a color, as "gray" or "#808080"'
-
-    def check(self) -> None:
-        """See that both are what they should be.
-
-        Raises:
-            UserError: one is not; the message names it.
-        """
-        for fault in self.faults():
-            raise UserError(fault)
 
 
 def _is_color(value: str) -> bool:
@@ -70,10 +49,7 @@ def _is_color(value: str) -> bool:
 
 @dataclass(frozen=True)
 class GenevalSettings:
-    """How images are judged: the judge's thresholds, how objects are shown to CLIP, and how the detector computes.
-
-    The detectors are two implementations of one model.
-    """
+    """How images are judged: the judge's thresholds, how objects are shown to CLIP, and how the detector computes."""
 
     options: JudgeOptions = group(JudgeOptions)
     color_options: ColorOptions = group(ColorOptions)
@@ -120,23 +96,19 @@ class GenevalSettings:
 
 
 class Validation(NamedTuple):
-    """What is known of a GenEval stage before anything is made.
+    """What is known of a GenEval stage before anything is made."""
 
-    Attributes:
-        faults: what keeps it from running, a line each; empty where nothing does.
-        unscored: lines of the suite, from 0, whose images will have no verdict -> why.
-    """
-
+    #: What keeps it from running, a line each.
     faults: list[str]
+    #: Lines of the suite, from 0, whose images will have no verdict -> why.
     unscored: dict[int, str]
 
     @property
     def note(self) -> str:
         """One line on the prompts without a verdict; empty where there are none."""
-        if not self.unscored:
-            return ""
-        first, reason = next(iter(self.unscored.items()))
-        return f"GenEval cannot judge {len(self.unscored)} of the prompts; line {first + 1}: {reason}"
+        for first, reason in self.unscored.items():
+            return f"GenEval cannot judge {len(self.unscored)} of the prompts; line {first + 1}: {reason}"
+        return ""
 
 
 def validate(settings: GenevalSettings, lines: Sequence[Mapping[str, Any]]) -> Validation:

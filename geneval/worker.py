@@ -5,29 +5,33 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
+from importlib.metadata import version
 from itertools import chain, islice
 from pathlib import Path
+from typing import Any, TypeVar
 
 from geneval.color import ColorClassifier
 from geneval.detectors import Execution, load_detector
-from geneval.device import device_faults_are_fatal, resolve_device
 from geneval.evaluation import Evaluator
 from geneval.judge import normalise
-from geneval.parameters import Parameters
-from geneval.plausibility import check_rows
-from geneval.prefetch import prefetch
-from geneval.provenance import packages, weights
-from geneval.rows import Row, unscored_row
+from geneval.parameters import Parameters, device_faults_are_fatal, resolve_device
+from geneval.rows import Row, check_rows, unscored_row
 from geneval.settings import validate
 from wire.protocol import Item, Job, Reporter, RowWriter, UserError, pending_batches, read_rows
 
+S = TypeVar("S")
+T = TypeVar("T")
 Batches = Sequence[Sequence[Item]]
 #: Batches decoded and resized ahead of the detector; at 800 x 800 x 3 float32 an image takes 8 MB.
 AHEAD = 2
+#: Packages of each detector that the numbers depend on.
+PACKAGES = {"mmdet": ("torch", "mmcv", "mmdet"), "transformers": ("torch", "transformers")}
 
 
 def work(job: Job, reporter: Reporter) -> None:
@@ -44,53 +48,65 @@ def work(job: Job, reporter: Reporter) -> None:
     found = validate(settings, [item.metadata for item in job.items])
     if found.faults:
         raise UserError(found.faults[0])
-    lost = _rows_of_unjudgeable(job, settings, found.unscored)
+    lost = _rows_of_unjudgeable(job, settings.detector, found.unscored)
     judgeable = [item for number, item in enumerate(job.items) if number not in found.unscored]
-    batches = _batches(replace(job, items=judgeable), settings)
-    if not batches:
+    if all(item.filename in job.done for item in judgeable):
         # A total of 0 says that no model is at work: what is recorded of the run's models stays.
         reporter.started(total=0, device="none", packages={})
-        with RowWriter(Path(job.output)) as writer:
-            writer.write(lost)
+        if lost:
+            with RowWriter(Path(job.output)) as writer:
+                writer.write(lost)
         reporter.finished(rows=len(lost), unscored=len(lost))
         return
-    settings.check_files()
     execution = settings.execution(resolve_device(settings.device))
+    batches = list(pending_batches(judgeable, execution.batch_size, lambda item: item.filename in job.done))
+    settings.check_files()
     with device_faults_are_fatal():
         evaluator = load(settings, execution, Path(job.run_dir), batches)
-        reporter.started(
-            total=len(lost) + _missing(job, batches),
-            device=execution.device,
-            packages=packages(settings.detector),
-            weights=weights(settings.files),
-            detector=evaluator.detector.name,
-            precision=execution.precision,
-            batch_size=execution.batch_size,
-        )
-        _judge_all(evaluator, batches, execution.device, job, lost, reporter)
+        total = len(lost) + sum(item.filename not in job.done for item in judgeable)
+        reporter.started(total=total, **_provenance(settings, execution, evaluator.detector.name))
+        done, unscored = len(lost), len(lost)
+        with RowWriter(Path(job.output)) as writer:
+            writer.write(lost)
+            for batch, rows in zip(batches, judged(evaluator, batches, execution.device), strict=True):
+                new = [row for row in rows if row["filename"] not in job.done]
+                writer.write(new)
+                done += len(new)
+                unscored += sum(row["status"] == "unscored" for row in new)
+                reporter.progress(done, total, batch[-1].prompt)
+        reporter.finished(rows=done, unscored=unscored)
     check_rows(read_rows(Path(job.output)))
 
 
-def _rows_of_unjudgeable(job: Job, settings: Parameters, faults: Mapping[int, str]) -> list[Row]:
+def _rows_of_unjudgeable(job: Job, detector: str, faults: Mapping[int, str]) -> list[Row]:
     """Rows that are missing of images whose prompts cannot be judged; ``faults`` by place among the items."""
     reasons = ((job.items[number], f"its prompt cannot be judged by GenEval ({why})") for number, why in faults.items())
     return [
-        unscored_row(item, item.image_sha256, settings.detector, reason)
+        unscored_row(item, item.image_sha256, detector, reason)
         for item, reason in reasons
         if item.filename not in job.done
     ]
 
 
-def _batches(job: Job, settings: Parameters) -> list[list[Item]]:
-    """The batches of which a row is missing; the device, which may decide their size, is not asked where none is."""
-    if all(item.filename in job.done for item in job.items):
-        return []
-    size = settings.execution(resolve_device(settings.device)).batch_size
-    return list(pending_batches(job.items, size, lambda item: item.filename in job.done))
+def _provenance(settings: Parameters, execution: Execution, detector: str) -> dict[str, Any]:
+    """What a run must remember of the software and the weights that judged it."""
+    weights = [{"name": name, "sha256": _sha256(path), "file": path.name} for name, path in settings.files.items()]
+    return {
+        "device": execution.device,
+        "packages": {name: version(name) for name in (*PACKAGES[settings.detector], "open-clip-torch")},
+        "weights": weights,
+        "detector": detector,
+        "precision": execution.precision,
+        "batch_size": execution.batch_size,
+    }
 
 
-def _missing(job: Job, batches: Batches) -> int:
-    return sum(item.filename not in job.done for item in chain.from_iterable(batches))
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as content:
+        while chunk := content.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 #: The last job's models: the next job of this worker mostly asks for the same.
@@ -113,8 +129,7 @@ def load(settings: Parameters, execution: Execution, run_dir: Path, batches: Bat
 def judged(evaluator: Evaluator, batches: Batches, device: str) -> Iterator[list[Row]]:
     """The rows of each batch, in order; the next batches are prepared in the background meanwhile."""
     ahead = AHEAD * max(map(len, batches), default=1)
-    threads = loading_threads(device)
-    prepared = prefetch(evaluator.prepare, chain.from_iterable(batches), ahead, threads)
+    prepared = prefetch(evaluator.prepare, chain.from_iterable(batches), ahead, loading_threads(device))
     for batch in batches:
         yield evaluator.evaluate(list(islice(prepared, len(batch))))
 
@@ -124,16 +139,13 @@ def loading_threads(device: str) -> int:
     return 1 if device == "cpu" else min(8, os.cpu_count() or 1)
 
 
-def _judge_all(
-    evaluator: Evaluator, batches: Batches, device: str, job: Job, lost: list[Row], reporter: Reporter
-) -> None:
-    total, done, unscored = len(lost) + _missing(job, batches), len(lost), len(lost)
-    with RowWriter(Path(job.output)) as writer:
-        writer.write(lost)
-        for batch, rows in zip(batches, judged(evaluator, batches, device), strict=True):
-            new = [row for row in rows if row["filename"] not in job.done]
-            writer.write(new)
-            done += len(new)
-            unscored += sum(row["status"] == "unscored" for row in new)
-            reporter.progress(done, total, batch[-1].prompt)
-    reporter.finished(rows=done, unscored=unscored)
+def prefetch(function: Callable[[S], T], items: Iterable[S], ahead: int, threads: int = 1) -> Iterator[T]:
+    """Results of ``function`` in the items' order, computed in other threads, up to ``ahead`` of them in advance."""
+    waiting: deque[Future[T]] = deque()
+    with ThreadPoolExecutor(max_workers=threads) as pool:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

@@ -64,10 +64,10 @@ def compare_detector(weights: Path | None, images: int) -> str:
     """The parity table of the detector on the GPU against the CPU."""
     import numpy as np
 
+    from bench.parity import SIZES, compare, table
     from geneval.detectors import Execution, load_detector
-    from geneval.parity import SIZES, compare, table
-    from geneval.random_weights import write_random_weights
-    from geneval.scenes import draw_scene
+    from geneval.self_test import draw_scene
+    from geneval.tiny_world.detector import write_random_weights
 
     with tempfile.TemporaryDirectory() as folder:
         path = weights or write_random_weights(Path(folder))

@@ -8,10 +8,11 @@ the CPU time, equal up to the order of the additions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, NamedTuple
+
+import torch
 
 #: (height, width) of each level.
 Shapes = tuple[tuple[int, int], ...]
@@ -20,66 +21,45 @@ QUERIES = 2048
 
 
 def sample(values: Any, shapes: Shapes, offsets: Any, weights: Any) -> Any:
-    """What each query sees; each looks around itself, and outside the image there are zeros.
+    """What each query sees, float32 (places, heads x channels); outside the image there are zeros.
 
-    Args:
-        values: float32 (places, heads, channels): the pixels of all levels, one after the other; they are the queries.
-        shapes: of the levels.
-        offsets: float32 (places, heads, levels, points, 2): x and y from the query's own place, in pixels of the level.
-        weights: float32 (places, heads, levels, points).
-
-    Returns:
-        float32 (places, heads x channels).
+    The queries are ``values``, float32 (places, heads, channels): the pixels of all levels, one after the other. Each
+    looks around itself: ``offsets``, float32 (places, heads, levels, points, 2), are x and y from its own place in
+    pixels of the level, ``weights`` float32 (places, heads, levels, points).
     """
-    import torch
-
     heads, levels, points = offsets.shape[1:4]
     looks = _looks(shapes, heads, points, str(values.device))
     table = _bordered(values, shapes)
     numbers = heads * levels * points
-    parts = [
-        _sample_some(table, offsets[first:last], weights[first:last], looks.part(first * numbers, last * numbers))
-        for first, last in _chunks(len(offsets))
-    ]
+    parts = []
+    for first in range(0, len(offsets), QUERIES):
+        last = first + QUERIES
+        some = _Looks(*(one[first * numbers : last * numbers] for one in looks))
+        parts.append(_sample_some(table, offsets[first:last], weights[first:last], some))
     return torch.cat(parts).view(len(offsets), -1)
 
 
-def _chunks(count: int) -> Iterator[tuple[int, int]]:
-    return ((first, min(first + QUERIES, count)) for first in range(0, count, QUERIES))
+class _Looks(NamedTuple):
+    """For each query, head, level and point, flat: where it looks from, and how its level lies in the table."""
 
-
-@dataclass(frozen=True)
-class _Looks:
-    """For each query, head, level and point, flat: where it looks from, and how its level lies in the table.
-
-    Attributes:
-        x, y: the query's own place, in pixels of the level.
-        width, height: of the level.
-        stride: table rows from one line of pixels to the next.
-        base: table row of the level's first pixel, for this head.
-        heads: table rows from one pixel to the next.
-    """
-
+    #: The query's own place, in pixels of the level.
     x: Any
     y: Any
+    #: Of the level.
     width: Any
     height: Any
+    #: Table rows from one line of pixels to the next.
     stride: Any
+    #: Table row of the level's first pixel, for this head.
     base: Any
-    heads: int
-
-    def part(self, first: int, last: int) -> _Looks:
-        """The entries from ``first`` up to ``last``."""
-        tensors = (self.x, self.y, self.width, self.height, self.stride, self.base)
-        return _Looks(*(tensor[first:last] for tensor in tensors), self.heads)
 
 
 @lru_cache(maxsize=4)
 def _looks(shapes: Shapes, heads: int, points: int, device: str) -> _Looks:
-    import torch
-
     heights, widths = (torch.tensor(sides, device=device) for sides in zip(*shapes, strict=True))
-    centers = torch.cat([_centers(*shape, device) for shape in shapes])
+    middles = [[(torch.arange(side, device=device) + 0.5) / side for side in shape] for shape in shapes]
+    # Of all places, line by line, x and y in [0, 1]: (places, 2).
+    centers = torch.cat([torch.cartesian_prod(y, x).flip(1) for y, x in middles])
     borders = (heights + 2) * (widths + 2)
     firsts = (borders.cumsum(0) - borders + widths + 3) * heads
 
@@ -94,22 +74,11 @@ def _looks(shapes: Shapes, heads: int, points: int, device: str) -> _Looks:
         spread(heights.float()[None, None, :, None]),
         spread(((widths + 2) * heads).int()[None, None, :, None]),
         spread((firsts + torch.arange(heads, device=device)[:, None]).int()[None, :, :, None]),
-        heads,
     )
-
-
-def _centers(height: int, width: int, device: str) -> Any:
-    """Middles of pixels, x and y in [0, 1], line by line: (height x width, 2)."""
-    import torch
-
-    x, y = ((torch.arange(side, device=device) + 0.5) / side for side in (width, height))
-    return torch.stack([x.repeat(height), y.repeat_interleave(width)], dim=1)
 
 
 def _bordered(values: Any, shapes: Shapes) -> Any:
     """The pixels of all levels with a border of zeros around each level: (rows, channels), heads within a pixel."""
-    import torch
-
     places, heads, channels = values.shape
     maps = values.reshape(places, heads * channels).split([height * width for height, width in shapes])
     wide = [
@@ -121,11 +90,9 @@ def _bordered(values: Any, shapes: Shapes) -> Any:
 
 def _sample_some(table: Any, offsets: Any, weights: Any, looks: _Looks) -> Any:
     """:func:`sample` for some queries: (queries x heads, channels)."""
-    import torch
-
     left, right, to_right = _neighbours(offsets[..., 0], looks.x, looks.width)
     above, below, to_below = _neighbours(offsets[..., 1], looks.y, looks.height)
-    per_bag = offsets.shape[2] * offsets.shape[3]
+    heads, per_bag = offsets.shape[1], offsets.shape[2] * offsets.shape[3]
     lower = weights.reshape(-1) * to_below
     upper = weights.reshape(-1) - lower
     total: Any = 0
@@ -133,7 +100,7 @@ def _sample_some(table: Any, offsets: Any, weights: Any, looks: _Looks) -> Any:
         start = line.mul_(looks.stride).add_(looks.base)
         beyond = share * to_right
         for column, part in ((left, share - beyond), (right, beyond)):
-            rows = torch.add(start, column, alpha=looks.heads).view(-1, per_bag)
+            rows = torch.add(start, column, alpha=heads).view(-1, per_bag)
             sums = torch.nn.functional.embedding_bag(rows, table, per_sample_weights=part.view(-1, per_bag), mode="sum")
             total = sums.add_(total)
     return total
@@ -152,17 +119,9 @@ def _neighbours(offsets: Any, own: Any, limit: Any) -> tuple[Any, Any, Any]:
 def attend(module: Any, query: Any, value: Any, shapes: Shapes, points: tuple[int, int, int]) -> Any:
     """Deformable self-attention with the four projections of mmcv's or transformers' module.
 
-    Args:
-        module: holds ``value_proj``, ``sampling_offsets``, ``attention_weights`` and ``output_proj``.
-        query, value: (batch, places, channels); places as in :func:`sample`.
-        shapes: of the levels.
-        points: numbers of heads, levels and points.
-
-    Returns:
-        (batch, places, channels).
+    ``query``, ``value`` and the result are (batch, places, channels), places as in :func:`sample`; ``points`` are the
+    numbers of heads, levels and points.
     """
-    import torch
-
     heads, levels, count = points
     batch, places, _ = value.shape
     values = module.value_proj(value).view(batch, places, heads, -1)
@@ -197,18 +156,10 @@ def install_in_transformers(model: Any) -> None:
             module.forward = partial(_transformers_forward, module)
 
 
-def _transformers_forward(
-    module: Any,
-    hidden_states: Any,
-    *,
-    encoder_hidden_states: Any,
-    position_embeddings: Any,
-    spatial_shapes: Any,
-    **_: Any,
-) -> tuple[Any, None]:
+def _transformers_forward(module: Any, hidden_states: Any, **given: Any) -> tuple[Any, None]:
     points = (module.n_heads, module.n_levels, module.n_points)
-    query = hidden_states + position_embeddings
-    return attend(module, query, encoder_hidden_states, _plain(spatial_shapes), points), None
+    query = hidden_states + given["position_embeddings"]
+    return attend(module, query, given["encoder_hidden_states"], _plain(given["spatial_shapes"]), points), None
 
 
 def _plain(shapes: Any) -> Shapes:

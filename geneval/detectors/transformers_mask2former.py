@@ -8,17 +8,17 @@ from __future__ import annotations
 import re
 import runpy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from geneval.detectors.checkpoint import load_strictly, read_state
+import cv2
+import numpy as np
+import torch
+
+from geneval.detectors import DIVISOR, SCALE, Execution, Size, fit
+from geneval.detectors.checkpoint import load_strictly, read_state, to_transformers
 from geneval.detectors.deformable import install_in_transformers
-from geneval.detectors.instances import RawOutput
-from geneval.detectors.mask2former import CONFIG, Execution, Mask2Former
-from geneval.detectors.mask2former_keys import to_transformers
-from geneval.detectors.precision import to_bfloat16
-from geneval.detectors.resize import DIVISOR, SCALE, Size, fit
+from geneval.detectors.mask2former import CONFIG, Mask2Former, RawOutput, to_bfloat16
 from wire.protocol import EnvironmentFailure, UserError
 
 #: ImageNet's channel means and deviations in [0, 255], RGB, as in mmdet's configs.
@@ -27,38 +27,25 @@ MEAN, DEVIATION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 POINTS = 4
 
 
-@dataclass(frozen=True)
-class InferenceSettings:
-    """What a config says beyond the weights' shapes; the defaults are those of mmdet's Swin-S config.
+def read_config(path: Path | None) -> tuple[tuple[int, int], int]:
+    """What an mmdet config says beyond the weights' shapes, read without mmdet; or else mmdet's Swin-S config.
 
-    Attributes:
-        scale: (long, short): the image is made as large as fits both.
-        max_per_image: (query, class) pairs looked at.
+    An image is made as large as fits the first, (long, short); of (query, class) pairs the second is how many are
+    looked at. What a config inherits from its base keeps the default.
+
+    Raises:
+        UserError: the config is not plain Python.
     """
-
-    scale: tuple[int, int] = SCALE
-    max_per_image: int = 100
-
-    @classmethod
-    def from_config(cls, path: Path | None) -> InferenceSettings:
-        """Read them from an mmdet config without mmdet; what it inherits from its base keeps the default.
-
-        Raises:
-            UserError: the config is not plain Python.
-        """
-        if path is None:
-            return cls()
-        try:
-            config = runpy.run_path(str(path))
-        except Exception as error:  # a config is a Python file: reading it can raise anything
-            raise UserError(f"{path}: not a readable mmdet config ({type(error).__name__}: {error})") from error
-        scales = [step["scale"] for step in config.get("test_pipeline", ()) if step["type"] == "Resize"]
-        limits = config.get("model", {}).get("test_cfg", {})
-        return cls(*(scales[:1] or [cls.scale]), limits.get("max_per_image", cls.max_per_image))
+    try:
+        config = runpy.run_path(str(path)) if path else {}
+    except Exception as error:  # a config is a Python file: reading it can raise anything
+        raise UserError(f"{path}: not a readable mmdet config ({type(error).__name__}: {error})") from error
+    scales = [step["scale"] for step in config.get("test_pipeline", ()) if step["type"] == "Resize"]
+    limits = config.get("model", {}).get("test_cfg", {})
+    return (*scales, SCALE)[0], limits.get("max_per_image", 100)
 
 
-@dataclass(frozen=True)
-class Input:
+class Input(NamedTuple):
     """An image prepared for the network: float32 of shape (1, 3, height, width), and the sizes it had on the way."""
 
     pixels: Any
@@ -67,12 +54,9 @@ class Input:
 
 
 class TransformersMask2Former(Mask2Former):
-    """Mask2Former through transformers.
+    """Mask2Former through transformers; the model's sizes are read from the weights' shapes.
 
-    Args:
-        weights: checkpoint file, in the key layout of mmdet 2.x or 3.x; the model's sizes are read from its shapes.
-        config: mmdet config file for scale and number of detections; None for those of the Swin-S one.
-        execution: device, precision and batch size; ``exact`` means transformers' own operations.
+    The config, mmdet's, says scale and number of detections. ``exact`` means transformers' own operations.
 
     Raises:
         UserError: the config cannot be read.
@@ -80,13 +64,14 @@ class TransformersMask2Former(Mask2Former):
     """
 
     def __init__(self, weights: Path, config: Path | None, execution: Execution) -> None:
-        self._settings = InferenceSettings.from_config(config)
-        self.max_per_image = self._settings.max_per_image
+        self._scale, self.max_per_image = read_config(config)
         self.batch_size = execution.batch_size
         self.name = f"transformers/{(config or Path(CONFIG)).stem}{execution.suffix()}"
         state = read_state(weights)
         self._model = _build(state, weights)
-        load_strictly(self._model, to_transformers(state) | _not_weights(self._model), weights)
+        # The training loss's class weights, which mmdet does not store.
+        loss = {key: value for key, value in self._model.state_dict().items() if key.startswith("criterion.")}
+        load_strictly(self._model, to_transformers(state) | loss, weights)
         self._model.to(execution.device).eval()
         self._device = execution.device
         if execution.precision != "exact":
@@ -96,12 +81,8 @@ class TransformersMask2Former(Mask2Former):
 
     def preprocess(self, pixels: Any) -> Input:
         """Resize (bilinear, in float32), normalise and pad an RGB image (height, width, 3)."""
-        import cv2
-        import numpy as np
-        import torch
-
         original = Size(*pixels.shape[:2])
-        resized = fit(original, self._settings.scale)
+        resized = fit(original, self._scale)
         large = cv2.resize(pixels.astype(np.float32), resized[::-1], interpolation=cv2.INTER_LINEAR)
         image = torch.from_numpy(large).permute(2, 0, 1)
         mean, deviation = (torch.tensor(values).view(3, 1, 1) for values in (MEAN, DEVIATION))
@@ -114,19 +95,12 @@ class TransformersMask2Former(Mask2Former):
 
     def forward(self, batch: Sequence[Input]) -> list[RawOutput]:
         """Logits of the last decoder layer."""
-        import torch
-
         pixels = torch.cat([image.pixels for image in batch]).to(self._device)
         with torch.inference_mode():
             raw = self._model(pixel_values=pixels)
         padded = Size(*pixels.shape[2:])
         each = zip(raw.class_queries_logits, raw.masks_queries_logits, batch, strict=True)
         return [RawOutput(classes, masks, padded, image.resized, image.original) for classes, masks, image in each]
-
-
-def _not_weights(model: Any) -> dict[str, Any]:
-    """The training loss's class weights, which mmdet does not store."""
-    return {key: value for key, value in model.state_dict().items() if key.startswith("criterion.")}
 
 
 def _build(state: Mapping[str, Any], path: Path) -> Any:

@@ -8,27 +8,11 @@ Comparisons round to single precision where the reference implementation works o
 and scores are float32 values, so that a verdict decided again from them is the same verdict.
 """
 
-from geneval.judge.answers import color_names, told_colors
-from geneval.judge.boxes import Box, boxes_from_details, overlap, relations
-from geneval.judge.options import JudgeOptions
-from geneval.judge.selection import select, select_objects
+from geneval.judge.boxes import Box, JudgeOptions, boxes_from_details, overlap, relations, select, select_each
 from geneval.judge.suite import check_metadata, is_for_geneval, normalise
-from geneval.judge.verdict import Verdict, colors_needed, judge
+from geneval.judge.verdict import Verdict, color_names, colors_needed, implied_colors, judge
 
 __all__ = [
-    "Box",
-    "JudgeOptions",
-    "Verdict",
-    "boxes_from_details",
-    "check_metadata",
-    "color_names",
-    "colors_needed",
-    "is_for_geneval",
-    "judge",
-    "normalise",
-    "overlap",
-    "relations",
-    "select",
-    "select_objects",
-    "told_colors",
-]
+    "Box", "JudgeOptions", "Verdict", "boxes_from_details", "check_metadata", "color_names", "colors_needed",
+    "implied_colors", "is_for_geneval", "judge", "normalise", "overlap", "relations", "select", "select_each",
+]  # fmt: skip

@@ -48,30 +48,27 @@ def check_metadata(metadata: Mapping[str, Any]) -> str:
 
 
 def _clause_fault(clause: Any, index: int) -> str:
+    """``index`` is how many clauses come before it, which its position may name."""
     if not isinstance(clause, dict):
         return f"clause {clause!r} is not an object"
-    if clause.get("class") not in OBJECT_CLASSES:
-        return _class_fault(clause.get("class"))
-    if not _is_natural(clause.get("count"), 1):
-        return f"count {clause.get('count')!r} is not a whole number from 1"
+    name, count = clause.get("class"), clause.get("count")
+    if name not in OBJECT_CLASSES:
+        own = own_name(name) if isinstance(name, str) else ""
+        hint = f"; GenEval says {own!r}" if own else ""
+        return f"class {name!r} is not one of the detector's {len(OBJECT_CLASSES)}{hint}"
+    if not _is_natural(count) or count < 1:
+        return f"count {count!r} is not a whole number from 1"
     if "color" in clause and clause["color"] not in COLORS:
         return f"color {clause['color']!r} is not one of {', '.join(COLORS)}"
-    return _position_fault(clause["position"], index) if "position" in clause else ""
-
-
-def _class_fault(name: Any) -> str:
-    own = own_name(name) if isinstance(name, str) else ""
-    hint = f"; GenEval says {own!r}" if own else ""
-    return f"class {name!r} is not one of the detector's {len(OBJECT_CLASSES)}{hint}"
-
-
-def _position_fault(position: Any, index: int) -> str:
+    if "position" not in clause:
+        return ""
+    position = clause["position"]
     if not isinstance(position, list) or len(position) != 2 or position[0] not in RELATIONS:
         return f"position {position!r} is not [relation, clause], the relation one of {', '.join(RELATIONS)}"
-    if not _is_natural(position[1], 0) or position[1] >= index:
+    if not _is_natural(position[1]) or position[1] >= index:
         return f"position {position!r} names no earlier clause"
     return ""
 
 
-def _is_natural(value: Any, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+def _is_natural(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0

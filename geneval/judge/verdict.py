@@ -1,13 +1,13 @@
-"""The verdict on one image, and its reason in the reference implementation's words."""
+"""The verdict on one image, its reason in the reference implementation's words, and the color answers it rests on."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from geneval.judge.boxes import Box, relations
-from geneval.judge.options import JudgeOptions
+from geneval.judge.boxes import Box, JudgeOptions, relations
 from wire.vocabulary import COLORS
 
 Objects = Mapping[str, Sequence[Box]]
@@ -34,16 +34,19 @@ def colors_needed(objects: Objects, metadata: Mapping[str, Any]) -> dict[str, in
     return needed
 
 
+def color_names(probabilities: Mapping[str, Sequence[Sequence[float]]]) -> dict[str, list[str]]:
+    """The likeliest color of each object; the earlier of ``COLORS`` among equals."""
+    return {name: [COLORS[row.index(max(row))] for row in rows] for name, rows in probabilities.items()}
+
+
 def judge(
     objects: Objects, metadata: Mapping[str, Any], colors: Mapping[str, Sequence[str]], options: JudgeOptions
 ) -> Verdict:
-    """Decide one image.
+    """Decide one image: all ``include`` clauses of the prompt's line must hold and no ``exclude`` clause may.
 
-    Args:
-        objects: for each class the detections that count, best first (:func:`select_objects`).
-        metadata: the prompt's line of the suite: all ``include`` clauses must hold and no ``exclude`` clause may.
-        colors: color names of the objects that :func:`colors_needed` asks for, in the objects' order.
-        options: thresholds; only ``position_threshold`` matters here.
+    ``objects`` are for each class the detections that count, best first (:func:`select_each`); ``colors`` the color
+    names of those that :func:`colors_needed` asks for, in their order. Of the options only ``position_threshold``
+    matters here.
 
     Raises:
         KeyError: a needed color answer is missing.
@@ -55,7 +58,10 @@ def judge(
         failure = _include_failure(clause, found, groups, colors, options)
         groups.append(None if failure else found)
         failures += [failure] if failure else []
-    failures += _exclude_failures(objects, metadata.get("exclude", ()))
+    for clause in metadata.get("exclude", ()):
+        number = len(objects.get(clause["class"], ()))
+        if number >= clause["count"]:
+            failures.append(f"expected {clause['class']}<{clause['count']}, found {number}")
     return Verdict(not failures, "\n".join(failures))
 
 
@@ -95,6 +101,28 @@ def _position_failure(clause: Clause, found: Sequence[Box], groups: Groups, opti
     return ""
 
 
-def _exclude_failures(objects: Objects, clauses: Sequence[Clause]) -> list[str]:
-    counts = [(clause["class"], clause["count"], len(objects.get(clause["class"], ()))) for clause in clauses]
-    return [f"expected {name}<{count}, found {found}" for name, count, found in counts if found >= count]
+def implied_colors(metadata: Mapping[str, Any], correct: bool, reason: str) -> dict[str, list[str]]:
+    """The color answers that a verdict implies: those its reason lists, else the wanted ones.
+
+    A reason lists how many objects have which color, not which object has it: where two clauses on one class imply
+    different answers, or a wrong verdict gives no reason, the class is left out.
+    """
+    if not correct and not reason.strip():
+        return {}
+    implied: dict[str, list[str]] = {}
+    disputed: set[str] = set()
+    for clause in metadata["include"]:
+        if "color" in clause:
+            answers = _answers(clause, reason)
+            if sorted(implied.setdefault(clause["class"], answers)) != sorted(answers):
+                disputed.add(clause["class"])
+    return {name: answers for name, answers in implied.items() if name not in disputed}
+
+
+def _answers(clause: Clause, reason: str) -> list[str]:
+    name, count, color = re.escape(clause["class"]), clause["count"], clause["color"]
+    line = re.search(rf"^expected {color} {name}>={count}, found \d+ {color}; and (.+)$", reason, re.MULTILINE)
+    if line is None:
+        return [color] * count
+    tally = [part.partition(" ") for part in line[1].split(", ")]
+    return [found for number, _, found in tally for _ in range(int(number))]

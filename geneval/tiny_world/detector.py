@@ -13,7 +13,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from geneval.detectors.checkpoint import to_layout_2
+from geneval.detectors.mmdet_mask2former import build_model, shipped_config
 
 WEIGHTS = "mask2former.pth"
 CONFIG = "mask2former_tiny.py"
@@ -33,34 +36,36 @@ ATTENTION_GAINS = {"self_attn": 0.2, "cross_attn": 0.4}
 
 def write_detector(folder: Path) -> None:
     """Write ``mask2former.pth``, in the key layout of mmdet 2.x as GenEval's own download is, and its config."""
-    import torch
-
     config = folder / CONFIG
     shutil.copyfile(Path(__file__).with_name(CONFIG), config)
-    state = random_state(config)
-    sharpen(state)
-    torch.save({"state_dict": to_layout_2(state), "meta": {}}, folder / WEIGHTS)
+    torch.save({"state_dict": to_layout_2(_random_state(config)), "meta": {}}, folder / WEIGHTS)
 
 
-def random_state(config: Path) -> dict[str, Any]:
-    """Weights of a config's model as it initialises itself, the same each time; no pretrained backbone is fetched."""
-    import torch
-    from mmdet.registry import MODELS
-    from mmdet.utils import register_all_modules
+def write_random_weights(folder: Path) -> Path:
+    """Write a checkpoint of the real Swin-S size, 275 MB, for mmdet's own config; the same bytes each time.
+
+    For comparing implementations and for measuring speed, never for scores. Returns its path.
+    """
+    path = folder / "mask2former_random.pth"
+    torch.save({"state_dict": _random_state(shipped_config())}, path)
+    return path
+
+
+def _random_state(config: Path) -> dict[str, Any]:
+    """Sharpened weights of a config's model as it initialises itself, the same each time."""
     from mmengine.config import Config
 
-    register_all_modules(init_default_scope=True)
     logging.disable(logging.WARNING)  # mmengine reports on every single parameter
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(SEED)
-            settings = Config.fromfile(config).model
-            settings.backbone.init_cfg = None
-            model = MODELS.build(settings)
+            model = build_model(Config.fromfile(config))
             model.init_weights()
     finally:
         logging.disable(logging.NOTSET)
-    return dict(model.state_dict())
+    state = dict(model.state_dict())
+    sharpen(state)
+    return state
 
 
 def sharpen(state: dict[str, Any]) -> None:

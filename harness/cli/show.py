@@ -28,8 +28,7 @@ def show(
 
     Boxes, masks' outlines, scores and color answers are shown.
     """
-    from geneval.explain import explain
-    from geneval.terminal import shows_pictures
+    from geneval.explain import explain, shows_pictures
 
     row = _row(run, image)
     echo(explain(row))
@@ -70,7 +69,7 @@ def _numbers(name: str) -> tuple[int, int] | None:
 
 
 def _draw(run: Path, row: dict[str, Any], where: Path) -> Any:
-    from geneval.drawing import draw_row
+    from geneval.explain import draw_row
     from wire.files import sha256_of_file
 
     path = run / row["filename"]
@@ -88,6 +87,6 @@ def _draw(run: Path, row: dict[str, Any], where: Path) -> Any:
 def _show_in_terminal(picture: Any) -> None:
     import shutil
 
-    from geneval.terminal import half_blocks
+    from geneval.explain import half_blocks
 
     say_as_is(half_blocks(picture, shutil.get_terminal_size().columns))

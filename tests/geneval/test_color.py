@@ -13,13 +13,21 @@ import open_clip  # noqa: E402
 import torch  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from geneval.clip import load_clip  # noqa: E402
-from geneval.color import ColorClassifier, ColorOptions, Cutout, Shown, show_object  # noqa: E402
+from geneval.color import (  # noqa: E402
+    ColorClassifier,
+    ColorOptions,
+    Cutout,
+    Shown,
+    load_clip,
+    show_object,
+)
 from geneval.judge import Box  # noqa: E402
+from geneval.parameters import Parameters  # noqa: E402
 from tests.geneval.scenes import draw  # noqa: E402
 from wire.protocol import EnvironmentFailure, UserError  # noqa: E402
 from wire.vocabulary import COLORS  # noqa: E402
 
+FILES = {"mask2former": "/w/a.pth", "clip-vit-l-14": "/w/b.pt"}
 TEMPLATES = ["a photo of a {c} dog", "a photo of a {c}-colored dog", "a photo of a {c} object"]
 
 
@@ -167,4 +175,4 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
 )
 def test_bad_options_are_named(values: dict[str, object], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        ColorOptions.from_mapping(values)
+        Parameters.parse({"files": FILES, "color_options": values})

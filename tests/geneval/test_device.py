@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="runs in the geneval environment")
 
-from geneval.device import device_faults_are_fatal, resolve_device  # noqa: E402
+from geneval.parameters import device_faults_are_fatal, resolve_device  # noqa: E402
 from wire.protocol import EnvironmentFailure, UserError  # noqa: E402
 
 

@@ -17,9 +17,9 @@ def test_torch_counts_the_same() -> None:
     from torch.utils.flop_counter import FlopCounterMode
 
     from geneval.detectors import mmdet_mask2former as ours
-    from geneval.detectors.mmdet_inference import last_predictions
+    from geneval.detectors.mmdet_mask2former import last_predictions
 
-    model = ours._build(ours._read_config(ours.shipped_config())).eval().requires_grad_(False)
+    model = ours.build_model(ours._read_config(ours.shipped_config())).eval().requires_grad_(False)
     size = (160, 224)  # neither is a multiple of the windows' sides
     with FlopCounterMode(display=False) as counter:
         last_predictions(model.panoptic_head, model.extract_feat(torch.zeros(1, 3, *size)))

@@ -14,8 +14,8 @@ pytest.importorskip("mmdet", reason="runs in the geneval environment")
 import torch
 
 from bench.gpu import mmcv_build
+from bench.parity import compare
 from geneval.detectors import Execution, load_detector
-from geneval.parity import compare
 from tests.geneval.scenes import draw
 
 

@@ -10,7 +10,7 @@ np = pytest.importorskip("numpy")
 
 from PIL import Image  # noqa: E402
 
-from geneval.drawing import draw_row  # noqa: E402
+from geneval.explain import draw_row  # noqa: E402
 from geneval.images import ImageFault, read_image  # noqa: E402
 from tests.geneval.scenes import draw  # noqa: E402
 from tests.wire.test_pictures import PROGRAMS, SAVED, TAKEN, avif_without_pixels, plant_ghostscript  # noqa: E402

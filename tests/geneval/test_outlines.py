@@ -7,7 +7,7 @@ import pytest
 np = pytest.importorskip("numpy")
 coco = pytest.importorskip("pycocotools.mask", reason="runs in the geneval environment")
 
-from geneval.outlines import decode, encode  # noqa: E402
+from geneval.images import decode, encode  # noqa: E402
 from wire.protocol import UserError  # noqa: E402
 
 

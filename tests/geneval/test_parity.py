@@ -10,12 +10,10 @@ import pytest
 
 pytest.importorskip("mmdet", reason="runs in the geneval environment")
 
-from geneval import parity
-from geneval.detectors import Execution, load_detector
-from geneval.detectors.instances import RawOutput
-from geneval.detectors.mask2former import Mask2Former
-from geneval.detectors.resize import Size
-from geneval.scenes import draw_scene
+from bench import parity
+from geneval.detectors import Execution, Size, load_detector
+from geneval.detectors.mask2former import Mask2Former, RawOutput
+from geneval.self_test import draw_scene
 
 
 @pytest.fixture(scope="module")

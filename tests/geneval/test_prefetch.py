@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from geneval.prefetch import prefetch
+from geneval.worker import prefetch
 
 
 def test_order_is_kept() -> None:

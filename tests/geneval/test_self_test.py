@@ -14,7 +14,7 @@ pytest.importorskip("mmdet", reason="runs in the geneval environment")
 
 import torch
 
-from geneval.plausibility import ENOUGH, check_rows
+from geneval.rows import ENOUGH, check_rows
 from geneval.self_test import SCENES, count_right, self_test, write_scenes
 from geneval.worker import work
 from tests.geneval.jobs import ROOT, Finished, items, make_job, parameters

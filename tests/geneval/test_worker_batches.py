@@ -78,7 +78,7 @@ def test_resumed_in_the_middle_of_a_batch_gives_the_same_bytes(
 
 
 def test_masks_are_stored_with_their_boxes(batched: list[dict[str, Any]]) -> None:
-    from geneval.outlines import decode
+    from geneval.images import decode
 
     for row in batched:
         details = json.loads(row["details"])

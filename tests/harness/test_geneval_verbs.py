@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from geneval.explain import half_blocks, shows_pictures
 from geneval.judge import JudgeOptions
 from geneval.settings import ColorOptions
-from geneval.terminal import half_blocks, shows_pictures
 from harness.cli.app import app
 from harness.run.manifest import Manifest, StageRecord
 from harness.run.settings import GenevalSettings

@@ -7,8 +7,9 @@ from typing import Any
 from hypothesis import assume, event, given
 from hypothesis import strategies as st
 
-from geneval.judge import Box, JudgeOptions, colors_needed, judge, relations, select_objects
+from geneval.judge import Box, JudgeOptions, colors_needed, judge, relations
 from geneval.rejudge import rejudge
+from tests.judge import select_objects
 from tests.judge.strategies import CLASSES, DETECTIONS, OPTIONS, boxes, prompts
 from wire.vocabulary import COLORS
 

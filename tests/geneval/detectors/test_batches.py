@@ -12,8 +12,7 @@ pytest.importorskip("mmdet", reason="runs in the geneval environment")
 import numpy as np
 import torch
 
-from geneval.detectors import DETECTORS, Execution, load_detector
-from geneval.detectors.base import Detections
+from geneval.detectors import DETECTORS, Detections, Execution, load_detector
 from geneval.detectors.checkpoint import read_state
 from tests.geneval.scenes import draw
 

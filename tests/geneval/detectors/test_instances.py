@@ -10,10 +10,9 @@ pytest.importorskip("mmdet", reason="runs in the geneval environment")
 import numpy as np
 import torch
 
-from geneval.detectors import Execution
-from geneval.detectors.instances import RawOutput, find_instances
+from geneval.detectors import Execution, Size
+from geneval.detectors.mask2former import RawOutput, find_instances
 from geneval.detectors.mmdet_mask2former import MmdetMask2Former
-from geneval.detectors.resize import Size
 from tests.geneval.scenes import draw
 
 

@@ -12,8 +12,7 @@ import torch
 from mmdet.models.backbones.swin import ShiftWindowMSA
 
 from geneval.detectors import Execution
-from geneval.detectors.mmdet_inference import install_windows, last_predictions
-from geneval.detectors.mmdet_mask2former import MmdetMask2Former
+from geneval.detectors.mmdet_mask2former import MmdetMask2Former, install_windows, last_predictions
 
 
 @pytest.mark.parametrize("size", [(7, 7), (13, 20), (14, 8), (3, 30)])

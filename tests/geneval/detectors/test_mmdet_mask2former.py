@@ -11,8 +11,7 @@ pytest.importorskip("mmdet", reason="runs in the geneval environment")
 import numpy as np
 import torch
 
-from geneval.detectors import Execution, mmdet_mask2former
-from geneval.detectors.base import Detections
+from geneval.detectors import Detections, Execution, mmdet_mask2former
 from geneval.detectors.checkpoint import read_state, to_layout_2
 from geneval.detectors.mmdet_mask2former import MmdetMask2Former
 from tests.geneval.scenes import draw

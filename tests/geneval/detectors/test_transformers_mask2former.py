@@ -12,12 +12,10 @@ pytest.importorskip("mmdet", reason="runs in the geneval environment")
 import numpy as np
 import torch
 
-from geneval.detectors import Execution, load_detector
-from geneval.detectors.checkpoint import read_state
+from geneval.detectors import Execution, Size, fit, load_detector
+from geneval.detectors.checkpoint import read_state, to_transformers
 from geneval.detectors.mask2former import Mask2Former
-from geneval.detectors.mask2former_keys import to_transformers
-from geneval.detectors.resize import Size, fit
-from geneval.detectors.transformers_mask2former import InferenceSettings, TransformersMask2Former
+from geneval.detectors.transformers_mask2former import TransformersMask2Former, read_config
 from tests.geneval.jobs import items, make_job, parameters, run
 from tests.geneval.scenes import draw, write_scenes
 from wire.protocol import EnvironmentFailure, UserError, read_rows
@@ -89,11 +87,11 @@ def test_sizes_fit_as_mmcv_fits_them() -> None:
 
 
 def test_settings_are_read_from_a_config(tiny_files: Path, tmp_path: Path) -> None:
-    assert InferenceSettings.from_config(None) == InferenceSettings((1333, 800), 100)
-    assert InferenceSettings.from_config(tiny_files / "mask2former_tiny.py") == InferenceSettings((160, 96), 40)
+    assert read_config(None) == ((1333, 800), 100)
+    assert read_config(tiny_files / "mask2former_tiny.py") == ((160, 96), 40)
     (tmp_path / "config.py").write_text("model = dict(")
     with pytest.raises(UserError, match=r"config\.py: not a readable mmdet config"):
-        InferenceSettings.from_config(tmp_path / "config.py")
+        read_config(tmp_path / "config.py")
 
 
 def test_a_detector_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch, tiny_files: Path) -> None:

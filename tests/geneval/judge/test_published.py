@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from geneval.judge import JudgeOptions, boxes_from_details, check_metadata, colors_needed, judge, select_objects
+from geneval.judge import JudgeOptions, boxes_from_details, check_metadata, colors_needed, judge
+from tests.judge import select_objects
 from tests.shared_data import shared
 
 #: Correct images and images of each tag, as published with the file (open-compass/GenEditEvalKit).

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from geneval.judge import Box, JudgeOptions, select, select_objects
+from geneval.judge import Box, JudgeOptions, select
 from geneval.judge.boxes import single
+from tests.judge import select_objects
 
 
 def boxes(*scores: float) -> list[Box]:

@@ -1,4 +1,4 @@
-"""How far a detector agrees with mmdet's own operations on the same weights: ``python -m geneval.parity --help``.
+"""How far a detector agrees with mmdet's own operations on the same weights: ``python -m bench.parity --help``.
 
 Prints a table in Markdown; ``docs/geneval.md`` shows it. Runs where both mmdet and transformers are installed.
 """
@@ -9,19 +9,19 @@ import argparse
 import random
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from geneval.detectors import DETECTORS, Execution, load_detector
-from geneval.detectors.instances import find_instances
-from geneval.detectors.mask2former import Mask2Former
-from geneval.detectors.precision import PRECISIONS
-from geneval.evaluation import kept_indices
-from geneval.judge import Box, JudgeOptions, judge
-from geneval.random_weights import write_random_weights
-from geneval.scenes import draw_scene
+import numpy as np
+
+from geneval.detectors import DETECTORS, PRECISIONS, Execution, load_detector
+from geneval.detectors.mask2former import Mask2Former, find_instances
+from geneval.evaluation import boxes_of, kept_indices
+from geneval.judge import JudgeOptions, judge
+from geneval.self_test import draw_scene
+from geneval.tiny_world import detector
 from wire.vocabulary import OBJECT_CLASSES
 
 #: Image sizes (width, height): those of common generators, and one that needs padding.
@@ -32,26 +32,21 @@ PROMPTS_PER_IMAGE = 50
 
 @dataclass
 class Difference:
-    """The largest differences between two detectors over some images.
+    """The largest differences between two detectors over some images."""
 
-    Attributes:
-        classes, masks: of logits.
-        largest_class, largest_mask: largest logits, to compare the differences with.
-        boxes: of corners, in pixels, where both found the same objects.
-        same_objects: images with the same classes in the same order above the threshold.
-        verdicts, same_verdicts: prompts decided, and how many alike, reason included.
-        correct: verdicts of the first detector that were positive.
-    """
-
+    #: Of class and mask logits, and the largest logits to compare them with.
     classes: float = 0.0
     masks: float = 0.0
     largest_class: float = 0.0
     largest_mask: float = 0.0
+    #: Of corners in pixels, of scores, and shares of mask pixels, where both found the same objects.
     boxes: float = 0.0
     scores: float = 0.0
     pixels: list[float] = field(default_factory=list)
     images: int = 0
+    #: Images with the same classes in the same order above the threshold.
     same_objects: int = 0
+    #: Prompts decided, how many alike, reason included, and how many positively by the first detector.
     verdicts: int = 0
     same_verdicts: int = 0
     correct: int = 0
@@ -64,11 +59,15 @@ def compare(reference: Mask2Former, other: Mask2Former, pictures: Iterable[Any])
     for pixels in pictures:
         outputs = [one.outputs(one.preprocess(pixels)) for one in (reference, other)]
         _compare_logits(total, *outputs)
-        floor = options.confidence_threshold
-        found = [find_instances(output, reference.max_per_image, floor) for output in outputs]
+        found = [find_instances(one, reference.max_per_image, options.confidence_threshold) for one in outputs]
         _compare_detections(total, *found)
         for _ in range(PROMPTS_PER_IMAGE):
-            _compare_verdicts(total, found, _prompt(chance), options)
+            metadata = _prompt(chance)
+            kept = [boxes_of(one, kept_indices(one, metadata["tag"], options)) for one in found]
+            first, second = (judge(objects, metadata, {}, options) for objects in kept)
+            total.verdicts += 1
+            total.same_verdicts += first == second
+            total.correct += first.correct
     return total
 
 
@@ -89,17 +88,6 @@ def _compare_detections(total: Difference, a: Any, b: Any) -> None:
         total.scores = max(total.scores, abs(ours.score - theirs.score))
     if a.boxes:
         total.pixels.append(float((a.masks != b.masks).float().mean()))
-
-
-def _compare_verdicts(total: Difference, found: Sequence[Any], metadata: dict[str, Any], options: JudgeOptions) -> None:
-    verdicts = []
-    for one in found:
-        kept = kept_indices(one, metadata["tag"], options)
-        objects: dict[str, list[Box]] = {name: [one.boxes[i] for i in indices] for name, indices in kept.items()}
-        verdicts.append(judge(objects, metadata, {}, options))
-    total.verdicts += 1
-    total.same_verdicts += verdicts[0] == verdicts[1]
-    total.correct += verdicts[0].correct
 
 
 def _prompt(chance: random.Random) -> dict[str, Any]:
@@ -134,15 +122,9 @@ def table(differences: dict[tuple[int, int], Difference]) -> str:
     return "\n".join(lines)
 
 
-def _pictures(size: tuple[int, int], count: int) -> Iterator[Any]:
-    import numpy as np
-
-    return (np.asarray(draw_scene(seed, size)) for seed in range(count))
-
-
 def main(arguments: Sequence[str]) -> int:
     """Print the table; the exit code: 1 where a verdict differs."""
-    parser = argparse.ArgumentParser("python -m geneval.parity", description="compare the two detectors")
+    parser = argparse.ArgumentParser("python -m bench.parity", description="compare the two detectors")
     parser.add_argument("--weights", type=Path, help="Mask2Former checkpoint [default: the tiny world's]")
     parser.add_argument("--config", type=Path, help="its mmdet config [default: Swin-S]")
     parser.add_argument("--real-size", action="store_true", help="random weights of the real Swin-S size")
@@ -153,25 +135,21 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of what is compared [default: fp32]")
     parser.add_argument("--device", default="cpu")
     chosen = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as folder:
-        weights, config = _model(chosen, Path(folder))
+    with tempfile.TemporaryDirectory() as name:
+        weights, config = chosen.weights, chosen.config
+        if not weights and chosen.real_size:
+            weights, config = detector.write_random_weights(Path(name)), None
+        elif not weights:
+            detector.write_detector(Path(name))
+            weights, config = Path(name) / detector.WEIGHTS, Path(name) / detector.CONFIG
         reference = load_detector("mmdet", weights, config, Execution(chosen.device, "exact"))
         other = load_detector(chosen.detector, weights, config, Execution(chosen.device, chosen.precision))
-    differences = {size: compare(reference, other, _pictures(size, chosen.images)) for size in SIZES}
+    differences = {}
+    for size in SIZES:
+        pictures = (np.asarray(draw_scene(seed, size)) for seed in range(chosen.images))
+        differences[size] = compare(reference, other, pictures)
     sys.stdout.write(table(differences) + "\n")
     return int(any(one.same_verdicts < one.verdicts for one in differences.values()))
-
-
-def _model(chosen: argparse.Namespace, folder: Path) -> tuple[Path, Path | None]:
-    """Weights and config to compare on."""
-    if chosen.weights:
-        return chosen.weights, chosen.config
-    from geneval.tiny_world import detector
-
-    if chosen.real_size:
-        return write_random_weights(folder), None
-    detector.write_detector(folder)
-    return folder / detector.WEIGHTS, folder / detector.CONFIG
 
 
 if __name__ == "__main__":
