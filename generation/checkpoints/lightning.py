@@ -26,7 +26,7 @@ def load_lightning(path: Path, trusted: bool) -> LoadedCheckpoint:
     of a compiled module would otherwise be sampled from random weights.
     """
     config = read_config(path.parent / CONFIG_FILE, trusted)
-    state = plain_names(read_lightning(path, trusted))
+    state = plain_names(read_lightning(path, trusted), path)
     vae, ema = _vae_weights(config), ema_prefix(config)
     with from_the_cache():
         model = _build(config)
@@ -85,7 +85,7 @@ def _fill(model: MiroModel, state: dict[str, Any], ema: str, path: Path) -> None
     decoder = part(state, "postprocessing.")
     if decoder:
         load_strictly(model.postprocessing, _with_vae(model, decoder), "postprocessing.", path)
-    model.uncond_embedding = _uncond_embedding(state, path)
+    model.uncond_embedding = _uncond_embedding(state, model.network.map_text_tokens.in_features, path)
 
 
 def _without_idle_scaling(network: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -103,13 +103,14 @@ def _with_vae(model: MiroModel, decoder: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in model.postprocessing.state_dict().items() if key.startswith("vae.")} | decoder
 
 
-def _uncond_embedding(state: dict[str, Any], path: Path) -> Any:
+def _uncond_embedding(state: dict[str, Any], width: int, path: Path) -> Any:
     """The checkpoint's own, else the one in the miro package; float32, (tokens, width)."""
     import torch
     from miro.utils.assets import load_uncond_embedding
 
     saved = state.get("uncond_conditioning")
     embedding = torch.from_numpy(load_uncond_embedding()) if saved is None else saved
-    if embedding.ndim == 0:
-        raise UserError(f"{path}: uncond_conditioning is a single number; expected an embedding of tokens")
-    return embedding.detach().float().reshape(-1, embedding.shape[-1])
+    if embedding.ndim == 0 or not embedding.numel() or embedding.shape[-1] != width:
+        found = " x ".join(map(str, embedding.shape)) or "a single number"
+        raise UserError(f"{path}: uncond_conditioning is {found}; expected an embedding of tokens, {width} wide")
+    return embedding.detach().float().reshape(-1, width)

@@ -119,6 +119,36 @@ def read_mapping(path: Path) -> dict[Any, Any]:
     return tree
 
 
+def check_size(path: Path) -> None:
+    """See that a YAML file which another reader is to read stays within the bounds, its aliases written out.
+
+    Raises:
+        UserError: unreadable, not YAML, or beyond the bounds.
+    """
+    try:
+        root = yaml.compose(_text(path), yaml.SafeLoader)
+        _written_out(root, {}, DEEPEST)
+    except UserError as error:
+        raise UserError(f"{path}: not a readable Hydra configuration ({error})") from error
+    except (yaml.YAMLError, RecursionError, *_WRONG_SCALAR) as error:
+        raise UserError(f"{path}: not a readable Hydra configuration ({_reason(error)})") from error
+
+
+def _written_out(node: Any, known: dict[int, int], depth: int) -> int:
+    """The number of values under a node; each node is counted once, and added wherever an alias repeats it."""
+    if id(node) not in known:
+        inside = getattr(node, "value", ())
+        if isinstance(node, yaml.MappingNode):
+            inside = [part for pair in inside for part in pair]
+        elif isinstance(node, yaml.ScalarNode) or node is None:
+            inside = ()
+        known[id(node)] = MOST_NODES  # met again inside itself
+        known[id(node)] = 1 + sum(_written_out(part, known, depth - 1) for part in inside) if depth else MOST_NODES
+    if known[id(node)] >= MOST_NODES:
+        raise UserError(f"more than {MOST_NODES} values, or more than {DEEPEST} of them inside one another")
+    return known[id(node)]
+
+
 def _text(path: Path) -> str:
     try:
         with path.open("rb") as file:

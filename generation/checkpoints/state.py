@@ -6,18 +6,29 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from generation.checkpoints.kinds import shown
 from wire.protocol import UserError
 
-#: What ``torch.compile`` puts into the names of a compiled module's parameters.
-COMPILED_PREFIX = "_orig_mod."
+#: What wrappers of a module put into the names of its parameters: ``torch.compile``, FSDP, DeepSpeed, DDP.
+WRAPPERS = frozenset(("_orig_mod", "_fsdp_wrapped_module", "_forward_module", "module"))
 
 #: Keys named in an error before the rest is only counted.
 NAMED_KEYS = 5
 
 
-def plain_names(state: Mapping[str, Any]) -> dict[str, Any]:
-    """The state dict under the names of the module before it was compiled."""
-    return {key.replace(COMPILED_PREFIX, ""): value for key, value in state.items()}
+def plain_names(state: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """The state dict under the names that the module has without what training wrapped around it or its parts.
+
+    Raises:
+        UserError: two names become one.
+    """
+    plain: dict[str, Any] = {}
+    for key, value in state.items():
+        name = ".".join(part for part in key.split(".") if part not in WRAPPERS)
+        if name in plain:
+            raise UserError(f"{path}: its state_dict holds {shown(name)} twice, once inside a wrapper such as module.")
+        plain[name] = value
+    return plain
 
 
 def part(state: Mapping[str, Any], prefix: str) -> dict[str, Any]:
@@ -33,13 +44,17 @@ def load_strictly(module: Any, state: Mapping[str, Any], prefix: str, path: Path
         prefix, path: where the tensors were in which file, for the message.
 
     Raises:
-        UserError: keys are missing, unexpected or of another shape; the first few are named.
+        UserError: keys are missing, unexpected, of another shape or no floating-point numbers; the first few are named.
     """
     wanted = module.state_dict()
+    shared = wanted.keys() & state.keys()
     problems = {
         "missing": wanted.keys() - state.keys(),
         "unexpected": state.keys() - wanted.keys(),
-        "of another shape": {key for key in wanted.keys() & state.keys() if wanted[key].shape != state[key].shape},
+        "of another shape": {key for key in shared if wanted[key].shape != state[key].shape},
+        "of another kind of number": {
+            key for key in shared if wanted[key].is_floating_point() != state[key].is_floating_point()
+        },
     }
     found = [f"{kind}: {_name(keys, prefix)}" for kind, keys in problems.items() if keys]
     if found:

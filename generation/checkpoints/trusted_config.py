@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from generation.checkpoints.known_parts import reason
+from generation.checkpoints.plain_yaml import check_size
 from generation.checkpoints.training_config import TrainingConfig, package_folder
 from wire.protocol import UserError
 
@@ -19,11 +20,12 @@ class TrustedConfig(TrainingConfig):
         """Read the file.
 
         Raises:
-            UserError: it is not readable YAML with a mapping at its top.
+            UserError: it is not readable YAML with a mapping at its top, or grows beyond all bounds.
         """
         from omegaconf import DictConfig, OmegaConf
 
         super().__init__(path, {})
+        check_size(path)
         try:
             self._config = OmegaConf.load(path)
         except Exception as error:
