@@ -6,10 +6,10 @@ Standard library only: the orchestrator asks before it makes an environment, the
 from __future__ import annotations
 
 import re
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from generation.file_faults import archive_fault, fault_in_pipeline, fault_of, shards_in
 from generation.image_folder import is_image_folder
 from generation.own_generator import OwnGenerator, find_generator
 from generation.released import VARIANTS, check_variant, released_repo
@@ -134,6 +134,8 @@ def describe_checkpoint(
 
 def _look(text: str, kind: str, revision: str | None, variant: str | None) -> CheckpointSource:
     path = Path(text).expanduser()
+    if path.is_symlink() and (fault := fault_of(path)):
+        raise UserError(f"{text}: {fault}")
     if kind == REPO or (kind not in (LIGHTNING, FOLDER) and not path.exists() and _reads_like_repo(text)):
         return _describe_repo(text, kind, revision, variant)
     if path.is_dir():
@@ -190,21 +192,33 @@ def _released(text: str, variant: str | None) -> tuple[str, str | None]:
 
 def _describe_folder(path: Path, kind: str, variant: str | None) -> CheckpointSource:
     if (path / DIFFUSERS_FILE).is_file() and kind in ("auto", DIFFUSERS):
+        if fault := fault_in_pipeline(path):
+            raise UserError(fault)
         return CheckpointSource(DIFFUSERS, path.resolve().name, path=path, variant=variant)
     if kind == DIFFUSERS:
         raise UserError(f"{path}: no {DIFFUSERS_FILE} in it; a diffusers pipeline's folder has one")
     if kind == "auto" and is_image_folder(path):
         return CheckpointSource(IMAGES, path.resolve().name, path=path)
     folder = path / variant if variant else path
-    missing = [name for name in HUB_FILES if not (folder / name).is_file()]
-    if missing:
-        raise UserError(f"{folder}: {', '.join(missing)} missing; {_advice(path, folder)}")
+    _check_published(folder, path)
     return CheckpointSource(FOLDER, folder.resolve().name, path=folder, variant=variant)
 
 
-def _advice(path: Path, folder: Path) -> str:
+def _check_published(folder: Path, named: Path) -> None:
+    files = [folder / name for name in HUB_FILES]
+    for file in files:
+        if fault := fault_of(file):
+            raise UserError(f"{file}: {fault}")
+    missing = [file.name for file in files if not file.is_file()]
+    if missing:
+        checkpoints = sorted(file.name for file in named.glob("*.ckpt") if file.is_file())
+        if not checkpoints and (shards := shards_in(folder)):
+            raise UserError(f"{folder}: {shards}")
+        raise UserError(f"{folder}: {', '.join(missing)} missing; {_advice(checkpoints, folder)}")
+
+
+def _advice(checkpoints: list[str], folder: Path) -> str:
     """What the user of an incomplete folder probably meant."""
-    checkpoints = sorted(file.name for file in path.glob("*.ckpt"))
     if checkpoints:
         return f"to use a Lightning checkpoint in it, name the file ({', '.join(checkpoints)})"
     if not folder.is_dir():
@@ -213,21 +227,13 @@ def _advice(path: Path, folder: Path) -> str:
 
 
 def _describe_lightning(path: Path) -> CheckpointSource:
-    _check_archive(path)
-    if not (path.parent / CONFIG_FILE).is_file():
+    if fault := archive_fault(path):
+        raise UserError(f"{path}: {fault}")
+    config = path.parent / CONFIG_FILE
+    if fault := fault_of(config):
+        raise UserError(f"{config}: {fault}")
+    if not config.is_file():
         raise UserError(
             f"{path}: no {CONFIG_FILE} beside it; copy the one that training left in the checkpoint's folder"
         )
     return CheckpointSource(LIGHTNING, path.stem, path=path)
-
-
-def _check_archive(path: Path) -> None:
-    """A PyTorch file is a zip archive with its directory at the end; reading that takes no time, whatever its size."""
-    try:
-        with path.open("rb") as file:
-            magic = file.read(4)
-        names = zipfile.ZipFile(path).namelist() if magic == b"PK\x03\x04" else []
-    except (OSError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path}: unreadable or cut short ({error}); copy or download it again") from error
-    if not any(name.endswith("/data.pkl") for name in names):
-        raise UserError(f"{path}: not a PyTorch checkpoint; expected a .ckpt that Lightning wrote")

@@ -10,6 +10,7 @@ from typing import Any
 
 from generation.checkpoints.loaded import file_sha256
 from generation.device import device_name
+from generation.file_faults import fault_in_pipeline
 from generation.miro_model import TEXT_ENCODER_REPO
 from generation.precision import Precision
 from wire.errors import EnvironmentFailure
@@ -45,8 +46,10 @@ class TextEncoder:
         try:
             self._tokenizer = AutoTokenizer.from_pretrained(folder)
             self._encoder = T5EncoderModel.from_pretrained(folder).eval().requires_grad_(False).to(device)
-        except OSError as error:
-            raise EnvironmentFailure(f"{TEXT_ENCODER_REPO}: {folder} cannot be read ({error})") from error
+        except Exception as error:  # several libraries', each with classes of its own
+            reason = " ".join(str(error).split())[:300] or type(error).__name__
+            told = fault_in_pipeline(folder) or f"{folder} cannot be read ({reason})"
+            raise EnvironmentFailure(f"{TEXT_ENCODER_REPO}: {told}") from error
         self._device, self._precision, self._text_length = device, precision, text_length
 
     def encode(self, prompts: Iterable[str]) -> Iterator[tuple[str, EncodedPrompt]]:

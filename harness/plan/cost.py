@@ -104,8 +104,10 @@ def sweep_cost(model: Model, rewards: RewardSettings) -> Cost:
     """What one checkpoint's whole job costs.
 
     Raises:
-        UserError: no such suite.
+        UserError: no such suite, or no such checkpoint.
     """
+    if model.fault:
+        raise model.fault
     generation = model.settings
     suite = load_suite(generation.suite)
     lines = [suite.lines[index] for index in limit_indices(suite.lines, generation.limit)]
