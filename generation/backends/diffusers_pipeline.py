@@ -11,15 +11,17 @@ from generation.backends.backend import Say, memory_errors, package_versions
 from generation.backends.strict_loading import no_weights_made_up
 from generation.batches import Batch
 from generation.blank import finite_decoding
-from generation.checkpoint_kinds import CheckpointSource
+from generation.checkpoint_kinds import DIFFUSERS_FILE, CheckpointSource
 from generation.checkpoints.loaded import file_sha256
 from generation.device import choose_device, device_name, free_memory
+from generation.file_faults import fault_in_pipeline
 from generation.hub import snapshot_revision, users_choice
 from generation.noise import UPSTREAM, image_seed
 from generation.parameters import Parameters
 from generation.precision import pipeline_dtype
 from generation.settings import parse_resolution
-from wire.hub_client import asking, away, endpoint, is_off
+from wire.hub import Repository
+from wire.hub_client import asking, away, cache, client, endpoint, is_off
 from wire.protocol import Item, UserError
 
 PACKAGES = ("torch", "diffusers", "transformers", "numpy", "pillow")
@@ -105,11 +107,13 @@ def _folder(source: CheckpointSource, trusted: bool) -> Path:
 
     if source.path is not None:
         return source.path
-    safe = None if trusted else True
-    options = {"revision": source.revision, "variant": source.variant, "use_safetensors": safe}
     place = source.repo + (f"@{source.revision}" if source.revision else "")
+    safe = None if trusted else True
     with users_choice(and_files=True), asking(place):
+        commit = Repository(source.repo, source.revision or "").get(DIFFUSERS_FILE, fresh=True).name
+        options = {"revision": commit, "variant": source.variant, "use_safetensors": safe, "cache_dir": cache()}
         local = is_off() or bool(away(endpoint()))
+        client()  # so that diffusers' own questions end as ours do
         return Path(DiffusionPipeline.download(source.repo, local_files_only=local, **options))
 
 
@@ -142,6 +146,8 @@ def _load(folder: Path, place: str, variant: str | None, dtype: Any, trusted: bo
     except UserError:
         raise
     except Exception as error:
+        if fault := fault_in_pipeline(folder):
+            raise UserError(f"{place}: {fault}") from error
         reason = (str(error).strip().splitlines() or [""])[0]
         raise UserError(f"{place}: not a pipeline that can be loaded ({type(error).__name__}: {reason})") from error
     accepted = inspect.signature(pipeline.__call__).parameters
@@ -188,6 +194,6 @@ def _effective(pipeline: Any, arguments: dict[str, Any]) -> dict[str, Any]:
 def _weights(source: CheckpointSource, folder: Path) -> list[dict[str, str]]:
     """Repository and commit, which tell all; of a local folder, the hash of each of its weights."""
     if source.repo:
-        return [{"repo": source.repo, "revision": snapshot_revision(folder / "model_index.json")}]
+        return [{"repo": source.repo, "revision": snapshot_revision(folder / DIFFUSERS_FILE)}]
     files = sorted(path for path in folder.rglob("*") if path.suffix in (".safetensors", ".bin"))
     return [{"file": str(file.relative_to(folder)), "sha256": file_sha256(file)} for file in files]
