@@ -18,7 +18,7 @@ PROMPT_COLUMNS = ("prompt", "prompts", "text")
 
 
 def parse(text: str, suffix: str, place: str) -> list[Metadata]:
-    """Metadata of each prompt, in the file's order.
+    """Metadata of each prompt, in the file's order. An empty prompt is one, and is generated; an empty line is none.
 
     Args:
         suffix: ``txt``: a prompt a line. ``csv``, ``tsv``: a heading, then a row a prompt. ``json``: a list of strings
@@ -26,7 +26,7 @@ def parse(text: str, suffix: str, place: str) -> list[Metadata]:
         place: the file, for messages.
 
     Raises:
-        UserError: something in it has no non-empty string as its prompt; names file and line.
+        UserError: something in it has no string as its prompt; names file and line.
     """
     try:
         return list(_READERS.get(suffix, _json_lines)(text, place))
@@ -56,7 +56,7 @@ def _json_list(text: str, place: str) -> Iterator[Metadata]:
 
 def _table(delimiter: str) -> Callable[[str, str], Iterator[Metadata]]:
     def read(text: str, place: str) -> Iterator[Metadata]:
-        rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, restval="")
+        rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
         names = {name: name.strip().lower() for name in rows.fieldnames or () if name}
         prompt = next((name for name, plain in names.items() if plain in PROMPT_COLUMNS), None)
         if prompt is None:
@@ -79,8 +79,8 @@ def _with_prompt(metadata: Any, place: str) -> Metadata:
     if not isinstance(metadata, dict):
         raise UserError(f"{place}: expected a JSON object, found {type(metadata).__name__}")
     prompt = metadata.get("prompt")
-    if not isinstance(prompt, str) or not prompt.strip():
-        raise UserError(f"{place}: needs a non-empty string under 'prompt'")
+    if not isinstance(prompt, str):
+        raise UserError(f"{place}: needs a string under 'prompt'")
     if not is_text(metadata):
         raise UserError(f"{place}: holds halves of characters (lone surrogates), which no file can keep")
     return metadata

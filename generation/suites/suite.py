@@ -19,7 +19,7 @@ class Suite:
 
     Attributes:
         id: name shown in tables, e.g. ``geneval``.
-        build: returns the metadata of each prompt, in order; every one has a non-empty ``prompt``.
+        build: returns the metadata of each prompt, in order; every one has a ``prompt``, which may be empty.
     """
 
     id: str

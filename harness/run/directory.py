@@ -236,8 +236,8 @@ def read_metadata(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: missing; each prompt folder needs its line of the suite") from None
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}:1: not valid JSON ({error})") from error
-    if not isinstance(record, dict) or not isinstance(record.get("prompt"), str) or not record["prompt"]:
-        raise UserError(f'{path}:1: expected an object with a non-empty "prompt"')
+    if not isinstance(record, dict) or not isinstance(record.get("prompt"), str):
+        raise UserError(f'{path}:1: expected an object with a text under "prompt"')
     if not is_text(record):
         raise UserError(f"{path}:1: holds halves of characters (lone surrogates), which no file can keep")
     return record
