@@ -21,7 +21,8 @@ from generation.checkpoints.known_parts import (
     build_part,
     load_vae,
 )
-from generation.tiny_world.hydra_config import training_config
+from generation.checkpoints.plain_yaml import read_mapping
+from generation.tiny_world.checkpoint import CONFIG
 from tests.generation.checkpoints.config_fuzz import stand_ins
 from tests.generation.conftest import World
 from wire.errors import UserError
@@ -183,7 +184,7 @@ def test_a_vae_that_asks_for_a_quantizer(world: World, tmp_path: Path) -> None:
 
 
 def test_the_parts_of_a_real_configuration_are_known() -> None:
-    model = training_config(32)["model"]
+    model = read_mapping(CONFIG)["model"]
     for key, target in (("preconditioning", PRECONDITIONING), ("postprocessing", POSTPROCESSING)):
         assert model[key].keys() - {"_target_"} <= KNOWN[target].arguments.keys()
     assert model["network"]["instance"].keys() - {"_target_"} <= KNOWN[NETWORK].arguments.keys()
