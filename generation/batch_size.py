@@ -11,7 +11,7 @@ import fcntl
 from collections.abc import Callable
 from pathlib import Path
 
-from generation.backends.backend import Backend, OutOfMemory
+from generation.backends import Backend, OutOfMemory
 from generation.batches import Batch
 from wire.protocol import Item, UserError
 

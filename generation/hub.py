@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,9 @@ from generation.file_faults import fault_of
 from wire.errors import EnvironmentFailure, UserError
 from wire.hub import Repository, cached_sha256
 from wire.hub_client import NoSuchFile, Refused
+
+#: Bytes read at a time for hashing: large enough to keep a disk busy, small beside any model.
+CHUNK = 1 << 22
 
 
 def checkpoint_files(repo: str, names: tuple[str, ...], revision: str | None, subfolder: str | None) -> list[Path]:
@@ -63,6 +67,17 @@ def snapshot_revision(path: Path) -> str:
     """The commit in the path of a cached file: ``.../snapshots/<commit>/...``."""
     parts = path.parts
     return parts[len(parts) - 1 - parts[::-1].index("snapshots") + 1]
+
+
+def file_sha256(path: Path) -> str:
+    """Hash of a file; that of a large file in the hub's cache is known without reading."""
+    if known := cached_sha256(path):
+        return known
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 @contextmanager

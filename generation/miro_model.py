@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
 from typing import Any
+
+from generation.hub import file_sha256
 
 #: Repositories that every MIRO checkpoint builds on (named in miro-t2i; no checkpoint carries the text encoder).
 TEXT_ENCODER_REPO = "google/flan-t5-xl"
@@ -52,3 +56,20 @@ class MiroModel:
         for part in (self.network, self.preconditioning, self.postprocessing):
             part.eval().requires_grad_(False).to(device=device, dtype=dtype)
         self.uncond_embedding = self.uncond_embedding.to(device=device, dtype=dtype)
+
+
+@dataclass
+class LoadedCheckpoint:
+    """A model on the CPU, in float32, and its provenance: its files, its VAE's, and repository and commit if any."""
+
+    model: MiroModel
+    files: list[Path]
+    vae: dict[str, str]
+    repo: str = ""
+    revision: str = ""
+
+    @cached_property
+    def weights(self) -> list[dict[str, str]]:
+        """For ``run.json``: each file's name and sha256, and repository and commit where it has them."""
+        origin = {"repo": self.repo, "revision": self.revision} if self.repo else {}
+        return [*(origin | {"file": path.name, "sha256": file_sha256(path)} for path in self.files), self.vae]

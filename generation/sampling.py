@@ -6,9 +6,9 @@ import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
-from generation.blank import finite_decoding
 from generation.miro_model import MiroModel
 from generation.settings import PAPER_GUIDANCE, PAPER_STEPS, GenerationSettings, check_targets, parse_resolution
 from wire.errors import UserError
@@ -171,12 +171,53 @@ def conditioning_mapped_once(network: Any) -> Iterator[Callable[[dict[str, Any]]
         batch[MAPPED] = last[1]
         return batch
 
-    network.cond_mapping = _already_mapped
+    network.cond_mapping = itemgetter(MAPPED)
     try:
         yield add
     finally:
         del network.cond_mapping
 
 
-def _already_mapped(batch: dict[str, Any]) -> Any:
-    return batch[MAPPED]
+@contextmanager
+def finite_decoding(vae: Any, message: str) -> Iterator[None]:
+    """Look at what a VAE's decoder gives before it is cut to 0..255, where NaN becomes black, infinity black or white.
+
+    Without a decoder that can be watched nothing is done.
+
+    Raises:
+        UserError: a number is not finite; it has the message.
+    """
+    import torch
+
+    def check(_module: Any, _inputs: Any, output: Any) -> None:
+        if isinstance(output, torch.Tensor) and not bool(torch.isfinite(output).all()):
+            raise UserError(message)
+
+    decoder = getattr(vae, "decoder", None)
+    handle = decoder.register_forward_hook(check) if isinstance(decoder, torch.nn.Module) else None
+    try:
+        yield
+    finally:
+        if handle is not None:
+            handle.remove()
+
+
+def compiled(network: Any, backend: Any = "inductor") -> Any:
+    """The network as one graph for one shape, compiled at the first call; its own attributes keep working."""
+    import torch
+
+    return torch.compile(network, fullgraph=True, dynamic=False, backend=backend)
+
+
+@contextmanager
+def compile_errors() -> Iterator[None]:
+    """Turn a failed compilation, for lack of a C++ compiler for example, into one line."""
+    try:
+        yield
+    except Exception as error:
+        if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor", "torch._functorch")):
+            raise
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(
+            f"--compile: the network cannot be compiled here ({type(error).__name__}: {reason}); leave --compile away"
+        ) from error

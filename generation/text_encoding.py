@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from generation.checkpoints.loaded import file_sha256
 from generation.device import device_name
 from generation.file_faults import fault_in_pipeline
+from generation.hub import file_sha256
 from generation.miro_model import TEXT_ENCODER_REPO
 from generation.precision import Precision
 from wire.errors import EnvironmentFailure

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from generation.backends import Backend, open_backend
 from generation.batch_size import agreed_size, find_size
 from generation.batches import Batch, count_missing, image_batches, upstream_batches
-from generation.blank import Constant
 from generation.image_writer import ImageWriter
 from generation.noise import UPSTREAM
 from generation.parameters import Parameters
@@ -32,7 +32,8 @@ def work(job: Job, reporter: Reporter) -> None:
         reporter.started(total=0, device="none", packages={})
         reporter.finished(rows=0, unscored=0)
         return
-    backend = _open(parameters, reporter)
+    tell(reporter.warning)
+    backend = open_backend(parameters.source(), parameters)
     if size:
         _started(reporter, backend, parameters, count_missing(batches), size)
     backend.prepare(batches, lambda label: reporter.progress(0, len(job.items), label), reporter.warning)
@@ -43,11 +44,6 @@ def work(job: Job, reporter: Reporter) -> None:
         batches = _batches(job, parameters, size)
         _started(reporter, backend, parameters, count_missing(batches), size)
     reporter.finished(rows=_sample(job, reporter, parameters, backend, batches), unscored=0)
-
-
-def _open(parameters: Parameters, reporter: Reporter) -> Backend:
-    tell(reporter.warning)
-    return open_backend(parameters.source(), parameters)
 
 
 def _started(reporter: Reporter, backend: Backend, parameters: Parameters, total: int, size: int) -> None:
@@ -88,3 +84,26 @@ def _sample(job: Job, reporter: Reporter, parameters: Parameters, backend: Backe
     if told := constant.warning(writer.written):
         reporter.warning(told)
     return writer.written
+
+
+class Constant:
+    """Counts the images that are of one color throughout."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._first = ""
+
+    def look(self, name: str, image: Any) -> None:
+        """Take note of an image, (height, width, 3)."""
+        if (image == image[:1, :1]).all():
+            self._count += 1
+            self._first = self._first or name
+
+    def warning(self, total: int) -> str:
+        """A line about those found among ``total``; empty where there are none."""
+        if not self._count:
+            return ""
+        return (
+            f"{self._count} of {total} images are of a single color (the first: {self._first}): "
+            "the model, its precision or its guidance may be at fault"
+        )

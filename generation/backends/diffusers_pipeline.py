@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from generation.backends.backend import Say, memory_errors, package_versions
-from generation.backends.strict_loading import no_weights_made_up
+from generation.backends import Say, memory_errors, package_versions
 from generation.batches import Batch
-from generation.blank import finite_decoding
 from generation.checkpoint_kinds import DIFFUSERS_FILE, CheckpointSource
-from generation.checkpoints.loaded import file_sha256
 from generation.device import choose_device, device_name, free_memory
 from generation.file_faults import fault_in_pipeline
-from generation.hub import snapshot_revision, users_choice
+from generation.hub import file_sha256, snapshot_revision, users_choice
 from generation.noise import UPSTREAM, image_seed
 from generation.parameters import Parameters
 from generation.precision import pipeline_dtype
+from generation.sampling import finite_decoding
 from generation.settings import parse_resolution
 from wire.hub import Repository
 from wire.hub_client import asking, away, cache, client, endpoint, is_off
@@ -28,7 +29,7 @@ PACKAGES = ("torch", "diffusers", "transformers", "numpy", "pillow")
 
 
 class DiffusersBackend:
-    """One pipeline on one device. See :class:`generation.backends.backend.Backend`.
+    """One pipeline on one device. See :class:`generation.backends.Backend`.
 
     Each image has its own CPU generator, so that its noise is its own, in pipelines whose scheduler draws noise at
     every step too. Prompts are encoded by the pipeline itself, with each batch.
@@ -58,11 +59,11 @@ class DiffusersBackend:
         """Nothing is shared between batches."""
 
     def probe(self, batch: Batch) -> None:
-        """Two steps: some schedulers know no fewer. See :class:`generation.backends.backend.Backend`."""
+        """Two steps: some schedulers know no fewer. See :class:`generation.backends.Backend`."""
         self._images(batch, self._arguments | {"num_inference_steps": 2})
 
     def make(self, batch: Batch) -> Any:
-        """Images of the batch; see :class:`generation.backends.backend.Backend`."""
+        """Images of the batch; see :class:`generation.backends.Backend`."""
         import numpy as np
 
         images = self._images(batch, self._arguments)[: len(batch.items)]
@@ -197,3 +198,41 @@ def _weights(source: CheckpointSource, folder: Path) -> list[dict[str, str]]:
         return [{"repo": source.repo, "revision": snapshot_revision(folder / DIFFUSERS_FILE)}]
     files = sorted(path for path in folder.rglob("*") if path.suffix in (".safetensors", ".bin"))
     return [{"file": str(file.relative_to(folder)), "sha256": file_sha256(file)} for file in files]
+
+
+#: What both libraries say of such weights, in a warning; neither raises.
+_MADE_UP = "newly initialized"
+_LIBRARIES = ("diffusers", "transformers")
+_STYLE = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class _Listener(logging.Handler):
+    """Keeps the warnings that matter."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.heard: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = _STYLE.sub("", record.getMessage())
+        if _MADE_UP in message:
+            self.heard.append(" ".join(message.split()))
+
+
+@contextmanager
+def no_weights_made_up(place: str) -> Iterator[None]:
+    """Refuse a model of which the libraries report made-up weights while it is loaded.
+
+    Raises:
+        UserError: they did; it quotes the library.
+    """
+    listener, loggers = _Listener(), [logging.getLogger(name) for name in _LIBRARIES]
+    for logger in loggers:
+        logger.addHandler(listener)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(listener)
+    if listener.heard:
+        raise UserError(f"{place}: incomplete, some of its weights would be random ({listener.heard[0][:400]})")

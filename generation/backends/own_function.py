@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from generation.backends.backend import OutOfMemory, Say, memory_errors, package_versions
+from generation.backends import OutOfMemory, Say, memory_errors, package_versions
 from generation.batches import Batch
 from generation.checkpoint_kinds import CheckpointSource
-from generation.checkpoints.loaded import file_sha256
+from generation.hub import file_sha256
 from generation.noise import UPSTREAM, image_seed
 from generation.own_generator import OwnGenerator
 from generation.parameters import Parameters
@@ -25,7 +25,7 @@ FOREIGN = ("reward_targets", "negative_reward_targets", "resolution", "compile")
 
 
 class OwnFunctionBackend:
-    """Calls the function with always ``batch_size`` prompts. See :class:`generation.backends.backend.Backend`."""
+    """Calls the function with always ``batch_size`` prompts. See :class:`generation.backends.Backend`."""
 
     def __init__(self, source: CheckpointSource, parameters: Parameters) -> None:
         if source.generator is None:
@@ -50,11 +50,11 @@ class OwnFunctionBackend:
         """Nothing is shared: the function keeps what it needs."""
 
     def probe(self, batch: Batch) -> None:
-        """A whole call, for lack of a shorter one; see :class:`generation.backends.backend.Backend`."""
+        """A whole call, for lack of a shorter one; see :class:`generation.backends.Backend`."""
         self.make(batch)
 
     def make(self, batch: Batch) -> list[Any]:
-        """Images of the batch; see :class:`generation.backends.backend.Backend`."""
+        """Images of the batch; see :class:`generation.backends.Backend`."""
         items = batch.filled
         prompts = [item.prompt for item in items]
         seeds = [image_seed(self._seed, item.prompt_index, item.sample_index) for item in items]

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from generation.checkpoint_kinds import CONFIG_FILE
 from generation.checkpoints import kinds, known_parts
-from generation.checkpoints.hydra_config import TrainingConfig, read_config
-from generation.checkpoints.loaded import LoadedCheckpoint
+from generation.checkpoints.kinds import shown
 from generation.checkpoints.restricted_pickle import read_lightning
-from generation.checkpoints.state import load_strictly, part, plain_names
+from generation.checkpoints.training_config import TrainingConfig, read_config
 from generation.hub import repo_weights
-from generation.miro_model import VAE_FILE, VAE_REPO, MiroModel
+from generation.miro_model import VAE_FILE, VAE_REPO, LoadedCheckpoint, MiroModel
 from wire.hub_client import from_the_cache
 from wire.protocol import UserError
 
 SUFFIX = "_coherence"
+#: What wrappers of a module put into the names of its parameters: ``torch.compile``, FSDP, DeepSpeed, DDP.
+WRAPPERS = frozenset(("_orig_mod", "_fsdp_wrapped_module", "_forward_module", "module"))
+
+#: Keys named in an error before the rest is only counted.
+NAMED_KEYS = 5
 
 
 def load_lightning(path: Path, trusted: bool) -> LoadedCheckpoint:
@@ -80,9 +85,9 @@ def ema_prefix(config: TrainingConfig) -> str:
 
 
 def _fill(model: MiroModel, state: dict[str, Any], ema: str, path: Path) -> None:
-    load_strictly(model.network, _without_idle_scaling(part(state, ema), path), ema, path)
-    load_strictly(model.preconditioning, part(state, "preconditioning."), "preconditioning.", path)
-    decoder = part(state, "postprocessing.")
+    load_strictly(model.network, _without_idle_scaling(_part(state, ema), path), ema, path)
+    load_strictly(model.preconditioning, _part(state, "preconditioning."), "preconditioning.", path)
+    decoder = _part(state, "postprocessing.")
     if decoder:
         load_strictly(model.postprocessing, _with_vae(model, decoder), "postprocessing.", path)
     model.uncond_embedding = _uncond_embedding(state, model.network.map_text_tokens.in_features, path)
@@ -114,3 +119,51 @@ def _uncond_embedding(state: dict[str, Any], width: int, path: Path) -> Any:
         found = " x ".join(map(str, embedding.shape)) or "a single number"
         raise UserError(f"{path}: uncond_conditioning is {found}; expected an embedding of tokens, {width} wide")
     return embedding.detach().float().reshape(-1, width)
+
+
+def plain_names(state: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """The state dict under the names that the module has without what training wrapped around it or its parts.
+
+    Raises:
+        UserError: two names become one.
+    """
+    plain: dict[str, Any] = {}
+    for key, value in state.items():
+        name = ".".join(part for part in key.split(".") if part not in WRAPPERS)
+        if name in plain:
+            raise UserError(f"{path}: its state_dict holds {shown(name)} twice, once inside a wrapper such as module.")
+        plain[name] = value
+    return plain
+
+
+def _part(state: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """The entries under ``prefix`` (which ends in a dot), without it."""
+    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+
+
+def load_strictly(module: Any, state: Mapping[str, Any], prefix: str, path: Path) -> None:
+    """Load ``state``, which was under ``prefix`` in the file, into a ``torch.nn.Module``.
+
+    Raises:
+        UserError: keys are missing, unexpected, of another shape or no floating-point numbers; the first few are named.
+    """
+    wanted = module.state_dict()
+    shared = wanted.keys() & state.keys()
+    problems = {
+        "missing": wanted.keys() - state.keys(),
+        "unexpected": state.keys() - wanted.keys(),
+        "of another shape": {key for key in shared if wanted[key].shape != state[key].shape},
+        "of another kind of number": {
+            key for key in shared if wanted[key].is_floating_point() != state[key].is_floating_point()
+        },
+    }
+    found = [f"{kind}: {_name(keys, prefix)}" for kind, keys in problems.items() if keys]
+    if found:
+        raise UserError(f"{path}: does not fit its configuration; keys {'; '.join(found)}")
+    module.load_state_dict(state, strict=True)
+
+
+def _name(keys: Iterable[str], prefix: str) -> str:
+    names = [prefix + key for key in sorted(keys)]
+    rest = f" and {len(names) - NAMED_KEYS} more" if len(names) > NAMED_KEYS else ""
+    return ", ".join(names[:NAMED_KEYS]) + rest

@@ -10,10 +10,10 @@ import pytest
 
 pytest.importorskip("miro", reason="runs in the generation environment")
 
-from generation.checkpoints.hydra_config import TrainingConfig, package_folder, read_config
 from generation.checkpoints.kinds import NUMBER, TEXT, Kind
 from generation.checkpoints.known_parts import NETWORK, SCHEDULER
 from generation.checkpoints.lightning import _build, ema_prefix
+from generation.checkpoints.training_config import TrainingConfig, package_folder, read_config
 from tests.generation.checkpoints.config_fuzz import stand_ins
 from wire.errors import UserError
 

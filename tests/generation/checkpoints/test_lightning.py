@@ -13,8 +13,8 @@ pytest.importorskip("miro", reason="runs in the generation environment")
 
 from generation.checkpoint_kinds import describe_checkpoint  # noqa: E402 - torch decides whether this module runs
 from generation.checkpoints import load_checkpoint  # noqa: E402
-from generation.checkpoints.hydra_config import read_config  # noqa: E402
 from generation.checkpoints.lightning import ema_prefix  # noqa: E402
+from generation.checkpoints.training_config import read_config  # noqa: E402
 from generation.miro_model import MiroModel  # noqa: E402
 from tests.generation.conftest import World  # noqa: E402
 from wire.errors import MiroEvalError, UserError  # noqa: E402
