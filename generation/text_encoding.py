@@ -58,7 +58,8 @@ class TextEncoder:
         groups: dict[int, list[tuple[str, list[int]]]] = {}
         tokenized = self._tokenizer(distinct, truncation=True, max_length=self._text_length)["input_ids"]
         for prompt, tokens in zip(distinct, tokenized, strict=True):
-            groups.setdefault(self._padded_length(len(tokens)), []).append((prompt, tokens))
+            length = min(-(-len(tokens) // LENGTH_STEP) * LENGTH_STEP, self._text_length)
+            groups.setdefault(length, []).append((prompt, tokens))
         for length, group in groups.items():
             for start in range(0, len(group), BATCH):
                 yield from self._encode_batch(group[start : start + BATCH], length)
@@ -71,9 +72,6 @@ class TextEncoder:
         mask = tokens["attention_mask"].bool()
         embeddings = self._forward(tokens["input_ids"], mask)
         return [EncodedPrompt(embeddings[row][mask[row]]) for row in range(len(prompts))]
-
-    def _padded_length(self, tokens: int) -> int:
-        return min(-(-tokens // LENGTH_STEP) * LENGTH_STEP, self._text_length)
 
     def _encode_batch(self, batch: list[tuple[str, list[int]]], length: int) -> Iterator[tuple[str, EncodedPrompt]]:
         import torch

@@ -202,21 +202,7 @@ def _weights(source: CheckpointSource, folder: Path) -> list[dict[str, str]]:
 
 #: What both libraries say of such weights, in a warning; neither raises.
 _MADE_UP = "newly initialized"
-_LIBRARIES = ("diffusers", "transformers")
 _STYLE = re.compile(r"\x1b\[[0-9;]*m")
-
-
-class _Listener(logging.Handler):
-    """Keeps the warnings that matter."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.heard: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        message = _STYLE.sub("", record.getMessage())
-        if _MADE_UP in message:
-            self.heard.append(" ".join(message.split()))
 
 
 @contextmanager
@@ -226,7 +212,15 @@ def no_weights_made_up(place: str) -> Iterator[None]:
     Raises:
         UserError: they did; it quotes the library.
     """
-    listener, loggers = _Listener(), [logging.getLogger(name) for name in _LIBRARIES]
+    heard: list[str] = []
+
+    def listen(record: logging.LogRecord) -> None:
+        message = " ".join(_STYLE.sub("", record.getMessage()).split())
+        if record.levelno >= logging.WARNING and _MADE_UP in message:
+            heard.append(message)
+
+    listener, loggers = logging.Handler(), [logging.getLogger(name) for name in ("diffusers", "transformers")]
+    listener.emit = listen  # type: ignore[method-assign]
     for logger in loggers:
         logger.addHandler(listener)
     try:
@@ -234,5 +228,5 @@ def no_weights_made_up(place: str) -> Iterator[None]:
     finally:
         for logger in loggers:
             logger.removeHandler(listener)
-    if listener.heard:
-        raise UserError(f"{place}: incomplete, some of its weights would be random ({listener.heard[0][:400]})")
+    if heard:
+        raise UserError(f"{place}: incomplete, some of its weights would be random ({heard[0][:400]})")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,14 @@ def load_lightning(path: Path, trusted: bool) -> LoadedCheckpoint:
     vae, ema = _vae_weights(config), ema_prefix(config)
     with from_the_cache():
         model = _build(config)
-    _fill(model, state, ema, path)
+    load_strictly(model.network, _without_idle_scaling(_part(state, ema), path), ema, path)
+    load_strictly(model.preconditioning, _part(state, "preconditioning."), "preconditioning.", path)
+    if decoder := _part(state, "postprocessing."):
+        if not any(key.startswith("vae.") for key in decoder):  # stripped of the frozen VAE: the hub's is used
+            built = model.postprocessing.state_dict()
+            decoder |= {key: value for key, value in built.items() if key.startswith("vae.")}
+        load_strictly(model.postprocessing, decoder, "postprocessing.", path)
+    model.uncond_embedding = _uncond_embedding(state, model.network.map_text_tokens.in_features, path)
     return LoadedCheckpoint(model, [path, path.parent / CONFIG_FILE], vae)
 
 
@@ -52,26 +59,22 @@ def _vae_weights(config: TrainingConfig) -> dict[str, str]:
 def _build(config: TrainingConfig) -> MiroModel:
     side = config.require("data.data_resolution", kinds.SIZE)
     targets = config.get("model.coherence_values", kinds.TARGETS, {})
+    axes = config.get("model.coherence_keys", kinds.NAMES)
+    axes = axes or config.require("model.network.coherence_keys", kinds.NAMES)
     return MiroModel(
         network=config.build("model.network.instance", known_parts.NETWORK),
         preconditioning=config.build("model.preconditioning", known_parts.PRECONDITIONING),
         postprocessing=config.build("model.postprocessing", known_parts.POSTPROCESSING),
         scheduler=config.build("model.inference_noise_scheduler", known_parts.SCHEDULER),
         uncond_embedding=None,
-        axes=_axes(config),
+        # To condition on; configurations that leave them null mean all that the network has.
+        axes=tuple(key.removesuffix(SUFFIX) for key in axes),
         latent_shape=(config.get("data.in_channels", kinds.SIZE, 4), side, side),
         pipeline_text_length=config.require("data.num_cond_tokens", kinds.SIZE),
         default_targets={key.removesuffix(SUFFIX): float(value) for key, value in targets.items()},
         guidance_type=config.get("model.guidance_type", kinds.TEXT, "constant"),
         negative_prompts=config.get("model.negative_prompts", kinds.TEXT),
     )
-
-
-def _axes(config: TrainingConfig) -> tuple[str, ...]:
-    """The axes to condition on; configurations that leave them null mean all that the network has."""
-    keys = config.get("model.coherence_keys", kinds.NAMES)
-    keys = keys or config.require("model.network.coherence_keys", kinds.NAMES)
-    return tuple(key.removesuffix(SUFFIX) for key in keys)
 
 
 def ema_prefix(config: TrainingConfig) -> str:
@@ -84,28 +87,12 @@ def ema_prefix(config: TrainingConfig) -> str:
     return f"ema_network_{str(float(decays[index])).replace('.', '_')}."
 
 
-def _fill(model: MiroModel, state: dict[str, Any], ema: str, path: Path) -> None:
-    load_strictly(model.network, _without_idle_scaling(_part(state, ema), path), ema, path)
-    load_strictly(model.preconditioning, _part(state, "preconditioning."), "preconditioning.", path)
-    decoder = _part(state, "postprocessing.")
-    if decoder:
-        load_strictly(model.postprocessing, _with_vae(model, decoder), "postprocessing.", path)
-    model.uncond_embedding = _uncond_embedding(state, model.network.map_text_tokens.in_features, path)
-
-
 def _without_idle_scaling(network: dict[str, Any], path: Path) -> dict[str, Any]:
     """Drop the ``output_scaling`` of early runs, which today's network lacks; it never left one."""
     scaling = network.pop("output_scaling", None)
     if scaling is not None and not bool((scaling == 1).all()):
         raise UserError(f"{path}: output_scaling is not one everywhere, and miro-t2i's network has no place for it")
     return network
-
-
-def _with_vae(model: MiroModel, decoder: dict[str, Any]) -> dict[str, Any]:
-    """Lightning saves the frozen VAE too; a checkpoint that was stripped of it uses the hub's."""
-    if any(key.startswith("vae.") for key in decoder):
-        return decoder
-    return {key: value for key, value in model.postprocessing.state_dict().items() if key.startswith("vae.")} | decoder
 
 
 def _uncond_embedding(state: dict[str, Any], width: int, path: Path) -> Any:
@@ -157,13 +144,11 @@ def load_strictly(module: Any, state: Mapping[str, Any], prefix: str, path: Path
             key for key in shared if wanted[key].is_floating_point() != state[key].is_floating_point()
         },
     }
-    found = [f"{kind}: {_name(keys, prefix)}" for kind, keys in problems.items() if keys]
+    found = []
+    for kind, keys in problems.items():
+        names = [prefix + key for key in sorted(keys)]
+        rest = f" and {len(names) - NAMED_KEYS} more" if len(names) > NAMED_KEYS else ""
+        found += [f"{kind}: {', '.join(names[:NAMED_KEYS])}{rest}"] if names else []
     if found:
         raise UserError(f"{path}: does not fit its configuration; keys {'; '.join(found)}")
     module.load_state_dict(state, strict=True)
-
-
-def _name(keys: Iterable[str], prefix: str) -> str:
-    names = [prefix + key for key in sorted(keys)]
-    rest = f" and {len(names) - NAMED_KEYS} more" if len(names) > NAMED_KEYS else ""
-    return ", ".join(names[:NAMED_KEYS]) + rest

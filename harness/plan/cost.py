@@ -13,8 +13,7 @@ from typing import Any
 
 from generation.checkpoint_kinds import FOLDER, LIGHTNING, REPO
 from generation.flops import MiroShape, miro_flops
-from generation.suites import load_suite
-from generation.suites.selection import limit_indices
+from generation.suites import limit_indices, load_suite
 from geneval.flops import color_flops, detector_flops
 from harness.plan.open import Model
 from harness.run.settings import GenerationSettings, RewardSettings
