@@ -28,8 +28,6 @@ _FORMATS = (
     (b"\xfd7zXZ", "an xz archive; unpack it"),
     (b"\x28\xb5\x2f\xfd", "a zstd archive; unpack it"),
 )
-_EXPECTED = "expected a .ckpt that Lightning wrote"
-_SAFETENSORS = "weights in safetensors format; give the .ckpt, or the published layout's folder"
 #: The pickle in a checkpoint has a few hundred bytes a tensor; the numbers lie beside it.
 LARGEST_PICKLE = 1 << 26
 
@@ -92,9 +90,16 @@ def _format(head: bytes) -> str:
     if not head:
         return "not a PyTorch checkpoint, but an empty file; copy or download it again"
     if head[8:9] == b"{":  # after the length of its header
-        return f"not a PyTorch checkpoint, but {_SAFETENSORS}"
+        return (
+            "not a PyTorch checkpoint, but weights in safetensors format; give the .ckpt, or the published layout's "
+            "folder"
+        )
     named = next((name for first, name in _FORMATS if head.startswith(first)), "")
-    return f"not in PyTorch's zip format, but {named}" if named else f"not a PyTorch checkpoint; {_EXPECTED}"
+    return (
+        f"not in PyTorch's zip format, but {named}"
+        if named
+        else "not a PyTorch checkpoint; expected a .ckpt that Lightning wrote"
+    )
 
 
 def shards_in(folder: Path) -> str:

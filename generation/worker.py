@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from generation.backends import Backend, open_backend
 from generation.batch_size import agreed_size, find_size
@@ -48,9 +47,12 @@ def work(job: Job, reporter: Reporter) -> None:
 
 def _started(reporter: Reporter, backend: Backend, parameters: Parameters, total: int, size: int) -> None:
     """Tell what is used, and as ``hparams`` all that decides the images besides the checkpoint."""
-    used = {"noise": parameters.noise, "batch_size": size, "precision": backend.provenance["precision"]}
-    used["compile"] = parameters.compile
-    hparams = backend.provenance["hparams"] | used
+    hparams = backend.provenance["hparams"] | {
+        "noise": parameters.noise,
+        "batch_size": size,
+        "precision": backend.provenance["precision"],
+        "compile": parameters.compile,
+    }
     reporter.started(total=total, **backend.provenance | {"hparams": hparams, "batch_size": size})
 
 
@@ -69,41 +71,22 @@ def _batches(job: Job, parameters: Parameters, size: int) -> list[Batch]:
 
 def _sample(job: Job, reporter: Reporter, parameters: Parameters, backend: Backend, batches: list[Batch]) -> int:
     """Make the batches and write what was missing of them; returns the number of rows."""
-    total, constant = count_missing(batches), Constant()
+    total, constant = count_missing(batches), list[str]()
     with (
         RowWriter(Path(job.output)) as rows,
         ImageWriter(Path(job.run_dir), rows, parameters.seed, parameters.run_id) as writer,
     ):
         for batch in batches:
-            images = backend.make(batch)
-            for row in batch.missing:
-                constant.look(batch.items[row].filename, images[row])
-            writer.add([batch.items[row] for row in batch.missing], [images[row] for row in batch.missing])
+            made = backend.make(batch)
+            items, images = [batch.items[row] for row in batch.missing], [made[row] for row in batch.missing]
+            pairs = zip(items, images, strict=True)
+            constant += [item.filename for item, image in pairs if (image == image[:1, :1]).all()]
+            writer.add(items, images)
             reporter.progress(writer.written, total, batch.items[-1].prompt)
     reporter.progress(writer.written, total)
-    if told := constant.warning(writer.written):
-        reporter.warning(told)
-    return writer.written
-
-
-class Constant:
-    """Counts the images that are of one color throughout."""
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._first = ""
-
-    def look(self, name: str, image: Any) -> None:
-        """Take note of an image, (height, width, 3)."""
-        if (image == image[:1, :1]).all():
-            self._count += 1
-            self._first = self._first or name
-
-    def warning(self, total: int) -> str:
-        """A line about those found among ``total``; empty where there are none."""
-        if not self._count:
-            return ""
-        return (
-            f"{self._count} of {total} images are of a single color (the first: {self._first}): "
+    if constant:
+        reporter.warning(
+            f"{len(constant)} of {writer.written} images are of a single color (the first: {constant[0]}): "
             "the model, its precision or its guidance may be at fault"
         )
+    return writer.written

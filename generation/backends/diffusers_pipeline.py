@@ -23,7 +23,7 @@ from generation.sampling import finite_decoding
 from generation.settings import parse_resolution
 from wire.hub import Repository
 from wire.hub_client import asking, away, cache, client, endpoint, is_off
-from wire.protocol import Item, UserError
+from wire.protocol import UserError
 
 PACKAGES = ("torch", "diffusers", "transformers", "numpy", "pillow")
 
@@ -76,7 +76,8 @@ class DiffusersBackend:
         import numpy as np
         import torch
 
-        generators = [self._generator(item) for item in batch.filled]
+        seeds = [image_seed(self._seed, item.prompt_index, item.sample_index) for item in batch.filled]
+        generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
         prompts = [item.prompt for item in batch.filled]
         watched = finite_decoding(getattr(self._pipeline, "vae", None), self._not_finite(batch))
         with memory_errors(self._device, batch.size), torch.inference_mode(), watched:
@@ -86,11 +87,6 @@ class DiffusersBackend:
     def _not_finite(self, batch: Batch) -> str:
         near = f"prompt {batch.items[0].prompt_index} or near it"
         return f"{self._place}: its images are not finite ({near}); try --precision fp32 or bf16"
-
-    def _generator(self, item: Item) -> Any:
-        import torch
-
-        return torch.Generator("cpu").manual_seed(image_seed(self._seed, item.prompt_index, item.sample_index))
 
 
 def _refuse_miro_settings(parameters: Parameters) -> None:
@@ -160,13 +156,9 @@ def _load(folder: Path, place: str, variant: str | None, dtype: Any, trusted: bo
 def _call_arguments(pipeline: Any, parameters: Parameters) -> dict[str, Any]:
     """What the user chose; the rest is the pipeline's own default."""
     width, height = parse_resolution(parameters.resolution) or (None, None)
-    chosen = {
-        "num_inference_steps": parameters.steps,
-        "guidance_scale": parameters.guidance_scale,
-        "width": width,
-        "height": height,
-    }
-    chosen = {name: value for name, value in chosen.items() if value is not None}
+    asked = {"num_inference_steps": parameters.steps, "guidance_scale": parameters.guidance_scale}
+    asked |= {"width": width, "height": height}
+    chosen = {name: value for name, value in asked.items() if value is not None}
     unknown = sorted(set(chosen) - set(inspect.signature(pipeline.__call__).parameters))
     if unknown:
         raise UserError(f"{type(pipeline).__name__} takes no {', '.join(unknown)}; leave it away")
@@ -176,19 +168,15 @@ def _call_arguments(pipeline: Any, parameters: Parameters) -> dict[str, Any]:
 def _effective(pipeline: Any, arguments: dict[str, Any]) -> dict[str, Any]:
     """The settings that were really used, under upstream's names where it has them."""
     accepted = inspect.signature(pipeline.__call__).parameters
-
-    def used(name: str) -> Any:
-        default = accepted[name].default if name in accepted else None
-        return arguments.get(name, default)
-
+    used = {name: accepted[name].default for name in accepted} | arguments
     scheduler = getattr(pipeline, "scheduler", None)
     return {
         "pipeline": type(pipeline).__name__,
         "scheduler": type(scheduler).__name__ if scheduler is not None else None,
-        "steps": used("num_inference_steps"),
-        "cfg": used("guidance_scale"),
-        "width": used("width"),
-        "height": used("height"),
+        "steps": used.get("num_inference_steps"),
+        "cfg": used.get("guidance_scale"),
+        "width": used.get("width"),
+        "height": used.get("height"),
     }
 
 

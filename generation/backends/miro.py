@@ -109,22 +109,20 @@ class MiroBackend:
 
     def _encode(self, batches: Sequence[Batch], warn: Say) -> Iterator[tuple[int, EncodedPrompt]]:
         """Prompt index and embedding of all prompts. Upstream's depend on their neighbours, and are not kept."""
+        kind, folder = (self._device, self._precision, self._text_length), self._parameters.text_cache
         if self._parameters.noise == UPSTREAM:
-            yield from encode_groups(self._open_encoder(), batches)
+            yield from encode_groups(TextEncoder(*kind), batches)
             return
+
+        def open_cache() -> EmbeddingCache | None:
+            identity = encoder_identity(*kind) if folder else None
+            return EmbeddingCache(Path(folder), identity, warn) if folder and identity else None
+
         indices: dict[str, list[int]] = {}
         for index, prompt in prompts_of(batches).items():
             indices.setdefault(prompt, []).append(index)
-        for prompt, encoded in encode_with_cache(indices, self._open_encoder, lambda: self._open_cache(warn)):
+        for prompt, encoded in encode_with_cache(indices, lambda: TextEncoder(*kind), open_cache):
             yield from ((index, encoded) for index in indices[prompt])
-
-    def _open_encoder(self) -> TextEncoder:
-        return TextEncoder(self._device, self._precision, self._text_length)
-
-    def _open_cache(self, warn: Say) -> EmbeddingCache | None:
-        folder = self._parameters.text_cache
-        identity = encoder_identity(self._device, self._precision, self._text_length) if folder else None
-        return EmbeddingCache(Path(folder), identity, warn) if folder and identity else None
 
     def probe(self, batch: Batch) -> None:
         """One step takes as much memory as all; see :class:`generation.backends.Backend`."""
@@ -132,12 +130,7 @@ class MiroBackend:
             self._sample(batch.filled, replace(self._settings, steps=1))
 
     def make(self, batch: Batch) -> Any:
-        """Images, uint8 (len(batch.items), height, width, 3).
-
-        Raises:
-            OutOfMemory: the batch does not fit into the device's memory.
-            UserError: the network's answer is not finite, or it cannot be compiled.
-        """
+        """Images of the batch, as one array; see :class:`generation.backends.Backend`."""
         with memory_errors(self._device, batch.size), compile_errors():
             return self._sample(batch.filled, self._settings)[: len(batch.items)]
 
