@@ -11,7 +11,7 @@ import fcntl
 from collections.abc import Callable
 from pathlib import Path
 
-from generation.backends.backend import Backend, OutOfMemory
+from generation.backends import Backend, OutOfMemory
 from generation.batches import Batch
 from wire.protocol import Item, UserError
 
@@ -50,19 +50,15 @@ def find_size(backend: Backend, item: Item) -> int:
         OutOfMemory: not even one image fits.
     """
     size = first_guess(backend, item)
-    while size > 1 and not _fits(backend, item, size):
-        size //= 2
-    if size == 1:
-        backend.probe(Batch((item,), (0,), 1))
-    return size
-
-
-def _fits(backend: Backend, item: Item, size: int) -> bool:
-    try:
-        backend.probe(Batch((item,), (0,), size))
-    except OutOfMemory:
-        return False
-    return True
+    while True:
+        try:
+            backend.probe(Batch((item,), (0,), size))
+        except OutOfMemory:  # noqa: PERF203 - by trial
+            if size == 1:
+                raise
+            size //= 2
+        else:
+            return size
 
 
 def first_guess(backend: Backend, item: Item) -> int:

@@ -10,15 +10,10 @@ from wire.protocol import Item, Job, UserError, pending_batches
 
 @dataclass(frozen=True)
 class Batch:
-    """Images that are sampled together.
-
-    Attributes:
-        items: in order, each once.
-        missing: positions in ``items`` that have no row yet; only these are written.
-        size: what the batch is filled up to, with its last item.
-    """
+    """Images that are sampled together, each once; filled up to ``size`` with the last."""
 
     items: tuple[Item, ...]
+    #: Positions in ``items`` that have no row yet; only these are written.
     missing: tuple[int, ...]
     size: int
 
@@ -30,12 +25,9 @@ class Batch:
 
 @dataclass(frozen=True)
 class Sweep:
-    """All of a run's prompts, whatever shard of it this job is: upstream draws its noise in their order.
+    """All of a run's prompts, whatever shard of it this job is: upstream draws its noise in their order."""
 
-    Attributes:
-        prompts: (prompt index, prompt), in order.
-    """
-
+    #: (prompt index, prompt), in order.
     prompts: tuple[tuple[int, str], ...]
     samples: int
 
@@ -75,15 +67,12 @@ def upstream_batches(job: Job, sweep: Sweep, size: int) -> list[Batch]:
     batches = []
     for group in sweep.groups(size):
         for sample in range(sweep.samples):
-            items = tuple(ours.get((index, sample)) or _foreign(index, sample, prompt) for index, prompt in group)
+            items = tuple(  # an image of another shard has no file here
+                ours.get((index, sample)) or Item("", index, sample, {"prompt": prompt}) for index, prompt in group
+            )
             missing = tuple(row for row in _missing(items, job.done) if items[row].filename)
             batches += [Batch(items, missing, len(items))] if missing else []
     return batches
-
-
-def _foreign(index: int, sample: int, prompt: str) -> Item:
-    """An image of another shard; it has no file here."""
-    return Item("", index, sample, {"prompt": prompt})
 
 
 def _missing(items: Sequence[Item], done: frozenset[str]) -> tuple[int, ...]:
@@ -97,7 +86,4 @@ def count_missing(batches: Sequence[Batch]) -> int:
 
 def prompts_of(batches: Sequence[Batch]) -> Mapping[int, str]:
     """Prompt index to prompt, of everything that will be sampled."""
-    found: dict[int, str] = {}
-    for batch in batches:
-        found.update((item.prompt_index, item.prompt) for item in batch.items)
-    return found
+    return {item.prompt_index: item.prompt for batch in batches for item in batch.items}

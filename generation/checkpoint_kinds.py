@@ -6,31 +6,14 @@ Standard library only: the orchestrator asks before it makes an environment, the
 from __future__ import annotations
 
 import re
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from generation.file_faults import archive_fault, fault_in_pipeline, fault_of, shards_in
 from generation.image_folder import is_image_folder
 from generation.own_generator import OwnGenerator, find_generator
 from generation.released import VARIANTS, check_variant, released_repo
 from wire.errors import UserError
-
-__all__ = [
-    "CONFIG_FILE",
-    "DIFFUSERS",
-    "DIFFUSERS_FILE",
-    "FOLDER",
-    "GENERATOR",
-    "HUB_FILES",
-    "IMAGES",
-    "KINDS",
-    "LIGHTNING",
-    "MIRO",
-    "REPO",
-    "CheckpointSource",
-    "describe_checkpoint",
-    "describe_source",
-]
 
 #: MIRO: a Lightning ``.ckpt`` beside its Hydra configuration, a folder in the published layout, a hub repository.
 LIGHTNING, FOLDER, REPO = "lightning", "folder", "repo"
@@ -52,25 +35,20 @@ _REPO_ID = re.compile(r"(?P<repo>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(@(?P<rev
 
 @dataclass(frozen=True)
 class CheckpointSource:
-    """Where a checkpoint is, and of which kind.
-
-    Attributes:
-        kind: one of the kinds above, not :data:`MIRO`.
-        name: short name, the default for the run's: the file's stem, the folder's, the repository's or the variant's.
-        path: the ``.ckpt`` file, the folder, or the generator's source; None for a repository.
-        repo: ``owner/name``; empty for local files.
-        revision: branch, tag or commit of the repository; None means its default branch.
-        variant: subfolder of the repository; of a diffusers pipeline, the variant of its weights, e.g. ``fp16``.
-        argument: what the generator is called with as ``checkpoint``; empty for nothing.
-    """
+    """Where a checkpoint is, and of which kind: one of those above, not :data:`MIRO`."""
 
     kind: str
+    #: The default for the run's: the file's stem, the folder's, the repository's or the variant's.
     name: str
+    #: The ``.ckpt`` file, the folder, or the generator's source; None for a repository.
     path: Path | None = None
     repo: str = ""
+    #: Branch, tag or commit of the repository; None means its default branch.
     revision: str | None = None
+    #: Subfolder of the repository; of a diffusers pipeline, the variant of its weights, e.g. ``fp16``.
     variant: str | None = None
     generator: OwnGenerator | None = None
+    #: What the generator is called with as ``checkpoint``; empty for nothing.
     argument: str = ""
 
 
@@ -84,11 +62,8 @@ def describe_source(
 ) -> CheckpointSource:
     """Like :func:`describe_checkpoint`, for a run that may have a generator of the user's.
 
-    Args:
-        checkpoint: may be empty with a generator; else it is handed to it as it stands.
-        kind, revision, variant: see there; they have no meaning for a generator.
-        generator: see :func:`generation.own_generator.find_generator`.
-        folder: where it is looked for; the current one by default.
+    A generator, see :func:`generation.own_generator.find_generator`, is looked for in ``folder`` (the current one);
+    ``checkpoint`` is handed to it as it stands, and may be empty. The others have no meaning for it.
 
     Raises:
         UserError: see there, or neither checkpoint nor generator is given.
@@ -109,24 +84,20 @@ def describe_checkpoint(
 ) -> CheckpointSource:
     """Tell what ``text`` names, and check as much of it as can be checked without loading anything.
 
-    Whatever exists on disk is local; what does not, and reads like ``owner/name``, is a repository.
-    Whether a repository exists is not asked here.
-
-    Args:
-        text: path of a ``.ckpt``, path of a folder, ``owner/name`` or ``owner/name@revision``, or the name of a
-            released checkpoint, e.g. ``miro-no-clip``.
-        kind: one of :data:`KINDS` insists on that reading; ``auto`` looks. A repository is taken for MIRO's unless
-            ``diffusers`` is demanded, because looking into it would need the network.
-        revision: of a repository, where ``text`` does not say.
-        variant: see :class:`CheckpointSource`.
+    Whatever exists on disk is local; what does not, and reads like ``owner/name`` or ``owner/name@revision``, is a
+    repository; so is a released checkpoint's name. Whether a repository exists is not asked here. It is taken for
+    MIRO's unless ``diffusers`` is demanded as the kind, because looking into it would need the network.
 
     Raises:
-        UserError: nothing there, a file missing beside it, a damaged archive, contradicting arguments.
+        UserError: nothing there, a file missing or something else in its place, contradicting arguments.
     """
     if kind not in ("auto", *KINDS):
         raise UserError(f"checkpoint kind {kind!r} is unknown; expected auto, {', '.join(KINDS)}")
     found = _look(text, kind, revision, variant)
-    _refuse_meaningless(found, text, revision, variant)
+    if revision and not found.repo:
+        raise UserError(f"{text}: a revision ({revision}) has a meaning for hub repositories only")
+    if variant and found.kind in (LIGHTNING, IMAGES):
+        raise UserError(f"{text}: a variant ({variant}) has a meaning for hub repositories and folders only")
     if kind not in ("auto", found.kind) and not (kind == MIRO and found.kind in (LIGHTNING, FOLDER, REPO)):
         raise UserError(f"{text}: looks like kind {found.kind}, not {kind} as demanded")
     return found
@@ -134,6 +105,8 @@ def describe_checkpoint(
 
 def _look(text: str, kind: str, revision: str | None, variant: str | None) -> CheckpointSource:
     path = Path(text).expanduser()
+    if path.is_symlink() and (fault := fault_of(path)):
+        raise UserError(f"{text}: {fault}")
     if kind == REPO or (kind not in (LIGHTNING, FOLDER) and not path.exists() and _reads_like_repo(text)):
         return _describe_repo(text, kind, revision, variant)
     if path.is_dir():
@@ -147,13 +120,6 @@ def _look(text: str, kind: str, revision: str | None, variant: str | None) -> Ch
     )
 
 
-def _refuse_meaningless(found: CheckpointSource, text: str, revision: str | None, variant: str | None) -> None:
-    if revision and not found.repo:
-        raise UserError(f"{text}: a revision ({revision}) has a meaning for hub repositories only")
-    if variant and found.kind in (LIGHTNING, IMAGES):
-        raise UserError(f"{text}: a variant ({variant}) has a meaning for hub repositories and folders only")
-
-
 def _reads_like_repo(text: str) -> bool:
     """``owner/name``, unless the owner is a folder right here: then it is a mistyped path."""
     if released_repo(text.partition("@")[0]):
@@ -163,7 +129,11 @@ def _reads_like_repo(text: str) -> bool:
 
 
 def _describe_repo(text: str, kind: str, revision: str | None, variant: str | None) -> CheckpointSource:
-    text, variant = _released(text, variant)
+    name, at, revision_named = text.partition("@")
+    if place := released_repo(name):
+        if variant and name in VARIANTS:
+            raise UserError(f"{name} is a variant already; leave --variant {variant} away")
+        text, variant = place[0] + at + revision_named, variant or place[1]
     match = _REPO_ID.fullmatch(text)
     if not match:
         raise UserError(f"{text}: not a repository id; expected owner/name or owner/name@revision")
@@ -177,57 +147,46 @@ def _describe_repo(text: str, kind: str, revision: str | None, variant: str | No
     return CheckpointSource(REPO, variant or repo.split("/")[1], repo=repo, revision=revision, variant=variant)
 
 
-def _released(text: str, variant: str | None) -> tuple[str, str | None]:
-    """``miro-no-clip@main`` written out as repository and variant; anything else as it is."""
-    name, at, revision = text.partition("@")
-    place = released_repo(name)
-    if place is None:
-        return text, variant
-    if variant and name in VARIANTS:
-        raise UserError(f"{name} is a variant already; leave --variant {variant} away")
-    return place[0] + at + revision, variant or place[1]
-
-
 def _describe_folder(path: Path, kind: str, variant: str | None) -> CheckpointSource:
     if (path / DIFFUSERS_FILE).is_file() and kind in ("auto", DIFFUSERS):
+        if fault := fault_in_pipeline(path):
+            raise UserError(fault)
         return CheckpointSource(DIFFUSERS, path.resolve().name, path=path, variant=variant)
     if kind == DIFFUSERS:
         raise UserError(f"{path}: no {DIFFUSERS_FILE} in it; a diffusers pipeline's folder has one")
     if kind == "auto" and is_image_folder(path):
         return CheckpointSource(IMAGES, path.resolve().name, path=path)
     folder = path / variant if variant else path
-    missing = [name for name in HUB_FILES if not (folder / name).is_file()]
-    if missing:
-        raise UserError(f"{folder}: {', '.join(missing)} missing; {_advice(path, folder)}")
+    _check_published(folder, path)
     return CheckpointSource(FOLDER, folder.resolve().name, path=folder, variant=variant)
 
 
-def _advice(path: Path, folder: Path) -> str:
-    """What the user of an incomplete folder probably meant."""
-    checkpoints = sorted(file.name for file in path.glob("*.ckpt"))
+def _check_published(folder: Path, named: Path) -> None:
+    files = [folder / name for name in HUB_FILES]
+    for file in files:
+        if fault := fault_of(file):
+            raise UserError(f"{file}: {fault}")
+    missing = [file.name for file in files if not file.is_file()]
+    checkpoints = sorted(file.name for file in named.glob("*.ckpt") if file.is_file()) if missing else []
+    advice = f"a folder in the hub's layout has {', '.join(HUB_FILES)}"
     if checkpoints:
-        return f"to use a Lightning checkpoint in it, name the file ({', '.join(checkpoints)})"
-    if not folder.is_dir():
-        return "there is no such folder"
-    return f"a folder in the hub's layout has {', '.join(HUB_FILES)}"
+        advice = f"to use a Lightning checkpoint in it, name the file ({', '.join(checkpoints)})"
+    elif missing and (shards := shards_in(folder)):
+        raise UserError(f"{folder}: {shards}")
+    elif not folder.is_dir():
+        advice = "there is no such folder"
+    if missing:
+        raise UserError(f"{folder}: {', '.join(missing)} missing; {advice}")
 
 
 def _describe_lightning(path: Path) -> CheckpointSource:
-    _check_archive(path)
-    if not (path.parent / CONFIG_FILE).is_file():
+    if fault := archive_fault(path):
+        raise UserError(f"{path}: {fault}")
+    config = path.parent / CONFIG_FILE
+    if fault := fault_of(config):
+        raise UserError(f"{config}: {fault}")
+    if not config.is_file():
         raise UserError(
             f"{path}: no {CONFIG_FILE} beside it; copy the one that training left in the checkpoint's folder"
         )
     return CheckpointSource(LIGHTNING, path.stem, path=path)
-
-
-def _check_archive(path: Path) -> None:
-    """A PyTorch file is a zip archive with its directory at the end; reading that takes no time, whatever its size."""
-    try:
-        with path.open("rb") as file:
-            magic = file.read(4)
-        names = zipfile.ZipFile(path).namelist() if magic == b"PK\x03\x04" else []
-    except (OSError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path}: unreadable or cut short ({error}); copy or download it again") from error
-    if not any(name.endswith("/data.pkl") for name in names):
-        raise UserError(f"{path}: not a PyTorch checkpoint; expected a .ckpt that Lightning wrote")

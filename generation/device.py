@@ -26,17 +26,13 @@ def choose_device(name: str) -> Any:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     device = torch.device(name)
-    if device.type == "cuda":
-        _demand_gpu(name, device.index or 0, torch.cuda.device_count() if torch.cuda.is_available() else 0)
-    return device
-
-
-def _demand_gpu(name: str, index: int, present: int) -> None:
-    if index >= present:
+    present = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device.type == "cuda" and (device.index or 0) >= present:
         raise EnvironmentFailure(
             f"device {name} was demanded, but PyTorch sees {present} CUDA devices here; "
             "use --device cpu, or check the driver with nvidia-smi"
         )
+    return device
 
 
 def device_name(device: Any) -> str:

@@ -28,13 +28,10 @@ class EmbeddingCache:
 
     A file appears whole or not at all, and is believed only if it carries its own digest; any other is computed and
     written again. Runs side by side at worst do the same work twice.
-
-    Args:
-        folder: where the embeddings of all encoders live; made when first needed.
-        identity: everything besides the prompt that decides the embedding.
     """
 
     def __init__(self, folder: Path, identity: Mapping[str, Any], warn: Callable[[str], object]) -> None:
+        """Take the folder of all encoders' embeddings, and what besides the prompt decides one."""
         self._folder, self._warn, self._writes = folder, warn, True
         self._identity = json.dumps({**identity, "format": FORMAT}, sort_keys=True)
 
@@ -79,11 +76,8 @@ def encode_with_cache(
 ) -> Iterator[tuple[str, EncodedPrompt]]:
     """Yield each distinct prompt with its embedding: first those that are kept, then the others, which then are too.
 
-    Args:
-        prompts: may repeat.
-        open_encoder: loads the encoder; called only where something is missing.
-        open_cache: None where what is kept cannot be known to be of this encoder; asked again once it is loaded, for
-            that may have brought its weights here.
+    The encoder is loaded only where something is missing. There is no cache where what is kept cannot be known to be of
+    this encoder; it is asked for again once that is loaded, for loading may have brought its weights here.
     """
     cache, missing = open_cache(), []
     for prompt in dict.fromkeys(prompts):

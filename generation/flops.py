@@ -45,11 +45,6 @@ class NetworkShape:
         """Tokens of the image's latents."""
         return (self.data_size // self.patch_size) ** 2
 
-    @property
-    def patch_width(self) -> int:
-        """Numbers in a patch."""
-        return self.num_input_channels * self.patch_size**2
-
 
 @dataclass(frozen=True)
 class TextShape:
@@ -74,18 +69,14 @@ class DecoderShape:
 
 @dataclass(frozen=True)
 class ImageFlops:
-    """Operations, by part.
-
-    Attributes:
-        text: encoding one prompt; all of its samples share it.
-        conditioning: mapping text and rewards for one image, both branches of the guidance; once, not once a step.
-        step: one sampler step for one image, both branches.
-        decode: the VAE's decoder on one image.
-    """
+    """Operations, by part: of one prompt, which its samples share, and of one image, both branches of the guidance."""
 
     text: float
+    #: Mapping text and rewards; once, not once a step.
     conditioning: float
+    #: One sampler step.
     step: float
+    #: The VAE's decoder.
     decode: float
 
     def sampling(self, steps: int) -> float:
@@ -109,13 +100,10 @@ class MiroShape:
 def miro_flops(
     shape: MiroShape | None = None, prompt_tokens: int = 32, text_length: int = 256, guidance: bool = True
 ) -> ImageFlops:
-    """Operations per prompt, image and step.
+    """Operations per prompt, image and step; of the released model by default.
 
-    Args:
-        shape: sizes; the released model's by default.
-        prompt_tokens: what a prompt is padded to when it is encoded; GenEval's all fit into 32.
-        text_length: what it is padded to for the network: 256 under ``--precision paper``, 77 under ``pipeline``.
-        guidance: two branches, not one.
+    A prompt is padded to ``prompt_tokens`` when it is encoded (GenEval's fit into 32), and to ``text_length`` for the
+    network: 256 under ``--precision paper``, 77 under ``pipeline``. Guidance means two branches, not one.
     """
     shape = shape or MiroShape()
     branches = 2 if guidance else 1
@@ -148,7 +136,7 @@ def conditioning_flops(network: NetworkShape, text_length: int) -> float:
 def network_flops(network: NetworkShape, text_length: int) -> float:
     """One forward pass of one row, without ``cond_mapping``."""
     patches, width, latents = network.patches, network.latents_dim, network.num_latents
-    ends = 2 * _linear(patches, network.patch_width, network.data_dim)
+    ends = 2 * _linear(patches, network.num_input_channels * network.patch_size**2, network.data_dim)
     previous = 2 * _linear(latents, width, network.latent_mlp_multiplier * width)
     return ends + _time_embedder(width) + previous + network.num_blocks * _block(network, text_length)
 
@@ -220,5 +208,4 @@ def _swiglu(tokens: int, width: int, multiplier: int) -> float:
 
 
 def _time_embedder(width: int) -> float:
-    """From a quarter of the width to the whole, and once more."""
     return _linear(1, width // 4, width) + _linear(1, width, width)

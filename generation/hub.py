@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from wire.errors import UserError
+from generation.file_faults import fault_of
+from wire.errors import EnvironmentFailure, UserError
 from wire.hub import Repository, cached_sha256
 from wire.hub_client import NoSuchFile, Refused
+
+#: Bytes read at a time for hashing: large enough to keep a disk busy, small beside any model.
+CHUNK = 1 << 22
 
 
 def checkpoint_files(repo: str, names: tuple[str, ...], revision: str | None, subfolder: str | None) -> list[Path]:
@@ -28,7 +33,7 @@ def checkpoint_files(repo: str, names: tuple[str, ...], revision: str | None, su
             f"{error}: not a MIRO checkpoint: config.json, model.safetensors and uncond_embedding.npy are expected "
             f"{where}; for a pipeline of diffusers, use --backend diffusers"
         ) from error
-    return [folder / name for name in inside]
+    return [_sound(folder / name, repo) for name in inside]
 
 
 def repo_weights(
@@ -48,14 +53,31 @@ def repo_weights(
     names = [inside + name for name in ("config.json", file) if name]
     with users_choice(and_files=True):
         folder = Repository(repo, revision or "").get(*names)
-    known = cached_sha256(folder / names[-1]) if file else None
+    known = cached_sha256(_sound(folder / names[-1], repo)) if file else None
     return {"repo": repo, "revision": folder.name} | ({"file": str(file), "sha256": known} if known else {})
+
+
+def _sound(file: Path, repo: str) -> Path:
+    if fault := fault_of(file):
+        raise EnvironmentFailure(f"{repo}: {file}: {fault}")
+    return file
 
 
 def snapshot_revision(path: Path) -> str:
     """The commit in the path of a cached file: ``.../snapshots/<commit>/...``."""
     parts = path.parts
     return parts[len(parts) - 1 - parts[::-1].index("snapshots") + 1]
+
+
+def file_sha256(path: Path) -> str:
+    """Hash of a file; that of a large file in the hub's cache is known without reading."""
+    if known := cached_sha256(path):
+        return known
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 @contextmanager

@@ -40,21 +40,21 @@ def coverage(
 ) -> str:
     """One line that says which images of a suite a folder lacks, or that it lacks none.
 
-    Args:
-        folder: see :func:`is_image_folder`.
-        prompts: prompt index to prompt, as far as the run is to reach.
-        samples: images wanted of each prompt.
-        suite: its name, for the line.
-        read: gives the prompt of a prompt folder, None where it has none.
+    ``prompts`` go as far as the run is to reach, ``samples`` are wanted of each; ``read`` gives the prompt of a prompt
+    folder, None where it has none.
 
     Raises:
         UserError: there is no image at all.
     """
-    folders = _prompt_folders(folder)
-    counts = {index: _count_images(folders.get(index, folder / f"{index:05d}")) for index in prompts}
+    numbered = [entry for entry in folder.iterdir() if _PROMPT_FOLDER.fullmatch(entry.name)]
+    folders = {int(entry.name): entry for entry in numbered}  # padded or not
+    places = {index: folders.get(index, folder / f"{index:05d}") for index in prompts}
+    counts = {
+        index: sum(is_picture_name(path.name) for path in place.glob("samples/*")) for index, place in places.items()
+    }
     if not any(counts.values()) and not any(is_picture_name(path.name) for path in folder.glob("*/samples/*")):
         raise UserError(f"{folder}: its prompt folders hold no images; expected 00000/samples/0000.png and so on")
-    found = {index: read(folders.get(index, folder / f"{index:05d}")) for index in prompts}
+    found = {index: read(place) for index, place in places.items()}
     here = [index for index in prompts if found[index] is not None]
     other = [index for index in here if found[index] != prompts[index]]
     if not here or len(other) == len(here):
@@ -67,19 +67,6 @@ def coverage(
     problems = "; ".join(text for text in lacks if text)
     images = sum(counts.values())
     return f"{folder}: {images} images of {len(prompts)} prompts of suite {suite}; " + (problems or "none is missing")
-
-
-def _prompt_folders(folder: Path) -> dict[int, Path]:
-    """By number, padded or not."""
-    inside = folder.iterdir() if folder.is_dir() else ()
-    return {int(entry.name): entry for entry in inside if _PROMPT_FOLDER.fullmatch(entry.name)}
-
-
-def _count_images(folder: Path) -> int:
-    samples = folder / "samples"
-    if not samples.is_dir():
-        return 0
-    return sum(is_picture_name(file.name) for file in samples.iterdir())
 
 
 def _tell(what: str, indices: list[int]) -> str:

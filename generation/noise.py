@@ -56,14 +56,10 @@ class UpstreamNoise:
 
 
 def upstream_generator(seed: int, device: Any, cpu_state: Any) -> Any:
-    """The generator that upstream's script draws from.
+    """The generator that upstream's script draws from, on the ``torch.device`` that it samples on.
 
     On a GPU it is as seeded, for everything before the first batch happens on the CPU. On a CPU the random initial
-    values of the network were drawn from it first.
-
-    Args:
-        device: ``torch.device`` that upstream samples on.
-        cpu_state: state of the CPU's generator after the model was built, with the seed set just before.
+    values of the network were drawn from it first: ``cpu_state`` is the CPU generator's after the model was built.
     """
     import torch
 

@@ -25,7 +25,8 @@ class OwnGenerator:
     @property
     def file(self) -> Path:
         """The module's source."""
-        return _source(self.root, self.module)
+        path = self.root.joinpath(*self.module.split("."))
+        return path / "__init__.py" if path.is_dir() else path.with_name(path.name + ".py")
 
     def __str__(self) -> str:
         return f"{self.module}:{self.function}"
@@ -52,8 +53,3 @@ def find_generator(text: str, folder: Path) -> OwnGenerator:
             "e.g. folder/my_model.py:images"
         )
     return found
-
-
-def _source(root: Path, module: str) -> Path:
-    path = root.joinpath(*module.split("."))
-    return path / "__init__.py" if path.is_dir() else path.with_name(path.name + ".py")

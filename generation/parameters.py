@@ -17,22 +17,18 @@ from wire.settings import read
 
 @dataclass(frozen=True)
 class Parameters(GenerationSettings):
-    """What a generation job asks for.
+    """What a generation job asks for."""
 
-    Attributes:
-        kind: of the checkpoint, see :mod:`generation.checkpoint_kinds`, or ``auto``; a job's name for the backend.
-        sweep: for upstream's noise, see :class:`generation.batches.Sweep`.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        text_cache: folder that keeps text embeddings for later runs; None to keep none.
-        run_id: written into the images.
-    """
-
+    #: Of the checkpoint, see :mod:`generation.checkpoint_kinds`, or ``auto``; a job's name for the backend.
     kind: str = "auto"
     revision: str | None = None
     generator_folder: str | None = None
+    #: For upstream's noise, see :class:`generation.batches.Sweep`.
     sweep: dict[str, Any] | None = None
     device: str = "auto"
+    #: Folder that keeps text embeddings for later runs; None to keep none.
     text_cache: str | None = None
+    #: Written into the images.
     run_id: str = ""
 
     @classmethod

@@ -24,19 +24,16 @@ PAPER_TEXT_LENGTH = 256
 
 @dataclass(frozen=True)
 class Precision:
-    """One profile.
-
-    Attributes:
-        text_length: tokens a prompt is cut and padded to; None: the checkpoint's own.
-        text_autocast: encode prompts under bfloat16 autocast on a GPU.
-        half_embeddings: round embeddings to float16.
-        half_weights: bfloat16 weights, VAE included, on a GPU.
-    """
+    """One profile."""
 
     name: str
+    #: Tokens a prompt is cut and padded to; None: the checkpoint's own.
     text_length: int | None
+    #: Encode prompts under bfloat16 autocast on a GPU.
     text_autocast: bool
+    #: Round embeddings to float16.
     half_embeddings: bool
+    #: bfloat16 weights, VAE included, on a GPU.
     half_weights: bool
 
     def weight_dtype(self, device: Any) -> Any:

@@ -12,22 +12,10 @@ ABLATIONS_REPO = "nicolas-dufour/miro-ablations"
 
 #: Subfolders of the ablations' repository: eight that lack one ingredient, seven trained on one reward.
 VARIANTS = (
-    "miro-no-synthetic-captions",
-    "miro-no-clip",
-    "miro-no-aesthetic",
-    "miro-no-hpsv2",
-    "miro-no-image-reward",
-    "miro-no-pickscore",
-    "miro-no-sciscore",
-    "miro-no-vqa",
-    "miro-only-aesthetic",
-    "miro-only-clip",
-    "miro-only-hpsv2",
-    "miro-only-image-reward",
-    "miro-only-pickscore",
-    "miro-only-sciscore",
-    "miro-only-vqa",
-)
+    "miro-no-synthetic-captions", "miro-no-clip", "miro-no-aesthetic", "miro-no-hpsv2", "miro-no-image-reward",
+    "miro-no-pickscore", "miro-no-sciscore", "miro-no-vqa", "miro-only-aesthetic", "miro-only-clip", "miro-only-hpsv2",
+    "miro-only-image-reward", "miro-only-pickscore", "miro-only-sciscore", "miro-only-vqa",
+)  # fmt: skip
 
 
 def released_repo(name: str) -> tuple[str, str | None] | None:

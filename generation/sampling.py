@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from generation.blank import finite_decoding
 from generation.miro_model import MiroModel
 from generation.settings import PAPER_GUIDANCE, PAPER_STEPS, GenerationSettings, check_targets, parse_resolution
 from wire.errors import UserError
@@ -25,16 +24,10 @@ GUIDANCE_TYPE = "constant"
 
 @dataclass(frozen=True)
 class SamplerSettings:
-    """How images are drawn.
-
-    Attributes:
-        steps: Euler steps.
-        guidance_scale: g in (1 + g) conditional - g unconditional; 0 turns guidance off.
-        targets: reward axis to value in [0, 1], for every axis of the model.
-        negative_targets: the same for the unconditional branch.
-    """
+    """How images are drawn; targets are in [0, 1], one for each axis, and as many for the negative branch."""
 
     steps: int
+    #: g in (1 + g) conditional - g unconditional; 0 turns guidance off.
     guidance_scale: float
     targets: dict[str, float] = field(default_factory=dict)
     negative_targets: dict[str, float] = field(default_factory=dict)
@@ -73,11 +66,8 @@ def sample_latents(
     depend on the batch's shape too, but not on what else is in the batch.
 
     Args:
-        model: on the device of the tensors below.
-        settings: see there.
-        noise: float32 (batch, channels, height, width).
-        embeddings: text embeddings (batch, tokens, width).
-        mask: bool (batch, tokens), True at real tokens.
+        noise: float32 (batch, channels, height, width), on the model's device, as all tensors.
+        embeddings, mask: (batch, tokens, width), and bool (batch, tokens), True at real tokens.
         network: what is called in place of the model's network: the same, compiled.
 
     Returns:
@@ -93,6 +83,11 @@ def sample_latents(
         "text_tokens_mask": mask,
     }
     network = model.network if network is None else network
+    negative, size = model.uncond_embedding, len(noise)
+    uncond_tokens = {
+        "text_tokens_embeddings": negative.unsqueeze(0).expand(size, -1, -1).contiguous(),
+        "text_tokens_mask": torch.ones(size, len(negative), dtype=torch.bool, device=negative.device),
+    }
     with torch.inference_mode(), _outer_autocast(model, noise.device), conditioning_mapped_once(model.network) as add:
         return flow_euler_sampler(
             lambda inputs: model.preconditioning(network, add(inputs)),
@@ -100,7 +95,7 @@ def sample_latents(
             num_steps=settings.steps,
             scheduler=model.scheduler,
             conditioning_keys=["text_tokens"],
-            uncond_tokens=_uncond_tokens(model, noise.shape[0]),
+            uncond_tokens=uncond_tokens,
             cfg_rate=settings.guidance_scale,
             guidance_type=model.guidance_type,
             coherence_keys=[f"{axis}_coherence" for axis in model.axes],
@@ -121,16 +116,6 @@ def decode_latents(model: MiroModel, latents: Any) -> Any:
     dtype = next(vae.parameters()).dtype
     with torch.inference_mode(), finite_decoding(vae, NOT_FINITE):
         return model.postprocessing(latents.to(dtype))
-
-
-def _uncond_tokens(model: MiroModel, size: int) -> dict[str, Any]:
-    import torch
-
-    embedding = model.uncond_embedding
-    return {
-        "text_tokens_embeddings": embedding.unsqueeze(0).expand(size, -1, -1).contiguous(),
-        "text_tokens_mask": torch.ones(size, embedding.shape[0], dtype=torch.bool, device=embedding.device),
-    }
 
 
 def _by_coherence_key(values: dict[str, float]) -> dict[str, float]:
@@ -179,4 +164,50 @@ def conditioning_mapped_once(network: Any) -> Iterator[Callable[[dict[str, Any]]
 
 
 def _already_mapped(batch: dict[str, Any]) -> Any:
+    """A function of Python's, for a compiled network is to see through it."""
     return batch[MAPPED]
+
+
+@contextmanager
+def finite_decoding(vae: Any, message: str) -> Iterator[None]:
+    """Look at what a VAE's decoder gives before it is cut to 0..255, where NaN becomes black, infinity black or white.
+
+    Without a decoder that can be watched nothing is done.
+
+    Raises:
+        UserError: a number is not finite; it has the message.
+    """
+    import torch
+
+    def check(_module: Any, _inputs: Any, output: Any) -> None:
+        if isinstance(output, torch.Tensor) and not bool(torch.isfinite(output).all()):
+            raise UserError(message)
+
+    decoder = getattr(vae, "decoder", None)
+    handle = decoder.register_forward_hook(check) if isinstance(decoder, torch.nn.Module) else None
+    try:
+        yield
+    finally:
+        if handle is not None:
+            handle.remove()
+
+
+def compiled(network: Any, backend: Any = "inductor") -> Any:
+    """The network as one graph for one shape, compiled at the first call; its own attributes keep working."""
+    import torch
+
+    return torch.compile(network, fullgraph=True, dynamic=False, backend=backend)
+
+
+@contextmanager
+def compile_errors() -> Iterator[None]:
+    """Turn a failed compilation, for lack of a C++ compiler for example, into one line."""
+    try:
+        yield
+    except Exception as error:
+        if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor", "torch._functorch")):
+            raise
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(
+            f"--compile: the network cannot be compiled here ({type(error).__name__}: {reason}); leave --compile away"
+        ) from error

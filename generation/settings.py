@@ -118,12 +118,8 @@ def parse_resolution(text: str | None) -> tuple[int, int] | None:
 def check_targets(name: str, targets: object, axes: tuple[str, ...] | None = None) -> None:
     """Reward targets lie in [0, 1], which is what the network saw in training.
 
-    miro-t2i itself takes any number: out of range it extrapolates, and NaN silently switches an axis off.
-
-    Args:
-        name: for the message.
-        targets: axis to value.
-        axes: those the checkpoint was trained on; None leaves the names unchecked.
+    miro-t2i itself takes any number: out of range it extrapolates, and NaN silently switches an axis off. ``axes`` are
+    those the checkpoint was trained on; None leaves the names unchecked.
 
     Raises:
         UserError: not a mapping, a value that is not a number in [0, 1], or an axis the checkpoint lacks.

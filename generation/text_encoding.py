@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from generation.checkpoints.loaded import file_sha256
 from generation.device import device_name
+from generation.file_faults import fault_in_pipeline
+from generation.hub import file_sha256
 from generation.miro_model import TEXT_ENCODER_REPO
 from generation.precision import Precision
 from wire.errors import EnvironmentFailure
@@ -45,8 +46,10 @@ class TextEncoder:
         try:
             self._tokenizer = AutoTokenizer.from_pretrained(folder)
             self._encoder = T5EncoderModel.from_pretrained(folder).eval().requires_grad_(False).to(device)
-        except OSError as error:
-            raise EnvironmentFailure(f"{TEXT_ENCODER_REPO}: {folder} cannot be read ({error})") from error
+        except Exception as error:  # several libraries', each with classes of its own
+            reason = " ".join(str(error).split())[:300] or type(error).__name__
+            told = fault_in_pipeline(folder) or f"{folder} cannot be read ({reason})"
+            raise EnvironmentFailure(f"{TEXT_ENCODER_REPO}: {told}") from error
         self._device, self._precision, self._text_length = device, precision, text_length
 
     def encode(self, prompts: Iterable[str]) -> Iterator[tuple[str, EncodedPrompt]]:
@@ -55,7 +58,8 @@ class TextEncoder:
         groups: dict[int, list[tuple[str, list[int]]]] = {}
         tokenized = self._tokenizer(distinct, truncation=True, max_length=self._text_length)["input_ids"]
         for prompt, tokens in zip(distinct, tokenized, strict=True):
-            groups.setdefault(self._padded_length(len(tokens)), []).append((prompt, tokens))
+            length = min(-(-len(tokens) // LENGTH_STEP) * LENGTH_STEP, self._text_length)
+            groups.setdefault(length, []).append((prompt, tokens))
         for length, group in groups.items():
             for start in range(0, len(group), BATCH):
                 yield from self._encode_batch(group[start : start + BATCH], length)
@@ -68,9 +72,6 @@ class TextEncoder:
         mask = tokens["attention_mask"].bool()
         embeddings = self._forward(tokens["input_ids"], mask)
         return [EncodedPrompt(embeddings[row][mask[row]]) for row in range(len(prompts))]
-
-    def _padded_length(self, tokens: int) -> int:
-        return min(-(-tokens // LENGTH_STEP) * LENGTH_STEP, self._text_length)
 
     def _encode_batch(self, batch: list[tuple[str, list[int]]], length: int) -> Iterator[tuple[str, EncodedPrompt]]:
         import torch

@@ -7,7 +7,6 @@ from pathlib import Path
 from generation.backends import Backend, open_backend
 from generation.batch_size import agreed_size, find_size
 from generation.batches import Batch, count_missing, image_batches, upstream_batches
-from generation.blank import Constant
 from generation.image_writer import ImageWriter
 from generation.noise import UPSTREAM
 from generation.parameters import Parameters
@@ -32,7 +31,8 @@ def work(job: Job, reporter: Reporter) -> None:
         reporter.started(total=0, device="none", packages={})
         reporter.finished(rows=0, unscored=0)
         return
-    backend = _open(parameters, reporter)
+    tell(reporter.warning)
+    backend = open_backend(parameters.source(), parameters)
     if size:
         _started(reporter, backend, parameters, count_missing(batches), size)
     backend.prepare(batches, lambda label: reporter.progress(0, len(job.items), label), reporter.warning)
@@ -45,16 +45,14 @@ def work(job: Job, reporter: Reporter) -> None:
     reporter.finished(rows=_sample(job, reporter, parameters, backend, batches), unscored=0)
 
 
-def _open(parameters: Parameters, reporter: Reporter) -> Backend:
-    tell(reporter.warning)
-    return open_backend(parameters.source(), parameters)
-
-
 def _started(reporter: Reporter, backend: Backend, parameters: Parameters, total: int, size: int) -> None:
     """Tell what is used, and as ``hparams`` all that decides the images besides the checkpoint."""
-    used = {"noise": parameters.noise, "batch_size": size, "precision": backend.provenance["precision"]}
-    used["compile"] = parameters.compile
-    hparams = backend.provenance["hparams"] | used
+    hparams = backend.provenance["hparams"] | {
+        "noise": parameters.noise,
+        "batch_size": size,
+        "precision": backend.provenance["precision"],
+        "compile": parameters.compile,
+    }
     reporter.started(total=total, **backend.provenance | {"hparams": hparams, "batch_size": size})
 
 
@@ -73,18 +71,22 @@ def _batches(job: Job, parameters: Parameters, size: int) -> list[Batch]:
 
 def _sample(job: Job, reporter: Reporter, parameters: Parameters, backend: Backend, batches: list[Batch]) -> int:
     """Make the batches and write what was missing of them; returns the number of rows."""
-    total, constant = count_missing(batches), Constant()
+    total, constant = count_missing(batches), list[str]()
     with (
         RowWriter(Path(job.output)) as rows,
         ImageWriter(Path(job.run_dir), rows, parameters.seed, parameters.run_id) as writer,
     ):
         for batch in batches:
-            images = backend.make(batch)
-            for row in batch.missing:
-                constant.look(batch.items[row].filename, images[row])
-            writer.add([batch.items[row] for row in batch.missing], [images[row] for row in batch.missing])
+            made = backend.make(batch)
+            items, images = [batch.items[row] for row in batch.missing], [made[row] for row in batch.missing]
+            pairs = zip(items, images, strict=True)
+            constant += [item.filename for item, image in pairs if (image == image[:1, :1]).all()]
+            writer.add(items, images)
             reporter.progress(writer.written, total, batch.items[-1].prompt)
     reporter.progress(writer.written, total)
-    if told := constant.warning(writer.written):
-        reporter.warning(told)
+    if constant:
+        reporter.warning(
+            f"{len(constant)} of {writer.written} images are of a single color (the first: {constant[0]}): "
+            "the model, its precision or its guidance may be at fault"
+        )
     return writer.written

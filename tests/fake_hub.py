@@ -46,6 +46,16 @@ class FakeHub:
         record = {"id": self.repo, "modelId": self.repo, "sha": COMMIT, "private": False, "tags": [], "downloads": 0}
         return json.dumps(record | {"likes": 0, "siblings": siblings}).encode()
 
+    def tree(self) -> bytes:
+        """The same files, as the hub lists a folder."""
+        return json.dumps(
+            [
+                {"type": "file", "path": name, "size": len(content), "oid": "0" * 40}
+                | {"lfs": {"oid": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": 100}}
+                for name, content in self.files.items()
+            ]
+        ).encode()
+
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     hubs: tuple[FakeHub, ...]
@@ -65,6 +75,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         hub = next((hub for hub in self.hubs if f"/{hub.repo}/" in f"{path}/"), self.hubs[0])
         hub.requests.append((self.command, path, self.headers.get("Range", "")))
         prefixes = [f"/{hub.repo}/resolve/{revision}/" for revision in ("main", COMMIT)]
+        if path.startswith(f"/api/models/{hub.repo}/tree/"):
+            self._send(hub.tree(), {"Content-Type": "application/json"}, body)
+            return
         if path.startswith(f"/api/models/{hub.repo}"):
             self._send(hub.info(), {"Content-Type": "application/json"}, body)
             return
@@ -110,6 +123,8 @@ def serving(hub: FakeHub, *others: FakeHub) -> Iterator[FakeHub]:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         hub.address = f"http://127.0.0.1:{server.server_address[1]}"
-        yield hub
-        server.shutdown()
-        thread.join()
+        try:
+            yield hub
+        finally:
+            server.shutdown()
+            thread.join()

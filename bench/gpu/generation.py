@@ -13,10 +13,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from generation.compilation import compiled
 from generation.flops import miro_flops
 from generation.miro_model import MiroModel
-from generation.sampling import SamplerSettings, decode_latents, sample_latents
+from generation.sampling import SamplerSettings, compiled, decode_latents, sample_latents
 
 AXES = ("clip_score", "aesthetic_score", "image_reward_score", "pick_a_score_score", "hpsv2_score", "vqa_score",
         "sciscore_score")  # fmt: skip

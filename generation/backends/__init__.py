@@ -1,13 +1,53 @@
-"""Ways of making images, one file each, all with one interface."""
+"""Ways of making images, one file each, all with one interface, so that the worker need not know which one it has."""
 
 from __future__ import annotations
 
-from generation.backends.backend import Backend
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import Any, Protocol
+
+from generation.batches import Batch
 from generation.checkpoint_kinds import DIFFUSERS, GENERATOR, IMAGES, CheckpointSource
 from generation.parameters import Parameters
 from wire.protocol import UserError
 
-__all__ = ["Backend", "open_backend"]
+#: Called with what is being prepared.
+Say = Callable[[str], None]
+
+
+class OutOfMemory(UserError):
+    """A batch does not fit into the device's memory."""
+
+
+class Backend(Protocol):
+    """A loaded generator of images."""
+
+    #: Goes into ``run.json``: device, packages, weights, precision, hparams.
+    provenance: dict[str, Any]
+    #: Whether its memory is the first GPU's.
+    uses_gpu: bool
+
+    def prepare(self, batches: Sequence[Batch], say: Say, warn: Say) -> None:
+        """Do once what all ``batches`` share, before the first ``make``; their cut may still change."""
+        ...
+
+    def probe(self, batch: Batch) -> None:
+        """Take the memory that ``make`` would take, in as little time as that can be had.
+
+        Raises:
+            OutOfMemory: it is not there.
+        """
+        ...
+
+    def make(self, batch: Batch) -> Sequence[Any]:
+        """Images of ``batch.items``: uint8 arrays (height, width, 3), RGB.
+
+        Raises:
+            OutOfMemory: the batch does not fit into memory.
+            UserError: the model's answer is not an image.
+        """
+        ...
 
 
 def open_backend(source: CheckpointSource, parameters: Parameters) -> Backend:
@@ -30,3 +70,23 @@ def open_backend(source: CheckpointSource, parameters: Parameters) -> Backend:
     from generation.backends.miro import MiroBackend
 
     return MiroBackend(source, parameters)
+
+
+def package_versions(*names: str) -> dict[str, str]:
+    """Installed versions of these packages, by name, for the manifest."""
+    return {name: version(name) for name in names}
+
+
+@contextmanager
+def memory_errors(device: Any, size: int) -> Iterator[None]:
+    """Turn an out-of-memory error into ours; PyTorch has a class of its own for it on a GPU only."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        known = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+        if not known and "can't allocate memory" not in str(error):
+            raise
+        raise OutOfMemory(
+            f"out of memory on {device} with batch size {size}; use a smaller one (of a run that has images already, "
+            "in another --out: one run has one batch size)"
+        ) from error

@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from generation.backends.backend import Say, memory_errors, package_versions
-from generation.backends.strict_loading import no_weights_made_up
+from generation.backends import Say, memory_errors, package_versions
 from generation.batches import Batch
-from generation.blank import finite_decoding
-from generation.checkpoint_kinds import CheckpointSource
-from generation.checkpoints.loaded import file_sha256
+from generation.checkpoint_kinds import DIFFUSERS_FILE, CheckpointSource
 from generation.device import choose_device, device_name, free_memory
-from generation.hub import snapshot_revision, users_choice
+from generation.file_faults import fault_in_pipeline
+from generation.hub import file_sha256, snapshot_revision, users_choice
 from generation.noise import UPSTREAM, image_seed
 from generation.parameters import Parameters
 from generation.precision import pipeline_dtype
+from generation.sampling import finite_decoding
 from generation.settings import parse_resolution
-from wire.hub_client import asking, away, endpoint, is_off
-from wire.protocol import Item, UserError
+from wire.hub import Repository
+from wire.hub_client import asking, away, cache, client, endpoint, is_off
+from wire.protocol import UserError
 
 PACKAGES = ("torch", "diffusers", "transformers", "numpy", "pillow")
 
 
 class DiffusersBackend:
-    """One pipeline on one device. See :class:`generation.backends.backend.Backend`.
+    """One pipeline on one device. See :class:`generation.backends.Backend`.
 
     Each image has its own CPU generator, so that its noise is its own, in pipelines whose scheduler draws noise at
     every step too. Prompts are encoded by the pipeline itself, with each batch.
@@ -56,11 +59,11 @@ class DiffusersBackend:
         """Nothing is shared between batches."""
 
     def probe(self, batch: Batch) -> None:
-        """Two steps: some schedulers know no fewer. See :class:`generation.backends.backend.Backend`."""
+        """Two steps: some schedulers know no fewer. See :class:`generation.backends.Backend`."""
         self._images(batch, self._arguments | {"num_inference_steps": 2})
 
     def make(self, batch: Batch) -> Any:
-        """Images of the batch; see :class:`generation.backends.backend.Backend`."""
+        """Images of the batch; see :class:`generation.backends.Backend`."""
         import numpy as np
 
         images = self._images(batch, self._arguments)[: len(batch.items)]
@@ -73,7 +76,8 @@ class DiffusersBackend:
         import numpy as np
         import torch
 
-        generators = [self._generator(item) for item in batch.filled]
+        seeds = [image_seed(self._seed, item.prompt_index, item.sample_index) for item in batch.filled]
+        generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
         prompts = [item.prompt for item in batch.filled]
         watched = finite_decoding(getattr(self._pipeline, "vae", None), self._not_finite(batch))
         with memory_errors(self._device, batch.size), torch.inference_mode(), watched:
@@ -83,11 +87,6 @@ class DiffusersBackend:
     def _not_finite(self, batch: Batch) -> str:
         near = f"prompt {batch.items[0].prompt_index} or near it"
         return f"{self._place}: its images are not finite ({near}); try --precision fp32 or bf16"
-
-    def _generator(self, item: Item) -> Any:
-        import torch
-
-        return torch.Generator("cpu").manual_seed(image_seed(self._seed, item.prompt_index, item.sample_index))
 
 
 def _refuse_miro_settings(parameters: Parameters) -> None:
@@ -105,11 +104,13 @@ def _folder(source: CheckpointSource, trusted: bool) -> Path:
 
     if source.path is not None:
         return source.path
-    safe = None if trusted else True
-    options = {"revision": source.revision, "variant": source.variant, "use_safetensors": safe}
     place = source.repo + (f"@{source.revision}" if source.revision else "")
+    safe = None if trusted else True
     with users_choice(and_files=True), asking(place):
+        commit = Repository(source.repo, source.revision or "").get(DIFFUSERS_FILE, fresh=True).name
+        options = {"revision": commit, "variant": source.variant, "use_safetensors": safe, "cache_dir": cache()}
         local = is_off() or bool(away(endpoint()))
+        client()  # so that diffusers' own questions end as ours do
         return Path(DiffusionPipeline.download(source.repo, local_files_only=local, **options))
 
 
@@ -142,6 +143,8 @@ def _load(folder: Path, place: str, variant: str | None, dtype: Any, trusted: bo
     except UserError:
         raise
     except Exception as error:
+        if fault := fault_in_pipeline(folder):
+            raise UserError(f"{place}: {fault}") from error
         reason = (str(error).strip().splitlines() or [""])[0]
         raise UserError(f"{place}: not a pipeline that can be loaded ({type(error).__name__}: {reason})") from error
     accepted = inspect.signature(pipeline.__call__).parameters
@@ -153,13 +156,9 @@ def _load(folder: Path, place: str, variant: str | None, dtype: Any, trusted: bo
 def _call_arguments(pipeline: Any, parameters: Parameters) -> dict[str, Any]:
     """What the user chose; the rest is the pipeline's own default."""
     width, height = parse_resolution(parameters.resolution) or (None, None)
-    chosen = {
-        "num_inference_steps": parameters.steps,
-        "guidance_scale": parameters.guidance_scale,
-        "width": width,
-        "height": height,
-    }
-    chosen = {name: value for name, value in chosen.items() if value is not None}
+    asked = {"num_inference_steps": parameters.steps, "guidance_scale": parameters.guidance_scale}
+    asked |= {"width": width, "height": height}
+    chosen = {name: value for name, value in asked.items() if value is not None}
     unknown = sorted(set(chosen) - set(inspect.signature(pipeline.__call__).parameters))
     if unknown:
         raise UserError(f"{type(pipeline).__name__} takes no {', '.join(unknown)}; leave it away")
@@ -169,25 +168,53 @@ def _call_arguments(pipeline: Any, parameters: Parameters) -> dict[str, Any]:
 def _effective(pipeline: Any, arguments: dict[str, Any]) -> dict[str, Any]:
     """The settings that were really used, under upstream's names where it has them."""
     accepted = inspect.signature(pipeline.__call__).parameters
-
-    def used(name: str) -> Any:
-        default = accepted[name].default if name in accepted else None
-        return arguments.get(name, default)
-
+    used = {name: accepted[name].default for name in accepted} | arguments
     scheduler = getattr(pipeline, "scheduler", None)
     return {
         "pipeline": type(pipeline).__name__,
         "scheduler": type(scheduler).__name__ if scheduler is not None else None,
-        "steps": used("num_inference_steps"),
-        "cfg": used("guidance_scale"),
-        "width": used("width"),
-        "height": used("height"),
+        "steps": used.get("num_inference_steps"),
+        "cfg": used.get("guidance_scale"),
+        "width": used.get("width"),
+        "height": used.get("height"),
     }
 
 
 def _weights(source: CheckpointSource, folder: Path) -> list[dict[str, str]]:
     """Repository and commit, which tell all; of a local folder, the hash of each of its weights."""
     if source.repo:
-        return [{"repo": source.repo, "revision": snapshot_revision(folder / "model_index.json")}]
+        return [{"repo": source.repo, "revision": snapshot_revision(folder / DIFFUSERS_FILE)}]
     files = sorted(path for path in folder.rglob("*") if path.suffix in (".safetensors", ".bin"))
     return [{"file": str(file.relative_to(folder)), "sha256": file_sha256(file)} for file in files]
+
+
+#: What both libraries say of such weights, in a warning; neither raises.
+_MADE_UP = "newly initialized"
+_STYLE = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@contextmanager
+def no_weights_made_up(place: str) -> Iterator[None]:
+    """Refuse a model of which the libraries report made-up weights while it is loaded.
+
+    Raises:
+        UserError: they did; it quotes the library.
+    """
+    heard: list[str] = []
+
+    def listen(record: logging.LogRecord) -> None:
+        message = " ".join(_STYLE.sub("", record.getMessage()).split())
+        if record.levelno >= logging.WARNING and _MADE_UP in message:
+            heard.append(message)
+
+    listener, loggers = logging.Handler(), [logging.getLogger(name) for name in ("diffusers", "transformers")]
+    listener.emit = listen  # type: ignore[method-assign]
+    for logger in loggers:
+        logger.addHandler(listener)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(listener)
+    if heard:
+        raise UserError(f"{place}: incomplete, some of its weights would be random ({heard[0][:400]})")

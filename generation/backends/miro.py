@@ -9,20 +9,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from generation.backends.backend import Say, memory_errors, package_versions
+from generation.backends import Say, memory_errors, package_versions
 from generation.batches import Batch, prompts_of
 from generation.checkpoint_kinds import CheckpointSource
-from generation.checkpoints import LoadedCheckpoint, load_checkpoint
-from generation.compilation import compile_errors, compiled
+from generation.checkpoints import load_checkpoint
 from generation.device import choose_device, device_name, free_memory
 from generation.embedding_cache import EmbeddingCache, encode_with_cache
-from generation.hparams import upstream_hparams
 from generation.hub import repo_weights
-from generation.miro_model import TEXT_ENCODER_REPO
+from generation.miro_model import TEXT_ENCODER_REPO, LoadedCheckpoint
 from generation.noise import UPSTREAM, UpstreamNoise, image_noise, upstream_generator
 from generation.parameters import Parameters
 from generation.precision import precision_named
-from generation.sampling import SamplerSettings, decode_latents, sample_latents, sampler_settings
+from generation.sampling import (
+    SamplerSettings,
+    compile_errors,
+    compiled,
+    decode_latents,
+    sample_latents,
+    sampler_settings,
+)
 from generation.text_encoding import EncodedPrompt, TextEncoder, encoder_identity, stack_prompts
 from wire.protocol import Item, UserError
 
@@ -31,7 +36,7 @@ PACKAGES = ("miro-t2i", "torch", "transformers", "diffusers", "numpy", "pillow")
 
 
 class MiroBackend:
-    """One checkpoint on one device, with one set of settings. See :class:`generation.backends.backend.Backend`."""
+    """One checkpoint on one device, with one set of settings. See :class:`generation.backends.Backend`."""
 
     def __init__(self, source: CheckpointSource, parameters: Parameters) -> None:
         warnings.filterwarnings("ignore", message="CUDA is not available.*Disabling autocast")
@@ -47,10 +52,29 @@ class MiroBackend:
         self.provenance = {
             "device": device_name(self._device),
             "packages": package_versions(*PACKAGES),
-            "hparams": upstream_hparams(source, self._model, self._settings, parameters.seed),
+            "hparams": self._upstream_hparams(source),
             "image_size": self._model.image_size,
             "precision": self._precision.name,
             "weights": [*checkpoint.weights, repo_weights(TEXT_ENCODER_REPO)],
+        }
+
+    def _upstream_hparams(self, source: CheckpointSource) -> dict[str, Any]:
+        """Upstream's ``hparams.json`` without ``n_samples``, and with the checkpoint's name in place of its path.
+
+        ``negative_prompts`` is what the configuration says. ``random_prompt`` wants an embedding that miro-t2i does
+        not ship; upstream then falls back to the unconditional one, as is done here.
+        """
+        model, settings = self._model, self._settings
+        return {
+            "checkpoint": source.path.name if source.path else source.repo,
+            "steps": settings.steps,
+            "cfg": settings.guidance_scale,
+            "seed": self._parameters.seed,
+            "coherence_keys": [f"{axis}_coherence" for axis in model.axes],
+            "coherence_values": {f"{axis}_coherence": settings.targets[axis] for axis in model.axes},
+            "uncoherence_values": {f"{axis}_uncoherence": settings.negative_targets[axis] for axis in model.axes},
+            "guidance_type": model.guidance_type,
+            "negative_prompts": model.negative_prompts,
         }
 
     def _load(self, source: CheckpointSource) -> tuple[LoadedCheckpoint, Callable[[int, int], Any]]:
@@ -59,7 +83,9 @@ class MiroBackend:
 
         seed = self._parameters.seed
         if self._parameters.noise != UPSTREAM:
-            checkpoint = self._load_once(source)
+            # Kept for the worker's next job: the points of a sweep share it.
+            kind = (str(self._device), self._precision.weight_dtype(self._device))
+            checkpoint = _last_loaded(source, self._parameters.trust_checkpoint, _stamps(source), kind)
             shape = checkpoint.model.latent_shape
             return checkpoint, lambda prompt, sample: image_noise(seed, prompt, sample, shape)
         torch.manual_seed(seed)
@@ -69,11 +95,6 @@ class MiroBackend:
         return checkpoint, UpstreamNoise(
             generator, self._parameters.parsed_sweep, self._parameters.fixed_batch_size, shape
         )
-
-    def _load_once(self, source: CheckpointSource) -> LoadedCheckpoint:
-        """The checkpoint, kept for the worker's next job: the points of a sweep share it."""
-        dtype = self._precision.weight_dtype(self._device)
-        return _last_loaded(source, self._parameters.trust_checkpoint, _stamps(source), (str(self._device), dtype))
 
     def prepare(self, batches: Sequence[Batch], say: Say, warn: Say) -> None:
         """Encode all prompts, then give the text encoder's place to the network."""
@@ -88,35 +109,28 @@ class MiroBackend:
 
     def _encode(self, batches: Sequence[Batch], warn: Say) -> Iterator[tuple[int, EncodedPrompt]]:
         """Prompt index and embedding of all prompts. Upstream's depend on their neighbours, and are not kept."""
+        kind, folder = (self._device, self._precision, self._text_length), self._parameters.text_cache
         if self._parameters.noise == UPSTREAM:
-            yield from encode_groups(self._open_encoder(), batches)
+            yield from encode_groups(TextEncoder(*kind), batches)
             return
+
+        def open_cache() -> EmbeddingCache | None:
+            identity = encoder_identity(*kind) if folder else None
+            return EmbeddingCache(Path(folder), identity, warn) if folder and identity else None
+
         indices: dict[str, list[int]] = {}
         for index, prompt in prompts_of(batches).items():
             indices.setdefault(prompt, []).append(index)
-        for prompt, encoded in encode_with_cache(indices, self._open_encoder, lambda: self._open_cache(warn)):
+        for prompt, encoded in encode_with_cache(indices, lambda: TextEncoder(*kind), open_cache):
             yield from ((index, encoded) for index in indices[prompt])
 
-    def _open_encoder(self) -> TextEncoder:
-        return TextEncoder(self._device, self._precision, self._text_length)
-
-    def _open_cache(self, warn: Say) -> EmbeddingCache | None:
-        folder = self._parameters.text_cache
-        identity = encoder_identity(self._device, self._precision, self._text_length) if folder else None
-        return EmbeddingCache(Path(folder), identity, warn) if folder and identity else None
-
     def probe(self, batch: Batch) -> None:
-        """One step takes as much memory as all; see :class:`generation.backends.backend.Backend`."""
+        """One step takes as much memory as all; see :class:`generation.backends.Backend`."""
         with memory_errors(self._device, batch.size), compile_errors():
             self._sample(batch.filled, replace(self._settings, steps=1))
 
     def make(self, batch: Batch) -> Any:
-        """Images, uint8 (len(batch.items), height, width, 3).
-
-        Raises:
-            OutOfMemory: the batch does not fit into the device's memory.
-            UserError: the network's answer is not finite, or it cannot be compiled.
-        """
+        """Images of the batch, as one array; see :class:`generation.backends.Backend`."""
         with memory_errors(self._device, batch.size), compile_errors():
             return self._sample(batch.filled, self._settings)[: len(batch.items)]
 

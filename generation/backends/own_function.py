@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from generation.backends.backend import OutOfMemory, Say, memory_errors, package_versions
+from generation.backends import OutOfMemory, Say, memory_errors, package_versions
 from generation.batches import Batch
 from generation.checkpoint_kinds import CheckpointSource
-from generation.checkpoints.loaded import file_sha256
+from generation.hub import file_sha256
 from generation.noise import UPSTREAM, image_seed
 from generation.own_generator import OwnGenerator
 from generation.parameters import Parameters
@@ -25,7 +25,7 @@ FOREIGN = ("reward_targets", "negative_reward_targets", "resolution", "compile")
 
 
 class OwnFunctionBackend:
-    """Calls the function with always ``batch_size`` prompts. See :class:`generation.backends.backend.Backend`."""
+    """Calls the function with always ``batch_size`` prompts. See :class:`generation.backends.Backend`."""
 
     def __init__(self, source: CheckpointSource, parameters: Parameters) -> None:
         if source.generator is None:
@@ -38,23 +38,25 @@ class OwnFunctionBackend:
         self._name, self._seed = str(source.generator), parameters.seed
         self._function = import_function(source.generator)
         self._more = {"checkpoint": source.argument} if source.argument else {}
+        # The module, and the checkpoint it is given, where that is a file.
+        files = [source.path, Path(source.argument)] if source.argument else [source.path]
         self.provenance = {
             "device": "chosen by the generator",
             "packages": package_versions("torch", "numpy", "pillow"),
             "hparams": {"checkpoint": source.name, "generator": self._name, "seed": parameters.seed},
             "precision": "chosen by the generator",
-            "weights": _weights(source),
+            "weights": [{"file": file.name, "sha256": file_sha256(file)} for file in files if file and file.is_file()],
         }
 
     def prepare(self, batches: Sequence[Batch], say: Say, warn: Say) -> None:
         """Nothing is shared: the function keeps what it needs."""
 
     def probe(self, batch: Batch) -> None:
-        """A whole call, for lack of a shorter one; see :class:`generation.backends.backend.Backend`."""
+        """A whole call, for lack of a shorter one; see :class:`generation.backends.Backend`."""
         self.make(batch)
 
     def make(self, batch: Batch) -> list[Any]:
-        """Images of the batch; see :class:`generation.backends.backend.Backend`."""
+        """Images of the batch; see :class:`generation.backends.Backend`."""
         items = batch.filled
         prompts = [item.prompt for item in items]
         seeds = [image_seed(self._seed, item.prompt_index, item.sample_index) for item in items]
@@ -67,7 +69,12 @@ class OwnFunctionBackend:
             traceback.print_exc()
             reason = (str(error).splitlines() or [""])[0]
             raise UserError(f"generator {self._name} failed ({type(error).__name__}: {reason})") from error
-        return [_pixels(image, self._name) for image in _checked(images, len(items), self._name)[: len(batch.items)]]
+        found = list(images) if isinstance(images, Sequence) else None
+        if found is None or len(found) != len(items):
+            told = type(images).__name__ if found is None else f"{len(found)} images"
+            wanted = f"{len(items)} prompts; expected a list of {len(items)} PIL images"
+            raise UserError(f"generator {self._name}: returned {told} for {wanted}")
+        return [_pixels(image, self._name) for image in found[: len(batch.items)]]
 
 
 def import_function(generator: OwnGenerator) -> Callable[..., Any]:
@@ -88,22 +95,6 @@ def import_function(generator: OwnGenerator) -> Callable[..., Any]:
     if not callable(function):
         raise UserError(f"generator {generator}: {generator.file} has no function {generator.function}")
     return function  # type: ignore[no-any-return]
-
-
-def _weights(source: CheckpointSource) -> list[dict[str, str]]:
-    """The module, and the checkpoint it is given, where that is a file."""
-    files = [source.path, Path(source.argument)] if source.argument else [source.path]
-    return [{"file": file.name, "sha256": file_sha256(file)} for file in files if file and file.is_file()]
-
-
-def _checked(images: Any, wanted: int, name: str) -> list[Any]:
-    found = list(images) if isinstance(images, Sequence) else None
-    if found is None or len(found) != wanted:
-        told = type(images).__name__ if found is None else f"{len(found)} images"
-        raise UserError(
-            f"generator {name}: returned {told} for {wanted} prompts; expected a list of {wanted} PIL images"
-        )
-    return found
 
 
 def _pixels(image: Any, name: str) -> Any:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from generation.checkpoint_kinds import LIGHTNING, CheckpointSource
-from generation.checkpoints.loaded import LoadedCheckpoint
-
-__all__ = ["LoadedCheckpoint", "load_checkpoint"]
+from generation.miro_model import LoadedCheckpoint
 
 
 def load_checkpoint(source: CheckpointSource, trusted: bool = False) -> LoadedCheckpoint:
@@ -20,6 +18,4 @@ def load_checkpoint(source: CheckpointSource, trusted: bool = False) -> LoadedCh
 
     if source.path is None:
         return load_repo(source.repo, source.revision, source.variant)
-    if source.kind == LIGHTNING:
-        return load_lightning(source.path, trusted)
-    return load_folder(source.path)
+    return load_lightning(source.path, trusted) if source.kind == LIGHTNING else load_folder(source.path)

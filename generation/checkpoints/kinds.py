@@ -58,7 +58,10 @@ def shown_key(key: str) -> str:
 def choice(*values: Any) -> Kind:
     """Exactly one of these, of the same type: true is not 1."""
     allowed = {(type(value), value) for value in values}
-    return Kind(" or ".join(map(str, values)), lambda value: _is_plain(value) and (type(value), value) in allowed)
+    return Kind(
+        " or ".join(map(str, values)),
+        lambda value: isinstance(value, (bool, int, float, str)) and (type(value), value) in allowed,
+    )
 
 
 def optional(kind: Kind) -> Kind:
@@ -68,25 +71,16 @@ def optional(kind: Kind) -> Kind:
 
 def list_of(kind: Kind, name: str) -> Kind:
     """A list, of no unreasonable length, of values of one kind."""
-    return Kind(name, lambda value: isinstance(value, list) and _fits(value) and all(map(kind.accepts, value)))
-
-
-def mapping_of(key: Kind, kind: Kind, name: str) -> Kind:
-    """A mapping, of no unreasonable length, with keys of one kind and values of another."""
 
     def accepts(value: Any) -> bool:
-        return (
-            isinstance(value, dict)
-            and _fits(value)
-            and all(key.accepts(k) and kind.accepts(v) for k, v in value.items())
-        )
+        return isinstance(value, list) and len(value) <= LONGEST_LIST and all(map(kind.accepts, value))
 
     return Kind(name, accepts)
 
 
-def either(one: Kind, other: Kind) -> Kind:
-    """One kind or the other."""
-    return Kind(f"{one.name} or {other.name}", lambda value: one.accepts(value) or other.accepts(value))
+def _is_targets(value: Any) -> bool:
+    fits = isinstance(value, dict) and len(value) <= LONGEST_LIST
+    return fits and all(NAME.accepts(name) and NUMBER.accepts(number) for name, number in value.items())
 
 
 def is_folder(text: str) -> bool:
@@ -95,14 +89,6 @@ def is_folder(text: str) -> bool:
         return Path(text).is_dir()
     except (OSError, ValueError):
         return False
-
-
-def _is_plain(value: Any) -> bool:
-    return value is None or isinstance(value, (bool, int, float, str))
-
-
-def _fits(container: Any) -> bool:
-    return len(container) <= LONGEST_LIST
 
 
 def _whole(lowest: int, highest: int) -> Kind:
@@ -140,7 +126,8 @@ FLAG = Kind("true or false", lambda value: isinstance(value, bool))
 TEXT = Kind("a short text of printable characters", _is_text)
 NAME = _text("a name", _NAME)
 NAMES = list_of(NAME, "a list of names")
-TARGETS = mapping_of(NAME, NUMBER, "a mapping from names to numbers")
-DECAYS = either(NUMBER, list_of(NUMBER, "a list of numbers"))
+TARGETS = Kind("a mapping from names to numbers", _is_targets)
+_NUMBERS = list_of(NUMBER, "a list of numbers")
+DECAYS = Kind(f"{NUMBER.name} or {_NUMBERS.name}", lambda value: NUMBER.accepts(value) or _NUMBERS.accepts(value))
 PRETRAINED = Kind("owner/name of a hub repository, or a folder", _is_pretrained)
 INSIDE_REPO = optional(_text("a name in a hub repository", _INSIDE_REPO))

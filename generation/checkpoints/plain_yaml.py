@@ -7,6 +7,8 @@ OmegaConf's own loader makes objects that resolve interpolations when they are l
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -108,15 +110,50 @@ def read_mapping(path: Path) -> dict[Any, Any]:
     Raises:
         UserError: unreadable, not YAML, not a mapping, beyond the bounds, with a key twice or with an alias.
     """
-    try:
+    with _readable(path):
         tree = yaml.load(_text(path), _Loader)  # noqa: S506 - a SafeLoader, and stricter than that
-    except UserError as error:
-        raise UserError(f"{path}: not a readable Hydra configuration ({error})") from error
-    except (yaml.YAMLError, *_WRONG_SCALAR) as error:
-        raise UserError(f"{path}: not a readable Hydra configuration ({_reason(error)})") from error
     if not isinstance(tree, dict):
         raise UserError(f"{path}: not a Hydra configuration; expected a mapping at its top")
     return tree
+
+
+def check_size(path: Path) -> None:
+    """See that a YAML file which another reader is to read stays within the bounds, its aliases written out.
+
+    Raises:
+        UserError: unreadable, not YAML, or beyond the bounds.
+    """
+    with _readable(path):
+        _written_out(yaml.compose(_text(path), yaml.SafeLoader), {}, DEEPEST)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """What is wrong and where, in one line; the parser's own text quotes the file over several."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{path}: not a readable Hydra configuration ({error})") from error
+    except (yaml.YAMLError, RecursionError, *_WRONG_SCALAR) as error:
+        what = getattr(error, "problem", None) or getattr(error, "reason", None) or type(error).__name__
+        mark = getattr(error, "problem_mark", None)
+        place = f", line {mark.line + 1}" if mark else ""
+        raise UserError(f"{path}: not a readable Hydra configuration ({shown(what)[1:-1]}{place})") from error
+
+
+def _written_out(node: Any, known: dict[int, int], depth: int) -> int:
+    """The number of values under a node; each node is counted once, and added wherever an alias repeats it."""
+    if id(node) not in known:
+        inside = getattr(node, "value", ())
+        if isinstance(node, yaml.MappingNode):
+            inside = [part for pair in inside for part in pair]
+        elif isinstance(node, yaml.ScalarNode) or node is None:
+            inside = ()
+        known[id(node)] = MOST_NODES  # met again inside itself
+        known[id(node)] = 1 + sum(_written_out(part, known, depth - 1) for part in inside) if depth else MOST_NODES
+    if known[id(node)] >= MOST_NODES:
+        raise UserError(f"more than {MOST_NODES} values, or more than {DEEPEST} of them inside one another")
+    return known[id(node)]
 
 
 def _text(path: Path) -> str:
@@ -128,10 +165,3 @@ def _text(path: Path) -> str:
         return data.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(getattr(error, "strerror", None) or "not UTF-8") from error
-
-
-def _reason(error: Exception) -> str:
-    """What and where, in one line; the parser's own text quotes the file over several."""
-    what = getattr(error, "problem", None) or getattr(error, "reason", None) or type(error).__name__
-    mark = getattr(error, "problem_mark", None)
-    return f"{shown(what)[1:-1]}" + (f", line {mark.line + 1}" if mark else "")

@@ -69,7 +69,9 @@ class References:
         return True, node
 
     def _copy(self, value: Any, spot: _Spot) -> Any:
-        self._spend(spot)
+        self._nodes += 1
+        if self._nodes > MOST_NODES or spot.depth > DEEPEST:
+            raise _too_large(spot)
         if isinstance(value, dict):
             return {_plain_key(key, spot): self._copy(inner, spot.inside(key)) for key, inner in value.items()}
         if isinstance(value, list):
@@ -79,11 +81,6 @@ class References:
         if value is None or isinstance(value, (bool, int, float)):
             return value
         raise UserError(f"{shown_key(spot.place)} is {shown(value)}, which is no plain value")
-
-    def _spend(self, spot: _Spot) -> None:
-        self._nodes += 1
-        if self._nodes > MOST_NODES or spot.depth > DEEPEST:
-            raise _too_large(spot)
 
     def _text(self, text: str, spot: _Spot) -> Any:
         if text == _MISSING:
@@ -107,19 +104,17 @@ class References:
         parts: list[Any] = _REFERENCE.split(text)
         if "\\" in text or any("${" in part for part in parts[::2]):
             raise _refusal(text, spot)
-        parts[1::2] = [self._inline(key, spot) for key in parts[1::2]]
+        for place, key in list(enumerate(parts))[1::2]:
+            value = self._follow(key, spot)
+            if value is None or isinstance(value, (dict, list)):
+                raise UserError(f"{shown_key(spot.place)} has {shown(key)} inside a text, which is no text or number")
+            parts[place] = str(value)
         if sum(map(len, parts)) > LONGEST_TEXT:
             raise _too_large(spot)
         joined = "".join(parts)
         if "${" in joined:
             raise _refusal(text, spot)
         return joined
-
-    def _inline(self, key: str, spot: _Spot) -> str:
-        value = self._follow(key, spot)
-        if value is None or isinstance(value, (dict, list)):
-            raise UserError(f"{shown_key(spot.place)} has {shown(key)} inside a text, which is no text or number")
-        return str(value)
 
 
 def _plain_key(key: Any, spot: _Spot) -> str:

@@ -1,41 +1,66 @@
-"""Reads a Lightning ``.ckpt``, which is a pickle, without letting it run code."""
+"""Reads a Lightning ``.ckpt``, which is a pickle, without letting it run code.
+
+Training leaves all kinds of objects beside the weights: settings, paths, callbacks, types of its own repository. Nobody
+needs them here, and their code is as a rule not here either. So the file is read by Python's own unpickler with every
+instruction replaced that calls, imports, or sets an attribute: tensors are made by functions of ours, and whatever else
+the file names becomes a :class:`StandIn`.
+"""
 
 from __future__ import annotations
 
 import pickle
+import sys
+from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from generation.checkpoints.kinds import shown
 from wire.protocol import UserError
 
-#: The optimizer's settings that training leaves beside tensors are OmegaConf's. Real ones resolve interpolations, which
-#: read the environment, when they are compared, hashed or printed; nobody needs them, so :class:`_Setting` is made.
-_SETTINGS = (
-    "omegaconf.listconfig.ListConfig",
-    "omegaconf.base.ContainerMetadata",
-    "omegaconf.base.Metadata",
-    "omegaconf.nodes.AnyNode",
-)
-#: What a hostile or damaged pickle makes the unpickler raise.
-_DAMAGE = (OSError, RuntimeError, EOFError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError)
+#: What Python's own modules have to hold data. A file that names anything else of theirs means to do something, which
+#: no training leaves: it is refused, though nothing of it would run.
+_DATA_MODULES = frozenset(
+    ("__main__", "_codecs", "array", "collections", "copyreg", "datetime", "decimal", "enum", "fractions", "ipaddress",
+     "pathlib", "random", "re", "time", "types", "typing", "uuid", "zoneinfo")
+)  # fmt: skip
+#: Enums of Python 3.11 are pickled with ``getattr``.
+_DATA_NAMES = frozenset(("argparse.Namespace", "functools.partial", "builtins.getattr")) | {
+    f"builtins.{name}"
+    for name in ("bool", "bytearray", "bytes", "complex", "dict", "float", "frozenset", "int", "list", "object",
+                 "range", "set", "slice", "str", "tuple", "type", "Ellipsis", "NotImplemented")
+}  # fmt: skip
+_PYTHONS_OWN = sys.stdlib_module_names | {"__builtin__"}
+#: What a key of a mapping may be. Hashing anything else can take time without end: tuples of tuples of tuples.
+_KEYS = (str, int, float, type(None))
+#: Instructions that call in forms which no checkpoint has.
+_NEVER = frozenset(pickle.INST + pickle.OBJ + pickle.EXT1 + pickle.EXT2 + pickle.EXT4 + pickle.NEXT_BUFFER)
 
 
-class _Setting:
-    """Stands for a training setting in a checkpoint: takes whatever it is made from, and does nothing."""
+class StandIn:
+    """Stands for an object that nobody needs here: it is made from anything, takes anything, and does nothing."""
 
-    def __init__(self, *_parts: Any) -> None:
+    __slots__ = ()
+
+    def __init__(self, *_parts: Any, **_named: Any) -> None:
         pass
+
+    def _take(self, *_parts: Any) -> None:
+        pass
+
+    __setstate__ = __setitem__ = append = extend = add = _take
 
 
 def read_lightning(path: Path, trusted: bool) -> dict[str, Any]:
     """The state dict of a Lightning checkpoint; tensors are mapped from the file, not read, until they are used.
 
     Args:
-        trusted: unpickle without restriction. Only for files whose origin is known.
+        trusted: let the pickle run what it names, where that is here. Only for files whose origin is known.
 
     Raises:
-        UserError: unreadable, damaged, not Lightning's, or its pickle names something off the list.
+        UserError: unreadable, damaged, not Lightning's, or its pickle names something that would act.
     """
     content = _load(path, trusted)
     state = content.get("state_dict") if isinstance(content, dict) else None
@@ -46,45 +71,156 @@ def read_lightning(path: Path, trusted: bool) -> dict[str, Any]:
 
 
 def _check_tensors(state: dict[Any, Any], path: Path) -> None:
+    """Dense tensors under texts, and none that claims more numbers than the file has for it."""
     import torch
 
     for name, value in state.items():
         if not isinstance(name, str) or not isinstance(value, torch.Tensor):
             named = shown(name) if isinstance(name, str) else "a key that is no text"
             raise UserError(f"{path}: its state_dict holds something else than tensors ({named})")
+        dense = value.layout == torch.strided and value.device.type == "cpu" and not value.is_quantized
+        if not dense or value.is_complex() or value.nbytes > value.untyped_storage().nbytes():
+            raise UserError(f"{path}: its state_dict holds a tensor that is no plain table of numbers ({shown(name)})")
 
 
 def _load(path: Path, trusted: bool) -> Any:
     import torch
 
+    asked: set[str] = set()
+    unpickler = type("Unpickler", (_Trusting if trusted else _Inert,), {"asked": asked})
+    module = SimpleNamespace(__name__=__name__, Unpickler=unpickler)
     try:
-        with torch.serialization.safe_globals(_allowed_globals()):
-            return torch.load(path, map_location="cpu", weights_only=not trusted, mmap=True)
-    except pickle.UnpicklingError as error:
-        raise UserError(_refusal(path)) from error
-    except _DAMAGE as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{path}: unreadable or damaged ({reason}); copy or download it again") from error
+        if "constants.pkl" in torch._C.PyTorchFileReader(str(path)).get_all_records():
+            raise ValueError("a TorchScript program, no checkpoint")  # torch would load it as one
+        # mmap keeps torch from reading its older formats, which it does not put through the unpickler alone.
+        content = torch.load(path, map_location="cpu", weights_only=False, pickle_module=module, mmap=True)
+    except MemoryError:
+        raise
+    except Exception as error:
+        if trusted:  # what it names may be here, and of another version
+            return _load(path, trusted=False)
+        if not asked:
+            reason = (str(error).splitlines() or [""])[0][:200] or type(error).__name__
+            raise UserError(f"{path}: unreadable or damaged ({reason}); copy or download it again") from error
+    if asked:
+        raise UserError(
+            f"{path}: refused, because unpickling it would run {', '.join(sorted(asked)[:5])}; "
+            "if you trust where it comes from, pass --trust-checkpoint"
+        )
+    return content
 
 
-def _allowed_globals() -> list[Any]:
-    """What MIRO's training leaves in a checkpoint beside tensors."""
-    from collections import defaultdict
+class _Trusting(pickle.Unpickler):
+    """Runs what the file names; a stand-in where that is not here."""
 
-    return [*((_Setting, name) for name in _SETTINGS), Any, defaultdict, dict, list, int]
+    def find_class(self, module: str, name: str) -> Any:
+        try:
+            return super().find_class(module, name)
+        except Exception:  # whatever the import of a training repository's module raises
+            return StandIn
 
 
-def _refusal(path: Path) -> str:
+class _Inert(pickle._Unpickler):
+    """Reads every protocol, and makes tensors and plain data only.
+
+    ``asked`` takes the names for which the file is refused.
+    """
+
+    asked: set[str]
+
+    def find_class(self, module: str, name: str) -> Any:
+        """One of our own makers, or a stand-in; nothing is imported."""
+        module, name = NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))
+        place, top = f"{module}.{name}", module.partition(".")[0]
+        if top in _PYTHONS_OWN and top not in _DATA_MODULES and place not in _DATA_NAMES:
+            self.asked.add(shown(place)[1:-1])
+        return _MAKERS.get(place, StandIn)
+
+    def load_reduce(self) -> None:
+        parts, maker = self.stack.pop(), self.stack[-1]
+        self.stack[-1] = maker(*parts) if any(maker is ours for ours in _MAKERS.values()) else StandIn()
+
+    def load_newobj(self) -> None:
+        self.stack[-2:] = [OrderedDict() if self.stack[-2] is _mapping else StandIn()]
+
+    def load_newobj_ex(self) -> None:
+        self.stack[-3:] = [StandIn()]
+
+    def load_build(self) -> None:
+        self.stack.pop()
+
+    def load_append(self) -> None:
+        self._extend([self.stack.pop()])
+
+    def load_appends(self) -> None:
+        self._extend(self.pop_mark())
+
+    def load_setitem(self) -> None:
+        value, key = self.stack.pop(), self.stack.pop()
+        self._fill([key, value])
+
+    def load_setitems(self) -> None:
+        self._fill(self.pop_mark())
+
+    def load_dict(self) -> None:
+        items = self.pop_mark()
+        self.append({})
+        self._fill(items)
+
+    def load_bytearray8(self) -> None:
+        self.append(self.read(int.from_bytes(self.read(8), "little")))  # the base class takes the memory first
+
+    def load_empty_set(self) -> None:
+        self.append(StandIn())
+
+    def load_frozenset(self) -> None:
+        self.pop_mark()
+        self.append(StandIn())
+
+    def load_additems(self) -> None:
+        self.pop_mark()
+
+    def _extend(self, values: list[Any]) -> None:
+        if type(self.stack[-1]) is list:
+            self.stack[-1] += values
+
+    def _fill(self, items: list[Any]) -> None:
+        if type(self.stack[-1]) in (dict, OrderedDict):
+            pairs = zip(items[::2], items[1::2], strict=True)
+            self.stack[-1].update((key, value) for key, value in pairs if isinstance(key, _KEYS))
+
+
+#: Instruction -> what reads it. The base class calls its own readers, whatever a subclass has under their names.
+_Inert.dispatch = {code: read for code, read in pickle._Unpickler.dispatch.items() if code not in _NEVER} | {
+    getattr(pickle, name.removeprefix("load_").upper())[0]: read
+    for name, read in vars(_Inert).items()
+    if name.startswith("load_")
+}
+
+
+def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *_gradient: Any) -> Any:
     import torch
 
-    names = ("typing.Any", "collections.defaultdict", "builtins.dict", "builtins.list", "builtins.int")
-    try:
-        asked = sorted(set(torch.serialization.get_unsafe_globals_in_checkpoint(path)) - {*_SETTINGS, *names})
-    except (pickle.UnpicklingError, *_DAMAGE):  # an instruction that no checkpoint has
-        asked = []
-    if not asked:
-        return f"{path}: damaged, or not a checkpoint that Lightning wrote"
-    return (
-        f"{path}: refused, because unpickling it would run {', '.join(asked)}; "
-        "if you trust where it comes from, pass --trust-checkpoint"
-    )
+    if not isinstance(storage, torch.storage.TypedStorage):
+        raise pickle.UnpicklingError("a tensor without its numbers")
+    return torch._utils._rebuild_tensor(storage, offset, size, stride)
+
+
+def _parameter(tensor: Any, *_gradient: Any) -> Any:
+    return tensor
+
+
+def _mapping(*items: Sequence[Any]) -> OrderedDict[Any, Any]:
+    if any(items):
+        raise pickle.UnpicklingError("a mapping made in a way that PyTorch has not")
+    return OrderedDict()
+
+
+#: The only things that a file can have called.
+_MAKERS: dict[str, Callable[..., Any]] = {
+    "collections.OrderedDict": _mapping,
+    "torch._utils._rebuild_tensor": _tensor,
+    "torch._utils._rebuild_tensor_v2": _tensor,
+    "torch._utils._rebuild_parameter": _parameter,
+    "torch._utils._rebuild_parameter_with_state": _parameter,
+}

@@ -1,4 +1,9 @@
-"""A training configuration that is plain data: values are looked up and checked, parts are built from a table."""
+"""Reads the ``config.yaml`` beside a Lightning checkpoint, and builds from it only what is known to be harmless.
+
+A Hydra configuration names the functions to call, so it is a program, and so is each interpolation in it. Without the
+user's trust neither Hydra nor OmegaConf sees it: it is read as plain data, references to other values are replaced by
+code of ours, and parts are built from a table. MIRO's own configurations need no more than that.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +15,19 @@ from pathlib import Path
 from typing import Any
 
 from generation.checkpoints.kinds import Kind
-from generation.checkpoints.known_parts import build_part
+from generation.checkpoints.known_parts import build_part, reason
+from generation.checkpoints.plain_yaml import check_size, read_mapping
 from generation.checkpoints.references import References
 from wire.protocol import UserError
+
+
+def read_config(path: Path, trusted: bool) -> TrainingConfig:
+    """Read a ``config.yaml``; if ``trusted``, whatever it names is resolved and called.
+
+    Raises:
+        UserError: it is not readable YAML with a mapping at its top, or grows beyond all bounds.
+    """
+    return TrustedConfig(path) if trusted else TrainingConfig(path, read_mapping(path))
 
 
 class TrainingConfig:
@@ -57,7 +72,10 @@ class TrainingConfig:
             section = self._value(key)
         self._present(key, section)
         with self._named():
-            return build_part(section, key, target)
+            return self._build(section, key, target)
+
+    def _build(self, section: Any, key: str, target: str) -> Any:
+        return build_part(section, key, target)
 
     def _value(self, key: str) -> Any:
         return self._references.value(key)
@@ -74,6 +92,58 @@ class TrainingConfig:
             yield
         except UserError as error:
             raise UserError(f"{self._path}: {error}") from error
+
+
+class TrustedConfig(TrainingConfig):
+    """Resolves every interpolation, with upstream's ``eval`` among them, and calls any target, as upstream's script."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the file. Raises as :func:`read_config`."""
+        from omegaconf import DictConfig, OmegaConf
+
+        super().__init__(path, {})
+        check_size(path)
+        try:
+            self._config = OmegaConf.load(path)
+        except Exception as error:
+            raise UserError(f"{path}: not a readable Hydra configuration ({reason(error)})") from error
+        if not isinstance(self._config, DictConfig):
+            raise UserError(f"{path}: not a Hydra configuration; expected a mapping at its top")
+        self._config.root_dir = package_folder()
+
+    def _build(self, section: Any, key: str, target: str) -> Any:
+        """Call what the section names, be it ``target`` or not."""
+        from hydra.errors import HydraException
+        from hydra.utils import instantiate
+
+        with _eval_resolver():
+            try:
+                return instantiate(section)
+            except HydraException as error:
+                raise UserError(f"{key} cannot be built ({reason(error)})") from error
+
+    def _value(self, key: str) -> Any:
+        from omegaconf import OmegaConf
+        from omegaconf.errors import OmegaConfBaseException
+
+        with _eval_resolver():
+            try:
+                value = OmegaConf.select(self._config, key)
+                return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+            except OmegaConfBaseException as error:
+                raise UserError(f"{key} cannot be resolved ({reason(error)})") from error
+
+
+@contextmanager
+def _eval_resolver() -> Iterator[None]:
+    """OmegaConf's resolvers belong to the process: this one is gone when the trusted file has been read."""
+    from omegaconf import OmegaConf
+
+    OmegaConf.register_new_resolver("eval", eval, replace=True)
+    try:
+        yield
+    finally:
+        OmegaConf.clear_resolver("eval")
 
 
 @cache

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from generation.suites.catalogue import PUBLISHED
 from generation.suites.fetched import is_fetched, read_fetched
-from generation.suites.formats import Metadata
 from generation.suites.geneval import build_geneval, geneval_jsonl
-from generation.suites.selection import limit_indices
-from generation.suites.suite import Suite, read_suite
+from generation.suites.suite import Metadata, Suite, read_suite
 from wire.errors import UserError
 from wire.paths import home
+from wire.stratified import stratified_order
 
 __all__ = [
     "PUBLISHED",
@@ -61,11 +62,7 @@ def load_suite(name_or_path: str) -> Suite:
 
 
 def suite_has_geneval(name_or_path: str) -> bool:
-    """Whether GenEval's judge has anything to decide in that suite; see :attr:`Suite.has_geneval`.
-
-    Raises:
-        UserError: as :func:`load_suite`.
-    """
+    """Whether GenEval's judge has anything to decide in that suite; raises as :func:`load_suite`."""
     return load_suite(name_or_path).has_geneval
 
 
@@ -84,3 +81,20 @@ def _named(suite: Suite) -> Suite:
         if same:
             return Suite(published.id, suite.build)
     return suite
+
+
+def limit_indices(prompts: Sequence[Mapping[str, Any]], limit: int | None) -> list[int]:
+    """Sorted prompt indices of a run shortened to ``limit`` prompts; None, or more than there are, means all.
+
+    The first of :func:`wire.stratified.stratified_order`, which is fixed by the suite's texts alone: a longer run holds
+    every prompt of a shorter one, and each has its tags in the suite's proportions.
+
+    Raises:
+        UserError: ``limit`` is not positive.
+    """
+    if limit is None or limit >= len(prompts):
+        return list(range(len(prompts)))
+    if limit < 1:
+        raise UserError(f"limit {limit}: at least one prompt is needed")
+    keys = [(str(line.get("tag", "")), str(line.get("prompt", ""))) for line in prompts]
+    return sorted(stratified_order(keys)[:limit])

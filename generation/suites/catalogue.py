@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from generation.suites.formats import Metadata, parse
+from generation.suites.suite import Metadata, parse
 from wire.errors import UserError
 
 #: Stands for the hub's address, which ``HF_ENDPOINT`` may change.
@@ -17,21 +17,17 @@ HUB = "hub://"
 
 @dataclass(frozen=True)
 class SuiteFile:
-    """One file of a suite.
-
-    Attributes:
-        name: on disk; the suffix is its format.
-        sha256: of the official file; empty where it is not known.
-        keep: columns to keep, as (name in the file, name in the suite); empty keeps all.
-        add: what every line is given besides.
-        numbered: give each line its position in the file as ``idx``.
-    """
+    """One file of a suite; the suffix of its name is its format."""
 
     name: str
     url: str
+    #: Of the official file; empty where it is not known.
     sha256: str = ""
+    #: Columns to keep, as (name in the file, name in the suite); empty keeps all.
     keep: tuple[tuple[str, str], ...] = ()
+    #: What every line is given besides.
     add: Metadata = field(default_factory=dict)
+    #: Give each line its position in the file as ``idx``.
     numbered: bool = False
 
     def lines(self, text: str, place: str) -> list[Metadata]:
@@ -46,20 +42,14 @@ class SuiteFile:
 
 @dataclass(frozen=True)
 class PublishedSuite:
-    """A suite that is fetched from its official place.
-
-    Attributes:
-        id: its name on the command line.
-        title: what people call it, with its source.
-        prompts: how many its paper or page tells.
-        content: :attr:`generation.suites.suite.Suite.sha256` of the whole; empty where it is not known.
-    """
+    """A suite that is fetched from its official place; ``prompts`` is how many its paper or page tells."""
 
     id: str
     title: str
     prompts: int
     licence: str
     files: tuple[SuiteFile, ...]
+    #: :attr:`generation.suites.suite.Suite.sha256` of the whole; empty where it is not known.
     content: str = ""
 
 

@@ -33,12 +33,10 @@ def is_fetched(suite: PublishedSuite, folder: Path) -> bool:
 
 
 def fetch(suite: PublishedSuite, folder: Path, tell: Tell, brought: Sequence[Path] = ()) -> Suite:
-    """Get a suite's files, check them, and keep them in ``folder``.
+    """Get a suite's files, check them, and keep them in ``folder``, where all suites live.
 
-    Args:
-        folder: where all suites live.
-        tell: told what is trusted without a published hash.
-        brought: the suite's files, in order, where they came another way; empty to fetch them.
+    ``brought`` are the files, in order, where they came another way; ``tell`` is told what is trusted without a
+    published hash.
 
     Raises:
         EnvironmentFailure: a place is out of reach, or what it gives is not the published file or the one before.
@@ -46,15 +44,25 @@ def fetch(suite: PublishedSuite, folder: Path, tell: Tell, brought: Sequence[Pat
     """
     contents = _brought(suite, brought) if brought else [_download(suite, file) for file in suite.files]
     known = _record(suite, folder)
-    for file, content in zip(suite.files, contents, strict=True):
-        _check(suite, file, hashlib.sha256(content).hexdigest(), known.get(file.name))
+    digests = [hashlib.sha256(content).hexdigest() for content in contents]
+    for file, digest in zip(suite.files, digests, strict=True):
+        expected = file.sha256 or known.get(file.name, digest)
+        if digest != expected:
+            origin = "is published" if file.sha256 else "was found at the first fetch"
+            raise EnvironmentFailure(
+                f"suite {suite.id}: {file.name} has sha256 {digest}, but {expected} {origin}; nothing was kept of it"
+            )
     made = Suite(suite.id, lambda: _lines(suite, [content.decode("utf-8-sig") for content in contents]))
     if len(made.lines) != suite.prompts:
         raise EnvironmentFailure(f"suite {suite.id}: {len(made.lines)} prompts, {suite.prompts} expected; not kept")
-    _keep(suite, folder, contents)
+    home = folder / suite.id
+    home.mkdir(parents=True, exist_ok=True)
     for file, content in zip(suite.files, contents, strict=True):
+        _replace(home / file.name, content)
+    record = {file.name: digest for file, digest in zip(suite.files, digests, strict=True)}
+    _replace(home / RECORD, json.dumps(record, indent=2).encode())  # last: without it the files do not count
+    for file, digest in zip(suite.files, digests, strict=True):
         if not file.sha256 and not known:
-            digest = hashlib.sha256(content).hexdigest()
             tell(f"suite {suite.id}: no hash of {file.name} is published; trusted now, and recorded: sha256 {digest}")
     return made
 
@@ -94,15 +102,6 @@ def _record(suite: PublishedSuite, folder: Path) -> dict[str, str]:
         raise UserError(f"{path}: unreadable ({error}); delete {path.parent} and fetch the suite again") from error
 
 
-def _check(suite: PublishedSuite, file: SuiteFile, digest: str, before: str | None) -> None:
-    expected = file.sha256 or before or digest
-    if digest != expected:
-        origin = "is published" if file.sha256 else "was found at the first fetch"
-        raise EnvironmentFailure(
-            f"suite {suite.id}: {file.name} has sha256 {digest}, but {expected} {origin}; nothing was kept of it"
-        )
-
-
 def _brought(suite: PublishedSuite, paths: Sequence[Path]) -> list[bytes]:
     if len(paths) != len(suite.files):
         names = ", ".join(file.name for file in suite.files)
@@ -124,17 +123,6 @@ def _download(suite: PublishedSuite, file: SuiteFile) -> bytes:
             f"`miro-eval suites fetch {suite.id} --from FILE`"
         ) from error
     return content
-
-
-def _keep(suite: PublishedSuite, folder: Path, contents: list[bytes]) -> None:
-    """The files first, their record last: without it they do not count."""
-    home = folder / suite.id
-    home.mkdir(parents=True, exist_ok=True)
-    digests = {}
-    for file, content in zip(suite.files, contents, strict=True):
-        _replace(home / file.name, content)
-        digests[file.name] = hashlib.sha256(content).hexdigest()
-    _replace(home / RECORD, json.dumps(digests, indent=2).encode())
 
 
 def _replace(path: Path, content: bytes) -> None:

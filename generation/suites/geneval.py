@@ -26,6 +26,9 @@ SEED = 43
 DRAWS_PER_TAG = 100
 
 RELATIONS = ("left of", "right of", "above", "below")
+#: All classes but "person", starting with the one after it: nobody is asked for in green.
+_PERSON = OBJECT_CLASSES.index("person")
+_COLORABLE = OBJECT_CLASSES[_PERSON + 1 :] + OBJECT_CLASSES[:_PERSON]
 NUMBER_WORDS = {2: "two", 3: "three", 4: "four"}
 
 
@@ -44,11 +47,8 @@ def geneval_jsonl() -> bytes:
 
 
 def _without_repeats(draws: Iterator[Metadata]) -> list[Metadata]:
-    """Keep the first of equal draws; they are equal exactly where the prompt is."""
-    kept: dict[str, Metadata] = {}
-    for line in draws:
-        kept.setdefault(line["prompt"], line)
-    return list(kept.values())
+    """Draws are equal exactly where the prompt is; a repeated one takes the place of the first."""
+    return list({line["prompt"]: line for line in draws}.values())
 
 
 def _single_objects(rng: np.random.Generator) -> Iterator[Metadata]:
@@ -71,7 +71,7 @@ def _counting(rng: np.random.Generator) -> Metadata:
 
 
 def _colors(rng: np.random.Generator) -> Metadata:
-    name = _colorable_classes()[rng.choice(len(OBJECT_CLASSES) - 1)]
+    name = _COLORABLE[rng.choice(len(_COLORABLE))]
     color = COLORS[rng.choice(len(COLORS))]
     return _line("colors", [_clause(name, color=color)], _with_article(f"{color} {name}"))
 
@@ -84,7 +84,7 @@ def _position(rng: np.random.Generator) -> Metadata:
 
 
 def _color_attributes(rng: np.random.Generator) -> Metadata:
-    names = _pick(rng, _colorable_classes(), 2)
+    names = _pick(rng, _COLORABLE, 2)
     colors = _pick(rng, COLORS, 2)
     include = [_clause(name, color=color) for name, color in zip(names, colors, strict=True)]
     parts = [_with_article(f"{color} {name}") for name, color in zip(names, colors, strict=True)]
@@ -93,12 +93,6 @@ def _color_attributes(rng: np.random.Generator) -> Metadata:
 
 def _pick(rng: np.random.Generator, words: tuple[str, ...], size: int) -> list[str]:
     return [words[index] for index in rng.choice(len(words), size=size, replace=False)]
-
-
-def _colorable_classes() -> tuple[str, ...]:
-    """All classes but "person", starting with the one after it: nobody is asked for in green."""
-    person = OBJECT_CLASSES.index("person")
-    return OBJECT_CLASSES[person + 1 :] + OBJECT_CLASSES[:person]
 
 
 def _clause(name: str, count: int = 1, **more: Any) -> Metadata:

@@ -1,28 +1,107 @@
-"""What a suite is, and how one is read from a file of the user's."""
+"""What a suite is, and the formats that one is read from: each prompt becomes an object with a ``prompt``."""
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from generation.suites.formats import Metadata, parse
 from wire.errors import UserError
+from wire.untrusted import is_text
+
+Metadata = dict[str, Any]
+
+#: Names under which published tables keep their prompts.
+PROMPT_COLUMNS = ("prompt", "prompts", "text")
+
+
+def parse(text: str, suffix: str, place: str) -> list[Metadata]:
+    """Metadata of each prompt, in the file's order. An empty prompt is one, and is generated; an empty line is none.
+
+    ``txt``: a prompt a line. ``csv``, ``tsv``: a heading, then a row a prompt. ``json``: a list of strings or objects.
+    Any other suffix is taken for JSON lines: an object a line. ``place`` is the file, for messages.
+
+    Raises:
+        UserError: something in it has no string as its prompt; names file and line.
+    """
+    try:
+        return list(_READERS.get(suffix, _json_lines)(text, place))
+    except csv.Error as error:
+        raise UserError(f"{place}: not a table ({error})") from error
+
+
+def _plain_lines(text: str, place: str) -> Iterator[Metadata]:
+    for line in text.split("\n"):
+        if line.strip():
+            yield {"prompt": line.strip()}
+
+
+def _json_lines(text: str, place: str) -> Iterator[Metadata]:
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            yield _with_prompt(_json(line, f"{place}:{number}"), f"{place}:{number}")
+
+
+def _json_list(text: str, place: str) -> Iterator[Metadata]:
+    entries = _json(text, place)
+    if not isinstance(entries, list):
+        raise UserError(f"{place}: expected a JSON list, found {type(entries).__name__}")
+    for number, entry in enumerate(entries, start=1):
+        yield _with_prompt({"prompt": entry} if isinstance(entry, str) else entry, f"{place}, entry {number}")
+
+
+def _table(delimiter: str) -> Callable[[str, str], Iterator[Metadata]]:
+    def read(text: str, place: str) -> Iterator[Metadata]:
+        rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
+        names = {name: name.strip().lower() for name in rows.fieldnames or () if name}
+        prompt = next((name for name, plain in names.items() if plain in PROMPT_COLUMNS), None)
+        if prompt is None:
+            raise UserError(f"{place}: its heading names no column {', '.join(PROMPT_COLUMNS)}")
+        for row in rows:
+            filled = {names[name]: row[name] for name in names if row[name] and name != prompt}
+            yield _with_prompt({"prompt": row[prompt]} | filled, f"{place}:{rows.line_num}")
+
+    return read
+
+
+def _json(text: str, place: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{place}: not valid JSON ({error})") from error
+
+
+def _with_prompt(metadata: Any, place: str) -> Metadata:
+    if not isinstance(metadata, dict):
+        raise UserError(f"{place}: expected a JSON object, found {type(metadata).__name__}")
+    prompt = metadata.get("prompt")
+    if not isinstance(prompt, str):
+        raise UserError(f"{place}: needs a string under 'prompt'")
+    if not is_text(metadata):
+        raise UserError(f"{place}: holds halves of characters (lone surrogates), which no file can keep")
+    return metadata
+
+
+_READERS: dict[str, Callable[[str, str], Iterator[Metadata]]] = {
+    "txt": _plain_lines,
+    "csv": _table(","),
+    "tsv": _table("\t"),
+    "json": _json_list,
+}
 
 
 @dataclass(frozen=True)
 class Suite:
-    """A named, ordered list of prompts.
-
-    Attributes:
-        id: name shown in tables, e.g. ``geneval``.
-        build: returns the metadata of each prompt, in order; every one has a non-empty ``prompt``.
-    """
+    """A named, ordered list of prompts; ``id`` is shown in tables, e.g. ``geneval``."""
 
     id: str
+    #: Returns the metadata of each prompt, in order; every one has a ``prompt``, which may be empty.
     build: Callable[[], list[Metadata]]
 
     @cached_property
@@ -47,7 +126,7 @@ class Suite:
 
 
 def read_suite(path: Path) -> Suite:
-    """A suite from a file; its suffix tells the format, see :func:`generation.suites.formats.parse`.
+    """A suite from a file; its suffix tells the format, see :func:`parse`.
 
     Raises:
         UserError: the file cannot be read, is empty, or a line has no prompt; names file and line.

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 from pathlib import Path
 
 #: The name under which the tiny pipeline of diffusers is in the hub cache.
 DIFFUSERS_REPO = "stable-diffusion-v1-5/stable-diffusion-v1-5"
-
-
-def main() -> None:
-    """Read the folder from the command line and fill it."""
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m generation.tiny_world FOLDER")
-    write_world(Path(sys.argv[1]).resolve())
 
 
 def write_world(folder: Path) -> None:
@@ -26,24 +20,36 @@ def write_world(folder: Path) -> None:
     import torch
 
     from generation.suites import SUITES
-    from generation.tiny_world.checkpoint import write_checkpoint
-    from generation.tiny_world.diffusers_pipeline import write_diffusers_pipeline
-    from generation.tiny_world.encoders import TEXT_WIDTH, write_text_encoder, write_vae
-    from generation.tiny_world.hub_cache import snapshot_folder
-    from generation.tiny_world.hub_layout import write_hub_layout
-    from generation.tiny_world.hydra_config import LATENT_SIZE
+    from generation.tiny_world.checkpoint import write_checkpoint, write_hub_layout
+    from generation.tiny_world.pretrained import write_diffusers_pipeline, write_text_encoder, write_vae
 
     torch.manual_seed(0)
-    write_vae(snapshot_folder(folder, "stabilityai/sdxl-vae"), LATENT_SIZE)
+    write_vae(_snapshot_folder(folder, "stabilityai/sdxl-vae"))
     prompts = [line["prompt"] for line in SUITES["geneval"].lines]
-    write_text_encoder(snapshot_folder(folder, "google/flan-t5-xl"), prompts)
+    write_text_encoder(_snapshot_folder(folder, "google/flan-t5-xl"), prompts)
     checkpoints = folder / "checkpoints"
-    write_checkpoint(checkpoints / "tiny-miro", TEXT_WIDTH)
-    for place in (checkpoints / "tiny-diffusers", snapshot_folder(folder, DIFFUSERS_REPO)):
+    write_checkpoint(checkpoints / "tiny-miro")
+    for place in (checkpoints / "tiny-diffusers", _snapshot_folder(folder, DIFFUSERS_REPO)):
         write_diffusers_pipeline(place, prompts)
-    for target in (checkpoints / "tiny-miro-hub", snapshot_folder(folder, "nicolas-dufour/miro")):
+    for target in (checkpoints / "tiny-miro-hub", _snapshot_folder(folder, "nicolas-dufour/miro")):
         write_hub_layout(target, checkpoints / "tiny-miro")
 
 
+def _snapshot_folder(hf_home: Path, repo: str) -> Path:
+    """Make and return the folder of a repository's only revision, on branch ``main``, as the hub's client lays it out.
+
+    The revision is a hash of the name: stable, and of the length that the hub's commits have.
+    """
+    root = hf_home / "hub" / f"models--{repo.replace('/', '--')}"
+    revision = hashlib.sha1(repo.encode(), usedforsecurity=False).hexdigest()
+    (root / "refs").mkdir(parents=True, exist_ok=True)
+    (root / "refs" / "main").write_text(revision, encoding="utf-8")
+    snapshot = root / "snapshots" / revision
+    snapshot.mkdir(parents=True, exist_ok=True)
+    return snapshot
+
+
 if __name__ == "__main__":
-    main()
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m generation.tiny_world FOLDER")
+    write_world(Path(sys.argv[1]).resolve())

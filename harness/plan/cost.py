@@ -13,8 +13,7 @@ from typing import Any
 
 from generation.checkpoint_kinds import FOLDER, LIGHTNING, REPO
 from generation.flops import MiroShape, miro_flops
-from generation.suites import load_suite
-from generation.suites.selection import limit_indices
+from generation.suites import limit_indices, load_suite
 from geneval.flops import color_flops, detector_flops
 from harness.plan.open import Model
 from harness.run.settings import GenerationSettings, RewardSettings
@@ -97,7 +96,9 @@ def find_hardware(name: str) -> Hardware:
 
 
 def sweep_cost(model: Model, rewards: RewardSettings) -> Cost:
-    """What one checkpoint's whole job costs; a UserError where there is no such suite."""
+    """What one checkpoint's whole job costs; a UserError where there is no such suite, or no such checkpoint."""
+    if model.fault:
+        raise model.fault
     generation, suite = model.settings, load_suite(model.settings.suite)
     lines = [suite.lines[index] for index in limit_indices(suite.lines, generation.limit)]
     images, prompts = len(lines) * generation.samples, len({str(line["prompt"]) for line in lines})

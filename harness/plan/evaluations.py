@@ -95,7 +95,7 @@ def evaluation(model: Model, out: Path, common: RunSettings, name: str | None = 
         raise UserError("images made already are judged where they are: leave --out away")
     judged = all("include" in item.metadata for item in run.listed()) if made else suite_has_geneval(generation.suite)
     stages = ["geneval", "rewards"] if made else ["generate", "geneval", "rewards"]
-    notes = describe_images(model)
+    notes = [f"{model.fault}; the others go on"] if model.fault else describe_images(model)
     if not judged:
         stages.remove("geneval")
         notes.append(f"{out}: these prompts have no GenEval metadata, so there are rewards and no verdicts")

@@ -34,10 +34,14 @@ from wire.settings import protocol
 
 @dataclass(frozen=True)
 class Model:
-    """What makes, or made, the images, once it was looked at; runs of one checkpoint share its ``contents``."""
+    """What makes, or made, the images, once it was looked at; runs of one checkpoint share its ``contents``.
+
+    One of several that is none has its ``fault``: its run fails, and the others are made.
+    """
 
     settings: GenerationSettings
     source: CheckpointSource
+    fault: UserError | None = field(default=None, compare=False)
     contents: Contents = field(default_factory=Contents, compare=False)
 
     def prompt_in(self, folder: Path) -> str | None:
@@ -89,6 +93,8 @@ def open_run(
     Raises:
         UserError: no such checkpoint; the directory is in use, or another run's.
     """
+    if model and model.fault:
+        raise model.fault
     maker = _maker(settings, model)
     contents = model.contents if model and not maker else None
     with RunDirectory(settings.out, contents).locked() as run:

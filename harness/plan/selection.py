@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from generation.checkpoint_kinds import FOLDER, HUB_FILES, LIGHTNING, REPO
+from generation.checkpoint_kinds import FOLDER, HUB_FILES, LIGHTNING, REPO, CheckpointSource
 from generation.released import ABLATIONS_REPO, MAIN_NAME, MAIN_REPO, VARIANTS
 from harness.plan.open import Model, default_directory, describe
 from harness.run.settings import GenerationSettings
@@ -22,7 +22,7 @@ MOST_POINTS = 1000
 
 
 def each_checkpoint(base: GenerationSettings, arguments: Sequence[str], variants: str | None = None) -> list[Model]:
-    """Each checkpoint named; each is looked at, none is loaded.
+    """Each checkpoint named; each is looked at, none is loaded. One of several that is none comes with its fault.
 
     Args:
         arguments: checkpoints, or patterns like ``runs/*/last.ckpt``; matches come in natural order
@@ -31,7 +31,8 @@ def each_checkpoint(base: GenerationSettings, arguments: Sequence[str], variants
             sixteen released checkpoints, of a folder its subfolders in the hub's layout.
 
     Raises:
-        UserError: a pattern matches nothing, a checkpoint is named twice or is none, or there are no such variants.
+        UserError: a pattern matches nothing, a checkpoint is named twice, none of them is one, or there are no such
+            variants.
     """
     named = [text for argument in arguments for text in _matches(argument)] or [""]
     chosen = [replace(base, checkpoint=text) for text in named]
@@ -40,7 +41,19 @@ def each_checkpoint(base: GenerationSettings, arguments: Sequence[str], variants
     twice = [one.checkpoint for i, one in enumerate(chosen) if one in chosen[:i]]
     if twice:
         raise UserError(f"{twice[0]} is named twice: name each checkpoint once")
-    return [with_defaults(settings) for settings in chosen]
+    models = [_looked_at(settings) for settings in chosen]
+    faults = [model.fault for model in models if model.fault]
+    if len(faults) == len(models):
+        raise faults[0]
+    return models
+
+
+def _looked_at(settings: GenerationSettings) -> Model:
+    try:
+        return with_defaults(settings)
+    except UserError as fault:
+        path = Path(settings.checkpoint).expanduser()
+        return Model(settings, CheckpointSource("", path.stem, path=path), fault)
 
 
 def with_defaults(settings: GenerationSettings) -> Model:

@@ -67,6 +67,24 @@ def test_one_worker_serves_them_all(several: tuple[Path, subprocess.CompletedPro
     assert "one worker served several shares" in (folder / "out" / "10" / "logs" / "geneval.log").read_text()
 
 
+def test_what_is_no_checkpoint_does_not_keep_the_others_from_their_end(tmp_path: Path) -> None:
+    """A link to nowhere, one to itself, a git-lfs pointer and a folder of FSDP's beside a good checkpoint."""
+    checkpoint(tmp_path, "good.ckpt")
+    for name in ("gone.ckpt", "loop.ckpt"):
+        (tmp_path / name).symlink_to("loop.ckpt" if name == "loop.ckpt" else "nowhere")
+    (tmp_path / "pointer.ckpt").write_text("version https://git-lfs.github.com/spec/v1\n")
+    (tmp_path / "shards.ckpt").mkdir()
+    (tmp_path / "shards.ckpt" / "__0_0.distcp").touch()
+    answer = miro_eval("all", tmp_path / "*.ckpt", *SHORT, "--out", tmp_path / "out")
+    assert answer.returncode == 2
+    assert "4 of 5 runs did not come to their end" in answer.stderr
+    before, failures = answer.stderr.split("miro-eval: ", 1)
+    for told in ("a link to nowhere", "leads back to itself", "a git-lfs pointer", "a folder that FSDP wrote"):
+        assert told in before  # first of all
+        assert told in failures
+    assert json.loads((tmp_path / "out" / "good" / "run.json").read_text())["stages"]["rewards"]["finished"]
+
+
 def test_together_they_get_the_bytes_that_each_gets_alone(
     several: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:

@@ -146,7 +146,7 @@ def _event(data: bytes) -> object:
 
 
 def _suite(suffix: str, data: bytes) -> object:
-    from generation.suites.formats import parse
+    from generation.suites.suite import parse
 
     try:
         text = data.decode("utf-8-sig")

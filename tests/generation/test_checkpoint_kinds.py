@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import zipfile
@@ -87,6 +88,123 @@ def test_truncated_file(lightning: Path) -> None:
 def test_file_that_is_no_checkpoint(lightning: Path, content: bytes) -> None:
     lightning.write_bytes(content)
     assert "not a PyTorch checkpoint" in complaint(lightning)
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 5\n"
+#: What downloads and clones leave in place of a file, and what the message says of it.
+SUBSTITUTES = [
+    (POINTER, "a git-lfs pointer .*git lfs pull"),
+    (b"<!DOCTYPE html>\n<html>", "a web page"),
+    (b"\n  <html lang='en'>", "a web page"),
+    (b"\xef\xbb\xbf<HTML>", "a web page"),
+    (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "a server's message"),
+    (b'{"error": "Repository not found"}', "a server's message"),
+    (b"Entry not found", "a server's message"),
+]
+
+
+@pytest.mark.parametrize(("content", "told"), SUBSTITUTES)
+def test_what_lies_in_place_of_weights_is_named(lightning: Path, folder: Path, content: bytes, told: str) -> None:
+    lightning.write_bytes(content)
+    assert re.search(f"step=5.ckpt: not a PyTorch checkpoint, but {told}", complaint(lightning))
+    for name in HUB_FILES:
+        (folder / name).write_bytes(content)
+        assert re.search(f"{name}: {told}", complaint(folder))
+        (folder / name).write_bytes(b"x")
+
+
+@pytest.mark.parametrize(("content", "told"), SUBSTITUTES)
+def test_what_lies_in_place_of_the_configuration_is_named(lightning: Path, content: bytes, told: str) -> None:
+    (lightning.parent / "config.yaml").write_bytes(content)
+    assert re.search(f"config.yaml: {told}", complaint(lightning))
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M", "in that before 1.6"),
+        (b"\x80\x04\x95", "a bare pickle"),
+        (b"\x1f\x8b\x08", "a gzip archive"),
+        (b"\x10\x00\x00\x00\x00\x00\x00\x00{}", "safetensors"),
+        (b"", "an empty file"),
+        (b"weights", "expected a .ckpt"),
+    ],
+)
+def test_other_formats_are_named(lightning: Path, content: bytes, told: str) -> None:
+    lightning.write_bytes(content)
+    assert told in complaint(lightning)
+
+
+@pytest.mark.parametrize("name", ["last.ckpt", "config.yaml"])
+def test_links_that_lead_nowhere_are_named(lightning: Path, name: str) -> None:
+    link = lightning.parent / name
+    lightning.rename(lightning.with_name("last.ckpt"))
+    link.unlink()
+    link.symlink_to("gone")
+    assert f"{link}: a link to gone, which is not there" in complaint(lightning.with_name("last.ckpt"))
+    link.unlink()
+    link.symlink_to(name)
+    assert f"{link}: a link that leads back to itself" in complaint(lightning.with_name("last.ckpt"))
+
+
+def test_links_of_other_kinds(folder: Path, tmp_path: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors").symlink_to("../gone/model.safetensors")
+    assert "model.safetensors: a link to ../gone/model.safetensors, which is not there" in complaint(folder)
+    (tmp_path / "run").symlink_to("nowhere", target_is_directory=True)
+    assert "a link to nowhere, which is not there" in complaint(tmp_path / "run")
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    assert "a link that leads back to itself" in complaint(tmp_path / "a")
+
+
+def sharded(folder: Path, *files: str) -> Path:
+    for name in files:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"x")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("files", "who"),
+    [
+        (("latest", "zero_to_fp32.py", "checkpoint/mp_rank_00_model_states.pt"), "DeepSpeed"),
+        (("latest", "global_step5/mp_rank_00_model_states.pt"), "DeepSpeed"),
+        (("zero_pp_rank_0_mp_rank_00_optim_states.pt",), "DeepSpeed"),
+        (("__0_0.distcp", "__1_0.distcp", "meta.pt"), "FSDP"),
+        ((".metadata", "meta.pt"), "FSDP"),
+    ],
+)
+def test_folders_of_distributed_training_are_named(tmp_path: Path, files: tuple[str, ...], who: str) -> None:
+    place = sharded(tmp_path / "run" / "last.ckpt", *files)
+    (tmp_path / "run" / "config.yaml").write_text("model: {}\n")
+    assert re.search(rf"last.ckpt: a folder that {who} wrote, .* make one file", complaint(place))
+    assert re.search(rf"run: holds last.ckpt, a folder that {who} wrote, .* make one file", complaint(place.parent))
+
+
+def test_a_whole_checkpoint_beside_them_is_what_was_meant(lightning: Path) -> None:
+    sharded(lightning.parent / "last.ckpt", "__0_0.distcp")
+    assert "name the file (step=5.ckpt)" in complaint(lightning.parent)
+
+
+def test_a_bomb_in_a_zip_archive_is_refused_before_it_is_unpacked(lightning: Path) -> None:
+    for name, size in (("archive/data.pkl", 1 << 24), ("archive/data/0", 1 << 24)):
+        with zipfile.ZipFile(lightning, "w") as archive:
+            archive.writestr("archive/data.pkl", b"x")
+            archive.writestr(name.replace("data.pkl", "more.pkl"), bytes(size), zipfile.ZIP_DEFLATED)
+        assert lightning.stat().st_size < size // 100
+        assert "its content is compressed" in complaint(lightning)
+
+
+def test_a_pickle_that_is_far_too_large(lightning: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("generation.file_faults.LARGEST_PICKLE", 4999)
+    assert "its data.pkl has 5000 bytes" in complaint(lightning)
+
+
+def test_a_program_of_torchscript(lightning: Path) -> None:
+    with zipfile.ZipFile(lightning, "a") as archive:
+        archive.writestr("archive/constants.pkl", b"x")
+    assert "a TorchScript program" in complaint(lightning)
 
 
 def test_incomplete_folder(folder: Path) -> None:

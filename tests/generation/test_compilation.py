@@ -9,10 +9,9 @@ import pytest
 torch = pytest.importorskip("torch", reason="runs in the generation environment")
 pytest.importorskip("miro", reason="runs in the generation environment")
 
-from generation.compilation import compile_errors, compiled  # noqa: E402 - torch decides whether this module runs
 from generation.miro_model import MiroModel  # noqa: E402
 from generation.noise import image_noise  # noqa: E402
-from generation.sampling import SamplerSettings, sample_latents  # noqa: E402
+from generation.sampling import SamplerSettings, compile_errors, compiled, sample_latents  # noqa: E402 - torch decides whether this module runs  # noqa: E402
 from wire.errors import UserError  # noqa: E402
 
 

@@ -12,6 +12,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="runs in the generation environment")
 pytest.importorskip("miro", reason="runs in the generation environment")
 
+from generation.checkpoints.plain_yaml import read_mapping  # noqa: E402
 from generation.flops import (  # noqa: E402 - torch decides whether this module runs
     DecoderShape,
     MiroShape,
@@ -23,8 +24,10 @@ from generation.flops import (  # noqa: E402 - torch decides whether this module
     miro_flops,
     network_flops,
 )
-from generation.tiny_world.hydra_config import REWARD_AXES, training_config  # noqa: E402
+from generation.tiny_world.checkpoint import CONFIG  # noqa: E402
 
+MODEL = read_mapping(CONFIG)["model"]
+REWARD_AXES = MODEL["network"]["coherence_keys"]
 RELEASED = {
     "data_size": 32,
     "num_input_channels": 4,
@@ -41,7 +44,7 @@ RELEASED = {
     "data_mlp_multiplier": 4,
     "latent_mlp_multiplier": 4,
     "num_text_registers": 16,
-    "coherence_keys": list(REWARD_AXES),
+    "coherence_keys": REWARD_AXES,
     "coherence_dropout": 0.0,
     "dropout_strategy": "binomial",
     "use_cond_rin_block": True,
@@ -50,11 +53,11 @@ RELEASED = {
 }
 #: miro-t2i 0.1.4, ``configs/experiment/multi_cad.yaml``; its page says 0.36 B parameters.
 PARAMETERS = 360.4e6
-TINY = training_config(2048)["model"]["network"]["instance"] | {
+TINY = MODEL["network"]["instance"] | {
     "data_size": 8,
     "label_dim": 2048,
     "num_cond_tokens": 77,
-    "coherence_keys": list(REWARD_AXES),
+    "coherence_keys": REWARD_AXES,
 }
 
 

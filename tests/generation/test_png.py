@@ -11,7 +11,7 @@ import pytest
 np = pytest.importorskip("numpy")
 Image = pytest.importorskip("PIL.Image", reason="runs where Pillow is")
 
-from generation.png import encode_png, write_png  # noqa: E402 - Pillow decides whether this module runs
+from generation.image_writer import encode_png, write_png  # noqa: E402 - Pillow decides whether this module runs
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (16, 24, 3), dtype=np.uint8)
 

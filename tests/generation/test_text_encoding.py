@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 
 torch = pytest.importorskip("torch", reason="runs in the generation environment")
@@ -11,6 +14,7 @@ from generation.precision import PAPER, PIPELINE, Precision  # noqa: E402 - torc
 from generation.suites import SUITES  # noqa: E402
 from generation.text_encoding import EncodedPrompt, TextEncoder, stack_prompts  # noqa: E402
 from tests.generation.conftest import World  # noqa: E402
+from wire.errors import EnvironmentFailure  # noqa: E402
 
 PROMPTS = [line["prompt"] for line in SUITES["geneval"].lines[::40]]
 LONG = " ".join(PROMPTS * 9)
@@ -34,6 +38,27 @@ def test_embedding_does_not_depend_on_the_other_prompts(encoded: dict[str, Encod
 def test_repeated_prompts_are_encoded_once(world: World) -> None:
     encoder = TextEncoder(torch.device("cpu"), PAPER, 256)
     assert [prompt for prompt, _ in encoder.encode(["a cat", "a dog", "a cat"])] == ["a cat", "a dog"]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\n", r"model\.safetensors: a git-lfs pointer"),
+        (b"<html>", r"model\.safetensors: a web page"),
+        (b"damaged", "cannot be read"),
+    ],
+)
+def test_what_lies_in_place_of_the_encoder_s_weights_is_named(
+    world: World, tmp_path: Path, content: bytes, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "models--google--flan-t5-xl"
+    shutil.copytree(world.folder / "hub" / name, tmp_path / name)
+    (weights,) = (tmp_path / name).glob("snapshots/*/model.safetensors")
+    weights.write_bytes(content)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(EnvironmentFailure, match=rf"google/flan-t5-xl: .*{told}") as caught:
+        TextEncoder(torch.device("cpu"), PAPER, 256)
+    assert "\n" not in str(caught.value)
 
 
 def test_equals_what_upstreams_script_computes(encoded: dict[str, EncodedPrompt]) -> None:

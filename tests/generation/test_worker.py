@@ -18,7 +18,7 @@ from generation.sampling import decode_latents
 from tests.generation.conftest import World
 from tests.generation.jobs import Outcome, failure_of, items_of, make_job, run_here, start_process
 from wire.errors import UserError
-from wire.protocol import read_rows
+from wire.protocol import Item, read_rows
 
 PROMPTS = [0, 100, 200, 300, 400]
 ITEMS = items_of(PROMPTS, samples=2)
@@ -116,6 +116,18 @@ def test_nothing_to_do_loads_nothing(world: World, tmp_path: Path) -> None:
     run_here(make_job(tmp_path, ITEMS[:1], checkpoint=str(world.checkpoint)))
     again = run_here(make_job(tmp_path, ITEMS[:1], checkpoint="gone.ckpt"))
     assert [event["event"] for event in again.events] == ["started", "finished"]
+
+
+@pytest.mark.parametrize("kind", ["miro", "diffusers"])
+def test_empty_prompts_are_prompts(world: World, tmp_path: Path, kind: str) -> None:
+    prompts = ["", " ", "a photo of a dog"]
+    items = [
+        Item(f"{index:05d}/samples/0000.png", index, 0, {"prompt": prompt}) for index, prompt in enumerate(prompts)
+    ]
+    checkpoint = world.checkpoint if kind == "miro" else world.diffusers_folder
+    made = run_here(make_job(tmp_path, items, checkpoint=str(checkpoint)))
+    assert [row["prompt"] for row in made.rows] == prompts
+    assert len(made.images) == 3
 
 
 def test_settings_change_the_image(world: World, reference: Outcome, tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -18,9 +20,13 @@ from generation.backends import diffusers_pipeline  # noqa: E402
 from generation.checkpoint_kinds import DIFFUSERS, describe_checkpoint  # noqa: E402
 from generation.noise import image_seed  # noqa: E402
 from generation.tiny_world.__main__ import DIFFUSERS_REPO  # noqa: E402
+from tests.fake_hub import COMMIT, FakeHub, serving  # noqa: E402
 from tests.generation.conftest import World  # noqa: E402
-from tests.generation.jobs import Outcome, items_of, make_job, run_here, upstream_noise  # noqa: E402
-from wire.errors import UserError  # noqa: E402
+from tests.generation.jobs import Outcome, items_of, make_job, outcome, run_here, start_process, upstream_noise  # noqa: E402
+from tests.wire.test_hub import answering  # noqa: E402
+from wire import hub_client  # noqa: E402
+from wire.errors import MiroEvalError, UserError  # noqa: E402
+from wire.protocol import Job  # noqa: E402
 
 ITEMS = items_of([0, 100, 200], samples=2)
 
@@ -102,11 +108,105 @@ def test_neither_order_nor_neighbours_nor_history_change_an_image(
 
 
 def test_repository_makes_the_same_images(world: World, reference: Outcome, tmp_path: Path) -> None:
-    outcome = run_here(make_job(tmp_path, ITEMS[:2], checkpoint=DIFFUSERS_REPO, kind=DIFFUSERS))
-    assert outcome.rows == reference.rows[:2]
-    (weights,) = outcome.event("started")["weights"]
+    made = run_here(make_job(tmp_path, ITEMS[:2], checkpoint=DIFFUSERS_REPO, kind=DIFFUSERS))
+    assert made.rows == reference.rows[:2]
+    (weights,) = made.event("started")["weights"]
     assert weights["repo"] == DIFFUSERS_REPO
     assert len(weights["revision"]) == 40
+
+
+@pytest.fixture
+def empty_cache(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A hub that may be asked, and a cache in which nothing is yet."""
+    for variable in ("HF_HUB_OFFLINE", "HF_TOKEN", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(hub_client, "TIMEOUT", 1.0)
+    hub_client.away.cache_clear()
+    return tmp_path / "cache"
+
+
+def test_a_repository_is_fetched_and_then_found(
+    world: World, reference: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = [path for path in sorted(world.diffusers_folder.rglob("*")) if path.is_file()]
+    files = {str(path.relative_to(world.diffusers_folder)): path.read_bytes() for path in inside}
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    jobs = [make_job(tmp_path / name, ITEMS[:2], checkpoint="org/pipe", kind=DIFFUSERS) for name in ("a", "b")]
+    with serving(FakeHub("org/pipe", files)) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.address)
+        codes = [worker_s_code(jobs[0])]
+    codes.append(worker_s_code(jobs[1]))  # the hub is gone, and everything here
+    assert codes == [0, 0]
+    for job in jobs:
+        assert outcome(job, []).rows == reference.rows[:2]
+
+
+def worker_s_code(job: Job) -> int:
+    process = start_process(job)
+    print(*process.communicate(timeout=200))
+    return process.returncode
+
+
+def test_diffusers_asks_through_the_client_that_asks_all_else(
+    empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub.utils import get_session
+
+    asked: list[dict[str, object]] = []
+
+    def download(repo: str, **options: object) -> str:
+        asked.append(options | {"repo": repo, "timeout": get_session().timeout.read})
+        return "folder"
+
+    monkeypatch.setattr("diffusers.DiffusionPipeline.download", download)
+    with serving(FakeHub("org/pipe", {"model_index.json": b"{}"})) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.address)
+        diffusers_pipeline._folder(describe_checkpoint("org/pipe", kind=DIFFUSERS, variant="fp16"), trusted=False)
+    wanted = {"revision": COMMIT, "variant": "fp16", "use_safetensors": True, "cache_dir": empty_cache}
+    assert asked == [wanted | {"repo": "org/pipe", "timeout": 1.0, "local_files_only": False}]
+
+
+@pytest.mark.parametrize("status", [401, 500, 503])
+def test_a_hub_that_refuses_is_named_with_its_answer(
+    empty_cache: Path, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop = answering(monkeypatch, status)
+    with pytest.raises(MiroEvalError, match=rf"^org/pipe: .*({status}|no such repository)"):
+        diffusers_pipeline._folder(describe_checkpoint("org/pipe", kind=DIFFUSERS), trusted=False)
+    stop()
+
+
+def test_a_hub_that_accepts_and_stays_silent_is_given_up(empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
+        start = time.monotonic()
+        with pytest.raises(
+            MiroEvalError, match=r"^org/pipe: not in the hub cache .*, and http://127.* is out of reach"
+        ):
+            diffusers_pipeline._folder(describe_checkpoint("org/pipe", kind=DIFFUSERS), trusted=False)
+    assert time.monotonic() - start < 10
+
+
+def test_a_repository_that_holds_no_pipeline(empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(FakeHub("org/pipe", {"config.json": b"{}"})) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.address)
+        with pytest.raises(UserError, match=r"org/pipe: has none of model_index\.json"):
+            diffusers_pipeline._folder(describe_checkpoint("org/pipe", kind=DIFFUSERS), trusted=False)
+
+
+@pytest.mark.parametrize("file", ["unet/diffusion_pytorch_model.safetensors", "model_index.json", "vae/config.json"])
+def test_pointers_in_place_of_files_are_named_before_anything_is_made(own_pipeline: Path, file: str) -> None:
+    (own_pipeline / file).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    with pytest.raises(UserError, match=rf"{file}: a git-lfs pointer .*git lfs pull"):
+        describe_checkpoint(str(own_pipeline))
+
+
+def test_pointers_that_nothing_needs_are_none_of_our_business(own_pipeline: Path) -> None:
+    (own_pipeline / "unet" / "diffusion_pytorch_model.bin").write_text("version https://git-lfs.github.com/spec/v1\n")
+    assert describe_checkpoint(str(own_pipeline)).kind == DIFFUSERS
 
 
 def test_a_worker_s_next_job_finds_the_pipeline_loaded_unless_its_files_have_changed(

@@ -15,14 +15,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 from generation.checkpoints import kinds, known_parts, lightning
-from generation.checkpoints.hydra_config import TrainingConfig, package_folder, read_config
 from generation.checkpoints.plain_yaml import Unread
+from generation.checkpoints.training_config import TrainingConfig, package_folder, read_config
 from tests.fuzz.mutations import FOLDER, mutate
 from wire.protocol import UserError
 
@@ -235,7 +234,7 @@ def _recorder(target: str) -> Callable[..., Any]:
     """What is built in place of a part: it tells what it was given."""
 
     def build(**arguments: Any) -> Any:
-        strangers = arguments.keys() - known_parts.KNOWN[target].arguments.keys()
+        strangers = arguments.keys() - known_parts.KNOWN[target].keys()
         assert not strangers, f"{target} got {strangers}"
         return {"built": target, **arguments}
 
@@ -246,11 +245,7 @@ def _recorder(target: str) -> Callable[..., Any]:
 def stand_ins() -> Iterator[None]:
     """Recorders in place of the parts, and a secret in the environment."""
     package_folder()
-    parts = {
-        target: replace(part, importer=lambda target=target: _recorder(target))
-        for target, part in known_parts.KNOWN.items()
-    }
-    with patch.dict(known_parts.KNOWN, parts), patch.dict(os.environ, VARIABLES):
+    with patch.object(known_parts, "maker", _recorder), patch.dict(os.environ, VARIABLES):
         yield
 
 

@@ -10,10 +10,10 @@ import pytest
 
 pytest.importorskip("miro", reason="runs in the generation environment")
 
-from generation.checkpoints.hydra_config import TrainingConfig, package_folder, read_config
 from generation.checkpoints.kinds import NUMBER, TEXT, Kind
 from generation.checkpoints.known_parts import NETWORK, SCHEDULER
 from generation.checkpoints.lightning import _build, ema_prefix
+from generation.checkpoints.training_config import TrainingConfig, package_folder, read_config
 from tests.generation.checkpoints.config_fuzz import stand_ins
 from wire.errors import UserError
 
@@ -221,3 +221,21 @@ SECTIONS = (
     *("model.network", "model.preconditioning", "model.postprocessing", "model.inference_noise_scheduler"),
     *("model.coherence_values", "model.coherence_keys", "model.negative_prompts", "model.ema_decay", "model.loss"),
 )
+
+
+def bomb(levels: int) -> str:
+    """A few hundred bytes that aliases make 9 to the power of ``levels`` values of."""
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, levels)]
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("text", [bomb(9), "a: &a [*a]", "a: &a {b: *a}", "[" * 3000, "a: " + "[" * 45 + "]" * 45])
+@pytest.mark.parametrize("trusted", [False, True])
+def test_a_bomb_of_aliases_is_refused_at_once(tmp_path: Path, text: str, trusted: bool) -> None:
+    with pytest.raises(UserError, match=r"config\.yaml: not a readable Hydra configuration"):
+        config_of(tmp_path, text, trusted)
+
+
+def test_trusted_files_may_have_aliases(tmp_path: Path) -> None:
+    assert config_of(tmp_path, "a: &a [1, 2]\nb: *a", trusted=True).get("b", ANYTHING) == [1, 2]

@@ -21,7 +21,8 @@ from generation.checkpoints.known_parts import (
     build_part,
     load_vae,
 )
-from generation.tiny_world.hydra_config import training_config
+from generation.checkpoints.plain_yaml import read_mapping
+from generation.tiny_world.checkpoint import CONFIG
 from tests.generation.checkpoints.config_fuzz import stand_ins
 from tests.generation.conftest import World
 from wire.errors import UserError
@@ -45,15 +46,15 @@ def test_the_arguments_are_those_of_the_classes() -> None:
     from miro.models.preconditioning import FlowPrecond
     from miro.models.scheduler import LinearScheduler
 
-    assert KNOWN[NETWORK].arguments.keys() == signature(CADRINTextCond, RINBackbone)
-    assert KNOWN[PRECONDITIONING].arguments.keys() == signature(FlowPrecond)
-    assert KNOWN[POSTPROCESSING].arguments.keys() | {"device"} == signature(VAEDecoderPostProcessing)
-    assert KNOWN[SCHEDULER].arguments.keys() == signature(LinearScheduler)
+    assert KNOWN[NETWORK].keys() == signature(CADRINTextCond, RINBackbone)
+    assert KNOWN[PRECONDITIONING].keys() == signature(FlowPrecond)
+    assert KNOWN[POSTPROCESSING].keys() | {"device"} == signature(VAEDecoderPostProcessing)
+    assert KNOWN[SCHEDULER].keys() == signature(LinearScheduler)
 
 
 @pytest.mark.parametrize("target", [NETWORK, PRECONDITIONING, POSTPROCESSING, SCHEDULER])
-def test_a_target_is_what_its_importer_gives(target: str) -> None:
-    made = KNOWN[target].importer()
+def test_a_target_is_what_its_name_says(target: str) -> None:
+    made = known_parts.maker(target)
     assert f"{made.__module__}.{made.__qualname__}" == target
 
 
@@ -183,10 +184,10 @@ def test_a_vae_that_asks_for_a_quantizer(world: World, tmp_path: Path) -> None:
 
 
 def test_the_parts_of_a_real_configuration_are_known() -> None:
-    model = training_config(32)["model"]
+    model = read_mapping(CONFIG)["model"]
     for key, target in (("preconditioning", PRECONDITIONING), ("postprocessing", POSTPROCESSING)):
-        assert model[key].keys() - {"_target_"} <= KNOWN[target].arguments.keys()
-    assert model["network"]["instance"].keys() - {"_target_"} <= KNOWN[NETWORK].arguments.keys()
+        assert model[key].keys() - {"_target_"} <= KNOWN[target].keys()
+    assert model["network"]["instance"].keys() - {"_target_"} <= KNOWN[NETWORK].keys()
 
 
 def test_what_a_class_says_becomes_one_line() -> None:

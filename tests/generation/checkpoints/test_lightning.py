@@ -13,8 +13,8 @@ pytest.importorskip("miro", reason="runs in the generation environment")
 
 from generation.checkpoint_kinds import describe_checkpoint  # noqa: E402 - torch decides whether this module runs
 from generation.checkpoints import load_checkpoint  # noqa: E402
-from generation.checkpoints.hydra_config import read_config  # noqa: E402
 from generation.checkpoints.lightning import ema_prefix  # noqa: E402
+from generation.checkpoints.training_config import read_config  # noqa: E402
 from generation.miro_model import MiroModel  # noqa: E402
 from tests.generation.conftest import World  # noqa: E402
 from wire.errors import MiroEvalError, UserError  # noqa: E402
@@ -55,6 +55,40 @@ def test_compiled_checkpoint_gives_the_same_weights(own_checkpoint: Path, model:
 
     change_state(own_checkpoint, compiled)
     assert same_weights(load(own_checkpoint), model)
+
+
+#: Where trainers wrap a module, and with what.
+WRAPPINGS = [
+    lambda key: f"module.{key}",
+    lambda key: f"_forward_module.{key}",
+    lambda key: f"_forward_module.module.{key}",
+    lambda key: f"_orig_mod._fsdp_wrapped_module.{key}",
+    lambda key: key.replace("network.", "network.module.", 1),
+    lambda key: key.replace("network.", "network._fsdp_wrapped_module.", 1),
+    lambda key: key.replace("network.", "network._fsdp_wrapped_module._orig_mod.", 1),
+    lambda key: key.replace(".", "._fsdp_wrapped_module."),
+]
+
+
+@pytest.mark.parametrize("wrap", WRAPPINGS)
+def test_what_training_wrapped_around_modules_is_taken_off(
+    own_checkpoint: Path, model: MiroModel, wrap: Callable[[str], str]
+) -> None:
+    change_state(own_checkpoint, lambda state: {wrap(key): value for key, value in state.items()})
+    assert same_weights(load(own_checkpoint), model)
+
+
+def test_one_weight_inside_and_outside_a_wrapper(own_checkpoint: Path) -> None:
+    more = {"module.ema_network.latents": torch.zeros(1)}
+    change_state(own_checkpoint, lambda state: state | more)
+    assert "holds 'ema_network.latents' twice" in refusal(own_checkpoint)
+
+
+def test_whole_numbers_in_place_of_weights(own_checkpoint: Path) -> None:
+    change_state(
+        own_checkpoint, lambda state: state | {"ema_network.latents": state["ema_network.latents"].to(torch.int8)}
+    )
+    assert "of another kind of number: ema_network.latents" in refusal(own_checkpoint)
 
 
 def test_missing_keys_are_named(own_checkpoint: Path) -> None:
@@ -180,6 +214,9 @@ def test_the_vae_s_provenance_is_of_the_revision_that_the_configuration_names(ow
         load(own_checkpoint)
 
 
-def test_an_embedding_without_tokens(own_checkpoint: Path) -> None:
-    change_state(own_checkpoint, lambda state: state | {"uncond_conditioning": torch.tensor(1.0)})
-    assert "uncond_conditioning is a single number" in refusal(own_checkpoint)
+@pytest.mark.parametrize(
+    ("shape", "told"), [((), "a single number"), ((3,), "3"), ((2, 0), "2 x 0"), ((77, 4096), "77 x 4096")]
+)
+def test_an_embedding_of_another_width(own_checkpoint: Path, shape: tuple[int, ...], told: str) -> None:
+    change_state(own_checkpoint, lambda state: state | {"uncond_conditioning": torch.ones(shape)})
+    assert f"uncond_conditioning is {told}; expected" in refusal(own_checkpoint)

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import collections
+import contextlib
+import enum
+import functools
 import os
+import pickle
+import random
+import sys
+import types
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -118,10 +127,249 @@ class WrongArguments:
         return dict, (1, 2, 3)
 
 
-def test_calls_that_fail_are_damage(tmp_path: Path) -> None:
+@pytest.mark.parametrize("trusted", [False, True])
+def test_calls_that_would_fail_are_not_needed(tmp_path: Path, trusted: bool) -> None:
     torch.save({"state_dict": {"x": torch.ones(1)}, "a": WrongArguments()}, tmp_path / "last.ckpt")
-    with pytest.raises(UserError, match="unreadable or damaged"):
+    assert read_lightning(tmp_path / "last.ckpt", trusted).keys() == {"x"}
+
+
+class Settings:
+    pass
+
+
+class Choices(list):  # type: ignore[type-arg]
+    pass
+
+
+class Options(dict):  # type: ignore[type-arg]
+    pass
+
+
+class Path313(str):
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path313, (str(self),)
+
+
+class Sampler(enum.Enum):
+    EULER = 1
+
+
+class Loss:
+    def __init__(self) -> None:
+        raise RuntimeError("wants a GPU")
+
+    def __setstate__(self, state: object) -> None:
+        raise OSError("wants a data set")
+
+
+Point = collections.namedtuple("Point", "x y")
+
+
+def baggage() -> dict[str, Any]:
+    """What trainers leave beside weights, by kind."""
+    import argparse
+    import datetime
+
+    import numpy as np
+
+    settings, loss = Settings(), Loss.__new__(Loss)
+    settings.batch, loss.scale = Sampler.EULER, 2  # type: ignore[attr-defined]
+    steps: dict[str, Any] = collections.defaultdict(dict)
+    steps["a"]["b"] = 1
+    return {
+        "a class": Settings,
+        "an object with attributes": settings,
+        "an object that refuses its state": loss,
+        "a list of their own": Choices([1, 2, settings]),
+        "a mapping of their own": Options(a=1, b=[2]),
+        "a tuple of their own": Point(1, 2),
+        "a path of Python 3.13": {"data_dir": Path313("/data")},
+        "an enum": Sampler.EULER,
+        "numbers of numpy": [np.float64(0.5), np.int32(1), np.bool_(True), np.ones(3), np.dtype("float32")],
+        "Python's own": [
+            Path("/data"), datetime.datetime(2026, 1, 1), argparse.Namespace(a=1), collections.Counter("aab"),
+            collections.deque([1]), {1, 2}, frozenset((3,)), b"bytes", bytearray(9), 1 + 2j, range(3), slice(1),
+            functools.partial(int),
+        ],
+        "mappings with content": [steps, collections.OrderedDict(a=1), {(1, 2): 3, b"k": 4, settings: 5}],
+        "torch's own": [torch.float32, torch.device("cpu"), torch.Size([1]), torch.nn.Linear(1, 1)],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("protocol", [2, 4, 5])
+@pytest.mark.parametrize("module", ["train_project.datamodule", "__main__", "pathlib._local", "losses"])
+@pytest.mark.parametrize("trusted", [False, True])
+def test_what_stands_beside_the_weights_hinders_nobody(
+    tmp_path: Path, module: str, protocol: int, trusted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, state = tmp_path / "last.ckpt", collections.OrderedDict(x=torch.arange(6.0).reshape(2, 3).T)
+    kinds = (Settings, Choices, Options, Path313, Sampler, Loss, Point)
+    with monkeypatch.context() as here:
+        top = module.partition(".")[0]
+        here.setitem(sys.modules, top, sys.modules.get(top, types.ModuleType(top)))
+        here.setitem(sys.modules, module, types.SimpleNamespace(**{kind.__name__: kind for kind in kinds}))  # type: ignore[misc]
+        for kind in kinds:
+            here.setattr(kind, "__module__", module)
+        torch.save(baggage() | {"state_dict": state}, path, pickle_protocol=protocol)
+    read = read_lightning(path, trusted)
+    assert read.keys() == {"x"}
+    assert torch.equal(read["x"], state["x"])
+
+
+@pytest.mark.parametrize("kind", list(baggage()) if torch else [])
+def test_each_kind_of_baggage_by_itself(tmp_path: Path, kind: str) -> None:
+    torch.save({"state_dict": {"x": torch.ones(1)}, "it": baggage()[kind]}, tmp_path / "last.ckpt")
+    assert read_lightning(tmp_path / "last.ckpt", trusted=False).keys() == {"x"}
+
+
+def acting(module: str, name: str, *arguments: Any) -> bytes:
+    """A pickle of a checkpoint beside whose weights something is called, in each of the ways that pickles have."""
+    called = pickle.dumps(arguments, 2)[2:-1]
+    named = f"c{module}\n{name}\n".encode()
+    return b"\x80\x02}(X\x01\x00\x00\x00a" + named + called + b"RX\x01\x00\x00\x00b" + named + called + b"\x81u."
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("os", "system"), ("posix", "system"), ("subprocess", "Popen"), ("builtins", "eval"), ("__builtin__", "exec"),
+        ("builtins", "__import__"), ("shutil", "rmtree"), ("importlib", "import_module"), ("runpy", "run_path"),
+        ("webbrowser", "open"), ("_pickle", "loads"), ("builtins", "open"), ("operator", "attrgetter"),
+        ("functools", "reduce"), ("ctypes", "CDLL"), ("codecs", "open"), ("urllib.request", "urlopen"),
+    ],
+)  # fmt: skip
+def test_what_would_act_is_refused_by_name(tmp_path: Path, module: str, name: str) -> None:
+    with zipfile.ZipFile(tmp_path / "last.ckpt", "w") as archive:
+        archive.writestr("archive/data.pkl", acting(module, name, "touch marker"))
+        archive.writestr("archive/version", "3\n")
+    with pytest.raises(UserError, match=rf"would run [\w.]*{name}; if you trust"):
         read_lightning(tmp_path / "last.ckpt", trusted=False)
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [("torch", "load"), ("torch.hub", "load"), ("numpy", "fromfile"), ("wire.files", "replace")]
+)
+def test_nothing_of_the_libraries_here_is_called(
+    tmp_path: Path, module: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("called")
+
+    monkeypatch.setitem(sys.modules, "numpy", types.SimpleNamespace(fromfile=never))
+    monkeypatch.setattr("torch.hub.load", never)
+    with zipfile.ZipFile(tmp_path / "last.ckpt", "w") as archive:
+        archive.writestr("archive/data.pkl", acting(module, name, "x"))
+        archive.writestr("archive/version", "3\n")
+    with pytest.raises(UserError, match="no state_dict"):
+        read_lightning(tmp_path / "last.ckpt", trusted=False)
+
+
+ATTRIBUTE = b"}X\x08\x00\x00\x00poisonedK\x01s"
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        b"ccollections\nOrderedDict\n" + ATTRIBUTE + b"b.",  # BUILD on a function of ours
+        b"ctorch._utils\n_rebuild_tensor_v2\n(N" + ATTRIBUTE + b"tb.",  # its slots
+        b"ccollections\nOrderedDict\n)\x81" + ATTRIBUTE + b"b.",
+        b"(ccollections\nOrderedDict\no.",  # OBJ
+        b"(icollections\nOrderedDict\n.",  # INST
+        b"\x82\x01.",  # EXT1
+        b"\x96\xff\xff\xff\xff\xff\x00\x00\x00.",  # a bytearray of a terabyte
+        b"\x8d\xff\xff\xff\xff\xff\xff\xff\x7f.",
+        b"ccollections\nOrderedDict\n(]((K\x01K\x02tetR.",
+        b"(I1\nI2\nd0",
+        b"Vtext\n)R.",
+        b"X\x01\x00\x00\x00aQ.",
+        b"((lp0\nI1\na.",
+        b"\x8f(K\x01\x90K\x02\x90.",
+        b"L" + b"9" * 5000 + b"L\n.",
+        b"g7\n.",
+        b"",
+    ],
+)
+def test_odd_instructions_end_in_one_line(tmp_path: Path, program: bytes) -> None:
+    with zipfile.ZipFile(tmp_path / "last.ckpt", "w") as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02" + program)
+        archive.writestr("archive/version", "3\n")
+    with pytest.raises(UserError, match=r"last\.ckpt: (unreadable or damaged|has no state_dict)"):
+        read_lightning(tmp_path / "last.ckpt", trusted=False)
+    makers = restricted_pickle._MAKERS.values()
+    assert not any(hasattr(maker, "poisoned") for maker in (*makers, restricted_pickle.StandIn))
+
+
+def test_keys_that_take_for_ever_to_hash(tmp_path: Path) -> None:
+    memo = b")" + b"".join(b"q\x01h\x01\x86" for _ in range(60))
+    for program in (
+        b"}" + memo + b"K\x01s.",
+        b"(" + memo + b"K\x01d.",
+        b"\x8f(" + memo + b"\x90.",
+        b"(" + memo + b"\x91.",
+    ):
+        with zipfile.ZipFile(tmp_path / "last.ckpt", "w") as archive:
+            archive.writestr("archive/data.pkl", b"\x80\x04" + program)
+            archive.writestr("archive/version", "3\n")
+        with pytest.raises(UserError, match="has no state_dict"):
+            read_lightning(tmp_path / "last.ckpt", trusted=False)
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        lambda: torch.ones(1).expand(1 << 30),
+        lambda: torch.ones(2, 2).to_sparse(),
+        lambda: torch.empty(2, device="meta"),
+        lambda: torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8),
+        lambda: torch.ones(2, dtype=torch.complex64),
+    ],
+)
+def test_tensors_that_are_no_plain_tables(tmp_path: Path, tensor: Any) -> None:
+    torch.save({"state_dict": {"x": tensor()}}, tmp_path / "last.ckpt")
+    for trusted in (False, True):
+        with pytest.raises(UserError, match=r"no plain table of numbers|something else than tensors"):
+            read_lightning(tmp_path / "last.ckpt", trusted)
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+def test_a_program_of_torchscript_is_not_loaded(tmp_path: Path, trusted: bool) -> None:
+    torch.jit.save(torch.jit.script(torch.nn.Linear(1, 1)), str(tmp_path / "last.ckpt"))
+    with pytest.raises(UserError, match="TorchScript program"):
+        read_lightning(tmp_path / "last.ckpt", trusted)
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+def test_older_formats_are_not_read(attack: Path, trusted: bool) -> None:
+    content = {"state_dict": {"x": torch.ones(2)}, "a": Attack(attack.parent / "other")}
+    torch.save(content, attack, _use_new_zipfile_serialization=False)
+    with pytest.raises(UserError, match="unreadable or damaged"):
+        read_lightning(attack, trusted)
+    assert not (attack.parent / "other").exists()
+
+
+def test_nearly_right_pickles(tmp_path: Path) -> None:
+    """Bytes of a real pickle changed at random: only errors of ours, and nothing called."""
+    path = tmp_path / "last.ckpt"
+    torch.save(
+        {"state_dict": collections.OrderedDict(x=torch.ones(2)), "a": Attack(tmp_path / "marker"), "b": Settings()},
+        path,
+    )
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    (pickled,) = [name for name in parts if name.endswith("/data.pkl")]
+    dice = random.Random(0)
+    for _ in range(400):
+        changed = bytearray(parts[pickled])
+        for _ in range(dice.randint(1, 4)):
+            changed[dice.randrange(len(changed))] = dice.choice(
+                [*b"Rb\x81\x92co(iQa.ts}u0h\x8f\x93", dice.randrange(256)]
+            )
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, content in (parts | {pickled: bytes(changed)}).items():
+                archive.writestr(name, content)
+        with contextlib.suppress(UserError):
+            read_lightning(path, trusted=False)
+    assert not (tmp_path / "marker").exists()
 
 
 @pytest.mark.parametrize("trusted", [False, True])

@@ -45,10 +45,10 @@ def test_columns_are_kept_where_they_are_filled(tmp_path: Path) -> None:
         ("a.txt", "\n \n", "no prompts in it"),
         ("a.json", "{}", "expected a JSON list, found dict"),
         ("a.json", "[1]", ", entry 1: expected a JSON object, found int"),
-        ("a.json", '["a cat", " "]', ", entry 2: needs a non-empty string"),
+        ("a.json", '["a cat", {"prompt": null}]', ", entry 2: needs a string"),
         ("a.json", "[", "not valid JSON"),
         ("a.csv", "title\na cat\n", "its heading names no column prompt, prompts, text"),
-        ("a.tsv", "prompt\tx\na cat\ty\n\tz\n", ":3: needs a non-empty string"),
+        ("a.tsv", "x\tprompt\ny\ta cat\nz\n", ":3: needs a string"),
         ("a.csv", "", "its heading names no column"),
     ],
 )
@@ -60,3 +60,17 @@ def test_bad_file_is_named(tmp_path: Path, name: str, content: str, complaint: s
     assert str(caught.value).startswith(str(path))
     assert complaint in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.json", '["a cat", "", " "]'),
+        ("a.jsonl", '{"prompt": "a cat"}\n\n{"prompt": ""}\n{"prompt": " "}\n'),
+        ("a.csv", 'prompt,x\na cat,1\n,2\n\n" ",3\n'),
+    ],
+)
+def test_an_empty_prompt_is_a_prompt_and_an_empty_line_is_none(tmp_path: Path, name: str, content: str) -> None:
+    path = tmp_path / name
+    path.write_text(content, encoding="utf-8")
+    assert [line["prompt"] for line in load_suite(str(path)).lines] == ["a cat", "", " "]

@@ -40,9 +40,9 @@ def test_hash_follows_the_content(tmp_path: Path) -> None:
     [
         ("{not json", "not valid JSON"),
         ("[1]", "expected a JSON object, found list"),
-        ('{"text": "a cat"}', "non-empty string under 'prompt'"),
-        ('{"prompt": "  "}', "non-empty string under 'prompt'"),
-        ('{"prompt": 3}', "non-empty string under 'prompt'"),
+        ('{"text": "a cat"}', "needs a string under 'prompt'"),
+        ('{"prompt": null}', "needs a string under 'prompt'"),
+        ('{"prompt": 3}', "needs a string under 'prompt'"),
     ],
 )
 def test_bad_line_is_named(tmp_path: Path, line: str, complaint: str) -> None:

@@ -51,6 +51,20 @@ def test_a_pattern_without_a_match_is_told(tmp_path: Path) -> None:
         each_checkpoint(BASE, [f"{tmp_path}/*.ckpt"])
 
 
+def test_one_of_several_that_is_none_comes_with_its_fault(tmp_path: Path) -> None:
+    hub_layout(tmp_path / "a")
+    (tmp_path / "b").symlink_to("gone")
+    hub_layout(tmp_path / "c")
+    chosen = each_checkpoint(BASE, [f"{tmp_path}/*"])
+    assert names(chosen) == ["a", "b", "c"]
+    assert [str(one.fault) for one in chosen if one.fault] == [
+        f"{tmp_path}/b: a link to gone, which is not there; put it there, or name another file"
+    ]
+    assert [place.name for place in run_directories(chosen, tmp_path / "out")] == ["a", "b", "c"]
+    with pytest.raises(UserError, match="a link to gone"):
+        each_checkpoint(BASE, [f"{tmp_path}/b"])
+
+
 def test_a_name_with_brackets_that_exists_is_no_pattern(tmp_path: Path) -> None:
     folder = hub_layout(tmp_path / "model[1]")
     assert names(each_checkpoint(BASE, [str(folder)])) == ["model[1]"]
@@ -65,8 +79,11 @@ def test_a_checkpoint_named_twice_is_refused(tmp_path: Path) -> None:
 def test_every_checkpoint_is_looked_at_before_anything_runs(tmp_path: Path) -> None:
     hub_layout(tmp_path / "good")
     (tmp_path / "half").mkdir()
+    (good, half) = each_checkpoint(BASE, [f"{tmp_path}/*"])
+    assert good.fault is None
+    assert "half: config.json, model.safetensors, uncond_embedding.npy missing" in str(half.fault)
     with pytest.raises(UserError, match="half"):
-        each_checkpoint(BASE, [f"{tmp_path}/*"])
+        each_checkpoint(BASE, [f"{tmp_path}/h*"])
 
 
 def test_miro_s_defaults_are_filled_in(tmp_path: Path) -> None:
