@@ -87,9 +87,9 @@ def load_scorers(texts: Iterable[str]) -> dict[str, type[Scorer]]:
     return found
 
 
-def with_own(own: Mapping[str, type[Scorer]]) -> dict[str, type[Scorer]]:
-    """Our scorers, then the user's."""
-    return {**SCORERS, **own}
+def registry(texts: Iterable[str]) -> dict[str, type[Scorer]]:
+    """Our scorers, then the user's; raises as :func:`load_scorers`."""
+    return {**SCORERS, **load_scorers(texts)}
 
 
 def source_of(scorer: type[Scorer]) -> Path:

@@ -118,11 +118,11 @@ def batch(settings: RunSettings) -> int:
 
 def wanted(settings: RunSettings) -> frozenset[str]:
     """What the metrics asked for are computed with."""
-    from rewards.own_scorer import load_scorers, with_own
+    from rewards.own_scorer import registry
     from rewards.scorers import weight_sources
 
     scorers, metrics = own_scorers(settings.rewards)
-    return weight_sources(metrics, with_own(load_scorers(scorers)))
+    return weight_sources(metrics, registry(scorers))
 
 
 REWARDS = Stage("rewards", "rewards", "rewards", "rewards.jsonl", "numbers", plan, merge, batch, keys, wanted=wanted)

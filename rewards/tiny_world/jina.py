@@ -13,8 +13,7 @@ from typing import Any
 
 from rewards.scorers.clip_jina import PINS
 from rewards.tiny_world.flan_t5 import sentencepiece_pieces
-from rewards.tiny_world.repository import repository, write_json
-from rewards.tiny_world.weights import randomise
+from rewards.tiny_world.parts import randomise, repository, write_json
 
 MODEL, CODE, TEXT, TEXT_CODE = PINS
 #: The real model's resolution, and ln(1 / 0.07), where CLIP training starts.
