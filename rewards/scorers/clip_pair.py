@@ -55,8 +55,10 @@ class ClipPair(ClipPixels, TwoTowers):
         model = load_pretrained(CLIPModel, folder, self.repo, torch.float32)
         self.logit_scale = model.logit_scale.exp().item()
         self._model: Any = frozen(model, device, getattr(torch, self.dtypes[precision]))
+        # from vocabulary and merges: newer releases write a tokenizer.json that this one cannot read
+        from_slow = (tokenizer / "vocab.json").is_file()
         with clear_errors(self.tokenizer_repo):
-            self._tokenizer: Any = CLIPTokenizerFast.from_pretrained(tokenizer)
+            self._tokenizer: Any = CLIPTokenizerFast.from_pretrained(tokenizer, from_slow=from_slow)
 
     def tokens(self, prompts: Sequence[str]) -> dict[str, Any]:
         """Token ids and mask, (N, T), T at most 77; truncated by the tokenizer with the end token kept."""
