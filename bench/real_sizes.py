@@ -73,7 +73,7 @@ def _aesthetic(world: Path) -> None:
     import torch
     from clip.model import CLIP
 
-    from rewards.tiny_world.weights import randomise, state
+    from rewards.tiny_world.parts import randomise, state
 
     model = randomise(CLIP(**VIT_L), 1, keep=("logit_scale",), gain=GAIN)
     torch.save(state(model), world / "files" / "clip-vit-l-14.pt")
@@ -86,7 +86,7 @@ def _image_reward(world: Path) -> None:
 
     from rewards.hub import snapshot
     from rewards.tiny_world.blip import checkpoint
-    from rewards.tiny_world.repository import write_json
+    from rewards.tiny_world.parts import write_json
 
     folder = snapshot("THUDM/ImageReward", ["*"])
     med = json.loads((folder / "med_config.json").read_text(encoding="utf-8")) | BLIP_TEXT
@@ -100,7 +100,7 @@ def _clip(repo: str) -> Callable[[Path], None]:
         from transformers.modeling_utils import no_init_weights
 
         from rewards.hub import snapshot
-        from rewards.tiny_world.weights import randomise
+        from rewards.tiny_world.parts import randomise
 
         with no_init_weights():
             model = CLIPModel(CLIPConfig(**VIT_H))
@@ -115,7 +115,7 @@ def _hps(_: Path) -> None:
     import torch
 
     from rewards.hub import hub_file
-    from rewards.tiny_world.weights import randomise, state
+    from rewards.tiny_world.parts import randomise, state
 
     model = open_clip.model.CLIP(**open_clip.get_model_config("ViT-H-14"))
     path = hub_file("xswu/HPSv2", "HPS_v2.1_compressed.pt").path

@@ -21,7 +21,7 @@ def _aesthetic(world: Path, device: str) -> Score:
     import torch
     from clip.model import build_model
 
-    from rewards.models.linear_head import load_linear_head
+    from rewards.models.layers import load_linear_head
 
     model = build_model(torch.load(world / "files" / "clip-vit-l-14.pt", weights_only=True)).float().eval().to(device)
     preprocess = clip.clip._transform(model.visual.input_resolution)

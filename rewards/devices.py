@@ -1,4 +1,4 @@
-"""Where models run: the device, its free memory, and how many models it holds at once."""
+"""Where models run: the device, and which models it holds at once."""
 
 from __future__ import annotations
 
@@ -11,20 +11,11 @@ from typing import Any
 import torch
 
 from rewards.hub import LocalWeight
-from rewards.memory import is_out_of_memory
+from rewards.memory import estimate, free_memory, is_out_of_memory
 from rewards.scorers.base import Scorer
 from wire.allocator import return_freed_memory
 from wire.errors import EnvironmentFailure, MiroEvalError
 from wire.own_code import reason_of
-
-#: A model may need twice its files' size (half precision on disk, float32 in memory).
-GROWTH = 2
-#: Bytes left for activations, images and the rest of the machine.
-RESERVE = 2 * 1024**3
-
-_CPUINFO = Path("/proc/cpuinfo")
-_MEMINFO = Path("/proc/meminfo")
-_CGROUP = Path("/sys/fs/cgroup")
 
 
 def choose_device(wanted: str) -> str:
@@ -61,32 +52,13 @@ def describe(device: str) -> str:
 
 def processor() -> str:
     """The CPU's model and the instructions that torch uses on it: both decide the last bits of a number."""
-    lines = _CPUINFO.read_text(encoding="utf-8").splitlines()
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
     return f"{model}, {torch.backends.cpu.get_cpu_capability()}"
 
 
-def free_memory(device: str) -> int:
-    """Bytes that models may still take on a device."""
-    if device != "cpu":
-        return int(torch.cuda.mem_get_info(device)[0])
-    lines = _MEMINFO.read_text(encoding="ascii").splitlines()
-    available = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
-    return min(available, _container_memory(available))
-
-
-def _container_memory(otherwise: int) -> int:
-    try:
-        limit = (_CGROUP / "memory.max").read_text(encoding="ascii").strip()
-        used = (_CGROUP / "memory.current").read_text(encoding="ascii")
-        return otherwise if limit == "max" else int(limit) - int(used)
-    except (OSError, ValueError):
-        return otherwise
-
-
-def estimate(weights: Sequence[LocalWeight]) -> int:
-    """Bytes that loading a model may take."""
-    return GROWTH * sum(weight.size for weight in weights) + RESERVE
+#: The models of this process's last job, under ``scorers``; under ``for``, what they were loaded for; ``failures``.
+_resident: dict[str, Any] = {}
 
 
 def loaded_groups(
@@ -113,7 +85,8 @@ def loaded_groups(
     same = (device, precision, tuple(sorted(files.items())), tuple(type(scorer) for scorer in scorers))
     if _resident.get("for") == same:
         failures.update(_resident["failures"])
-        yield list(_resident["scorers"])
+        if _resident["scorers"]:
+            yield list(_resident["scorers"])
         return
     release_residents()
     loaded: list[Scorer] = []
@@ -137,10 +110,6 @@ def loaded_groups(
             loaded.clear()
     finally:
         _release(loaded)
-
-
-#: The models of this process's last job, under ``scorers``; under ``for``, what they were loaded for; ``failures``.
-_resident: dict[str, Any] = {}
 
 
 def release_residents() -> None:

@@ -1,23 +1,107 @@
-"""What happens when a batch does not fit into memory: the same rows in equal parts, and a word about it."""
+"""Memory: what is free, how much models and their batches need, and what happens when it runs out.
+
+Imported with every scorer's card, so torch is imported only where something is computed.
+
+A batch that is too large is halved when it fails (:class:`Parts`); but on a CPU it does not fail, the system kills the
+process: so the first guess is made beforehand (:func:`rows_that_fit`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
-
-import torch
 
 from wire.errors import EnvironmentFailure
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from rewards.hub import LocalWeight
+
+#: A model may need twice its files' size (half precision on disk, float32 in memory).
+GROWTH = 2
+#: Bytes left for activations, images and the rest of the machine.
+RESERVE = 2 * 1024**3
+#: What a forward pass may take of the free memory: other processes, images and allocators need some too.
+SHARE = 0.5
+#: Bytes of weights below which a model is not of the published size, and needs no thought.
+SMALL = 256 * 1024**2
 #: What the CPU's allocators say; a GPU's has an exception of its own.
 _SIGNS = ("out of memory", "can't allocate memory", "not enough memory")
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+def free_memory(device: str) -> int:
+    """Bytes that models may still take on a device; on the CPU, what the machine has and the container allows."""
+    if device != "cpu":
+        import torch
+
+        return int(torch.cuda.mem_get_info(device)[0])
+    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    available = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    try:
+        limit = (_CGROUP / "memory.max").read_text(encoding="ascii").strip()
+        used = (_CGROUP / "memory.current").read_text(encoding="ascii")
+        return available if limit == "max" else min(available, int(limit) - int(used))
+    except (OSError, ValueError):
+        return available
+
+
+def estimate(weights: Sequence[LocalWeight]) -> int:
+    """Bytes that loading a model may take."""
+    return GROWTH * sum(weight.size for weight in weights) + RESERVE
+
+
+@dataclass(frozen=True)
+class Network:
+    """The layer that needs most, of the network that needs most.
+
+    Attributes:
+        tokens: length of the sequence.
+        width: of the residual stream.
+        hidden: width of all that a feed-forward holds at once.
+        heads: of attention, whose weights (tokens x tokens each) are written out.
+    """
+
+    tokens: int
+    width: int
+    hidden: int
+    heads: int
+
+    def bytes_per_pair(self, size: int) -> int:
+        """Upper bound of what one pair's layer holds, with numbers of ``size`` bytes.
+
+        Attention weights are there once as they come, and twice in float32, around the softmax.
+        """
+        streams = self.tokens * (6 * self.width + self.hidden) * size
+        return streams + self.heads * self.tokens**2 * (size + 8)
+
+
+#: CLIP's image towers, ViT-H/14 and ViT-L/14 (or /16) at 224 px.
+VIT_H = Network(257, 1280, 2 * 5120, 16)
+VIT_L = Network(257, 1024, 2 * 4096, 16)
+
+
+def bytes_per_pair(network: Network | None, dtype: str, weights: int) -> int:
+    """Bytes that one pair takes beside the ``weights``; 0 where unknown: without a network, and for small stand-ins."""
+    if network is None or weights < SMALL:
+        return 0
+    return network.bytes_per_pair(4 if dtype == "float32" else 2)
+
+
+def rows_that_fit(size: int, per_row: int, free: int) -> int:
+    """``size`` rows, or the first half, quarter ... that fits into a share of ``free`` bytes; at least one."""
+    while size > 1 and size * per_row > SHARE * free:
+        size = -(-size // 2)
+    return size
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception says that memory has run out, on whatever device."""
+    import torch
+
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in _SIGNS)
@@ -54,19 +138,22 @@ class Parts:
         Raises:
             EnvironmentFailure: a single row does not fit.
         """
+        import torch
+
         while True:
+            filled = -(-self._whole // self._size) * self._size
+            rows = [min(row, self._whole - 1) for row in range(filled)]
+            cut = [rows[start : start + self._size] for start in range(0, filled, self._size)]
             try:
-                return torch.cat([compute(rows) for rows in self._cut()])[: self._whole]
+                return torch.cat([compute(part) for part in cut])[: self._whole]
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
             self._halve()  # out here, where the exception no longer holds the tensors of the failed pass
 
-    def _cut(self) -> list[list[int]]:
-        padded = [min(row, self._whole - 1) for row in range(-(-self._whole // self._size) * self._size)]
-        return [padded[start : start + self._size] for start in range(0, len(padded), self._size)]
-
     def _halve(self) -> None:
+        import torch
+
         if self._size == 1:
             raise EnvironmentFailure(
                 f"{self._what}: out of memory with a single pair; free the device, use one with more memory, "

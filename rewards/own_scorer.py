@@ -44,17 +44,13 @@ def absolute(text: str, folder: Path) -> str:
     Raises:
         UserError: not of that form, and no entry point.
     """
-    if ":" not in text and (offered := installed()):
+    offered = {point.name: point.value for point in metadata.entry_points(group=GROUP)}
+    if ":" not in text and offered:
         return _place_of(text, offered)
     module, name = _parts(text)
     path = Path(module).expanduser() if module.endswith(".py") else Path(*module.split(".")).with_suffix(".py")
     found = (folder / path).absolute()
     return f"{found}:{name}" if module.endswith(".py") or found.is_file() else text
-
-
-def installed() -> dict[str, str]:
-    """Scorers that installed packages offer, ``module:Class`` by name."""
-    return {point.name: point.value for point in metadata.entry_points(group=GROUP)}
 
 
 def _place_of(name: str, offered: Mapping[str, str]) -> str:
@@ -87,9 +83,9 @@ def load_scorers(texts: Iterable[str]) -> dict[str, type[Scorer]]:
     return found
 
 
-def with_own(own: Mapping[str, type[Scorer]]) -> dict[str, type[Scorer]]:
-    """Our scorers, then the user's."""
-    return {**SCORERS, **own}
+def registry(texts: Iterable[str]) -> dict[str, type[Scorer]]:
+    """Our scorers, then the user's; raises as :func:`load_scorers`."""
+    return {**SCORERS, **load_scorers(texts)}
 
 
 def source_of(scorer: type[Scorer]) -> Path:
@@ -127,7 +123,7 @@ def _imported(text: str) -> Any:
     module, name = _parts(text)
     try:
         loaded = _module(module)
-    except Exception as error:  # whatever the user's code raises when it is imported
+    except (Exception, SystemExit) as error:  # whatever the user's code raises when it is imported
         raise UserError(
             f"scorer {text}: cannot be imported ({import_fault(error)}); the module must be importable "
             "without torch or transformers: import those inside its methods"
@@ -138,33 +134,28 @@ def _imported(text: str) -> Any:
 
 
 def _module(module: str) -> Any:
-    """Import by name; or by file: as part of its package, else under a name that no other module has."""
+    """Import by name; or by file: as part of its package, else under a name that no other module has.
+
+    Folders go last on Python's path, where they shadow nothing.
+    """
     path = Path(module)
     if path.suffix != ".py":
         return importlib.import_module(module)
-    if (path.parent / "__init__.py").is_file():
-        return _imported_in_its_package(path)
+    root = path.parent
+    while (root / "__init__.py").is_file():
+        root = root.parent
+    if str(root) not in sys.path:
+        sys.path.append(str(root))
+    if root != path.parent:  # under the package's own name, so that it may import what lies beside it
+        parts = path.with_suffix("").relative_to(root).parts
+        return importlib.import_module(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
     name = f"own_scorer_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
     if name not in sys.modules:
         sys.modules[name] = _executed(name, path)
     return sys.modules[name]
 
 
-def _imported_in_its_package(path: Path) -> Any:
-    """Import under the package's own name, so that it may import what lies beside it."""
-    root = path.parent
-    while (root / "__init__.py").is_file():
-        root = root.parent
-    if str(root) not in sys.path:
-        sys.path.append(str(root))
-    parts = path.with_suffix("").relative_to(root).parts
-    return importlib.import_module(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
-
-
 def _executed(name: str, path: Path) -> ModuleType:
-    """Run a file as a module; its folder goes last on Python's path, where it shadows nothing."""
-    if str(path.parent) not in sys.path:
-        sys.path.append(str(path.parent))
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} is no module")

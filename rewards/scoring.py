@@ -1,22 +1,39 @@
-"""One batch through the loaded scorers."""
+"""One batch through the loaded scorers, and the cells that come of it: one value of one metric for one image."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import torch
-
-from rewards.cells import Outcome, outcome
-from rewards.memory import Parts
+from rewards.images import Prepared
 from rewards.own_scorer import own_fault
-from rewards.prefetch import Prepared
 from rewards.scorers.base import Batch, Scorer
-from rewards.text_features import TextFeatures
 from wire.errors import MiroEvalError
+from wire.protocol import Item
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from rewards.memory import Parts
+    from rewards.text_features import TextFeatures
+
+#: A value, or the reason why there is none.
+Outcome = float | str
+
+
+def cell(item: Item, sha256: str | None, metric: str, result: Outcome) -> dict[str, Any]:
+    """One output row: ``value`` is a float and ``error`` null, or the other way round."""
+    scored = isinstance(result, float)
+    return {
+        "filename": item.filename,
+        "prompt_index": item.prompt_index,
+        "sample_index": item.sample_index,
+        "image_sha256": sha256,
+        "metric": metric,
+        "value": result if scored else None,
+        "error": None if scored else result,
+    }
 
 
 class BatchScorer:
@@ -51,7 +68,8 @@ class BatchScorer:
             rows = [prepared if metric in prepared.keys else readable for prepared in batch]
             rows += [readable] * (self._size - len(rows))
             try:
-                values = [outcome(value) for value in self._values(rows, scorer, stacks)]
+                found = self._values(rows, scorer, stacks)
+                values = [value if math.isfinite(value) else f"the model gave {value}" for value in found]
             except MiroEvalError:
                 raise
             except Exception as error:
@@ -61,6 +79,8 @@ class BatchScorer:
     def _values(
         self, rows: Sequence[Prepared], scorer: Scorer, stacks: dict[tuple[Hashable, ...], Tensor]
     ) -> list[float]:
+        import torch
+
         metric = scorer.card.metric
         keys = tuple(row.keys[metric] for row in rows)
         if keys not in stacks:

@@ -1,20 +1,24 @@
-"""What a user can set about rewards; standard library only at import, used on both sides of the process wall."""
+"""What can be set about rewards, on both sides of the process wall; standard library only at import."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from wire.errors import UserError
-from wire.settings import EXTENT, check, option, options_of
+from wire.settings import EXTENT, check, option, options_of, read
 from wire.vocabulary import SEVEN_REWARDS
+
+if TYPE_CHECKING:
+    from rewards.scorers import Scorer
 
 T = TypeVar("T")
 
 PRECISIONS = ("reference", "fast")
+GROUPS = ("auto", "all", "one")
 
 _rewards = partial(option, panel="Rewards")
 
@@ -106,3 +110,51 @@ def check_rescored(rescore: Collection[str], metrics: Collection[str]) -> None:
     """
     if stray := sorted(set(rescore) - set(metrics)):
         raise UserError(f"--rescore {', '.join(stray)}: not among the metrics to be scored ({', '.join(metrics)})")
+
+
+@dataclass(frozen=True)
+class Parameters(RewardSettings):
+    """What a rewards job may set: the user's settings, and what only a worker is given.
+
+    Attributes:
+        files: paths of the weights published by address, by name: ``clip-vit-l-14`` and ``aesthetic-mlp``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        text_cache: folder that keeps text features for later runs; None to keep none.
+        group: how many models are loaded at once: ``auto`` as many as fit into free memory, ``all``, or ``one``.
+    """
+
+    files: Mapping[str, str] = field(default_factory=dict)
+    device: str = "auto"
+    text_cache: str | None = None
+    group: str = "auto"
+
+    @property
+    def registry(self) -> Mapping[str, type[Scorer]]:
+        """Every scorer by metric id, the user's own included."""
+        return _registry(tuple(self.scorers))
+
+    @classmethod
+    def read(cls, parameters: Mapping[str, Any]) -> Parameters:
+        """Check and complete a job's parameters.
+
+        Raises:
+            UserError: an unknown name, a value out of its range, an unfit scorer.
+        """
+        from rewards.scorers import check_metrics
+
+        given = read(cls, parameters, "rewards parameter")
+        chosen = replace(given, metrics=check_metrics(given.metrics, given.registry))
+        chosen.check()
+        if chosen.group not in GROUPS:
+            raise UserError(f"rewards: group must be one of {', '.join(GROUPS)}, not {chosen.group!r}")
+        kind, _, number = chosen.device.partition(":")
+        if kind not in ("auto", "cpu", "cuda") or (number and not (kind == "cuda" and number.isdigit())):
+            raise UserError(f"rewards: device must be auto, cpu, cuda or cuda:N, not {chosen.device!r}")
+        return chosen
+
+
+@cache
+def _registry(scorers: tuple[str, ...]) -> Mapping[str, type[Scorer]]:
+    from rewards.own_scorer import registry
+
+    return registry(scorers)

@@ -8,12 +8,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rewards.cells import cell, cells
 from rewards.hub import LocalWeight
 from rewards.own_scorer import source_of
-from rewards.parameters import Parameters
-from rewards.prefetch import Prepared
 from rewards.scorers import SCORERS, Scorer
+from rewards.settings import Parameters
 from wire.cards import records
 from wire.errors import EnvironmentFailure
 from wire.hub_client import tell
@@ -21,8 +19,7 @@ from wire.protocol import Item, Job, Reporter, RowWriter, cell_key, pending_batc
 
 if TYPE_CHECKING:
     from rewards.memory import Parts
-    from rewards.text_cache import TextCache
-    from rewards.text_features import TextFeatures
+    from rewards.text_features import TextCache, TextFeatures
 
 #: Packages whose version may change a number.
 PACKAGES: tuple[str, ...] = (
@@ -39,7 +36,7 @@ def work(job: Job, reporter: Reporter) -> None:
 def score(job: Job, reporter: Reporter) -> dict[str, str]:
     """Score every missing cell of the job; see :class:`Parameters` for what it may set.
 
-    Rows are cells (see :func:`rewards.cells.cell`), in batches: for each group of models that is loaded at once,
+    Rows are cells (see :func:`rewards.scoring.cell`), in batches: for each group of models that is loaded at once,
     for each batch, image by image, metrics in the order asked for. Cells of a scorer that cannot be loaded come last,
     unscored, with the reason.
 
@@ -71,35 +68,25 @@ def packages() -> dict[str, str]:
     return {name: metadata.version(name) for name in PACKAGES}
 
 
-def provenance(
-    weights: Mapping[str, Sequence[LocalWeight]], registry: Mapping[str, type[Scorer]]
-) -> list[dict[str, Any]]:
-    """What the manifest says of the weights, by metric, and of the files that the user's own scorers are written in."""
-    used = [{"metric": metric, **file.provenance()} for metric, files in weights.items() for file in files]
-    own = {metric: registry[metric] for metric in weights if metric not in SCORERS}
-    code = {metric: LocalWeight(scorer.__qualname__, None, source_of(scorer)) for metric, scorer in own.items()}
-    return used + [{"metric": metric, **file.provenance()} for metric, file in code.items()]
-
-
 class RewardsStage:
-    """One job in progress: its missing cells, and the counts of those written."""
+    """One job in progress: its missing cells, what could not be loaded, and the counts of rows written."""
 
     def __init__(self, job: Job, parameters: Parameters, reporter: Reporter) -> None:
         self._job = job
         self._parameters = parameters
         self._reporter = reporter
-        missing = {metric: self._count_missing(metric) for metric in parameters.metrics}
+        missing = {metric: sum(self._lacks(item, metric) for item in job.items) for metric in parameters.metrics}
         self._missing = [metric for metric, count in missing.items() if count]
         self.total = sum(missing.values())
-        self._weights: dict[str, list[LocalWeight]] = {}
-        self._used: list[dict[str, Any]] = []
         self.failures: dict[str, str] = {}
         self._told = 0
+        self._weights: dict[str, list[LocalWeight]] = {}
+        self._used: list[dict[str, Any]] = []
         self._rows = 0
         self._unscored = 0
 
-    def _count_missing(self, metric: str) -> int:
-        return sum(cell_key(item.filename, metric) not in self._job.done for item in self._job.items)
+    def _lacks(self, item: Item, metric: str) -> bool:
+        return cell_key(item.filename, metric) not in self._job.done
 
     def run(self) -> None:
         """Load the models that have missing cells, group by group, and fill the cells."""
@@ -135,11 +122,12 @@ class RewardsStage:
         """The metric's scorer, its weights fetched and hashed; None where that is not possible, and why is noted."""
         from rewards.devices import load_fault
 
-        registry = self._parameters.registry
+        kind = self._parameters.registry[metric]
         try:
-            scorer = registry[metric]()
+            scorer = kind()
             weights = scorer.resolve(self._parameters.files)
-            self._used += provenance({metric: weights}, registry)
+            code = [] if metric in SCORERS else [LocalWeight(kind.__qualname__, None, source_of(kind))]
+            self._used += [{"metric": metric, **file.provenance()} for file in (*weights, *code)]
         except Exception as error:  # users' scorers raise whatever they like
             self.failures[metric] = load_fault(error, self._parameters.device)
             return None
@@ -151,17 +139,6 @@ class RewardsStage:
         for metric, reason in list(self.failures.items())[self._told :]:
             self._reporter.warning(f"{metric} is not scored: {reason}")
         self._told = len(self.failures)
-
-    def _write_failures(self, writer: RowWriter) -> None:
-        """Cells of scorers that could not be loaded, image by image, with the reason."""
-        rows = [
-            cell(Prepared(item, item.image_sha256), metric, reason)
-            for item in self._job.items
-            for metric, reason in self.failures.items()
-            if cell_key(item.filename, metric) not in self._job.done
-        ]
-        if rows:
-            self._write(rows, writer)
 
     def _report_start(self, device: str) -> None:
         self._reporter.started(
@@ -175,55 +152,75 @@ class RewardsStage:
         )
 
     def _run_group(self, scorers: Sequence[Scorer], device: str, writer: RowWriter) -> None:
-        from rewards.prefetch import prepared_batches
-        from rewards.scoring import BatchScorer
+        from rewards.images import prepared_batches
+        from rewards.scoring import BatchScorer, cell
 
-        _log_scales(scorers)
+        for scorer in scorers:
+            if scorer.logit_scale is not None:  # it decides a score's size, and is lost in half precision
+                print(f"{scorer.card.metric}: exp(logit_scale) = {scorer.logit_scale!r}", file=sys.stderr)  # noqa: T201
         size = self._parameters.batch_size
-        parts = self._parts(scorers, device)
-        scoring = BatchScorer(device, size, self._text_features(scorers, device), parts)
-        batches = pending_batches(
-            self._job.items,
-            size,
-            lambda item: all(self._is_done(item, scorer) for scorer in scorers),
-        )
+        texts = {scorer.card.metric: self._text_features(scorer, device) for scorer in scorers if scorer.encodes_text}
+        scoring = BatchScorer(device, size, texts, self._parts(scorers, device))
+
+        def is_done(item: Item) -> bool:
+            return not any(self._lacks(item, scorer.card.metric) for scorer in scorers)
+
+        batches = pending_batches(self._job.items, size, is_done)
         for batch in prepared_batches(batches, Path(self._job.run_dir), scorers):
-            pending = [s for s in scorers if not all(self._is_done(prepared.item, s) for prepared in batch)]
-            self._write(cells(batch, scoring.results(batch, pending), self._job.done), writer)
+            pending = [s for s in scorers if any(self._lacks(prepared.item, s.card.metric) for prepared in batch)]
+            results = scoring.results(batch, pending)
+            rows = [
+                cell(prepared.item, prepared.sha256, metric, outcomes[place])
+                for place, prepared in enumerate(batch)
+                for metric, outcomes in results.items()
+                if self._lacks(prepared.item, metric)
+            ]
+            self._write(rows, writer)
+
+    def _write_failures(self, writer: RowWriter) -> None:
+        """Cells of scorers that could not be loaded, image by image, with the reason."""
+        from rewards.scoring import cell
+
+        rows = [
+            cell(item, item.image_sha256, metric, reason)
+            for item in self._job.items
+            for metric, reason in self.failures.items()
+            if self._lacks(item, metric)
+        ]
+        if rows:
+            self._write(rows, writer)
+
+    def _write(self, rows: list[dict[str, Any]], writer: RowWriter) -> None:
+        writer.write(rows)
+        self._rows += len(rows)
+        self._unscored += sum(row["value"] is None for row in rows)
+        self._reporter.progress(self._rows, self.total, rows[-1]["filename"])
 
     def _parts(self, scorers: Sequence[Scorer], device: str) -> dict[str, Parts]:
         """By metric, what computes its batches; where memory is short (the models being loaded), in parts at once."""
         from rewards.devices import free_memory
-        from rewards.memory import Parts
-        from rewards.working_memory import rows_that_fit
+        from rewards.memory import Parts, bytes_per_pair, rows_that_fit
 
-        free, size, warn = free_memory(device), self._parameters.batch_size, self._reporter.warning
-        needs = {scorer.card.metric: self._bytes_per_pair(scorer) for scorer in scorers}
-        return {metric: Parts(metric, size, warn, rows_that_fit(size, need, free)) for metric, need in needs.items()}
+        free, size, parts = free_memory(device), self._parameters.batch_size, {}
+        for scorer in scorers:
+            metric, dtype = scorer.card.metric, scorer.dtypes.get(self._parameters.precision, "float32")
+            weights = sum(weight.size for weight in self._weights[metric])
+            fit = rows_that_fit(size, bytes_per_pair(scorer.card.network, dtype, weights), free)
+            parts[metric] = Parts(metric, size, self._reporter.warning, fit)
+        return parts
 
-    def _bytes_per_pair(self, scorer: Scorer) -> int:
-        from rewards.working_memory import bytes_per_pair
-
-        card, dtype = scorer.card, scorer.dtypes.get(self._parameters.precision, "float32")
-        return bytes_per_pair(card.network, dtype, sum(weight.size for weight in self._weights[card.metric]))
-
-    def _text_features(self, scorers: Sequence[Scorer], device: str) -> dict[str, TextFeatures]:
+    def _text_features(self, scorer: Scorer, device: str) -> TextFeatures:
         from rewards.memory import Parts
         from rewards.text_features import TextFeatures
 
-        prompts, size, warn = [i.prompt for i in self._job.items], self._parameters.batch_size, self._reporter.warning
-        return {
-            s.card.metric: TextFeatures(
-                s, prompts, Parts(f"{s.card.metric} text", size, warn), size, device, self._text_cache(s, device)
-            )
-            for s in scorers
-            if s.encodes_text
-        }
+        size, prompts = self._parameters.batch_size, [item.prompt for item in self._job.items]
+        parts = Parts(f"{scorer.card.metric} text", size, self._reporter.warning)
+        return TextFeatures(scorer, prompts, parts, size, device, self._text_cache(scorer, device))
 
     def _text_cache(self, scorer: Scorer, device: str) -> TextCache | None:
         """The scorer's features on disk; none for a user's own, and where a weight has no hash to know it by."""
         from rewards.devices import describe, processor
-        from rewards.text_cache import TextCache, small_files_digest
+        from rewards.text_features import TextCache, small_files_digest
 
         metric, chosen = scorer.card.metric, self._parameters
         used = [weight for weight in self._used if weight["metric"] == metric]
@@ -237,19 +234,3 @@ class RewardsStage:
             "packages": packages(),
         }
         return TextCache(Path(chosen.text_cache), identity, self._reporter.warning)
-
-    def _is_done(self, item: Item, scorer: Scorer) -> bool:
-        return cell_key(item.filename, scorer.card.metric) in self._job.done
-
-    def _write(self, rows: list[dict[str, Any]], writer: RowWriter) -> None:
-        writer.write(rows)
-        self._rows += len(rows)
-        self._unscored += sum(row["value"] is None for row in rows)
-        self._reporter.progress(self._rows, self.total, rows[-1]["filename"])
-
-
-def _log_scales(scorers: Sequence[Scorer]) -> None:
-    """Logit scales decide a score's size and are lost in half precision: they are worth a line in the log."""
-    for scorer in scorers:
-        if scorer.logit_scale is not None:
-            print(f"{scorer.card.metric}: exp(logit_scale) = {scorer.logit_scale!r}", file=sys.stderr)  # noqa: T201

@@ -7,7 +7,7 @@ from types import ModuleType
 from wire.paths import PARTS
 
 
-def import_fault(error: Exception) -> str:
+def import_fault(error: BaseException) -> str:
     """Why the import failed, in one line; a package of the user's that has the name of one of ours is named."""
     wanted = error.name if isinstance(error, ImportError) else getattr(error, "obj", None)
     name = wanted.__name__ if isinstance(wanted, ModuleType) else str(wanted)

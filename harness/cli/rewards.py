@@ -38,12 +38,12 @@ def rewards(
 def _cards(asked: RewardSettings) -> str:
     """Spec cards as text, with a blank line between two; all there are where no metric is named."""
     from harness.stages.rewards import own_scorers
-    from rewards.own_scorer import load_scorers, with_own
+    from rewards.own_scorer import registry
     from rewards.scorers import SCORERS
 
     own, chosen = own_scorers(asked if asked.named else replace(asked, metrics=tuple(SCORERS)))
-    registry = with_own(load_scorers(own))
-    return "\n\n".join(registry[metric].card.describe(_fast_measured(metric)) for metric in chosen)
+    known = registry(own)
+    return "\n\n".join(known[metric].card.describe(_fast_measured(metric)) for metric in chosen)
 
 
 def _fast_measured(metric: str) -> str | None:

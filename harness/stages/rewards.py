@@ -85,10 +85,10 @@ def validate(settings: RunSettings, _prompts: Prompts) -> list[str]:
 
 def weights(settings: RunSettings) -> dict[str, tuple[Weight, ...]]:
     """What each metric asked for is computed with, as the scorers' cards tell."""
-    from rewards.own_scorer import load_scorers, with_own
+    from rewards.own_scorer import registry
 
     scorers, metrics = own_scorers(settings.rewards)
-    known = with_own(load_scorers(scorers))
+    known = registry(scorers)
     return {metric: known[metric].card.weights for metric in metrics}
 
 

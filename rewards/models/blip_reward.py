@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from transformers import BertTokenizer, BlipTextConfig, BlipVisionConfig, BlipVi
 from transformers.modeling_utils import no_init_weights
 from transformers.models.blip.modeling_blip_text import BlipTextModel
 
-from rewards.models.linear_head import LinearHead
+from rewards.models.layers import LinearHead
 from rewards.models.loading import clear_errors, load_strictly, read_checkpoint
 from wire.errors import EnvironmentFailure
 
@@ -23,19 +22,22 @@ VISION_HEAD = 64
 #: The image tower's LayerNorm epsilon (the package's ``vit.py``), which weights do not show.
 VISION_EPSILON = 1e-6
 
-_VISION, _TEXT, _HEAD = "blip.visual_encoder.", "blip.text_encoder.", "mlp."
+_VISION = "blip.visual_encoder."
 #: Projections of BLIP's pretraining, stored but not used for the reward.
-_UNUSED = ("blip.vision_proj.", "blip.text_proj.")
-#: The image tower's names in the checkpoint (timm's) and in transformers.
-_VISION_NAMES = (
-    (r"^patch_embed\.proj\.", "embeddings.patch_embedding."),
-    (r"^cls_token$", "embeddings.class_embedding"),
-    (r"^pos_embed$", "embeddings.position_embedding"),
-    (r"^norm\.", "post_layernorm."),
-    (r"^blocks\.(\d+)\.norm([12])\.", r"encoder.layers.\1.layer_norm\2."),
-    (r"^blocks\.(\d+)\.attn\.qkv\.", r"encoder.layers.\1.self_attn.qkv."),
-    (r"^blocks\.(\d+)\.attn\.proj\.", r"encoder.layers.\1.self_attn.projection."),
-    (r"^blocks\.(\d+)\.mlp\.", r"encoder.layers.\1.mlp."),
+UNUSED = ("blip.vision_proj.", "blip.text_proj.")
+#: First parts of names in the checkpoint (timm's for the image tower) and here; ``#`` is the number of a layer.
+NAMES = (
+    (_VISION + "patch_embed.proj", "vision.embeddings.patch_embedding"),
+    (_VISION + "cls_token", "vision.embeddings.class_embedding"),
+    (_VISION + "pos_embed", "vision.embeddings.position_embedding"),
+    (_VISION + "norm", "vision.post_layernorm"),
+    (_VISION + "blocks.#.norm1", "vision.encoder.layers.#.layer_norm1"),
+    (_VISION + "blocks.#.norm2", "vision.encoder.layers.#.layer_norm2"),
+    (_VISION + "blocks.#.attn.qkv", "vision.encoder.layers.#.self_attn.qkv"),
+    (_VISION + "blocks.#.attn.proj", "vision.encoder.layers.#.self_attn.projection"),
+    (_VISION + "blocks.#.mlp", "vision.encoder.layers.#.mlp"),
+    ("blip.text_encoder", "text"),
+    ("mlp", "head"),
 )
 
 
@@ -73,12 +75,12 @@ def load_blip_reward(checkpoint: Path, med_config: Path) -> BlipReward:
     try:
         vision = vision_config(state)
         text = text_config(json.loads(med_config.read_text(encoding="utf-8")), vision.hidden_size)
-        renamed = {_renamed(key): value for key, value in state.items() if not key.startswith(_UNUSED)}
+        weights = {renamed(key): value for key, value in state.items() if not key.startswith(UNUSED)}
     except (KeyError, TypeError, ValueError) as error:
         raise EnvironmentFailure(f"{checkpoint}: not an ImageReward checkpoint ({error}); fetch it again") from error
     with no_init_weights():
         model = BlipReward(vision, text)
-    return load_strictly(model, renamed, checkpoint.name)
+    return load_strictly(model, weights, checkpoint.name)
 
 
 def vision_config(state: Mapping[str, Any]) -> BlipVisionConfig:
@@ -126,19 +128,15 @@ def load_tokenizer(folder: Path) -> Any:
     return tokenizer
 
 
-def _renamed(key: str) -> str:
-    if key.startswith(_VISION):
-        return "vision." + _renamed_vision(key[len(_VISION) :])
-    if key.startswith(_TEXT):
-        return "text." + key[len(_TEXT) :]
-    if key.startswith(_HEAD):
-        return "head." + key[len(_HEAD) :]
-    raise KeyError(key)
+def renamed(key: str, names: Iterable[tuple[str, str]] = NAMES) -> str:
+    """The key with its first part replaced.
 
-
-def _renamed_vision(key: str) -> str:
-    for pattern, name in _VISION_NAMES:
-        renamed, count = re.subn(pattern, name, key)
-        if count:
-            return renamed
+    Raises:
+        KeyError: none of the names is its first part.
+    """
+    number = next(filter(str.isdigit, key.split(".")), "")
+    for before, after in names:
+        old = before.replace("#", number)
+        if f"{key}.".startswith(f"{old}."):
+            return after.replace("#", number) + key[len(old) :]
     raise KeyError(key)

@@ -86,12 +86,8 @@ class ClipFlanT5(T5ForConditionalGeneration):
     ) -> torch.Tensor:
         """Geometric mean of the answer's token probabilities, (N,) float32.
 
-        Args:
-            pixels: (N, 3, H, W).
-            before: (B,) tokens before the image.
-            after: (N, T) tokens after it.
-            mask: (N, T), 0 where ``after`` is padding.
-            answer: (A,) tokens.
+        Of ``pixels`` (N, 3, H, W), tokens ``before`` the image (B,) and ``after`` it (N, T), ``mask`` (N, T), 0 where
+        those are padding, and the ``answer`` (A,).
         """
         before, after, mask, answer = (tokens.to(self.device) for tokens in (before, after, mask, answer))
         image = self.image_tokens(pixels)
@@ -123,12 +119,17 @@ def load_clip_flant5(folder: Path, vision: Path, vocabulary: int, dtype: torch.d
     """
     # low_cpu_mem_usage would hide missing keys: it takes parameters that are not loaded yet for tied ones
     with clear_errors(what):
-        config = _config(folder, vision)
+        stored = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        kept = {key: value for key, value in stored.items() if key not in ("model_type", "architectures")}
+        config = T5Config(**kept, vision=CLIPVisionConfig.from_pretrained(vision).to_dict())
         model, info = ClipFlanT5.from_pretrained(folder, config=config, torch_dtype=dtype, output_loading_info=True)
     tower = {_TOWER + key for key in model.vision.state_dict()}
     missing = set(info["missing_keys"])
     if tower <= missing:
-        model.vision_tower.vision_tower = _published_tower(vision, dtype)
+        text_half = ("text_model.", "text_projection.", "visual_projection.", "logit_scale")
+        model.vision_tower.vision_tower = load_pretrained(
+            CLIPVisionModel, vision, "CLIP vision tower", dtype, spare=text_half
+        )
         missing -= tower
     check_keys(what, missing, info["unexpected_keys"])
     if vocabulary > model.config.vocab_size:
@@ -137,16 +138,3 @@ def load_clip_flant5(folder: Path, vision: Path, vocabulary: int, dtype: torch.d
         )
     model.resize_token_embeddings(vocabulary)
     return model
-
-
-def _config(folder: Path, vision: Path) -> T5Config:
-    """The model's own configuration, a T5 with ``mm_`` entries, and the tower's under ``vision``."""
-    stored = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    kept = {key: value for key, value in stored.items() if key not in ("model_type", "architectures")}
-    return T5Config(**kept, vision=CLIPVisionConfig.from_pretrained(vision).to_dict())
-
-
-def _published_tower(folder: Path, dtype: torch.dtype) -> CLIPVisionModel:
-    """The image half of a whole CLIP."""
-    text_half = ("text_model.", "text_projection.", "visual_projection.", "logit_scale")
-    return load_pretrained(CLIPVisionModel, folder, "CLIP vision tower", dtype, spare=text_half)

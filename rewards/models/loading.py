@@ -56,7 +56,7 @@ def check_keys(what: str, missing: Iterable[str], unexpected: Iterable[str]) -> 
     Raises:
         EnvironmentFailure: names how many keys are missing or unknown, and the first of them.
     """
-    lacks, extra = _significant(missing), _significant(unexpected)
+    lacks, extra = (sorted(key for key in keys if not key.endswith(COMPUTED_BUFFERS)) for keys in (missing, unexpected))
     if lacks or extra:
         first = (lacks + extra)[0]
         raise EnvironmentFailure(
@@ -65,26 +65,17 @@ def check_keys(what: str, missing: Iterable[str], unexpected: Iterable[str]) -> 
         )
 
 
-def _significant(keys: Iterable[str]) -> list[str]:
-    return sorted(key for key in keys if not key.endswith(COMPUTED_BUFFERS))
-
-
 def load_pretrained(model: type[P], folder: Path, what: str, dtype: torch.dtype, spare: tuple[str, ...] = ()) -> P:
     """``from_pretrained`` of a local folder that refuses missing, unknown and misshapen weights.
 
-    Args:
-        what: name in errors.
-        spare: first parts of keys that the file may hold beyond the model's.
+    Keys that begin with one of ``spare`` may be there beyond the model's; ``what`` is its name in errors.
 
     Raises:
         EnvironmentFailure: the folder's weights are not this model's.
     """
     with clear_errors(what):
         loaded, info = model.from_pretrained(folder, torch_dtype=dtype, output_loading_info=True)
-    unexpected = (
-        [key for key in info["unexpected_keys"] if not key.startswith(spare)] if spare else info["unexpected_keys"]
-    )
-    check_keys(what, info["missing_keys"], unexpected)
+    check_keys(what, info["missing_keys"], [key for key in info["unexpected_keys"] if not key.startswith(spare)])
     return loaded
 
 

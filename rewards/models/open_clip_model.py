@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from transformers.modeling_utils import no_init_weights
 
+from rewards.models.layers import padded_length
 from rewards.models.loading import load_strictly, read_checkpoint
-from rewards.models.text_length import padded_length
 from wire.errors import EnvironmentFailure
 
 #: Widths of one attention head, which weights do not show: open_clip's ViT-H-14 (1280 / 16 and 1024 / 16).

@@ -23,24 +23,15 @@ def load_visual(path: Path, device: str, dtype: torch.dtype) -> nn.Module:
     from clip.model import build_model
 
     try:
-        visual = build_model(_state(path)).visual
+        state = torch.jit.load(path, map_location="cpu").state_dict()
+    except RuntimeError:
+        state = dict(read_checkpoint(path))
+    try:
+        visual: Any = frozen(build_model(state).visual, device).to(dtype)
     except (KeyError, RuntimeError, AttributeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise EnvironmentFailure(f"{path}: not a checkpoint of OpenAI's CLIP ({reason}); fetch it again") from error
-    return _cast(frozen(visual, device), dtype)
-
-
-def _state(path: Path) -> Any:
-    try:
-        return torch.jit.load(path, map_location="cpu").state_dict()
-    except RuntimeError:
-        return dict(read_checkpoint(path))
-
-
-def _cast(visual: nn.Module, dtype: torch.dtype) -> nn.Module:
-    """All weights in ``dtype``, but the norms: the package computes those in float32 whatever comes in."""
-    visual.to(dtype)
     for module in visual.modules():
-        if isinstance(module, nn.LayerNorm):
+        if isinstance(module, nn.LayerNorm):  # the package computes norms in float32 whatever comes in
             module.float()
     return visual

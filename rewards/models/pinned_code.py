@@ -8,8 +8,9 @@ its pinned commit while a model loads, and afterwards each class of the model is
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
+from unittest import mock
 
 import huggingface_hub
 import torch
@@ -34,21 +35,11 @@ def pinned_hub(pins: Mapping[str, str]) -> Iterator[None]:
             options["revision"] = pins[repo_id]
         return str(original(repo_id, *args, **options))
 
-    with _replaced(download):
+    with (
+        mock.patch.object(transformers_hub, "hf_hub_download", download),
+        mock.patch.object(huggingface_hub, "hf_hub_download", download),
+    ):
         yield
-
-
-@contextlib.contextmanager
-def _replaced(download: Callable[..., str]) -> Iterator[None]:
-    places = (transformers_hub, huggingface_hub)
-    originals = [place.hf_hub_download for place in places]
-    try:
-        for place in places:
-            setattr(place, "hf_hub_download", download)  # noqa: B010 - a module attribute, not an object's
-        yield
-    finally:
-        for place, original in zip(places, originals, strict=True):
-            setattr(place, "hf_hub_download", original)  # noqa: B010
 
 
 def load_pinned(repo: str, pins: Mapping[str, str], dtype: torch.dtype) -> tuple[Any, Any]:
@@ -76,9 +67,5 @@ def check_origin(model: nn.Module, pins: Mapping[str, str]) -> None:
     """
     for kind in {type(module) for module in model.modules()}:
         package, *place = kind.__module__.split(".")
-        if package == _PACKAGE and not _is_pinned(place, pins):
+        if package == _PACKAGE and (len(place) < 3 or pins.get("/".join(place[:2])) != place[2]):
             raise EnvironmentFailure(f"{kind.__name__} was loaded from {'.'.join(place)}, not from a pinned commit")
-
-
-def _is_pinned(place: list[str], pins: Mapping[str, str]) -> bool:
-    return len(place) > 2 and pins.get("/".join(place[:2])) == place[2]

@@ -7,14 +7,10 @@ from collections.abc import Iterable, Mapping
 from rewards.scorers.aesthetic import Aesthetic
 from rewards.scorers.base import Scorer
 from rewards.scorers.clip_jina import ClipJina
-from rewards.scorers.clip_openai import ClipOpenai
-from rewards.scorers.hps_v2_0 import HpsV20
-from rewards.scorers.hps_v2_1 import HpsV21
+from rewards.scorers.clip_pair import ClipOpenai, PickScore, SciScore
+from rewards.scorers.hps import HpsV20, HpsV21
 from rewards.scorers.image_reward import ImageReward
-from rewards.scorers.pick_score import PickScore
-from rewards.scorers.sciscore import SciScore
-from rewards.scorers.vqa import Vqa
-from rewards.scorers.vqa_xl import VqaXl
+from rewards.scorers.vqa import Vqa, VqaXl
 from wire.cards import Cards, read_cards, records
 from wire.errors import UserError
 from wire.vocabulary import SEVEN_REWARDS
@@ -44,10 +40,6 @@ def weight_sources(metrics: Iterable[str], known: Mapping[str, type[Scorer]] = S
 
 def check_metrics(metrics: Iterable[str], known: Mapping[str, type[Scorer]] = SCORERS) -> tuple[str, ...]:
     """The metric ids, each once, in the order given.
-
-    Args:
-        metrics: ids.
-        known: scorers by id.
 
     Raises:
         UserError: one of them is unknown, or there is none.

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from rewards.flops import Cost, vit
-from rewards.scorers.base import Batch, Scorer
+from rewards.memory import VIT_L
+from rewards.scorers.base import Batch, ClipPixels, Scorer
 from rewards.scorers.card import LISTED, SpecCard, Tolerance, Weight
-from rewards.working_memory import VIT_L
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
     from torch import Tensor
 
     from rewards.hub import LocalWeight
 
 _TOWER, _HEAD = "clip-vit-l-14", "aesthetic-mlp"
-_RESOLUTION = 224
 
 
 def _cost(_: int) -> Cost:
@@ -26,7 +24,7 @@ def _cost(_: int) -> Cost:
     return Cost(vit(224, 14, 1024, 24, 4096, 768) + head)
 
 
-class Aesthetic(Scorer):
+class Aesthetic(ClipPixels, Scorer):
     """Reads the image only; the prompt plays no part.
 
     The tower runs in float32 in ``reference`` precision. Its published weights are half precision, and the
@@ -62,7 +60,7 @@ class Aesthetic(Scorer):
         """See :meth:`Scorer.load`."""
         import torch
 
-        from rewards.models.linear_head import load_linear_head
+        from rewards.models.layers import load_linear_head
         from rewards.models.loading import frozen, read_checkpoint
         from rewards.models.openai_clip import load_visual
 
@@ -71,21 +69,9 @@ class Aesthetic(Scorer):
         self._visual: Any = load_visual(tower.path, device, self._dtype)
         self._head: Any = frozen(load_linear_head(read_checkpoint(head.path), _HEAD), device)
 
-    def pixel_key(self, size: tuple[int, int]) -> Hashable:
-        """OpenAI's package rounds the crop's offset to nearest, as torchvision does."""
-        from rewards.preprocessing import crop_offset
-
-        return ("clip", _RESOLUTION, crop_offset(size, _RESOLUTION, "nearest"))
-
-    def prepare_image(self, image: Image) -> Tensor:
-        """(3, 224, 224), equal to OpenAI's ``clip``."""
-        from rewards.preprocessing import clip_pixels
-
-        return clip_pixels(image, _RESOLUTION, "nearest")
-
     def score(self, batch: Batch) -> Tensor:
         """See :meth:`Scorer.score`."""
-        from rewards.models.cosine import unit
+        from rewards.models.layers import unit
 
         embedding = unit(self._visual(batch.pixels.to(self._dtype)))
         return self._head(embedding).squeeze(-1).cpu()

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from rewards.hub import LocalWeight
+    from rewards.preprocessing import Rounding
 
+#: Edge of CLIP's input, in pixels.
+RESOLUTION = 224
 #: Number formats by precision: ``reference`` is what the authors use, ``fast`` is bf16 throughout.
 FLOAT32_REFERENCE: Mapping[str, str] = {"reference": "float32", "fast": "bfloat16"}
 
@@ -44,11 +47,10 @@ class Scorer(ABC):
     """One metric: loads its model once, then scores batches of pairs.
 
     Attributes:
-        card: the metric's specification.
         dtypes: number format of the model by precision.
         encodes_text: whether ``encode_text`` gives features that depend on the prompt alone (and may be cached);
             image-conditioned models read ``Batch.prompts`` instead.
-        logit_scale: the loaded model's exp(logit scale), for the log; None where there is none.
+        logit_scale: the loaded model's exp(logit scale); None where there is none.
     """
 
     card: ClassVar[SpecCard]
@@ -58,7 +60,7 @@ class Scorer(ABC):
 
     @abstractmethod
     def resolve(self, files: Mapping[str, str]) -> list[LocalWeight]:
-        """Make sure that every file is on this machine, fetching from the hub what may be fetched.
+        """Every file of the weights, on this machine; fetched from the hub where need be.
 
         Args:
             files: paths of the weights published by address, by name.
@@ -103,3 +105,40 @@ class Scorer(ABC):
     def unload(self) -> None:
         """Drop the model and everything else that ``load`` made."""
         self.__dict__.clear()
+
+
+class ClipPixels:
+    """CLIP's own preprocessing, 224 px; ``rounding`` of the crop's offset is that of the library the authors use."""
+
+    rounding: ClassVar[Rounding] = "nearest"
+
+    def pixel_key(self, size: tuple[int, int]) -> Hashable:
+        """See :meth:`Scorer.pixel_key`."""
+        from rewards.preprocessing import crop_offset
+
+        return ("clip", RESOLUTION, crop_offset(size, RESOLUTION, self.rounding))
+
+    def prepare_image(self, image: Image) -> Tensor:
+        """(3, 224, 224), equal to CLIPImageProcessor's with ``floor``, to OpenAI's ``clip`` and torchvision's else."""
+        from rewards.preprocessing import clip_pixels
+
+        return clip_pixels(image, RESOLUTION, self.rounding)
+
+
+class TwoTowers(Scorer):
+    """Cosine of image and text features, which are computed apart; times exp(logit scale) / 100 where there is one."""
+
+    encodes_text = True
+
+    @abstractmethod
+    def image_features(self, pixels: Tensor) -> Tensor:
+        """(N, 3, H, W) float32 to (N, D), in any format and not normalised."""
+
+    def score(self, batch: Batch) -> Tensor:
+        """See :meth:`Scorer.score`."""
+        from rewards.models.layers import unit
+
+        images = unit(self.image_features(batch.pixels))
+        text = self.encode_text(batch.prompts) if batch.text is None else batch.text
+        cosine = (images * text).sum(dim=-1)
+        return (cosine if self.logit_scale is None else cosine * (self.logit_scale / 100)).cpu()

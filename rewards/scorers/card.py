@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rewards.flops import Cost
-from rewards.working_memory import Network
+from rewards.memory import Network
 from wire.cards import MetricCard
 
 #: Revision of a hub repository whose commit has not been pinned: the repository's main branch is used.

@@ -6,9 +6,9 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rewards.flops import Cost, rounded, text_tower, vit
-from rewards.scorers.base import Batch, Scorer
+from rewards.memory import Network
+from rewards.scorers.base import TwoTowers
 from rewards.scorers.card import SpecCard, Weight
-from rewards.working_memory import Network
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +39,7 @@ def _cost(prompt_tokens: int) -> Cost:
     return Cost(vit(512, 14, 1024, 24, 2730, 1024, matrices=3), text)
 
 
-class ClipJina(Scorer):
+class ClipJina(TwoTowers):
     """EVA02-L image tower and XLM-RoBERTa text tower with the ``retrieval.query`` adapter.
 
     What could not be checked where this was written, for want of the repositories' files, and should be at first
@@ -49,7 +49,6 @@ class ClipJina(Scorer):
     the same repositories, entry points and nesting: loading, pinning of the nested repositories, pairing, padding.
     """
 
-    encodes_text = True
     card = SpecCard(
         metric="clip_jina",
         title="jina-clip-v2",
@@ -87,7 +86,7 @@ class ClipJina(Scorer):
 
         self.resolve(files)
         model, processor = load_pinned(_MODEL, PINS, torch.float32)
-        self.logit_scale = self._scale = model.logit_scale.float().exp().item()
+        self.logit_scale = model.logit_scale.float().exp().item()
         self._dtype = getattr(torch, self.dtypes[precision])
         self._device = device
         self._model: Any = frozen(model, device, self._dtype)
@@ -106,7 +105,7 @@ class ClipJina(Scorer):
 
     def encode_text(self, prompts: Sequence[str]) -> Tensor:
         """See :meth:`Scorer.encode_text`; padding is masked out of attention and of the mean."""
-        from rewards.models.cosine import unit
+        from rewards.models.layers import unit
 
         tokens = self._tokenizer(
             list(prompts),
@@ -124,10 +123,6 @@ class ClipJina(Scorer):
 
         return [snapshot(repo, (*SMALL_FILES, "*.py"), revision) for repo, revision in PINS.items()]
 
-    def score(self, batch: Batch) -> Tensor:
-        """See :meth:`Scorer.score`."""
-        from rewards.models.cosine import paired_cosine, unit
-
-        images = unit(self._model.get_image_features(pixel_values=batch.pixels.to(self._dtype)))
-        text = self.encode_text(batch.prompts) if batch.text is None else batch.text
-        return (paired_cosine(images, text) * (self._scale / 100)).cpu()
+    def image_features(self, pixels: Tensor) -> Tensor:
+        """See :meth:`TwoTowers.image_features`."""
+        return self._model.get_image_features(pixel_values=pixels.to(self._dtype))

@@ -1,42 +1,46 @@
-"""The common part of metrics that are a CLIP's paired logit: transformers' CLIPModel and its tokenizer."""
+"""Metrics that are a CLIP's paired logit, on transformers' CLIPModel and its tokenizer.
+
+PickScore v1 (Kirstain et al. 2023, arXiv 2305.01569), SciScore (Li et al. 2025, Science-T2I, arXiv 2504.13129) and
+OpenAI's ViT-L/14 (Radford et al. 2021, arXiv 2103.00020).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rewards.scorers.base import Batch, Scorer
+from rewards.flops import Cost, clip_h, rounded, text_tower, vit
+from rewards.memory import VIT_H, VIT_L
+from rewards.scorers.base import ClipPixels, TwoTowers
+from rewards.scorers.card import SpecCard, Weight
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from PIL.Image import Image
     from torch import Tensor
 
     from rewards.hub import LocalWeight
 
-#: CLIP's input resolution (pixels) and context length (tokens).
-RESOLUTION = 224
+#: CLIP's context length (tokens).
 CONTEXT = 77
 
 
-class ClipPair(Scorer):
+class ClipPair(ClipPixels, TwoTowers):
     """exp(logit scale) x cosine / 100 of each pair: ``logits_per_image`` of the authors' code, its diagonal, over 100.
 
     Texts are cut where the chunk's longest ends: under CLIP's causal attention, what stands after the end token
     changes nothing but the shape of the pass.
     """
 
-    encodes_text = True
+    rounding = "floor"
     repo: ClassVar[str]
     tokenizer_repo: ClassVar[str]
 
     def resolve(self, files: Mapping[str, str]) -> list[LocalWeight]:
         """See :meth:`Scorer.resolve`."""
-        from rewards.hub import model_files, snapshot
+        from rewards.hub import model_files
 
-        snapshot(self.tokenizer_repo)
-        snapshot(self.repo)
+        self.text_files()
         return model_files(self.repo)
 
     def load(self, device: str, precision: str, files: Mapping[str, str]) -> None:
@@ -44,31 +48,21 @@ class ClipPair(Scorer):
         import torch
         from transformers import CLIPModel, CLIPTokenizerFast
 
-        from rewards.hub import snapshot
         from rewards.models.loading import clear_errors, frozen, load_pretrained
 
         self.resolve(files)
-        model = load_pretrained(CLIPModel, snapshot(self.repo), self.repo, torch.float32)
-        self.logit_scale = self._scale = model.logit_scale.exp().item()
+        tokenizer, folder = self.text_files()
+        model = load_pretrained(CLIPModel, folder, self.repo, torch.float32)
+        self.logit_scale = model.logit_scale.exp().item()
         self._model: Any = frozen(model, device, getattr(torch, self.dtypes[precision]))
+        # from vocabulary and merges: newer releases write a tokenizer.json that this one cannot read
+        from_slow = (tokenizer / "vocab.json").is_file()
         with clear_errors(self.tokenizer_repo):
-            self._tokenizer: Any = CLIPTokenizerFast.from_pretrained(snapshot(self.tokenizer_repo))
-
-    def pixel_key(self, size: tuple[int, int]) -> Hashable:
-        """Transformers rounds the crop's offset down."""
-        from rewards.preprocessing import crop_offset
-
-        return ("clip", RESOLUTION, crop_offset(size, RESOLUTION, "floor"))
-
-    def prepare_image(self, image: Image) -> Tensor:
-        """(3, 224, 224), equal to CLIPImageProcessor's."""
-        from rewards.preprocessing import clip_pixels
-
-        return clip_pixels(image, RESOLUTION, "floor")
+            self._tokenizer: Any = CLIPTokenizerFast.from_pretrained(tokenizer, from_slow=from_slow)
 
     def tokens(self, prompts: Sequence[str]) -> dict[str, Any]:
         """Token ids and mask, (N, T), T at most 77; truncated by the tokenizer with the end token kept."""
-        from rewards.models.text_length import padded_length
+        from rewards.models.layers import padded_length
 
         options = {"padding": "max_length", "truncation": True, "max_length": CONTEXT, "return_tensors": "pt"}
         tokens = self._tokenizer(list(prompts), **options).to(self._model.device)
@@ -77,7 +71,7 @@ class ClipPair(Scorer):
 
     def encode_text(self, prompts: Sequence[str]) -> Tensor:
         """See :meth:`Scorer.encode_text`."""
-        from rewards.models.cosine import unit
+        from rewards.models.layers import unit
 
         return unit(self._model.get_text_features(**self.tokens(prompts)))
 
@@ -87,10 +81,81 @@ class ClipPair(Scorer):
 
         return [snapshot(self.tokenizer_repo), snapshot(self.repo)]
 
-    def score(self, batch: Batch) -> Tensor:
-        """See :meth:`Scorer.score`."""
-        from rewards.models.cosine import paired_cosine, unit
+    def image_features(self, pixels: Tensor) -> Tensor:
+        """See :meth:`TwoTowers.image_features`."""
+        return self._model.get_image_features(pixel_values=pixels.to(self._model.dtype))
 
-        images = unit(self._model.get_image_features(pixel_values=batch.pixels.to(self._model.dtype)))
-        text = self.encode_text(batch.prompts) if batch.text is None else batch.text
-        return (paired_cosine(images, text) * (self._scale / 100)).cpu()
+
+_CARD: dict[str, Any] = {
+    "definition": "exp(logit_scale) x cosine(image, text) / 100",
+    "range": (-1.0, 1.0),
+    "higher_is_better": True,
+    "preprocessing": "CLIP 224 px (shortest edge, center crop); text cut to 77 tokens",
+    "reference_dtype": "float32",
+}
+_MODEL = "model.safetensors|pytorch_model.bin"
+
+
+class PickScore(ClipPair):
+    """CLIP ViT-H/14 fine-tuned on the Pick-a-Pic preferences.
+
+    The model card's recipe multiplies by the logit scale; dividing by 100 gives the usual values near 0.2.
+    """
+
+    repo = "yuvalkirstain/PickScore_v1"
+    tokenizer_repo = "laion/CLIP-ViT-H-14-laion2B-s32B-b79K"
+    card = SpecCard(
+        metric="pick_score",
+        title="PickScore v1",
+        scale="cosine x exp(logit scale) / 100, about 0.19 to 0.24",
+        miro_normalised="x",
+        upstream="pick_score",
+        weights=(Weight(repo, _MODEL), Weight(tokenizer_repo, "tokenizer files")),
+        licence="MIT",
+        source="arXiv 2305.01569; github.com/yuvalkirstain/PickScore",
+        network=VIT_H,
+        cost=clip_h,
+        **_CARD,
+    )
+
+
+class SciScore(ClipPair):
+    """CLIP ViT-H/14 fine-tuned on pairs of scientifically right and wrong images; a repository complete in itself."""
+
+    repo = tokenizer_repo = "Jialuo21/SciScore"
+    card = SpecCard(
+        metric="sciscore",
+        title="SciScore",
+        scale="cosine x exp(logit scale) / 100",
+        miro_normalised="x",
+        weights=(Weight(repo, _MODEL),),
+        licence="see the model's page",
+        source="arXiv 2504.13129; huggingface.co/Jialuo21/SciScore",
+        network=VIT_H,
+        cost=clip_h,
+        **_CARD,
+    )
+
+
+def _clip_l(prompt_tokens: int) -> Cost:
+    text = text_tower(rounded(prompt_tokens, 16, CONTEXT), 768, 12, 3072, 768)
+    return Cost(vit(224, 14, 1024, 24, 4096, 768), text)
+
+
+class ClipOpenai(ClipPair):
+    """What the MIRO project page calls "OpenAI CLIP"; not one of the seven rewards."""
+
+    repo = tokenizer_repo = "openai/clip-vit-large-patch14"
+    card = SpecCard(
+        metric="clip_openai",
+        title="OpenAI CLIP ViT-L/14",
+        scale="cosine x exp(logit scale) / 100",
+        miro_normalised="not a MIRO reward",
+        upstream="clip_openai",
+        weights=(Weight(repo, _MODEL),),
+        licence="MIT",
+        source="arXiv 2103.00020; huggingface.co/openai/clip-vit-large-patch14",
+        network=VIT_L,
+        cost=_clip_l,
+        **_CARD,
+    )

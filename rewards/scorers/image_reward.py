@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rewards.flops import Cost, cross_attention, layer, vit
-from rewards.scorers.base import Batch, Scorer
+from rewards.memory import VIT_L
+from rewards.scorers.base import Batch, ClipPixels, Scorer
 from rewards.scorers.card import SpecCard, Tolerance, Weight
-from rewards.working_memory import VIT_L
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
     from torch import Tensor
 
     from rewards.hub import LocalWeight
 
 _REPO, _TOKENIZER = "THUDM/ImageReward", "bert-base-uncased"
 _CHECKPOINT, _CONFIG = "ImageReward.pt", "med_config.json"
-_RESOLUTION, _CONTEXT = 224, 35
+_CONTEXT = 35
 #: Mean and deviation of the raw output over the authors' data, subtracted and divided by (``ImageReward.py``).
 _MEAN, _STD = 0.16717362830052426, 1.0333394966054072
 
@@ -29,7 +28,7 @@ def _cost(_: int) -> Cost:
     return Cost(vit(224, 16, 1024, 24, 4096) + text)
 
 
-class ImageReward(Scorer):
+class ImageReward(ClipPixels, Scorer):
     """BLIP whose text encoder attends to the image; a linear head reads its first token.
 
     On transformers' own BLIP classes. The authors' package hard-codes the architecture, loads without checking
@@ -76,18 +75,6 @@ class ImageReward(Scorer):
         self._model.cast(getattr(torch, self.dtypes[precision]))
         self._tokenizer: Any = load_tokenizer(snapshot(_TOKENIZER))
         self._device = device
-
-    def pixel_key(self, size: tuple[int, int]) -> Hashable:
-        """The authors crop with torchvision, which rounds the offset to nearest."""
-        from rewards.preprocessing import crop_offset
-
-        return ("clip", _RESOLUTION, crop_offset(size, _RESOLUTION, "nearest"))
-
-    def prepare_image(self, image: Image) -> Tensor:
-        """(3, 224, 224), equal to the authors' package's."""
-        from rewards.preprocessing import clip_pixels
-
-        return clip_pixels(image, _RESOLUTION, "nearest")
 
     def tokens(self, prompts: Sequence[str]) -> Any:
         """Token ids and mask, (N, 35)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import string
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,8 @@ from typing import Any
 import torch
 from transformers import BlipTextConfig, BlipVisionConfig
 
-from rewards.models.blip_reward import BlipReward
-from rewards.tiny_world.repository import repository, write_json
-from rewards.tiny_world.weights import linear_head_state, randomise, state
-from rewards.tiny_world.words import WORDS
+from rewards.models.blip_reward import NAMES, BlipReward, renamed
+from rewards.tiny_world.parts import WORDS, linear_head_state, randomise, repository, state, write_json
 
 #: The head of ImageReward is 768 wide: so is the text encoder, whatever its depth.
 TEXT_WIDTH = 768
@@ -26,18 +23,6 @@ TINY_VISION: dict[str, int] = {
     "image_size": 224,
     "patch_size": 32,
 }
-
-#: transformers' names of the image tower, and the checkpoint's (timm's).
-_TO_CHECKPOINT = (
-    (r"^vision\.embeddings\.patch_embedding\.", "patch_embed.proj."),
-    (r"^vision\.embeddings\.class_embedding$", "cls_token"),
-    (r"^vision\.embeddings\.position_embedding$", "pos_embed"),
-    (r"^vision\.post_layernorm\.", "norm."),
-    (r"^vision\.encoder\.layers\.(\d+)\.layer_norm([12])\.", r"blocks.\1.norm\2."),
-    (r"^vision\.encoder\.layers\.(\d+)\.self_attn\.qkv\.", r"blocks.\1.attn.qkv."),
-    (r"^vision\.encoder\.layers\.(\d+)\.self_attn\.projection\.", r"blocks.\1.attn.proj."),
-    (r"^vision\.encoder\.layers\.(\d+)\.mlp\.", r"blocks.\1.mlp."),
-)
 
 
 def write_image_reward(hub: Path) -> None:
@@ -87,20 +72,13 @@ def checkpoint(med: dict[str, Any], vision: dict[str, int]) -> dict[str, Any]:
         **{key: med[key] for key in sizes},
     )
     model = BlipReward(BlipVisionConfig(**vision), text)
-    weights = {_published(key): value for key, value in state(randomise(model, 51)).items()}
+    published = [(ours, theirs) for theirs, ours in NAMES]
+    weights = {renamed(key, published): value for key, value in state(randomise(model, 51)).items()}
     weights |= {f"mlp.{key}": value for key, value in linear_head_state(TEXT_WIDTH, seed=52, center=0.2).items()}
     for name, width in (("vision", vision["hidden_size"]), ("text", TEXT_WIDTH)):
         weights[f"blip.{name}_proj.weight"] = torch.zeros(256, width, dtype=torch.float16)
         weights[f"blip.{name}_proj.bias"] = torch.zeros(256, dtype=torch.float16)
     return weights
-
-
-def _published(key: str) -> str:
-    for pattern, name in _TO_CHECKPOINT:
-        renamed, count = re.subn(pattern, name, key)
-        if count:
-            return "blip.visual_encoder." + renamed
-    return "blip.text_encoder." + key[len("text.") :] if key.startswith("text.") else "mlp." + key[len("head.") :]
 
 
 def write_bert_tokenizer(folder: Path) -> int:

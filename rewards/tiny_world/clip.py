@@ -9,8 +9,7 @@ from typing import Any
 import torch
 
 from rewards.preprocessing import CLIP_MEAN, CLIP_STD
-from rewards.tiny_world.repository import repository, write_json
-from rewards.tiny_world.weights import randomise, state
+from rewards.tiny_world.parts import randomise, repository, state, write_json
 
 #: CLIP's logit scale at its upper bound, ln 100, where training leaves it.
 LOG_SCALE = 4.6052

@@ -9,9 +9,7 @@ import torch
 from torch import nn
 
 from rewards.models.clip_flant5 import AFTER, SYSTEM
-from rewards.tiny_world.repository import exists, repository, write_json
-from rewards.tiny_world.weights import randomise, state
-from rewards.tiny_world.words import WORDS
+from rewards.tiny_world.parts import WORDS, found, randomise, repository, state, write_json
 
 #: Pieces of the tokenizer, then the 100 extra ids of T5, then padding of the embedding beyond the tokenizer.
 PIECES, EXTRA, PADDING = 400, 100, 28
@@ -29,7 +27,7 @@ LINES: tuple[str, ...] = (
 def write_tokenizers(hub: Path) -> None:
     """google/flan-t5-xxl's and -xl's tokenizer files; an existing xl is left alone."""
     write_t5_tokenizer(repository(hub, "google/flan-t5-xxl"))
-    if not exists(hub, "google/flan-t5-xl"):
+    if not found(hub, "google/flan-t5-xl"):
         write_t5_tokenizer(repository(hub, "google/flan-t5-xl"))
 
 
@@ -76,23 +74,20 @@ def sentencepiece_pieces() -> list[tuple[str, float]]:
 
 def write_clip_flant5(hub: Path) -> None:
     """zhiqiulin/clip-flant5-xxl without a vision tower of its own, -xl with one: the loader must take both."""
-    tower = _tower(hub)
+    from transformers import CLIPVisionModel
+
+    vision = CLIPVisionModel.from_pretrained(repository(hub, "openai/clip-vit-large-patch14-336"))
+    tower = {f"vision_tower.vision_tower.{key}": value for key, value in state(vision).items()}
     for seed, (size, stored) in enumerate([("xxl", {}), ("xl", tower)], start=61):
         _write_clip_flant5(repository(hub, f"zhiqiulin/clip-flant5-{size}"), seed, size, stored)
 
 
-def _tower(hub: Path) -> dict[str, torch.Tensor]:
-    from transformers import CLIPVisionModel
-
-    model = CLIPVisionModel.from_pretrained(repository(hub, "openai/clip-vit-large-patch14-336"))
-    return {f"vision_tower.vision_tower.{key}": value for key, value in state(model).items()}
-
-
 def _write_clip_flant5(folder: Path, seed: int, size: str, tower: dict[str, torch.Tensor]) -> None:
-    from transformers import T5Config, T5ForConditionalGeneration
+    from transformers import T5Config, T5ForConditionalGeneration, T5Tokenizer
 
+    tokenizer = found(folder.parents[2], f"google/flan-t5-{size}")  # which another stage may have written
     config = T5Config(
-        vocab_size=_tokenizer_length(folder, size) + PADDING,
+        vocab_size=len(T5Tokenizer.from_pretrained(tokenizer, legacy=True)) + PADDING,
         d_model=WIDTH,
         d_kv=16,
         d_ff=2 * WIDTH,
@@ -121,17 +116,3 @@ def _multimodal() -> dict[str, object]:
         "mm_vision_select_feature": "patch",
         "use_mm_proj": True,
     }
-
-
-def _tokenizer_length(folder: Path, size: str) -> int:
-    """Length of the tokenizer beside the model (which another stage may have written), extra ids included."""
-    from transformers import T5Tokenizer
-
-    hub = folder.parents[2]
-    return len(T5Tokenizer.from_pretrained(repository_folder(hub, f"google/flan-t5-{size}"), legacy=True))
-
-
-def repository_folder(hub: Path, repo: str) -> Path:
-    """The snapshot that a repository's main branch points to."""
-    folder = hub / ("models--" + repo.replace("/", "--"))
-    return folder / "snapshots" / (folder / "refs" / "main").read_text(encoding="ascii").strip()

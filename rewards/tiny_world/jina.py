@@ -6,15 +6,13 @@ and are copied into the repositories under the real names and commits: the loadi
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 from rewards.scorers.clip_jina import PINS
 from rewards.tiny_world.flan_t5 import sentencepiece_pieces
-from rewards.tiny_world.repository import repository, write_json
-from rewards.tiny_world.weights import randomise
+from rewards.tiny_world.parts import randomise, repository, write_json
 
 MODEL, CODE, TEXT, TEXT_CODE = PINS
 #: The real model's resolution, and ln(1 / 0.07), where CLIP training starts.
@@ -28,77 +26,62 @@ _FILES = {
 }
 
 
+_TEXT_CONFIG: dict[str, Any] = {
+    "auto_map": {
+        "AutoConfig": f"{TEXT_CODE}--configuration_xlm_roberta.XLMRobertaFlashConfig",
+        "AutoModel": f"{TEXT_CODE}--modeling_lora.XLMRobertaLoRA",
+    },
+    "model_type": "xlm-roberta",
+    "hidden_size": WIDTH,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 2 * WIDTH,
+    "lora_rank": 4,
+    "lora_adaptations": ["retrieval.query", "retrieval.passage", "separation", "classification", "text-matching"],
+    "pad_token_id": 1,
+}
+_CLIP_CONFIG: dict[str, Any] = {
+    "architectures": ["JinaCLIPModel"],
+    "auto_map": {
+        "AutoConfig": f"{CODE}--configuration_clip.JinaCLIPConfig",
+        "AutoModel": f"{CODE}--modeling_clip.JinaCLIPModel",
+    },
+    "model_type": "jina_clip",
+    "projection_dim": PROJECTION,
+    "logit_scale_init_value": LOG_SCALE,
+    "text_config": {"hf_model_name_or_path": TEXT, "default_lora_task": "retrieval.query"},
+    "vision_config": {"image_size": RESOLUTION, "patch_size": 64, "width": WIDTH, "layers": 2, "heads": 2},
+}
+_PROCESSOR_CONFIG: dict[str, Any] = {
+    "auto_map": {
+        "AutoImageProcessor": f"{CODE}--processing_clip.JinaCLIPImageProcessor",
+        "AutoProcessor": f"{CODE}--processing_clip.JinaCLIPProcessor",
+    },
+    "image_processor_type": "JinaCLIPImageProcessor",
+    "processor_class": "JinaCLIPProcessor",
+    "size": RESOLUTION,
+}
+
+
 def write_jina(hub: Path) -> None:
     """All four repositories; the weights belong to the first."""
-    folders = {repo: repository(hub, repo, revision) for repo, revision in PINS.items()}
-    for repo, names in _FILES.items():
-        for name in names:
-            shutil.copyfile(_SOURCES / name, folders[repo] / name)
-    vocabulary = write_xlm_tokenizer(folders[MODEL])
-    write_xlm_tokenizer(folders[TEXT])
-    write_json(folders[TEXT] / "config.json", _text_config(vocabulary))
-    write_json(folders[MODEL] / "config.json", _clip_config())
-    write_json(folders[MODEL] / "preprocessor_config.json", _processor_config())
-    _write_weights(folders[MODEL], vocabulary)
-
-
-def _text_config(vocabulary: int) -> dict[str, Any]:
-    return {
-        "auto_map": {
-            "AutoConfig": f"{TEXT_CODE}--configuration_xlm_roberta.XLMRobertaFlashConfig",
-            "AutoModel": f"{TEXT_CODE}--modeling_lora.XLMRobertaLoRA",
-        },
-        "model_type": "xlm-roberta",
-        "vocab_size": vocabulary,
-        "hidden_size": WIDTH,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "intermediate_size": 2 * WIDTH,
-        "lora_rank": 4,
-        "lora_adaptations": ["retrieval.query", "retrieval.passage", "separation", "classification", "text-matching"],
-        "pad_token_id": 1,
-    }
-
-
-def _clip_config() -> dict[str, object]:
-    vision = {"image_size": RESOLUTION, "patch_size": 64, "width": WIDTH, "layers": 2, "heads": 2}
-    return {
-        "architectures": ["JinaCLIPModel"],
-        "auto_map": {
-            "AutoConfig": f"{CODE}--configuration_clip.JinaCLIPConfig",
-            "AutoModel": f"{CODE}--modeling_clip.JinaCLIPModel",
-        },
-        "model_type": "jina_clip",
-        "projection_dim": PROJECTION,
-        "logit_scale_init_value": LOG_SCALE,
-        "text_config": {"hf_model_name_or_path": TEXT, "default_lora_task": "retrieval.query"},
-        "vision_config": vision,
-    }
-
-
-def _processor_config() -> dict[str, object]:
-    return {
-        "auto_map": {
-            "AutoImageProcessor": f"{CODE}--processing_clip.JinaCLIPImageProcessor",
-            "AutoProcessor": f"{CODE}--processing_clip.JinaCLIPProcessor",
-        },
-        "image_processor_type": "JinaCLIPImageProcessor",
-        "processor_class": "JinaCLIPProcessor",
-        "size": RESOLUTION,
-    }
-
-
-def _write_weights(folder: Path, vocabulary: int) -> None:
     from rewards.tiny_world.remote_code.configuration_clip import JinaCLIPConfig
     from rewards.tiny_world.remote_code.configuration_xlm_roberta import XLMRobertaFlashConfig
     from rewards.tiny_world.remote_code.modeling_clip import JinaCLIPModel
     from rewards.tiny_world.remote_code.modeling_lora import XLMRobertaLoRA
 
-    text = XLMRobertaLoRA(XLMRobertaFlashConfig(**_text_config(vocabulary)))
-    stored = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    model = JinaCLIPModel(JinaCLIPConfig(**stored), text_transformer=text)
-    randomise(model, 71, keep=("logit_scale",)).save_pretrained(folder, state_dict=model.state_dict())
-    write_json(folder / "config.json", stored)  # save_pretrained has put its own in place
+    folders = {repo: repository(hub, repo, revision) for repo, revision in PINS.items()}
+    for repo, names in _FILES.items():
+        for name in names:
+            shutil.copyfile(_SOURCES / name, folders[repo] / name)
+    write_xlm_tokenizer(folders[TEXT])
+    encoder = _TEXT_CONFIG | {"vocab_size": write_xlm_tokenizer(folders[MODEL])}
+    write_json(folders[TEXT] / "config.json", encoder)
+    text = XLMRobertaLoRA(XLMRobertaFlashConfig(**encoder))
+    model = randomise(JinaCLIPModel(JinaCLIPConfig(**_CLIP_CONFIG), text_transformer=text), 71, keep=("logit_scale",))
+    model.save_pretrained(folders[MODEL], state_dict=model.state_dict())
+    write_json(folders[MODEL] / "config.json", _CLIP_CONFIG)  # save_pretrained has put its own in place
+    write_json(folders[MODEL] / "preprocessor_config.json", _PROCESSOR_CONFIG)
 
 
 def write_xlm_tokenizer(folder: Path) -> int:

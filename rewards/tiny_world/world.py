@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
+
 from rewards.tiny_world.blip import write_image_reward
 from rewards.tiny_world.clip import write_clip_repositories, write_clip_tower, write_hps, write_openai_clip
 from rewards.tiny_world.flan_t5 import write_clip_flant5, write_tokenizers
 from rewards.tiny_world.jina import write_jina
-from rewards.tiny_world.weights import write_linear_head
+from rewards.tiny_world.parts import linear_head_state
 
 
 def write_world(folder: Path) -> None:
@@ -20,7 +22,7 @@ def write_world(folder: Path) -> None:
     files.mkdir(parents=True, exist_ok=True)
     hub.mkdir(exist_ok=True)
     (hub / "version.txt").write_text("1", encoding="ascii")  # else transformers sets out to migrate an old cache
-    write_linear_head(files / "aesthetic-mlp.pth", width=768)
+    torch.save(linear_head_state(768, seed=11, center=5.0), files / "aesthetic-mlp.pth")
     if not (files / "clip-vit-l-14.pt").exists():
         write_openai_clip(files / "clip-vit-l-14.pt")
     write_clip_repositories(hub)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from rewards import devices
+from rewards import devices, memory
 from rewards.hub import LocalWeight
 from rewards.scorers import SCORERS, Scorer
 from tests.rewards.jobs import image_items, make_job, run_job
@@ -28,7 +28,7 @@ def test_free_memory_is_part_of_the_machines() -> None:
     total = next(
         int(line.split()[1]) * 1024 for line in Path("/proc/meminfo").read_text().splitlines() if "MemTotal" in line
     )
-    assert 0 < devices.free_memory("cpu") <= total
+    assert 0 < memory.free_memory("cpu") <= total
 
 
 def grouped(files: Mapping[str, str], group: str) -> list[list[str]]:
@@ -49,9 +49,9 @@ def test_models_are_loaded_together_or_one_by_one(files: Mapping[str, str], monk
     together, alone = [["pick_score", "sciscore", "aesthetic"]], [["pick_score"], ["sciscore"], ["aesthetic"]]
     assert grouped(files, "all") == together
     assert grouped(files, "one") == alone
-    monkeypatch.setattr(devices, "free_memory", lambda device: devices.RESERVE)
+    monkeypatch.setattr(devices, "free_memory", lambda device: memory.RESERVE)
     assert grouped(files, "auto") == alone
-    monkeypatch.setattr(devices, "free_memory", lambda device: devices.RESERVE + (1 << 30))
+    monkeypatch.setattr(devices, "free_memory", lambda device: memory.RESERVE + (1 << 30))
     assert grouped(files, "auto") == together
 
 
@@ -99,4 +99,4 @@ def test_models_are_released_when_a_job_ends_badly(files: Mapping[str, str], loa
 def test_the_estimate_allows_for_half_precision_on_disk(tmp_path: Path) -> None:
     path = tmp_path / "weights"
     path.write_bytes(b"x" * 1000)
-    assert devices.estimate([LocalWeight("source", None, path)] * 2) == devices.RESERVE + 2 * 2000
+    assert memory.estimate([LocalWeight("source", None, path)] * 2) == memory.RESERVE + 2 * 2000

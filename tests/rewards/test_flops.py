@@ -98,7 +98,7 @@ def test_transformers_clips(metric: str, vision: Any, text: Any, projection: int
 def test_openais_tower_and_the_aesthetic_head() -> None:
     from clip.model import VisionTransformer
 
-    from rewards.models.linear_head import LinearHead
+    from rewards.models.layers import LinearHead
 
     with torch.device("meta"):
         tower, head = VisionTransformer(224, 14, 1024, 24, 16, 768), LinearHead(768)

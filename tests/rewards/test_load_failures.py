@@ -182,7 +182,7 @@ def test_what_one_of_ours_raises_while_scoring_is_not_hidden(
     def wrong(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("rewards.scorers.pick_score.PickScore.score", wrong)
+    monkeypatch.setattr("rewards.scorers.clip_pair.PickScore.score", wrong)
     items = image_items(tmp_path / "run", prompts=1)
     with pytest.raises(ZeroDivisionError):
         run_job(make_job(tmp_path, items, {"files": files, "metrics": ["pick_score"]}))

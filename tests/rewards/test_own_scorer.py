@@ -123,6 +123,7 @@ def test_a_name_that_leads_nowhere_is_refused(name: str, message: str, tmp_path:
         (("class Brightness", "class Other"), "the module has no Brightness"),
         (("from rewards.scorers.base", "from no_such_module"), "cannot be imported (ModuleNotFoundError"),
         (("class Brightness", "class class"), "cannot be imported (SyntaxError"),
+        (("class Brightness", "raise SystemExit(3)\n\nclass Brightness"), "cannot be imported (SystemExit: 3"),
     ],
 )
 def test_what_is_no_scorer_is_refused_in_one_line(change: tuple[str, str], message: str, tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from rewards.parameters import Parameters
 from rewards.scorers import DEFAULT_METRICS
+from rewards.settings import Parameters
 from wire.errors import UserError
 
 

@@ -11,8 +11,7 @@ import torch
 
 from rewards.memory import Parts
 from rewards.scorers import SCORERS, Scorer
-from rewards.text_cache import TextCache, small_files_digest
-from rewards.text_features import TextFeatures
+from rewards.text_features import TextCache, TextFeatures, small_files_digest
 from tests.rewards.jobs import Row, image_items, make_job, run_job
 from tests.rewards.pairs import PROMPTS
 

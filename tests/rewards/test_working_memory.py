@@ -12,9 +12,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from rewards import devices, working_memory
+from rewards import devices, memory
+from rewards.memory import SHARE, SMALL, VIT_H, VIT_L, bytes_per_pair, rows_that_fit
 from rewards.scorers import SCORERS
-from rewards.working_memory import SHARE, SMALL, VIT_H, VIT_L, bytes_per_pair, rows_that_fit
 from tests.rewards.jobs import image_items, make_job, run_job
 
 METRICS = ["aesthetic", "pick_score"]
@@ -102,7 +102,7 @@ def test_short_memory_is_told_and_costs_last_bits_only(
     job = make_job(tmp_path, items, parameters)
     whole, _ = run_job(job)
     Path(job.output).unlink()
-    monkeypatch.setattr(working_memory, "SMALL", 0)
+    monkeypatch.setattr(memory, "SMALL", 0)
     free = int(2.9 * bytes_per_pair(VIT_L, "float32", 0) / SHARE)
     monkeypatch.setattr(devices, "free_memory", lambda device: free)
     rows, events = run_job(job)

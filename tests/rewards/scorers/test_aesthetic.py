@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from rewards.models.linear_head import load_linear_head
+from rewards.models.layers import load_linear_head
 from rewards.models.openai_clip import load_visual
 from rewards.scorers import Scorer
 from tests.rewards.pairs import PROMPTS, picture, pictures, scores

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from transformers import CLIPModel, CLIPProcessor
 
 from rewards.hub import snapshot
-from rewards.scorers import Scorer
+from rewards.scorers import SCORERS, Scorer
 from tests.rewards.pairs import PROMPTS, picture, pictures, scores
 
 #: A logit's 2e-5, over 100: the sums are the same, their shapes are not.
@@ -64,3 +65,18 @@ def test_positions_after_the_longest_text_are_not_computed(
     tokens = scorer.tokens(["red " * words, ""])
     assert tokens["input_ids"].shape == tokens["attention_mask"].shape == (2, length)
     assert (tokens["input_ids"][0] == 49407).any()
+
+
+def test_a_tokenizer_file_of_a_newer_release_is_passed_by(load: Callable[..., Scorer]) -> None:
+    """transformers 4.45 and later write merges as pairs, which tokenizers 0.19 cannot read."""
+    old: Any = load("sciscore")
+    path = snapshot("Jialuo21/SciScore") / "tokenizer.json"
+    record = json.loads(old._tokenizer.backend_tokenizer.to_str())
+    record["model"]["merges"] = [merge.split() for merge in record["model"]["merges"]]
+    path.write_text(json.dumps(record), encoding="utf-8")
+    new: Any = SCORERS["sciscore"]()
+    try:
+        new.load("cpu", "reference", {})
+    finally:
+        path.unlink()
+    assert new._tokenizer(PROMPTS).input_ids == old._tokenizer(PROMPTS).input_ids

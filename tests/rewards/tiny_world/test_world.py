@@ -9,7 +9,7 @@ from rewards.scorers import SCORERS
 from rewards.scorers.clip_jina import PINS
 from rewards.tiny_world.clip import write_hps, write_openai_clip
 from rewards.tiny_world.flan_t5 import write_tokenizers
-from rewards.tiny_world.weights import randomise
+from rewards.tiny_world.parts import randomise
 
 
 def test_every_metric_finds_its_weights_by_their_real_names(files: Mapping[str, str]) -> None:

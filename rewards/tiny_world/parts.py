@@ -1,7 +1,13 @@
-"""Random weights that make scores differ visibly from image to image."""
+"""What the stand-ins are made of: a hub cache's layout, random weights, words.
+
+<hub>/models--ORG--NAME/refs/main
+                       /snapshots/<commit>/...
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import zlib
 from pathlib import Path
@@ -10,10 +16,49 @@ from typing import Any
 import torch
 from torch import nn
 
+from rewards.models.layers import LinearHead
+from wire.vocabulary import COLORS, OBJECT_CLASSES
+
 #: Deviation of a matrix's outputs for unit inputs: above 1, so that small networks do not forget their input.
 GAIN = 1.5
 #: Deviation of embeddings and biases.
 SMALL = 0.1
+_FUNCTION_WORDS = (
+    *("a", "an", "the", "of", "photo", "and", "two", "three", "four"),
+    *("above", "below", "left", "right", "is", "on", "in", "with", "painting"),
+)
+#: Words that the tokenizers know whole, those of GenEval's prompts: lower-case, each once, in a fixed order.
+WORDS: tuple[str, ...] = tuple(
+    dict.fromkeys([*_FUNCTION_WORDS, *COLORS, *(word for name in OBJECT_CLASSES for word in name.split())])
+)
+
+
+def repository(hub: Path, repo: str, revision: str | None = None) -> Path:
+    """The folder of a repository's only snapshot, made if need be.
+
+    Args:
+        repo: id, ``org/name`` or ``name``.
+        revision: commit to appear as; without one, a hash of the id.
+    """
+    commit = revision or hashlib.sha1(repo.encode(), usedforsecurity=False).hexdigest()
+    folder = hub / ("models--" + repo.replace("/", "--"))
+    snapshot = folder / "snapshots" / commit
+    snapshot.mkdir(parents=True, exist_ok=True)
+    (folder / "refs").mkdir(exist_ok=True)
+    (folder / "refs" / "main").write_text(commit, encoding="ascii")
+    return snapshot
+
+
+def found(hub: Path, repo: str) -> Path | None:
+    """The snapshot that a repository's main branch points to; None where there is no such repository."""
+    folder = hub / ("models--" + repo.replace("/", "--"))
+    branch = folder / "refs" / "main"
+    return folder / "snapshots" / branch.read_text(encoding="ascii").strip() if branch.exists() else None
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file, the same bytes for the same content."""
+    path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def randomise(model: nn.Module, seed: int, keep: tuple[str, ...] = (), gain: float = GAIN) -> nn.Module:
@@ -48,15 +93,8 @@ def state(model: nn.Module, dtype: torch.dtype = torch.float16) -> dict[str, Any
     }
 
 
-def write_linear_head(path: Path, width: int) -> None:
-    """The aesthetic predictor's head in its published layout, answering near 5."""
-    torch.save(linear_head_state(width, seed=11, center=5.0), path)
-
-
 def linear_head_state(width: int, seed: int, center: float) -> dict[str, Any]:
     """State dict of the head (keys ``layers.<i>.*``) whose answers lie around ``center``."""
-    from rewards.models.linear_head import LinearHead
-
     head = randomise(LinearHead(width), seed)
     with torch.no_grad():
         head.layers[-1].bias.fill_(center)
