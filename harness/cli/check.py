@@ -110,9 +110,7 @@ def _write_policy(path: Path) -> None:
 
 def _show(gate: Gate, out: Path | None) -> None:
     """All formats that are asked for; the verdict is the last line on standard output."""
-    from reports.gate.files import write_gate
-    from reports.gate.gate_formats import markdown_gate, terminal_gate
-    from reports.gate.github import add_to_summary, workflow_commands
+    from reports.gate.gate_formats import add_to_summary, markdown_gate, terminal_gate, workflow_commands, write_gate
 
     if out is not None:
         for path in write_gate(gate, out):

@@ -19,7 +19,7 @@ import pytest
 
 from harness.cli import main
 from reports.gate.check import check_paths
-from reports.gate.junit import junit_gate
+from reports.gate.gate_formats import junit_gate
 from tests.reports.builders import Row, rewards, write_rows
 from tests.reports.gate.builders import PROTOCOL, write_run
 from tests.shared_data import shared

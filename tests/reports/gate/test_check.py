@@ -7,8 +7,7 @@ import pytest
 
 from reports.gate.baseline import save_baseline
 from reports.gate.check import Gate, check_paths
-from reports.gate.compare import compare_paths
-from reports.gate.comparison_formats import markdown_comparison
+from reports.gate.compare import compare_paths, markdown_comparison
 from reports.gate.decision import Outcome
 from reports.gate.gate_formats import markdown_gate
 from reports.read.runs import read_run

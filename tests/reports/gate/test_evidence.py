@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy import stats  # type: ignore[import-untyped]
 
+from reports.gate.decision import OpenQuestion, Settling
 from reports.gate.evidence import RESERVE, Evidence
-from reports.gate.sample_size import OpenQuestion, Settling
 from reports.statistics.clusters import Clusters
 from reports.statistics.estimators import RATIO_OF_TOTALS
 from reports.statistics.moments import moments
