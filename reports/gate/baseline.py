@@ -36,23 +36,22 @@ def save_baseline(run: Run, path: Path) -> Path:
     Raises:
         UserError: the file cannot be written.
     """
-    head = {
+    head: dict[str, Any] = {
         "schema": SCHEMA,
         "name": run.name,
         "random_weights": run.manifest.random_weights,
         "protocol": dict(sorted(run.manifest.protocol.items())),
         "metrics": list(run.rewards.metrics) if run.rewards else [],
     }
-    opening = json.dumps(head, ensure_ascii=False, indent=1)[:-2]
-    cards = "{" + ",".join(f"\n{_line(name)}: {_line(card)}" for name, card in records(_cards(run)).items()) + "\n }"
-    verdicts = _lines(_verdict_prompts(run.verdicts)) if run.verdicts is not None else "[]"
-    rewards = _lines(_reward_prompts(run.rewards)) if run.rewards is not None else "[]"
-    return write_text(path, f'{opening},\n "cards": {cards},\n "verdicts": {verdicts},\n "rewards": {rewards}\n}}\n')
-
-
-def _cards(run: Run) -> Cards:
     known = run.manifest.cards
-    return {metric: known[metric] for metric in (run.rewards.metrics if run.rewards else ()) if metric in known}
+    cards = records({metric: known[metric] for metric in head["metrics"] if metric in known})
+    parts = {
+        "cards": "{" + ",".join(f"\n{_line(name)}: {_line(card)}" for name, card in cards.items()) + "\n }",
+        "verdicts": "[]" if run.verdicts is None else _lines(_verdict_prompts(run.verdicts)),
+        "rewards": "[]" if run.rewards is None else _lines(_reward_prompts(run.rewards)),
+    }
+    opening = json.dumps(head, ensure_ascii=False, indent=1)[:-2]
+    return write_text(path, opening + "".join(f',\n "{key}": {text}' for key, text in parts.items()) + "\n}\n")
 
 
 def read_baseline(path: Path, cards: Cards = NO_CARDS) -> Run:
@@ -129,25 +128,16 @@ def _run(record: dict[str, Any], path: Path, cards: Cards) -> Run:
 def _verdicts(prompts: list[dict[str, Any]]) -> pd.DataFrame:
     import pandas as pd
 
-    rows = [
-        {**image, "tag": _tag(prompt), "metadata": prompt.get("metadata", ""), "correct": _verdict(correct)}
-        for prompt in prompts
-        for image, correct in zip(_images(prompt), prompt["correct"], strict=True)
-    ]
-    frame = pd.DataFrame.from_records(rows).astype({"correct": "boolean"})
-    return frame.assign(reason="", image_sha256="")
-
-
-def _tag(prompt: dict[str, Any]) -> str:
-    if prompt["tag"] not in TAGS:
-        raise ValueError(f"unknown tag {prompt['tag']!r}")
-    return str(prompt["tag"])
-
-
-def _verdict(value: Any) -> bool | None:
-    if value not in (None, 0, 1):
-        raise ValueError(f"a verdict must be 0, 1 or null, found {value!r}")
-    return None if value is None else bool(value)
+    rows = []
+    for prompt in prompts:
+        if prompt["tag"] not in TAGS:
+            raise ValueError(f"unknown tag {prompt['tag']!r}")
+        about = {"tag": prompt["tag"], "metadata": prompt.get("metadata", ""), "reason": "", "image_sha256": ""}
+        for image, correct in zip(_images(prompt), prompt["correct"], strict=True):
+            if correct not in (None, 0, 1):
+                raise ValueError(f"a verdict must be 0, 1 or null, found {correct!r}")
+            rows.append({**image, **about, "correct": None if correct is None else bool(correct)})
+    return pd.DataFrame.from_records(rows).astype({"correct": "boolean"})
 
 
 def _rewards(prompts: list[dict[str, Any]], metrics: tuple[str, ...]) -> RewardTable:

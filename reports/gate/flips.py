@@ -11,7 +11,7 @@ from typing import Any
 
 from reports.gallery import write_gallery
 from reports.gate.baseline import read_baseline
-from reports.read.runs import MANIFEST, RESULTS, Run
+from reports.read.runs import MANIFEST, RESULTS
 from wire.cards import NO_CARDS, Cards
 from wire.errors import UserError
 
@@ -53,30 +53,22 @@ def write_flips(
 
 
 def _with_rows(side: Path, folder: Path) -> Path:
-    """The run or file itself; for a saved baseline a run directory made of it."""
+    """The run or file itself; for a saved baseline a run directory with rows as the judge would write them."""
     if side.suffix != ".json" or not side.is_file():
         return side
     run = read_baseline(side)
-    folder.mkdir()
-    (folder / RESULTS).write_text("".join(_rows(run)), encoding="utf-8")
-    record = {"name": run.name, "random_weights": run.manifest.random_weights}
-    (folder / MANIFEST).write_text(json.dumps(record), encoding="utf-8")
-    return folder
-
-
-def _rows(run: Run) -> list[str]:
     if run.verdicts is None:
         raise UserError("the saved baseline has no verdicts, of which any could flip: leave --gallery away")
     frame = run.verdicts[["filename", "tag", "prompt", "metadata", "sample_index", "correct"]]
-    records = frame.astype(object).where(frame.notna(), None)
-    return [json.dumps(_row(record)) + "\n" for record in records.to_dict("records")]
-
-
-def _row(record: dict[Any, Any]) -> dict[str, object]:
-    """As the judge would write it; what is empty is left out."""
-    scored = record["correct"] is not None
-    status = {"status": "scored", "reason": ""} if scored else {"status": "unscored", "error": "unscored"}
-    return {name: value for name, value in record.items() if value not in (None, "")} | {
-        "correct": bool(record["correct"]) if scored else None,
-        **status,
-    }
+    lines = []
+    for record in frame.astype(object).where(frame.notna(), None).to_dict("records"):
+        scored = record["correct"] is not None
+        row: dict[Any, Any] = {name: value for name, value in record.items() if value not in (None, "")}
+        row |= {"correct": bool(record["correct"]) if scored else None, "status": "scored" if scored else "unscored"}
+        row |= {"reason": ""} if scored else {"error": "unscored"}
+        lines.append(json.dumps(row) + "\n")
+    folder.mkdir()
+    (folder / RESULTS).write_text("".join(lines), encoding="utf-8")
+    about = {"name": run.name, "random_weights": run.manifest.random_weights}
+    (folder / MANIFEST).write_text(json.dumps(about), encoding="utf-8")
+    return folder
