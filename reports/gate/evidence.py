@@ -3,7 +3,7 @@
 t = (difference + amount) / standard error, over prompts. A plain t test is too sure where few prompts differ, or where
 those that do lie to one side: it would let pass a drop of just the margin up to twice as often as it says. So
 
-- degrees of freedom are the effective ones, see :mod:`reports.statistics.moments`;
+- degrees of freedom are the effective ones, see :class:`reports.statistics.paired.Moments`;
 - skewness is taken out by Hall's transformation (1992, J. R. Statist. Soc. B 54:221-228), g(t) = t + s t^2 / 3 +
   s^2 t^3 / 27 + s / 6, where that makes the test more cautious, for skewness is underestimated in small samples;
 - what was not seen is allowed for: see :meth:`Evidence.excludes_drop_beyond` and :meth:`Evidence.shows_drop_beyond`;
@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from scipy import special  # type: ignore[import-untyped]
 
 from reports.compare.comparison import ComparedMetric
-from reports.statistics.moments import Moments
+from reports.statistics.paired import Moments
 from wire.vocabulary import TAGS
 
 #: Metrics whose values are from 0 to 1.

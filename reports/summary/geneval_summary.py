@@ -8,8 +8,7 @@ from itertools import compress
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from reports.statistics.clusters import Clusters
-from reports.statistics.correlation import intraclass_correlation
+from reports.statistics.clusters import Clusters, intraclass_correlation
 from reports.statistics.intervals import Interval, macro_interval, mean_interval
 from reports.statistics.resampling import resample_together
 from reports.summary.coverage import Coverage, cover

@@ -15,8 +15,7 @@ from scipy import special  # type: ignore[import-untyped]
 
 from reports.read.prompts import prompt_identities
 from reports.statistics.clusters import Floats, Integers, Layout
-from reports.statistics.estimators import MEAN_OF_STRATA
-from reports.statistics.intervals import LEVEL, linear_effects
+from reports.statistics.intervals import LEVEL, MEAN_OF_STRATA, linear_effects
 from wire.vocabulary import TAGS
 
 if TYPE_CHECKING:
