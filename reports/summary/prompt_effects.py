@@ -65,7 +65,11 @@ def ranks(scores: Sequence[float], effects: Sequence[PromptEffects]) -> list[int
         effects: (R,) of the same runs.
     """
     values = np.asarray(scores, dtype=np.float64)
-    matrix = _matrix(effects)
+    # (R, P) over all prompts that any run has; a prompt that a run lacks has no effect on it.
+    column = {prompt: place for place, prompt in enumerate(dict.fromkeys(p for one in effects for p in one.prompts))}
+    matrix = np.zeros((len(effects), len(column)))
+    for row, one in enumerate(effects):
+        matrix[row, [column[prompt] for prompt in one.prompts]] = one.effects
     factors = special.stdtrit([one.degrees_of_freedom for one in effects], (1.0 + LEVEL) / 2.0)
     variances = np.einsum("rp,rp->r", matrix, matrix)
     blocks = (slice(start, start + _BLOCK) for start in range(0, len(values), _BLOCK))
@@ -83,12 +87,3 @@ def _better(values: Floats, matrix: Floats, variances: Floats, factors: Floats, 
     better = values[:, None] - values[None, block] > factor * errors + 1e-9
     counts: Integers = better.sum(axis=0)
     return counts
-
-
-def _matrix(effects: Sequence[PromptEffects]) -> Floats:
-    """(R, P) over all prompts that any run has; a prompt that a run lacks has no effect on it."""
-    column = {prompt: place for place, prompt in enumerate(dict.fromkeys(p for one in effects for p in one.prompts))}
-    matrix = np.zeros((len(effects), len(column)))
-    for row, one in enumerate(effects):
-        matrix[row, [column[prompt] for prompt in one.prompts]] = one.effects
-    return matrix

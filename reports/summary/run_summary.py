@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from reports.files import write_json
 from reports.read.cards import notes_on_rewards, outside_range
@@ -31,8 +30,7 @@ class RunSummary:
 
     Attributes:
         folder: where its rows are; tells apart runs of one name.
-        images: images with a row of either kind.
-        prompts: prompts with a row of either kind.
+        images, prompts: those with a row of either kind.
         unscored: images that lack a verdict or the value of a metric of the run.
         effects: of each prompt on the overall score, for ranking; None without an interval of it.
         outside: metrics with values that their cards rule out.
@@ -113,19 +111,10 @@ def write_summaries(run_dir: Path) -> list[Path]:
         UserError: the directory has no rows, or malformed ones.
     """
     summary = summarise_run(read_run(run_dir))
+    about = {"model": summary.name, "random_weights": summary.manifest.random_weights, "notes": list(summary.notes)}
     parts = (("geneval", GENEVAL_SCHEMA, summary.geneval), ("rewards", REWARDS_SCHEMA, summary.rewards))
     return [
-        write_json(run_dir / f"{stage}_summary.json", _record(schema, summary, part))
+        write_json(run_dir / f"{stage}_summary.json", {"schema": schema, **about, **plain(part)})
         for stage, schema, part in parts
         if part is not None
     ]
-
-
-def _record(schema: str, summary: RunSummary, part: GenevalSummary | RewardsSummary) -> dict[str, Any]:
-    about: dict[str, Any] = {
-        "schema": schema,
-        "model": summary.name,
-        "random_weights": summary.manifest.random_weights,
-        "notes": list(summary.notes),
-    }
-    return {**about, **plain(part)}
