@@ -57,7 +57,7 @@ def check(
     names = (name or [])[::-1]
     gate = _gate(candidate, baseline, policy, subset, _numbers(looks), making, names)
     if gallery is not None:
-        from reports.gate.flips import write_flips
+        from reports.gate.baseline import write_flips
         from rewards.scorers import CARDS
 
         shown = (gate.comparison.first, gate.comparison.second)

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reports.files import write_text
+from reports.gallery import GalleryFiles, write_gallery
 from reports.read.manifest import Manifest, display_name
 from reports.read.prompts import gather_prompts
 from reports.read.reward_keys import metric_id
 from reports.read.reward_rows import LARGEST, RewardTable
 from reports.read.rows import is_index
-from reports.read.runs import Run
+from reports.read.runs import MANIFEST, RESULTS, Run
 from wire.cards import NO_CARDS, Cards, read_cards, records
 from wire.errors import UserError
 from wire.vocabulary import TAGS
@@ -162,3 +164,43 @@ def _images(prompt: dict[str, Any]) -> list[dict[str, Any]]:
         raise ValueError(f"samples must be whole numbers from 0, found {str(samples)[:80]}")
     shared = {"prompt_key": key, "prompt": prompt.get("prompt", "")}
     return [{**shared, "filename": name, "sample_index": sample} for name, sample in zip(names, samples, strict=True)]
+
+
+def write_flips(
+    baseline: Path, candidate: Path, out: Path, cards: Cards = NO_CARDS, names: Sequence[str] = ()
+) -> GalleryFiles:
+    """Write the gallery that belongs to a verdict: the two side by side, verdicts that flip first.
+
+    Args:
+        baseline, candidate: as of ``check``. Of a saved baseline there are verdicts alone: its images are placeholders.
+        cards: of metrics that are known anyway, for runs that bear none.
+        names: of the two; none for their own.
+
+    Raises:
+        UserError: the folder cannot be written, or a saved baseline has no verdicts.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        first, second = (_with_rows(side, Path(folder) / name) for side, name in ((baseline, "1"), (candidate, "2")))
+        return write_gallery(first, second, out, cards=cards, names=names)
+
+
+def _with_rows(side: Path, folder: Path) -> Path:
+    """The run or file itself; for a saved baseline a run directory with rows as the judge would write them."""
+    if side.suffix != ".json" or not side.is_file():
+        return side
+    run = read_baseline(side)
+    if run.verdicts is None:
+        raise UserError("the saved baseline has no verdicts, of which any could flip: leave --gallery away")
+    frame = run.verdicts[["filename", "tag", "prompt", "metadata", "sample_index", "correct"]]
+    lines = []
+    for record in frame.astype(object).where(frame.notna(), None).to_dict("records"):
+        scored = record["correct"] is not None
+        row: dict[Any, Any] = {name: value for name, value in record.items() if value not in (None, "")}
+        row |= {"correct": bool(record["correct"]) if scored else None, "status": "scored" if scored else "unscored"}
+        row |= {"reason": ""} if scored else {"error": "unscored"}
+        lines.append(json.dumps(row) + "\n")
+    folder.mkdir()
+    (folder / RESULTS).write_text("".join(lines), encoding="utf-8")
+    about = {"name": run.name, "random_weights": run.manifest.random_weights}
+    (folder / MANIFEST).write_text(json.dumps(about), encoding="utf-8")
+    return folder

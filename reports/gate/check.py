@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reports.compare.comparison import ComparedMetric, Comparison, compare
+from reports.gallery import GalleryFiles
 from reports.gate.decision import Judgement, Measured, Outcome, judge
 from reports.gate.evidence import Evidence
-from reports.gate.flips import Flips
-from reports.gate.inputs import narrowed, read_sides, require_alike
+from reports.gate.inputs import narrowed, require_alike
 from reports.gate.policy import REWARDS_GROUP, TAGS_GROUP, Policy, read_policy, require_known
 from reports.read.cards import guessed, outside_range
 from reports.read.runs import Run
-from wire.cards import NO_CARDS, Cards, card_of
+from wire.cards import card_of
 from wire.errors import UserError
 from wire.vocabulary import TAGS
 
@@ -58,7 +58,7 @@ class Gate:
     judgements: tuple[Judgement, ...]
     notes: tuple[str, ...]
     looks: Taken | None = None
-    flips: Flips | None = None
+    flips: GalleryFiles | None = None
 
     @property
     def passes(self) -> bool:
@@ -90,27 +90,16 @@ class Gate:
         return next((line for line in self.comparison.metrics if line.metric == metric), None)
 
 
-def check_paths(
-    candidate: Path, baseline: Path, policy: Path | None = None, *, subset: bool = False, cards: Cards = NO_CARDS
-) -> Gate:
-    """Check a candidate once.
+def check_once(baseline: Run, candidate: Run, policy: Policy, *, subset: bool = False) -> Gate:
+    """Check a finished candidate by a policy that fits the baseline.
 
     Args:
-        candidate, baseline: run directories, files of rows, or saved baselines.
-        policy: TOML; None for the default.
         subset: the candidate may cover some of the baseline's prompts only, and is compared on those.
-        cards: of metrics that are known anyway, for runs that bear none.
 
     Raises:
-        UserError: an input cannot be read, the runs are not alike, or the policy judges what the baseline lacks.
+        UserError: the runs are not alike; see also :func:`check_runs`.
     """
-    first, second = read_sides(baseline, candidate, cards)
-    return check_once(first, second, rules_for(first, policy), subset=subset)
-
-
-def check_once(baseline: Run, candidate: Run, policy: Policy, *, subset: bool = False) -> Gate:
-    """The same for runs that are read and a policy that fits the baseline."""
-    notes = alike(baseline, candidate, policy)
+    notes = require_alike(baseline, candidate, policy.may_differ, remedy=REMEDY)
     if subset:
         baseline, note = narrowed(baseline, candidate)
         notes.append(note)
@@ -133,16 +122,6 @@ def rules_for(baseline: Run, policy: Path | None) -> Policy:
     if not any(rules.rule(metric).demands for metric in scored):
         raise UserError("the policy demands nothing of any metric that the baseline has; give one a margin or a floor")
     return rules
-
-
-def alike(baseline: Run, candidate: Run, policy: Policy) -> list[str]:
-    """Refuse runs that are not alike; returns what the policy let pass, in words.
-
-    Raises:
-        UserError: they differ in fields that the policy does not let pass.
-    """
-    let_pass = require_alike(baseline, candidate, policy.may_differ, remedy=REMEDY)
-    return [f"let pass by the policy: {text}" for text in let_pass]
 
 
 def check_runs(

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from xml.etree import ElementTree as Xml
 
 from reports.files import write_json, write_text
+from reports.gallery import GalleryFiles
 from reports.gate.check import Gate
 from reports.gate.compare import metric_record, signed
 from reports.gate.decision import Judgement, Outcome, corrected_text
@@ -53,7 +54,7 @@ def terminal_gate(gate: Gate) -> Group:
     told = [one for one in gate.judgements if one.outcome in (Outcome.FAILS, Outcome.CANNOT_TELL)]
     reasons = (Text(f"{one.metric}: {one.text}", style=STYLES[one.outcome]) for one in told)
     names = Text(f"baseline: {gate.comparison.first}\ncandidate: {gate.comparison.second}")
-    gallery = [] if gate.flips is None else [f"gallery: {gate.flips.index} ({gate.flips.text})"]
+    gallery = [] if gate.flips is None else [f"gallery: {gate.flips.index} ({_flips_text(gate.flips)})"]
     return Group(names, table, *reasons, *map(Text, [_tests_line(gate), *gate.notes, *_looks_line(gate), *gallery]))
 
 
@@ -69,10 +70,10 @@ def markdown_gate(gate: Gate, out: Path | None = None) -> str:
     names = f"{escape(gate.comparison.second)} against {escape(gate.comparison.first)}"
     lines = [*map(escape, [*gate.notes, *_looks_line(gate)])]
     if gate.flips is not None and out is None:
-        lines.append(f"gallery: {escape(str(gate.flips.index))} ({gate.flips.text})")
+        lines.append(f"gallery: {escape(str(gate.flips.index))} ({_flips_text(gate.flips)})")
     elif gate.flips is not None:
         address = quote(os.path.relpath(gate.flips.index, out))
-        lines.append(f"[gallery of the two runs]({address}): {gate.flips.text}")
+        lines.append(f"[gallery of the two runs]({address}): {_flips_text(gate.flips)}")
     notes = "\n".join(f"- {line}" for line in lines)
     heading = f"# {'Gate passes' if gate.passes else 'Gate fails'}: {names}"
     return "\n\n".join(filter(None, [heading, escape(gate.verdict), table, _tests_line(gate), notes])) + "\n"
@@ -107,6 +108,10 @@ def _looks_line(gate: Gate) -> list[str]:
         return []
     looks = ", ".join(map(str, gate.looks.planned))
     return [f"look {gate.looks.taken} of {len(gate.looks.planned)}: after {gate.looks.prompts} prompts (of {looks})"]
+
+
+def _flips_text(gallery: GalleryFiles) -> str:
+    return f"{gallery.flips:,} verdict{'' if gallery.flips == 1 else 's'} flip{'s' if gallery.flips == 1 else ''}"
 
 
 def gate_record(gate: Gate) -> dict[str, Any]:

@@ -94,23 +94,20 @@ class Unlike:
 
 
 def require_alike(first: Run, second: Run, may_differ: Collection[str] = (), *, remedy: str) -> list[str]:
-    """Refuse runs that are not alike.
+    """Refuse runs that differ in other fields than such as may; returns notes on those.
 
     Args:
         may_differ: fields to let pass; those of the suite are never let pass.
         remedy: what the user can do, for the message.
 
-    Returns:
-        The fields that were let pass, in words.
-
     Raises:
-        UserError: the runs differ in other fields, which the message names.
+        UserError: they do; the message names the fields.
     """
     found = unlike_fields(first, second)
     refused = [unlike.text for unlike in found if unlike.field.startswith(SUITE) or unlike.field not in may_differ]
     if refused:
         raise UserError(f"{first.name} and {second.name} are not alike: {', '.join(refused)}; {remedy}")
-    return [unlike.text for unlike in found]
+    return [f"let pass by the policy: {unlike.text}" for unlike in found]
 
 
 def unlike_fields(first: Run, second: Run) -> list[Unlike]:

@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from reports.gate.check import Gate, Taken, alike, check_runs
+from reports.gate.check import REMEDY, Gate, Taken, check_runs
 from reports.gate.evidence import Evidence
-from reports.gate.inputs import frames_of
+from reports.gate.inputs import frames_of, require_alike
 from reports.gate.policy import Policy
 from reports.read.names import told_apart
 from reports.read.prompts import prompt_identities
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Look:
-    """One look, at so many prompts from the beginning of the order; its ``share`` of the level: all add up to 1."""
+    """One look, at so many prompts from the beginning of the order, and its ``share`` of the level: all add up to 1."""
 
     prompts: int
     share: float
@@ -60,7 +60,7 @@ class Order:
         frame = frames_of(baseline)[0]
         # Prompt keys are in the suite's order.
         prompts = sorted(set(zip(frame["prompt_key"].tolist(), prompt_identities(frame), strict=True)))
-        found = [_tag_and_text(identity) for _, identity in prompts]
+        found = [(tag, text) for tag, _, text in (identity.partition("\t") for _, identity in prompts)]
         texts = {text for _, text in found}
         for suite in suites:
             if texts <= {text for _, text in suite}:
@@ -88,13 +88,8 @@ class Order:
         return len(set(self.texts[:prompts]).difference(_texts(frames_of(run)[0])))
 
 
-def _tag_and_text(identity: str) -> tuple[str, str]:
-    tag, _, text = identity.partition("\t")
-    return tag, text
-
-
 def _texts(frame: pd.DataFrame) -> list[str]:
-    return [_tag_and_text(identity)[1] for identity in prompt_identities(frame)]
+    return [identity.partition("\t")[2] for identity in prompt_identities(frame)]
 
 
 def _only(frame: pd.DataFrame, wanted: set[str]) -> pd.DataFrame:
@@ -132,7 +127,7 @@ def check_growing(
         baseline, run = told_apart([baseline, candidate(look.prompts)], names)
         if lacking := order.lacking(run, look.prompts):
             return _ended(gate, run, look, lacking)
-        notes = alike(baseline, run, policy)
+        notes = require_alike(baseline, run, policy.may_differ, remedy=REMEDY)
         first, second = (order.first(side, look.prompts) for side in (baseline, run))
         gate = check_runs(first, second, policy, notes, share=look.share, earlier=earlier, interim=not look.last)
         gate = replace(gate, looks=Taken(tuple(prompts), number, policy.spending))

@@ -14,7 +14,7 @@ import numpy as np
 from scipy import special  # type: ignore[import-untyped]
 
 from reports.read.prompts import prompt_identities
-from reports.statistics.clusters import Floats, Integers, Layout
+from reports.statistics.clusters import Floats, Layout
 from reports.statistics.intervals import LEVEL, MEAN_OF_STRATA, linear_effects
 from wire.vocabulary import TAGS
 
@@ -72,18 +72,14 @@ def ranks(scores: Sequence[float], effects: Sequence[PromptEffects]) -> list[int
         matrix[row, [column[prompt] for prompt in one.prompts]] = one.effects
     factors = special.stdtrit([one.degrees_of_freedom for one in effects], (1.0 + LEVEL) / 2.0)
     variances = np.einsum("rp,rp->r", matrix, matrix)
-    blocks = (slice(start, start + _BLOCK) for start in range(0, len(values), _BLOCK))
-    counts = [_better(values, matrix, variances, factors, block) for block in blocks]
-    return [int(count) + 1 for count in np.concatenate(counts)]
-
-
-def _better(values: Floats, matrix: Floats, variances: Floats, factors: Floats, block: slice) -> Integers:
-    """How many of all R runs are shown to be better than each of a block of them."""
-    squares = variances[:, None] + variances[None, block] - 2.0 * (matrix @ matrix[block].T)
-    errors = np.sqrt(np.maximum(squares, 0.0))
-    # A pair has the fewer degrees of freedom of its two runs, and so the larger quantile.
-    factor = np.maximum(factors[:, None], factors[None, block])
-    # Rounding in the covariance must not part two runs that are alike.
-    better = values[:, None] - values[None, block] > factor * errors + 1e-9
-    counts: Integers = better.sum(axis=0)
-    return counts
+    found: list[int] = []
+    for start in range(0, len(values), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        squares = variances[:, None] + variances[None, block] - 2.0 * (matrix @ matrix[block].T)
+        errors = np.sqrt(np.maximum(squares, 0.0))
+        # A pair has the fewer degrees of freedom of its two runs, and so the larger quantile.
+        factor = np.maximum(factors[:, None], factors[None, block])
+        # Rounding in the covariance must not part two runs that are alike.
+        better = values[:, None] - values[None, block] > factor * errors + 1e-9
+        found += (better.sum(axis=0) + 1).tolist()
+    return found

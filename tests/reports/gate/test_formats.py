@@ -13,9 +13,9 @@ import jsonschema
 import pytest
 from rich.console import Console
 
-from reports.gate.check import Gate, check_paths, rules_for
+from reports.gate.baseline import write_flips
+from reports.gate.check import Gate, rules_for
 from reports.gate.compare import compare_paths, json_text, markdown_comparison
-from reports.gate.flips import write_flips
 from reports.gate.gate_formats import (
     add_to_summary,
     junit_gate,
@@ -26,7 +26,7 @@ from reports.gate.gate_formats import (
 )
 from reports.gate.inputs import read_side
 from reports.gate.sequential import check_growing
-from tests.reports.gate.builders import PROTOCOL, full_sweep, reward_sweep, usual, write_run
+from tests.reports.gate.builders import PROTOCOL, check_paths, full_sweep, reward_sweep, usual, write_run
 from tests.reports.gate.junit_schema import faults
 from wire.vocabulary import TAGS
 
