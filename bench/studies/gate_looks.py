@@ -19,8 +19,8 @@ from bench.studies.gate import CORRELATIONS, GATE_FAILS, MARGINS, simulate, tabl
 from bench.studies.simulation import beginning, evidence, judged, prompts_at_look
 from reports.gate.decision import Judgement, Outcome
 from reports.gate.evidence import Evidence
-from reports.gate.interim_analysis import planned_looks
 from reports.gate.policy import Policy, read_policy
+from reports.gate.sequential import planned_looks
 from reports.read.suite import PROMPTS
 from reports.statistics.clusters import Clusters
 from wire.vocabulary import TAGS

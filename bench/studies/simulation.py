@@ -19,8 +19,8 @@ from reports.gate.evidence import Evidence
 from reports.gate.policy import Policy
 from reports.read.suite import PROMPTS_PER_TAG
 from reports.statistics.clusters import Clusters, Floats
-from reports.statistics.estimators import MEAN_OF_STRATA, RATIO_OF_TOTALS, Estimator
-from reports.statistics.moments import moments
+from reports.statistics.intervals import MEAN_OF_STRATA, RATIO_OF_TOTALS, Estimator
+from reports.statistics.paired import moments
 from wire.stratified import stratified_order
 from wire.vocabulary import TAGS
 

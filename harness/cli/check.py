@@ -56,7 +56,7 @@ def check(
     names = (name or [])[::-1]
     gate = _gate(candidate, baseline, policy, subset, _numbers(looks), making, names)
     if gallery is not None:
-        from reports.gate.flips import write_flips
+        from reports.gate.baseline import write_flips
         from rewards.scorers import CARDS
 
         shown = (gate.comparison.first, gate.comparison.second)
@@ -109,9 +109,7 @@ def _write_policy(path: Path) -> None:
 
 def _show(gate: Gate, out: Path | None) -> None:
     """All formats that are asked for; the verdict is the last line on standard output."""
-    from reports.gate.files import write_gate
-    from reports.gate.gate_formats import markdown_gate, terminal_gate
-    from reports.gate.github import add_to_summary, workflow_commands
+    from reports.gate.gate_formats import add_to_summary, markdown_gate, terminal_gate, workflow_commands, write_gate
 
     if out is not None:
         for path in write_gate(gate, out):

@@ -29,8 +29,13 @@ def compare(
     name: options.Names = None,
 ) -> None:
     """Compare two runs on the prompts and samples that they share: differences, intervals, p values."""
-    from reports.gate.compare import compare_paths, json_text, write_comparison
-    from reports.gate.comparison_formats import markdown_comparison, terminal_comparison
+    from reports.gate.compare import (
+        compare_paths,
+        json_text,
+        markdown_comparison,
+        terminal_comparison,
+        write_comparison,
+    )
     from rewards.scorers import CARDS
 
     comparison = compare_paths(first, second, allow_unlike=allow_unlike, cards=CARDS, names=name or [])

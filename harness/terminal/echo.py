@@ -45,8 +45,9 @@ def show(tables: RenderableType) -> None:
     from rich.segment import Segment, Segments
 
     console = Console()
-    # Once they are laid out: what is folded or wrapped may begin a line.
-    parts = (part if part.control else Segment(plain(part.text), part.style) for part in console.render(tables))
+    # Once they are laid out and cut to the terminal's width: what is folded or wrapped may begin a line.
+    lines = Segment.split_and_crop_lines(console.render(tables), console.width, pad=False)
+    parts = [part if part.control else Segment(plain(part.text), part.style) for line in lines for part in line]
     console.print(Segments(parts), end="", crop=False)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from reports.compare.pairing import Pairs, pair_rewards, pair_verdicts
 from reports.read.cards import notes_on_rewards
 from reports.read.runs import Run
-from reports.statistics.estimators import MEAN_OF_STRATA, RATIO_OF_TOTALS, Estimator
+from reports.statistics.intervals import MEAN_OF_STRATA, RATIO_OF_TOTALS, Estimator
 from reports.statistics.paired import PairedDifference, holm, paired_difference
 from wire.cards import Cards, card_of
 from wire.errors import UserError

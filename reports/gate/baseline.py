@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reports.files import write_text
+from reports.gallery import GalleryFiles, write_gallery
 from reports.read.manifest import Manifest, display_name
 from reports.read.prompts import gather_prompts
 from reports.read.reward_keys import metric_id
 from reports.read.reward_rows import LARGEST, RewardTable
 from reports.read.rows import is_index
-from reports.read.runs import Run
+from reports.read.runs import MANIFEST, RESULTS, Run
 from wire.cards import NO_CARDS, Cards, read_cards, records
 from wire.errors import UserError
 from wire.untrusted import read_json
@@ -39,23 +41,22 @@ def save_baseline(run: Run, path: Path) -> Path:
     Raises:
         UserError: the file cannot be written.
     """
-    head = {
+    head: dict[str, Any] = {
         "schema": SCHEMA,
         "name": run.name,
         "random_weights": run.manifest.random_weights,
         "protocol": dict(sorted(run.manifest.protocol.items())),
         "metrics": list(run.rewards.metrics) if run.rewards else [],
     }
-    opening = json.dumps(head, ensure_ascii=False, indent=1)[:-2]
-    cards = "{" + ",".join(f"\n{_line(name)}: {_line(card)}" for name, card in records(_cards(run)).items()) + "\n }"
-    verdicts = _lines(_verdict_prompts(run.verdicts)) if run.verdicts is not None else "[]"
-    rewards = _lines(_reward_prompts(run.rewards)) if run.rewards is not None else "[]"
-    return write_text(path, f'{opening},\n "cards": {cards},\n "verdicts": {verdicts},\n "rewards": {rewards}\n}}\n')
-
-
-def _cards(run: Run) -> Cards:
     known = run.manifest.cards
-    return {metric: known[metric] for metric in (run.rewards.metrics if run.rewards else ()) if metric in known}
+    cards = records({metric: known[metric] for metric in head["metrics"] if metric in known})
+    parts = {
+        "cards": "{" + ",".join(f"\n{_line(name)}: {_line(card)}" for name, card in cards.items()) + "\n }",
+        "verdicts": "[]" if run.verdicts is None else _lines(_verdict_prompts(run.verdicts)),
+        "rewards": "[]" if run.rewards is None else _lines(_reward_prompts(run.rewards)),
+    }
+    opening = json.dumps(head, ensure_ascii=False, indent=1)[:-2]
+    return write_text(path, opening + "".join(f',\n "{key}": {text}' for key, text in parts.items()) + "\n}\n")
 
 
 def read_baseline(path: Path, cards: Cards = NO_CARDS) -> Run:
@@ -132,25 +133,16 @@ def _run(record: dict[str, Any], path: Path, cards: Cards) -> Run:
 def _verdicts(prompts: list[dict[str, Any]]) -> pd.DataFrame:
     import pandas as pd
 
-    rows = [
-        {**image, "tag": _tag(prompt), "metadata": prompt.get("metadata", ""), "correct": _verdict(correct)}
-        for prompt in prompts
-        for image, correct in zip(_images(prompt), prompt["correct"], strict=True)
-    ]
-    frame = pd.DataFrame.from_records(rows).astype({"correct": "boolean"})
-    return frame.assign(reason="", image_sha256="")
-
-
-def _tag(prompt: dict[str, Any]) -> str:
-    if prompt["tag"] not in TAGS and any(correct is not None for correct in prompt["correct"]):
-        raise ValueError(f"unknown tag {prompt['tag']!r}")
-    return str(prompt["tag"])
-
-
-def _verdict(value: Any) -> bool | None:
-    if value not in (None, 0, 1):
-        raise ValueError(f"a verdict must be 0, 1 or null, found {value!r}")
-    return None if value is None else bool(value)
+    rows = []
+    for prompt in prompts:
+        if prompt["tag"] not in TAGS and any(correct is not None for correct in prompt["correct"]):
+            raise ValueError(f"unknown tag {prompt['tag']!r}")
+        about = {"tag": prompt["tag"], "metadata": prompt.get("metadata", ""), "reason": "", "image_sha256": ""}
+        for image, correct in zip(_images(prompt), prompt["correct"], strict=True):
+            if correct not in (None, 0, 1):
+                raise ValueError(f"a verdict must be 0, 1 or null, found {correct!r}")
+            rows.append({**image, **about, "correct": None if correct is None else bool(correct)})
+    return pd.DataFrame.from_records(rows).astype({"correct": "boolean"})
 
 
 def _rewards(prompts: list[dict[str, Any]], metrics: tuple[str, ...]) -> RewardTable:
@@ -175,3 +167,43 @@ def _images(prompt: dict[str, Any]) -> list[dict[str, Any]]:
         raise ValueError(f"samples must be whole numbers from 0, found {str(samples)[:80]}")
     shared = {"prompt_key": key, "prompt": prompt.get("prompt", "")}
     return [{**shared, "filename": name, "sample_index": sample} for name, sample in zip(names, samples, strict=True)]
+
+
+def write_flips(
+    baseline: Path, candidate: Path, out: Path, cards: Cards = NO_CARDS, names: Sequence[str] = ()
+) -> GalleryFiles:
+    """Write the gallery that belongs to a verdict: the two side by side, verdicts that flip first.
+
+    Args:
+        baseline, candidate: as of ``check``. Of a saved baseline there are verdicts alone: its images are placeholders.
+        cards: of metrics that are known anyway, for runs that bear none.
+        names: of the two; none for their own.
+
+    Raises:
+        UserError: the folder cannot be written, or a saved baseline has no verdicts.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        first, second = (_with_rows(side, Path(folder) / name) for side, name in ((baseline, "1"), (candidate, "2")))
+        return write_gallery(first, second, out, cards=cards, names=names)
+
+
+def _with_rows(side: Path, folder: Path) -> Path:
+    """The run or file itself; for a saved baseline a run directory with rows as the judge would write them."""
+    if side.suffix != ".json" or not side.is_file():
+        return side
+    run = read_baseline(side)
+    if run.verdicts is None:
+        raise UserError("the saved baseline has no verdicts, of which any could flip: leave --gallery away")
+    frame = run.verdicts[["filename", "tag", "prompt", "metadata", "sample_index", "correct"]]
+    lines = []
+    for record in frame.astype(object).where(frame.notna(), None).to_dict("records"):
+        scored = record["correct"] is not None
+        row: dict[Any, Any] = {name: value for name, value in record.items() if value not in (None, "")}
+        row |= {"correct": bool(record["correct"]) if scored else None, "status": "scored" if scored else "unscored"}
+        row |= {"reason": ""} if scored else {"error": "unscored"}
+        lines.append(json.dumps(row) + "\n")
+    folder.mkdir()
+    (folder / RESULTS).write_text("".join(lines), encoding="utf-8")
+    about = {"name": run.name, "random_weights": run.manifest.random_weights}
+    (folder / MANIFEST).write_text(json.dumps(about), encoding="utf-8")
+    return folder

@@ -1,4 +1,4 @@
-"""Two paths to a comparison, and its files."""
+"""Two paths to a comparison: for a terminal, as Markdown, as JSON."""
 
 from __future__ import annotations
 
@@ -6,15 +6,29 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from reports.compare.comparison import Comparison, compare
+from reports.compare.comparison import ComparedMetric, Comparison, compare
 from reports.files import write_json, write_text
-from reports.gate.comparability import require_alike, unlike_fields
-from reports.gate.comparison_formats import comparison_record, markdown_comparison
-from reports.gate.inputs import read_sides
+from reports.gate.inputs import read_sides, require_alike, unlike_fields
+from reports.leaderboard.markdown import escape, markdown_table
 from wire.cards import NO_CARDS, Cards
 
-NAME = "comparison"
+if TYPE_CHECKING:
+    from rich.console import Group
+
+SCHEMA = "miro-eval/comparison/1"
+HEADER = ("metric", "first", "second", "difference", "95 % interval", "p", "p (Holm)", "MDE", "pairs", "prompts")
+#: As many columns as fit into 80 letters: bounds apart, counts below the table.
+NARROW_HEADER = ("metric", "first", "second", "change", "low", "high", "p", "Holm", "MDE")
+#: Of the usual metrics' names, "single_object".
+WIDEST = 13
+LEGEND = (
+    "Second minus first over the pairs: same prompt, same sample. 95 % interval: two-sided, resampled prompts, each "
+    "line by itself, not corrected. p: two-sided cluster-robust t test, not corrected, on which a leaderboard's ranks "
+    "rest; p (Holm): corrected for all lines. MDE: the true difference that would be found (p < 0.05, not corrected) "
+    "with 80 % probability. A dash: no spread, as every prompt differs alike, or no difference can be so large."
+)
 
 
 def compare_paths(
@@ -40,6 +54,51 @@ def compare_paths(
     return replace(comparison, notes=(*comparison.notes, *told))
 
 
+def terminal_comparison(comparison: Comparison) -> Group:
+    """A table and the notes; names are shown literally."""
+    from rich import box
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
+    for column in NARROW_HEADER:
+        left = column == "metric"
+        table.add_column(column, justify="left" if left else "right", overflow="fold", min_width=WIDEST if left else 6)
+    for line in comparison.metrics:
+        interval, every = line.paired.interval, _cells(line, comparison)
+        bounds = ["-", "-"] if interval is None else [signed(interval.low), signed(interval.high)]
+        table.add_row(*map(Text, [*every[:4], *bounds, *every[5:8]]))
+    most = max(comparison.metrics, key=lambda line: line.paired.images).paired
+    pairs = (
+        f"pairs: {most.images:,} images of {most.prompts:,} prompts; low and high bound the 95 % interval, not "
+        f"corrected, as p and MDE are not; Holm is p corrected for all {len(comparison.metrics)} lines"
+    )
+    title = Text(f"first: {comparison.first}\nsecond: {comparison.second}")
+    return Group(title, table, *map(Text, (pairs, *comparison.notes)))
+
+
+def markdown_comparison(comparison: Comparison) -> str:
+    """A comparison as a Markdown document, ending with a line end."""
+    rule = [":--", *["--:"] * (len(HEADER) - 1)]
+    rows = [[*map(escape, _cells(line, comparison))] for line in comparison.metrics]
+    table = markdown_table([HEADER, rule, *rows])
+    heading = f"# {escape(comparison.second)} against {escape(comparison.first)}"
+    notes = "\n".join(f"- {escape(note)}" for note in comparison.notes)
+    return "\n\n".join(filter(None, [heading, table, LEGEND, notes])) + "\n"
+
+
+def comparison_record(comparison: Comparison) -> dict[str, Any]:
+    """JSON's types, at full precision."""
+    return {
+        "schema": SCHEMA,
+        "first": comparison.first,
+        "second": comparison.second,
+        "metrics": [metric_record(line) for line in comparison.metrics],
+        "notes": list(comparison.notes),
+    }
+
+
 def json_text(comparison: Comparison) -> str:
     """A comparison as JSON text, the content of ``comparison.json``."""
     return json.dumps(comparison_record(comparison), ensure_ascii=False, allow_nan=False, indent=2) + "\n"
@@ -47,5 +106,50 @@ def json_text(comparison: Comparison) -> str:
 
 def write_comparison(comparison: Comparison, out: Path) -> tuple[Path, Path]:
     """Write ``comparison.md`` and ``comparison.json`` into a folder."""
-    markdown = write_text(out / f"{NAME}.md", markdown_comparison(comparison))
-    return markdown, write_json(out / f"{NAME}.json", comparison_record(comparison))
+    markdown = write_text(out / "comparison.md", markdown_comparison(comparison))
+    return markdown, write_json(out / "comparison.json", comparison_record(comparison))
+
+
+def metric_record(line: ComparedMetric) -> dict[str, Any]:
+    """One metric's line in JSON's types, at full precision; an ``interval`` of null has no ``mde`` either."""
+    interval = line.paired.interval
+    return {
+        "metric": line.metric,
+        "first": line.first,
+        "second": line.second,
+        "difference": line.paired.difference,
+        "interval": None if interval is None else {"low": interval.low, "high": interval.high},
+        "standard_error": None if interval is None else interval.standard_error,
+        "p_value": line.paired.p_value,
+        "p_value_holm": line.corrected_p_value,
+        "mde": line.paired.detectable,
+        "pairs": line.paired.images,
+        "prompts": line.paired.prompts,
+        "left_out": line.left_out,
+    }
+
+
+def _cells(line: ComparedMetric, comparison: Comparison) -> list[str]:
+    """A line as text, in the order of the header."""
+    paired, interval = line.paired, line.paired.interval
+    return [
+        comparison.label(line.metric),
+        f"{line.first:.4f}",
+        f"{line.second:.4f}",
+        signed(paired.difference),
+        "-" if interval is None else f"{signed(interval.low)} to {signed(interval.high)}",
+        _p_text(paired.p_value),
+        _p_text(line.corrected_p_value),
+        "-" if paired.detectable is None else f"{paired.detectable:.4f}",
+        f"{paired.images:,}",
+        f"{paired.prompts:,}",
+    ]
+
+
+def signed(value: float) -> str:
+    """Four decimals with a sign; a difference of nothing has none."""
+    return f"{value:+.4f}" if value else "0.0000"
+
+
+def _p_text(value: float) -> str:
+    return "<0.001" if value < 0.001 else f"{value:.3f}"

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import cached_property
 
 from reports.gate.evidence import Evidence, bound_text
 from reports.gate.policy import Policy, Rule
-from reports.gate.sample_size import OpenQuestion
 from reports.statistics.paired import holm
+
+#: Beyond a thousand times the prompts or images that there are, no number is worth telling.
+MOST = 1000.0
 
 
 class Outcome(Enum):
@@ -36,6 +40,74 @@ class Measured:
     value: float | None
     evidence: Evidence | None
     coverage: float
+
+
+@dataclass(frozen=True)
+class Settling:
+    """What would settle a question, the difference staying as it is; each alone would do.
+
+    Attributes:
+        prompts: of the same kind, with as many images each; None where a thousand times as many would not do.
+        samples: images for each of the same prompts; None likewise, or where it is not known.
+    """
+
+    prompts: int | None
+    samples: int | None
+
+
+@dataclass(frozen=True)
+class OpenQuestion:
+    """Whether a drop is within the margin, where neither a drop is shown nor one beyond the margin excluded.
+
+    Attributes:
+        tests: metrics that the level is shared among where a drop is shown.
+    """
+
+    evidence: Evidence
+    margin: float
+    tolerated: float
+    level: float
+    tests: int
+
+    @cached_property
+    def settling(self) -> Settling:
+        """Either a drop beyond the margin is then excluded, or one beyond what is tolerated shown: what is sooner."""
+        evidence = self.evidence
+        prompts = _least(lambda factor: self._settled(evidence.grown(prompts=factor)))
+        known = evidence.within is not None
+        samples = _least(lambda factor: self._settled(evidence.grown(samples=factor))) if known else None
+        return Settling(
+            prompts=None if prompts is None else math.ceil(prompts * evidence.prompts),
+            samples=None if samples is None else math.ceil(samples * evidence.samples),
+        )
+
+    @property
+    def text(self) -> str:
+        """The question, and what would settle it, in words."""
+        more, bound = self.settling, self.evidence.drop_bound(self.level)
+        ways = [f"{more.prompts:,} prompts (now {self.evidence.prompts:,})"] if more.prompts else []
+        if more.samples:
+            ways.append(f"{more.samples:,} images of each prompt (now {self.evidence.samples:.3g})")
+        what = f"about {' or '.join(ways)} would settle it" if ways else "no number of prompts would settle it"
+        drop = f"a {self.evidence.worse} of up to {bound:.4f} ({bound_text(self.level)}) cannot be excluded"
+        return f"{drop}, margin {self.margin:g}; {what}, the difference staying as it is"
+
+    def _settled(self, more: Evidence) -> bool:
+        shown = more.shows_drop_beyond(self.tolerated) < self.level / self.tests
+        return shown or more.excludes_drop_beyond(self.margin) < self.level
+
+
+def _least(settled: Callable[[float], bool]) -> float | None:
+    """The smallest factor that settles it, from 1 to a thousand."""
+    low, high = 1.0, 1.0
+    while not settled(high):
+        if high > MOST:
+            return None
+        low, high = high, 2.0 * high
+    while high / low > 1.0 + 1e-6:
+        middle = math.sqrt(low * high)
+        low, high = (low, middle) if settled(middle) else (middle, high)
+    return high
 
 
 @dataclass(frozen=True)
@@ -82,10 +154,14 @@ def judge(metrics: Sequence[Measured], policy: Policy, *, interim: bool = False)
         interim: more data are to come, so that limits on observed values, which have no error rate, wait for them.
     """
     rules = [policy.rule(measured.metric) for measured in metrics]
-    tested = [place for place, rule in enumerate(rules) if _tested(metrics[place], rule)]
-    raw = [_drop_p_value(metrics[place], rules[place]) for place in tested]
-    p_values = dict(zip(tested, holm(raw) if policy.correction == "holm" else raw, strict=True))
-    tests = max(1, len(tested)) if policy.correction == "holm" else 1
+    raw = {
+        place: one.evidence.shows_drop_beyond(rule.tolerated)
+        for place, (one, rule) in enumerate(zip(metrics, rules, strict=True))
+        if rule.demands and rule.margin is not None and one.evidence is not None
+    }
+    corrected = policy.correction == "holm"
+    p_values = dict(zip(raw, holm([*raw.values()]), strict=True)) if corrected else raw
+    tests = max(1, len(raw)) if corrected else 1
     judgements = [
         _judgement(measured, rule, p_values.get(place), policy.level, tests)
         for place, (measured, rule) in enumerate(zip(metrics, rules, strict=True))
@@ -95,23 +171,17 @@ def judge(metrics: Sequence[Measured], policy: Policy, *, interim: bool = False)
 
 def _waiting(one: Judgement) -> Judgement:
     """A judgement before the last look: what rests on limits alone is open."""
-    if one.outcome is Outcome.WATCHED or (one.outcome is Outcome.FAILS and one.certain):
-        return one
-    if one.outcome is Outcome.PASSES and one.certain and not one.rule.limits:
-        return one
-    if one.outcome is Outcome.CANNOT_TELL:
+    settled = {
+        Outcome.WATCHED: True,
+        Outcome.CANNOT_TELL: True,
+        Outcome.FAILS: one.certain,
+        Outcome.PASSES: one.certain and not one.rule.limits,
+    }
+    if settled[one.outcome]:
         return one
     reason = f"so far: {one.text}; limits are judged at the last look"
     fails = one.rule.cannot_tell == "fail"
     return replace(one, outcome=Outcome.CANNOT_TELL, stated=(reason,), fails=fails, certain=False)
-
-
-def _tested(measured: Measured, rule: Rule) -> bool:
-    return rule.demands and rule.margin is not None and measured.evidence is not None
-
-
-def _drop_p_value(measured: Measured, rule: Rule) -> float:
-    return 1.0 if measured.evidence is None else measured.evidence.shows_drop_beyond(rule.tolerated)
 
 
 def _judgement(measured: Measured, rule: Rule, p_value: float | None, level: float, tests: int) -> Judgement:
@@ -126,7 +196,10 @@ def _judgement(measured: Measured, rule: Rule, p_value: float | None, level: flo
     within = evidence.excludes_drop_beyond(margin) < level
     shown = not within and p_value < level
     if shown:
-        broken.append(_drop_text(rule, evidence, p_value, level, tests))
+        beyond = f" beyond the tolerated {rule.tolerated:g}" if rule.tolerated else ""
+        drop = f"a {evidence.worse}{beyond} is shown (p {p_value:.2g}, {corrected_text(tests)})"
+        bound = f"{evidence.drop_bound(level):.4f} ({bound_text(level)})"
+        broken.append(f"{drop} and may be as large as {bound}, margin {margin:g}")
     if broken:
         return Judgement(measured, rule, Outcome.FAILS, tuple(broken), True, p_value, certain=shown)
     if within:
@@ -152,13 +225,6 @@ def _broken_limits(measured: Measured, rule: Rule) -> Iterator[str]:
         yield f"the {worse} of {drop:.4f} exceeds {rule.largest_drop:g}"
     if rule.largest_drop_errors is not None and drop > max(0.0, rule.largest_drop_errors * error):
         yield f"the {worse} of {drop:.4f} exceeds {rule.largest_drop_errors:g} standard errors of {error:.4f}"
-
-
-def _drop_text(rule: Rule, evidence: Evidence, p_value: float, level: float, tests: int) -> str:
-    what = f"a {evidence.worse}{f' beyond the tolerated {rule.tolerated:g}' if rule.tolerated else ''}"
-    shown = f"is shown (p {p_value:.2g}, {corrected_text(tests)})"
-    bound = f"{evidence.drop_bound(level):.4f} ({bound_text(level)})"
-    return f"{what} {shown} and may be as large as {bound}, margin {rule.margin:g}"
 
 
 def corrected_text(tests: int) -> str:

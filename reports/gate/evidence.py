@@ -3,7 +3,7 @@
 t = (difference + amount) / standard error, over prompts. A plain t test is too sure where few prompts differ, or where
 those that do lie to one side: it would let pass a drop of just the margin up to twice as often as it says. So
 
-- degrees of freedom are the effective ones, see :mod:`reports.statistics.moments`;
+- degrees of freedom are the effective ones, see :class:`reports.statistics.paired.Moments`;
 - skewness is taken out by Hall's transformation (1992, J. R. Statist. Soc. B 54:221-228), g(t) = t + s t^2 / 3 +
   s^2 t^3 / 27 + s / 6, where that makes the test more cautious, for skewness is underestimated in small samples;
 - what was not seen is allowed for: see :meth:`Evidence.excludes_drop_beyond` and :meth:`Evidence.shows_drop_beyond`;
@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from scipy import special  # type: ignore[import-untyped]
 
 from reports.compare.comparison import ComparedMetric
-from reports.statistics.moments import Moments
+from reports.statistics.paired import Moments
 from wire.vocabulary import TAGS
 
 #: Metrics whose values are from 0 to 1.
@@ -34,10 +34,8 @@ class Evidence:
 
     Attributes:
         difference: in the metric's unit; positive where the candidate is better.
-        standard_error: cluster-robust; 0 where every prompt differs alike.
-        prompts: that have a pair.
-        degrees_of_freedom: effective ones of the standard error.
-        discordant_prompts: prompts whose runs differ.
+        standard_error: cluster-robust; 0 where every prompt differs alike; its degrees of freedom are effective ones.
+        prompts: that have a pair; ``discordant_prompts`` are those whose runs differ.
         weight: one prompt moves the difference by 1 / weight at most; None where a prompt's value is not bounded.
         within: share of the squared error that more images a prompt would lessen; None where that is not known.
         share: of the level, which this look at the data may use; 1 where the data are looked at once.
@@ -67,15 +65,6 @@ class Evidence:
         evidence = replace(evidence, samples=paired.images / paired.prompts, widest=line.widest)
         return evidence.turned() if lower else evidence
 
-    @property
-    def worse(self) -> str:
-        """What a change for the worse is called."""
-        return "rise" if self.lower else "drop"
-
-    def turned(self) -> Evidence:
-        """The same of a metric that is better when lower."""
-        return replace(self, difference=-self.difference, skewness=-self.skewness, lower=not self.lower)
-
     @classmethod
     def from_moments(cls, difference: float, prompts: int, moments: Moments, bounded: bool) -> Evidence:
         """Evidence of a difference whose error has these moments; ``bounded`` where a prompt's value is from 0 to 1."""
@@ -89,6 +78,15 @@ class Evidence:
             weight=moments.weight if bounded else None,
             within=moments.within,
         )
+
+    @property
+    def worse(self) -> str:
+        """What a change for the worse is called."""
+        return "rise" if self.lower else "drop"
+
+    def turned(self) -> Evidence:
+        """The same of a metric that is better when lower."""
+        return replace(self, difference=-self.difference, skewness=-self.skewness, lower=not self.lower)
 
     def shows_drop_beyond(self, amount: float) -> float:
         """P value of "the true drop is at most ``amount``": small where a larger drop is shown.

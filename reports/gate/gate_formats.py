@@ -1,22 +1,42 @@
-"""A verdict for a terminal, as Markdown, and as JSON."""
+"""A verdict for a terminal, as Markdown, as JSON, as JUnit XML, and for GitHub Actions."""
 
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+from xml.etree import ElementTree as Xml
 
-from reports.gate.check import Gate, Taken
-from reports.gate.comparison_formats import metric_record, signed
+from reports.files import write_json, write_text
+from reports.gallery import GalleryFiles
+from reports.gate.check import Gate
+from reports.gate.compare import metric_record, signed
 from reports.gate.decision import Judgement, Outcome, corrected_text
-from reports.leaderboard.markdown import escape, markdown_table
+from reports.leaderboard.markdown import escape, markdown_table, visible
+from wire.errors import UserError
 
 if TYPE_CHECKING:
     from rich.console import Group
 
 SCHEMA = "miro-eval/gate/1"
 STYLES = {Outcome.PASSES: "green", Outcome.FAILS: "bold red", Outcome.CANNOT_TELL: "yellow", Outcome.WATCHED: "dim"}
+JUNIT_SUITE = "miro-eval gate"
+#: What XML 1.0 cannot hold, in whatever spelling (section 2.2 of the recommendation).
+_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def write_gate(gate: Gate, out: Path) -> tuple[Path, Path, Path]:
+    """Write ``gate.md``, ``gate.json`` and ``gate.xml`` (JUnit) into a folder.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    markdown = write_text(out / "gate.md", markdown_gate(gate, out))
+    record = write_json(out / "gate.json", gate_record(gate))
+    return markdown, record, write_text(out / "gate.xml", junit_gate(gate))
 
 
 def terminal_gate(gate: Gate) -> Group:
@@ -34,8 +54,43 @@ def terminal_gate(gate: Gate) -> Group:
     told = [one for one in gate.judgements if one.outcome in (Outcome.FAILS, Outcome.CANNOT_TELL)]
     reasons = (Text(f"{one.metric}: {one.text}", style=STYLES[one.outcome]) for one in told)
     names = Text(f"baseline: {gate.comparison.first}\ncandidate: {gate.comparison.second}")
-    lines = [_tests_line(gate), *gate.notes, *_looks_line(gate), *_flips_line(gate)]
-    return Group(names, table, *reasons, *map(Text, lines))
+    gallery = [] if gate.flips is None else [f"gallery: {gate.flips.index} ({_flips_text(gate.flips)})"]
+    return Group(names, table, *reasons, *map(Text, [_tests_line(gate), *gate.notes, *_looks_line(gate), *gallery]))
+
+
+def markdown_gate(gate: Gate, out: Path | None = None) -> str:
+    """A verdict as a Markdown document, whose heading it is; it ends with a line end.
+
+    Args:
+        out: folder that it is written into, for links to be relative to; None for a page that stands by itself.
+    """
+    header = ["metric", "baseline", "candidate", "difference", "largest drop not excluded", "outcome", "why"]
+    rows = [[*map(escape, _cells(gate, one)), one.outcome.value, escape(one.text)] for one in gate.judgements]
+    table = markdown_table((header, [":--", *["--:"] * 4, ":--", ":--"], *rows))
+    names = f"{escape(gate.comparison.second)} against {escape(gate.comparison.first)}"
+    lines = [*map(escape, [*gate.notes, *_looks_line(gate)])]
+    if gate.flips is not None and out is None:
+        lines.append(f"gallery: {escape(str(gate.flips.index))} ({_flips_text(gate.flips)})")
+    elif gate.flips is not None:
+        address = quote(os.path.relpath(gate.flips.index, out))
+        lines.append(f"[gallery of the two runs]({address}): {_flips_text(gate.flips)}")
+    notes = "\n".join(f"- {line}" for line in lines)
+    heading = f"# {'Gate passes' if gate.passes else 'Gate fails'}: {names}"
+    return "\n\n".join(filter(None, [heading, escape(gate.verdict), table, _tests_line(gate), notes])) + "\n"
+
+
+def _cells(gate: Gate, one: Judgement) -> list[str]:
+    line, bound = gate.line(one.metric), _bound(gate, one)
+    label = gate.comparison.label(one.metric)
+    if line is None or bound is None:
+        return [label, "-", "-", "-", "-"]
+    first, second = f"{line.first:.4f}", f"{line.second:.4f}"
+    return [label, first, second, signed(line.paired.difference), f"{max(0.0, bound):.4f}"]
+
+
+def _bound(gate: Gate, one: Judgement) -> float | None:
+    evidence = one.measured.evidence
+    return None if evidence is None else evidence.drop_bound(gate.policy.level)
 
 
 def _tests_line(gate: Gate) -> str:
@@ -55,44 +110,13 @@ def _looks_line(gate: Gate) -> list[str]:
     return [f"look {gate.looks.taken} of {len(gate.looks.planned)}: after {gate.looks.prompts} prompts (of {looks})"]
 
 
-def _flips_line(gate: Gate) -> list[str]:
-    return [] if gate.flips is None else [f"gallery: {gate.flips.index} ({gate.flips.text})"]
-
-
-def markdown_gate(gate: Gate, out: Path | None = None) -> str:
-    """A verdict as a Markdown document, whose heading it is; it ends with a line end.
-
-    Args:
-        out: folder that it is written into, for links to be relative to; None for a page that stands by itself.
-    """
-    header = ["metric", "baseline", "candidate", "difference", "largest drop not excluded", "outcome", "why"]
-    rows = [[*map(escape, _cells(gate, one)), one.outcome.value, escape(one.text)] for one in gate.judgements]
-    rule = [":--", *["--:"] * 4, ":--", ":--"]
-    table = markdown_table((header, rule, *rows))
-    names = f"{escape(gate.comparison.second)} against {escape(gate.comparison.first)}"
-    lines = [*map(escape, [*gate.notes, *_looks_line(gate)]), *_flips_link(gate, out)]
-    notes = "\n".join(f"- {line}" for line in lines)
-    blocks = [
-        f"# {'Gate passes' if gate.passes else 'Gate fails'}: {names}",
-        escape(gate.verdict),
-        table,
-        _tests_line(gate),
-        notes,
-    ]
-    return "\n\n".join(filter(None, blocks)) + "\n"
-
-
-def _flips_link(gate: Gate, out: Path | None) -> list[str]:
-    if gate.flips is None:
-        return []
-    if out is None:
-        return [f"gallery: {escape(str(gate.flips.index))} ({gate.flips.text})"]
-    address = quote(os.path.relpath(gate.flips.index, out))
-    return [f"[gallery of the two runs]({address}): {gate.flips.text}"]
+def _flips_text(gallery: GalleryFiles) -> str:
+    return f"{gallery.flips:,} verdict{'' if gallery.flips == 1 else 's'} flip{'s' if gallery.flips == 1 else ''}"
 
 
 def gate_record(gate: Gate) -> dict[str, Any]:
     """The content of ``gate.json``, at full precision."""
+    looks, flips = gate.looks, gate.flips
     return {
         "schema": SCHEMA,
         "passes": gate.passes,
@@ -101,16 +125,11 @@ def gate_record(gate: Gate) -> dict[str, Any]:
         "candidate": gate.comparison.second,
         "level": gate.policy.level,
         "correction": gate.policy.correction,
-        "looks": None if gate.looks is None else _looks_record(gate.looks),
-        "gallery": None if gate.flips is None else {"index": str(gate.flips.index), "flips": gate.flips.flips},
+        "looks": looks and {name: getattr(looks, name) for name in ("planned", "taken", "prompts", "spending")},
+        "gallery": flips and {"index": str(flips.index), "flips": flips.flips},
         "metrics": [_judgement_record(gate, one) for one in gate.judgements],
         "notes": list(gate.notes),
     }
-
-
-def _looks_record(looks: Taken) -> dict[str, Any]:
-    planned = list(looks.planned)
-    return {"planned": planned, "taken": looks.taken, "prompts": looks.prompts, "spending": looks.spending}
 
 
 def _judgement_record(gate: Gate, one: Judgement) -> dict[str, Any]:
@@ -130,15 +149,73 @@ def _judgement_record(gate: Gate, one: Judgement) -> dict[str, Any]:
     }
 
 
-def _cells(gate: Gate, one: Judgement) -> list[str]:
-    line, bound = gate.line(one.metric), _bound(gate, one)
-    label = gate.comparison.label(one.metric)
-    if line is None or bound is None:
-        return [label, "-", "-", "-", "-"]
-    first, second = f"{line.first:.4f}", f"{line.second:.4f}"
-    return [label, first, second, signed(line.paired.difference), f"{max(0.0, bound):.4f}"]
+def junit_gate(gate: Gate) -> str:
+    """JUnit XML, in the form that GitLab, Jenkins and GitHub's reporters read: a case a metric.
+
+    A metric that the gate fails by is a failure, one that cannot be told is skipped.
+    """
+    skipped = sum(one.outcome is Outcome.CANNOT_TELL and not one.fails for one in gate.judgements)
+    counts = {"tests": str(len(gate.judgements)), "failures": str(len(gate.failures)), "errors": "0"}
+    root = Xml.Element("testsuites", {"name": JUNIT_SUITE, **counts, "time": "0"})
+    about = {"name": JUNIT_SUITE, **counts, "skipped": str(skipped), "time": "0"}
+    suite = Xml.SubElement(root, "testsuite", about)
+    properties = Xml.SubElement(suite, "properties")
+    told = {"baseline": gate.comparison.first, "candidate": gate.comparison.second}
+    if gate.flips is not None:
+        told["gallery"] = str(gate.flips.index)
+    for name, value in told.items():
+        Xml.SubElement(properties, "property", {"name": name, "value": _xml(value)})
+    for one in gate.judgements:
+        about = {"classname": "miro-eval.gate", "name": _xml(one.metric), "time": "0"}
+        case = Xml.SubElement(suite, "testcase", about)
+        if one.fails:
+            failure = Xml.SubElement(case, "failure", {"message": _xml(one.text), "type": one.outcome.value})
+            failure.text = _xml(one.text)
+        elif one.outcome is Outcome.CANNOT_TELL:
+            Xml.SubElement(case, "skipped", {"message": _xml(f"cannot tell: {one.text}")})
+        Xml.SubElement(case, "system-out").text = _xml(_numbers(gate, one))
+    Xml.indent(root)
+    return f"<?xml version='1.0' encoding='utf-8'?>\n{Xml.tostring(root, encoding='unicode')}\n"
 
 
-def _bound(gate: Gate, one: Judgement) -> float | None:
-    evidence = one.measured.evidence
-    return None if evidence is None else evidence.drop_bound(gate.policy.level)
+def _numbers(gate: Gate, one: Judgement) -> str:
+    line = gate.line(one.metric)
+    if line is None:
+        return one.outcome.value
+    change = f"{line.first:.6g} to {line.second:.6g} ({signed(line.paired.difference)})"
+    return f"{one.outcome.value}: {change}, {line.paired.images} pairs of {line.paired.prompts} prompts"
+
+
+def _xml(text: str) -> str:
+    return _NOT_XML.sub("?", text)
+
+
+def workflow_commands(gate: Gate) -> Iterator[str]:
+    """Annotations in GitHub Actions: an error for each metric that the gate fails by, a warning where none can tell."""
+    for one in gate.judgements:
+        kind = "error" if one.fails else "warning" if one.outcome is Outcome.CANNOT_TELL else None
+        if kind:
+            title = _command(f"miro-eval gate: {one.metric} {one.outcome.value}")
+            title = title.replace(":", "%3A").replace(",", "%2C")
+            yield f"::{kind} title={title}::{_command(one.text)}"
+
+
+def _command(text: str) -> str:
+    """As the runner unescapes it: percent signs and line ends; other control characters become escapes."""
+    return visible(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def add_to_summary(markdown: str, environment: Mapping[str, str]) -> None:
+    """Append to the file that ``GITHUB_STEP_SUMMARY`` names, if it does.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    path = environment.get("GITHUB_STEP_SUMMARY")
+    if not path:
+        return
+    try:
+        with Path(path).open("a", encoding="utf-8", errors="backslashreplace") as summary:
+            summary.write(markdown)
+    except OSError as error:
+        raise UserError(f"GITHUB_STEP_SUMMARY: {path}: cannot be written ({error.strerror})") from error

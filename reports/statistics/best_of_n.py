@@ -23,11 +23,8 @@ def expected_best(values: Sequence[float] | NDArray[np.float64], size: int) -> f
     """Expectation of the largest of ``size`` values drawn without replacement, over all subsets.
 
     The k-th smallest of n values is the largest of C(k - 1, size - 1) of the C(n, size) subsets: the unbiased
-    estimator that Chen et al. 2021 (arXiv 2107.03374) use for pass@k, for values instead of verdicts.
-
-    Args:
-        values: (n,) all present.
-        size: from 1 to n.
+    estimator that Chen et al. 2021 (arXiv 2107.03374) use for pass@k, for values instead of verdicts. ``values`` are
+    (n,), all present; ``size`` is from 1 to n.
     """
     ordered = np.sort(np.asarray(values, dtype=np.float64))
     weights = np.array([comb(place, size - 1) for place in range(len(ordered))], dtype=np.float64)
@@ -38,14 +35,7 @@ def expected_of_best(selector: NDArray[np.float64], targets: NDArray[np.float64]
     """Expectation of other values of the image that is best by ``selector``, over all subsets of ``size`` images.
 
     The same weights as :func:`expected_best`; among images equal by the selector, each is as likely to be kept.
-
-    Args:
-        selector: (n,) what is chosen by, all present.
-        targets: (n, T) what the chosen image is worth, all present.
-        size: from 1 to n.
-
-    Returns:
-        (T,) expectations.
+    ``selector`` is (n,), ``targets`` are (n, T) and give (T,); all are present, and ``size`` is from 1 to n.
     """
     levels, level_of, counts = np.unique(selector, return_inverse=True, return_counts=True)
     means = np.zeros((len(levels), targets.shape[1]))

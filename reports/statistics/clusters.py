@@ -35,7 +35,11 @@ class Layout:
 
     @classmethod
     def of(cls, prompts: Sequence[str], strata: Sequence[str], order: Sequence[str] | None = None) -> Layout:
-        """From (N,) identities of prompts and (N,) strata; see :meth:`Clusters.gather`."""
+        """Of (N,) images' prompts, which are looked at within their (N,) strata.
+
+        Args:
+            order: the strata in the order wanted; those without images are left out. Default: sorted by name.
+        """
         return _layout(tuple(prompts), tuple(strata), tuple(order or ()))
 
     def where(self, chosen: NDArray[np.bool_]) -> Layout:
@@ -81,12 +85,10 @@ class Clusters:
     """Per-prompt totals, ordered by stratum, then by prompt.
 
     Attributes:
-        strata: names of the strata, in the order that they were asked for.
-        sizes: (H,) number of prompts in each stratum.
+        strata, sizes: as of :class:`Layout`.
         counts: (C,) images with a value, per prompt; at least 1.
-        sums: (C,) sum of the values, per prompt.
-        squares: (C,) sum of the squared values, per prompt.
-        resampled: totals of resampled prompts, (B, H) sums and (B, H) counts, where they have been made already; see
+        sums, squares: (C,) of the values, and of their squares, per prompt.
+        resampled: (B, H) sums and (B, H) counts of resampled prompts, where they have been made already; see
             :func:`reports.statistics.resampling.resample_together`.
     """
 
@@ -105,13 +107,7 @@ class Clusters:
         values: Sequence[Any] | NDArray[Any],
         order: Sequence[str] | None = None,
     ) -> Clusters:
-        """Add up the values of each prompt.
-
-        Args:
-            prompts: (N,) identity of each image's prompt; it is looked at within the stratum.
-            strata: (N,) stratum of each image.
-            values: (N,) numbers or booleans, all present.
-            order: the strata in the order wanted; those without images are left out. Default: sorted by name.
+        """Add up (N,) values, all present, of each prompt; see :meth:`Layout.of`.
 
         The result does not depend on the order of the rows, up to the rounding of sums of floats.
         """
@@ -162,3 +158,27 @@ class Clusters:
 
 def _added_up(places: Integers, values: NDArray[Any], size: int) -> Floats:
     return np.bincount(places, weights=values, minlength=size).astype(np.float64)
+
+
+def intraclass_correlation(clusters: Clusters) -> float | None:
+    """ANOVA estimator of the correlation of two images of one prompt, pooled within strata.
+
+    rho = (MSB - MSW) / (MSB + (n0 - 1) MSW), with MSB the mean square between prompts of a stratum, MSW within
+    prompts, and n0 the effective number of images a prompt (Donner 1986, Int. Stat. Review 54:67-82). It can be
+    slightly negative by chance.
+
+    Returns:
+        None where it is not defined: one image a prompt, or no variation at all.
+    """
+    between_df = float((clusters.sizes - 1).sum())
+    within_df = float((clusters.counts - 1).sum())
+    if between_df <= 0 or within_df <= 0:
+        return None
+    sums, counts = clusters.totals()
+    prompt_squares = clusters.sums**2 / clusters.counts
+    mean_between = (prompt_squares.sum() - (sums**2 / counts).sum()) / between_df
+    mean_within = (clusters.squares.sum() - prompt_squares.sum()) / within_df
+    unevenness = (clusters.per_stratum(clusters.counts**2) / counts).sum()
+    images_a_prompt = (counts.sum() - unevenness) / between_df
+    spread = mean_between + (images_a_prompt - 1.0) * mean_within
+    return float((mean_between - mean_within) / spread) if spread > 0 else None

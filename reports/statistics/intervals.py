@@ -1,4 +1,4 @@
-"""95 % intervals, with two independent views of the standard error behind them.
+"""Estimators, and their 95 % intervals with two independent views of the standard error behind them.
 
 Means and macro averages: percentiles of resampled prompts. Proportions: exact binomial bounds at the effective
 sample size, which hold near 0 and 1 too, where percentiles are too narrow.
@@ -10,21 +10,49 @@ from dataclasses import dataclass
 from statistics import fmean
 
 import numpy as np
+from scipy import special  # type: ignore[import-untyped]
 
 from reports.statistics.clusters import Clusters, Floats
-from reports.statistics.estimators import MEAN_OF_STRATA, RATIO_OF_TOTALS, Estimator
-from reports.statistics.proportions import clopper_pearson, degrees_of_freedom_factor, effective_size
 from reports.statistics.resampling import resample_totals
 
 LEVEL = 0.95
 
 
 @dataclass(frozen=True)
+class Estimator:
+    """A smooth function of per-stratum totals, with its gradient for the analytic error.
+
+    Sums and counts have shape (..., H): H strata last, resamples (if any) before. With ``by_stratum`` it is the
+    unweighted mean of the strata's means: GenEval's overall score, its strata being the six tags. Without, it is the
+    mean over all images whatever their stratum: pooled accuracy, tag accuracy (one stratum), mean reward.
+    """
+
+    by_stratum: bool
+
+    def value(self, sums: Floats, counts: Floats) -> Floats:
+        """The statistic, shape (...)."""
+        mean: Floats = (sums / counts).mean(axis=-1) if self.by_stratum else sums.sum(axis=-1) / counts.sum(axis=-1)
+        return mean
+
+    def gradient(self, sums: Floats, counts: Floats) -> tuple[Floats, Floats]:
+        """Partial derivatives by each stratum's sum and count; all of shape (H,)."""
+        if self.by_stratum:
+            by_sum = 1.0 / (sums.size * counts)
+            return by_sum, -by_sum * sums / counts
+        total = counts.sum()
+        by_sum = np.full_like(sums, 1.0 / total)
+        return by_sum, -by_sum * sums.sum() / total
+
+
+RATIO_OF_TOTALS = Estimator(by_stratum=False)
+MEAN_OF_STRATA = Estimator(by_stratum=True)
+
+
+@dataclass(frozen=True)
 class Interval:
-    """A 95 % interval and two independent views of the standard error behind it.
+    """A 95 % interval, in the statistic's unit, and two independent views of the standard error behind it.
 
     Attributes:
-        low, high: bounds, in the statistic's unit.
         standard_error: analytic and cluster-robust.
         bootstrap_standard_error: standard deviation over the resamples; it should be near the analytic one.
     """
@@ -80,8 +108,9 @@ def macro_interval(clusters: Clusters) -> Interval | None:
     """
     if not clusters.estimable():
         return None
-    if all(_unanimous(clusters.only(name)) for name in clusters.strata):
-        parts = [_unanimous_interval(clusters.only(name)) for name in clusters.strata]
+    strata = [clusters.only(name) for name in clusters.strata]
+    if all(map(_unanimous, strata)):
+        parts = [_unanimous_interval(stratum) for stratum in strata]
         return Interval(fmean(part.low for part in parts), fmean(part.high for part in parts), 0.0, 0.0)
     return resampled_interval(clusters, MEAN_OF_STRATA)
 
@@ -95,16 +124,20 @@ def resampled_interval(clusters: Clusters, estimator: Estimator) -> Interval:
 
 
 def _proportion_interval(clusters: Clusters) -> Interval:
-    """Clopper and Pearson's bounds at the effective sample size (Korn and Graubard 1998, Survey Methodology 24)."""
-    images = int(clusters.counts.sum())
+    """Exact bounds at the effective sample size: how many independent images would give the same standard error.
+
+    After Korn and Graubard (1998, Survey Methodology 24). It is no larger than the number of images, for a design
+    effect below 1 is mostly luck, and shrinks by (z / t)^2 where its variance rests on few prompts. Prompts stand for
+    it where the error is 0 though the images are not all alike.
+    """
+    images, prompts = int(clusters.counts.sum()), int(clusters.sizes.sum())
     proportion = float(clusters.sums.sum()) / images
     error = standard_error(clusters, RATIO_OF_TOTALS)
-    prompts = int(clusters.sizes.sum())
-    size = effective_size(proportion, error, images, prompts)
-    size *= degrees_of_freedom_factor(prompts - len(clusters.sizes), LEVEL)
-    low, high = clopper_pearson(proportion * size, size, LEVEL)
+    size = min(float(images), proportion * (1.0 - proportion) / error**2) if error > 0.0 else float(prompts)
+    upper = (1.0 + LEVEL) / 2.0
+    size *= float((special.ndtri(upper) / special.stdtrit(prompts - len(clusters.sizes), upper)) ** 2)
     spread = float(RATIO_OF_TOTALS.value(*resample_totals(clusters)).std(ddof=1))
-    return Interval(low, high, error, spread)
+    return Interval(*_clopper_pearson(proportion * size, size), error, spread)
 
 
 def _unanimous(clusters: Clusters) -> bool:
@@ -113,10 +146,21 @@ def _unanimous(clusters: Clusters) -> bool:
 
 
 def _unanimous_interval(clusters: Clusters) -> Interval:
-    """All verdicts agree: resampling cannot vary, so Clopper and Pearson's (1934) exact bound over K prompts is used.
+    """All verdicts agree: resampling cannot vary, so the exact bounds over K prompts are used.
 
     Counting prompts, not images, makes it hold however strongly a prompt's images agree.
     """
     prompts = int(clusters.sizes.sum())
-    low, high = clopper_pearson(prompts if clusters.sums.sum() > 0 else 0, prompts, LEVEL)
-    return Interval(low, high, 0.0, 0.0)
+    return Interval(*_clopper_pearson(prompts if clusters.sums.sum() > 0 else 0, prompts), 0.0, 0.0)
+
+
+def _clopper_pearson(successes: float, size: float) -> tuple[float, float]:
+    """Exact 95 % bounds, from 0 to 1, of a binomial proportion (Clopper and Pearson 1934, Biometrika 26:404-413).
+
+    Args:
+        successes: from 0 to ``size``, which is above 0; both may be fractional, as effective sizes are.
+    """
+    tail, failures = (1.0 - LEVEL) / 2.0, size - successes
+    low = float(special.betaincinv(successes, failures + 1.0, tail)) if successes > 0 else 0.0
+    high = float(special.betaincinv(successes + 1.0, failures, 1.0 - tail)) if failures > 0 else 1.0
+    return low, high

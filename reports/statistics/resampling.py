@@ -25,15 +25,10 @@ SEED = 553
 
 
 def resample_totals(clusters: Clusters, resamples: int = RESAMPLES, seed: int = SEED) -> tuple[Floats, Floats]:
-    """Per-stratum totals of resampled prompts.
+    """(B, H) sums of values and (B, H) numbers of images, both weighted, of B times resampled prompts.
 
-    Args:
-        clusters: at least two prompts in every stratum.
-        resamples: B, how often to resample.
-        seed: of the draws; the same sizes and seed give the same draws, so a change in one stratum moves no other.
-
-    Returns:
-        (B, H) sums of values and (B, H) numbers of images, both weighted.
+    Every stratum must have two prompts. The same sizes and seed give the same draws, so a change in one stratum moves
+    no other.
     """
     if clusters.resampled is not None and (resamples, seed) == (RESAMPLES, SEED):
         return clusters.resampled
@@ -79,13 +74,10 @@ _EXACT = 2**24 / 1000
 @lru_cache(maxsize=16)
 def _times(sizes: tuple[int, ...], resamples: int, seed: int, kind: str) -> tuple[NDArray[Any], ...]:
     """One (B, K) matrix a stratum of how often each prompt is drawn; kept, as most runs of a report are of one size."""
-    return tuple(
-        _stratum_times(size, resamples, np.random.default_rng((seed, place, size))).astype(kind)
-        for place, size in enumerate(sizes)
-    )
-
-
-def _stratum_times(size: int, resamples: int, generator: np.random.Generator) -> NDArray[np.int64]:
-    drawn = generator.integers(size, size=(resamples, size - 1))
-    cells = drawn + size * np.arange(resamples)[:, None]
-    return np.bincount(cells.ravel(), minlength=resamples * size).reshape(resamples, size)
+    matrices = []
+    for place, size in enumerate(sizes):
+        drawn = np.random.default_rng((seed, place, size)).integers(size, size=(resamples, size - 1))
+        cells = drawn + size * np.arange(resamples)[:, None]
+        times = np.bincount(cells.ravel(), minlength=resamples * size).reshape(resamples, size)
+        matrices.append(times.astype(kind))
+    return tuple(matrices)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import astuple, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from itertools import compress
@@ -34,12 +34,9 @@ class Coverage:
     """Prompts and images found and scored, against GenEval's suite.
 
     Attributes:
-        prompts: prompts with at least one scored image, of the suite's 553.
-        tags: the same for each tag.
-        prompts_found: prompts with any image, scored or not.
-        images: images found, scored or not.
-        scored: scored images, of those that the whole suite has.
-        scored_tags: the same for each tag.
+        prompts: prompts with at least one scored image, of the suite's 553; ``tags`` has the same for each tag.
+        prompts_found, images: prompts with any image, and images, scored or not.
+        scored: scored images, of those that the whole suite has; ``scored_tags`` has the same for each tag.
         samples_per_prompt: images that every prompt should have (:func:`reports.summary.scored.samples_expected`).
         images_missing: how many images the prompts that were found lack of that number.
         suite: ``unknown`` for an incomplete sweep, whose prompts cannot be compared with the suite as a whole.
@@ -91,32 +88,25 @@ def cover(verdicts: pd.DataFrame, protocol: Mapping[str, str] = NO_PROTOCOL) -> 
 def _cover(of_tags: _Texts, keys: _Texts, texts: _Texts, judged: tuple[bool, ...], samples: int) -> Coverage:
     """Kept, as most runs of a report cover the same."""
     prompts = list(zip(of_tags, keys, strict=True))
-    scored = Counter(tag for tag, _ in {prompt for prompt, known in zip(prompts, judged, strict=True) if known})
-    tags = {tag: Proportion(scored[tag], expected) for tag, expected in PROMPTS_PER_TAG.items()}
-    images = Counter(prompts)
-    scored_tags = _scored_images(Counter(compress(of_tags, judged)), images, samples)
+    scored_prompts = Counter(tag for tag, _ in set(compress(prompts, judged)))
+    tags = {tag: Proportion(scored_prompts[tag], expected) for tag, expected in PROMPTS_PER_TAG.items()}
+    found = Counter(prompts)
+    scored_images = Counter(compress(of_tags, judged))
+    scored_tags = {}
+    for tag, expected in PROMPTS_PER_TAG.items():
+        of_prompts = [count for (of_tag, _), count in found.items() if of_tag == tag]
+        scored_tags[tag] = Scored(scored_images[tag], images_expected(of_prompts, samples, expected))
+    unlike = Suite.OTHER if len(found) >= PROMPTS else Suite.UNKNOWN
     return Coverage(
         prompts=Proportion(sum(tag.correct for tag in tags.values()), PROMPTS),
         tags=tags,
-        prompts_found=len(images),
+        prompts_found=len(found),
         images=len(prompts),
-        scored=Scored(*(sum(counts) for counts in zip(*map(astuple, scored_tags.values()), strict=True))),
+        scored=Scored(
+            sum(one.scored for one in scored_tags.values()), sum(one.expected for one in scored_tags.values())
+        ),
         scored_tags=scored_tags,
         samples_per_prompt=samples,
-        images_missing=sum(max(0, samples - found) for found in images.values()),
-        suite=_suite(zip(of_tags, texts, strict=True), len(images)),
+        images_missing=sum(max(0, samples - count) for count in found.values()),
+        suite=Suite.GENEVAL if suite_digest(zip(of_tags, texts, strict=True)) == GENEVAL_DIGEST else unlike,
     )
-
-
-def _scored_images(scored: Counter[str], images: Counter[tuple[str, str]], samples: int) -> dict[str, Scored]:
-    found = {tag: [count for (of_tag, _), count in images.items() if of_tag == tag] for tag in PROMPTS_PER_TAG}
-    return {
-        tag: Scored(scored[tag], images_expected(found[tag], samples, prompts))
-        for tag, prompts in PROMPTS_PER_TAG.items()
-    }
-
-
-def _suite(prompts: Iterable[tuple[str, str]], found: int) -> Suite:
-    if suite_digest(prompts) == GENEVAL_DIGEST:
-        return Suite.GENEVAL
-    return Suite.OTHER if found >= PROMPTS else Suite.UNKNOWN

@@ -8,8 +8,7 @@ from itertools import compress
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from reports.statistics.clusters import Clusters
-from reports.statistics.correlation import intraclass_correlation
+from reports.statistics.clusters import Clusters, intraclass_correlation
 from reports.statistics.intervals import Interval, macro_interval, mean_interval
 from reports.statistics.resampling import resample_together
 from reports.summary.coverage import Coverage, cover
@@ -23,13 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Verdicts counted in the three usual ways, over one tag or over all.
+    """Verdicts counted in the three usual ways, over one tag or over all; intervals are None below two prompts.
 
     Attributes:
         images: correct images, of those scored.
         any_correct: prompts with at least one correct image, of those with a scored one ("any of N").
         all_correct: prompts of which every scored image is correct ("all of N").
-        images_interval, any_correct_interval, all_correct_interval: None with fewer than two prompts.
         intraclass_correlation: of verdicts within prompts, pooled within tags; None where not defined.
     """
 
@@ -76,7 +74,9 @@ def summarise_geneval(verdicts: pd.DataFrame, protocol: Mapping[str, str] = NO_P
         protocol: as of the manifest; it tells how many images a whole sweep has.
     """
     scored = verdicts["correct"].notna().to_numpy()
-    images = _gathered(verdicts if scored.all() else verdicts[scored])
+    known = verdicts if scored.all() else verdicts[scored]
+    correct = known["correct"].to_numpy(dtype="float64")
+    images = Clusters.gather(known["prompt_key"].tolist(), known["tag"].tolist(), correct, order=TAGS)
     any_correct = images.prompts_where(images.sums > 0)
     all_correct = images.prompts_where(images.sums == images.counts)
     clusters, *of_prompts = resample_together([images, any_correct, all_correct])
@@ -92,11 +92,6 @@ def summarise_geneval(verdicts: pd.DataFrame, protocol: Mapping[str, str] = NO_P
         unscored=len(unscored),
         unscored_reasons=counted(unscored),
     )
-
-
-def _gathered(scored: pd.DataFrame) -> Clusters:
-    correct = scored["correct"].to_numpy(dtype="float64")
-    return Clusters.gather(scored["prompt_key"].tolist(), scored["tag"].tolist(), correct, order=TAGS)
 
 
 def _accuracy(images: Clusters, any_correct: Clusters, all_correct: Clusters) -> Accuracy:

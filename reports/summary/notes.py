@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from reports.summary.coverage import Coverage, Suite
+from reports.summary.coverage import Suite
 from reports.summary.scored import WHOLE
 
 if TYPE_CHECKING:
@@ -24,42 +24,30 @@ VALUE_WIDTH = 40
 
 def run_notes(random_weights: bool, geneval: GenevalSummary | None, rewards: RewardsSummary | None) -> tuple[str, ...]:
     """Notes on one run, the gravest first; empty where there is nothing to say."""
-    notes: list[str] = [RANDOM_WEIGHTS] if random_weights else []
-    if geneval is not None:
-        notes += _suite_notes(geneval.coverage)
-        notes += _gap_notes(geneval)
-        notes += _verdict_notes(geneval)
-    if rewards is not None:
-        notes += _reward_notes(rewards)
-    return tuple(notes)
+    return (
+        *([RANDOM_WEIGHTS] if random_weights else []),
+        *(_geneval_notes(geneval) if geneval else ()),
+        *(_reward_notes(rewards) if rewards else ()),
+    )
 
 
-def _suite_notes(coverage: Coverage) -> Iterator[str]:
+def _geneval_notes(geneval: GenevalSummary) -> Iterator[str]:
+    coverage = geneval.coverage
     if coverage.suite is Suite.OTHER:
         yield "the prompts are not GenEval's own (rewritten, or of another suite): not comparable with GenEval scores"
     if coverage.shortfalls:
         yield f"incomplete sweep: {coverage.text} ({coverage.shortfalls})"
     if coverage.images_missing:
-        yield (
-            f"{_count(coverage.images_missing, 'image')} missing: "
-            f"not every prompt has {_count(coverage.samples_per_prompt, 'sample')}"
-        )
-
-
-def _gap_notes(geneval: GenevalSummary) -> Iterator[str]:
-    """Images missing of the suite whose prompts are all there: ``--limit`` is told by its prompts."""
-    scored = geneval.coverage.scored
-    if geneval.coverage.all_prompts and not scored.whole:
+        missing, samples = _count(coverage.images_missing, "image"), _count(coverage.samples_per_prompt, "sample")
+        yield f"{missing} missing: not every prompt has {samples}"
+    # Of the suite whose prompts are all there: ``--limit`` is told by its prompts.
+    if coverage.all_prompts and not coverage.scored.whole:
         low, high = geneval.overall_if_missing
         yield (
-            f"{scored.text} images scored, less than {WHOLE:.0%}, so not ranked with complete sweeps: "
+            f"{coverage.scored.text} images scored, less than {WHOLE:.0%}, so not ranked with complete sweeps: "
             f"overall would be {low:.4f} were the others all wrong, {high:.4f} were they all right"
         )
-
-
-def _verdict_notes(geneval: GenevalSummary) -> Iterator[str]:
-    empty = [tag for tag, accuracy in geneval.tags.items() if not accuracy.images.total]
-    if empty:
+    if empty := [tag for tag, accuracy in geneval.tags.items() if not accuracy.images.total]:
         yield f"no overall score, as it is the mean over six tags: no scored image of {', '.join(empty)}"
     if geneval.unscored:
         yield f"{_count(geneval.unscored, 'image')} without a verdict{_commonest(geneval.unscored_reasons)}"

@@ -14,9 +14,8 @@ import numpy as np
 from scipy import special  # type: ignore[import-untyped]
 
 from reports.read.prompts import prompt_identities
-from reports.statistics.clusters import Floats, Integers, Layout
-from reports.statistics.estimators import MEAN_OF_STRATA
-from reports.statistics.intervals import LEVEL, linear_effects
+from reports.statistics.clusters import Floats, Layout
+from reports.statistics.intervals import LEVEL, MEAN_OF_STRATA, linear_effects
 from wire.vocabulary import TAGS
 
 if TYPE_CHECKING:
@@ -66,30 +65,21 @@ def ranks(scores: Sequence[float], effects: Sequence[PromptEffects]) -> list[int
         effects: (R,) of the same runs.
     """
     values = np.asarray(scores, dtype=np.float64)
-    matrix = _matrix(effects)
-    factors = special.stdtrit([one.degrees_of_freedom for one in effects], (1.0 + LEVEL) / 2.0)
-    variances = np.einsum("rp,rp->r", matrix, matrix)
-    blocks = (slice(start, start + _BLOCK) for start in range(0, len(values), _BLOCK))
-    counts = [_better(values, matrix, variances, factors, block) for block in blocks]
-    return [int(count) + 1 for count in np.concatenate(counts)]
-
-
-def _better(values: Floats, matrix: Floats, variances: Floats, factors: Floats, block: slice) -> Integers:
-    """How many of all R runs are shown to be better than each of a block of them."""
-    squares = variances[:, None] + variances[None, block] - 2.0 * (matrix @ matrix[block].T)
-    errors = np.sqrt(np.maximum(squares, 0.0))
-    # A pair has the fewer degrees of freedom of its two runs, and so the larger quantile.
-    factor = np.maximum(factors[:, None], factors[None, block])
-    # Rounding in the covariance must not part two runs that are alike.
-    better = values[:, None] - values[None, block] > factor * errors + 1e-9
-    counts: Integers = better.sum(axis=0)
-    return counts
-
-
-def _matrix(effects: Sequence[PromptEffects]) -> Floats:
-    """(R, P) over all prompts that any run has; a prompt that a run lacks has no effect on it."""
+    # (R, P) over all prompts that any run has; a prompt that a run lacks has no effect on it.
     column = {prompt: place for place, prompt in enumerate(dict.fromkeys(p for one in effects for p in one.prompts))}
     matrix = np.zeros((len(effects), len(column)))
     for row, one in enumerate(effects):
         matrix[row, [column[prompt] for prompt in one.prompts]] = one.effects
-    return matrix
+    factors = special.stdtrit([one.degrees_of_freedom for one in effects], (1.0 + LEVEL) / 2.0)
+    variances = np.einsum("rp,rp->r", matrix, matrix)
+    found: list[int] = []
+    for start in range(0, len(values), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        squares = variances[:, None] + variances[None, block] - 2.0 * (matrix @ matrix[block].T)
+        errors = np.sqrt(np.maximum(squares, 0.0))
+        # A pair has the fewer degrees of freedom of its two runs, and so the larger quantile.
+        factor = np.maximum(factors[:, None], factors[None, block])
+        # Rounding in the covariance must not part two runs that are alike.
+        better = values[:, None] - values[None, block] > factor * errors + 1e-9
+        found += (better.sum(axis=0) + 1).tolist()
+    return found

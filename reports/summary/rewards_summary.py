@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from reports.read.reward_rows import RewardTable
-from reports.statistics.clusters import Clusters, Layout
+from reports.statistics.clusters import Layout
 from reports.statistics.intervals import Interval, mean_interval
 from reports.statistics.resampling import resample_together
 from reports.summary.numbers import counted, mean
@@ -63,10 +62,9 @@ class RewardsSummary:
 def summarise_rewards(
     table: RewardTable, tags: Mapping[str, str], protocol: Mapping[str, str] = NO_PROTOCOL, judged: int = 0
 ) -> RewardsSummary:
-    """Summarise the rewards of a run.
+    """Summarise the rewards of a run, which has rows.
 
     Args:
-        table: at least one row.
         tags: file name -> GenEval tag, within which prompts are resampled; may be empty. Means do not depend on it.
         protocol: as of the manifest; it tells how many images a whole sweep has.
         judged: images that the run's sweep should have by its verdicts.
@@ -78,31 +76,18 @@ def summarise_rewards(
     scored = [~np.isnan(column) for column in columns]
     clusters = [layout.where(known).clusters(column[known]) for column, known in zip(columns, scored, strict=True)]
     expected = max(rewards_expected(table.frame, protocol), judged)
-    parts = zip(scored, resample_together(clusters), strict=True)
-    return RewardsSummary(
-        metrics={
-            metric: _metric(table, metric, known, totals, expected)
-            for metric, (known, totals) in zip(table.metrics, parts, strict=True)
-        },
-        images=len(table.frame),
-        prompts=len(set(prompts)),
-        unscored=int((~np.logical_and.reduce(scored)).sum()),
-        origin=table.origin,
-    )
-
-
-def _metric(
-    table: RewardTable, metric: str, scored: NDArray[np.bool_], clusters: Clusters, expected: int
-) -> MetricSummary:
-    values = table.frame[metric].to_numpy()[scored].tolist()
-    missing = table.frame["filename"][~scored].tolist()
-    reasons = table.reasons[metric]
-    return MetricSummary(
-        mean=mean(values),
-        interval=mean_interval(clusters),
-        images=len(values),
-        prompts=len(clusters.counts),
-        unscored=len(missing),
-        unscored_reasons=counted(reasons.get(name, "no value in the row") for name in missing),
-        expected=expected,
-    )
+    metrics = {}
+    for metric, column, known, totals in zip(table.metrics, columns, scored, resample_together(clusters), strict=True):
+        missing = table.frame["filename"][~known].tolist()
+        reasons = (table.reasons[metric].get(name, "no value in the row") for name in missing)
+        metrics[metric] = MetricSummary(
+            mean=mean(column[known].tolist()),
+            interval=mean_interval(totals),
+            images=int(known.sum()),
+            prompts=len(totals.counts),
+            unscored=len(missing),
+            unscored_reasons=counted(reasons),
+            expected=expected,
+        )
+    unscored = int((~np.logical_and.reduce(scored)).sum())
+    return RewardsSummary(metrics, len(table.frame), len(set(prompts)), unscored, table.origin)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from reports.files import write_json
 from reports.read.cards import notes_on_rewards, outside_range
@@ -20,7 +18,7 @@ from reports.summary.scored import Scored
 from wire.errors import UserError
 from wire.files import sha256_of_file
 from wire.kept import keep
-from wire.untrusted import read_small
+from wire.untrusted import read_json
 
 #: Version of the summary files' layout (docs/statistics.md); it changes when a key changes its meaning or goes.
 GENEVAL_SCHEMA = "miro-eval/geneval_summary/1"
@@ -36,8 +34,7 @@ class RunSummary:
 
     Attributes:
         folder: where its rows are; tells apart runs of one name.
-        images: images with a row of either kind.
-        prompts: prompts with a row of either kind.
+        images, prompts: those with a row of either kind.
         unscored: images that lack a verdict or the value of a metric of the run.
         effects: of each prompt on the overall score, for ranking; None without an interval of it.
         outside: metrics with values that their cards rule out.
@@ -120,9 +117,10 @@ def write_summaries(run_dir: Path) -> list[Path]:
         UserError: the directory has no rows, or malformed ones.
     """
     summary = summarise_run(read_run(run_dir))
+    about = {"model": summary.name, "random_weights": summary.manifest.random_weights, "notes": list(summary.notes)}
     parts = (("geneval", GENEVAL_SCHEMA, summary.geneval), ("rewards", REWARDS_SCHEMA, summary.rewards))
     return [
-        write_json(_made_room(run_dir / f"{stage}_summary.json"), _record(schema, summary, part))
+        write_json(_made_room(run_dir / f"{stage}_summary.json"), {"schema": schema, **about, **plain(part)})
         for stage, schema, part in parts
         if part is not None
     ]
@@ -132,19 +130,9 @@ def _made_room(path: Path) -> Path:
     """The path, after a summary there that another tool has written was kept beside it, under its hash."""
     if path.is_file():
         try:
-            ours = str(json.loads(read_small(path))["schema"]).startswith("miro-eval/")
-        except (UserError, ValueError, KeyError, TypeError, RecursionError):
+            ours = str(read_json(path)["schema"]).startswith("miro-eval/")
+        except (UserError, ValueError, KeyError, TypeError):
             ours = False
         if not ours:
             keep(path, sha256_of_file(path)[:16])
     return path
-
-
-def _record(schema: str, summary: RunSummary, part: GenevalSummary | RewardsSummary) -> dict[str, Any]:
-    about: dict[str, Any] = {
-        "schema": schema,
-        "model": summary.name,
-        "random_weights": summary.manifest.random_weights,
-        "notes": list(summary.notes),
-    }
-    return {**about, **plain(part)}

@@ -48,40 +48,30 @@ def scored_text(counts: Mapping[str, Scored], alone: bool = False) -> str:
 
 
 def samples_expected(frame: pd.DataFrame, protocol: Mapping[str, str] = NO_PROTOCOL) -> int:
-    """Images that every prompt should have.
+    """Images that every prompt should have: those under one number, times the numbers that prompts have by design.
 
-    Those under one number, by the protocol or as the fullest has them, times the numbers that prompts have by design.
+    These are how often the prompts go into the list, rounded; the rest is padding. Gaps count as lost lines, but for so
+    many that they must be meant: at most twice what the commonest prompt has.
     """
-    return _under_one(frame, protocol) * _numbers_by_design(frame)
-
-
-def _numbers_by_design(frame: pd.DataFrame) -> int:
-    """Numbers under which every prompt stands: how often the prompts go into the list, rounded; the rest is padding.
-
-    Gaps count as lost lines, but for so many that they must be meant: at most twice what the commonest prompt has.
-    """
+    under_one = _under_one_number(frame, protocol)
     if LINE not in frame:
-        return 1
-    numbers = Counter(key for key, _ in set(zip(frame["prompt_key"].tolist(), _lines(frame), strict=True)))
-    places = [_count(line) for line in _lines(frame)]
+        return under_one
+    lines = frame[LINE].tolist()
+    numbers = Counter(key for key, _ in set(zip(frame["prompt_key"].tolist(), lines, strict=True)))
+    places = list(map(_count, lines))
     listed = max(numbers.total(), max(places) - min(places) + 1)
-    return max(1, min(2 * max(numbers.values()), round(listed / len(numbers))))
+    return under_one * max(1, min(2 * max(numbers.values()), round(listed / len(numbers))))
 
 
-def _under_one(frame: pd.DataFrame, protocol: Mapping[str, str]) -> int:
-    """Images that every number should have."""
-    fullest = max(Counter(_lines(frame)).values())
-    return max(fullest, _counted_samples(frame), protocol_number(protocol, "samples"))
+def _under_one_number(frame: pd.DataFrame, protocol: Mapping[str, str]) -> int:
+    """Images that every number should have: by the protocol, or as the fullest has them.
 
-
-def _counted_samples(frame: pd.DataFrame) -> int:
-    """As the samples' numbers tell where they count from 0 without a gap, though no prompt may have them all."""
-    numbers = set() if LINE in frame else set(frame["sample_index"].tolist())
-    return len(numbers) if numbers == set(range(len(numbers))) else 0
-
-
-def _lines(frame: pd.DataFrame) -> list[str]:
-    return list(frame[LINE if LINE in frame else "prompt_key"].tolist())
+    Or as the samples' numbers tell where they count from 0 without a gap, though no prompt may have them all.
+    """
+    lines = frame[LINE if LINE in frame else "prompt_key"].tolist()
+    samples = set() if LINE in frame else set(frame["sample_index"].tolist())
+    counted = len(samples) if samples == set(range(len(samples))) else 0
+    return max(*Counter(lines).values(), counted, _count(protocol.get("samples", "")))
 
 
 def images_expected(of_prompts: Sequence[int], samples: int, prompts: int = 0) -> int:
@@ -97,16 +87,10 @@ def images_expected(of_prompts: Sequence[int], samples: int, prompts: int = 0) -
 
 def rewards_expected(frame: pd.DataFrame, protocol: Mapping[str, str] = NO_PROTOCOL) -> int:
     """Images of a whole sweep of the suite that the protocol names, else of the prompts of a table of rewards."""
-    lines = protocol_number(protocol, "suite.prompts")
-    if lines:
-        return max(lines * _under_one(frame, protocol), len(frame))
+    if lines := _count(protocol.get("suite.prompts", "")):
+        return max(lines * _under_one_number(frame, protocol), len(frame))
     of_prompts = [*Counter(frame["prompt_key"].tolist()).values()]
     return images_expected(of_prompts, samples_expected(frame, protocol))
-
-
-def protocol_number(protocol: Mapping[str, str], field: str) -> int:
-    """A count that the protocol records; 0 where it does not."""
-    return _count(protocol.get(field, ""))
 
 
 def _count(text: str) -> int:

@@ -17,13 +17,13 @@ from reports.analysis import write_analysis
 from reports.analysis.sweep import sweep_curves
 from reports.analysis.track import write_track
 from reports.gate.baseline import read_baseline
-from reports.gate.check import check_paths
 from reports.gate.evidence import Evidence
 from reports.leaderboard.table import make_leaderboard
 from reports.read.runs import read_run
 from reports.summary.run_summary import summarise_run
 from rewards.scorers import CARDS
 from tests.reports.builders import verdict, write_rows
+from tests.reports.gate.builders import check_paths
 from wire.cards import MetricCard, card_of, records
 from wire.errors import UserError
 from wire.vocabulary import TAGS

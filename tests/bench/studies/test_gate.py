@@ -8,7 +8,7 @@ from bench.studies import gate_looks as study_looks
 from bench.studies.simulation import beginning, prompts_at_look, simulated_differences
 from reports.gate.policy import read_policy
 from reports.read.suite import PROMPTS_PER_TAG
-from reports.statistics.estimators import MEAN_OF_STRATA
+from reports.statistics.intervals import MEAN_OF_STRATA
 
 SWEEPS = 60
 

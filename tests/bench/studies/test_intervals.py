@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bench.studies.intervals import ACCURACIES, interval_coverage, null_levels, simulated_sweep, study
-from reports.statistics.correlation import intraclass_correlation
+from reports.statistics.clusters import intraclass_correlation
 
 
 @pytest.mark.parametrize("correlation", [0.1, 0.4])

@@ -7,8 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from reports.gate.check import Gate, check_once, rules_for
+from reports.gate.inputs import read_sides
 from reports.read.suite import PROMPTS_PER_TAG
 from tests.reports.builders import Row, rewards, verdict, write_rows
+from wire.cards import NO_CARDS, Cards
 
 SUITE = {"id": "geneval", "sha256": "5c48"}
 PROTOCOL: dict[str, Any] = {"suite": SUITE, "samples": 4, "steps": 50}
@@ -59,3 +62,11 @@ def reward_sweep(drop: float = 0.0) -> list[Row]:
         for prompt in range(20)
         for sample in range(4)
     ]
+
+
+def check_paths(
+    candidate: Path, baseline: Path, policy: Path | None = None, *, subset: bool = False, cards: Cards = NO_CARDS
+) -> Gate:
+    """One check, as the command makes it."""
+    first, second = read_sides(baseline, candidate, cards)
+    return check_once(first, second, rules_for(first, policy), subset=subset)

@@ -18,10 +18,9 @@ from xml.etree import ElementTree as Xml
 import pytest
 
 from harness.cli import main
-from reports.gate.check import check_paths
-from reports.gate.junit import junit_gate
+from reports.gate.gate_formats import junit_gate
 from tests.reports.builders import Row, rewards, write_rows
-from tests.reports.gate.builders import PROTOCOL, write_run
+from tests.reports.gate.builders import PROTOCOL, check_paths, write_run
 from tests.shared_data import shared
 from wire.vocabulary import TAGS
 

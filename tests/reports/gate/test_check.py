@@ -6,15 +6,14 @@ from pathlib import Path
 import pytest
 
 from reports.gate.baseline import save_baseline
-from reports.gate.check import Gate, check_paths
-from reports.gate.compare import compare_paths
-from reports.gate.comparison_formats import markdown_comparison
+from reports.gate.check import Gate
+from reports.gate.compare import compare_paths, markdown_comparison
 from reports.gate.decision import Outcome
 from reports.gate.gate_formats import markdown_gate
 from reports.read.runs import read_run
 from rewards.scorers import CARDS
 from tests.reports.builders import verdict, write_rows
-from tests.reports.gate.builders import PROTOCOL, full_sweep, reward_sweep, usual, write_run
+from tests.reports.gate.builders import PROTOCOL, check_paths, full_sweep, reward_sweep, usual, write_run
 from wire.errors import UserError
 
 

@@ -2,10 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from reports.gate.decision import Judgement, Measured, Outcome, judge
+from reports.gate.decision import Judgement, Measured, Outcome, Settling, judge
 from reports.gate.evidence import Evidence
 from reports.gate.policy import parse_policy
-from reports.gate.sample_size import Settling
 
 
 def measured(difference: float, error: float, metric: str = "overall", coverage: float = 1.0) -> Measured:

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from scipy import stats  # type: ignore[import-untyped]
 
+from reports.gate.decision import OpenQuestion, Settling
 from reports.gate.evidence import RESERVE, Evidence
-from reports.gate.sample_size import OpenQuestion, Settling
 from reports.statistics.clusters import Clusters
-from reports.statistics.estimators import RATIO_OF_TOTALS
-from reports.statistics.moments import moments
+from reports.statistics.intervals import RATIO_OF_TOTALS
+from reports.statistics.paired import moments
 
 PLAIN = Evidence(-0.03, 0.01, 100, 99.0)
 

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from reports.gate.baseline import save_baseline
-from reports.gate.flips import write_flips
+from reports.gate.baseline import save_baseline, write_flips
 from reports.read.runs import read_run
 from tests.reports.builders import Row, verdict
 from tests.reports.gate.builders import PROTOCOL, reward_sweep, write_run
@@ -25,7 +24,7 @@ def test_a_gallery_of_flips_needs_no_more_than_a_saved_baseline(tmp_path: Path) 
     saved = save_baseline(read_run(first), tmp_path / "saved.json")
     for baseline in (first, saved):
         written = write_flips(baseline, second, tmp_path / "gallery")
-        assert (written.flips, written.text) == (4, "4 verdicts flip")
+        assert written.flips == 4
         assert written.index == tmp_path / "gallery" / "index.html"
         page = written.index.read_text()
         data = json.loads(page.split('type="application/json"')[1].split(">", 1)[1].split("</script>")[0])

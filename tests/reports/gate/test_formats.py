@@ -13,17 +13,20 @@ import jsonschema
 import pytest
 from rich.console import Console
 
-from reports.gate.check import Gate, check_paths, rules_for
-from reports.gate.compare import compare_paths, json_text
-from reports.gate.comparison_formats import markdown_comparison
-from reports.gate.files import write_gate
-from reports.gate.flips import write_flips
-from reports.gate.gate_formats import markdown_gate, terminal_gate
-from reports.gate.github import add_to_summary, workflow_commands
+from reports.gate.baseline import write_flips
+from reports.gate.check import Gate, rules_for
+from reports.gate.compare import compare_paths, json_text, markdown_comparison
+from reports.gate.gate_formats import (
+    add_to_summary,
+    junit_gate,
+    markdown_gate,
+    terminal_gate,
+    workflow_commands,
+    write_gate,
+)
 from reports.gate.inputs import read_side
-from reports.gate.junit import junit_gate
 from reports.gate.sequential import check_growing
-from tests.reports.gate.builders import PROTOCOL, full_sweep, reward_sweep, usual, write_run
+from tests.reports.gate.builders import PROTOCOL, check_paths, full_sweep, reward_sweep, usual, write_run
 from tests.reports.gate.junit_schema import faults
 from wire.vocabulary import TAGS
 

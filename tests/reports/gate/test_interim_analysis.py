@@ -10,8 +10,7 @@ from generation.suites import SUITES, built_prompts, limit_indices
 from reports.gate.check import Gate, rules_for
 from reports.gate.decision import Outcome
 from reports.gate.inputs import read_side
-from reports.gate.interim_analysis import Order, planned_looks
-from reports.gate.sequential import check_growing
+from reports.gate.sequential import Order, check_growing, planned_looks
 from reports.read.runs import Run
 from tests.reports.builders import Row, verdict
 from tests.reports.gate.builders import PROTOCOL, full_sweep, reward_sweep, usual, write_run
@@ -92,7 +91,7 @@ def test_a_large_drop_ends_it_at_the_first_look(baseline: Run, tmp_path: Path) -
     assert not gate.passes
     assert gate.verdict.endswith(" (after 100 of 553 prompts)")
     assert gate.looks is not None
-    assert (gate.looks.taken, gate.looks.prompts, gate.looks.early) == (1, 100, True)
+    assert (gate.looks.taken, gate.looks.prompts) == (1, 100)
     overall = gate.line("overall")
     assert overall is not None
     assert overall.paired.prompts == 100

@@ -10,13 +10,13 @@ import pytest
 
 from reports.compare.comparison import compare
 from reports.gate.baseline import read_baseline, save_baseline
-from reports.gate.check import check_paths
 from reports.leaderboard.merge import merge_images, merge_stages
 from reports.read.runs import Run, read_run
 from reports.read.suite import PROMPTS_PER_TAG
 from reports.summary.run_summary import summarise_run
 from reports.summary.scored import Scored
 from tests.reports.builders import Row, official_prompts, rewards, sweep, verdict, write_rows
+from tests.reports.gate.builders import check_paths
 from tests.shared_data import shared
 
 

@@ -3,8 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reports.statistics.clusters import Clusters
-from reports.statistics.correlation import intraclass_correlation
+from reports.statistics.clusters import Clusters, intraclass_correlation
 from tests.reports.statistics.test_intervals import simulated
 
 

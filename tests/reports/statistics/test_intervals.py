@@ -5,8 +5,14 @@ import pytest
 
 from reports.read.suite import PROMPTS_PER_TAG
 from reports.statistics.clusters import Clusters
-from reports.statistics.estimators import MEAN_OF_STRATA, RATIO_OF_TOTALS, Estimator
-from reports.statistics.intervals import macro_interval, mean_interval, standard_error
+from reports.statistics.intervals import (
+    MEAN_OF_STRATA,
+    RATIO_OF_TOTALS,
+    Estimator,
+    macro_interval,
+    mean_interval,
+    standard_error,
+)
 from reports.statistics.resampling import resample_totals
 from wire.vocabulary import TAGS
 

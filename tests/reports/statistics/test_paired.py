@@ -3,11 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.studies.intervals import simulated_pair, simulated_sweep
+from bench.studies.intervals import sign_flip_p_value, simulated_pair, simulated_sweep
 from reports.statistics.clusters import Clusters
-from reports.statistics.estimators import MEAN_OF_STRATA, RATIO_OF_TOTALS
-from reports.statistics.intervals import macro_interval
-from reports.statistics.paired import holm, paired_difference, sign_flip_p_value
+from reports.statistics.intervals import MEAN_OF_STRATA, RATIO_OF_TOTALS, macro_interval
+from reports.statistics.paired import holm, paired_difference
 from wire.vocabulary import TAGS
 
 
