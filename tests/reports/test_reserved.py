@@ -15,8 +15,7 @@ from typer.testing import CliRunner
 
 from harness.cli.app import app
 from reports.gate.baseline import read_baseline, save_baseline
-from reports.leaderboard.files import read_leaderboard, write_tables
-from reports.leaderboard.json_format import leaderboard_record
+from reports.leaderboard.files import leaderboard_record, read_leaderboard, write_tables
 from reports.leaderboard.merge import merge_images, merge_stages
 from reports.leaderboard.table import Leaderboard, make_leaderboard
 from reports.read.reward_rows import read_rewards
