@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reports.drawing import COLORS, label, legend_name, panels, plain_name, save
-from reports.files import writing
 from reports.statistics.intervals import Interval
 from reports.summary.run_summary import RunSummary
 from wire.cards import LOWER, Cards
@@ -80,7 +79,7 @@ def draw(curves: Sequence[Curve], path: Path) -> None:
     """Write a PNG: a panel a metric, the intervals as bands.
 
     Raises:
-        MiroEvalError: there is no curve; or see :func:`reports.files.writing`.
+        MiroEvalError: there is no curve, or the file cannot be written.
     """
     metrics = _distinct(curve.metric for curve in curves)
     if not metrics:
@@ -97,9 +96,7 @@ def draw(curves: Sequence[Curve], path: Path) -> None:
         axes.locator_params(axis="x", nbins=5, integer=not own[0].axis)
     if len(trainings) > 1:
         figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save(figure, path)
+    save(figure, path)
 
 
 def _distinct(names: Iterable[str]) -> list[str]:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reports.drawing import COLORS, legend_name, save
-from reports.files import writing
 from wire.cards import card_of
 from wire.vocabulary import TAGS
 
@@ -41,13 +40,10 @@ def draw_radars(runs: Sequence[tuple[str, Run]], folder: Path) -> tuple[Path, ..
     Rewards have no common scale: their axes go from the worst to the best run, so that there must be two.
 
     Raises:
-        MiroEvalError: see :func:`reports.files.writing`.
+        MiroEvalError: see :func:`reports.drawing.save`.
     """
     figures = {"radar_tags": _tags(runs), "radar_rewards": _rewards(runs)}
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        paths = [save(figure, folder / f"{name}.png") for name, figure in figures.items() if figure is not None]
-    return tuple(paths)
+    return tuple(save(figure, folder / f"{name}.png") for name, figure in figures.items() if figure is not None)
 
 
 def _tags(runs: Sequence[tuple[str, Run]]) -> Figure | None:
