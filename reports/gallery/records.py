@@ -11,9 +11,8 @@ from typing import Any
 from reports.compare.pairing import image_places
 from reports.gallery.pictures import Pictures
 from reports.leaderboard.merge import merge_stages
-from reports.read.rows import json_object, read_rows
+from reports.read.rows import json_object, read_rows, within_run
 from reports.read.runs import RESULTS, RunSource, read_source
-from reports.read.upstream import within_run
 from wire.cards import Cards
 from wire.vocabulary import COLORS
 

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from harness.cli.app import app
 from reports.gate.baseline import read_baseline, save_baseline
 from reports.leaderboard.files import leaderboard_record, read_leaderboard, write_tables
+from reports.leaderboard.markdown import leaderboard_markdown
 from reports.leaderboard.merge import merge_images, merge_stages
 from reports.leaderboard.table import Leaderboard, make_leaderboard
 from reports.read.reward_rows import read_rewards
@@ -151,7 +152,9 @@ def test_a_card_of_an_older_run_goes_with_its_metric(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(json.dumps(manifest))
     board = board_of(run(tmp_path, {"overall": 0.5}))
     assert board.cards["rewards.overall"].lower
-    assert board.labels(["overall", "rewards.overall"]) == ["overall", "rewards.overall ↓"]
+    assert board.cards["rewards.overall"].label == "rewards.overall ↓"
+    assert "rewards.overall ↓" in leaderboard_markdown(board)
+    assert "overall" not in board.cards
 
 
 def test_one_metric_under_two_keys_is_refused(tmp_path: Path) -> None:
