@@ -119,8 +119,7 @@ def _make(found: Found, out_dir: Path, across: Sequence[str], cards: Cards, name
 def _write_rows(runs: list[Collected], out_dir: Path) -> None:
     """All scores by image, twice, and by prompt: copying and compression, which leave the interpreter to others."""
     from reports.leaderboard.merge import LAST, LEADING, PROMPT_COLUMNS
-    from reports.leaderboard.parquet import write_parquet
-    from reports.leaderboard.row_tables import join_parts, joined_columns
+    from reports.leaderboard.row_tables import join_parts, joined_columns, write_parquet
 
     images = [run.images for run in runs]
     join_parts(images, out_dir / "scores.csv", LEADING, LAST)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from reports.files import writing
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -47,6 +49,12 @@ def legend_name(name: str) -> str:
 
 
 def save(figure: Figure, path: Path, dpi: int = 110) -> Path:
-    """Write a PNG, with the same bytes for the same figure."""
-    figure.savefig(path, format="png", dpi=dpi, metadata={"Software": None})
+    """Write a PNG, with the same bytes for the same figure, and make its folder if need be.
+
+    Raises:
+        MiroEvalError: see :func:`reports.files.writing`.
+    """
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, format="png", dpi=dpi, metadata={"Software": None})
     return path

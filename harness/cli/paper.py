@@ -21,7 +21,7 @@ TableOut = Annotated[Path | None, typer.Option(help="also write the table as Mar
 @app.command("list")
 def list_all() -> None:
     """What there is: tables, figures, released checkpoints."""
-    from reports.paper.overview import overview
+    from reports.paper.checkpoints import overview
 
     echo(overview())
 
@@ -44,8 +44,7 @@ def figures(
     out: Annotated[Path, typer.Option(help="folder for the images")] = Path("figures"),
 ) -> None:
     """Draw the figures: from runs where there are any, from the published points where not."""
-    from reports.paper.figure_runs import figure_runs
-    from reports.paper.figures import draw_figures
+    from reports.paper.figures import draw_figures, figure_runs
     from rewards.scorers import CARDS
 
     drawn = figure_runs(runs or [], CARDS)

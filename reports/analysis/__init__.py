@@ -32,13 +32,9 @@ def write_analysis(inputs: Sequence[Path], out_dir: Path, cards: Cards = NO_CARD
     Raises:
         UserError: a run is missing, empty or malformed, or the folder cannot be written to.
     """
-    from reports.analysis.best_of import best_of
-    from reports.analysis.breakdown import breakdown
+    from reports.analysis import measures
     from reports.analysis.findings import findings_csv, findings_markdown
-    from reports.analysis.histogram import histograms
-    from reports.analysis.pass_at_k import pass_at_k
-    from reports.analysis.radars import draw_radars
-    from reports.analysis.rewards_and_verdicts import reward_correlations, rewards_against_verdicts
+    from reports.analysis.radar import draw_radars
     from reports.files import write_text
     from reports.leaderboard.merge import merge_stages
     from reports.read.cards import notes_on_rewards
@@ -56,8 +52,10 @@ def write_analysis(inputs: Sequence[Path], out_dir: Path, cards: Cards = NO_CARD
             continue
         images, metrics = merge_stages(run), run.rewards.metrics if run.rewards else ()
         lower = {metric: card_of(metric, run.manifest.cards).lower for metric in metrics}
-        parts = [*pass_at_k(run.verdicts), *best_of(images, lower), *rewards_against_verdicts(images, lower)]
-        parts += [*reward_correlations(images, metrics), *histograms(run.rewards), *breakdown(run.verdicts)]
+        parts = [*measures.pass_at_k(run.verdicts), *measures.best_of(images, lower)]
+        parts += measures.rewards_against_verdicts(images, lower)
+        parts += measures.reward_correlations(images, metrics)
+        parts += [*measures.histograms(run.rewards), *measures.breakdown(run.verdicts)]
         found.append((source, parts, tuple(notes_on_rewards(run, run.manifest.cards))))
         measured.append((source.name, run))
     if not found:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from tempfile import TemporaryDirectory
 
+from reports.analysis.curves import Curve, Point, bounds, draw, known_cards, scores_of
 from reports.files import csv_text, write_text
+from reports.leaderboard.collect import collect
+from reports.read.cards import higher_is_better
+from reports.read.runs import find_run
+from reports.summary.run_summary import RunSummary
 from wire.cards import NO_CARDS, Cards
-
-if TYPE_CHECKING:
-    from reports.analysis.track.curves import Curve
-    from reports.summary.run_summary import RunSummary
 
 #: A point's reward targets: axis -> value.
 Targets = Mapping[str, float]
@@ -39,26 +40,16 @@ def write_sweep(points: Sequence[tuple[Targets, Path]], out_dir: Path, cards: Ca
     Raises:
         UserError: a run is missing, empty or malformed, or the folder cannot be written to.
     """
-    from tempfile import TemporaryDirectory
-
-    from reports.analysis.track.drawing import draw
-    from reports.leaderboard.collect import collect
-    from reports.read.runs import find_run
-
     with TemporaryDirectory(prefix="miro-eval-") as parts:
         runs, _ = collect([find_run(path, cards) for _, path in points], Path(parts))
-        summaries = [run.summary for run in runs]
-    targets = [one for one, _ in points]
-    files = SweepFiles(write_text(out_dir / "sweep.csv", sweep_csv(targets, summaries)), out_dir / "sweep.png")
+    summaries, targets = [run.summary for run in runs], [one for one, _ in points]
+    files = SweepFiles(write_text(out_dir / "sweep.csv", _csv(targets, summaries)), out_dir / "sweep.png")
     draw(sweep_curves(targets, summaries), files.image)
     return files
 
 
 def sweep_curves(points: Sequence[Targets], summaries: Sequence[RunSummary]) -> list[Curve]:
     """A curve a metric and combination of the axes after the first."""
-    from reports.analysis.track.curves import Curve, Point, known_cards, scores_of
-    from reports.read.cards import higher_is_better
-
     axis, cards = next(iter(points[0])), known_cards(summaries)
     found: dict[tuple[str, str], list[Point]] = {}
     for targets, summary in zip(points, summaries, strict=True):
@@ -78,10 +69,8 @@ def sweep_curves(points: Sequence[Targets], summaries: Sequence[RunSummary]) -> 
     ]
 
 
-def sweep_csv(points: Sequence[Targets], summaries: Sequence[RunSummary]) -> str:
+def _csv(points: Sequence[Targets], summaries: Sequence[RunSummary]) -> str:
     """One line a point and metric; bounds are those of the 95 % interval, empty where there is none."""
-    from reports.analysis.track.curves import bounds, scores_of
-
     lines = (
         (*targets.values(), metric, value, *bounds(interval))
         for targets, summary in zip(points, summaries, strict=True)

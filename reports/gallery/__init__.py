@@ -50,8 +50,7 @@ def write_gallery(
     from reports.files import write_text
     from reports.gallery.page import gallery_html
     from reports.gallery.pictures import Pictures
-    from reports.gallery.records import gallery_run
-    from reports.gallery.sides import matched
+    from reports.gallery.records import gallery_run, matched
     from reports.read.names import told_apart
     from reports.read.runs import find_run
 

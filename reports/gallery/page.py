@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from reports.gallery.records import GalleryRun
-from reports.gallery.sides import Card
+from reports.gallery.records import Card, GalleryRun
 from reports.pages import render
 from reports.summary.notes import RANDOM_WEIGHTS
 from wire.cards import MetricCard, card_of
@@ -36,14 +35,14 @@ def gallery_html(runs: Sequence[GalleryRun], cards: Sequence[Card]) -> str:
         script,
         # Images stand beside the page: on disk, or on whatever server it is put.
         policy="; img-src 'self' file:",
-        data=embedded(_data(runs, cards)),
+        data=_embedded(_data(runs, cards)),
         names=[run.name for run in runs],
         random=[run.name for run in runs if run.random_weights],
         random_note=RANDOM_WEIGHTS,
     )
 
 
-def embedded(record: Any) -> str:
+def _embedded(record: Any) -> str:
     """JSON that can stand within an element of HTML, whatever its texts say."""
     text = json.dumps(record, ensure_ascii=False, allow_nan=False, separators=(",", ":")).translate(_ESCAPES)
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -34,25 +34,19 @@ class Pictures:
         Raises:
             MiroEvalError: see :func:`reports.files.writing`.
         """
-        path = self._inside(filename)
-        if path is None:
-            return None
-        if self.copy_to is None:
-            return quote(os.path.relpath(path, self.out_dir.resolve()))
-        place = f"{self.copy_to}/{path.relative_to(self.run_dir.resolve()).as_posix()}"
-        self._copy(path, self.out_dir / place)
-        return quote(place)
-
-    def _inside(self, filename: str) -> Path | None:
+        folder = self.run_dir.resolve()
         try:
-            folder = self.run_dir.resolve()
             path = (folder / filename).resolve()
             known = path.suffix.lower() in SUFFIXES and path.is_relative_to(folder) and path.is_file()
         except (OSError, ValueError):  # a name that no file can have: a NUL, too many letters
             return None
-        return path if known else None
-
-    def _copy(self, source: Path, target: Path) -> None:
+        if not known:
+            return None
+        if self.copy_to is None:
+            return quote(os.path.relpath(path, self.out_dir.resolve()))
+        place = f"{self.copy_to}/{path.relative_to(folder).as_posix()}"
+        target = self.out_dir / place
         with writing(target):
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
+            shutil.copyfile(path, target)
+        return quote(place)

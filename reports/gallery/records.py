@@ -1,9 +1,9 @@
-"""What the gallery shows of each image, as plain JSON: verdict, reason, boxes, colors, rewards."""
+"""What the gallery shows of each image, as plain JSON, and which image of two runs stands beside which."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,8 @@ from typing import Any
 from reports.compare.pairing import image_places
 from reports.gallery.pictures import Pictures
 from reports.leaderboard.merge import merge_stages
-from reports.read.rows import json_object, read_rows
+from reports.read.rows import json_object, read_rows, within_run
 from reports.read.runs import RESULTS, RunSource, read_source
-from reports.read.upstream import within_run
 from wire.cards import Cards
 from wire.vocabulary import COLORS
 
@@ -43,6 +42,34 @@ class GalleryRun:
     places: list[tuple[str, int]]
 
 
+@dataclass(frozen=True)
+class Card:
+    """One entry of the gallery.
+
+    Attributes:
+        places: index of the record of each run; None where the run has no such image.
+        flip: right in one run and wrong in the other.
+    """
+
+    places: tuple[int | None, ...]
+    flip: bool = False
+
+
+def matched(runs: Sequence[GalleryRun]) -> list[Card]:
+    """The images of one run, or of two side by side; flips first, else in the first run's order."""
+    if len(runs) == 1:
+        return [Card((place,)) for place in range(len(runs[0].records))]
+    first, second = runs
+    partner = {place: number for number, place in enumerate(second.places)}
+    cards = []
+    for left, place in enumerate(first.places):
+        right = partner.pop(place, None)
+        verdicts = {first.records[left]["correct"], None if right is None else second.records[right]["correct"]}
+        cards.append(Card((left, right), flip=verdicts == {True, False}))
+    cards += [Card((None, number)) for number in partner.values()]
+    return sorted(cards, key=lambda card: not card.flip)
+
+
 def gallery_run(source: RunSource, pictures: Pictures) -> GalleryRun:
     """Read a run's rows, boxes included.
 
@@ -52,14 +79,12 @@ def gallery_run(source: RunSource, pictures: Pictures) -> GalleryRun:
     run = read_source(source)
     frame = merge_stages(run)
     metrics = run.rewards.metrics if run.rewards else ()
-    objects = (
-        _objects(source.path / RESULTS if source.path.is_dir() else source.path) if run.verdicts is not None else {}
-    )
-    seed = source.manifest.protocol.get("seed", "")
+    rows = source.path / RESULTS if source.path.is_dir() else source.path
+    objects = {} if run.verdicts is None else _objects(rows)
+    manifest = source.manifest
+    seed = manifest.protocol.get("seed", "")
     records = [_record(row, metrics, objects, pictures, seed) for row in frame.to_dict("records")]
-    return GalleryRun(
-        source.name, source.manifest.random_weights, metrics, source.manifest.cards, records, image_places(frame)
-    )
+    return GalleryRun(source.name, manifest.random_weights, metrics, manifest.cards, records, image_places(frame))
 
 
 def _record(
@@ -79,7 +104,7 @@ def _record(
         "reason": _text(row["reason"]),
         "asked": found.get("asked", []),
         "boxes": found.get("boxes", []),
-        "rewards": [_finite(row[metric]) for metric in metrics],
+        "rewards": [round(row[metric], 6) if math.isfinite(row[metric]) else None for metric in metrics],
         "unscored": _text(row["unscored_rewards"]),
         "seed": found.get("seed") or seed,
         "sample": _whole(row["sample_index"]),
@@ -135,10 +160,6 @@ def _asked(values: Mapping[str, Any]) -> list[str]:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _finite(value: float | None) -> float | None:
-    return None if value is None or not math.isfinite(value) else round(float(value), 6)
 
 
 def _whole(value: Any) -> int | None:

@@ -17,8 +17,7 @@ from reports.files import write_text
 from reports.gallery import GalleryFiles, write_gallery
 from reports.read.manifest import Manifest, display_name
 from reports.read.prompts import gather_prompts
-from reports.read.reward_keys import metric_id
-from reports.read.reward_rows import LARGEST, RewardTable
+from reports.read.reward_rows import LARGEST, RewardTable, metric_id
 from reports.read.rows import is_index
 from reports.read.runs import MANIFEST, RESULTS, Run
 from wire.cards import NO_CARDS, Cards, read_cards, records

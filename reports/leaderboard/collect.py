@@ -25,6 +25,9 @@ _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 #: What one run frees the next one takes: glibc would give it back to the system in between, which costs a tenth.
 _KEPT_MEMORY = {"MALLOC_TRIM_THRESHOLD_": "268435456", "MALLOC_MMAP_THRESHOLD_": "268435456"}
 
+_Task = tuple[int, RunSource]
+_Results = dict[int, "Collected | UserError"]
+
 
 @dataclass(frozen=True)
 class Collected:
@@ -34,13 +37,6 @@ class Collected:
     summary: RunSummary
     images: Part
     prompts: Part
-
-
-@dataclass(frozen=True)
-class _Task:
-    place: int
-    source: RunSource
-    folder: Path
 
 
 def collect(
@@ -58,55 +54,48 @@ def collect(
     Raises:
         UserError: a malformed row, of whichever faulty run that is named comes first, or of every run.
     """
-    tasks = [_Task(place, source, parts) for place, source in enumerate(sources)]
+    tasks = list(enumerate(sources))
     if processes is None:
         processes = (os.cpu_count() or 1) if len(tasks) >= RUNS_WORTH_PROCESSES else 1
-    found = _attempts(tasks) if processes == 1 else _side_by_side(tasks, parts, min(processes, len(tasks)))
+    found = _results(tasks, parts) if processes == 1 else _side_by_side(tasks, parts, min(processes, len(tasks)))
     runs: list[Collected] = []
     notes: list[str] = []
-    for task in tasks:
-        result = found[task.place]
+    for place, source in tasks:
+        result = found[place]
         if isinstance(result, Collected):
             runs.append(result)
         else:
-            notes.append(fault_note(task.source.path, task.source.searched, result))
+            notes.append(fault_note(source.path, source.searched, result))
     if not runs:
         raise UserError(f"nothing to report; {'; '.join(notes)}")
     return runs, tuple(notes)
 
 
-def _collect_one(task: _Task) -> Collected:
-    run = read_source(task.source)
-    summary = replace(summarise_run(run), name=task.source.name)
-    images = merge_stages(run)
-    prompts = merge_images(images)
-    return Collected(
-        task.source,
-        summary,
-        images=write_part(images, task.folder / f"{task.place}.images.csv"),
-        prompts=write_part(prompts, task.folder / f"{task.place}.prompts.csv"),
-    )
-
-
-def _attempts(tasks: Sequence[_Task]) -> dict[int, Collected | UserError]:
+def _results(tasks: Sequence[_Task], folder: Path) -> _Results:
     """By place, up to the first fault of a run that the command line names."""
-    found: dict[int, Collected | UserError] = {}
-    for task in tasks:
-        result = _attempt(task)
-        found[task.place] = result
-        if isinstance(result, UserError) and not task.source.searched:
+    found: _Results = {}
+    for place, source in tasks:
+        found[place] = _result(source, folder / str(place))
+        if isinstance(found[place], UserError) and not source.searched:
             break
     return found
 
 
-def _attempt(task: _Task) -> Collected | UserError:
+def _result(source: RunSource, parts: Path) -> Collected | UserError:
     try:
-        return _collect_one(task)
+        run = read_source(source)
+        images = merge_stages(run)
+        return Collected(
+            source,
+            replace(summarise_run(run), name=source.name),
+            images=write_part(images, parts.with_suffix(".images.csv")),
+            prompts=write_part(merge_images(images), parts.with_suffix(".prompts.csv")),
+        )
     except UserError as error:
         return error
 
 
-def _side_by_side(tasks: Sequence[_Task], folder: Path, processes: int) -> dict[int, Collected | UserError]:
+def _side_by_side(tasks: Sequence[_Task], folder: Path, processes: int) -> _Results:
     """Every process takes every n-th run. Plain processes, not a pool: a pool would import the caller's script anew."""
     shares = [folder / f"share{number}.pickle" for number in range(processes)]
     for number, share in enumerate(shares):
@@ -121,7 +110,7 @@ def _side_by_side(tasks: Sequence[_Task], folder: Path, processes: int) -> dict[
             worker.kill()
     if any(codes):
         raise RuntimeError(f"a process that reads runs ended with status {max(codes, key=abs)}; its words are above")
-    found: dict[int, Collected | UserError] = {}
+    found: _Results = {}
     for share in shares:
         found |= pickle.loads(share.with_suffix(".done").read_bytes())  # noqa: S301 - written by ourselves, just now
     return found
@@ -130,13 +119,11 @@ def _side_by_side(tasks: Sequence[_Task], folder: Path, processes: int) -> dict[
 def _work(share: Path) -> None:
     # Rows make no reference cycles, and looking for some among millions of objects takes a fifth of the time.
     gc.disable()
-    found = _attempts(pickle.loads(share.read_bytes()))  # noqa: S301 - written by the parent process
-    share.with_suffix(".done").write_bytes(pickle.dumps(found))
+    tasks: list[_Task] = pickle.loads(share.read_bytes())  # noqa: S301 - written by the parent process
+    share.with_suffix(".done").write_bytes(pickle.dumps(_results(tasks, share.parent)))
 
 
 if __name__ == "__main__":
-    from reports.leaderboard import (
-        collect as module,  # under its own name, so that the parent knows the pickled classes
-    )
+    from reports.leaderboard import collect as module  # under its own name: the parent knows its pickled classes
 
     module._work(Path(sys.argv[1]))

@@ -1,25 +1,34 @@
-"""Writing the leaderboard in every format, and reading it back."""
+"""Writing the leaderboard in every format, JSON and the hub's model-index among them."""
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from reports import ReportFiles
 from reports.files import write_json, write_text
 from reports.leaderboard.html import leaderboard_html
-from reports.leaderboard.json_format import leaderboard_record
 from reports.leaderboard.latex import leaderboard_latex
 from reports.leaderboard.markdown import leaderboard_markdown
-from reports.leaderboard.model_index import model_index
-from reports.leaderboard.table import Leaderboard
+from reports.leaderboard.sections import SCORES, Section, scored_images, sections
+from reports.leaderboard.table import FURTHER_SCORES, Leaderboard
+from reports.summary.run_summary import GENEVAL
+from reports.summary.scored import scored_text
+from wire.cards import MetricCard
 
-if TYPE_CHECKING:
-    import pandas as pd
+#: Version of the layout (docs/statistics.md); it changes when a key changes its meaning or goes.
+SCHEMA = "miro-eval/leaderboard/1"
+_TEXTS = ("suite", "fingerprint", "coverage", "scored")
+#: What YAML 1.1 takes within quotes by its number only; JSON's escapes for letters beyond 16 bits are none of YAML's.
+_BY_NUMBER = re.compile("[^ -~\u00a0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
 
 def write_tables(board: Leaderboard, out_dir: Path) -> ReportFiles:
-    """Write the leaderboard's files, without the rows': the same runs give the same bytes.
+    """Write the leaderboard's files, without the rows: the same runs give the same bytes.
 
     Raises:
         MiroEvalError: see :func:`reports.files.writing`.
@@ -34,20 +43,109 @@ def write_tables(board: Leaderboard, out_dir: Path) -> ReportFiles:
     return files
 
 
-def read_leaderboard(path: Path) -> pd.DataFrame:
-    """Read ``leaderboard.csv`` with exactly the values that were written, whatever a run is called (even ``NA``)."""
+def leaderboard_record(board: Leaderboard) -> dict[str, Any]:
+    """The content of ``leaderboard.json``: every number with its interval, mark and normal form; missing ones null."""
+    return {
+        "schema": SCHEMA,
+        "metrics": {metric: _metric(card) for metric, card in board.cards.items()},
+        "protocols": board.protocols,
+        "sections": [_section(section, board.metrics) for section in sections(board)],
+        "notes": list(board.notes),
+    }
+
+
+def _metric(card: MetricCard) -> dict[str, Any]:
+    return {"title": card.name, "scale": card.scale, "direction": card.direction, "normalised": card.formula or None}
+
+
+def _section(section: Section, metrics: Sequence[str]) -> dict[str, Any]:
+    runs = [_run(row, marks, metrics) for row, marks in zip(section.rows, section.marks, strict=True)]
+    return {"heading": section.heading, "group": section.group, "protocol": section.protocol, "runs": runs}
+
+
+def _run(row: dict[str, Any], marks: dict[str, str], metrics: Sequence[str]) -> dict[str, Any]:
+    counts = ("images", "prompts", "unscored", *FURTHER_SCORES)
+    return {
+        "model": row["model"],
+        "rank": _plain(row["rank"]),
+        "scores": {name: _value(row, name, marks) for name in SCORES},
+        "rewards": {metric: _value(row, metric, marks) for metric in metrics},
+        "scored_images": {name: asdict(found) for name, found in scored_images(row, (GENEVAL, *metrics)).items()},
+        **{name: _plain(row[name]) for name in counts},
+        **{name: row[name] for name in _TEXTS},
+        "random_weights": bool(row["random_weights"]),
+        "notes": row["notes"],
+    }
+
+
+def _value(row: dict[str, Any], column: str, marks: dict[str, str]) -> dict[str, Any] | None:
+    if row[column] != row[column]:
+        return None
+    value = {"value": row[column], "low": _plain(row[f"{column}_low"]), "high": _plain(row[f"{column}_high"])}
+    if f"{column}_normalised" in row:
+        value["normalised"] = row[f"{column}_normalised"]
+    return value | {"mark": marks.get(column)}
+
+
+def _plain(value: Any) -> Any:
+    """A cell as plain Python; None for any of pandas' words for missing."""
     import pandas as pd
 
-    texts = {"model", "group", "protocol", "suite", "fingerprint", "coverage", "scored", "notes"}
-    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-    for column in frame.columns.difference(list(texts)):
-        frame[column] = [_cell(text) for text in frame[column]]
-    return frame
+    if pd.isna(value):
+        return None
+    return value.item() if hasattr(value, "item") else value
 
 
-def _cell(text: str) -> Any:
-    if text in ("True", "False"):
-        return text == "True"
-    if not text:
-        return float("nan")
-    return int(text) if text.lstrip("-").isdigit() else float(text)
+def model_index(board: Leaderboard) -> str:
+    """The ``model-index`` block that the Hugging Face hub reads from a card's YAML head: one entry a run, to be copied.
+
+    Runs with random weights are left out, for their scores are none. The layout is huggingface_hub's
+    (``ModelCardData``, ``EvalResult``): task, dataset, metrics.
+    """
+    lines = ["model-index:"]
+    for row in board.frame[~board.frame["random_weights"]].to_dict("records"):
+        results = [*_geneval_results(row), *_reward_results(row, board.cards)]
+        if results:
+            lines += [f"- name: {_text(row['model'])}", "  results:", *results]
+    return "\n".join(lines if len(lines) > 1 else ["model-index: []"]) + "\n"
+
+
+def _geneval_results(row: dict[Any, Any]) -> Iterator[str]:
+    names = [name for name in SCORES if row[name] == row[name]]
+    if names:
+        about = f"{row['coverage']}; {_images(row, GENEVAL)}"
+        metrics = [(f"geneval_{name}", f"GenEval {name} ({about})", row[name]) for name in names]
+        yield from _result("GenEval", "geneval", metrics)
+
+
+def _reward_results(row: dict[Any, Any], cards: Mapping[str, MetricCard]) -> Iterator[str]:
+    metrics = []
+    for metric, card in cards.items():
+        if row[metric] == row[metric]:
+            direction = f"{card.direction}; " if card.lower else ""
+            metrics.append((metric, f"mean {card.name} ({direction}{_images(row, metric)})", row[metric]))
+    if metrics:
+        yield from _result(f"prompts of {row['suite']}", str(row["suite"]), metrics)
+
+
+def _images(row: dict[Any, Any], name: str) -> str:
+    return f"{scored_text(scored_images(row, [name]), alone=True)} images"
+
+
+def _result(dataset: str, kind: str, metrics: list[tuple[str, str, float]]) -> Iterator[str]:
+    yield from ("  - task:", "      type: text-to-image", "    dataset:")
+    yield from (f"      name: {_text(dataset)}", f"      type: {_text(kind)}", "    metrics:")
+    for metric, name, value in metrics:
+        yield from (f"    - type: {_text(metric)}", f"      name: {_text(name)}", f"      value: {_number(value)}")
+
+
+def _text(text: str) -> str:
+    """A text in double quotes for YAML; half a surrogate pair, which no file can hold, becomes its escape."""
+    encodable = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return _BY_NUMBER.sub(lambda sign: f"\\u{ord(sign[0]):04x}", json.dumps(encodable, ensure_ascii=False))
+
+
+def _number(value: float) -> str:
+    """A number that YAML 1.1 takes for one: ``1e-05`` without a dot is a text there."""
+    mantissa, exponent, power = json.dumps(float(value)).partition("e")
+    return mantissa + (".0" if exponent and "." not in mantissa else "") + exponent + power

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +34,8 @@ _COMMANDS = {
     LOWER: r"$\downarrow$",
 }
 _EMPHASIS = {BEST: r"\textbf{%s}", SECOND: r"\underline{%s}", "": "%s"}
-#: Letters beyond these need fonts that a document may lack.
-_LAST_LETTER = "\u017f"
+#: Letters beyond Latin ones need fonts that a document may lack.
+_NOT_TYPESET = re.compile("[^ -~\u00c0-\u017f]")
 
 
 def escape_latex(text: str) -> str:
@@ -42,38 +43,22 @@ def escape_latex(text: str) -> str:
 
     Letters beyond Latin ones become a question mark.
     """
-    single_line = " ".join(text.split())
-    return "".join(_COMMANDS.get(letter) or (letter if _typeset(letter) else "?") for letter in single_line)
-
-
-def _typeset(letter: str) -> bool:
-    return " " <= letter <= "~" or ("\u00c0" <= letter <= _LAST_LETTER)
+    return "".join(_COMMANDS.get(letter) or _NOT_TYPESET.sub("?", letter) for letter in " ".join(text.split()))
 
 
 def leaderboard_latex(board: Leaderboard) -> str:
     """A leaderboard as a file of LaTeX tables, ending with a line end."""
     blocks = [
         "% Needs \\usepackage{booktabs}, and \\usepackage[T1]{fontenc} for accents and quotes.",
-        *_comments(board),
-        *_warnings(board),
     ]
+    # For whoever opens the file: what was passed over, and in what runs are unlike.
+    notes = [f"% {escape_latex(f'{name}: {note}' if name else note)}" for name, note in board.all_notes()]
+    blocks += ["\n".join(notes)] if notes else []
+    if names := [escape_latex(name) for name in board.random]:
+        blocks.append(f"\\textbf{{Random weights: the scores mean nothing ({', '.join(names)}).}}")
     for number, section in enumerate(sections(board), start=1):
         blocks += _tables(section, board.cards, number)
     return "\n\n".join(blocks) + "\n"
-
-
-def _comments(board: Leaderboard) -> Iterator[str]:
-    """All notes, for whoever opens the file: what was passed over, and in what runs are unlike."""
-    named = zip(board.frame["model"], board.frame["notes"], strict=True)
-    notes = [*board.notes, *(f"{name}: {note}" for name, note in named if note)]
-    if notes:
-        yield "\n".join(f"% {escape_latex(note)}" for note in notes)
-
-
-def _warnings(board: Leaderboard) -> Iterator[str]:
-    names = [escape_latex(name) for name in board.frame["model"][board.frame["random_weights"]]]
-    if names:
-        yield f"\\textbf{{Random weights: the scores mean nothing ({', '.join(names)}).}}"
 
 
 def _tables(section: Section, cards: Mapping[str, MetricCard], number: int) -> Iterator[str]:
@@ -97,7 +82,6 @@ def _tables(section: Section, cards: Mapping[str, MetricCard], number: int) -> I
 def _table(section: Section, columns: Mapping[str, str], caption: str, label: str, with_interval: bool) -> str:
     """``columns``: of the leaderboard -> their heads."""
     heads = [escape_latex(head) for head in columns.values()]
-    counted = (GENEVAL,) if with_interval else tuple(columns)
     if with_interval:
         heads.insert(1, r"95\,\% interval")
     lines = [
@@ -109,7 +93,7 @@ def _table(section: Section, columns: Mapping[str, str], caption: str, label: st
         r"    \toprule",
         _line(["rank", "model", *heads, "scored images"]),
         r"    \midrule",
-        *(_line(cells) for cells in _cells(section, tuple(columns), counted, with_interval)),
+        *_lines(section, tuple(columns), with_interval),
         r"    \bottomrule",
         r"  \end{tabular}",
         r"\end{table}",
@@ -117,25 +101,20 @@ def _table(section: Section, columns: Mapping[str, str], caption: str, label: st
     return "\n".join(lines)
 
 
-def _cells(
-    section: Section, columns: Sequence[str], counted: Sequence[str], with_interval: bool
-) -> Iterator[list[str]]:
+def _lines(section: Section, columns: Sequence[str], with_interval: bool) -> Iterator[str]:
+    counted = (GENEVAL,) if with_interval else columns
     for row, marks in zip(section.rows, section.marks, strict=True):
         values = [_value(row, column, marks) for column in columns]
         if with_interval:
-            values.insert(1, _interval(row))
+            low, high = fixed(row["overall_low"]), fixed(row["overall_high"])
+            values.insert(1, f"{low}--{high}" if low else "--")
         scored = scored_text(scored_images(row, counted), alone=with_interval)
-        yield [count_text(row["rank"]), escape_latex(row["model"]), *values, escape_latex(scored) or "--"]
+        yield _line([count_text(row["rank"]), escape_latex(row["model"]), *values, escape_latex(scored) or "--"])
 
 
 def _value(row: dict[str, Any], column: str, marks: dict[str, str]) -> str:
     text = fixed(row[column]).replace("-", "$-$")
     return _EMPHASIS[marks.get(column, "")] % text if text else "--"
-
-
-def _interval(row: dict[str, Any]) -> str:
-    low, high = fixed(row["overall_low"]), fixed(row["overall_high"])
-    return f"{low}--{high}" if low else "--"
 
 
 def _line(cells: Sequence[str]) -> str:

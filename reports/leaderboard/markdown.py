@@ -12,8 +12,6 @@ from reports.summary.scored import WHOLE
 from wire.vocabulary import TAGS
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from reports.leaderboard.table import Leaderboard
 
 _EMPHASIS = {BEST: "**{}**", SECOND: "*{}*", "": "{}"}
@@ -42,24 +40,22 @@ def markdown_table(rows: Iterable[Sequence[str]]) -> str:
 
 def leaderboard_markdown(board: Leaderboard) -> str:
     """A leaderboard as a Markdown document, ending with a line end."""
-    blocks = ["# Leaderboard", *_warnings(board.frame)]
+    blocks = ["# Leaderboard"]
+    if random := [escape(name) for name in board.random]:
+        blocks.append(
+            f"> **Random weights: the scores mean nothing.** Stand-in models were used for: {', '.join(random)}."
+        )
     for section in sections(board):
         blocks += [f"## {escape(section.heading)}", _table(section, board)]
-    blocks += ["## How to read it", *_legend(board)]
-    blocks += _notes(board)
+    blocks += ["## How to read it", "\n".join(_legend(board))]
+    notes = [f"- {f'**{escape(name)}**: ' if name else ''}{escape(note)}" for name, note in board.all_notes()]
+    blocks += ["## Notes", "\n".join(notes)] if notes else []
     return "\n\n".join(blocks) + "\n"
-
-
-def _warnings(frame: pd.DataFrame) -> Iterator[str]:
-    """Said before anything else, for it voids the numbers."""
-    random = [escape(name) for name in frame["model"][frame["random_weights"]]]
-    if random:
-        yield f"> **Random weights: the scores mean nothing.** Stand-in models were used for: {', '.join(random)}."
 
 
 def _table(section: Section, board: Leaderboard) -> str:
     scores = ["overall", "95 % interval", *TAGS] if section.scores else []
-    numbers = [*scores, *board.labels(section.found(board.metrics))]
+    numbers = [*scores, *(board.cards[metric].label for metric in section.found(board.metrics))]
     counts = ["images", "prompts", "unscored"]
     header = ["rank", "model", *(escape(name) for name in numbers), *counts, "coverage", "scored images"]
     rule = ["--:", ":--", *["--:"] * (len(numbers) + len(counts)), ":--", ":--"]
@@ -67,23 +63,18 @@ def _table(section: Section, board: Leaderboard) -> str:
 
 
 def _cells(section: Section, metrics: Sequence[str]) -> Iterator[list[str]]:
-    found = section.found(metrics)
     for row, marks in zip(section.rows, section.marks, strict=True):
-        scores = [_marked(row, name, marks) for name in section.scores]
-        scores[1:1] = [interval_text(row, "overall")] if scores else []
+        columns = (*section.scores, *section.found(metrics))
+        numbers = [_EMPHASIS[marks.get(name, "")].format(fixed(row[name])) for name in columns]
+        numbers[1:1] = [interval_text(row, "overall")] if section.scores else []
         yield [
             count_text(row["rank"]),
             escape(row["model"]),
-            *scores,
-            *(_marked(row, name, marks) for name in found),
+            *numbers,
             *(count_text(row[name]) for name in ("images", "prompts", "unscored")),
             escape(row["coverage"]),
             escape(row["scored"]),
         ]
-
-
-def _marked(row: dict[Any, Any], column: str, marks: dict[str, str]) -> str:
-    return _EMPHASIS[marks.get(column, "")].format(fixed(row[column]))
 
 
 def _legend(board: Leaderboard) -> list[str]:
@@ -106,14 +97,7 @@ def _legend(board: Leaderboard) -> list[str]:
         normal = f" MIRO-normalised in the CSV: {card.formula}." if card.formula else ""
         text = f"mean {escape(card.name)}; {escape(card.scale)}; {card.direction}.{normal}"
         lines.append(f"- **{escape(metric)}**: {text}")
-    return ["\n".join(lines)]
-
-
-def _notes(board: Leaderboard) -> list[str]:
-    named = zip(board.frame["model"], board.frame["notes"], strict=True)
-    lines = [f"- {escape(note)}" for note in board.notes]
-    lines += [f"- **{escape(name)}**: {escape(note)}" for name, note in named if note]
-    return ["## Notes", "\n".join(lines)] if lines else []
+    return lines
 
 
 def fixed(value: float) -> str:

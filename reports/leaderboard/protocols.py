@@ -1,10 +1,10 @@
-"""Under which protocol a run was made and judged: runs are ranked only among those of one protocol."""
+"""Under which protocol a run was made and judged: runs are ranked only among those of one, and a note says the rest."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,8 @@ NOT_RECORDED = ("protocol", "not recorded")
 RANDOM = ("weights", "random")
 #: Fields of the reward stage do not decide whether two GenEval scores can be compared.
 _APART = "rewards."
+#: Names written out in a note where several runs share a value.
+_NAMES_LISTED = 3
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,7 @@ class Labels:
 def ranking_protocol(run: RunSummary, across: Sequence[str] = ()) -> Protocol:
     """What must be equal for two GenEval scores to be ranked together.
 
-    Args:
-        run: its summary.
-        across: fields that may differ; ``reward_targets`` stands for ``reward_targets.aesthetic_score`` too.
+    Fields of ``across`` may differ; ``reward_targets`` stands for ``reward_targets.aesthetic_score`` too.
     """
     recorded = run.manifest.protocol.items()
     fields = [(name, value) for name, value in recorded if not name.startswith(_APART) and not _within(name, across)]
@@ -75,7 +75,11 @@ def labelled(runs: Sequence[RunSummary], across: Sequence[str] = ()) -> Labels:
     Raises:
         UserError: a field of ``across`` is none that these runs have.
     """
-    _check_fields(runs, across)
+    known = {name for run in runs for name in run.manifest.protocol if not name.startswith(_APART)}
+    for field in across:
+        if not any(_within(name, [field]) for name in known):
+            allowed = sorted(known | {name.rpartition(".")[0] for name in known if "." in name}) or ["none recorded"]
+            raise UserError(f"--across {field}: no field of these runs' protocols; they have {', '.join(allowed)}")
     best: dict[Protocol, float] = {}
     for run in runs:
         overall = run.geneval.overall if run.geneval else None
@@ -89,14 +93,6 @@ def _within(name: str, fields: Sequence[str]) -> bool:
     return any(name == field or name.startswith(f"{field}.") for field in fields)
 
 
-def _check_fields(runs: Sequence[RunSummary], across: Sequence[str]) -> None:
-    known = {name for run in runs for name in run.manifest.protocol if not name.startswith(_APART)}
-    for field in across:
-        if not any(_within(name, [field]) for name in known):
-            allowed = sorted(known | {name.rpartition(".")[0] for name in known if "." in name}) or ["none recorded"]
-            raise UserError(f"--across {field}: no field of these runs' protocols; they have {', '.join(allowed)}")
-
-
 def descriptions(labels: Labels) -> dict[str, str]:
     """Label -> the fields in which the protocols differ, e.g. ``guidance_scale 7.0, steps 50``; for headings."""
     names = {name for protocol in labels.names for name, _ in protocol}
@@ -105,3 +101,42 @@ def descriptions(labels: Labels) -> dict[str, str]:
         label: ", ".join(f"{name} {shortened(value)}" for name, value in protocol if name in names)
         for protocol, label in labels.names.items()
     }
+
+
+def table_notes(runs: Sequence[RunSummary]) -> Iterator[str]:
+    """Notes on runs in one table: in what they are unlike, so that their difference is not the checkpoints' alone."""
+    judged = ((run, run.geneval) for run in runs if run.geneval is not None)
+    samples = _names_by((str(summary.coverage.samples_per_prompt), run.name) for run, summary in judged)
+    if len(samples) > 1:
+        yield f"runs differ in samples per prompt: {_values(samples)}"
+    known = [run for run in runs if run.manifest.protocol]
+    for field in sorted({field for run in known for field in run.manifest.protocol}):
+        values = _names_by((run.manifest.protocol.get(field, NOT_RECORDED[1]), run.name) for run in known)
+        if len(values) > 1:
+            yield f"runs differ in {field}: {_values(values)}"
+    unknown = [run.name for run in runs if not run.manifest.protocol]
+    if unknown and len(runs) > 1:
+        yield f"no protocol is recorded (seed, sampler, precision, ...) for {_names(unknown)}"
+    for metric in dict.fromkeys(metric for run in runs if run.rewards for metric in run.rewards.metrics):
+        scored = [run for run in runs if run.rewards and metric in run.rewards.metrics]
+        carded = [run for run in scored if metric in run.manifest.cards]
+        directions = _names_by((run.manifest.cards[metric].direction, run.name) for run in carded)
+        if len(directions) > 1:
+            yield f"runs' cards differ in {metric}: {_values(directions)}; marks go by the first run listed"
+
+
+def _names_by(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Value -> names of the runs that have it."""
+    names: dict[str, list[str]] = {}
+    for value, name in pairs:
+        names.setdefault(value, []).append(name)
+    return names
+
+
+def _values(names_of: dict[str, list[str]]) -> str:
+    return "; ".join(f"{shortened(value)} ({_names(names)})" for value, names in names_of.items())
+
+
+def _names(names: list[str]) -> str:
+    more = len(names) - _NAMES_LISTED
+    return ", ".join(names[:_NAMES_LISTED]) + (f" and {more} more" if more > 0 else "")

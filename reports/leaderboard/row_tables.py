@@ -1,4 +1,4 @@
-"""Tables over the rows of all runs as CSV, put together from parts that are written run by run, side by side."""
+"""Tables over the rows of all runs as CSV and Parquet, put together from parts that are written run by run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import csv
 import io
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,13 +16,17 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from reports.files import writing
+from reports.leaderboard.merge import IMAGE_COLUMNS, LAST
 from wire.files import partial_name
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow  # type: ignore[import-untyped]
 
 #: Columns of whole numbers, which pandas keeps as floats where some are missing.
 WHOLE = frozenset({"sample_index", "images", "judged", "correct"})
+#: Runs that are read together, side by side, and written as one row group of Parquet: bounds the memory.
+RUNS_TOGETHER = 50
 _TO_BE_QUOTED = ('"', ",", "\n", "\r")
 #: How pandas' own words for "nothing here" read.
 _MISSING = frozenset({"nan", "<NA>", "None"})
@@ -39,52 +45,6 @@ def write_part(frame: pd.DataFrame, path: Path) -> Part:
     lines = map(",".join, zip(*(_cells(frame[column]) for column in frame.columns), strict=True))
     path.write_bytes("\n".join([*lines, ""]).encode("utf-8", "backslashreplace"))
     return Part(path, tuple(map(str, frame.columns)))
-
-
-def join_parts(parts: Sequence[Part], path: Path, leading: Sequence[str], last: Sequence[str] = ()) -> Path:
-    """Make one CSV file of the parts of all runs; it appears whole or not at all.
-
-    Args:
-        parts: in the order wanted.
-        path: its folder is made if need be.
-        leading, last: the first and the last columns; those that only some runs have stand between them, by name.
-
-    Raises:
-        MiroEvalError: see :func:`reports.files.writing`.
-    """
-    columns = joined_columns(parts, leading, last)
-    partial = partial_name(path)
-    with writing(path, partial):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as joined:
-            joined.write(_csv_line(columns))
-            for part in parts:
-                _append(part, columns, joined)
-        os.replace(partial, path)
-    return path
-
-
-def joined_columns(parts: Sequence[Part], leading: Sequence[str], last: Sequence[str] = ()) -> tuple[str, ...]:
-    """The columns of :func:`join_parts`."""
-    further = sorted({name for part in parts for name in part.columns} - {*leading, *last})
-    return (*leading, *further, *last)
-
-
-def _append(part: Part, columns: tuple[str, ...], joined: io.BufferedWriter) -> None:
-    if part.columns == columns:
-        with part.path.open("rb") as content:
-            shutil.copyfileobj(content, joined, 1 << 20)
-        return
-    place = {name: number for number, name in enumerate(part.columns)}
-    with part.path.open(encoding="utf-8", newline="") as content:
-        for row in csv.reader(content):
-            joined.write(_csv_line([row[place[name]] if name in place else "" for name in columns]))
-
-
-def _csv_line(cells: Sequence[str]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(cells)
-    return text.getvalue().encode("utf-8")
 
 
 def _cells(column: pd.Series[Any]) -> list[str]:
@@ -106,3 +66,95 @@ def _cell(value: Any) -> str:
         return '"' + value.replace('"', '""') + '"' if any(sign in value for sign in _TO_BE_QUOTED) else value
     text = str(value)
     return "" if text in _MISSING else text.removesuffix(".0")
+
+
+def joined_columns(parts: Sequence[Part], leading: Sequence[str], last: Sequence[str] = ()) -> tuple[str, ...]:
+    """The columns of all parts: the first, those that only some runs have by name, the last."""
+    further = sorted({name for part in parts for name in part.columns} - {*leading, *last})
+    return (*leading, *further, *last)
+
+
+def join_parts(parts: Sequence[Part], path: Path, leading: Sequence[str], last: Sequence[str] = ()) -> Path:
+    """Make one CSV file of the parts of all runs, in the order given; it appears whole or not at all.
+
+    Raises:
+        MiroEvalError: see :func:`reports.files.writing`.
+    """
+    columns = joined_columns(parts, leading, last)
+    with _replacing(path) as partial, partial.open("wb") as joined:
+        joined.write(_csv_line(columns))
+        for part in parts:
+            _append(part, columns, joined)
+    return path
+
+
+@contextmanager
+def _replacing(path: Path, also: type[Exception] = OSError) -> Iterator[Path]:
+    """A place beside ``path`` to write to, which becomes it once all is written."""
+    partial = partial_name(path)
+    with writing(path, partial, also):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        partial.replace(path)
+
+
+def _append(part: Part, columns: tuple[str, ...], joined: io.BufferedWriter) -> None:
+    if part.columns == columns:
+        with part.path.open("rb") as content:
+            shutil.copyfileobj(content, joined, 1 << 20)
+        return
+    place = {name: number for number, name in enumerate(part.columns)}
+    with part.path.open(encoding="utf-8", newline="") as content:
+        for row in csv.reader(content):
+            joined.write(_csv_line([row[place[name]] if name in place else "" for name in columns]))
+
+
+def _csv_line(cells: Sequence[str]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue().encode("utf-8")
+
+
+def write_parquet(parts: Sequence[Part], columns: Sequence[str], path: Path) -> Path:
+    """Write the parts of all runs as one Parquet file, in the order given; it appears whole or not at all.
+
+    ``correct`` is a boolean and ``sample_index`` a whole number, null where unscored or unknown; rewards are 64-bit
+    floats, null where unscored; everything else is text, never null.
+
+    Raises:
+        MiroEvalError: see :func:`reports.files.writing`.
+    """
+    import pyarrow
+    from pyarrow import parquet
+
+    types = dict.fromkeys(columns, pyarrow.float64()) | dict.fromkeys((*IMAGE_COLUMNS, *LAST), pyarrow.string())
+    types |= {"correct": pyarrow.bool_(), "sample_index": pyarrow.int32()}
+    schema = pyarrow.schema([(name, types[name]) for name in columns])
+    with (
+        _replacing(path, pyarrow.ArrowException) as partial,
+        ThreadPoolExecutor(os.cpu_count()) as threads,
+        parquet.ParquetWriter(partial, schema, compression="zstd") as writer,
+    ):
+        for first in range(0, len(parts), RUNS_TOGETHER):
+            chosen = parts[first : first + RUNS_TOGETHER]
+            writer.write_table(pyarrow.concat_tables(threads.map(lambda part: _read_part(part, schema), chosen)))
+    return path
+
+
+def _read_part(part: Part, schema: pyarrow.Schema) -> pyarrow.Table:
+    from pyarrow import csv as arrow_csv
+
+    return arrow_csv.read_csv(
+        part.path,
+        read_options=arrow_csv.ReadOptions(column_names=list(part.columns), use_threads=False, block_size=1 << 26),
+        parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
+        convert_options=arrow_csv.ConvertOptions(
+            column_types=schema,
+            include_columns=schema.names,
+            include_missing_columns=True,
+            null_values=[""],
+            true_values=["True"],
+            false_values=["False"],
+            strings_can_be_null=False,
+        ),
+    )

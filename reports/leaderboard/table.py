@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from reports.leaderboard.protocols import Labels, descriptions, fingerprint, labelled
-from reports.leaderboard.table_notes import table_notes
+from reports.leaderboard.protocols import Labels, descriptions, fingerprint, labelled, table_notes
 from reports.read.names import told_apart
 from reports.summary.coverage import Suite
 from reports.summary.prompt_effects import ranks
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Columns that every leaderboard begins with; the others follow.
 LEADING_COLUMNS = ("model", "overall", *TAGS, *SEVEN_REWARDS, "images", "prompts", "unscored")
+#: Columns of GenEval that are beside the score.
+FURTHER_SCORES = ("samples_per_prompt", "pooled", "any_of_n", "all_of_n", "intraclass_correlation")
 
 
 class Group(Enum):
@@ -46,8 +47,7 @@ class Leaderboard:
         frame: one row a run. First :data:`LEADING_COLUMNS`: fractions for overall and tags, raw means for rewards,
             NaN where there is none. Then further metrics, ``rank`` (1 + the number of runs of the same ``group`` and
             ``protocol`` that are shown to be better), ``group``, ``protocol``, ``suite``, ``fingerprint``,
-            ``coverage``, ``scored`` (images, in words), ``samples_per_prompt``, ``pooled``, ``any_of_n``, ``all_of_n``,
-            ``intraclass_correlation``,
+            ``coverage``, ``scored`` (images, in words), :data:`FURTHER_SCORES`,
             ``geneval_scored``, ``geneval_expected``, ``<metric>_scored``, ``<metric>_expected`` (images),
             ``<column>_low`` and ``<column>_high`` (95 % bounds), ``<metric>_normalised`` where defined,
             ``random_weights``, ``notes`` (joined by "; ").
@@ -64,9 +64,15 @@ class Leaderboard:
     cards: dict[str, MetricCard] = field(default_factory=dict)
     outside: dict[str, frozenset[str]] = field(default_factory=dict)
 
-    def labels(self, columns: Sequence[str]) -> list[str]:
-        """Heads of columns; those of metrics that are better when lower have an arrow."""
-        return [card_of(column, self.cards).label for column in columns]
+    @property
+    def random(self) -> list[str]:
+        """Models with random weights."""
+        return list(self.frame["model"][self.frame["random_weights"]])
+
+    def all_notes(self) -> Iterator[tuple[str, str]]:
+        """(model, note): on the table as a whole, with an empty name, then on each run that has notes."""
+        yield from (("", note) for note in self.notes)
+        yield from ((name, note) for name, note in zip(self.frame["model"], self.frame["notes"], strict=True) if note)
 
 
 def make_leaderboard(runs: Sequence[RunSummary], across: Sequence[str] = (), notes: Sequence[str] = ()) -> Leaderboard:
@@ -88,7 +94,11 @@ def make_leaderboard(runs: Sequence[RunSummary], across: Sequence[str] = (), not
     named = sorted(told_apart(runs), key=lambda run: _rank_key(run, labels))
     extra = sorted({metric for run in named if run.rewards for metric in run.rewards.metrics} - set(SEVEN_REWARDS))
     metrics = (*SEVEN_REWARDS, *extra)
-    _refuse_clashes(metrics)
+    # Such names as a foreign file may have: ``rewards.x`` beside ``x_low``, which is shown as ``rewards.x_low``.
+    beside = {f"{metric}{suffix}": metric for metric in metrics for suffix in SUFFIXES}
+    for metric in metrics:
+        if metric in beside:
+            raise UserError(f"{metric} and what stands beside {beside[metric]} would be one column; rename one metric")
     known = {metric: card for run in reversed(named) for metric, card in run.manifest.cards.items()}
     cards = {metric: card_of(metric, known) for metric in metrics}
     frame = pd.DataFrame.from_records([_row(run, cards, labels) for run in named])
@@ -98,14 +108,6 @@ def make_leaderboard(runs: Sequence[RunSummary], across: Sequence[str] = (), not
     frame.insert(len(LEADING_COLUMNS) + len(extra), "rank", ranks_by_run)
     outside = {run.name: run.outside for run in named}
     return Leaderboard(frame, metrics, (*notes, *table_notes(named)), descriptions(labels), cards, outside)
-
-
-def _refuse_clashes(metrics: Sequence[str]) -> None:
-    """Such names as a foreign file may have: ``rewards.x`` beside ``x_low``, which is shown as ``rewards.x_low``."""
-    beside = {f"{metric}{suffix}": metric for metric in metrics for suffix in SUFFIXES}
-    for metric in metrics:
-        if metric in beside:
-            raise UserError(f"{metric} and what stands beside {beside[metric]} would be one column; rename one metric")
 
 
 def _group(run: RunSummary) -> Group:
@@ -138,72 +140,56 @@ def _ranks(runs: Sequence[RunSummary], labels: Labels) -> list[int | None]:
     return ranked
 
 
-def _suite(run: RunSummary) -> str:
+def _suite_and_coverage(run: RunSummary) -> tuple[str, str]:
     """GenEval's own prompts are recognised by their texts, others by the manifest's word for them."""
-    if run.geneval is not None and run.geneval.coverage.suite is Suite.GENEVAL:
-        return Suite.GENEVAL.value
-    return run.manifest.protocol.get("suite.id", "").strip('"') or Suite.UNKNOWN.value
-
-
-def _prompts(run: RunSummary) -> str:
-    """Coverage of a run without verdicts, of the suite that its manifest names."""
-    suite = run.manifest.protocol.get("suite.prompts")
-    return f"{run.prompts} of {suite} prompts" if suite else f"{run.prompts} prompts"
-
-
-def _normalised(means: Mapping[str, float | None], cards: Mapping[str, MetricCard]) -> dict[str, float]:
-    known = [card for card in cards.values() if card.normal_form is not None]
-    return {f"{card.metric}_normalised": card.normalised(_number(means[card.metric])) for card in known}
+    protocol = run.manifest.protocol
+    suite = protocol.get("suite.id", "").strip('"') or Suite.UNKNOWN.value
+    if run.geneval is not None:
+        coverage = run.geneval.coverage
+        return Suite.GENEVAL.value if coverage.suite is Suite.GENEVAL else suite, coverage.text
+    expected = f" of {protocol['suite.prompts']}" if protocol.get("suite.prompts") else ""
+    return suite, f"{run.prompts}{expected} prompts"
 
 
 def _row(run: RunSummary, cards: Mapping[str, MetricCard], labels: Labels) -> dict[str, Any]:
-    metrics = tuple(cards)
-    extra = metrics[len(SEVEN_REWARDS) :]
-    means, bounds = _rewards(run, metrics)
-    scores, score_bounds = _geneval(run)
+    """A line of :attr:`Leaderboard.frame`, but for its rank."""
+    extra = tuple(cards)[len(SEVEN_REWARDS) :]
+    found = run.rewards.metrics if run.rewards else {}
+    means = {metric: _number(found[metric].mean if metric in found else None) for metric in cards}
+    intervals = {metric: found[metric].interval if metric in found else None for metric in cards}
+    normal = {metric: card.normalised(means[metric]) for metric, card in cards.items() if card.normal_form is not None}
+    counts = [(name, run.scored.get(name)) for name in (GENEVAL, *cards)]
+    scores, score_intervals = _geneval(run)
+    suite, coverage = _suite_and_coverage(run)
     return {
         "model": run.name,
-        **{name: _number(scores[name]) for name in ("overall", *TAGS)},
-        **{metric: _number(means[metric]) for metric in SEVEN_REWARDS},
+        **{name: _number(scores.get(name)) for name in ("overall", *TAGS)},
+        **{metric: means[metric] for metric in SEVEN_REWARDS},
         "images": run.images,
         "prompts": run.prompts,
         "unscored": run.unscored,
-        **{metric: _number(means[metric]) for metric in extra},
+        **{metric: means[metric] for metric in extra},
         "group": _group(run).value,
         "protocol": labels.of(run),
-        "suite": _suite(run),
+        "suite": suite,
         "fingerprint": fingerprint(run),
-        "coverage": run.geneval.coverage.text if run.geneval else _prompts(run),
+        "coverage": coverage,
         "scored": scored_text(run.scored),
-        **{name: _number(scores[name]) for name in _FURTHER_SCORES},
-        **_counts(run, metrics),
-        **score_bounds,
-        **bounds,
-        **_normalised(means, cards),
+        **{name: _number(scores.get(name)) for name in FURTHER_SCORES},
+        **{f"{name}_{kind}": getattr(one, kind, None) for name, one in counts for kind in ("scored", "expected")},
+        **_bounds(score_intervals),
+        **_bounds(intervals),
+        **{f"{metric}_normalised": value for metric, value in normal.items()},
         "random_weights": run.manifest.random_weights,
         "notes": "; ".join(run.notes),
     }
 
 
-def _counts(run: RunSummary, metrics: Sequence[str]) -> dict[str, int | None]:
-    """Images that GenEval's scores and each metric rest on, and those that they should; none where it has no rows."""
-    counts: dict[str, int | None] = {}
-    for name in (GENEVAL, *metrics):
-        found = run.scored.get(name)
-        counts[f"{name}_scored"] = found.scored if found else None
-        counts[f"{name}_expected"] = found.expected if found else None
-    return counts
-
-
-_FURTHER_SCORES = ("samples_per_prompt", "pooled", "any_of_n", "all_of_n", "intraclass_correlation")
-
-
-def _geneval(run: RunSummary) -> tuple[dict[str, float | None], dict[str, float]]:
-    """Scores by column, and bounds by column; none without GenEval rows."""
+def _geneval(run: RunSummary) -> tuple[dict[str, float | None], dict[str, Interval | None]]:
+    """Scores by column, none without GenEval rows; intervals of overall and the tags."""
     summary = run.geneval
     if summary is None:
-        names = ("overall", *TAGS)
-        return dict.fromkeys((*names, *_FURTHER_SCORES)), _bounds(dict.fromkeys(names))
+        return {}, dict.fromkeys(("overall", *TAGS))
     scores: dict[str, float | None] = {
         "overall": summary.overall,
         **{tag: accuracy.images.value for tag, accuracy in summary.tags.items()},
@@ -214,13 +200,7 @@ def _geneval(run: RunSummary) -> tuple[dict[str, float | None], dict[str, float]
         "intraclass_correlation": summary.pooled.intraclass_correlation,
     }
     intervals = {tag: accuracy.images_interval for tag, accuracy in summary.tags.items()}
-    return scores, _bounds({"overall": summary.overall_interval, **intervals})
-
-
-def _rewards(run: RunSummary, metrics: Sequence[str]) -> tuple[dict[str, float | None], dict[str, float]]:
-    found = run.rewards.metrics if run.rewards else {}
-    means = {metric: found[metric].mean if metric in found else None for metric in metrics}
-    return means, _bounds({metric: found[metric].interval if metric in found else None for metric in metrics})
+    return scores, {"overall": summary.overall_interval, **intervals}
 
 
 def _number(value: float | None) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from reports.read.manifest import display_name
@@ -15,8 +14,6 @@ from wire.vocabulary import TAGS
 if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
-
-_PLAIN: Mapping[str, str] = MappingProxyType({})
 
 
 def terminal_tables(board: dict[str, Any]) -> Group:
@@ -29,14 +26,18 @@ def terminal_tables(board: dict[str, Any]) -> Group:
     from rich.text import Text
 
     runs = [run for section in board["sections"] for run in section["runs"]]
-    found = [metric for metric in board["metrics"] if any(run["rewards"][metric] for run in runs)]
+    heads = {
+        metric: f"{metric} {LOWER}" if facts["direction"] == "lower is better" else metric
+        for metric, facts in board["metrics"].items()
+        if any(run["rewards"][metric] for run in runs)
+    }
     parts: list[Table | Text] = []
     if any(run["random_weights"] for run in runs):
         parts.append(Text(f"{RANDOM_WEIGHTS.capitalize()}.", style="bold red"))
     if any(section["group"] != "no geneval" for section in board["sections"]):
-        parts.append(_table(runs, "GenEval", "scores", ("overall", *TAGS)))
-    if found:
-        parts.append(_table(runs, "Rewards (raw means)", "rewards", found, _labels(board["metrics"])))
+        parts.append(_table(runs, "GenEval", "scores", {name: name for name in ("overall", *TAGS)}))
+    if heads:
+        parts.append(_table(runs, "Rewards (raw means)", "rewards", heads))
     return Group(*parts, *(Text(_plain(note)) for note in _notes(board["notes"], runs)))
 
 
@@ -48,36 +49,28 @@ def _plain(text: str) -> str:
     return shown
 
 
-def _table(
-    runs: Sequence[dict[str, Any]], title: str, kind: str, columns: Sequence[str], labels: Mapping[str, str] = _PLAIN
-) -> Table:
+def _table(runs: Sequence[dict[str, Any]], title: str, kind: str, heads: Mapping[str, str]) -> Table:
+    """``heads``: of the columns, by what they show; overall has its interval beside it."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("model", overflow="fold")
-    for column in columns:
-        label = labels.get(column, column)
-        table.add_column(Text(_plain(label)), justify="right", overflow="fold", min_width=len("0.0000"))
+    for column, head in heads.items():
+        table.add_column(Text(_plain(head)), justify="right", overflow="fold", min_width=len("0.0000"))
         if column == "overall":
             table.add_column("95 % interval", min_width=len("0.0000 to"))
     for run in runs:
-        cells = [cell for column in columns for cell in _cells(column, run[kind][column])]
-        table.add_row(Text(_plain(run["model"])), *cells)
+        cells = [Text(_plain(run["model"]))]
+        for column in heads:
+            found = run[kind][column]
+            cells.append(Text(f"{found['value']:.4f}" if found else ""))
+            if column == "overall":
+                bounded = found and found["low"] is not None
+                cells.append(Text(f"{found['low']:.4f} to {found['high']:.4f}" if bounded else ""))
+        table.add_row(*cells)
     return table
-
-
-def _labels(metrics: dict[str, Any]) -> dict[str, str]:
-    """Heads of the columns of metrics that are better when lower."""
-    return {name: f"{name} {LOWER}" for name, facts in metrics.items() if facts["direction"] == "lower is better"}
-
-
-def _cells(column: str, found: dict[str, Any] | None) -> Iterator[str]:
-    """A value, and of the overall score its interval; empty where there is none."""
-    yield f"{found['value']:.4f}" if found else ""
-    if column == "overall":
-        yield f"{found['low']:.4f} to {found['high']:.4f}" if found and found["low"] is not None else ""
 
 
 def _notes(on_all: Sequence[str], runs: Sequence[dict[str, Any]]) -> Iterator[str]:

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from reports.paper.printed import TABLES, printed_table, read_data
+from reports.paper.printed import (
+    FIGURES,
+    TABLES,
+    exact_counts,
+    footnotes,
+    printed_table,
+    published_speedups,
+    read_data,
+)
 
 #: Settings of the paper's sweeps, as upstream's script has them.
 GENERATION = ("--samples", "4", "--steps", "50", "--guidance-scale", "7.0", "--seed", "42", "--precision", "paper")
@@ -95,3 +103,21 @@ def _generate(run: ReleasedRun, suite: str, place: str) -> str:
 
 def _command(*words: str) -> str:
     return shlex.join(("miro-eval", *words))
+
+
+def overview() -> str:
+    """Tables, figures and released checkpoints, a line each."""
+    lines = ["MIRO: MultI-Reward cOnditioned pretraining (Dufour et al., arXiv 2510.25897v2)", "", "tables"]
+    for key in TABLES:
+        table = printed_table(key)
+        size = f"{len(table.rows)} rows, {len(table.decimals)} columns, {len(table.footnotes)} footnotes"
+        lines.append(f"  {key:<18}{table.title} ({size})")
+    factors = ", ".join(f"{metric} {factor:.2f}" for metric, factor in published_speedups().items())
+    lines += ["", "figures", *(f"  {name}" for name in FIGURES)]
+    lines += [f"  speed-ups by interpolation: {factors}", *(f"  note: {note.text}" for note in footnotes("figures"))]
+    lines += ["", f"exact GenEval counts of {len(exact_counts())} models: {', '.join(exact_counts())}"]
+    lines += ["", "released checkpoints"]
+    for run in released_runs():
+        rows = "; ".join(f"{key}: {row}" for key, row in run.rows.items())
+        lines.append(f"  {run.name:<27} {rows}")
+    return "\n".join(lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,15 +12,17 @@ import numpy as np
 
 from reports.analysis.radar import RadarLine, radar
 from reports.drawing import COLORS, label, legend_name, panels, save
-from reports.paper.printed import exact_counts, read_data
+from reports.paper.measured import MeasuredRun, measure
+from reports.paper.printed import exact_counts, printed_table, read_data
+from reports.read.reward_rows import RewardTable
+from reports.statistics.best_of_n import expected_best, usual_size
 from reports.statistics.crossing import first_crossing, speedup
+from wire.cards import NO_CARDS, Cards
 from wire.vocabulary import TAGS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from reports.paper.figure_runs import FigureRun
 
 PUBLISHED = "published points"
 BASELINE, MIRO = "#999999", "#D55E00"
@@ -35,14 +38,66 @@ RADAR_MODELS = {
 FILE_DPI = 150
 
 
+@dataclass(frozen=True)
+class FigureRun:
+    """One run.
+
+    Attributes:
+        row: the row of Table 1 that it stands for.
+        means: tag (per cent) or metric id -> mean; what was measured on the paper's prompts alone.
+        best_of: metric id -> expected best of 1, 2, ... images of a prompt; empty with one image a prompt, and without
+            metrics that ``paper table1`` would not compare.
+        prompts: for the legend: over how many prompts.
+        not_drawn: why metrics and scores that the run has are in no figure.
+    """
+
+    name: str
+    row: str
+    means: dict[str, float]
+    best_of: dict[str, tuple[float, ...]]
+    prompts: str
+    not_drawn: tuple[str, ...] = ()
+
+
+def figure_runs(inputs: Sequence[str], cards: Cards = NO_CARDS) -> list[FigureRun]:
+    """Read runs as :func:`reports.paper.measured.measure` does, by the rows of Table 1.
+
+    Raises:
+        UserError: no such run, or a run of no row.
+    """
+    return [_figure_run(run) for run in measure(printed_table("table1"), inputs, cards)]
+
+
+def _figure_run(run: MeasuredRun) -> FigureRun:
+    means = {column: found.value for column, found in run.columns.items()} | run.further_means
+    curves = {metric: curve for metric, curve in best_of(run.rewards).items() if metric in means}
+    columns_of: dict[str, list[str]] = {}
+    for column, reason in run.unlike.items():
+        columns_of.setdefault(reason, []).append(column)
+    not_drawn = tuple(f"{', '.join(columns)} ({reason})" for reason, columns in columns_of.items())
+    prompts = "" if run.rewards is None else f", {run.rewards.frame['prompt_key'].nunique():,} prompts"
+    return FigureRun(run.name, run.row, means, curves, prompts, not_drawn)
+
+
+def best_of(rewards: RewardTable | None) -> dict[str, tuple[float, ...]]:
+    """Metric id -> expected best of 1, 2, ..., n, over the prompts of which all n images are scored."""
+    curves: dict[str, tuple[float, ...]] = {}
+    for metric in rewards.metrics if rewards is not None else ():
+        groups = [group.to_numpy() for _, group in rewards.frame.groupby("prompt_key")[metric]] if rewards else []
+        images = usual_size([len(group) for group in groups])
+        whole = [group for group in groups if len(group) >= images and not np.isnan(group).any()]
+        if images > 1 and whole:
+            sizes = range(1, images + 1)
+            curves[metric] = tuple(float(np.mean([expected_best(one, size) for one in whole])) for size in sizes)
+    return curves
+
+
 def draw_figures(folder: Path, runs: Sequence[FigureRun] = ()) -> list[Path]:
     """Write all five figures as PNG; ``folder`` is made if need be.
 
     Raises:
-        MiroEvalError: see :func:`reports.files.writing`.
+        MiroEvalError: see :func:`reports.drawing.save`.
     """
-    from reports.files import writing
-
     makers: dict[str, Callable[[], Figure]] = {
         "training": training_curves,
         "best_of_n": lambda: best_of_n(runs),
@@ -50,9 +105,7 @@ def draw_figures(folder: Path, runs: Sequence[FigureRun] = ()) -> list[Path]:
         "radar_geneval": lambda: radar_geneval(runs),
         "aesthetic_weight": aesthetic_weight,
     }
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        return [save(make(), folder / f"{name}.png", FILE_DPI) for name, make in makers.items()]
+    return [save(make(), folder / f"{name}.png", FILE_DPI) for name, make in makers.items()]
 
 
 def training_curves() -> Figure:
@@ -115,27 +168,23 @@ def _colors(runs: Sequence[FigureRun]) -> list[str]:
 def radar_rewards(runs: Sequence[FigureRun] = ()) -> Figure:
     """Mean rewards of the models, each axis from its worst to its best model."""
     record = read_data("figures")["radar_rewards"]
-    lines = []
-    for model in RADAR_MODELS:
-        measured = next((run for run in runs if run.row == model and set(record["axes"]) <= run.means.keys()), None)
-        values = [measured.means[axis] for axis in record["axes"]] if measured else record["models"][model]
-        lines.append(_radar_line(model, values, measured))
+    lines = [_radar_line(model, record["axes"], record["models"][model], runs) for model in RADAR_MODELS]
     return radar(record["axes"], lines, "Rewards (each axis: worst to best)")
 
 
 def radar_geneval(runs: Sequence[FigureRun] = ()) -> Figure:
     """Tag accuracies of the models, in per cent; each axis from its worst to its best model."""
     counts = exact_counts()
-    lines = []
-    for model in RADAR_MODELS:
-        measured = next((run for run in runs if run.row == model and set(TAGS) <= run.means.keys()), None)
-        published = [100 * float(counts[model][tag].fraction) for tag in TAGS]
-        lines.append(_radar_line(model, [measured.means[tag] for tag in TAGS] if measured else published, measured))
+    published = {model: [100 * float(counts[model][tag].fraction) for tag in TAGS] for model in RADAR_MODELS}
+    lines = [_radar_line(model, TAGS, values, runs) for model, values in published.items()]
     return radar(TAGS, lines, "GenEval by tag (each axis: worst to best)")
 
 
-def _radar_line(model: str, values: Sequence[float], run: FigureRun | None) -> RadarLine:
+def _radar_line(model: str, axes: Sequence[str], published: Sequence[float], runs: Sequence[FigureRun]) -> RadarLine:
+    """The first run of a model that has a value on every axis stands for it."""
+    run = next((run for run in runs if run.row == model and set(axes) <= run.means.keys()), None)
     name = f"{model} (measured: {run.name})" if run else f"{model} ({PUBLISHED})"
+    values = [run.means[axis] for axis in axes] if run else published
     return RadarLine(legend_name(name), tuple(values), run is not None, RADAR_MODELS[model])
 
 

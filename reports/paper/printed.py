@@ -23,17 +23,10 @@ _DATA = Path(__file__).with_name("data")
 
 @dataclass(frozen=True)
 class PrintedRow:
-    """One model of a table.
-
-    Attributes:
-        parameters: billions; None where not printed.
-        tflops: compute of an image, in the paper's counting; None where not printed.
-    """
+    """One model of a table; ``values`` by column."""
 
     name: str
     group: str
-    parameters: float | None
-    tflops: float | None
     values: dict[str, float]
 
 
@@ -91,13 +84,7 @@ def printed_table(key: str) -> PrintedTable:
         raise UserError(f"unknown table {key!r}; known are {', '.join(TABLES)}")
     record = read_data(key)
     rows = tuple(
-        PrintedRow(
-            name=row["name"],
-            group=row["group"],
-            parameters=row.get("parameters"),
-            tflops=row.get("tflops"),
-            values={"overall": row["overall"], **row["tags"], **row["rewards"]},
-        )
+        PrintedRow(row["name"], row["group"], {"overall": row["overall"], **row["tags"], **row["rewards"]})
         for row in record["rows"]
     )
     return PrintedTable(key, record["source"], record["title"], record["decimals"], rows, footnotes(key))

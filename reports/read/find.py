@@ -147,13 +147,9 @@ def _places(given: Path) -> Iterator[_Place]:
     found = sorted(map(Path, glob.glob(str(given))), key=natural_order)  # noqa: PTH207 - a pattern from the root on
     if not found:
         raise UserError(f"{given}: the pattern matches nothing")
+    root = next(folder for folder in given.parents if not glob.has_magic(str(folder)))
     for path in found:
-        yield from _matched(path, _root(given))
-
-
-def _root(pattern: Path) -> Path:
-    """The folder that all matches of a pattern are in."""
-    return next(folder for folder in pattern.parents if not glob.has_magic(str(folder)))
+        yield from _matched(path, root)
 
 
 def _named(path: Path) -> Iterator[_Place]:

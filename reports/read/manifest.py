@@ -1,4 +1,4 @@
-"""What a report takes from ``run.json``: the run's name, whether its weights are random, its protocol, its cards."""
+"""What a report takes from ``run.json``, ours or another tool's: name, protocol, cards, training step."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from wire.untrusted import read_json
 
 #: Stages whose settings (detector, weights, precision) decide whether scores can be compared.
 SCORING_STAGES = ("geneval", "rewards")
+#: Whole numbers from here on cannot be drawn exactly.
+_TOO_MANY = 1 << 53
 
 
 @dataclass(frozen=True)
@@ -27,12 +29,16 @@ class Manifest:
         protocol: how images were made and scored, flat, e.g. ``{"suite.sha256": '"5c48..."', "guidance": "7.0"}``, a
             stage's settings under its name; values as JSON text.
         cards: of the metrics, the run's own before others that are known.
+        step: training step of the checkpoint; None where not recorded.
+        checkpoint_file: name of its file; empty where not recorded.
     """
 
     name: str = ""
     random_weights: bool = False
     protocol: dict[str, str] = field(default_factory=dict)
     cards: dict[str, MetricCard] = field(default_factory=dict)
+    step: int | None = None
+    checkpoint_file: str = ""
 
 
 def read_manifest(path: Path, cards: Cards = NO_CARDS) -> Manifest:
@@ -52,11 +58,21 @@ def read_manifest(path: Path, cards: Cards = NO_CARDS) -> Manifest:
         raise UserError(f"{path}: not a readable manifest ({error})") from error
     if not isinstance(record, dict):
         raise UserError(f"{path}: not a manifest (expected a JSON object)")
+    stages, checkpoint = _object(record, "stages"), _object(record, "checkpoint")
+    settings = {stage: _object(_object(stages, stage), "settings") for stage in SCORING_STAGES}
+    provenance = _object(_object(stages, "rewards"), "provenance")
+    steps = (holder.get(key) for holder in (record, checkpoint) for key in ("step", "global_step"))
+    try:
+        own_cards = read_cards(provenance.get("cards", {}))
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from error
     return Manifest(
         name=display_name(str(record.get("name") or _checkpoint_name(record.get("checkpoint")))),
         random_weights=record.get("random_weights") is True,
-        protocol=dict(_flat(_protocol(record))),
-        cards={**cards, **_own_cards(record, path)},
+        protocol=dict(_flat(_object(record, "protocol") | settings)),
+        cards={**cards, **own_cards},
+        step=next((step for step in steps if type(step) is int and abs(step) < _TOO_MANY), None),
+        checkpoint_file=str(checkpoint.get("path") or "").rpartition("/")[2],
     )
 
 
@@ -74,20 +90,6 @@ def _checkpoint_name(checkpoint: Any) -> str:
         return ""
     known = checkpoint.get("name") or checkpoint.get("repo")
     return str(known) if known else Path(str(checkpoint.get("path") or "")).stem
-
-
-def _protocol(record: dict[str, Any]) -> dict[str, Any]:
-    stages = _object(record, "stages")
-    settings = {stage: _object(_object(stages, stage), "settings") for stage in SCORING_STAGES}
-    return _object(record, "protocol") | settings
-
-
-def _own_cards(record: dict[str, Any], path: Path) -> dict[str, MetricCard]:
-    provenance = _object(_object(_object(record, "stages"), "rewards"), "provenance")
-    try:
-        return read_cards(provenance.get("cards", {}))
-    except ValueError as error:
-        raise UserError(f"{path}: {error}") from error
 
 
 def _object(record: dict[str, Any], key: str) -> dict[str, Any]:

@@ -55,8 +55,12 @@ def gather_prompts(
     is its first number. An image of the same bytes under two numbers of a prompt is a copy and counts once.
     """
     found = []
-    tables = [verdicts, None if rewards is None else rewards.frame]
-    hashes = _hashes([frame for frame in tables if frame is not None])
+    # Of whichever stage recorded one: both are to name the same copies.
+    hashes: dict[str, str] = {}
+    for frame in (verdicts, None if rewards is None else rewards.frame):
+        if frame is not None:
+            pairs = zip(frame["filename"].tolist(), frame["image_sha256"].tolist(), strict=True)
+            hashes |= {name: image for name, image in pairs if image}
     if verdicts is not None:
         found.append(_gather(verdicts, _VERDICT, hashes))
         verdicts = found[-1].frame
@@ -69,7 +73,8 @@ def gather_prompts(
 def twice_note(names: Sequence[str]) -> Iterator[str]:
     """A note on rows that a file has twice; none where there are none."""
     if names:
-        yield f"{_count(len(names), 'row')} stood in the file twice, counted once: {_listed(names)}"
+        rows = "row" if len(names) == 1 else "rows"
+        yield f"{len(names):,} {rows} stood in the file twice, counted once: {_listed(names)}"
 
 
 def _notes(found: _Gathered) -> Iterator[str]:
@@ -79,12 +84,6 @@ def _notes(found: _Gathered) -> Iterator[str]:
         unlike = f" ({found.unlike:,} with other results than the first)" if found.unlike else ""
         copies = "copy of an image" if len(found.copies) == 1 else "copies of images"
         yield f"{len(found.copies):,} {copies} under another number, counted once{unlike}: {_listed(found.copies)}"
-
-
-def _hashes(frames: Sequence[pd.DataFrame]) -> dict[str, str]:
-    """File name -> hash, of whichever stage recorded one: both are to name the same copies."""
-    pairs = [zip(frame["filename"].tolist(), frame["image_sha256"].tolist(), strict=True) for frame in frames]
-    return {name: image for of_stage in pairs for name, image in of_stage if image}
 
 
 def _gather(frame: pd.DataFrame, values: Sequence[str], hashes: Mapping[str, str]) -> _Gathered:
@@ -99,8 +98,12 @@ def _gather(frame: pd.DataFrame, values: Sequence[str], hashes: Mapping[str, str
     repeated = {identity for identity, of_prompt in lines_of.items() if len(of_prompt) > 1}
     keys = [first[identity] for identity in identities]
     frame = _in_order(frame.assign(**{LINE: lines, _IDENTITY: identities, "prompt_key": keys}), repeated)
-    frame, copies, unlike = _without_copies(frame, _copies(frame, repeated, hashes), values)
-    return _Gathered(_numbered(frame, repeated).drop(columns=_IDENTITY), count, len(lines_of), copies, unlike)
+    copies, names, unlike = _copies(frame, repeated, hashes), (), 0
+    if copies:
+        frame, unlike = _filled(frame, copies, values)
+        names = tuple(frame["filename"].iloc[[*copies]].tolist())
+        frame = frame.drop(index=[*copies]).reset_index(drop=True)
+    return _Gathered(_numbered(frame, repeated).drop(columns=_IDENTITY), count, len(lines_of), names, unlike)
 
 
 def _in_order(frame: pd.DataFrame, repeated: set[str]) -> pd.DataFrame:
@@ -126,17 +129,6 @@ def _copies(frame: pd.DataFrame, repeated: set[str], hashes: Mapping[str, str]) 
             if lines[original] != lines[place]:
                 copies[place] = original
     return copies
-
-
-def _without_copies(
-    frame: pd.DataFrame, copies: dict[int, int], values: Sequence[str]
-) -> tuple[pd.DataFrame, tuple[str, ...], int]:
-    """The table without copies, their names, and how many have other values than their originals."""
-    if not copies:
-        return frame, (), 0
-    frame, unlike = _filled(frame, copies, values)
-    names = tuple(frame["filename"].iloc[[*copies]].tolist())
-    return frame.drop(index=[*copies]).reset_index(drop=True), names, unlike
 
 
 def _filled(frame: pd.DataFrame, copies: dict[int, int], values: Sequence[str]) -> tuple[pd.DataFrame, int]:
@@ -173,10 +165,6 @@ def _numbered(frame: pd.DataFrame, repeated: set[str]) -> pd.DataFrame:
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else "")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _canonical(metadata: str) -> str:

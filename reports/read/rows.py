@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from wire.cards import Cards
 from wire.errors import UserError
 from wire.row_files import numbered_lines, parse_row
 
 #: Upstream's layout, ``00012/samples/0003.png``: line of the suite and number of the sample. Some tools pad the
 #: sample to five digits or prefix folders of their own.
 LAYOUT = re.compile(r"(?:^|[/\\])(\d{1,9})[/\\]samples[/\\](\d{1,9})\.\w+$")
+#: Whose rows :func:`with_our_ids` knows, and of which version, for notes.
+ORIGIN = "MIRO's score_images.py (547003a0)"
 #: The first number that is no count: tables keep 32 bits.
 _TOO_LARGE = 1 << 31
 
@@ -67,14 +70,14 @@ class Rows:
         return self._required(key, self.column(key), is_index, "a whole number from 0")
 
     def _required(self, key: str, values: list[Any], fits: Callable[[Any], bool], wanted: str) -> list[Any]:
-        for place, value in enumerate(values):
-            if key not in self.records[place] and not fits(value):
-                keys = ", ".join(self.records[place])[:120]
-                raise self.error(place, f"no {key!r} in this row, which must have it ({wanted}); its keys are {keys}")
-            if not fits(value):
-                found = "nothing" if value is None else f"{type(value).__name__} {str(value)[:40]!r}"
-                raise self.error(place, f"{key!r} must be {wanted}, found {found}")
-        return values
+        place = next((place for place, value in enumerate(values) if not fits(value)), None)
+        if place is None:
+            return values
+        if key not in self.records[place]:
+            keys = ", ".join(self.records[place])[:120]
+            raise self.error(place, f"no {key!r} in this row, which must have it ({wanted}); its keys are {keys}")
+        found = "nothing" if values[place] is None else f"{type(values[place]).__name__} {str(values[place])[:40]!r}"
+        raise self.error(place, f"{key!r} must be {wanted}, found {found}")
 
     def error(self, place: int, message: str) -> UserError:
         """An error that names file and line."""
@@ -174,3 +177,44 @@ def _identify(numbers: Sequence[int | None], texts: Sequence[str]) -> bool:
     """Whether every row has a number, and every number one text."""
     pairs = set(zip(numbers, texts, strict=True))
     return None not in numbers and len({number for number, _ in pairs}) == len(pairs)
+
+
+def with_our_ids(rows: Rows, cards: Cards) -> Rows:
+    """Reward rows of MIRO's own script under our metric ids, as the metrics' cards have them; any others as they are.
+
+    ``eval/rewards/score_images.py`` (https://github.com/nicolas-dufour/miro at commit 547003a0) writes ``filename``,
+    ``prompt`` and up to six scores. A row is one of its own if it has no other key, of which ours have more.
+    Its ``hpsv2`` is v2.0, although MIRO's training data were scored with v2.1, and of images cropped to a square where
+    the authors' package pads: a note says so.
+    """
+    ids = {card.upstream: card.metric for card in cards.values() if card.upstream}
+    known = {"filename", "prompt", *ids}
+    if not rows.records or not all("filename" in record and record.keys() <= known for record in rows.records):
+        return rows
+    records = [{ids.get(key, key): value for key, value in record.items()} for record in rows.records]
+    return replace(rows, records=records)
+
+
+def within_run(filenames: Sequence[str], folder: Path) -> list[str]:
+    """File names relative to the run directory, as ours are, so that the stages of one run can be joined.
+
+    Upstream writes whole paths, or paths from where it was started. A prefix that all names have before
+    ``00012/samples/0003.png`` goes, unless the files are there under the names as they stand.
+    """
+    prefix = _prefix(filenames[0]) if filenames else ""
+    if not prefix or any(_prefix(name) != prefix for name in filenames) or _is_file(folder, filenames[0]):
+        return list(filenames)
+    return [name[len(prefix) :] for name in filenames]
+
+
+def _prefix(filename: str) -> str:
+    match = LAYOUT.search(filename)
+    return filename[: match.start(1)] if match else ""
+
+
+def _is_file(folder: Path, filename: str) -> bool:
+    path = Path(filename)
+    try:
+        return not path.is_absolute() and (folder / path).is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False

@@ -79,11 +79,7 @@ def find_run(path: Path, cards: Cards = NO_CARDS) -> RunSource:
 
 
 def read_run(path: Path, cards: Cards = NO_CARDS) -> Run:
-    """Read a run directory, or a bare ``results.jsonl`` or ``rewards.jsonl`` of any name.
-
-    Raises:
-        UserError: there is nothing there, no rows, or a malformed row.
-    """
+    """Read a run directory or a bare file of rows of any name: :func:`find_run`, then :func:`read_source`."""
     return read_source(find_run(path, cards))
 
 
@@ -95,13 +91,10 @@ def read_source(source: RunSource) -> Run:
     """
     read = _read_folder if source.path.is_dir() else _read_file
     verdicts, rewards = read(source.path, source.manifest.cards)
-    twice = dict.fromkeys((*_twice(verdicts), *(rewards.twice if rewards else ())))
+    twice = () if verdicts is None else verdicts.attrs.get(TWICE, ())
+    twice = dict.fromkeys((*twice, *(rewards.twice if rewards else ())))
     verdicts, rewards, notes = gather_prompts(verdicts, rewards)
     return Run(source.name, source.folder, source.manifest, verdicts, rewards, (*notes, *twice_note([*twice])))
-
-
-def _twice(verdicts: pd.DataFrame | None) -> tuple[str, ...]:
-    return () if verdicts is None else verdicts.attrs.get(TWICE, ())
 
 
 def has_rows(place: Path) -> bool:
@@ -114,22 +107,13 @@ def has_rows(place: Path) -> bool:
 
 
 def _read_folder(folder: Path, cards: Cards) -> tuple[pd.DataFrame | None, RewardTable | None]:
-    verdicts = read_verdicts(folder / RESULTS) if (folder / RESULTS).exists() else None
-    rewards = read_rewards(folder / REWARDS, cards) if (folder / REWARDS).exists() else None
-    found = (
-        None if verdicts is None or verdicts.empty else verdicts,
-        None if rewards is None or rewards.frame.empty else rewards,
-    )
-    if all(table is None for table in found):
+    verdicts, rewards = read_verdicts(folder / RESULTS), read_rewards(folder / REWARDS, cards)
+    if verdicts.empty and rewards.frame.empty:
         raise UserError(f"{folder}: {NO_ROWS}; run `geneval` or `rewards` on it first")
-    return found
+    return None if verdicts.empty else verdicts, None if rewards.frame.empty else rewards
 
 
 def _read_file(path: Path, cards: Cards) -> tuple[pd.DataFrame | None, RewardTable | None]:
-    return (None, read_rewards(path, cards)) if _holds_rewards(path) else (read_verdicts(path), None)
-
-
-def _holds_rewards(path: Path) -> bool:
     """Told by the first row: GenEval rows have ``correct`` or are unscored, reward rows have a metric."""
     rows = read_rows(path)
     if not rows.records:
@@ -137,10 +121,10 @@ def _holds_rewards(path: Path) -> bool:
     first = rows.records[0]
     correct = first.get("correct", 0.5)
     if not (isinstance(correct, float) and correct not in (0.0, 1.0)) or first.get("status") == "unscored":
-        return False
+        return read_verdicts(path), None
     if not any(is_metric(key, value) for key, value in first.items()) and "unscored" not in first:
         raise rows.error(0, f"neither a GenEval row nor a reward row (keys: {', '.join(first)[:80]})")
-    return True
+    return None, read_rewards(path, cards)
 
 
 def _folder_name(folder: Path) -> str:

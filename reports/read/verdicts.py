@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from reports.read.rows import Rows, json_object, prompt_keys, read_rows, sample_numbers
-from reports.read.upstream import within_run
+from reports.read.rows import Rows, json_object, prompt_keys, read_rows, sample_numbers, within_run
 from wire.class_names import class_note
 from wire.vocabulary import TAGS
 
@@ -55,7 +54,8 @@ def read_verdicts(path: Path) -> pd.DataFrame:
     frame["prompt_key"] = prompt_keys(*(frame[name].tolist() for name in ("prompt_index", "filename", "metadata")))
     frame = frame.sort_values(["prompt_key", "filename"], kind="stable", ignore_index=True)
     table = frame[[*COLUMNS]].astype({"correct": "boolean"})
-    table.attrs |= {TWICE: twice, "class_note": class_note(_classes(rows), table["metadata"].tolist())}
+    classes = {name for details in rows.column("details") for name in _classes(details)}
+    table.attrs |= {TWICE: twice, "class_note": class_note(classes, table["metadata"].tolist())}
     return table
 
 
@@ -64,7 +64,10 @@ def _columns(rows: Rows) -> dict[str, list[Any]]:
     correct = _verdicts(rows)
     filenames = within_run(rows.texts("filename"), rows.path.parent)
     metadata = rows.optional_texts("metadata")
-    samples, reasons, tags = sample_numbers(rows, filenames), _reasons(rows, correct), _tags(rows, correct)
+    samples, reasons, tags = sample_numbers(rows, filenames), _reasons(rows, correct), rows.texts("tag")
+    for place, (tag, verdict) in enumerate(zip(tags, correct, strict=True)):
+        if tag not in TAGS and verdict is not None:  # without a verdict, another tag may be the reason
+            raise rows.error(place, f"unknown tag {tag[:40]!r}; GenEval's are {', '.join(TAGS)}")
     prompts = rows.optional_texts("prompt") if all(metadata) else rows.texts("prompt")
     return {
         "filename": filenames,
@@ -79,12 +82,8 @@ def _columns(rows: Rows) -> dict[str, list[Any]]:
     }
 
 
-def _classes(rows: Rows) -> set[str]:
-    """Names of the boxes' classes, in all rows; ``details`` that cannot be read have none."""
-    return {name for details in rows.column("details") for name in _keys(details)}
-
-
-def _keys(details: Any) -> Iterable[str]:
+def _classes(details: Any) -> Iterable[str]:
+    """Names of the boxes' classes; ``details`` that cannot be read have none."""
     try:
         return _KEYS.decode(details) if isinstance(details, str) else json_object(details)
     except ValueError:
@@ -104,15 +103,6 @@ def _verdicts(rows: Rows) -> list[bool | None]:
             found = str(values[place])[:40]
             raise rows.error(place, f"'correct' must be true, false or null, found {found!r}")
     return [None if value is None else bool(value) for value in values]
-
-
-def _tags(rows: Rows, correct: list[bool | None]) -> list[str]:
-    """Of each row; a row without a verdict may have another than GenEval's, which may be why it has none."""
-    tags = rows.texts("tag")
-    for place, (tag, verdict) in enumerate(zip(tags, correct, strict=True)):
-        if tag not in TAGS and verdict is not None:
-            raise rows.error(place, f"unknown tag {tag[:40]!r}; GenEval's are {', '.join(TAGS)}")
-    return tags
 
 
 def _reasons(rows: Rows, correct: list[bool | None]) -> list[str]:

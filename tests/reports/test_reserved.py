@@ -15,15 +15,15 @@ from typer.testing import CliRunner
 
 from harness.cli.app import app
 from reports.gate.baseline import read_baseline, save_baseline
-from reports.leaderboard.files import read_leaderboard, write_tables
-from reports.leaderboard.json_format import leaderboard_record
+from reports.leaderboard.files import leaderboard_record, write_tables
+from reports.leaderboard.markdown import leaderboard_markdown
 from reports.leaderboard.merge import merge_images, merge_stages
 from reports.leaderboard.table import Leaderboard, make_leaderboard
 from reports.read.reward_rows import read_rewards
 from reports.read.runs import Run, read_run
 from reports.summary.run_summary import summarise_run
 from rewards.scorers import CARDS
-from tests.reports.builders import SMALL, rewards, sweep, write_rows
+from tests.reports.builders import SMALL, read_leaderboard, rewards, sweep, write_rows
 from wire.errors import UserError
 from wire.reserved import PREFIX, RESERVED, ROW_KEYS, SUFFIXES, is_reserved, shown_name
 from wire.vocabulary import SEVEN_REWARDS
@@ -152,7 +152,9 @@ def test_a_card_of_an_older_run_goes_with_its_metric(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(json.dumps(manifest))
     board = board_of(run(tmp_path, {"overall": 0.5}))
     assert board.cards["rewards.overall"].lower
-    assert board.labels(["overall", "rewards.overall"]) == ["overall", "rewards.overall ↓"]
+    assert board.cards["rewards.overall"].label == "rewards.overall ↓"
+    assert "rewards.overall ↓" in leaderboard_markdown(board)
+    assert "overall" not in board.cards
 
 
 def test_one_metric_under_two_keys_is_refused(tmp_path: Path) -> None:

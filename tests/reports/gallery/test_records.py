@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from reports.gallery.pictures import Pictures
-from reports.gallery.records import GalleryRun, gallery_run
-from reports.gallery.sides import matched
+from reports.gallery.records import GalleryRun, gallery_run, matched
 from reports.read.runs import find_run
 from tests.reports.builders import rewards, unscored, write_rows
 from tests.reports.gallery.runs import ANSWER, judged, make_run

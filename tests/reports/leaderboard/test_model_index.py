@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from reports import report
-from reports.leaderboard.model_index import _number, _text, model_index
+from reports.leaderboard.files import _number, _text, model_index
 from reports.leaderboard.table import make_leaderboard
 from reports.read.runs import read_run
 from reports.summary.run_summary import summarise_run

@@ -8,8 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from reports.paper.figure_runs import FigureRun, best_of, figure_runs
-from reports.paper.figures import BASELINE, MIRO, best_of_n, draw_figures, radar_geneval, training_curves
+from reports.paper.figures import (
+    BASELINE,
+    MIRO,
+    FigureRun,
+    best_of,
+    best_of_n,
+    draw_figures,
+    figure_runs,
+    radar_geneval,
+    training_curves,
+)
 from reports.read.reward_rows import read_rewards
 from tests.reports.builders import rewards, write_rows
 from tests.reports.paper.test_tables import paper_sweep, run

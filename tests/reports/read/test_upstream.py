@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import reports
+from reports.read.rows import within_run
 from reports.read.runs import read_run
-from reports.read.upstream import within_run
 from rewards.scorers import CARDS
 from tests.reports.builders import SMALL, Row, sweep, write_rows
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from reports.analysis.steps import placed
 from reports.analysis.track import write_track
-from reports.analysis.track.steps import placed
 from reports.paper.printed import read_data
 from reports.read.runs import find_run
 from tests.reports.builders import SMALL, rewards, sweep, write_rows
