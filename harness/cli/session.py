@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 
 @contextmanager
 def session() -> Iterator[Display]:
-    """One display for the whole command; SIGTERM ends it as Ctrl-C does, with everything finished kept."""
+    """One display for the whole command; SIGTERM and SIGHUP end it as Ctrl-C does, with everything finished kept."""
     from harness.terminal.display import Display
 
-    signal.signal(signal.SIGTERM, lambda _number, _frame: signal.raise_signal(signal.SIGINT))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, lambda _number, _frame: signal.raise_signal(signal.SIGINT))
     with Display() as display:
         yield display
 

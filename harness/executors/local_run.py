@@ -16,7 +16,7 @@ from harness.executors.merge import begin_stage, finish_stage, merge_stage
 from harness.executors.sharding import Todo, shares_of, survey
 from harness.executors.share_state import clear_state, state_file
 from harness.executors.share_work import ShareWork
-from harness.executors.submission import Submission
+from harness.executors.submission import Submission, clean_job_folders
 from wire.errors import ExitCode, MiroEvalError
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class LocalRun:
 
     def _note_shares(self) -> None:
         """As for a cluster: ``status`` tells of them, and merging asks for them."""
+        clean_job_folders(self.pipeline.run)
         parts = shares_of(self.pipeline.settings, [todo.stage for todo in self._todo])
         for todo in self._todo:
             for share in todo.shares:

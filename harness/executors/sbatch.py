@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from typing import Any
 
+from harness.executors import queue
 from harness.run.settings import SlurmSettings
 from wire.errors import UserError
 
@@ -51,6 +53,8 @@ _FOR_SHARDS = ("array-parallelism", "cpus-per-gpu", "cpus-per-task", "mem", "mem
 #: Minutes after which a job is stopped and goes back to the queue, where ``--slurm-arg time=`` says nothing. A sweep
 #: of 2,212 images in 16 shards is far below it; a longer one goes on where it was.
 DEFAULT_MINUTES = 240
+#: A task is told 90 s before its time is over; with less than this it would be told before it has begun.
+MIN_MINUTES = 5
 #: How often a job that ran out of time goes back to the queue.
 MAX_TIMEOUTS = 10
 
@@ -65,7 +69,8 @@ def check(settings: SlurmSettings) -> None:
         raise UserError(f"--slurm-arg {_shown(unknown[0])}: unknown; choose from {', '.join(ALLOWED)}")
     _check_value("--partition ", settings.partition or None, _PARTITION)
     _check_value("--gres ", settings.gres or None, _GRES)
-    minutes(settings.arguments.get("time", str(DEFAULT_MINUTES)))
+    if minutes(text := settings.arguments.get("time", str(DEFAULT_MINUTES))) < MIN_MINUTES:
+        raise UserError(f"--slurm-arg time={_shown(text)}: too short to begin; expected {MIN_MINUTES} minutes or more")
     parallelism(settings)
     for name, value in settings.arguments.items():
         _check_value(f"--slurm-arg {name}=", value, _VALUES[name])
@@ -132,23 +137,24 @@ def parallelism(settings: SlurmSettings) -> int:
     return int(text)
 
 
-def for_shards(settings: SlurmSettings, name: str, dependency: str | None) -> dict[str, Any]:
+def for_shards(settings: SlurmSettings, name: str, token: str, dependency: str | None) -> dict[str, Any]:
     """What submitit is told about an array of shards."""
-    extra = {key: value for key, value in settings.arguments.items() if key not in ("time", "array-parallelism")}
-    if settings.gres:
-        extra["gres"] = settings.gres
-    return _parameters(settings, name, dependency, extra) | {"array_parallelism": parallelism(settings)}
+    extra = {"gres": settings.gres} if settings.gres else {}
+    return _parameters(settings, name, token, dependency, extra) | {"array_parallelism": parallelism(settings)}
 
 
-def for_merge(settings: SlurmSettings, name: str, dependency: str) -> dict[str, Any]:
+def for_merge(settings: SlurmSettings, name: str, token: str, dependency: str) -> dict[str, Any]:
     """What submitit is told about the job that merges."""
-    apart = ("time", *_FOR_SHARDS)
-    extra = {key: value for key, value in settings.arguments.items() if key not in apart}
-    return _parameters(settings, name, dependency, extra)
+    arguments = {key: value for key, value in settings.arguments.items() if key not in _FOR_SHARDS}
+    return _parameters(replace(settings, arguments=arguments), name, token, dependency, {})
 
 
-def _parameters(settings: SlurmSettings, name: str, dependency: str | None, extra: dict[str, Any]) -> dict[str, Any]:
+def _parameters(
+    settings: SlurmSettings, name: str, token: str, dependency: str | None, extra: dict[str, Any]
+) -> dict[str, Any]:
     """A task whose dependency can no longer come true leaves the queue, instead of waiting in it for ever."""
+    extra |= {key: value for key, value in settings.arguments.items() if key not in ("time", "array-parallelism")}
+    extra["comment"] = queue.comment(token, settings.arguments.get("comment", ""))
     if dependency:
         extra = extra | {"dependency": dependency, "kill-on-invalid-dep": "yes"}
     chosen: dict[str, Any] = {

@@ -36,7 +36,7 @@ def _of_file(weight: WeightFile) -> dict[str, Any]:
         "stages": list(weight.stages),
         "licence": weight.licence,
         "source": weight.source,
-        "urls": list(by_address.addresses(weight)),
+        "urls": list(map(by_address.shown, by_address.addresses(weight))),
         "extra": False,
         "runs_code": False,
         "here": here,
