@@ -122,9 +122,7 @@ def records(cards: Cards) -> dict[str, Any]:
 
 def read_cards(record: Any) -> dict[str, MetricCard]:
     """Cards from JSON; keys that this version does not know are passed over, names of ours are changed.
-
-    Raises:
-        ValueError: not cards, or of another version.
+    Raises ValueError: not cards, or of another version.
     """
     if not isinstance(record, dict):
         raise ValueError("cards must be an object of metric id -> card")

@@ -142,9 +142,7 @@ class Repository:
             patterns: see :func:`choose`.
             fresh: ask for the branch's head all the same; where the hub is away, the cache's will do.
 
-        Raises:
-            Refused: the hub has no such thing.
-            EnvironmentFailure: not in the cache, and not to be had.
+        Raises Refused: the hub has no such thing; EnvironmentFailure: not in the cache, and not to be had.
         """
         lacking = self.missing(patterns)
         fresh = fresh and not _COMMIT.fullmatch(self.revision)

@@ -125,9 +125,7 @@ def choose_backend(spec: EnvironmentSpec, requested: str) -> str:
 
 def ensure(spec: EnvironmentSpec, backend: str, progress: Progress) -> Environment:
     """Return the environment, installing and checking it first where it is not ready.
-
-    Raises:
-        EnvironmentFailure: it could not be installed, or does not work.
+    Raises EnvironmentFailure: it could not be installed, or does not work.
     """
     environment = locate(spec, backend)
     if environment.ready:
@@ -188,9 +186,7 @@ def _require_disk(environment: Environment) -> None:
 
 def check(environment: Environment) -> dict[str, str]:
     """Run the environment's health check; returns package versions.
-
-    Raises:
-        EnvironmentFailure: an import or a compiled operator fails.
+    Raises EnvironmentFailure: an import or a compiled operator fails.
     """
     script = environment_files(environment.spec.name) / "health_check.py"
     log = environment.directory / "health.log"
@@ -236,9 +232,7 @@ def _disk_usage(directory: Path) -> int:
 def environment_backend(detector: str, requested: str) -> str:
     """The kind of environment that a detector asks for, where the user demands none: one without mmcv will do for
     ``transformers``, but where the whole one is there already it serves.
-
-    Raises:
-        UserError: the kind demanded lacks what the detector needs.
+    Raises UserError: the kind demanded lacks what the detector needs.
     """
     if detector == _NEEDS_MMCV and requested == no_mmcv.NAME:
         raise UserError(f"--env-backend {no_mmcv.NAME} leaves mmdet out: add --detector transformers")

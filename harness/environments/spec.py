@@ -48,9 +48,7 @@ class Backend(Protocol):
 
     def install(self, spec: EnvironmentSpec, directory: Path, progress: Progress) -> None:
         """Install into ``directory``; an interrupted installation is continued.
-
-        Raises:
-            EnvironmentFailure: with the tool's command, status and last lines.
+        Raises EnvironmentFailure: with the tool's command, status and last lines.
         """
         ...
 

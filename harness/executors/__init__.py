@@ -34,9 +34,7 @@ class Executor(Protocol):
 
 def find(settings: RunSettings) -> Executor:
     """The executor that the settings name.
-
-    Raises:
-        UserError: there is none of that name (the message lists the names), or it has no use for what else is asked.
+    Raises UserError: there is none of that name (the message lists the names), or it has no use for what else is asked.
     """
     name = settings.executor
     if name not in EXECUTORS:

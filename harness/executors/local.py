@@ -24,9 +24,7 @@ class LocalExecutor:
 
     def run(self, pipelines: Sequence[Pipeline], stages: Sequence[Stage]) -> list[int | MiroEvalError | None]:
         """Runs of one source and one set of GPUs; of each, its unscored items or why it did not end.
-
-        Raises:
-            UserError: a number of shards that cannot be meant.
+        Raises UserError: a number of shards that cannot be meant.
         """
         for pipeline in pipelines:
             check_shards(pipeline.settings.shards or 1)

@@ -100,9 +100,7 @@ class LocalRun:
 
     def handle(self, work: ShareWork, event: Event) -> None:
         """Take note of what a worker tells of a share.
-
-        Raises:
-            UserError: the models are others than those the run was begun with.
+        Raises UserError: the models are others than those the run was begun with.
         """
         state = work.journal.state
         before = state.done

@@ -44,11 +44,7 @@ class QueueEntry:
 
 
 def require(*programs: str) -> None:
-    """Make sure that Slurm's clients are here.
-
-    Raises:
-        EnvironmentFailure: they are not.
-    """
+    """Make sure that Slurm's clients are here. Raises EnvironmentFailure: they are not."""
     if absent := [program for program in programs if shutil.which(program) is None]:
         raise EnvironmentFailure(
             f"{', '.join(absent)} not found: --executor slurm works where Slurm's commands are, e.g. on a login node"
@@ -57,9 +53,7 @@ def require(*programs: str) -> None:
 
 def _ask(*command: str) -> str:
     """What a command of Slurm's answers. The user's own defaults, which hide jobs, do not count.
-
-    Raises:
-        EnvironmentFailure: it is not here, gives no answer in time, or refuses.
+    Raises EnvironmentFailure: it is not here, gives no answer in time, or refuses.
     """
     require(command[0])
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("SQUEUE_", "SCANCEL_"))}

@@ -61,9 +61,7 @@ MAX_TIMEOUTS = 10
 
 def check(settings: SlurmSettings) -> None:
     """Look at the options before anything is done.
-
-    Raises:
-        UserError: an unknown option, listing the known ones; a value that cannot be one of it.
+    Raises UserError: an unknown option, listing the known ones; a value that cannot be one of it.
     """
     if unknown := sorted(settings.arguments.keys() - _VALUES.keys()):
         raise UserError(f"--slurm-arg {_shown(unknown[0])}: unknown; choose from {', '.join(ALLOWED)}")
@@ -107,9 +105,7 @@ def is_plain(path: str) -> bool:
 
 def minutes(text: str) -> int:
     """Slurm's ways to write a time (``90``, ``1:30:00``, ``2-12``, ``2-12:30``, ...), in whole minutes, rounded up.
-
-    Raises:
-        UserError: it is not one of them.
+    Raises UserError: it is not one of them.
     """
     days, dash, rest = text.rpartition("-")
     try:
@@ -126,11 +122,7 @@ def minutes(text: str) -> int:
 
 
 def parallelism(settings: SlurmSettings) -> int:
-    """How many tasks of an array may run at once.
-
-    Raises:
-        UserError: not a positive number.
-    """
+    """How many tasks of an array may run at once. Raises UserError: not a positive number."""
     text = settings.arguments.get("array-parallelism", "1000")
     if not re.fullmatch(_NUMBER, text) or int(text) < 1:
         raise UserError(f"--slurm-arg array-parallelism={_shown(text)}: expected a positive number")

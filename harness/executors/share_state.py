@@ -64,11 +64,7 @@ def state_file(run: RunDirectory, stage: str, share: Share) -> Path:
 
 
 def read_state(path: Path) -> ShareState | None:
-    """The state on disk; None before the work has begun.
-
-    Raises:
-        UserError: it is nothing that was written here.
-    """
+    """The state on disk; None before the work has begun. Raises UserError: it is nothing that was written here."""
     try:
         return msgspec.convert(asdict(ShareState(**read_json(path))), ShareState)
     except FileNotFoundError:
@@ -79,11 +75,7 @@ def read_state(path: Path) -> ShareState | None:
 
 
 def clear_state(path: Path) -> None:
-    """Forget what was written earlier; it may be a link.
-
-    Raises:
-        UserError: something there is no file.
-    """
+    """Forget what was written earlier; it may be a link. Raises UserError: something there is no file."""
     try:
         path.unlink(missing_ok=True)
     except (IsADirectoryError, PermissionError) as error:

@@ -48,9 +48,7 @@ class ShareWork:
 
     def write_job(self, pipeline: Pipeline, environment: Environment, *, all_made: bool = False) -> Path | None:
         """Plan, from the disk as it is now, and write the worker's job file; None where no row is missing.
-
-        Raises:
-            UserError: an image that the share needs is not there, or the stage cannot be planned.
+        Raises UserError: an image that the share needs is not there, or the stage cannot be planned.
         """
         planned = share_job(pipeline, self.stage, self.share, all_made=all_made)
         state, found = self.journal.state, planned.units - planned.pending

@@ -55,9 +55,8 @@ class SlurmExecutor:
         Returns:
             Of each run None, or its unscored items if it is finished, or why it could not be submitted.
 
-        Raises:
-            UserError: options that no run could be submitted with, or paths that no job script can hold.
-            EnvironmentFailure: Slurm is not here.
+        Raises UserError: options that no run could be submitted with, or paths that no job script can hold;
+        EnvironmentFailure: Slurm is not here.
         """
         for pipeline in pipelines:
             check(pipeline.settings)
@@ -70,10 +69,7 @@ SLURM = SlurmExecutor()
 
 def check(settings: RunSettings) -> None:
     """Look at the options before anything is done.
-
-    Raises:
-        UserError: they cannot be meant so.
-        EnvironmentFailure: Slurm is not here.
+    Raises UserError: they cannot be meant so; EnvironmentFailure: Slurm is not here.
     """
     if settings.gpus:
         raise UserError("--gpus names GPUs of this machine: with --executor slurm say --gres, e.g. --gres gpu:1")
@@ -84,9 +80,7 @@ def check(settings: RunSettings) -> None:
 
 def _check_paths(run: RunDirectory) -> None:
     """Job scripts name the folder of the jobs and this interpreter.
-
-    Raises:
-        UserError: one of them has a character that a shell or Slurm could take for something else.
+    Raises UserError: one of them has a character that a shell or Slurm could take for something else.
     """
     wanted = "job scripts take paths of ASCII letters, digits and _ . @ + - only"
     if not sbatch.is_plain(str(job_folders(run))):

@@ -53,9 +53,7 @@ class TaskStatus:
 
 def run_status(run: RunDirectory, submission: Submission) -> tuple[list[TaskStatus], str | None]:
     """Every task of a submission, and a line where that is not all there is to say.
-
-    Raises:
-        UserError: submitting was cut short, and nothing of it is left.
+    Raises UserError: submitting was cut short, and nothing of it is left.
     """
     known: dict[str, queue.QueueEntry] | None = None
     note = None

@@ -55,11 +55,7 @@ class Submission:
 
     @classmethod
     def read(cls, run: RunDirectory) -> Submission | None:
-        """The latest submission; None where there was none.
-
-        Raises:
-            UserError: its file is not one of ours.
-        """
+        """The latest submission; None where there was none. Raises UserError: its file is not one of ours."""
         path = submission_file(run)
         try:
             return _submission(read_json(path))
@@ -89,9 +85,7 @@ class Submission:
 
     def entries(self) -> dict[str, queue.QueueEntry]:
         """What Slurm knows of the jobs, by task id: those with the token, whatever the record says of numbers.
-
-        Raises:
-            EnvironmentFailure: Slurm does not answer, or this is another cluster.
+        Raises EnvironmentFailure: Slurm does not answer, or this is another cluster.
         """
         if not self.token:
             return {}
@@ -143,10 +137,7 @@ def merge_state_file(run: RunDirectory) -> Path:
 
 def refuse_while_queued(run: RunDirectory) -> None:
     """A run that jobs work on, or may work on, is left to them.
-
-    Raises:
-        UserError: jobs of an earlier submission wait or run.
-        EnvironmentFailure: nobody can tell.
+    Raises UserError: jobs of an earlier submission wait or run; EnvironmentFailure: nobody can tell.
     """
     submission = Submission.read(run)
     if submission is None or not submission.token:
@@ -183,9 +174,7 @@ def job_folders(run: RunDirectory) -> Path:
 
 def new_job_folder(run: RunDirectory) -> Path:
     """A folder that nobody could have put anything into: nodes run what they find in it.
-
-    Raises:
-        EnvironmentFailure: it cannot be made.
+    Raises EnvironmentFailure: it cannot be made.
     """
     folder = job_folders(run) / secrets.token_hex(8)
     try:

@@ -33,9 +33,7 @@ PATIENCE, LOOK = 1800.0, 2.0
 
 def _require_current(run: RunDirectory, token: str) -> None:
     """A job that came into the queue when its command had been given up, and another is at work, must not work too.
-
-    Raises:
-        UserError: the run's record is of another submission.
+    Raises UserError: the run's record is of another submission.
     """
     submission = Submission.read(run)
     if submission is None or submission.token != token:
@@ -57,11 +55,7 @@ class ShareTask:
     token: str
 
     def __call__(self) -> None:
-        """Make the share's missing rows.
-
-        Raises:
-            MiroEvalError: why it could not; the state file tells the same.
-        """
+        """Make the share's missing rows. Raises MiroEvalError: why it could not; the state file tells the same."""
         _require_current(RunDirectory(self.settings.out), self.token)
         work = ShareWork(RunDirectory(self.settings.out), STAGES[self.stage], self.share)
         work.begin()
@@ -110,11 +104,7 @@ class MergeTask:
     token: str
 
     def __call__(self) -> None:
-        """Merge and report.
-
-        Raises:
-            WorkerFailure: a stage lacks shares; everything else is merged.
-        """
+        """Merge and report. Raises WorkerFailure: a stage lacks shares; everything else is merged."""
         run = RunDirectory(self.settings.out)
         _require_current(run, self.token)
         with Journal(merge_state_file(run), queue.job_id(), run.log("merge")).kept():
@@ -143,9 +133,7 @@ class MergeTask:
 
     def _opened(self, stack: contextlib.ExitStack) -> Pipeline:
         """The run, when no other command holds it any more: nobody would merge it later.
-
-        Raises:
-            UserError: as :func:`harness.stages.context.reopen`, after a long wait.
+        Raises UserError: as :func:`harness.stages.context.reopen`, after a long wait.
         """
         run, display, start = RunDirectory(self.settings.out), stack.enter_context(Display()), time.monotonic()
         while run.is_held() and time.monotonic() - start < PATIENCE:

@@ -50,9 +50,7 @@ class _Member:
 
 def write(entries: Iterable[Entry], out: Path, progress: Progress) -> Bundled:
     """Write a bundle of these entries.
-
-    Raises:
-        EnvironmentFailure: an entry is not here, or has other bytes than promised.
+    Raises EnvironmentFailure: an entry is not here, or has other bytes than promised.
     """
     chosen = list(entries)
     if lacking := [entry.name for entry in chosen if not is_here(entry)]:
@@ -129,10 +127,8 @@ def _proofs(entries: Iterable[HubWeight]) -> tuple[dict[str, _Member], list[str]
 
 def _proof(entry: HubWeight, files: list[on_hub.CachedFile]) -> dict[str, bytes]:
     """The objects that prove these files.
-
-    Raises:
-        OSError, ValueError, subprocess.SubprocessError: they cannot be had.
-        EnvironmentFailure: they can, and a file here is not the commit's.
+    Raises OSError, ValueError, subprocess.SubprocessError: they cannot be had; EnvironmentFailure: they can, and a file
+    here is not the commit's.
     """
     if not files:
         return {}

@@ -108,9 +108,7 @@ class Contents:
 
 def read_contents(content: bytes, where: str) -> Contents:
     """A bundle's list of contents; ``where`` begins the messages.
-
-    Raises:
-        UserError: it is not one, or one that leads elsewhere, or to what ``weights.toml`` does not list.
+    Raises UserError: it is not one, or one that leads elsewhere, or to what ``weights.toml`` does not list.
     """
     try:
         index = msgspec.convert(parse_json(content), Index)
@@ -144,11 +142,7 @@ def is_git_object(place: str) -> bool:
 
 
 def target(place: str) -> Path:
-    """Where a bundle's file belongs.
-
-    Raises:
-        ValueError: it is not a place of ours.
-    """
+    """Where a bundle's file belongs. Raises ValueError: it is not a place of ours."""
     by_address = {f"files/{weight.file}": weight.path for weight in load_weights().values()}
     if place in by_address:
         return by_address[place]

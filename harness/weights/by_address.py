@@ -32,9 +32,7 @@ Bytes = Callable[[int, int], None]
 
 def ensure_weights(stage: str, offline: bool, progress: Progress) -> Mapping[str, Path]:
     """Paths of a stage's files by name, fetching what is missing.
-
-    Raises:
-        EnvironmentFailure: offline and missing, unreachable, or not the published bytes.
+    Raises EnvironmentFailure: offline and missing, unreachable, or not the published bytes.
     """
     return {weight.name: ensure(weight, offline, progress) for weight in weights_of(stage)}
 
@@ -60,8 +58,7 @@ def check(weight: WeightFile, path: Path) -> str:
 
     Where the publisher tells only the first digits, the rest is recorded when the file is first seen.
 
-    Raises:
-        EnvironmentFailure: other bytes; the message says where the file is now.
+    Raises EnvironmentFailure: other bytes; the message says where the file is now.
     """
     digest = checksums.digest_of(path)
     if fault := mismatch(weight, digest):
@@ -97,9 +94,7 @@ def shown(url: str) -> str:
 
 def _request(url: str, have: int) -> urllib.request.Request:
     """Asks for what follows the first ``have`` bytes. A name and password go to this address alone, no redirection's.
-
-    Raises:
-        ValueError: nothing that can be asked; the message shows no password.
+    Raises ValueError: nothing that can be asked; the message shows no password.
     """
     try:
         parts = urllib.parse.urlsplit(url)
@@ -159,9 +154,7 @@ def _size(path: Path) -> int:
 
 def _download(url: str, partial: Path, progress: Bytes) -> None:
     """Fetch ``url``, continuing a partial file where the server allows it.
-
-    Raises:
-        OSError: the server is out of reach, or closes the connection before the end.
+    Raises OSError: the server is out of reach, or closes the connection before the end.
     """
     have = _size(partial)
     with urllib.request.urlopen(_request(url, have), timeout=TIMEOUT) as answer:  # noqa: S310 - our own list

@@ -140,9 +140,7 @@ class TinyWorld:
 
 def make_tiny_world(env_backend: str, steps: Steps) -> TinyWorld:
     """Build the tiny world in the three environments, or find it built.
-
-    Raises:
-        EnvironmentFailure: an environment, or one of the builders, failed.
+    Raises EnvironmentFailure: an environment, or one of the builders, failed.
     """
     folder = home() / "tiny-world" / _recipe_hash()
     folder.parent.mkdir(parents=True, exist_ok=True)
