@@ -98,10 +98,10 @@ class ShareDirectory(RunDirectory):
 
     def scan(self) -> list[Item]:
         """Every image; of those not made yet, and of other shares', without a hash."""
-        return [self.hashed(item) if self._is_here(item) else item for item in self._items]
-
-    def _is_here(self, item: Item) -> bool:
-        return item.filename in self.own and (self.path / item.filename).is_file()
+        return [
+            self.hashed(item) if item.filename in self.own and (self.path / item.filename).is_file() else item
+            for item in self._items
+        ]
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,25 @@
-"""A stage's work on one share of a run: planned, handed to a worker, told of, ended. The same here and on a cluster."""
+"""A stage's work on one share of a run: planned, handed to a worker, told of, ended; and how a stage's shares begin and
+are merged. The same here and on a cluster.
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.executors import queue
-from harness.executors.sharding import Share, share_job
+from harness.executors.sharding import Share, Todo, share_job
 from harness.executors.share_state import FAILED, FINISHED, Journal, state_file
+from harness.executors.submission import Submission
 from harness.run.directory import RunDirectory
+from harness.stages.base import with_new_rows
 from harness.workers.worker import Program
 from wire.errors import ExitCode, MiroEvalError, UserError, WorkerFailure
 
 if TYPE_CHECKING:
     from harness.environments.manager import Environment
+    from harness.run.manifest import StageRecord
     from harness.stages.base import Stage
     from harness.stages.context import Pipeline
 
@@ -104,3 +110,38 @@ def lost_environment(environment: Environment, failure: MiroEvalError) -> MiroEv
     details = failure.details if isinstance(failure, WorkerFailure) else ""
     again = "run the same command again to set it up and continue"
     return WorkerFailure(f"{text}; {again}", ExitCode.ENVIRONMENT_FAILURE, details)
+
+
+def begin_stage(pipeline: Pipeline, todo: Todo) -> None:
+    """What workers must find: the stage's entry in ``run.json``, and no rows of other settings."""
+    record = pipeline.record(todo.stage, todo.plan)
+    pipeline.keep_foreign_rows(todo.stage, todo.plan)
+    pipeline.save(todo.stage, record)
+
+
+def finish_stage(pipeline: Pipeline, stage: Stage) -> str | None:
+    """Merge a stage of which all shares that lacked something have finished; else say what it lacks."""
+    submission, record = Submission.read(pipeline.run), pipeline.manifest.stages.get(stage.name)
+    if submission is None or record is None:
+        raise WorkerFailure(f"{pipeline.run.path}: its record of {stage.name} is gone", ExitCode.BUG)
+    if unfinished := submission.unfinished(pipeline.run, stage.name):
+        return f"{stage.name}: {len(unfinished)} of {submission.shards} shards did not finish"
+    if not record.finished:
+        merge_stage(pipeline, stage, record)
+    return None
+
+
+def merge_stage(pipeline: Pipeline, stage: Stage, record: StageRecord) -> None:
+    """Rows of all shares become the finished file; what their workers told of themselves goes into ``run.json``.
+
+    One worker does several shares one after the other, so a stage took as long as its busiest worker did.
+    """
+    submission, seconds = Submission.read(pipeline.run), defaultdict[str, float](float)
+    states = submission.states(pipeline.run, stage.name).values() if submission else ()
+    for state in filter(None, states):
+        seconds[state.log] += state.seconds
+        if state.provenance:
+            pipeline.note_provenance(stage, record, state.provenance)
+            record.environment = state.environment
+    record.seconds = max(seconds.values(), default=record.seconds)
+    pipeline.finish(stage, record, with_new_rows(pipeline.run, stage, pipeline.plan(stage)))

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from harness.executors import queue, sbatch
 from harness.executors.local import LOCAL
-from harness.executors.merge import begin_stage
 from harness.executors.sharding import Share, check_shards, shares_of, survey
 from harness.executors.share_state import clear_state, state_file
+from harness.executors.share_work import begin_stage
 from harness.executors.submission import (
     Submission,
     clean_job_folders,
@@ -130,7 +130,8 @@ class _Submitter:
             self._submission.write(self._run)
             for stage in makers:
                 self._array(stage, pending[stage.name], None)
-            after = self._after_images(len(making))
+            # Task by task, of the jobs so far; a lone task is no array in Slurm's eyes.
+            after = f"{'aftercorr' if len(making) > 1 else 'afterok'}:{next(iter(self._submission.job_ids()), '')}"
             for stage in stages:
                 if stage.needs_images:
                     self._array(stage, making, after)
@@ -152,7 +153,8 @@ class _Submitter:
         except BaseException as error:
             self._take_back(interrupted=not isinstance(error, Exception))
             if isinstance(error, FailedJobError):
-                raise EnvironmentFailure(f"Slurm refused a job: {_last_line(error)}") from error
+                lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+                raise EnvironmentFailure(f"Slurm refused a job: {lines[-1] if lines else 'sbatch failed'}") from error
             raise
 
     def _take_back(self, interrupted: bool) -> None:
@@ -167,11 +169,6 @@ class _Submitter:
         except (EnvironmentFailure, OSError) as error:
             out = shlex.quote(str(self._run.path))
             self._note(f"jobs may be left in the queue ({error}): `miro-eval cancel {out}` ends them")
-
-    def _after_images(self, making: int) -> str:
-        """Task by task, of the jobs so far; a lone task is no array in Slurm's eyes."""
-        array = next(iter(self._submission.job_ids()), "")
-        return f"aftercorr:{array}" if making > 1 else f"afterok:{array}"
 
     def _array(self, stage: Stage, parts: list[Share], dependency: str | None) -> None:
         if not parts:
@@ -213,10 +210,6 @@ def job_executor(folder: Path, parameters: dict[str, Any]) -> submitit.SlurmExec
     executor = submitit.SlurmExecutor(folder=folder, max_num_timeout=sbatch.MAX_TIMEOUTS, python=python)
     executor.update_parameters(**parameters)
     return executor
-
-
-def _last_line(error: Exception) -> str:
-    return next((line.strip() for line in reversed(str(error).splitlines()) if line.strip()), "sbatch failed")
 
 
 def _summary(submission: Submission, run: RunDirectory) -> str:

@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.executors import queue, sbatch
-from harness.executors.merge import finish_stage
 from harness.executors.sharding import Share
 from harness.executors.share_state import INTERRUPTED, Journal, ShareState, read_state, state_file
-from harness.executors.share_work import ShareWork
+from harness.executors.share_work import ShareWork, finish_stage
 from harness.executors.submission import Submission, merge_state_file, submission_file
 from harness.run.directory import RunDirectory
 from harness.run.manifest import Manifest
