@@ -143,8 +143,10 @@ def _read_card(metric: str, record: Any) -> MetricCard:
 
 
 def _is_range(bounds: Any) -> bool:
-    return isinstance(bounds, list) and len(bounds) == 2 and all(map(_is_bound, bounds))
-
-
-def _is_bound(bound: Any) -> bool:
-    return bound is None or (isinstance(bound, (int, float)) and abs(bound) <= sys.float_info.max)
+    return (
+        isinstance(bounds, list)
+        and len(bounds) == 2
+        and all(
+            bound is None or (isinstance(bound, (int, float)) and abs(bound) <= sys.float_info.max) for bound in bounds
+        )
+    )

@@ -79,9 +79,6 @@ class RowWriter:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file: IO[bytes] = path.open("ab+")
         fcntl.flock(self._file, fcntl.LOCK_EX)
-        self._drop_truncated_row()
-
-    def _drop_truncated_row(self) -> None:
         self._file.seek(0)
         content = self._file.read()
         whole = content.rfind(b"\n") + 1

@@ -67,13 +67,8 @@ def refuse_tar(path: Path) -> None:
         raise EnvironmentFailure(f"{path}: a tar archive, in which no weights are published and code can hide: refused")
 
 
-def read_small(path: Path) -> str:
-    """The text of a file that holds one line, or one document; raises as :func:`read_bytes`, and what is not UTF-8."""
-    return read_bytes(path).decode("utf-8")
-
-
 def read_bytes(path: Path, limit: int = MAX_LINE) -> bytes:
-    """The bytes of such a file.
+    """The bytes of a file that holds one line, or one document.
     Raises FileNotFoundError: there is none; UserError: not a file, or one of more than ``limit`` bytes.
     """
     if path.exists():

@@ -27,6 +27,7 @@ from harness.workers.processes import run_logged
 from wire.errors import EnvironmentFailure, UserError
 from wire.files import write_atomically
 from wire.paths import environment_files, home, stage_code
+from wire.untrusted import read_json
 
 BACKENDS: dict[str, Backend] = {
     "uv": cast(Backend, uv),
@@ -65,7 +66,11 @@ class Environment:
         """What the last successful set-up recorded."""
         if not self.ready:
             return None
-        return EnvironmentState(**json.loads(self.state_file.read_text(encoding="utf-8")))
+        try:
+            return EnvironmentState(**read_json(self.state_file))
+        except (OSError, ValueError, TypeError) as error:
+            again = f"`miro-eval envs remove {self.spec.name}`, then set it up again"
+            raise EnvironmentFailure(f"{self.state_file}: unreadable ({error}); {again}") from error
 
     def identity(self) -> dict[str, str]:
         """Name, backend and lock hash: what ``run.json`` tells of it."""
@@ -155,7 +160,12 @@ def _exclusive(environment: Environment, progress: Progress) -> Iterator[None]:
 
 def _set_up(environment: Environment, progress: Progress) -> None:
     started = time.monotonic()
-    _require_disk(environment)
+    free = shutil.disk_usage(environment.directory).free / 1e9
+    if free < environment.spec.disk_gb:
+        raise EnvironmentFailure(
+            f"environment {environment.spec.name} needs {environment.spec.disk_gb} GB and {environment.directory} has "
+            f"{free:.1f} GB free: free some space, or set MIRO_EVAL_HOME to another disk"
+        )
     BACKENDS[environment.backend].install(environment.spec, environment.directory, progress)
     progress(0, 0, "health check")
     try:
@@ -173,15 +183,6 @@ def _set_up(environment: Environment, progress: Progress) -> None:
         seconds=round(time.monotonic() - started, 1),
     )
     write_atomically(environment.state_file, json.dumps(asdict(state), indent=2) + "\n")
-
-
-def _require_disk(environment: Environment) -> None:
-    free = shutil.disk_usage(environment.directory).free / 1e9
-    if free < environment.spec.disk_gb:
-        raise EnvironmentFailure(
-            f"environment {environment.spec.name} needs {environment.spec.disk_gb} GB and {environment.directory} has "
-            f"{free:.1f} GB free: free some space, or set MIRO_EVAL_HOME to another disk"
-        )
 
 
 def check(environment: Environment) -> dict[str, str]:

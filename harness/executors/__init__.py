@@ -29,7 +29,6 @@ class Executor(Protocol):
         Returns:
             For each run how many items remain unscored; why it could not go on; or None where it was handed over.
         """
-        ...
 
 
 def find(settings: RunSettings) -> Executor:

@@ -89,22 +89,17 @@ def _members(entry: Entry) -> Iterator[tuple[str, _Member]]:
         if fault := on_hub.fault(entry, file):
             raise EnvironmentFailure(f"{on_hub.place(entry, file.name)} {fault}: not bundled; fetch it again")
         digest = checksums.digest_of(file.blob)
-        yield f"hub/{on_hub.repository(entry).name}/{_blob_name(file.blob, digest)}", _Member(file.blob, digest)
-
-
-def _blob_name(blob: Path, digest: str) -> str:
-    """The blob's own name; the digest for a cache that was filled by hand."""
-    return blob.name if on_hub.is_blob_name(blob.name) else digest
+        yield f"hub/{entry.repository.folder.name}/{file.blob_name}", _Member(file.blob, digest)
 
 
 def _links(entry: HubWeight) -> Iterator[dict[str, str]]:
     for file in on_hub.cached_files(entry):
         yield {
-            "repository": on_hub.repository(entry).name,
-            "revision": on_hub.commit(entry),
+            "repository": entry.repository.folder.name,
+            "revision": entry.repository.commit,
             "branch": "" if entry.revision else "main",
             "name": file.name,
-            "blob": _blob_name(file.blob, checksums.digest_of(file.blob)),
+            "blob": file.blob_name,
         }
 
 

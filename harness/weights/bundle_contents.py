@@ -13,7 +13,6 @@ import msgspec
 from harness.weights.entries import HubWeight, Sha256, load_hub, load_weights
 from harness.weights.git_proof import MAX_OBJECT, MAX_OBJECTS
 from harness.weights.on_hub import place as place_of
-from harness.weights.on_hub import repository as folder_of
 from wire.errors import UserError
 from wire.hub import choose
 from wire.hub_client import cache
@@ -75,7 +74,7 @@ class Link:
     @property
     def repository(self) -> Path:
         """The repository's folder in the cache."""
-        return folder_of(self.entry)
+        return self.entry.repository.folder
 
     @property
     def blob_path(self) -> Path:
@@ -166,7 +165,7 @@ def _links(records: list[LinkRecord]) -> list[Link]:
 def _snapshot(place: tuple[str, str, str], names: Mapping[str, str]) -> list[Link]:
     """Links into one snapshot, each of a file that an entry of ``weights.toml`` asks for, at the entry's revision."""
     folder, revision, branch = place
-    listed = [entry for entry in load_hub().values() if folder_of(entry).name == folder]
+    listed = [entry for entry in load_hub().values() if entry.repository.folder.name == folder]
     runs_code = any(entry.runs_code for entry in listed)
     fitting = [entry for entry in listed if _fits(entry, revision, branch, runs_code)]
     if not fitting:

@@ -65,7 +65,11 @@ def unpack(path: Path, progress: Progress, trust: bool = False) -> Unpacked:
         for goal in (*done.written.values(), *(link.path for link in new)):
             goal.unlink(missing_ok=True)
         raise
-    done.on_its_word = [*_by_digits(done.written), *(link.place for link in new if _rests_on_its_word(link))]
+    unpinned = [link for link in new if not (link.runs_code or link.pinned)]
+    done.on_its_word = [
+        *_by_digits(done.written),
+        *(link.place for link in unpinned if checksums.first_use(link.place) is None),
+    ]
     return done
 
 
@@ -285,10 +289,6 @@ def _link(link: Link) -> None:
     if link.branch and not branch.exists():
         branch.parent.mkdir(exist_ok=True)
         branch.write_text(link.revision, encoding="utf-8")
-
-
-def _rests_on_its_word(link: Link) -> bool:
-    return not link.runs_code and not link.pinned and checksums.first_use(link.place) is None
 
 
 def _by_digits(written: dict[str, Path]) -> list[str]:

@@ -15,7 +15,7 @@ from filelock import FileLock
 from harness.environments.manager import ensure
 from harness.environments.spec import ENVIRONMENTS, Progress
 from harness.weights import ensure_weights, weights_of
-from harness.weights.first_use import note_use
+from harness.weights.on_hub import note_use
 from harness.workers.processes import run_logged
 from wire.paths import home, stage_code
 
@@ -34,32 +34,25 @@ class WeightSource(Protocol):
     @property
     def identity(self) -> str:
         """Distinguishes published weights from stand-ins in fingerprints."""
-        ...
 
     @property
     def random(self) -> bool:
         """True for stand-ins: scores mean nothing."""
-        ...
 
     def identity_of(self, stage: str) -> Any:
         """What decides a stage's numbers as far as its weights go."""
-        ...
 
     def variables(self) -> dict[str, str]:
         """Environment variables for workers."""
-        ...
 
     def parameters(self, stage: str) -> dict[str, Any]:
         """Job parameters that point a worker to its files; known without fetching anything."""
-        ...
 
     def prepare(self, stage: str, progress: Progress) -> None:
         """Fetch and verify what the stage's own loaders do not fetch themselves."""
-        ...
 
     def note_use(self, weights: list[dict[str, Any]]) -> list[str]:
         """Take note of the weights that a worker says it has loaded; returns lines for the user."""
-        ...
 
 
 @dataclass(frozen=True)
