@@ -122,9 +122,7 @@ def records(cards: Cards) -> dict[str, Any]:
 
 def read_cards(record: Any) -> dict[str, MetricCard]:
     """Cards from JSON; keys that this version does not know are passed over, names of ours are changed.
-
-    Raises:
-        ValueError: not cards, or of another version.
+    Raises ValueError: not cards, or of another version.
     """
     if not isinstance(record, dict):
         raise ValueError("cards must be an object of metric id -> card")
@@ -145,8 +143,10 @@ def _read_card(metric: str, record: Any) -> MetricCard:
 
 
 def _is_range(bounds: Any) -> bool:
-    return isinstance(bounds, list) and len(bounds) == 2 and all(map(_is_bound, bounds))
-
-
-def _is_bound(bound: Any) -> bool:
-    return bound is None or (isinstance(bound, (int, float)) and abs(bound) <= sys.float_info.max)
+    return (
+        isinstance(bounds, list)
+        and len(bounds) == 2
+        and all(
+            bound is None or (isinstance(bound, (int, float)) and abs(bound) <= sys.float_info.max) for bound in bounds
+        )
+    )

@@ -142,15 +142,18 @@ class Repository:
             patterns: see :func:`choose`.
             fresh: ask for the branch's head all the same; where the hub is away, the cache's will do.
 
-        Raises:
-            Refused: the hub has no such thing.
-            EnvironmentFailure: not in the cache, and not to be had.
+        Raises Refused: the hub has no such thing; EnvironmentFailure: not in the cache, and not to be had.
         """
         lacking = self.missing(patterns)
         fresh = fresh and not _COMMIT.fullmatch(self.revision)
         unsure = self._listed() is None and not all(map(_is_name, patterns))
         if lacking and is_off():
-            raise self._absent()
+            with asking(str(self)):
+                import_module("huggingface_hub.utils").validate_repo_id(self.name)
+            raise EnvironmentFailure(
+                f"{self}: not in the hub cache {cache()}, and the hub is offline (HF_HUB_OFFLINE); "
+                "fetch it on a machine that reaches the hub, or point HF_HOME at a cache that has it"
+            )
         if (lacking or fresh or unsure) and not is_off():
             try:
                 return (Repository(self.name, self.commit) if self.commit and not fresh else self).fetch(patterns)
@@ -158,14 +161,6 @@ class Repository:
                 if lacking or (fresh and isinstance(error, Refused)):
                     raise
         return self.snapshot
-
-    def _absent(self) -> EnvironmentFailure:
-        with asking(str(self)):
-            import_module("huggingface_hub.utils").validate_repo_id(self.name)
-        return EnvironmentFailure(
-            f"{self}: not in the hub cache {cache()}, and the hub is offline (HF_HUB_OFFLINE); "
-            "fetch it on a machine that reaches the hub, or point HF_HOME at a cache that has it"
-        )
 
     def fetch(self, patterns: Sequence[str], progress: Bytes | None = None) -> Path:
         """The snapshot's folder, after the hub was asked what the files are now. Raises as :meth:`get`."""

@@ -79,9 +79,7 @@ def bar(progress: Bytes, total: int) -> type:
 @contextlib.contextmanager
 def asking(place: str) -> Iterator[None]:
     """Whatever the client raises about ``place``, which may be of any class and any HTTP library, becomes one line.
-
-    Raises:
-        Refused, EnvironmentFailure: as for :meth:`wire.hub.Repository.get`.
+    Raises Refused, EnvironmentFailure: as for :meth:`wire.hub.Repository.get`.
     """
     try:
         yield

@@ -52,8 +52,7 @@ def read_picture(content: bytes, finish: Callable[[Image], T]) -> T:
         finish: gets a Pillow image whose size and mode are known and whose pixels are not yet decoded; returns what is
             wanted of it, decoded. It may refuse the picture by a ``ValueError``.
 
-    Raises:
-        UnreadablePicture: another format, damaged, larger than Pillow agrees to decode, or refused by ``finish``.
+    Raises UnreadablePicture: another format, damaged, larger than Pillow agrees to decode, or refused by ``finish``.
     """
     from PIL import Image, UnidentifiedImageError
 
@@ -76,8 +75,7 @@ def to_rgb(picture: Image, *, turned: bool = False) -> Image:
         picture: as Pillow opened it.
         turned: whether it is turned as its EXIF orientation says.
 
-    Raises:
-        ValueError: its pixels have no common range.
+    Raises ValueError: its pixels have no common range.
     """
     from PIL import ImageOps
 

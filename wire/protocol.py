@@ -119,11 +119,7 @@ class Job:
 
     @classmethod
     def read(cls, path: Path) -> Job:
-        """Read a job file.
-
-        Raises:
-            UserError: the file is missing, malformed or of another protocol version.
-        """
+        """Read a job file. Raises UserError: the file is missing, malformed or of another protocol version."""
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
             if record["version"] != PROTOCOL_VERSION:

@@ -16,16 +16,8 @@ _VERDICTS = ("correct", "reason", "details", "detector", "colors", "masks")
 _CELLS = ("metric", "value")
 _LEADERBOARD = (
     *("model", "overall", *TAGS, "images", "prompts", "rank", "group", "protocol", "suite", "fingerprint", "coverage"),
-    *(
-        "samples_per_prompt",
-        "pooled",
-        "scored",
-        "any_of_n",
-        "all_of_n",
-        "intraclass_correlation",
-        "random_weights",
-        "notes",
-    ),
+    *("samples_per_prompt", "pooled", "scored", "any_of_n", "all_of_n", "intraclass_correlation", "random_weights"),
+    "notes",
 )
 _TABLES = ("prompt_key", "unscored_rewards", "judged", "geneval")
 _BASELINES = ("key", "samples", "files")

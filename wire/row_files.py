@@ -25,18 +25,15 @@ def read_rows(path: Path, seen: Callable[[bytes], object] = len) -> Iterator[Row
 
     Each line is given to ``seen`` as it stands in the file.
 
-    Raises:
-        UserError: any other line is not a JSON object, names a key twice, or is longer than :data:`MAX_LINE`; the
-            message names file and line.
+    Raises UserError: any other line is not a JSON object, names a key twice, or is longer than :data:`MAX_LINE`; the
+    message names file and line.
     """
     return (parse_row(line, path, number) for number, line in numbered_lines(path, seen))
 
 
 def numbered_lines(path: Path, seen: Callable[[bytes], object] = len) -> Iterator[tuple[int, bytes]]:
     """Yield the filled lines of a JSONL file, counted from 1; none where there is no file; see :func:`read_rows`.
-
-    Raises:
-        UserError: not a file, or a line is longer than :data:`MAX_LINE`.
+    Raises UserError: not a file, or a line is longer than :data:`MAX_LINE`.
     """
     if not path.exists():
         return
@@ -61,11 +58,7 @@ def _is_json(line: bytes) -> bool:
 
 
 def parse_row(line: bytes, path: Path, number: int) -> Row:
-    """A line's JSON object; ``path`` and ``number`` are for messages.
-
-    Raises:
-        UserError: as of :func:`read_rows`.
-    """
+    """A line's JSON object; ``path`` and ``number`` are for messages. Raises UserError: as of :func:`read_rows`."""
     try:
         row = json.loads(line.decode("utf-8-sig"), object_pairs_hook=unique_keys)
     except (ValueError, RecursionError) as error:
@@ -86,9 +79,6 @@ class RowWriter:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file: IO[bytes] = path.open("ab+")
         fcntl.flock(self._file, fcntl.LOCK_EX)
-        self._drop_truncated_row()
-
-    def _drop_truncated_row(self) -> None:
         self._file.seek(0)
         content = self._file.read()
         whole = content.rfind(b"\n") + 1

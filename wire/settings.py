@@ -109,9 +109,7 @@ def _told(settings: Any, wanted: Callable[[Option], bool]) -> dict[str, Any]:
 
 def read(kind: type[T], record: Mapping[str, Any], what: str) -> T:
     """Settings from a record, unchecked.
-
-    Raises:
-        UserError: the record holds something unknown; the message calls it ``what``.
+    Raises UserError: the record holds something unknown; the message calls it ``what``.
     """
     known = [one.name for one in fields(kind)]  # type: ignore[arg-type]
     if unknown := [name for name in record if name not in known]:
@@ -121,9 +119,7 @@ def read(kind: type[T], record: Mapping[str, Any], what: str) -> T:
 
 def check(settings: Any) -> None:
     """See that every setting has a value of its type, among its choices and within its bounds.
-
-    Raises:
-        UserError: one has not; the message names the option.
+    Raises UserError: one has not; the message names the option.
     """
     for fault in faults(settings):
         raise UserError(fault)

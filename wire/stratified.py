@@ -21,15 +21,13 @@ def stratified_order(prompts: Sequence[tuple[str, str]]) -> list[int]:
     so a beginning holds each stratum's share, give or take one prompt.
     """
     strata: dict[str, list[int]] = defaultdict(list)
-    for index, (stratum, _) in enumerate(prompts):
+    hashes: list[bytes] = []
+    for index, (stratum, text) in enumerate(prompts):
         strata[stratum].append(index)
+        hashes.append(hashlib.sha256(f"{SEED}\t{text}".encode("utf-8", "surrogatepass")).digest())
     places = {
         index: ((2 * turn + 1) / (2 * len(members)), index)
         for members in strata.values()
-        for turn, index in enumerate(sorted(members, key=lambda index: (_shuffled(prompts[index][1]), index)))
+        for turn, index in enumerate(sorted(members, key=lambda index: (hashes[index], index)))
     }
     return sorted(places, key=places.__getitem__)
-
-
-def _shuffled(text: str) -> bytes:
-    return hashlib.sha256(f"{SEED}\t{text}".encode("utf-8", "surrogatepass")).digest()

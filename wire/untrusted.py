@@ -31,8 +31,7 @@ def refuse_links_out(run: Path, folder: Path | None = None) -> None:
     Images and prompt folders may be links, as long as they are only read. ``folder`` is a prompt folder that is about
     to be written; None looks at everything else that we write.
 
-    Raises:
-        UserError: names the link and where it leads, or what is neither file nor folder.
+    Raises UserError: names the link and where it leads, or what is neither file nor folder.
     """
     for path in _written(run) if folder is None else (folder, folder / "samples"):
         if path.is_symlink() and not path.resolve().is_relative_to(run.resolve()):
@@ -51,9 +50,7 @@ def _written(run: Path) -> list[Path]:
 
 def require_file(path: Path) -> None:
     """Refuse what is not a file, nor a link to one: reading a pipe or a device may never end.
-
-    Raises:
-        UserError: it is none.
+    Raises UserError: it is none.
     """
     if not path.is_file():
         raise UserError(f"{path}: not a file (a broken link, a folder, a pipe or a device)")
@@ -64,24 +61,15 @@ def refuse_tar(path: Path) -> None:
 
     So in every torch before 2.6 (CVE-2025-32434); the GenEval and reward environments have 2.4 and 2.5.
 
-    Raises:
-        EnvironmentFailure: it is a tar archive.
+    Raises EnvironmentFailure: it is a tar archive.
     """
     if path.is_file() and tarfile.is_tarfile(path):
         raise EnvironmentFailure(f"{path}: a tar archive, in which no weights are published and code can hide: refused")
 
 
-def read_small(path: Path) -> str:
-    """The text of a file that holds one line, or one document; raises as :func:`read_bytes`, and what is not UTF-8."""
-    return read_bytes(path).decode("utf-8")
-
-
 def read_bytes(path: Path, limit: int = MAX_LINE) -> bytes:
-    """The bytes of such a file.
-
-    Raises:
-        FileNotFoundError: there is none.
-        UserError: not a file, or one of more than ``limit`` bytes.
+    """The bytes of a file that holds one line, or one document.
+    Raises FileNotFoundError: there is none; UserError: not a file, or one of more than ``limit`` bytes.
     """
     if path.exists():
         require_file(path)
@@ -98,20 +86,15 @@ def read_bytes(path: Path, limit: int = MAX_LINE) -> bytes:
 
 def read_json(path: Path, limit: int = MAX_LINE) -> Any:
     """What a JSON file holds: the one way to read documents of ours, which a run from elsewhere brings along.
-
-    Raises:
-        FileNotFoundError, UserError: see :func:`read_bytes`.
-        ValueError: see :func:`parse_json`.
+    Raises FileNotFoundError, UserError: see :func:`read_bytes`; ValueError: see :func:`parse_json`.
     """
     return parse_json(read_bytes(path, limit))
 
 
 def parse_json(content: bytes | str) -> Any:
     """A JSON document within limits.
-
-    Raises:
-        ValueError: not UTF-8, not JSON; a key twice; nested deeper than :data:`MAX_DEPTH`; a number that is not finite
-            or beyond :data:`MAX_NUMBER`; halves of characters.
+    Raises ValueError: not UTF-8, not JSON; a key twice; nested deeper than :data:`MAX_DEPTH`; a number that is not
+    finite or beyond :data:`MAX_NUMBER`; halves of characters.
     """
     try:
         text = content if isinstance(content, str) else content.decode("utf-8")
@@ -142,9 +125,7 @@ def _within(value: Any) -> list[Any]:
 
 def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object's keys and values, for ``json.loads``; two readers may take either of two values under one key.
-
-    Raises:
-        ValueError: a key is there twice.
+    Raises ValueError: a key is there twice.
     """
     record = dict(pairs)
     if len(record) != len(pairs):

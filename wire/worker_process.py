@@ -75,9 +75,12 @@ def _do_job(stage: str, path: Path, work: Callable[[Job, Reporter], None], repor
         return _give_up(reporter, "stopped by a signal", ExitCode.INTERRUPTED)
     except Exception as error:
         traceback.print_exc()
-        if _is_memory_full(error):
+        # By name: torch, whose allocators have errors of their own, is not imported here.
+        full = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+        if full or "allocate memory" in str(error):
             return _give_up(reporter, _OUT_OF_MEMORY, ExitCode.ENVIRONMENT_FAILURE)
-        code = ExitCode.ENVIRONMENT_FAILURE if _is_disk_fault(error) else ExitCode.BUG
+        faulty = isinstance(error, OSError) and error.errno in DISK_FAULTS
+        code = ExitCode.ENVIRONMENT_FAILURE if faulty else ExitCode.BUG
         return _give_up(reporter, f"{type(error).__name__}: {error}", code)
     return ExitCode.DONE
 
@@ -111,18 +114,7 @@ def _beat(reporter: Reporter, seconds: float) -> None:
             time.sleep(seconds)
 
 
-def _is_disk_fault(error: Exception) -> bool:
-    return isinstance(error, OSError) and error.errno in DISK_FAULTS
-
-
 _OUT_OF_MEMORY = "out of memory: choose a smaller --batch-size, or free some memory"
-
-
-def _is_memory_full(error: Exception) -> bool:
-    """By name: torch, whose allocators have errors of their own, is not imported here."""
-    return (
-        isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "allocate memory" in str(error)
-    )
 
 
 def _stop(_number: int, _frame: object) -> None:

@@ -11,9 +11,7 @@ def cancel(run: Run) -> None:
     from harness.executors import queue
 
     _, submission = open_submission(run)
-    active = [job for job, entry in queue.entries(submission.job_ids()).items() if entry.active]
-    if not active:
+    if not any(entry.active for entry in submission.entries().values()):
         echo("nothing to cancel: none of its jobs waits or runs")
         return
-    queue.cancel(submission.job_ids())
-    echo(f"cancelled {len(active)} tasks; finished rows are kept, submit again to go on")
+    echo(f"cancelled {queue.cancel(submission.token)} tasks; finished rows are kept, submit again to go on")

@@ -25,11 +25,11 @@ def status(run: Run) -> None:
     from harness.executors.status import run_status
 
     directory, submission = open_submission(run)
-    tasks, trouble = run_status(directory, submission)
+    tasks, note = run_status(directory, submission)
     for stage in dict.fromkeys(task.stage for task in tasks):
         echo(_line(stage, [task for task in tasks if task.stage == stage]))
-    if trouble:
-        echo(f"Slurm cannot be asked, this is what the tasks themselves have written ({trouble})", err=True)
+    if note:
+        echo(note, err=True)
     failed = [task for task in tasks if task.state == FAILED]
     for task in failed:
         echo(_failure(task))

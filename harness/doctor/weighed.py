@@ -48,7 +48,7 @@ def _repository(entry: HubWeight) -> Finding:
         text = f"{entry.repo}: only in part in {cache()}: {missing[0]} is missing"
         return Finding(name, FAILURE if is_off() else WARNING, text, f"{FETCH} {entry.name}, where there is a network")
     unpinned = "" if entry.sha256 else ", unpinned"
-    return Finding(name, OK, f"{entry.repo}@{on_hub.commit(entry)[:12]}, {len(files)} files{unpinned}")
+    return Finding(name, OK, f"{entry.repo}@{entry.repository.commit[:12]}, {len(files)} files{unpinned}")
 
 
 def quickly(environments: Sequence[str], wanted: Mapping[str, Collection[str]]) -> Iterator[Finding]:

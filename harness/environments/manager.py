@@ -27,6 +27,7 @@ from harness.workers.processes import run_logged
 from wire.errors import EnvironmentFailure, UserError
 from wire.files import write_atomically
 from wire.paths import environment_files, home, stage_code
+from wire.untrusted import read_json
 
 BACKENDS: dict[str, Backend] = {
     "uv": cast(Backend, uv),
@@ -65,7 +66,11 @@ class Environment:
         """What the last successful set-up recorded."""
         if not self.ready:
             return None
-        return EnvironmentState(**json.loads(self.state_file.read_text(encoding="utf-8")))
+        try:
+            return EnvironmentState(**read_json(self.state_file))
+        except (OSError, ValueError, TypeError) as error:
+            again = f"`miro-eval envs remove {self.spec.name}`, then set it up again"
+            raise EnvironmentFailure(f"{self.state_file}: unreadable ({error}); {again}") from error
 
     def identity(self) -> dict[str, str]:
         """Name, backend and lock hash: what ``run.json`` tells of it."""
@@ -125,9 +130,7 @@ def choose_backend(spec: EnvironmentSpec, requested: str) -> str:
 
 def ensure(spec: EnvironmentSpec, backend: str, progress: Progress) -> Environment:
     """Return the environment, installing and checking it first where it is not ready.
-
-    Raises:
-        EnvironmentFailure: it could not be installed, or does not work.
+    Raises EnvironmentFailure: it could not be installed, or does not work.
     """
     environment = locate(spec, backend)
     if environment.ready:
@@ -157,7 +160,12 @@ def _exclusive(environment: Environment, progress: Progress) -> Iterator[None]:
 
 def _set_up(environment: Environment, progress: Progress) -> None:
     started = time.monotonic()
-    _require_disk(environment)
+    free = shutil.disk_usage(environment.directory).free / 1e9
+    if free < environment.spec.disk_gb:
+        raise EnvironmentFailure(
+            f"environment {environment.spec.name} needs {environment.spec.disk_gb} GB and {environment.directory} has "
+            f"{free:.1f} GB free: free some space, or set MIRO_EVAL_HOME to another disk"
+        )
     BACKENDS[environment.backend].install(environment.spec, environment.directory, progress)
     progress(0, 0, "health check")
     try:
@@ -177,20 +185,9 @@ def _set_up(environment: Environment, progress: Progress) -> None:
     write_atomically(environment.state_file, json.dumps(asdict(state), indent=2) + "\n")
 
 
-def _require_disk(environment: Environment) -> None:
-    free = shutil.disk_usage(environment.directory).free / 1e9
-    if free < environment.spec.disk_gb:
-        raise EnvironmentFailure(
-            f"environment {environment.spec.name} needs {environment.spec.disk_gb} GB and {environment.directory} has "
-            f"{free:.1f} GB free: free some space, or set MIRO_EVAL_HOME to another disk"
-        )
-
-
 def check(environment: Environment) -> dict[str, str]:
     """Run the environment's health check; returns package versions.
-
-    Raises:
-        EnvironmentFailure: an import or a compiled operator fails.
+    Raises EnvironmentFailure: an import or a compiled operator fails.
     """
     script = environment_files(environment.spec.name) / "health_check.py"
     log = environment.directory / "health.log"
@@ -236,9 +233,7 @@ def _disk_usage(directory: Path) -> int:
 def environment_backend(detector: str, requested: str) -> str:
     """The kind of environment that a detector asks for, where the user demands none: one without mmcv will do for
     ``transformers``, but where the whole one is there already it serves.
-
-    Raises:
-        UserError: the kind demanded lacks what the detector needs.
+    Raises UserError: the kind demanded lacks what the detector needs.
     """
     if detector == _NEEDS_MMCV and requested == no_mmcv.NAME:
         raise UserError(f"--env-backend {no_mmcv.NAME} leaves mmdet out: add --detector transformers")

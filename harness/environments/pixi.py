@@ -69,9 +69,7 @@ def _manifest(directory: Path) -> list[str]:
 
 def command(spec: EnvironmentSpec, directory: Path, arguments: Sequence[str]) -> list[str]:
     """Through ``pixi run``, which sets the variables of the activated environment, and has a shell of its own.
-
-    Raises:
-        UserError: an argument, such as a run's path, holds what that shell would expand.
+    Raises UserError: an argument, such as a run's path, holds what that shell would expand.
     """
     tool = find()
     if expanded := next((text for text in arguments if _EXPANDED.search(text)), None):

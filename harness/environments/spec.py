@@ -40,20 +40,14 @@ class Backend(Protocol):
 
     def find(self) -> str | None:
         """Path of the tool, or None where it is not installed."""
-        ...
 
     def lock_parts(self, spec: EnvironmentSpec) -> list[bytes]:
         """Everything that decides what gets installed; hashed, it names the environment's folder."""
-        ...
 
     def install(self, spec: EnvironmentSpec, directory: Path, progress: Progress) -> None:
         """Install into ``directory``; an interrupted installation is continued.
-
-        Raises:
-            EnvironmentFailure: with the tool's command, status and last lines.
+        Raises EnvironmentFailure: with the tool's command, status and last lines.
         """
-        ...
 
     def command(self, spec: EnvironmentSpec, directory: Path, arguments: Sequence[str]) -> list[str]:
         """The command line that runs ``python *arguments`` inside the environment."""
-        ...

@@ -34,21 +34,31 @@ def _compiles_mmcv(spec: EnvironmentSpec) -> bool:
 
 def install(spec: EnvironmentSpec, directory: Path, progress: Progress) -> None:
     """``uv sync --frozen`` into ``directory/venv``. uv keeps downloads and built wheels: a rerun continues."""
+    if not _compiles_mmcv(spec):
+        sync(spec, directory, progress, [], {})
+        return
+    build = host_mmcv_build()
+    sync(spec, directory, progress, build.arguments(), build.variables() | {"RUST_LOG": "uv_build_frontend=debug"})
+
+
+def sync_command(tool: str, spec: EnvironmentSpec, options: Sequence[str]) -> list[str]:
+    """What installs the lock's packages."""
+    return [tool, "sync", "--frozen", "--no-progress", "--project", str(environment_files(spec.name)), *options]
+
+
+def sync(
+    spec: EnvironmentSpec, directory: Path, progress: Progress, options: Sequence[str], variables: dict[str, str]
+) -> None:
+    """Run :func:`sync_command` for ``directory/venv``. Raises EnvironmentFailure: uv is not here, or did not do it."""
     tool = find()
     if tool is None:
         raise EnvironmentFailure("uv is not installed: run `pip install uv`")
-    build = host_mmcv_build()
-    command = [tool, "sync", "--frozen", "--no-progress", "--project", str(environment_files(spec.name))]
-    variables = {"UV_PROJECT_ENVIRONMENT": str(directory / "venv"), "VIRTUAL_ENV": ""}
-    if _compiles_mmcv(spec):
-        command += build.arguments()
-        variables |= build.variables() | {"RUST_LOG": "uv_build_frontend=debug"}
     try:
         run_logged(
-            command,
+            sync_command(tool, spec, options),
             directory / "install.log",
             failure=f"environment {spec.name} could not be installed",
-            environment=variables,
+            environment={"UV_PROJECT_ENVIRONMENT": str(directory / "venv"), "VIRTUAL_ENV": "", **variables},
             cwd=directory,
             on_line=lambda line: report_line(line, progress),
         )

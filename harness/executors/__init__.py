@@ -29,14 +29,11 @@ class Executor(Protocol):
         Returns:
             For each run how many items remain unscored; why it could not go on; or None where it was handed over.
         """
-        ...
 
 
 def find(settings: RunSettings) -> Executor:
     """The executor that the settings name.
-
-    Raises:
-        UserError: there is none of that name (the message lists the names), or it has no use for what else is asked.
+    Raises UserError: there is none of that name (the message lists the names), or it has no use for what else is asked.
     """
     name = settings.executor
     if name not in EXECUTORS:

@@ -21,8 +21,7 @@ def run_together(pipelines: Sequence[Pipeline], names: Sequence[str]) -> list[in
         For each run how many items remain unscored; why it could not go on (rows finished so far are kept); or None
         where the work was handed over and goes on without this process.
 
-    Raises:
-        MiroEvalError: none of the runs can be worked on, e.g. because an environment cannot be made.
+    Raises MiroEvalError: none of the runs can be worked on, e.g. because an environment cannot be made.
     """
     if not pipelines:
         return []
@@ -58,9 +57,7 @@ def _images_to_make(pipeline: Pipeline, stages: Sequence[Stage]) -> int:
 
 def _check_host(pipelines: Sequence[Pipeline], stages: Sequence[Stage]) -> None:
     """The quick part of ``miro-eval doctor``; of a cluster's nodes this machine knows nothing.
-
-    Raises:
-        EnvironmentFailure: the run cannot work here, and what to do about it.
+    Raises EnvironmentFailure: the run cannot work here, and what to do about it.
     """
     from harness.doctor import FAILURE, quick_checks
 

@@ -1,4 +1,8 @@
-"""Ask Slurm about jobs, and take them back."""
+"""Slurm's commands: ask about jobs of ours, and take them back. Each has an end, whatever the controller does.
+
+Jobs are ours by a token in their comment. Numbers say little: every cluster begins at 1, and a record of jobs may come
+from elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +10,19 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from wire.errors import EnvironmentFailure, UserError
+from wire.errors import EnvironmentFailure
 
-#: Slurm's words for a task that will still do something.
-ACTIVE = frozenset(
-    ("PENDING", "RUNNING", "CONFIGURING", "COMPLETING", "REQUEUED", "RESIZING", "SUSPENDED", "SIGNALING", "STAGE_OUT")
-) | {"REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "STOPPED"}
-#: A job's id, or a task's of an array; more digits than Slurm ever gives.
-_ID = re.compile(r"[0-9]{1,12}(_[0-9]{1,7})?")
+#: Seconds in which a command must have answered; a busy controller takes some tens of them.
+TIMEOUT = 60.0
+#: Slurm's words for a task that has not begun, or is to begin again.
 _WAITING = frozenset(("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT"))
+#: And for one that will still do something.
+ACTIVE = _WAITING | {"RUNNING", "COMPLETING", "RESIZING", "SUSPENDED", "SIGNALING", "STAGE_OUT", "STOPPED"}
+#: What stands before the token in a comment.
+_MARK = "miro-eval:"
 
 
 @dataclass(frozen=True)
@@ -39,59 +44,65 @@ class QueueEntry:
 
 
 def require(*programs: str) -> None:
-    """Make sure that Slurm's clients are here.
-
-    Raises:
-        EnvironmentFailure: they are not.
-    """
+    """Make sure that Slurm's clients are here. Raises EnvironmentFailure: they are not."""
     if absent := [program for program in programs if shutil.which(program) is None]:
         raise EnvironmentFailure(
             f"{', '.join(absent)} not found: --executor slurm works where Slurm's commands are, e.g. on a login node"
         )
 
 
-def is_id(text: object) -> bool:
-    """Whether this is what Slurm calls a job or a task, and nothing that its commands would take for an option."""
-    return isinstance(text, str) and _ID.fullmatch(text) is not None
-
-
-def _ids(jobs: Sequence[str]) -> list[str]:
-    if odd := next((job for job in jobs if not is_id(job)), None):
-        raise UserError(f"{ascii(odd)[:60]} is no job id of Slurm's")
-    return list(jobs)
-
-
-def entries(jobs: Sequence[str]) -> dict[str, QueueEntry]:
-    """What Slurm still knows of jobs, by task id (``123_4``); it forgets ended ones after some minutes.
-
-    Raises:
-        UserError: an id is none.
-        EnvironmentFailure: Slurm is not here or does not answer.
+def _ask(*command: str) -> str:
+    """What a command of Slurm's answers. The user's own defaults, which hide jobs, do not count.
+    Raises EnvironmentFailure: it is not here, gives no answer in time, or refuses.
     """
-    if not jobs:
-        return {}
-    require("squeue")
-    command = ["squeue", "--noheader", "--array", "--states=all", "--format=%i|%T|%r", f"--jobs={','.join(_ids(jobs))}"]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    require(command[0])
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SQUEUE_", "SCANCEL_"))}
+    try:
+        answer = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, env=kept, check=False, timeout=TIMEOUT
+        )
+    except subprocess.TimeoutExpired:
+        raise EnvironmentFailure(f"Slurm does not answer: {command[0]} took more than {TIMEOUT:g} s") from None
     if answer.returncode != 0:
-        if "Invalid job id" in answer.stderr:  # all of them are forgotten
-            return {}
-        raise EnvironmentFailure(f"Slurm does not answer: {answer.stderr.strip() or 'squeue failed'}")
-    rows = [line.strip().split("|", 2) for line in answer.stdout.splitlines() if line.count("|") >= 2]
-    return {job: QueueEntry(state, reason) for job, state, reason in rows}
+        said = " ".join(answer.stderr.decode(errors="replace").split())[:300]
+        raise EnvironmentFailure(f"Slurm does not answer: {said or f'{command[0]} failed'}")
+    return answer.stdout.decode(errors="replace")
 
 
-def cancel(jobs: Sequence[str]) -> None:
-    """Take jobs out of the queue and end those that run.
+def cluster() -> str:
+    """The name of the cluster that the commands here are for; raises as all that ask."""
+    found = re.search(r"^ClusterName\s*=\s*(\S+)", _ask("scontrol", "show", "config"), re.MULTILINE)
+    if found is None:
+        raise EnvironmentFailure("Slurm does not answer: scontrol names no cluster")
+    return found[1]
 
-    Raises:
-        UserError: an id is none.
-        EnvironmentFailure: Slurm is not here or does not answer.
+
+def comment(token: str, words: str = "") -> str:
+    """A job's comment: the user's words, and the token."""
+    return f"{words} {_MARK}{token}".lstrip()
+
+
+def entries(token: str) -> dict[str, QueueEntry]:
+    """The user's tasks with this token, by id (``123_4``, or ``123`` outside an array).
+
+    Slurm forgets ended ones after some minutes. Raises as all that ask.
     """
-    require("scancel")
-    answer = subprocess.run(["scancel", *_ids(jobs)], capture_output=True, text=True, check=False)
-    if answer.returncode != 0 and "Invalid job id" not in answer.stderr:
-        raise EnvironmentFailure(f"Slurm did not cancel: {answer.stderr.strip()}")
+    form = "--format=%i|%T|%r|%k"
+    answer = _ask("squeue", "--noheader", "--array", "--states=all", f"--user={os.getuid()}", form)
+    rows = [line.strip().split("|", 3) for line in answer.splitlines() if line.count("|") >= 3]
+    return {job: QueueEntry(state, reason) for job, state, reason, said in rows if f"{_MARK}{token}" in said.split()}
+
+
+def cancel(token: str, submitted: Iterable[str] = ()) -> int:
+    """End all jobs with this token; returns how many of their tasks waited or ran. Raises as all that ask.
+
+    Args:
+        submitted: ids that ``sbatch`` has given this very process: they are ended whatever their comment.
+    """
+    active = [job for job, entry in entries(token).items() if entry.active]
+    if jobs := dict.fromkeys([*(job.partition("_")[0] for job in active), *submitted]):
+        _ask("scancel", *jobs)
+    return len(active)
 
 
 def job_id() -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from typing import Any
 
+from harness.executors import queue
 from harness.run.settings import SlurmSettings
 from wire.errors import UserError
 
@@ -51,21 +53,22 @@ _FOR_SHARDS = ("array-parallelism", "cpus-per-gpu", "cpus-per-task", "mem", "mem
 #: Minutes after which a job is stopped and goes back to the queue, where ``--slurm-arg time=`` says nothing. A sweep
 #: of 2,212 images in 16 shards is far below it; a longer one goes on where it was.
 DEFAULT_MINUTES = 240
+#: A task is told 90 s before its time is over; with less than this it would be told before it has begun.
+MIN_MINUTES = 5
 #: How often a job that ran out of time goes back to the queue.
 MAX_TIMEOUTS = 10
 
 
 def check(settings: SlurmSettings) -> None:
     """Look at the options before anything is done.
-
-    Raises:
-        UserError: an unknown option, listing the known ones; a value that cannot be one of it.
+    Raises UserError: an unknown option, listing the known ones; a value that cannot be one of it.
     """
     if unknown := sorted(settings.arguments.keys() - _VALUES.keys()):
         raise UserError(f"--slurm-arg {_shown(unknown[0])}: unknown; choose from {', '.join(ALLOWED)}")
     _check_value("--partition ", settings.partition or None, _PARTITION)
     _check_value("--gres ", settings.gres or None, _GRES)
-    minutes(settings.arguments.get("time", str(DEFAULT_MINUTES)))
+    if minutes(text := settings.arguments.get("time", str(DEFAULT_MINUTES))) < MIN_MINUTES:
+        raise UserError(f"--slurm-arg time={_shown(text)}: too short to begin; expected {MIN_MINUTES} minutes or more")
     parallelism(settings)
     for name, value in settings.arguments.items():
         _check_value(f"--slurm-arg {name}=", value, _VALUES[name])
@@ -102,9 +105,7 @@ def is_plain(path: str) -> bool:
 
 def minutes(text: str) -> int:
     """Slurm's ways to write a time (``90``, ``1:30:00``, ``2-12``, ``2-12:30``, ...), in whole minutes, rounded up.
-
-    Raises:
-        UserError: it is not one of them.
+    Raises UserError: it is not one of them.
     """
     days, dash, rest = text.rpartition("-")
     try:
@@ -121,34 +122,31 @@ def minutes(text: str) -> int:
 
 
 def parallelism(settings: SlurmSettings) -> int:
-    """How many tasks of an array may run at once.
-
-    Raises:
-        UserError: not a positive number.
-    """
+    """How many tasks of an array may run at once. Raises UserError: not a positive number."""
     text = settings.arguments.get("array-parallelism", "1000")
     if not re.fullmatch(_NUMBER, text) or int(text) < 1:
         raise UserError(f"--slurm-arg array-parallelism={_shown(text)}: expected a positive number")
     return int(text)
 
 
-def for_shards(settings: SlurmSettings, name: str, dependency: str | None) -> dict[str, Any]:
+def for_shards(settings: SlurmSettings, name: str, token: str, dependency: str | None) -> dict[str, Any]:
     """What submitit is told about an array of shards."""
-    extra = {key: value for key, value in settings.arguments.items() if key not in ("time", "array-parallelism")}
-    if settings.gres:
-        extra["gres"] = settings.gres
-    return _parameters(settings, name, dependency, extra) | {"array_parallelism": parallelism(settings)}
+    extra = {"gres": settings.gres} if settings.gres else {}
+    return _parameters(settings, name, token, dependency, extra) | {"array_parallelism": parallelism(settings)}
 
 
-def for_merge(settings: SlurmSettings, name: str, dependency: str) -> dict[str, Any]:
+def for_merge(settings: SlurmSettings, name: str, token: str, dependency: str) -> dict[str, Any]:
     """What submitit is told about the job that merges."""
-    apart = ("time", *_FOR_SHARDS)
-    extra = {key: value for key, value in settings.arguments.items() if key not in apart}
-    return _parameters(settings, name, dependency, extra)
+    arguments = {key: value for key, value in settings.arguments.items() if key not in _FOR_SHARDS}
+    return _parameters(replace(settings, arguments=arguments), name, token, dependency, {})
 
 
-def _parameters(settings: SlurmSettings, name: str, dependency: str | None, extra: dict[str, Any]) -> dict[str, Any]:
+def _parameters(
+    settings: SlurmSettings, name: str, token: str, dependency: str | None, extra: dict[str, Any]
+) -> dict[str, Any]:
     """A task whose dependency can no longer come true leaves the queue, instead of waiting in it for ever."""
+    extra |= {key: value for key, value in settings.arguments.items() if key not in ("time", "array-parallelism")}
+    extra["comment"] = queue.comment(token, settings.arguments.get("comment", ""))
     if dependency:
         extra = extra | {"dependency": dependency, "kill-on-invalid-dep": "yes"}
     chosen: dict[str, Any] = {

@@ -51,11 +51,7 @@ class Share:
 
 
 def check_shards(count: int) -> int:
-    """The count.
-
-    Raises:
-        UserError: out of range.
-    """
+    """The count. Raises UserError: out of range."""
     if not 1 <= count <= MAX_SHARDS:
         raise UserError(f"--shards {count}: expected 1 to {MAX_SHARDS}")
     return count
@@ -73,9 +69,7 @@ def shares_of(settings: RunSettings, stages: Sequence[Stage]) -> list[Share]:
 
 def run_items(run: RunDirectory, settings: RunSettings) -> list[Item]:
     """All images that the run has or will have, in the order in which they will be found; without hashes.
-
-    Raises:
-        UserError: there are none.
+    Raises UserError: there are none.
     """
     promised = [item for stage in STAGES.values() for item in stage.promised(settings)]
     there = run.listed() if settings.generation is None or any(run.path.glob("[0-9]*")) else []
@@ -104,10 +98,10 @@ class ShareDirectory(RunDirectory):
 
     def scan(self) -> list[Item]:
         """Every image; of those not made yet, and of other shares', without a hash."""
-        return [self.hashed(item) if self._is_here(item) else item for item in self._items]
-
-    def _is_here(self, item: Item) -> bool:
-        return item.filename in self.own and (self.path / item.filename).is_file()
+        return [
+            self.hashed(item) if item.filename in self.own and (self.path / item.filename).is_file() else item
+            for item in self._items
+        ]
 
 
 @dataclass(frozen=True)
@@ -132,8 +126,7 @@ def share_job(pipeline: Pipeline, stage: Stage, share: Share, *, all_made: bool 
 
     With ``all_made`` the images of all shares are there, so that one look at the run serves them all.
 
-    Raises:
-        UserError: as the stage's own ``plan``.
+    Raises UserError: as the stage's own ``plan``.
     """
     run, view = pipeline.run, ShareDirectory(pipeline.run, pipeline.settings, share)
     if all_made or not stage.needs_images:
@@ -161,9 +154,7 @@ class Todo:
 
 def survey(pipeline: Pipeline, stages: Sequence[Stage]) -> list[Todo]:
     """Look at what each stage lacks; where images are promised, their prompts are written.
-
-    Raises:
-        UserError: the run's images, metadata or settings are not as they should be.
+    Raises UserError: the run's images, metadata or settings are not as they should be.
     """
     parts, found = shares_of(pipeline.settings, stages), []
     for stage in stages:

@@ -10,13 +10,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from harness.executors.sharding import Share
 from harness.run.directory import RunDirectory
 from harness.stages.context import provenance_of
 from wire.errors import MiroEvalError, UserError, WorkerFailure
 from wire.files import write_atomically
-from wire.row_files import unique_keys
-from wire.untrusted import read_small
+from wire.untrusted import read_json
 
 #: Seconds between two writes of a share's progress: run directories of clusters lie on shared disks.
 INTERVAL = 2.0
@@ -63,36 +64,18 @@ def state_file(run: RunDirectory, stage: str, share: Share) -> Path:
 
 
 def read_state(path: Path) -> ShareState | None:
-    """The state on disk; None before the work has begun.
-
-    Raises:
-        UserError: it is nothing that was written here.
-    """
+    """The state on disk; None before the work has begun. Raises UserError: it is nothing that was written here."""
     try:
-        return _state(json.loads(read_small(path), object_pairs_hook=unique_keys))
+        return msgspec.convert(asdict(ShareState(**read_json(path))), ShareState)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, TypeError) as error:
         what = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise UserError(f"{path}: not a readable state of a task ({what}); remove it") from error
 
 
-def _state(record: Any) -> ShareState:
-    """Each field is of the kind of its default."""
-    state, kinds = ShareState(**record), ShareState()
-    for name, value in asdict(state).items():
-        kind = type(getattr(kinds, name))
-        if type(value) is not kind and not (kind is float and type(value) is int):
-            raise TypeError(f"{name}: {value!r}")
-    return state
-
-
 def clear_state(path: Path) -> None:
-    """Forget what was written earlier; it may be a link.
-
-    Raises:
-        UserError: something there is no file.
-    """
+    """Forget what was written earlier; it may be a link. Raises UserError: something there is no file."""
     try:
         path.unlink(missing_ok=True)
     except (IsADirectoryError, PermissionError) as error:

@@ -1,19 +1,25 @@
-"""A stage's work on one share of a run: planned, handed to a worker, told of, ended. The same here and on a cluster."""
+"""A stage's work on one share of a run: planned, handed to a worker, told of, ended; and how a stage's shares begin and
+are merged. The same here and on a cluster.
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.executors import queue
-from harness.executors.sharding import Share, share_job
+from harness.executors.sharding import Share, Todo, share_job
 from harness.executors.share_state import FAILED, FINISHED, Journal, state_file
+from harness.executors.submission import Submission
 from harness.run.directory import RunDirectory
+from harness.stages.base import with_new_rows
 from harness.workers.worker import Program
 from wire.errors import ExitCode, MiroEvalError, UserError, WorkerFailure
 
 if TYPE_CHECKING:
     from harness.environments.manager import Environment
+    from harness.run.manifest import StageRecord
     from harness.stages.base import Stage
     from harness.stages.context import Pipeline
 
@@ -48,9 +54,7 @@ class ShareWork:
 
     def write_job(self, pipeline: Pipeline, environment: Environment, *, all_made: bool = False) -> Path | None:
         """Plan, from the disk as it is now, and write the worker's job file; None where no row is missing.
-
-        Raises:
-            UserError: an image that the share needs is not there, or the stage cannot be planned.
+        Raises UserError: an image that the share needs is not there, or the stage cannot be planned.
         """
         planned = share_job(pipeline, self.stage, self.share, all_made=all_made)
         state, found = self.journal.state, planned.units - planned.pending
@@ -106,3 +110,38 @@ def lost_environment(environment: Environment, failure: MiroEvalError) -> MiroEv
     details = failure.details if isinstance(failure, WorkerFailure) else ""
     again = "run the same command again to set it up and continue"
     return WorkerFailure(f"{text}; {again}", ExitCode.ENVIRONMENT_FAILURE, details)
+
+
+def begin_stage(pipeline: Pipeline, todo: Todo) -> None:
+    """What workers must find: the stage's entry in ``run.json``."""
+    pipeline.save(todo.stage, pipeline.record(todo.stage, todo.plan))
+
+
+def finish_stage(pipeline: Pipeline, stage: Stage) -> str | None:
+    """Merge a stage of which all shares that lacked something have finished; else say what it lacks."""
+    submission = Submission.read(pipeline.run)
+    if submission is None:
+        raise WorkerFailure(f"{pipeline.run.path}: its record of {stage.name} is gone", ExitCode.BUG)
+    if unfinished := submission.unfinished(pipeline.run, stage.name):
+        return f"{stage.name}: {len(unfinished)} of {submission.shards} shards did not finish"
+    record = pipeline.record(stage, pipeline.plan(stage))
+    if not record.finished or not pipeline.in_use(stage, record):
+        merge_stage(pipeline, stage, record)
+    return None
+
+
+def merge_stage(pipeline: Pipeline, stage: Stage, record: StageRecord) -> None:
+    """Rows of all shares become the finished file; what their workers told of themselves goes into ``run.json``.
+
+    Rows that were kept, and are whole, are of earlier workers than those that told of themselves last. One worker does
+    several shares one after the other, so a stage took as long as its busiest worker did.
+    """
+    submission, seconds = Submission.read(pipeline.run), defaultdict[str, float](float)
+    states = submission.states(pipeline.run, stage.name).values() if submission and not record.finished else ()
+    for state in filter(None, states):
+        seconds[state.log] += state.seconds
+        if state.provenance:
+            pipeline.note_provenance(stage, record, state.provenance)
+            record.environment = state.environment
+    record.seconds = max(seconds.values(), default=record.seconds)
+    pipeline.finish(stage, record, with_new_rows(pipeline.run, stage, pipeline.plan(stage)))

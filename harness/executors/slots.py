@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.environments.manager import Environment
-    from harness.executors.local_run import LocalRun
+    from harness.executors.local import LocalRun
     from harness.stages.base import Stage
 
     Task = tuple[LocalRun, ShareWork]
@@ -93,7 +93,8 @@ class Slots:
                     self._dismiss(slot)
                 else:
                     self._begin(slot, *task)
-            if slot.task is None and slot.worker is not None and not self._may_come(slot):
+            more = not slot.lost and any(work.stage is slot.stage for _, work in self._waiting())
+            if slot.task is None and slot.worker is not None and not more:
                 self._dismiss(slot)
 
     def _choose(self, slot: _Slot) -> Task | None:
@@ -101,9 +102,6 @@ class Slots:
         ready = [] if slot.lost else [(run, work) for run, work in self._waiting() if run.is_ready(work)]
         same = ((run, work) for run, work in ready if work.stage is slot.stage)
         return next(same, ready[0] if ready else None)
-
-    def _may_come(self, slot: _Slot) -> bool:
-        return not slot.lost and any(work.stage is slot.stage for _, work in self._waiting())
 
     def _dismiss(self, slot: _Slot) -> None:
         if slot.worker is not None and not slot.dismissed:

@@ -8,8 +8,10 @@ alone. Only shards that lack something get a task.
 from __future__ import annotations
 
 import contextlib
+import secrets
 import shlex
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,10 +19,16 @@ from typing import TYPE_CHECKING, Any
 
 from harness.executors import queue, sbatch
 from harness.executors.local import LOCAL
-from harness.executors.merge import begin_stage
 from harness.executors.sharding import Share, check_shards, shares_of, survey
 from harness.executors.share_state import clear_state, state_file
-from harness.executors.submission import Submission, job_folders, merge_state_file, new_job_folder
+from harness.executors.share_work import begin_stage
+from harness.executors.submission import (
+    Submission,
+    clean_job_folders,
+    job_folders,
+    merge_state_file,
+    new_job_folder,
+)
 from harness.executors.tasks import MergeTask, ShareTask
 from harness.run.directory import RunDirectory
 from harness.run.settings import RunSettings
@@ -34,6 +42,10 @@ if TYPE_CHECKING:
     from harness.stages.context import Pipeline
 
 
+#: Seconds that an interrupted ``sbatch`` has for its last word.
+SETTLE = 2.0
+
+
 class SlurmExecutor:
     """Submits what is unfinished, and leaves."""
 
@@ -43,9 +55,8 @@ class SlurmExecutor:
         Returns:
             Of each run None, or its unscored items if it is finished, or why it could not be submitted.
 
-        Raises:
-            UserError: options that no run could be submitted with, or paths that no job script can hold.
-            EnvironmentFailure: Slurm is not here.
+        Raises UserError: options that no run could be submitted with, or paths that no job script can hold;
+        EnvironmentFailure: Slurm is not here.
         """
         for pipeline in pipelines:
             check(pipeline.settings)
@@ -58,10 +69,7 @@ SLURM = SlurmExecutor()
 
 def check(settings: RunSettings) -> None:
     """Look at the options before anything is done.
-
-    Raises:
-        UserError: they cannot be meant so.
-        EnvironmentFailure: Slurm is not here.
+    Raises UserError: they cannot be meant so; EnvironmentFailure: Slurm is not here.
     """
     if settings.gpus:
         raise UserError("--gpus names GPUs of this machine: with --executor slurm say --gres, e.g. --gres gpu:1")
@@ -72,9 +80,7 @@ def check(settings: RunSettings) -> None:
 
 def _check_paths(run: RunDirectory) -> None:
     """Job scripts name the folder of the jobs and this interpreter.
-
-    Raises:
-        UserError: one of them has a character that a shell or Slurm could take for something else.
+    Raises UserError: one of them has a character that a shell or Slurm could take for something else.
     """
     wanted = "job scripts take paths of ASCII letters, digits and _ . @ + - only"
     if not sbatch.is_plain(str(job_folders(run))):
@@ -111,7 +117,9 @@ class _Submitter:
         self._settings = replace(pipeline.settings, out=pipeline.run.path)
         self._source = pipeline.source
         self._name = pipeline.manifest.name
-        self._submission = Submission(shards)
+        self._note = pipeline.display.note
+        self._submission = Submission(shards, cluster=queue.cluster(), token=secrets.token_hex(16))
+        clean_job_folders(pipeline.run)
         self._folder = new_job_folder(pipeline.run)
 
     def submit(self, stages: Sequence[Stage], pending: dict[str, list[Share]]) -> Submission:
@@ -119,15 +127,21 @@ class _Submitter:
         makers = [stage for stage in stages if not stage.needs_images]
         making = [share for stage in makers for share in pending[stage.name]]
         with self._all_or_none():
+            self._submission.write(self._run)
             for stage in makers:
                 self._array(stage, pending[stage.name], None)
-            after = self._after_images(len(making))
+            # Task by task, of the jobs so far; a lone task is no array in Slurm's eyes.
+            after = f"{'aftercorr' if len(making) > 1 else 'afterok'}:{next(iter(self._submission.job_ids()), '')}"
             for stage in stages:
                 if stage.needs_images:
                     self._array(stage, making, after)
                     self._array(stage, [share for share in pending[stage.name] if share not in making], None)
             self._merge(stages)
-        self._submission.write(self._run)
+            if lost := set(self._submission.job_ids()) - {job.partition("_")[0] for job in self._submission.entries()}:
+                raise EnvironmentFailure(
+                    f"Slurm does not show job {min(lost)} with its comment, by which jobs are known here: the cluster "
+                    "drops comments, or its commands ask different clusters (SBATCH_CLUSTERS); all are cancelled"
+                )
         return self._submission
 
     @contextlib.contextmanager
@@ -137,33 +151,45 @@ class _Submitter:
         try:
             yield
         except BaseException as error:
-            if jobs := self._submission.job_ids():
-                queue.cancel(jobs)
+            self._take_back(interrupted=not isinstance(error, Exception))
             if isinstance(error, FailedJobError):
-                raise EnvironmentFailure(f"Slurm refused a job: {_last_line(error)}") from error
+                lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+                raise EnvironmentFailure(f"Slurm refused a job: {lines[-1] if lines else 'sbatch failed'}") from error
             raise
 
-    def _after_images(self, making: int) -> str:
-        """Task by task, of the jobs so far; a lone task is no array in Slurm's eyes."""
-        array = next(iter(self._submission.job_ids()), "")
-        return f"aftercorr:{array}" if making > 1 else f"afterok:{array}"
+    def _take_back(self, interrupted: bool) -> None:
+        """Cancel what was submitted. The record stays: a job that comes late, or is not cancelled, is known by it."""
+        jobs, self._submission.merge = self._submission.job_ids(), ""
+        try:
+            self._submission.write(self._run)
+            queue.cancel(self._submission.token, jobs)
+            if interrupted:  # what sbatch was about to submit may be in the queue by now
+                time.sleep(SETTLE)
+                queue.cancel(self._submission.token)
+        except (EnvironmentFailure, OSError) as error:
+            out = shlex.quote(str(self._run.path))
+            self._note(f"jobs may be left in the queue ({error}): `miro-eval cancel {out}` ends them")
 
     def _array(self, stage: Stage, parts: list[Share], dependency: str | None) -> None:
         if not parts:
             return
-        parameters = sbatch.for_shards(self._settings.slurm, sbatch.job_name(self._name, stage.name), dependency)
+        token = self._submission.token
+        parameters = sbatch.for_shards(self._settings.slurm, sbatch.job_name(self._name, stage.name), token, dependency)
         for share in parts:
             clear_state(state_file(self._run, stage.name, share))
-        tasks = [ShareTask(stage.name, share, self._settings, self._source) for share in parts]
+        tasks = [ShareTask(stage.name, share, self._settings, self._source, token) for share in parts]
         jobs = self._submission.stages.setdefault(stage.name, {})
         jobs.update(zip((share.index for share in parts), self._hand_over(tasks, parameters), strict=True))
+        self._submission.write(self._run)
 
     def _merge(self, stages: Sequence[Stage]) -> None:
         clear_state(merge_state_file(self._run))
         after = "afterany:" + ":".join(self._submission.job_ids())
-        parameters = sbatch.for_merge(self._settings.slurm, sbatch.job_name(self._name, "merge"), after)
-        task = MergeTask(tuple(stage.name for stage in stages), self._settings, self._source)
+        name, token = sbatch.job_name(self._name, "merge"), self._submission.token
+        parameters = sbatch.for_merge(self._settings.slurm, name, token, after)
+        task = MergeTask(tuple(stage.name for stage in stages), self._settings, self._source, token)
         (self._submission.merge,) = self._hand_over([task], parameters)
+        self._submission.write(self._run)
 
     def _hand_over(self, tasks: Sequence[Any], parameters: dict[str, Any]) -> list[str]:
         """Submit tasks as one array; returns their ids."""
@@ -184,10 +210,6 @@ def job_executor(folder: Path, parameters: dict[str, Any]) -> submitit.SlurmExec
     executor = submitit.SlurmExecutor(folder=folder, max_num_timeout=sbatch.MAX_TIMEOUTS, python=python)
     executor.update_parameters(**parameters)
     return executor
-
-
-def _last_line(error: Exception) -> str:
-    return next((line.strip() for line in reversed(str(error).splitlines()) if line.strip()), "sbatch failed")
 
 
 def _summary(submission: Submission, run: RunDirectory) -> str:

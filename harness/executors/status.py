@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.executors import queue
@@ -11,8 +11,9 @@ from harness.executors.sharding import Share
 from harness.executors.share_state import FAILED, FINISHED, INTERRUPTED, RUNNING, ShareState, read_state, state_file
 from harness.executors.submission import Submission, job_log, merge_state_file
 from harness.run.directory import RunDirectory
+from harness.run.manifest import Manifest
 from harness.workers.processes import last_lines
-from wire.errors import EnvironmentFailure
+from wire.errors import EnvironmentFailure, UserError
 
 WAITING = "waiting"
 #: In the order in which counts are shown.
@@ -51,27 +52,43 @@ class TaskStatus:
 
 
 def run_status(run: RunDirectory, submission: Submission) -> tuple[list[TaskStatus], str | None]:
-    """Every task of a submission, and why Slurm could not be asked (None if it could)."""
+    """Every task of a submission, and a line where that is not all there is to say.
+    Raises UserError: submitting was cut short, and nothing of it is left.
+    """
+    known: dict[str, queue.QueueEntry] | None = None
+    note = None
     try:
-        known, trouble = queue.entries(submission.job_ids()), None
+        known = submission.entries()
+        active = sum(entry.active for entry in known.values())
+        if submission.token and not submission.merge:
+            note = f"submitting did not come to its end; `miro-eval cancel` ends the {active} tasks that wait or run"
+            if not active:
+                raise UserError(f"{run.path}: submitting did not come to its end: give the command again")
     except EnvironmentFailure as error:
-        known, trouble = {}, str(error)
+        note = f"Slurm cannot be asked, this is what the tasks themselves have written ({error})"
     places = [(stage, share, job, state_file(run, stage, share)) for stage, share, job in submission.tasks()]
     merge = [("merge", None, submission.merge, merge_state_file(run))] if submission.merge else []
-    everything = [*places, *merge]
-    return [_task(run, place, known, ask=trouble is None) for place in everything], trouble
+    tasks = [_task(run, place, known) for place in [*places, *merge]]
+    return _finished_since(run, tasks), note
+
+
+def _finished_since(run: RunDirectory, tasks: list[TaskStatus]) -> list[TaskStatus]:
+    """What a task has failed at may have been done by a later command: then ``run.json`` calls its stage finished."""
+    if all(task.state != FAILED for task in tasks):
+        return tasks
+    manifest = Manifest.read(run.manifest)
+    whole = {name for name, record in manifest.stages.items() if record.finished} if manifest else set()
+    if whole.issuperset(task.stage for task in tasks if task.share):
+        whole.add("merge")
+    return [replace(one, state=FINISHED) if one.state == FAILED and one.stage in whole else one for one in tasks]
 
 
 def _task(
-    run: RunDirectory,
-    place: tuple[str, Share | None, str, Path],
-    known: dict[str, queue.QueueEntry],
-    *,
-    ask: bool,
+    run: RunDirectory, place: tuple[str, Share | None, str, Path], known: dict[str, queue.QueueEntry] | None
 ) -> TaskStatus:
     stage, share, job, path = place
-    told, entry = read_state(path), known.get(job)
-    state, why = judge(told, entry, ask=ask) if job else _local(told, run)
+    told, entry = read_state(path), (known or {}).get(job)
+    state, why = judge(told, entry, ask=known is not None) if job else _local(told, run)
     log = run.log(share.of(stage) if share else stage)
     explained = share is None and told is not None and bool(told.message)  # the merge runs no program of its own
     tail, where = _tail(run, job, log) if state == FAILED and not explained else ((), None)

@@ -1,16 +1,24 @@
-"""Which shares of a run are worked on, and as which jobs: in ``work/submission.json``, for status and merge."""
+"""Which shares of a run are worked on, and as which jobs: in ``work/submission.json``, for status, cancel and merge.
+
+Of jobs the record is there before the first of them is submitted, and is written anew after each array: whatever
+happens to the command that submits, its jobs are known by their token.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-import re
 import secrets
 import shlex
+import shutil
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from harness.executors import queue, sbatch
 from harness.executors.sharding import MAX_SHARDS, Share
@@ -20,8 +28,10 @@ from harness.stages.registry import STAGES
 from wire.errors import EnvironmentFailure, UserError
 from wire.files import write_atomically
 from wire.paths import home
-from wire.row_files import unique_keys
-from wire.untrusted import read_small
+from wire.untrusted import read_bytes, read_json
+
+#: A job's id, or a task's of an array; more digits than Slurm ever gives. Without Slurm there is none.
+JobId = Annotated[str, msgspec.Meta(pattern=r"\A([0-9]{1,12}(_[0-9]{1,7})?)?\Z")]
 
 
 @dataclass
@@ -32,28 +42,29 @@ class Submission:
         shards: into how many shares the run is cut.
         stages: by stage, in order: job id by index of the share. Shares that lack nothing are not there; the names
             may be somebody else's words and become names of files, so they are looked at when they are read.
-        merge: id of the job that comes last.
+        merge: id of the job that comes last; without it, jobs were not all submitted.
+        cluster: name of the cluster that has the jobs.
+        token: in the comment of every job; empty for work on this machine.
     """
 
-    shards: int
-    stages: dict[str, dict[int, str]] = field(default_factory=dict)
-    merge: str = ""
+    shards: Annotated[int, msgspec.Meta(ge=1, le=MAX_SHARDS)]
+    stages: dict[str, dict[int, JobId]] = field(default_factory=dict)
+    merge: JobId = ""
+    cluster: Annotated[str, msgspec.Meta(pattern=r"\A([A-Za-z0-9_][A-Za-z0-9_.-]{0,63})?\Z")] = ""
+    token: Annotated[str, msgspec.Meta(pattern=r"\A([0-9a-f]{32})?\Z")] = ""
 
     @classmethod
     def read(cls, run: RunDirectory) -> Submission | None:
-        """The latest submission; None where there was none.
-
-        Raises:
-            UserError: its file is not one of ours; ids in it are arguments of Slurm's commands, so all are looked at.
-        """
+        """The latest submission; None where there was none. Raises UserError: its file is not one of ours."""
         path = submission_file(run)
         try:
-            return _submission(json.loads(read_small(path), object_pairs_hook=unique_keys))
+            return _submission(read_json(path))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            told = " ".join(f"{type(error).__name__}: {error}".split())[:200]
             raise UserError(
-                f"{path}: not a readable record of jobs ({_one_line(error)}); if none of them waits or runs, remove it"
+                f"{path}: not a readable record of jobs ({told}); if none of them waits or runs, remove it"
             ) from error
 
     def write(self, run: RunDirectory) -> None:
@@ -72,6 +83,16 @@ class Submission:
         """Ids of whole jobs, arrays as one."""
         return list(dict.fromkeys(job.partition("_")[0] for *_, job in [*self.tasks(), ("", None, self.merge)] if job))
 
+    def entries(self) -> dict[str, queue.QueueEntry]:
+        """What Slurm knows of the jobs, by task id: those with the token, whatever the record says of numbers.
+        Raises EnvironmentFailure: Slurm does not answer, or this is another cluster.
+        """
+        if not self.token:
+            return {}
+        if (here := queue.cluster()) != self.cluster:
+            raise EnvironmentFailure(f"the jobs are on cluster {self.cluster}, and Slurm's commands here ask {here}")
+        return queue.entries(self.token)
+
     def states(self, run: RunDirectory, stage: str) -> dict[int, ShareState | None]:
         """What the stage's tasks have written, by index of the share."""
         jobs = self.stages.get(stage, {})
@@ -82,31 +103,61 @@ class Submission:
         states = self.states(run, stage)
         return [index for index, state in states.items() if state is None or state.state != FINISHED]
 
+    def is_over(self, run: RunDirectory) -> bool:
+        """Whether no job can be left: the one that merges runs when all others have ended, and has come to its end."""
+        merged = read_state(merge_state_file(run)) if self.merge else None
+        return merged is not None and merged.state == FINISHED
+
 
 def _submission(record: Any) -> Submission:
-    shards, stages, merge = record["shards"], record["stages"], record["merge"]
-    if type(shards) is not int or not 1 <= shards <= MAX_SHARDS:
-        raise ValueError(f"shards: {shards!r}")
-    if unknown := next((name for name in stages if name not in STAGES), None):
+    """Names and numbers become names of files, and words for Slurm's commands."""
+    found = msgspec.convert(record, Submission, str_keys=True)
+    if (
+        not {"stages", "merge"} <= record.keys()
+        or (found.job_ids() and not found.token)
+        or (found.token and not found.cluster)
+    ):
+        raise ValueError("jobs without stages, cluster or token")
+    if unknown := next((name for name in found.stages if name not in STAGES), None):
         raise ValueError(f"stage {unknown!r}")
-    return Submission(shards, {name: _jobs(jobs, shards) for name, jobs in stages.items()}, _job(merge))
+    if odd := next((share for _, share, _ in found.tasks() if not 0 <= share.index < found.shards), None):
+        raise ValueError(f"shard {odd.index} of {found.shards}")
+    return found
 
 
-def _jobs(jobs: dict[str, Any], shards: int) -> dict[int, str]:
-    if odd := next((index for index in jobs if not re.fullmatch("[0-9]{1,4}", index) or int(index) >= shards), None):
-        raise ValueError(f"shard {odd!r} of {shards}")
-    return {int(index): _job(job) for index, job in jobs.items()}
+def submission_file(run: RunDirectory) -> Path:
+    """Path of ``work/submission.json``."""
+    return run.work("submission.json")
 
 
-def _job(job: Any) -> str:
-    """Without Slurm there is no id."""
-    if job != "" and not queue.is_id(job):
-        raise ValueError(f"job id {job!r}")
-    return str(job)
+def merge_state_file(run: RunDirectory) -> Path:
+    """Path of the file in which the merging job tells its state."""
+    return run.work("shards/merge.json")
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
+def refuse_while_queued(run: RunDirectory) -> None:
+    """A run that jobs work on, or may work on, is left to them.
+    Raises UserError: jobs of an earlier submission wait or run; EnvironmentFailure: nobody can tell.
+    """
+    submission = Submission.read(run)
+    if submission is None or not submission.token:
+        return
+    if submission.is_over(run):
+        return
+    out = shlex.quote(str(run.path))
+    try:
+        active = [job for job, entry in submission.entries().items() if entry.active]
+    except EnvironmentFailure as error:
+        raise EnvironmentFailure(
+            f"{run.path}: its jobs may wait or run on cluster {submission.cluster} ({error}): try again where and when "
+            f"Slurm answers; if you know that none is left, remove {submission_file(run)}"
+        ) from error
+    if active:
+        partly = "" if submission.merge else ", and submitting did not come to its end"
+        raise UserError(
+            f"{run.path}: {len(active)} of its jobs wait or run ({active[0]}, ...){partly}: see "
+            f"`miro-eval status {out}`, or end them with `miro-eval cancel {out}`"
+        )
 
 
 def job_folders(run: RunDirectory) -> Path:
@@ -123,50 +174,35 @@ def job_folders(run: RunDirectory) -> Path:
 
 def new_job_folder(run: RunDirectory) -> Path:
     """A folder that nobody could have put anything into: nodes run what they find in it.
-
-    Raises:
-        EnvironmentFailure: it cannot be made.
+    Raises EnvironmentFailure: it cannot be made.
     """
     folder = job_folders(run) / secrets.token_hex(8)
     try:
         folder.mkdir(parents=True)
+        if not folder.is_relative_to(run.path):
+            (folder.parent / "run").write_bytes(os.fsencode(run.path.resolve()))
     except OSError as error:
         raise EnvironmentFailure(f"{folder} cannot be made ({error.strerror})") from error
     return folder
 
 
+def clean_job_folders(run: RunDirectory) -> None:
+    """Remove what is left of ended submissions: of this run, and in our home of all that are over or deleted."""
+    ended = [job_folders(run)]
+    for note in (home() / "slurm").glob("*/run"):
+        with contextlib.suppress(OSError, UserError):
+            other = RunDirectory(Path(os.fsdecode(read_bytes(note))))
+            submission = Submission.read(other)
+            # Where the folder of the run is away too, its disk may be.
+            deleted = other.path.parent.is_dir() and not other.path.is_dir()
+            if deleted or (submission is not None and submission.is_over(other)):
+                ended.append(note.parent)
+    for folder in ended:
+        if not folder.is_symlink():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def job_log(run: RunDirectory, job: str) -> Path | None:
     """What Slurm said of a task, if there is such a file."""
-    found = job_folders(run).glob(f"*/{job}_0_log.err") if queue.is_id(job) else ()
+    found: Iterator[Path] = job_folders(run).glob(f"*/{job}_0_log.err") if job else iter(())
     return next((path for path in found if path.is_file()), None)
-
-
-def submission_file(run: RunDirectory) -> Path:
-    """Path of ``work/submission.json``."""
-    return run.work("submission.json")
-
-
-def merge_state_file(run: RunDirectory) -> Path:
-    """Path of the file in which the merging job tells its state."""
-    return run.work("shards/merge.json")
-
-
-def refuse_while_queued(run: RunDirectory) -> None:
-    """A run that jobs work on is left to them.
-
-    Raises:
-        UserError: jobs of an earlier submission wait or run.
-    """
-    submission = Submission.read(run)
-    if submission is None:
-        return
-    try:
-        known = queue.entries(submission.job_ids())
-    except EnvironmentFailure:  # no Slurm here: then nobody can tell
-        return
-    own, out = queue.job_id(), shlex.quote(str(run.path))
-    if active := [job for job, entry in known.items() if entry.active and job != own]:
-        raise UserError(
-            f"{run.path}: {len(active)} of its jobs wait or run ({active[0]}, ...): see `miro-eval status {out}`, "
-            f"or end them with `miro-eval cancel {out}`"
-        )

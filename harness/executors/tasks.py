@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.executors import queue
-from harness.executors.merge import finish_stage
+from harness.executors import queue, sbatch
 from harness.executors.sharding import Share
-from harness.executors.share_state import INTERRUPTED, Journal, read_state, state_file
-from harness.executors.share_work import ShareWork
-from harness.executors.submission import merge_state_file
+from harness.executors.share_state import INTERRUPTED, Journal, ShareState, read_state, state_file
+from harness.executors.share_work import ShareWork, finish_stage
+from harness.executors.submission import Submission, merge_state_file, submission_file
 from harness.run.directory import RunDirectory
 from harness.run.manifest import Manifest
 from harness.run.settings import RunSettings
@@ -20,6 +21,22 @@ from harness.terminal.display import Display
 from harness.weights.weight_source import WeightSource
 from harness.workers.worker import run
 from wire.errors import ExitCode, UserError, WorkerFailure
+
+#: When this module was imported, which is the first thing that a job does.
+_BEGUN = time.monotonic()
+#: Minutes before the end of its time of which a job may be told so: 90 s, which Slurm keeps to the minute.
+_NOTICE = 3
+#: Seconds for which the merge waits for a command that holds the run, and between two looks.
+PATIENCE, LOOK = 1800.0, 2.0
+
+
+def _require_current(run: RunDirectory, token: str) -> None:
+    """A job that came into the queue when its command had been given up, and another is at work, must not work too.
+    Raises UserError: the run's record is of another submission.
+    """
+    submission = Submission.read(run)
+    if submission is None or submission.token != token:
+        raise UserError(f"{submission_file(run)} is of another submission, or gone: this task is left over")
 
 
 @dataclass(frozen=True)
@@ -34,13 +51,11 @@ class ShareTask:
     share: Share
     settings: RunSettings
     source: WeightSource
+    token: str
 
     def __call__(self) -> None:
-        """Make the share's missing rows.
-
-        Raises:
-            MiroEvalError: why it could not; the state file tells the same.
-        """
+        """Make the share's missing rows. Raises MiroEvalError: why it could not; the state file tells the same."""
+        _require_current(RunDirectory(self.settings.out), self.token)
         work = ShareWork(RunDirectory(self.settings.out), STAGES[self.stage], self.share)
         work.begin()
         with work.journal.kept():
@@ -62,8 +77,16 @@ class ShareTask:
 
         path = state_file(RunDirectory(self.settings.out), self.stage, self.share)
         if (state := read_state(path)) is not None:
+            self._require_progress(state)
             replace(state, state=INTERRUPTED).write(path)
         return DelayedSubmission(self)
+
+    def _require_progress(self, state: ShareState) -> None:
+        """Begun again, it would come as far as now: one that ran for its whole time and made no row ends here."""
+        limit = sbatch.minutes(self.settings.slurm.arguments.get("time", str(sbatch.DEFAULT_MINUTES)))
+        whole = time.monotonic() - _BEGUN >= 60 * (limit - _NOTICE)
+        if whole and state.done <= state.found:
+            raise UserError(f"no row was made in {limit} minutes: choose a longer time, --slurm-arg time=D-HH:MM")
 
 
 @dataclass(frozen=True)
@@ -77,14 +100,12 @@ class MergeTask:
     stages: tuple[str, ...]
     settings: RunSettings
     source: WeightSource
+    token: str
 
     def __call__(self) -> None:
-        """Merge and report.
-
-        Raises:
-            WorkerFailure: a stage lacks shares; everything else is merged.
-        """
+        """Merge and report. Raises WorkerFailure: a stage lacks shares; everything else is merged."""
         run = RunDirectory(self.settings.out)
+        _require_current(run, self.token)
         with Journal(merge_state_file(run), queue.job_id(), run.log("merge")).kept():
             self._merge()
 
@@ -98,7 +119,8 @@ class MergeTask:
         from reports import report, write_summaries
         from rewards.scorers import CARDS
 
-        with Display() as display, reopen(self.settings, self.source, display) as pipeline:
+        with contextlib.ExitStack() as stack:
+            pipeline = self._opened(stack)
             gaps = [gap for name in self.stages if (gap := finish_stage(pipeline, STAGES[name]))]
             if pipeline.has_scores():
                 write_summaries(pipeline.run.path, pipeline.run.work("summaries.json"))
@@ -107,3 +129,12 @@ class MergeTask:
             raise WorkerFailure(
                 f"{'; '.join(gaps)}; the other shards' rows are kept: submit again for the rest", ExitCode.BUG
             )
+
+    def _opened(self, stack: contextlib.ExitStack) -> Pipeline:
+        """The run, when no other command holds it any more: nobody would merge it later.
+        Raises UserError: as :func:`harness.stages.context.reopen`, after a long wait.
+        """
+        run, display, start = RunDirectory(self.settings.out), stack.enter_context(Display()), time.monotonic()
+        while run.is_held() and time.monotonic() - start < PATIENCE:
+            time.sleep(LOOK)
+        return stack.enter_context(reopen(self.settings, self.source, display))

@@ -3,8 +3,7 @@
 ``entries``    the list itself, ``envs/weights.toml``
 ``ledger``     what was seen on this machine: digests recorded on first use, files verified already
 ``by_address`` files that are published by address
-``on_hub``     repositories of the Hugging Face hub, as its cache holds them
-``first_use``  what workers load, compared with what they loaded before
+``on_hub``     repositories of the Hugging Face hub, as its cache holds them; what workers load of them
 ``at_hand``    whether what workers fetch is here or to be had
 ``inventory``  what is here
 ``fetching``   brings both here

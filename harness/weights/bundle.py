@@ -50,9 +50,7 @@ class _Member:
 
 def write(entries: Iterable[Entry], out: Path, progress: Progress) -> Bundled:
     """Write a bundle of these entries.
-
-    Raises:
-        EnvironmentFailure: an entry is not here, or has other bytes than promised.
+    Raises EnvironmentFailure: an entry is not here, or has other bytes than promised.
     """
     chosen = list(entries)
     if lacking := [entry.name for entry in chosen if not is_here(entry)]:
@@ -91,22 +89,17 @@ def _members(entry: Entry) -> Iterator[tuple[str, _Member]]:
         if fault := on_hub.fault(entry, file):
             raise EnvironmentFailure(f"{on_hub.place(entry, file.name)} {fault}: not bundled; fetch it again")
         digest = checksums.digest_of(file.blob)
-        yield f"hub/{on_hub.repository(entry).name}/{_blob_name(file.blob, digest)}", _Member(file.blob, digest)
-
-
-def _blob_name(blob: Path, digest: str) -> str:
-    """The blob's own name; the digest for a cache that was filled by hand."""
-    return blob.name if on_hub.is_blob_name(blob.name) else digest
+        yield f"hub/{entry.repository.folder.name}/{file.blob_name}", _Member(file.blob, digest)
 
 
 def _links(entry: HubWeight) -> Iterator[dict[str, str]]:
     for file in on_hub.cached_files(entry):
         yield {
-            "repository": on_hub.repository(entry).name,
-            "revision": on_hub.commit(entry),
+            "repository": entry.repository.folder.name,
+            "revision": entry.repository.commit,
             "branch": "" if entry.revision else "main",
             "name": file.name,
-            "blob": _blob_name(file.blob, checksums.digest_of(file.blob)),
+            "blob": file.blob_name,
         }
 
 
@@ -129,10 +122,8 @@ def _proofs(entries: Iterable[HubWeight]) -> tuple[dict[str, _Member], list[str]
 
 def _proof(entry: HubWeight, files: list[on_hub.CachedFile]) -> dict[str, bytes]:
     """The objects that prove these files.
-
-    Raises:
-        OSError, ValueError, subprocess.SubprocessError: they cannot be had.
-        EnvironmentFailure: they can, and a file here is not the commit's.
+    Raises OSError, ValueError, subprocess.SubprocessError: they cannot be had; EnvironmentFailure: they can, and a file
+    here is not the commit's.
     """
     if not files:
         return {}

@@ -13,7 +13,6 @@ import msgspec
 from harness.weights.entries import HubWeight, Sha256, load_hub, load_weights
 from harness.weights.git_proof import MAX_OBJECT, MAX_OBJECTS
 from harness.weights.on_hub import place as place_of
-from harness.weights.on_hub import repository as folder_of
 from wire.errors import UserError
 from wire.hub import choose
 from wire.hub_client import cache
@@ -75,7 +74,7 @@ class Link:
     @property
     def repository(self) -> Path:
         """The repository's folder in the cache."""
-        return folder_of(self.entry)
+        return self.entry.repository.folder
 
     @property
     def blob_path(self) -> Path:
@@ -108,9 +107,7 @@ class Contents:
 
 def read_contents(content: bytes, where: str) -> Contents:
     """A bundle's list of contents; ``where`` begins the messages.
-
-    Raises:
-        UserError: it is not one, or one that leads elsewhere, or to what ``weights.toml`` does not list.
+    Raises UserError: it is not one, or one that leads elsewhere, or to what ``weights.toml`` does not list.
     """
     try:
         index = msgspec.convert(parse_json(content), Index)
@@ -144,11 +141,7 @@ def is_git_object(place: str) -> bool:
 
 
 def target(place: str) -> Path:
-    """Where a bundle's file belongs.
-
-    Raises:
-        ValueError: it is not a place of ours.
-    """
+    """Where a bundle's file belongs. Raises ValueError: it is not a place of ours."""
     by_address = {f"files/{weight.file}": weight.path for weight in load_weights().values()}
     if place in by_address:
         return by_address[place]
@@ -172,7 +165,7 @@ def _links(records: list[LinkRecord]) -> list[Link]:
 def _snapshot(place: tuple[str, str, str], names: Mapping[str, str]) -> list[Link]:
     """Links into one snapshot, each of a file that an entry of ``weights.toml`` asks for, at the entry's revision."""
     folder, revision, branch = place
-    listed = [entry for entry in load_hub().values() if folder_of(entry).name == folder]
+    listed = [entry for entry in load_hub().values() if entry.repository.folder.name == folder]
     runs_code = any(entry.runs_code for entry in listed)
     fitting = [entry for entry in listed if _fits(entry, revision, branch, runs_code)]
     if not fitting:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import os
 import urllib.error
@@ -31,9 +32,7 @@ Bytes = Callable[[int, int], None]
 
 def ensure_weights(stage: str, offline: bool, progress: Progress) -> Mapping[str, Path]:
     """Paths of a stage's files by name, fetching what is missing.
-
-    Raises:
-        EnvironmentFailure: offline and missing, unreachable, or not the published bytes.
+    Raises EnvironmentFailure: offline and missing, unreachable, or not the published bytes.
     """
     return {weight.name: ensure(weight, offline, progress) for weight in weights_of(stage)}
 
@@ -59,8 +58,7 @@ def check(weight: WeightFile, path: Path) -> str:
 
     Where the publisher tells only the first digits, the rest is recorded when the file is first seen.
 
-    Raises:
-        EnvironmentFailure: other bytes; the message says where the file is now.
+    Raises EnvironmentFailure: other bytes; the message says where the file is now.
     """
     digest = checksums.digest_of(path)
     if fault := mismatch(weight, digest):
@@ -88,6 +86,33 @@ def addresses(weight: WeightFile) -> tuple[str, ...]:
     return ((f"{mirror.rstrip('/')}/{urllib.parse.quote(weight.file)}",) if mirror else ()) + weight.urls
 
 
+def shown(url: str) -> str:
+    """An address as it may be printed: without the name and password that it may bear."""
+    scheme, mark, rest = url.rpartition("://")
+    return f"{scheme}{mark}{rest.rpartition('@')[2]}"
+
+
+def _request(url: str, have: int) -> urllib.request.Request:
+    """Asks for what follows the first ``have`` bytes. A name and password go to this address alone, no redirection's.
+    Raises ValueError: nothing that can be asked; the message shows no password.
+    """
+    try:
+        parts = urllib.parse.urlsplit(url)
+        login, at, place = parts.netloc.rpartition("@")
+        known = parts.scheme in ("http", "https", "ftp", "file")
+        parts._replace(netloc=place).port  # noqa: B018 - a password with a slash in it is taken for one
+    except ValueError:
+        known = False
+    if not known:
+        raise ValueError("not an address, as https://host/folder; in a password a slash is written %2F")
+    headers = {"Range": f"bytes={have}-"} if have else {}
+    request = urllib.request.Request(parts._replace(netloc=place).geturl(), headers=headers)  # noqa: S310 - our own list
+    if at:
+        code = base64.b64encode(urllib.parse.unquote_to_bytes(login)).decode()
+        request.add_unredirected_header("Authorization", f"Basic {code}")
+    return request
+
+
 def _fetch(weight: WeightFile, progress: Progress) -> None:
     problems: list[str] = []
     partial = weight.path.with_name(weight.file + ".partial")
@@ -95,7 +120,7 @@ def _fetch(weight: WeightFile, progress: Progress) -> None:
         try:
             _download_wholly(url, partial, lambda done, total: progress(done, total, f"fetching {weight.name} (bytes)"))
         except (OSError, ValueError, http.client.HTTPException) as error:
-            problems.append(f"{url}: {error}")
+            problems.append(f"{shown(url)}: {error}")
             continue
         check(weight, partial)
         os.replace(partial, weight.path)
@@ -129,13 +154,10 @@ def _size(path: Path) -> int:
 
 def _download(url: str, partial: Path, progress: Bytes) -> None:
     """Fetch ``url``, continuing a partial file where the server allows it.
-
-    Raises:
-        OSError: the server is out of reach, or closes the connection before the end.
+    Raises OSError: the server is out of reach, or closes the connection before the end.
     """
     have = _size(partial)
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})  # noqa: S310 - our own list
-    with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310 - our own list
+    with urllib.request.urlopen(_request(url, have), timeout=TIMEOUT) as answer:  # noqa: S310 - our own list
         resumed = answer.status == 206
         total = int(answer.headers.get("Content-Length") or 0) + (have if resumed else 0)
         with partial.open("ab" if resumed else "wb") as file:

@@ -85,11 +85,7 @@ def record_unproved(place: str, digest: str) -> None:
 
 
 def read_ledger(file: Path) -> dict[str, Any]:
-    """The whole ledger; empty where there is none yet.
-
-    Raises:
-        UserError: it cannot be read.
-    """
+    """The whole ledger; empty where there is none yet. Raises UserError: it cannot be read."""
     try:
         record: dict[str, Any] = read_json(file)
         msgspec.convert(record, Ledger)

@@ -113,11 +113,7 @@ def weights_of(stage: str) -> list[WeightFile]:
 
 
 def parse(text: str) -> tuple[dict[str, WeightFile], dict[str, HubWeight]]:
-    """Both kinds of entries.
-
-    Raises:
-        UserError: not TOML, or an entry that is not as described above.
-    """
+    """Both kinds of entries. Raises UserError: not TOML, or an entry that is not as described above."""
     try:
         entries: dict[str, Any] = tomllib.loads(text)
         hub = entries.pop("hub", {})

@@ -19,9 +19,7 @@ PARALLEL = 4
 
 def select(names: Sequence[str], stages: Sequence[str] = ()) -> list[Entry]:
     """The entries of these names; without any, all that the stages (or all stages) need by default.
-
-    Raises:
-        UserError: an unknown name or stage.
+    Raises UserError: an unknown name or stage.
     """
     known: dict[str, Entry] = {**load_weights(), **load_hub()}
     if unknown := [name for name in names if name not in known]:
@@ -42,9 +40,7 @@ def is_here(entry: Entry) -> bool:
 
 def fetch(entries: Iterable[Entry], steps: Callable[[str], Progress]) -> list[str]:
     """Fetch what is missing, verify all; returns lines to be said about unpinned files.
-
-    Raises:
-        EnvironmentFailure: something cannot be had, or has other bytes than promised; the rest is here.
+    Raises EnvironmentFailure: something cannot be had, or has other bytes than promised; the rest is here.
     """
     chosen = list(entries)
     repositories = [entry for entry in chosen if isinstance(entry, HubWeight)]

@@ -25,10 +25,8 @@ _FETCH = ("fetch", "--quiet", "--depth=1", "--filter=blob:none", "--no-tags", "-
 
 def objects_of(repo: str, commit: str, names: Iterable[str]) -> dict[str, bytes]:
     """The objects, by name, that prove where in a commit these files are.
-
-    Raises:
-        OSError, subprocess.SubprocessError: no git, no network, no such commit.
-        ValueError: the commit holds what no proof may rest on.
+    Raises OSError, subprocess.SubprocessError: no git, no network, no such commit; ValueError: the commit holds what no
+    proof may rest on.
     """
     if is_off():
         raise OSError("HF_HUB_OFFLINE is set")

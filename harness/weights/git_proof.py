@@ -50,10 +50,8 @@ def sha1(data: bytes) -> str:
 
 def fault(read: Read, commit: str, name: str, path: Path) -> str:
     """What is wrong with the bytes at ``path`` as file ``name`` of a commit; empty where nothing is.
-
-    Raises:
-        Lacking: it can't be told for want of an object.
-        ValueError: an object that is not what its name says, or that no proof may rest on.
+    Raises Lacking: it can't be told for want of an object; ValueError: an object that is not what its name says, or
+    that no proof may rest on.
     """
     promised = blob_at(read, commit, name)
     if not promised:
@@ -84,11 +82,7 @@ def _body(read: Read, kind: str, name: str) -> bytes:
 
 
 def tree_of(commit: bytes) -> str:
-    """The name of a commit's tree, from the commit's body.
-
-    Raises:
-        ValueError: it names none.
-    """
+    """The name of a commit's tree, from the commit's body. Raises ValueError: it names none."""
     line = commit.split(b"\n", 1)[0]
     if not line.startswith(b"tree ") or len(line) != 45 or line[5:].strip(b"0123456789abcdef"):
         raise ValueError("a commit without a tree")
@@ -97,10 +91,8 @@ def tree_of(commit: bytes) -> str:
 
 def entries_of(tree: bytes) -> dict[bytes, tuple[bytes, str]]:
     """Mode and name of what a tree holds, by file name, from the tree's body.
-
-    Raises:
-        ValueError: it is cut, has a name twice, or holds what a repository of weights has no use for: a symbolic link
-            or another repository.
+    Raises ValueError: it is cut, has a name twice, or holds what a repository of weights has no use for: a symbolic
+    link or another repository.
     """
     entries: dict[bytes, tuple[bytes, str]] = {}
     place = 0

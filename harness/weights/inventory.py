@@ -36,7 +36,7 @@ def _of_file(weight: WeightFile) -> dict[str, Any]:
         "stages": list(weight.stages),
         "licence": weight.licence,
         "source": weight.source,
-        "urls": list(by_address.addresses(weight)),
+        "urls": list(map(by_address.shown, by_address.addresses(weight))),
         "extra": False,
         "runs_code": False,
         "here": here,
@@ -45,11 +45,14 @@ def _of_file(weight: WeightFile) -> dict[str, Any]:
 
 def _of_repository(entry: HubWeight) -> dict[str, Any]:
     cached = on_hub.cached_files(entry)
-    records = [_cached(entry, file) for file in cached]
+    first_uses = {file.name: checksums.first_use(on_hub.place(entry, file.name)) for file in cached}
+    records = [
+        {"file": name, "sha256": entry.sha256.get(name), "first_use": first} for name, first in first_uses.items()
+    ]
     return {
         "name": entry.name,
         "from": entry.repo,
-        "revision": on_hub.commit(entry),
+        "revision": entry.repository.commit,
         "pinned": _pinned(entry, records),
         "files": records
         or [{"file": name, "sha256": entry.sha256.get(name), "first_use": None} for name in entry.files],
@@ -62,11 +65,6 @@ def _of_repository(entry: HubWeight) -> dict[str, Any]:
         "runs_code": entry.runs_code,
         "here": not on_hub.missing(entry),
     }
-
-
-def _cached(entry: HubWeight, file: on_hub.CachedFile) -> dict[str, Any]:
-    first = checksums.first_use(on_hub.place(entry, file.name))
-    return {"file": file.name, "sha256": entry.sha256.get(file.name), "first_use": first}
 
 
 def _pinned(entry: HubWeight, records: list[dict[str, Any]]) -> str:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from harness.weights import checksums
-from harness.weights.entries import HubWeight
+from harness.weights.entries import HubWeight, load_hub
 from harness.weights.git_proof import blob_sha1
 from wire.hub import choose
 
@@ -34,15 +36,11 @@ class CachedFile:
         """The file that holds the bytes."""
         return self.path.resolve()
 
-
-def repository(entry: HubWeight) -> Path:
-    """The repository's folder in the cache."""
-    return entry.repository.folder
-
-
-def commit(entry: HubWeight) -> str:
-    """The pinned commit, or the one that the cache knows as the main branch; empty where there is none."""
-    return entry.repository.commit
+    @property
+    def blob_name(self) -> str:
+        """As the hub's client names it: a promise of bytes. The sha256 in a cache that was filled by hand."""
+        named = _SHA256.fullmatch(self.blob.name) or _SHA1.fullmatch(self.blob.name)
+        return self.blob.name if named else checksums.digest_of(self.blob)
 
 
 def cached_files(entry: HubWeight) -> list[CachedFile]:
@@ -54,11 +52,6 @@ def cached_files(entry: HubWeight) -> list[CachedFile]:
 def missing(entry: HubWeight) -> list[str]:
     """What is not in the cache: see :meth:`wire.hub.Repository.missing`, and names whose digest is pinned."""
     return entry.repository.missing((*entry.files, *entry.sha256))
-
-
-def is_blob_name(name: str) -> bool:
-    """Whether a file name is a promise of bytes, as the hub's client names blobs."""
-    return bool(_SHA256.fullmatch(name) or _SHA1.fullmatch(name))
 
 
 def place(entry: HubWeight, name: str) -> str:
@@ -76,7 +69,7 @@ def fault(entry: HubWeight, file: CachedFile) -> str:
     if _SHA1.fullmatch(file.blob.name) and file.blob.name != blob_sha1(file.blob):
         return "has not the bytes that the hub said"
     first = checksums.first_use(place(entry, file.name))
-    if first and first["sha256"] != digest and first["revision"] == commit(entry):
+    if first and first["sha256"] != digest and first["revision"] == entry.repository.commit:
         return f"has sha256 {digest}, and had {first['sha256']} at its first use"
     return ""
 
@@ -89,7 +82,7 @@ def settle(entry: HubWeight, file: CachedFile) -> str:
     """
     if file.name in entry.sha256:
         return ""
-    digest, revision, where = checksums.digest_of(file.blob), commit(entry), place(entry, file.name)
+    digest, revision, where = checksums.digest_of(file.blob), entry.repository.commit, place(entry, file.name)
     if checksums.unproved(where) == digest:
         return f"{where}: {UNPROVED}"
     first = checksums.first_use(where)
@@ -109,3 +102,39 @@ def set_aside(file: CachedFile) -> Path:
     if file.path.is_symlink():
         file.path.unlink()
     return rejected
+
+
+def note_use(weights: Iterable[dict[str, Any]]) -> list[str]:
+    """Record the hub's files that are not pinned, and tell of those that have changed.
+
+    Args:
+        weights: a worker's provenance: ``source`` or ``repo``, ``file``, ``revision``, ``sha256``; others do not count.
+
+    Returns:
+        One line on what was recorded, and one for each file that differs from its first use, or was never proved.
+    """
+    pinned = {(entry.repo, name) for entry in load_hub().values() for name in entry.sha256}
+    loaded = [weight for weight in map(_place, weights) if weight and weight[:2] not in pinned]
+    unproved = [weight for weight in loaded if checksums.unproved("/".join(weight[:2])) == weight[3]]
+    used = [weight for weight in loaded if weight not in unproved]
+    new = [weight for weight in used if checksums.first_use("/".join(weight[:2])) is None]
+    lines = []
+    for repo, file, revision, digest in used:
+        first = checksums.first_use(f"{repo}/{file}")
+        if first and first["sha256"] != digest:
+            lines.append(
+                f"{repo}/{file} is not what it was on its first use: sha256 {first['sha256'][:12]} at revision "
+                f"{first['revision'][:12]}, now {digest[:12]} at {revision[:12]}"
+            )
+    for repo, file, revision, digest in new:
+        checksums.record_first_use(f"{repo}/{file}", digest, 0, revision)
+    if new:
+        named = ", ".join(f"{repo}/{file} {digest[:12]}" for repo, file, _, digest in new)
+        lines.append(f"unpinned weights, recorded on first use: {named}")
+    return lines + [f"{repo}/{file}: {UNPROVED}" for repo, file, _, _ in unproved]
+
+
+def _place(weight: dict[str, Any]) -> tuple[str, str, str, str] | None:
+    fields = (weight.get("repo") or weight.get("source"), *(weight.get(key) for key in ("file", "revision", "sha256")))
+    whole = all(isinstance(field, str) and field for field in fields)
+    return (str(fields[0]), str(fields[1]), str(fields[2]), str(fields[3])) if whole else None

@@ -50,9 +50,8 @@ def unpack(path: Path, progress: Progress, trust: bool = False) -> Unpacked:
         progress: is told of bytes.
         trust: take files of repositories whose code is run without proof. What is disproved is refused all the same.
 
-    Raises:
-        UserError: not a bundle, or one that holds something else than it may.
-        EnvironmentFailure: a file has other bytes than its list says, or than is pinned, or lacks its proof.
+    Raises UserError: not a bundle, or one that holds something else than it may; EnvironmentFailure: a file has other
+    bytes than its list says, or than is pinned, or lacks its proof.
     """
     done, new = Unpacked(), list[Link]()
     try:
@@ -66,7 +65,11 @@ def unpack(path: Path, progress: Progress, trust: bool = False) -> Unpacked:
         for goal in (*done.written.values(), *(link.path for link in new)):
             goal.unlink(missing_ok=True)
         raise
-    done.on_its_word = [*_by_digits(done.written), *(link.place for link in new if _rests_on_its_word(link))]
+    unpinned = [link for link in new if not (link.runs_code or link.pinned)]
+    done.on_its_word = [
+        *_by_digits(done.written),
+        *(link.place for link in unpinned if checksums.first_use(link.place) is None),
+    ]
     return done
 
 
@@ -245,11 +248,7 @@ def _bytes_of(link: Link) -> Path:
 
 
 def _holds(link: Link, objects: dict[str, bytes]) -> bool:
-    """Whether all is known that must be known of a file.
-
-    Raises:
-        EnvironmentFailure: it is known to be another.
-    """
+    """Whether all is known that must be known of a file. Raises EnvironmentFailure: it is known to be another."""
     where, holds = _bytes_of(link), True
     if not where.exists():
         raise EnvironmentFailure(f"{link.place}: its bytes are neither here nor in the bundle: nothing is unpacked")
@@ -268,9 +267,7 @@ def _data_fault(link: Link, where: Path) -> str:
 
 def _code_fault(link: Link, where: Path, objects: dict[str, bytes]) -> str:
     """What is wrong with a file whose repository's code is run; its bytes are read here and now.
-
-    Raises:
-        Lacking: it can't be told.
+    Raises Lacking: it can't be told.
     """
     if link.pinned:
         with where.open("rb") as file:
@@ -292,10 +289,6 @@ def _link(link: Link) -> None:
     if link.branch and not branch.exists():
         branch.parent.mkdir(exist_ok=True)
         branch.write_text(link.revision, encoding="utf-8")
-
-
-def _rests_on_its_word(link: Link) -> bool:
-    return not link.runs_code and not link.pinned and checksums.first_use(link.place) is None
 
 
 def _by_digits(written: dict[str, Path]) -> list[str]:

@@ -17,7 +17,7 @@ from harness.environments.spec import ENVIRONMENTS, Progress
 from harness.weights import WeightFile, ensure_weights, weights_of
 from harness.weights.at_hand import lacking
 from harness.weights.by_address import ensure as ensure_weight
-from harness.weights.first_use import note_use
+from harness.weights.on_hub import note_use
 from harness.workers.processes import run_logged
 from rewards.scorers.card import Weight
 from wire.errors import EnvironmentFailure
@@ -38,24 +38,19 @@ class WeightSource(Protocol):
     @property
     def identity(self) -> str:
         """Distinguishes published weights from stand-ins in fingerprints."""
-        ...
 
     @property
     def random(self) -> bool:
         """True for stand-ins: scores mean nothing."""
-        ...
 
     def identity_of(self, stage: str) -> Any:
         """What decides a stage's numbers as far as its weights go."""
-        ...
 
     def variables(self) -> dict[str, str]:
         """Environment variables for workers."""
-        ...
 
     def parameters(self, stage: str) -> dict[str, Any]:
         """Job parameters that point a worker to its files; known without fetching anything."""
-        ...
 
     def prepare(self, stage: str, progress: Progress, wanted: Collection[str] | None = None) -> list[str]:
         """Fetch and verify what the stage's own loaders do not fetch themselves.
@@ -66,15 +61,12 @@ class WeightSource(Protocol):
         Raises:
             EnvironmentFailure: a file that is needed cannot be had.
         """
-        ...
 
     def lacking(self, weights: Mapping[str, Iterable[Weight]]) -> dict[str, str]:
         """Metric -> why it cannot be scored, of those of which a weight is neither here nor to be had."""
-        ...
 
     def note_use(self, weights: list[dict[str, Any]]) -> list[str]:
         """Take note of the weights that a worker says it has loaded; returns lines for the user."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -176,9 +168,7 @@ class TinyWorld:
 
 def make_tiny_world(env_backend: str, steps: Steps) -> TinyWorld:
     """Build the tiny world in the three environments, or find it built.
-
-    Raises:
-        EnvironmentFailure: an environment, or one of the builders, failed.
+    Raises EnvironmentFailure: an environment, or one of the builders, failed.
     """
     folder = home() / "tiny-world" / _recipe_hash()
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -42,7 +42,7 @@ def test_wanted_files_come_are_verified_and_recorded(hub_home: Path, monkeypatch
         assert len(hub.requests) == asked
     assert not any("README" in path for _, path, _ in hub.requests)
     assert on_hub.missing(ENTRY) == []
-    assert on_hub.commit(ENTRY) == COMMIT
+    assert ENTRY.repository.commit == COMMIT
     digest = hashlib.sha256(FILES["model.safetensors"]).hexdigest()
     assert f"org/model/model.safetensors: unpinned, sha256 {digest[:12]}... recorded on first use" in notes
     assert (checksums.first_use("org/model/model.safetensors") or {})["revision"] == COMMIT
@@ -55,7 +55,7 @@ def test_a_hub_that_serves_other_bytes_is_found_out(hub_home: Path, monkeypatch:
         with pytest.raises(EnvironmentFailure, match=r"model\.safetensors has sha256 .* set aside as"):
             fetch([ENTRY], lambda _name: nothing)
     assert on_hub.missing(ENTRY) == ["model.safetensors"]
-    (rejected,) = (on_hub.repository(ENTRY) / "blobs").glob("*.rejected")
+    (rejected,) = (ENTRY.repository.folder / "blobs").glob("*.rejected")
     assert rejected.read_bytes() == evil
 
 

@@ -13,7 +13,7 @@ import tomllib
 from typer.testing import CliRunner
 
 from harness.cli.app import app
-from harness.environments import manager, no_mmcv, pixi
+from harness.environments import manager, no_mmcv, pixi, uv
 from wire.errors import UserError
 from wire.paths import pixi_manifest
 
@@ -50,7 +50,7 @@ def test_the_environment_without_mmcv_has_everything_else() -> None:
     spec, tool = manager.find_spec("geneval"), no_mmcv.find()
     assert tool is not None
     plan = subprocess.run(
-        [*no_mmcv.sync_command(tool, spec), "--dry-run", "--no-cache", "--offline"],
+        [*uv.sync_command(tool, spec, no_mmcv.OPTIONS), "--dry-run", "--no-cache", "--offline"],
         env=os.environ | {"UV_PROJECT_ENVIRONMENT": "/nowhere/venv"},
         capture_output=True,
         text=True,

@@ -43,13 +43,22 @@ def test_an_option_that_is_not_the_user_s_to_set_lists_those_that_are(name: str)
 def test_shards_get_the_resources_and_merging_gets_none_of_them() -> None:
     pairs = ["mem=64G", "qos=low", "--time=2:00:00", "array-parallelism=4"]
     settings = SlurmSettings("gpus", "gpu:1", dict(map(parse_argument, pairs)))
-    shards = sbatch.for_shards(settings, "run-rewards", "aftercorr:7")
+    shards = sbatch.for_shards(settings, "run-rewards", "ab", "aftercorr:7")
     assert shards["partition"] == "gpus"
     assert (shards["time"], shards["array_parallelism"]) == (120, 4)
     extra = {"mem": "64G", "qos": "low", "gres": "gpu:1", "dependency": "aftercorr:7", "kill-on-invalid-dep": "yes"}
-    assert shards["additional_parameters"] == extra | {"requeue": True}
-    merge = sbatch.for_merge(settings, "run-merge", "afterany:7:8")["additional_parameters"]
-    assert merge == {"qos": "low", "dependency": "afterany:7:8", "kill-on-invalid-dep": "yes", "requeue": True}
+    assert shards["additional_parameters"] == extra | {"requeue": True, "comment": "miro-eval:ab"}
+    merge = sbatch.for_merge(settings, "run-merge", "ab", "afterany:7:8")["additional_parameters"]
+    after = {"dependency": "afterany:7:8", "kill-on-invalid-dep": "yes"}
+    assert merge == {"qos": "low", **after, "requeue": True, "comment": "miro-eval:ab"}
+
+
+@pytest.mark.parametrize("text", ["1", "4", "0:04:00", "0:00:30"])
+def test_a_time_in_which_no_task_can_begin_is_refused(text: str) -> None:
+    """It would be told of its end before it has begun, go back to the queue, and so ten times."""
+    with pytest.raises(UserError, match=rf"time={text}: too short .* 5 minutes or more"):
+        sbatch.check(SlurmSettings(arguments={"time": text}))
+    sbatch.check(SlurmSettings(arguments={"time": "5"}))
 
 
 @pytest.mark.parametrize("pair", ["time", "=1", "time="])

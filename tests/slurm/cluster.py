@@ -143,6 +143,10 @@ class Cluster:
         """Start, or start again, a compute node's daemon."""
         self._spawn("slurmd", "-D", "-N", node, name=node)
 
+    def signal(self, name: str, number: int) -> None:
+        """Send a signal to a daemon: a stopped one keeps its port and answers nobody."""
+        self._processes[name].send_signal(number)
+
     def lose_node(self, node: str) -> None:
         """What a power cut is to a node: its daemon is gone, and all it ran."""
         daemon = self._processes.pop(node)

@@ -17,9 +17,24 @@ from harness.run.settings import RunSettings, SlurmSettings
 from harness.stages.context import Pipeline
 from harness.stages.registry import STAGES
 
-#: Keeps each script under the id that it gives the job.
-_SBATCH = 'cat "$1" > "{folder}/$$.script"\necho "Submitted batch job $$"\n'
-_OTHER = 'echo "{name} $*" >> "{folder}/calls"\n'
+#: Keeps each script under the id that it gives the job, and its tasks as ``squeue`` shows them.
+_SBATCH = """cat "$1" > "{folder}/$$.script"
+comment=$(sed -n "s/^#SBATCH --comment=//p" "$1" | tr -d "'")
+last=$(sed -n "s/^#SBATCH --array=0-\\([0-9]*\\).*/\\1/p" "$1")
+if [ "$last" ]; then
+    for index in $(seq 0 "$last"); do echo "$$_$index|PENDING|None|$comment"; done
+else
+    echo "$$|PENDING|None|$comment"
+fi >> "{folder}/jobs"
+echo "Submitted batch job $$"
+"""
+_OTHER = """echo "{name} $*" >> "{folder}/calls"
+case {name} in
+    scontrol) echo "ClusterName             = fake" ;;
+    squeue) cat "{folder}/jobs" ;;
+    scancel) : > "{folder}/jobs" ;;
+esac
+"""
 
 
 class FakeSlurm:
@@ -27,6 +42,8 @@ class FakeSlurm:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.jobs = folder / "jobs"
+        self.jobs.touch()
         for name in ("sbatch", "srun", "squeue", "scancel", "scontrol"):
             text = (_SBATCH if name == "sbatch" else _OTHER).format(folder=folder, name=name)
             (folder / name).write_text(f"#!/bin/sh\n{text}")
@@ -55,7 +72,10 @@ def pipeline(path: Path, name: str = "run", slurm: SlurmSettings | None = None) 
     run = RunDirectory(path)
     run.work("shards").mkdir(parents=True, exist_ok=True)
     settings = RunSettings(path, executor="slurm", slurm=slurm or SlurmSettings())
-    return cast(Pipeline, SimpleNamespace(run=run, manifest=Manifest(name), settings=settings, source=None))
+    display = SimpleNamespace(note=print)
+    return cast(
+        Pipeline, SimpleNamespace(run=run, manifest=Manifest(name), settings=settings, source=None, display=display)
+    )
 
 
 def submit(made: Pipeline, shards: int = 2) -> Any:

@@ -110,6 +110,11 @@ class Script:
         for name, value in self.options.items():
             if name in ours:
                 assert value == ours[name]
+            elif name == "comment":
+                words, _, mark = value.rpartition("miro-eval:")
+                assert words.rstrip(" ") == given.get("comment", "").rstrip(" ")
+                assert re.fullmatch("[0-9a-f]{32}", mark)
+                assert not FORBIDDEN & set(words)
             elif name in OURS:
                 assert re.fullmatch(OURS[name], value), f"{name}={value!r}"
             else:
@@ -217,7 +222,7 @@ def test_values_as_slurm_s_manual_has_them_are_taken(slurm: FakeSlurm, tmp_path:
     sbatch.check(chosen)
     submit(pipeline(tmp_path / "run", slurm=chosen))
     array = check_scripts(slurm, 3, {option: value})[0]
-    assert array.options[option] == value
+    assert array.options[option].removesuffix(array.options["comment"][-43:]).rstrip() == value
 
 
 def test_a_signal_that_the_environment_names_is_looked_at_too(monkeypatch: pytest.MonkeyPatch) -> None:

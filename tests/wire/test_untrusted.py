@@ -23,7 +23,7 @@ from reports.read.rows import read_rows as read_table
 from wire.errors import UserError
 from wire.files import write_atomically
 from wire.row_files import read_rows
-from wire.untrusted import MAX_LINE, is_text, parse_json, read_json, read_small, refuse_links_out, require_file
+from wire.untrusted import MAX_LINE, is_text, parse_json, read_bytes, read_json, refuse_links_out, require_file
 
 
 def test_links_within_the_run_and_to_images_elsewhere_are_fine(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
 def test_a_document_has_an_end(tmp_path: Path) -> None:
     path = tmp_path / "metadata.jsonl"
     path.write_text('{"prompt": "a"}')
-    assert read_small(path) == '{"prompt": "a"}'
+    assert read_bytes(path) == b'{"prompt": "a"}'
     os.truncate(path, MAX_LINE + 1)
     with pytest.raises(UserError, match="more than 16 MB"):
         read_metadata(path)

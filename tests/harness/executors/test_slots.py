@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from harness.environments.manager import Environment
-from harness.executors.local_run import LocalRun
+from harness.executors.local import LocalRun
 from harness.executors.sharding import Share
 from harness.executors.share_state import FAILED, FINISHED, read_state, state_file
 from harness.executors.share_work import ShareWork

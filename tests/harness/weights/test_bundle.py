@@ -53,7 +53,7 @@ def test_a_bundle_puts_everything_in_place_on_another_machine(
     assert done.on_its_word == ["Jialuo21/SciScore/config.json", "Jialuo21/SciScore/model.safetensors"]
     assert weight.path.read_bytes() == CONTENT
     assert on_hub.missing(sciscore) == []
-    assert on_hub.commit(sciscore) == COMMIT
+    assert sciscore.repository.commit == COMMIT
     assert [file.path.read_bytes() for file in on_hub.cached_files(sciscore)] == [b"{}", b"weights"]
     assert all(file.path.is_symlink() for file in on_hub.cached_files(sciscore))
     again = unpack(tmp_path / "all.tar", nothing)

@@ -19,8 +19,8 @@ from harness.cli.weights import app
 from harness.weights import HubWeight, bundle, checksums, git_fetch, on_hub
 from harness.weights import entries as entries_module
 from harness.weights.fetching import verify
-from harness.weights.first_use import note_use
 from harness.weights.inventory import inventory
+from harness.weights.on_hub import note_use
 from harness.weights.unbundle import unpack
 from tests.harness.weights.git_objects import Objects, Tree, pointer
 from tests.harness.weights.git_server import serving

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import base64
 import dataclasses
 import functools
 import hashlib
 import http.server
+import json
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from harness import weights
-from harness.weights import WeightFile, by_address, checksums, fetching
+from harness.weights import WeightFile, by_address, checksums, entries, fetching
 from harness.weights.fetching import fetch
+from harness.weights.inventory import inventory
 from wire.errors import EnvironmentFailure
 
 CONTENT = bytes(range(256)) * 5000
@@ -199,3 +202,80 @@ def test_an_interruption_ends_what_is_still_being_fetched(weight: WeightFile, mo
     monkeypatch.setattr(fetching, "_failure", interrupted)
     with pytest.raises(KeyboardInterrupt):
         fetch([weight], lambda _name: nothing)
+
+
+class LoginHandler(RangeHandler):
+    """Gives its files to one user alone, and sends others' requests for ``/moved`` elsewhere."""
+
+    logins: list[str] = []  # noqa: RUF012 - shared on purpose
+    elsewhere = ""
+
+    def do_GET(self) -> None:
+        self.logins.append(self.headers.get("Authorization", ""))
+        if self.path.startswith("/moved/"):
+            self.send_response(302)
+            self.send_header("Location", f"{self.elsewhere}/weights.pth")
+            self.end_headers()
+        elif not self.logins[-1]:
+            self.send_error(401)
+        else:
+            super().do_GET()
+
+
+def test_a_mirror_s_password_is_used_and_never_printed(
+    weight: WeightFile, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), LoginHandler) as closed:
+        threading.Thread(target=closed.serve_forever).start()
+        place = f"127.0.0.1:{closed.server_address[1]}"
+        alone = dataclasses.replace(weight, urls=(f"{server}/gone.pth",))
+        monkeypatch.setattr(by_address, "weights_of", lambda _stage: [alone])
+        monkeypatch.setenv("MIRO_EVAL_WEIGHTS_MIRROR", f"http://me:se%2Fcret@{place}")
+        assert weights.ensure_weights("geneval", False, nothing)["w"].read_bytes() == CONTENT
+        assert base64.b64decode(LoginHandler.logins[-1].removeprefix("Basic ")) == b"me:se/cret"
+        weight.path.unlink()
+        LoginHandler.elsewhere, seen = server, list(LoginHandler.logins)
+        monkeypatch.setenv("MIRO_EVAL_WEIGHTS_MIRROR", f"http://me:secret@{place}/moved")
+        monkeypatch.setattr(RangeHandler, "end_headers", _noting_login)
+        weights.ensure_weights("geneval", False, nothing)
+        assert LoginHandler.logins[len(seen) :] != [""]
+        assert _noted == [""]
+        closed.shutdown()
+
+
+_noted: list[str] = []
+
+
+def _noting_login(self: RangeHandler) -> None:
+    if not isinstance(self, LoginHandler):
+        _noted.append(self.headers.get("Authorization", ""))
+    http.server.SimpleHTTPRequestHandler.end_headers(self)
+
+
+MIRRORS = (
+    "me:PASS@{place}",
+    "me:PASS@127.0.0.1:1",
+    "me:PA/SS@{place}",
+    "me:PASS@@{place}/x",
+    "PASS@{place}",
+    "@",
+    "[",
+)
+
+
+@pytest.mark.parametrize("mirror", MIRRORS)
+@pytest.mark.parametrize("scheme", ["http://", "file://", "no://", ""])
+def test_no_message_and_no_list_shows_a_mirror_s_password(
+    weight: WeightFile, server: str, monkeypatch: pytest.MonkeyPatch, mirror: str, scheme: str
+) -> None:
+    place = server.removeprefix("http://")
+    monkeypatch.setenv("MIRO_EVAL_WEIGHTS_MIRROR", scheme + mirror.format(place=f"{place}/no"))
+    alone = dataclasses.replace(weight, urls=(f"{server}/gone.pth",))
+    monkeypatch.setattr(by_address, "weights_of", lambda _stage: [alone])
+    monkeypatch.setattr(entries, "_list", lambda: ({"w": alone}, {}))
+    with pytest.raises(EnvironmentFailure) as caught:
+        weights.ensure_weights("geneval", False, nothing)
+    told = str(caught.value) + json.dumps(inventory(["w"], []))
+    assert f"{server}/gone.pth" in told
+    for secret in ("PA", "SS", "me:"):
+        assert secret not in told

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from harness.weights import checksums, on_hub
 from harness.weights.fetching import verify
-from harness.weights.first_use import note_use
+from harness.weights.on_hub import note_use
 from tests.harness.weights.hub import COMMIT, entry, put
 
 
@@ -16,8 +16,8 @@ def test_wanted_files_are_found_in_the_cache(cache: Path) -> None:
     put(cache, "onnx/model.json", b"{}")
     assert [file.name for file in on_hub.cached_files(entry())] == ["config.json", "model.safetensors"]
     assert on_hub.missing(entry()) == []
-    assert on_hub.commit(entry()) == COMMIT
-    assert on_hub.commit(entry(revision="cd" * 20)) == "cd" * 20
+    assert entry().repository.commit == COMMIT
+    assert entry(revision="cd" * 20).repository.commit == "cd" * 20
     assert on_hub.missing(entry(revision="cd" * 20)) != []
 
 
