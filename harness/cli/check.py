@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +17,6 @@ from harness.terminal.echo import echo
 from wire.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
-    from harness.cli.growing import Making
     from reports.gate.check import Gate
 
 
@@ -40,18 +40,24 @@ def check(
     tiny_world: options.TinyWorld = False,
 ) -> None:
     """Judge a run against a baseline by a policy: exit 0 where it passes, 1 where it fails."""
+    from harness.plan.gate import gate_of, growing_gate
+
     if init is not None:
         _write_policy(init)
         return
     if candidate is None or baseline is None:
         raise UserError("name a candidate and a --baseline (or --init FILE for a policy to begin with)")
-    making = None
-    if checkpoint:
-        from harness.cli.growing import Making
+    numbers = _numbers(looks)
+    if not checkpoint:
+        gate = gate_of(candidate, baseline, policy, subset=subset, looks=numbers)
+    elif subset:
+        raise UserError("--subset compares, once, what prompts there are: leave it or --checkpoint away")
+    else:
+        from harness.cli.growing import growing_run
 
-        made = replace(run, out=candidate, generation=replace(sweep, checkpoint=checkpoint))
-        making = Making(made, tiny_world)
-    gate = _gate(candidate, baseline, policy, subset, _numbers(looks), making)
+        made, model = replace(run, out=candidate), replace(sweep, checkpoint=checkpoint)
+        growing = partial(growing_run, made, model, tiny_world=tiny_world)
+        gate = growing_gate(baseline, policy, numbers, growing)
     if gallery is not None:
         from reports.gate.flips import write_flips
         from rewards.scorers import CARDS
@@ -71,21 +77,6 @@ def _numbers(text: str) -> tuple[int, ...]:
     if len(numbers) < len(parts) or not are_looks(numbers):
         raise UserError(f"--looks {text!r}: expected ascending numbers of prompts, e.g. 100,200,553")
     return tuple(numbers)
-
-
-def _gate(
-    candidate: Path, baseline: Path, policy: Path | None, subset: bool, looks: tuple[int, ...], making: Making | None
-) -> Gate:
-    """Checked as it is, or look by look while the candidate is made."""
-    from harness.plan.gate import gate_of, growing_gate
-
-    if making is None:
-        return gate_of(candidate, baseline, policy, subset=subset, looks=looks)
-    if subset:
-        raise UserError("--subset compares, once, what prompts there are: leave it or --checkpoint away")
-    from harness.cli.growing import growing_run
-
-    return growing_gate(baseline, policy, looks, lambda first, rules: growing_run(making, first, rules))
 
 
 def _write_policy(path: Path) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -42,9 +43,8 @@ def run_evaluations(
     """Make runs, then the leaderboard of those that came to their end in the folder ``report``."""
     from harness.plan.evaluations import evaluate
 
-    common = evaluations[0].settings
     with session() as display:
-        source = choose_source(common, display, tiny_world=tiny_world)
+        source = choose_source(evaluations[0].settings, display, tiny_world=tiny_world)
         outcome = evaluate(evaluations, source, display)
         if report and outcome.finished:
             show_report(outcome.finished, report, display, across, outcome.hashes)
@@ -72,6 +72,41 @@ def run_stages(
     for failure in outcome.failures.values():
         raise failure
     return outcome
+
+
+def run_alone(
+    name: str, stage: str, module: str, parameters: dict[str, Any], settings: RunSettings, *, tiny_world: bool
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Run a module that takes a stage's jobs, shown as ``name``, on no images and in a folder that goes again.
+
+    Returns:
+        Its rows, and the event that names weights and packages.
+    """
+    from harness.environments.manager import ensure
+    from harness.environments.spec import ENVIRONMENTS
+    from harness.workers import worker
+    from wire.protocol import Job, read_rows
+
+    home, started = stage.partition(".")[0], dict[str, Any]()
+    with session() as display, TemporaryDirectory(prefix="miro-eval-") as folder:
+        source = choose_source(settings, display, tiny_world=tiny_world)
+        environment = ensure(ENVIRONMENTS[home], settings.env_backend, display.step(f"environment {home}"))
+        progress = display.step(name)
+        source.prepare(home, progress)
+
+        def on_event(event: dict[str, Any]) -> None:
+            if event["event"] == "progress":
+                progress(event["done"], event["total"], event["label"])
+            elif event["event"] == "warning":
+                display.note(event["message"])
+            elif event["event"] == "started":
+                started.update(event)
+
+        rows, job, log = (Path(folder) / file for file in ("rows.jsonl", "job.json", "worker.log"))
+        Job(stage, folder, str(rows), [], source.parameters(home) | parameters).write(job)
+        command = environment.worker(module, str(job))
+        worker.run(worker.Program(name, command, log, source.variables()), on_event)
+        return list(read_rows(rows)) if rows.exists() else [], started
 
 
 def show_report(
