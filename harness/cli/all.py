@@ -12,12 +12,12 @@ import typer
 from harness.cli import options
 from harness.cli.signature import takes_settings
 from harness.run.settings import GenerationSettings, GenevalSettings, RewardSettings, RunSettings
+from harness.terminal.display import Display
 from harness.terminal.echo import echo
 from wire.errors import MiroEvalError, UserError
 
 if TYPE_CHECKING:
     from harness.plan.evaluations import Evaluation
-    from harness.terminal.display import Display
 
 Watch = Annotated[
     Path | None, typer.Option(help="evaluate the checkpoints in this folder as training writes them, until Ctrl-C")
@@ -80,12 +80,12 @@ def _watch(
     Goes on until it is stopped. A checkpoint that cannot be evaluated is reported and passed over; when its file
     changes it is tried again.
     """
-    from harness.cli.session import choose_source, session
+    from harness.cli.session import choose_source
     from harness.plan.evaluations import evaluate
     from harness.plan.watching import settled_checkpoints
 
     finished: list[Path] = []
-    with session() as display:
+    with Display() as display:
         source = choose_source(common, display, tiny_world=tiny_world)
         display.note(f"watching {folder} for checkpoints; Ctrl-C ends it")
         for paths in settled_checkpoints(folder, settle):

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from harness.run.settings import GenerationSettings, RewardSettings, RunSettings
+from harness.terminal.display import Display
 from wire.errors import UserError
 
 if TYPE_CHECKING:
@@ -31,14 +32,14 @@ def growing_run(
     Raises:
         UserError: the baseline does not record how it was made, or cannot be followed.
     """
-    from harness.cli.session import choose_source, run_stages, session
+    from harness.cli.session import choose_source, run_stages
     from harness.plan.open import Model, describe
     from reports.read.runs import read_run
     from rewards.scorers import CARDS
 
     generation = as_recorded(baseline.manifest.protocol, sweep)
     stages, rewards = judged_stages(baseline, policy)
-    with session() as display:
+    with Display() as display:
         source = choose_source(asked, display, tiny_world=tiny_world)
         model = Model(generation, describe(generation))
 

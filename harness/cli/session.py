@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from harness.terminal.display import Display
 from harness.terminal.echo import echo
 
 if TYPE_CHECKING:
     from harness.plan.evaluations import Evaluation, Outcome
     from harness.plan.open import Model
     from harness.run.settings import RunSettings
-    from harness.terminal.display import Display
     from harness.weights.weight_source import WeightSource
     from reports import ReportFiles
-
-
-@contextmanager
-def session() -> Iterator[Display]:
-    """One display for the whole command."""
-    from harness.terminal.display import Display
-
-    with Display() as display:
-        yield display
 
 
 def run(stages: list[str], settings: RunSettings, *, tiny_world: bool = False, model: Model | None = None) -> None:
@@ -43,7 +33,7 @@ def run_evaluations(
     """Make runs, then the leaderboard of those that came to their end in the folder ``report``."""
     from harness.plan.evaluations import evaluate
 
-    with session() as display:
+    with Display() as display:
         source = choose_source(evaluations[0].settings, display, tiny_world=tiny_world)
         outcome = evaluate(evaluations, source, display)
         if report and outcome.finished:
@@ -88,7 +78,7 @@ def run_alone(
     from wire.protocol import Job, read_rows
 
     home, started = stage.partition(".")[0], dict[str, Any]()
-    with session() as display, TemporaryDirectory(prefix="miro-eval-") as folder:
+    with Display() as display, TemporaryDirectory(prefix="miro-eval-") as folder:
         source = choose_source(settings, display, tiny_world=tiny_world)
         environment = ensure(ENVIRONMENTS[home], settings.env_backend, display.step(f"environment {home}"))
         progress = display.step(name)
