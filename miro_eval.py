@@ -91,12 +91,9 @@ def __getattr__(name: str) -> Any:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A run that came to its end, or that a cluster goes on with.
+    """A run that came to its end, or that a cluster goes on with; the summary is None then.
 
-    Attributes:
-        out: the run directory.
-        unscored: items without a result; their rows say why.
-        summary: the run's numbers; None where a cluster goes on with it.
+    ``unscored`` counts items without a result; their rows say why.
     """
 
     out: Path
@@ -118,9 +115,7 @@ def evaluate(
 
     Args:
         checkpoint: a file, a folder, or a repository's id; of images made already, their folder.
-        out: the run directory; None for the command's own choice, beside the checkpoint.
-        generation, geneval, rewards: the stages' settings; None for the defaults.
-        run: where it runs; None for this machine.
+        out: the run directory; None for one beside the checkpoint.
         tiny_world: with small random models; its numbers mean nothing.
 
     Raises:
@@ -135,6 +130,9 @@ def evaluate(
     from harness.plan.selection import with_defaults
     from harness.run.settings import GenerationSettings, RunSettings
     from harness.terminal.display import Display
+    from reports.read.runs import read_run
+    from reports.summary.run_summary import summarise_run
+    from rewards.scorers import CARDS
 
     common = run or RunSettings()
     common = replace(common, geneval=geneval or common.geneval, rewards=rewards or common.rewards)
@@ -145,15 +143,8 @@ def evaluate(
         outcome = bring_to_end([one], choose_source(common, display, tiny_world=tiny_world), display)
     for failure in outcome.failures.values():
         raise failure
-    return Evaluated(one.settings.out, outcome.unscored, _summary(outcome.finished))
-
-
-def _summary(finished: Sequence[Path]) -> RunSummary | None:
-    from reports.read.runs import read_run
-    from reports.summary.run_summary import summarise_run
-    from rewards.scorers import CARDS
-
-    return summarise_run(read_run(finished[0], CARDS)) if finished else None
+    summary = summarise_run(read_run(outcome.finished[0], CARDS)) if outcome.finished else None
+    return Evaluated(one.settings.out, outcome.unscored, summary)
 
 
 def report(runs: Sequence[str | Path], out: str | Path, across: Sequence[str] = ()) -> ReportFiles:
@@ -161,7 +152,6 @@ def report(runs: Sequence[str | Path], out: str | Path, across: Sequence[str] = 
 
     Args:
         runs: run directories, folders of them, or files of GenEval or reward rows.
-        out: folder for the files.
         across: fields of the protocol over which runs are ranked together although they differ in them.
 
     Raises:
@@ -184,8 +174,7 @@ def check(
     """Judge a run against a baseline, like ``miro-eval check``; ``.passes`` is the verdict.
 
     Args:
-        candidate: run directory, file of rows, or saved baseline.
-        baseline: the same kinds.
+        candidate, baseline: run directory, file of rows, or saved baseline.
         policy: a TOML file; None for the default policy.
         subset: compare on the candidate's prompts alone.
         looks: ascending numbers of prompts after which to look; none for the policy's.
@@ -195,8 +184,7 @@ def check(
     """
     from harness.plan.gate import gate_of
 
-    rules = Path(policy) if policy else None
-    return gate_of(Path(candidate), Path(baseline), rules, subset=subset, looks=looks)
+    return gate_of(Path(candidate), Path(baseline), Path(policy) if policy else None, subset=subset, looks=looks)
 
 
 def main() -> NoReturn:

@@ -89,15 +89,24 @@ def _in_our_words(error: BaseException) -> MiroEvalError | None:
         return EnvironmentFailure("standard output was closed before all of it was written")
     if isinstance(error, MemoryError):
         return EnvironmentFailure("out of memory: free some, or use a machine with more")
-    if isinstance(error, UnicodeEncodeError) and "\ud800" <= error.object[error.start] <= "\udfff":
-        around = as_bytes(error.object[max(error.start - 40, 0) : error.end + 40])
-        return UserError(f"a name or a text is not UTF-8: rename it, or name another: {around}")
-    if isinstance(error, OSError) and error.errno in _NAME_FAULTS and error.filename:
-        return UserError(f"{_shortened(error.filename)}: {error.strerror}: name another file or folder")
+    if fault := _name_fault(error):
+        return UserError(f"{fault}: rename it, or name another file or folder")
     if isinstance(error, OSError) and error.errno in _WRITE_FAULTS:
         where = f"{error.filename}: cannot be written" if error.filename else "writing failed"
         return EnvironmentFailure(f"{where} ({error.strerror})")
     return None
+
+
+def _name_fault(error: BaseException) -> str:
+    """What is wrong with a name, where that is the error."""
+    if isinstance(error, UnicodeEncodeError) and "\ud800" <= error.object[error.start] <= "\udfff":
+        around = as_bytes(error.object[max(error.start - 40, 0) : error.end + 40])
+        return f"{around}: a name or a text that is not UTF-8"
+    if isinstance(error, OSError) and error.errno in _NAME_FAULTS and error.filename:
+        name = str(error.filename)
+        return f"{name if len(name) <= 200 else f'{name[:100]}...{name[-40:]}'}: {error.strerror}"
+    is_loop = isinstance(error, RuntimeError) and str(error).startswith("Symlink loop")  # of Path, before Python 3.13
+    return str(error) if is_loop else ""
 
 
 def _before(error: BaseException | None) -> Iterator[BaseException]:
@@ -105,11 +114,6 @@ def _before(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
-
-
-def _shortened(name: object) -> str:
-    text = os.fsdecode(name) if isinstance(name, str | bytes | os.PathLike) else str(name)
-    return text if len(text) <= 200 else f"{text[:100]}...{text[-40:]}"
 
 
 def _explain(error: MiroEvalError) -> None:

@@ -12,8 +12,9 @@ import typer
 from harness.cli import options
 from harness.cli.signature import takes_settings
 from harness.run.settings import GenerationSettings, GenevalSettings, RewardSettings, RunSettings
+from harness.terminal.display import Display
 from harness.terminal.echo import echo
-from wire.errors import UserError
+from wire.errors import MiroEvalError, UserError
 
 if TYPE_CHECKING:
     from harness.plan.evaluations import Evaluation
@@ -55,7 +56,11 @@ def all_stages(
         return evaluations(chosen, run_directories(chosen, out), common)
 
     if watch:
-        return _watch(watch, settle, checkpoint, runs_of, common, tiny_world)
+        if checkpoint or common.out != Path():
+            raise UserError("--watch finds the checkpoints, and runs lie beside them: leave CHECKPOINT and --out away")
+        if common.executor != "local":
+            raise UserError("--watch works with --executor local: it reports when a run has ended")
+        return _watch(watch, settle, runs_of, common, tiny_world)
     runs = runs_of(checkpoint)
     for note in (note for one in runs for note in one.notes):
         echo(note, err=True)
@@ -66,15 +71,47 @@ def all_stages(
 def _watch(
     folder: Path,
     settle: float,
-    checkpoints: Sequence[str],
     runs_of: Callable[[Sequence[str]], list[Evaluation]],
     common: RunSettings,
     tiny_world: bool,
 ) -> None:
-    from harness.cli.watching import watch
+    """Evaluate checkpoint after checkpoint, and after each rewrite the leaderboard and the training curves.
 
-    if checkpoints or common.out != Path():
-        raise UserError("--watch finds the checkpoints, and runs lie beside them: leave CHECKPOINT and --out away")
-    if common.executor != "local":
-        raise UserError("--watch works with --executor local: it reports when a run has ended")
-    watch(folder, settle, runs_of, common, folder / "report", tiny_world=tiny_world)
+    Goes on until it is stopped. A checkpoint that cannot be evaluated is reported and passed over; when its file
+    changes it is tried again.
+    """
+    from harness.cli.session import choose_source
+    from harness.plan.evaluations import evaluate
+    from harness.plan.watching import settled_checkpoints
+
+    finished: list[Path] = []
+    with Display() as display:
+        source = choose_source(common, display, tiny_world=tiny_world)
+        display.note(f"watching {folder} for checkpoints; Ctrl-C ends it")
+        for paths in settled_checkpoints(folder, settle):
+            for path in paths:
+                try:
+                    runs = runs_of([str(path)])
+                except MiroEvalError as error:
+                    display.note(f"{path}: {error}")
+                    continue
+                outcome = evaluate(runs, source, display)
+                finished += [out for out in outcome.finished if out not in finished]
+                for out, failure in outcome.failures.items():
+                    display.note(f"{out}: {failure}")
+            if finished:
+                _report(finished, folder / "report", display)
+
+
+def _report(runs: list[Path], folder: Path, display: Display) -> None:
+    """Leaderboard and curves; what they lack is reported and does not end the watch."""
+    from reports import report
+    from reports.analysis.track import write_track
+    from rewards.scorers import CARDS
+
+    try:
+        files = report(runs, folder, cards=CARDS)
+        curves = write_track(runs, folder, CARDS)
+        display.note(f"{len(runs)} checkpoints: {files.markdown}, {curves.markdown}")
+    except UserError as error:
+        display.note(str(error))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,8 +14,6 @@ from harness.terminal.echo import echo
 from wire.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
-    from harness.terminal.display import Display
-    from harness.weights.weight_source import WeightSource
     from rewards.calibration.golden import Finding, Golden
 
 #: Pairs per forward pass; golden values are compared within tolerances, so that it need not be an option.
@@ -42,24 +39,29 @@ def calibrate(
     tiny_world: options.TinyWorld = False,
 ) -> None:
     """Score fixed pairs with every reward model, compare with stored values; exits 1 where one has drifted."""
-    from harness.cli.session import choose_source, session
-    from rewards.calibration.golden import Golden, values_of
+    from harness.cli import session
+    from rewards.calibration.golden import Golden
+    from rewards.scorers import check_metrics, weight_sources
 
     path, precision = golden or default_golden(tiny_world), chosen.precision
     stored = Golden.read(path)
-    parameters = _parameters(chosen, run.device, published_images)
+    parameters: dict[str, Any] = {"metrics": list(check_metrics(chosen.metrics)), "precision": precision}
+    parameters |= {"device": run.device, "batch_size": BATCH_SIZE}
+    if published_images:
+        parameters["published_images"] = str(published_images.absolute())
     if not (update or published_images or stored.values.get(precision)):
         raise UserError(
             f"{path}: no golden values at {precision} precision; where the models are known to be right, "
             "store theirs with --update"
         )
-    with session() as display:
-        source = choose_source(run, display, tiny_world=tiny_world)
-        rows, started = _scored(parameters, source, display)
+    stage = "rewards.calibration"
+    rows, started = session.run_alone(
+        "calibrate", stage, stage, parameters, run, tiny_world=tiny_world, wanted=weight_sources(parameters["metrics"])
+    )
     if update:
         _store(stored, path, precision, rows, started)
     else:
-        _judge(stored, precision, values_of(rows), started)
+        _judge(stored, precision, rows, started)
 
 
 def default_golden(tiny_world: bool) -> Path:
@@ -68,48 +70,6 @@ def default_golden(tiny_world: bool) -> Path:
 
     name = "tiny.json" if tiny_world else "published.json"
     return stage_code() / "rewards" / "calibration" / "golden" / name
-
-
-def _parameters(asked: RewardSettings, device: str, published: Path | None) -> dict[str, Any]:
-    from rewards.scorers import check_metrics
-
-    parameters: dict[str, Any] = {"metrics": list(check_metrics(asked.metrics)), "precision": asked.precision}
-    parameters |= {"device": device, "batch_size": BATCH_SIZE}
-    return parameters | ({"published_images": str(published.absolute())} if published else {})
-
-
-def _scored(
-    parameters: dict[str, Any], source: WeightSource, display: Display
-) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Run the worker in a folder of its own: its rows, and the event that names weights and packages."""
-    from harness.environments.manager import ensure
-    from harness.environments.spec import ENVIRONMENTS
-    from harness.workers import worker
-    from rewards.scorers import weight_sources
-    from wire.protocol import Job, read_rows
-
-    environment = ensure(ENVIRONMENTS["rewards"], "auto", display.step("environment rewards"))
-    progress = display.step("calibrate")
-    for problem in source.prepare("rewards", progress, weight_sources(parameters["metrics"])):
-        display.note(problem)
-    started: dict[str, Any] = {}
-
-    def on_event(event: dict[str, Any]) -> None:
-        if event["event"] == "progress":
-            progress(event["done"], event["total"], event["label"])
-        elif event["event"] == "warning":
-            display.note(event["message"])
-        elif event["event"] == "started":
-            started.update(event)
-
-    with tempfile.TemporaryDirectory(prefix="miro-eval-calibrate-") as name:
-        folder = Path(name)
-        job = folder / "job.json"
-        stage = "rewards.calibration"
-        Job(stage, name, str(folder / "rows.jsonl"), [], source.parameters("rewards") | parameters).write(job)
-        command = environment.worker(stage, str(job))
-        worker.run(worker.Program("calibrate", command, folder / "calibrate.log", source.variables()), on_event)
-        return list(read_rows(folder / "rows.jsonl")), started
 
 
 def _store(golden: Golden, path: Path, precision: str, rows: list[dict[str, Any]], started: dict[str, Any]) -> None:
@@ -123,11 +83,11 @@ def _store(golden: Golden, path: Path, precision: str, rows: list[dict[str, Any]
     echo(f"{len(rows)} scores at {precision} precision stored in {path}")
 
 
-def _judge(golden: Golden, precision: str, values: Any, started: dict[str, Any]) -> None:
+def _judge(golden: Golden, precision: str, rows: list[dict[str, Any]], started: dict[str, Any]) -> None:
     """A line for each metric, what has changed since, and the verdict."""
-    from rewards.calibration.golden import changes, compare, compare_published
+    from rewards.calibration.golden import changes, compare, compare_published, values_of
 
-    stored = golden.values.get(precision, {})
+    values, stored = values_of(rows), golden.values.get(precision, {})
     findings: list[Finding] = compare(stored, values, precision) + compare_published(values)
     for finding in findings:
         echo(str(finding))

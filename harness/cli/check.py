@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +17,6 @@ from harness.terminal.echo import echo, in_actions, say_as_is, show
 from wire.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
-    from harness.cli.growing import Making
     from reports.gate.check import Gate
 
 
@@ -41,20 +41,24 @@ def check(
     tiny_world: options.TinyWorld = False,
 ) -> None:
     """Judge a run against a baseline by a policy: exit 0 where it passes, 1 where it fails."""
+    from harness.plan.gate import gate_of, growing_gate
+
     if init is not None:
         _write_policy(init)
         return
     if candidate is None or baseline is None:
         raise UserError("name a candidate and a --baseline (or --init FILE for a policy to begin with)")
-    making = None
-    if checkpoint:
-        from harness.cli.growing import Making
+    numbers, names = _numbers(looks), (name or [])[::-1]  # on the command line the candidate comes first
+    if not checkpoint:
+        gate = gate_of(candidate, baseline, policy, subset=subset, looks=numbers, names=names)
+    elif subset:
+        raise UserError("--subset compares, once, what prompts there are: leave it or --checkpoint away")
+    else:
+        from harness.cli.growing import growing_run
 
-        made = replace(run, out=candidate, generation=replace(sweep, checkpoint=checkpoint))
-        making = Making(made, tiny_world)
-    # On the command line the candidate comes first.
-    names = (name or [])[::-1]
-    gate = _gate(candidate, baseline, policy, subset, _numbers(looks), making, names)
+        made, model = replace(run, out=candidate), replace(sweep, checkpoint=checkpoint)
+        growing = partial(growing_run, made, model, tiny_world=tiny_world)
+        gate = growing_gate(baseline, policy, numbers, growing, names)
     if gallery is not None:
         from reports.gate.baseline import write_flips
         from rewards.scorers import CARDS
@@ -75,27 +79,6 @@ def _numbers(text: str) -> tuple[int, ...]:
     if len(numbers) < len(parts) or not are_looks(numbers):
         raise UserError(f"--looks {text!r}: expected ascending numbers of prompts, e.g. 100,200,553")
     return tuple(numbers)
-
-
-def _gate(
-    candidate: Path,
-    baseline: Path,
-    policy: Path | None,
-    subset: bool,
-    looks: tuple[int, ...],
-    making: Making | None,
-    names: list[str],
-) -> Gate:
-    """Checked as it is, or look by look while the candidate is made."""
-    from harness.plan.gate import gate_of, growing_gate
-
-    if making is None:
-        return gate_of(candidate, baseline, policy, subset=subset, looks=looks, names=names)
-    if subset:
-        raise UserError("--subset compares, once, what prompts there are: leave it or --checkpoint away")
-    from harness.cli.growing import growing_run
-
-    return growing_gate(baseline, policy, looks, lambda first, rules: growing_run(making, first, rules), names)
 
 
 def _write_policy(path: Path) -> None:

@@ -10,6 +10,7 @@ import typer
 
 from harness.cli.signature import only, takes_settings
 from harness.run.settings import GenerationSettings, RunSettings
+from harness.terminal.display import Display
 
 _SWEEP = GenerationSettings(samples=1, steps=2)
 _MACHINE = RunSettings(device="cpu")
@@ -22,10 +23,10 @@ def demo(
     run: Annotated[RunSettings, only("device", "gpus", "env_backend")] = _MACHINE,
 ) -> None:
     """Set everything up and run the main job on small random models: all stages are real, the scores mean nothing."""
-    from harness.cli.session import leave, run_stages, session, show_report
+    from harness.cli.session import leave, run_stages, show_report
     from harness.weights.weight_source import make_tiny_world
 
-    with session() as display:
+    with Display() as display:
         world = make_tiny_world(run.env_backend, display.step)
         settings = replace(run, out=out, generation=replace(generation, checkpoint=str(world.checkpoint)))
         outcome = run_stages(["generate", "geneval", "rewards"], settings, world, display)

@@ -9,6 +9,7 @@ import typer
 from harness.cli.signature import only, takes_settings
 from harness.environments.spec import ENVIRONMENTS, EnvironmentSpec
 from harness.run.settings import RunSettings
+from harness.terminal.display import Display
 from harness.terminal.echo import echo
 
 app = typer.Typer(help="The stages' isolated environments.", no_args_is_help=True, rich_markup_mode=None)
@@ -44,10 +45,9 @@ def list_environments(run: Backend) -> None:
 @takes_settings
 def setup(run: Backend, names: Names = None) -> None:
     """Make environments ready; an interrupted set-up continues."""
-    from harness.cli.session import session
     from harness.environments import manager
 
-    with session() as display:
+    with Display() as display:
         for spec in _specs(names):
             environment = manager.ensure(spec, run.env_backend, display.step(f"environment {spec.name}"))
             display.note(f"{spec.name}: ready ({environment.backend}), {environment.directory}")

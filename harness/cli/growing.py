@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from harness.run.settings import GenerationSettings, RewardSettings, RunSettings
+from harness.terminal.display import Display
 from wire.errors import UserError
 
 if TYPE_CHECKING:
@@ -20,32 +21,26 @@ _RECORDED = ("samples", "steps", "guidance_scale", "resolution", "seed", "noise"
 _TARGETS = ("reward_targets", "negative_reward_targets")
 
 
-@dataclass(frozen=True)
-class Making:
-    """What makes a candidate; the sweep in ``settings`` has the checkpoint alone, the rest is the baseline's."""
-
-    settings: RunSettings
-    tiny_world: bool
-
-
 @contextmanager
-def growing_run(making: Making, baseline: Run, policy: Policy) -> Iterator[Callable[[int], Run]]:
+def growing_run(
+    asked: RunSettings, sweep: GenerationSettings, baseline: Run, policy: Policy, *, tiny_world: bool
+) -> Iterator[Callable[[int], Run]]:
     """Yields what brings the run to so many prompts and reads it; all that is there already is kept.
+
+    Of the sweep the checkpoint and the suite count, the rest is the baseline's.
 
     Raises:
         UserError: the baseline does not record how it was made, or cannot be followed.
     """
-    from harness.cli.session import choose_source, run_stages, session
+    from harness.cli.session import choose_source, run_stages
     from harness.plan.open import Model, describe
     from reports.read.runs import read_run
     from rewards.scorers import CARDS
 
-    asked = making.settings
-    generation = as_recorded(baseline.manifest.protocol, _sweep(asked))
+    generation = as_recorded(baseline.manifest.protocol, sweep)
     stages, rewards = judged_stages(baseline, policy)
-    with session() as display:
-        source = choose_source(asked, display, tiny_world=making.tiny_world)
-
+    with Display() as display:
+        source = choose_source(asked, display, tiny_world=tiny_world)
         model = Model(generation, describe(generation))
 
         def grown(prompts: int) -> Run:
@@ -71,14 +66,12 @@ def as_recorded(protocol: Mapping[str, str], asked: GenerationSettings) -> Gener
         raise UserError("the baseline's noise is upstream's, one sequence over the whole sweep: such a run cannot grow")
     if load_suite(asked.suite).sha256 != json.loads(protocol["suite.sha256"]):
         raise UserError(f"{asked.suite} is not the baseline's suite ({protocol.get('suite.id')}): name it by --suite")
-    recorded |= {name: dict(_targets(protocol, name)) for name in _TARGETS}
+    for name in _TARGETS:
+        fields = {
+            field.removeprefix(f"{name}."): text for field, text in protocol.items() if field.startswith(f"{name}.")
+        }
+        recorded[name] = {field: float(json.loads(text)) for field, text in fields.items()}
     return replace(asked, **recorded)
-
-
-def _targets(protocol: Mapping[str, str], name: str) -> Iterator[tuple[str, float]]:
-    for field, text in protocol.items():
-        if field.startswith(f"{name}."):
-            yield field.removeprefix(f"{name}."), float(json.loads(text))
 
 
 def judged_stages(baseline: Run, policy: Policy) -> tuple[list[str], RewardSettings]:
@@ -90,9 +83,3 @@ def judged_stages(baseline: Run, policy: Policy) -> tuple[list[str], RewardSetti
     metrics = tuple(metric for metric in found if policy.rule(metric).demands)
     stages = ["generate", *(["geneval"] if verdicts else []), *(["rewards"] if metrics else [])]
     return stages, RewardSettings(metrics=metrics) if metrics else RewardSettings()
-
-
-def _sweep(settings: RunSettings) -> GenerationSettings:
-    if settings.generation is None:
-        raise UserError("name the --checkpoint that the candidate is to be made from")
-    return settings.generation

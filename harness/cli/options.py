@@ -9,20 +9,12 @@ import typer
 
 _FOLDER = "a folder (hub layout, diffusers pipeline, images made already)"
 _KINDS = f"a Lightning .ckpt (config.yaml beside it), {_FOLDER}, a repo id, "
+_ONE = "a Lightning .ckpt (config.yaml beside it), a hub-layout folder, or a repo id"
 
-Checkpoint = Annotated[
-    str,
-    typer.Argument(
-        help="a Lightning .ckpt (config.yaml beside it), a hub-layout folder, or a repo id", metavar="CHECKPOINT"
-    ),
-]
+Checkpoint = Annotated[str, typer.Argument(help=_ONE, metavar="CHECKPOINT")]
 OptionalCheckpoint = Annotated[
     str,
-    typer.Argument(
-        help=f"{_KINDS}or a released name like miro-no-clip",
-        metavar="[CHECKPOINT]",
-        show_default=False,
-    ),
+    typer.Argument(help=f"{_KINDS}or a released name like miro-no-clip", metavar="[CHECKPOINT]", show_default=False),
 ]
 Checkpoints = Annotated[
     list[str],
@@ -36,12 +28,12 @@ Names = Annotated[
     list[str] | None,
     typer.Option(help="what a run is called in tables, one for each run in their order; repeatable", metavar="NAME"),
 ]
-RunDirectory = Annotated[
-    Path | None, typer.Argument(help="directory of images: 00000/metadata.jsonl, 00000/samples/0000.png, ...")
-]
 Variants = Annotated[
     str | None,
     typer.Option(help="several models of a repo or folder: all, or names with commas between", rich_help_panel="Model"),
+]
+RunDirectory = Annotated[
+    Path | None, typer.Argument(help="directory of images: 00000/metadata.jsonl, 00000/samples/0000.png, ...")
 ]
 Out = Annotated[Path | None, typer.Option(help="run directory [default: <checkpoint dir>/geneval_images/<name>]")]
 TinyWorld = Annotated[

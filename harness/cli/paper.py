@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from harness.terminal.echo import echo
+from wire.errors import ExitCode
 
 app = typer.Typer(help="The MIRO paper's tables and figures, beside what was measured.", no_args_is_help=True)
 
@@ -36,6 +37,18 @@ def table1(runs: Runs = None, out: TableOut = None) -> None:
 def table3(runs: Runs = None, out: TableOut = None) -> None:
     """Table 3 (ablations) beside runs: differences, intervals, verdicts."""
     _table("table3", runs or [], out)
+
+
+def _table(key: str, runs: list[str], out: Path | None) -> None:
+    from reports.files import write_text
+    from reports.paper.tables import reproduce_table, table_csv, table_markdown
+    from rewards.scorers import CARDS
+
+    table = reproduce_table(key, runs, CARDS)
+    if out is not None:
+        for name, text in ((f"{key}.md", table_markdown(table)), (f"{key}.csv", table_csv(table))):
+            echo(f"written: {write_text(out / name, text)}", err=True)
+    echo(table_markdown(table), end="")
 
 
 @app.command()
@@ -72,7 +85,7 @@ def reproduce(
 
 
 def _run(lines: list[str]) -> None:
-    """Run shell lines of ours; unscored items do not stop them, but are told by the exit code in the end.
+    """Run shell lines of ours; unscored items do not stop them, but are reported by the exit code in the end.
 
     Raises:
         Exit: a command failed, with its exit code; what is finished is kept, and is not done again.
@@ -81,32 +94,17 @@ def _run(lines: list[str]) -> None:
     import subprocess
     import sys
 
-    from wire.errors import ExitCode
-
-    codes = set()
+    unscored = False
     for line in lines:
         echo(line)
-        sys.stdout.flush()
         words = shlex.split(line, comments=True)[1:]
-        if words:
-            command = [sys.executable, "-c", "from miro_eval import main; main()", *words]
-            codes.add(subprocess.run(command, check=False).returncode)
-        if failed := codes - {ExitCode.DONE, ExitCode.UNSCORED}:
-            raise typer.Exit(failed.pop())
-    if ExitCode.UNSCORED in codes:
+        if not words:
+            continue
+        command = [sys.executable, "-c", "from miro_eval import main; main()", *words]
+        code = subprocess.run(command, check=False).returncode
+        if code not in (ExitCode.DONE, ExitCode.UNSCORED):
+            known = code in set(ExitCode) - {ExitCode.GATE_FAILED}
+            raise typer.Exit(code if known else int(ExitCode.BUG))  # of another's signal, say
+        unscored |= code == ExitCode.UNSCORED
+    if unscored:
         raise typer.Exit(ExitCode.UNSCORED)
-
-
-def _table(key: str, runs: list[str], out: Path | None) -> None:
-    from reports.files import write_text
-    from reports.paper.tables import reproduce_table, table_csv, table_markdown
-    from rewards.scorers import CARDS
-
-    table = reproduce_table(key, runs, CARDS)
-    if out is not None:
-        for path in (
-            write_text(out / f"{key}.md", table_markdown(table)),
-            write_text(out / f"{key}.csv", table_csv(table)),
-        ):
-            echo(f"written: {path}", err=True)
-    echo(table_markdown(table), end="")

@@ -8,38 +8,33 @@ from typing import Annotated
 import typer
 
 from harness.cli import options
+from harness.terminal.display import Display
 from harness.terminal.echo import echo
 
 Export = Annotated[
     list[str] | None, typer.Option(help="hand the runs to wandb, mlflow or tensorboard as well; repeatable")
 ]
-Across = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="rank runs together that differ in this field of their protocol, e.g. guidance_scale; repeatable"
-    ),
-]
+Out = Annotated[Path, typer.Option(help="folder for the leaderboard, in five formats, and for all scores")]
+_FIELD = "rank runs together that differ in this field of their protocol, e.g. guidance_scale; repeatable"
+Across = Annotated[list[str] | None, typer.Option(help=_FIELD)]
 
 
 def report(
     runs: Annotated[
-        list[Path],
-        typer.Argument(help="run directories, folders of them, or files of GenEval or reward rows"),
+        list[Path], typer.Argument(help="run directories, folders of them, or files of GenEval or reward rows")
     ],
-    out: Annotated[Path, typer.Option(help="folder for the leaderboard, in five formats, and for all scores")] = Path(
-        "report"
-    ),
+    out: Out = Path("report"),
     across: Across = None,
     export: Export = None,
     name: options.Names = None,
 ) -> None:
     """Write a leaderboard of finished runs; a bare results.jsonl of GenEval's own format will do."""
-    from harness.cli.session import session, show_report
+    from harness.cli.session import show_report
     from reports.exports import check_trackers
     from reports.exports import export as hand_over
 
     check_trackers(export or [])
-    with session() as display:
+    with Display() as display:
         files = show_report(runs, out, display, across or [], anew=bool(export), names=name or [])
     if files.leaderboard is not None:
         for tracker in export or []:

@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from harness.terminal.display import Display
 from harness.terminal.echo import echo, show
 
 if TYPE_CHECKING:
     from harness.plan.evaluations import Evaluation, Outcome
     from harness.plan.open import Model
     from harness.run.settings import RunSettings
-    from harness.terminal.display import Display
     from harness.weights.weight_source import WeightSource
     from reports import ReportFiles
-
-
-@contextmanager
-def session() -> Iterator[Display]:
-    """One display for the whole command."""
-    from harness.terminal.display import Display
-
-    with Display() as display:
-        yield display
 
 
 def run(stages: list[str], settings: RunSettings, *, tiny_world: bool = False, model: Model | None = None) -> None:
@@ -42,9 +33,8 @@ def run_evaluations(
     """Make runs, then the leaderboard of those that came to their end in the folder ``report``."""
     from harness.plan.evaluations import evaluate
 
-    common = evaluations[0].settings
-    with session() as display:
-        source = choose_source(common, display, tiny_world=tiny_world)
+    with Display() as display:
+        source = choose_source(evaluations[0].settings, display, tiny_world=tiny_world)
         outcome = evaluate(evaluations, source, display)
         if report and outcome.finished:
             show_report(outcome.finished, report, display, across, outcome.hashes)
@@ -72,6 +62,52 @@ def run_stages(
     for failure in outcome.failures.values():
         raise failure
     return outcome
+
+
+def run_alone(
+    name: str,
+    stage: str,
+    module: str,
+    parameters: dict[str, Any],
+    settings: RunSettings,
+    *,
+    tiny_world: bool,
+    wanted: Collection[str] | None = None,
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Run a module that takes a stage's jobs, shown as ``name``, on no images and in a folder that goes again.
+
+    Args:
+        wanted: which of the stage's weights by address it needs, where it is not all.
+
+    Returns:
+        Its rows, and the event that names weights and packages.
+    """
+    from harness.environments.manager import ensure
+    from harness.environments.spec import ENVIRONMENTS
+    from harness.workers import worker
+    from wire.protocol import Job, read_rows
+
+    home, started = stage.partition(".")[0], dict[str, Any]()
+    with Display() as display, TemporaryDirectory(prefix="miro-eval-") as folder:
+        source = choose_source(settings, display, tiny_world=tiny_world)
+        environment = ensure(ENVIRONMENTS[home], settings.env_backend, display.step(f"environment {home}"))
+        progress = display.step(name)
+        for problem in source.prepare(home, progress, wanted):
+            display.note(problem)
+
+        def on_event(event: dict[str, Any]) -> None:
+            if event["event"] == "progress":
+                progress(event["done"], event["total"], event["label"])
+            elif event["event"] == "warning":
+                display.note(event["message"])
+            elif event["event"] == "started":
+                started.update(event)
+
+        rows, job, log = (Path(folder) / file for file in ("rows.jsonl", "job.json", "worker.log"))
+        Job(stage, folder, str(rows), [], source.parameters(home) | parameters).write(job)
+        command = environment.worker(module, str(job))
+        worker.run(worker.Program(name, command, log, source.variables()), on_event)
+        return list(read_rows(rows)) if rows.exists() else [], started
 
 
 def show_report(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 from pathlib import Path, PurePath
 from typing import Annotated, Any
@@ -28,15 +29,18 @@ def show(
 
     Boxes, masks' outlines, scores and color answers are shown.
     """
-    from geneval.explain import explain, shows_pictures
+    from geneval.explain import explain, half_blocks, shows_pictures
 
     row = _row(run, image)
-    echo(explain(row))
+    try:
+        echo(explain(row))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{run / 'results.jsonl'}: {image}: not a whole GenEval row ({error!r})") from error
     prompt, sample = _place(row) or (0, 0)
     where = out or run / "report" / "show" / f"{prompt:05d}-{sample:04d}.png"
     picture = _draw(run, row, where)
     if shows_pictures(sys.stdout.isatty(), os.environ) if terminal is None else terminal:
-        _show_in_terminal(picture)
+        say_as_is(half_blocks(picture, shutil.get_terminal_size().columns))
     echo(f"drawn: {where}")
 
 
@@ -82,11 +86,3 @@ def _draw(run: Path, row: dict[str, Any], where: Path) -> Any:
     where.parent.mkdir(parents=True, exist_ok=True)
     picture.save(where)
     return picture
-
-
-def _show_in_terminal(picture: Any) -> None:
-    import shutil
-
-    from geneval.explain import half_blocks
-
-    say_as_is(half_blocks(picture, shutil.get_terminal_size().columns))

@@ -23,22 +23,18 @@ _keyword = partial(inspect.Parameter, kind=inspect.Parameter.KEYWORD_ONLY)
 _TYPES: dict[str, Any] = {"bool": bool, "int": int, "float": float, "str": str}
 
 
-@dataclass(frozen=True)
-class Fields:
-    """Which fields of a settings class a verb offers: those named, or all others."""
-
-    names: tuple[str, ...] = ()
-    offered: bool = False
+#: Whether a verb offers a settings class's field of that name.
+Wanted = Callable[[str], bool]
 
 
-def only(*names: str) -> Fields:
+def only(*names: str) -> Wanted:
     """These settings alone."""
-    return Fields(names, offered=True)
+    return lambda name: name in names
 
 
-def without(*names: str) -> Fields:
+def without(*names: str) -> Wanted:
     """All settings but these."""
-    return Fields(names)
+    return lambda name: name not in names
 
 
 @dataclass(frozen=True)
@@ -92,9 +88,9 @@ class _Settings:
     inside: Mapping[str, _Settings]
 
     @classmethod
-    def of(cls, kind: type[Any], wanted: Fields, base: Any = None) -> _Settings:
-        chosen = [(field, one) for field, one in options_of(kind) if (field.name in wanted.names) == wanted.offered]
-        choices = [_Choice(field, one, _default(field, one, base)) for field, one in chosen if one.panel]
+    def of(cls, kind: type[Any], wanted: Wanted, base: Any = None) -> _Settings:
+        chosen = [(field, one) for field, one in options_of(kind) if wanted(field.name) and one.panel]
+        choices = [_Choice(field, one, _default(field, one, base)) for field, one in chosen]
         groups = {one.name: cls.of(one.metadata["group"], wanted) for one in fields(kind) if "group" in one.metadata}
         make = getattr(kind, "from_options", kind) if base is None else lambda **given: replace(base, **given)
         return cls(make, choices, {name: group for name, group in groups.items() if [*group.all()]})
@@ -136,7 +132,7 @@ def takes_settings(function: Callable[..., None]) -> Callable[..., None]:
         kind, *notes = get_args(one.annotation) if get_origin(one.annotation) is Annotated else (one.annotation,)
         if isinstance(kind, type) and is_dataclass(kind):
             base = None if one.default is one.empty else one.default
-            groups[one.name] = _Settings.of(kind, notes[0] if notes else Fields(), base)
+            groups[one.name] = _Settings.of(kind, notes[0] if notes else without(), base)
         else:
             own.append(one.replace(kind=one.KEYWORD_ONLY))
     choices = [choice for group in groups.values() for choice in group.all()]

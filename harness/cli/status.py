@@ -32,7 +32,10 @@ def status(run: Run) -> None:
         echo(note, err=True)
     failed = [task for task in tasks if task.state == FAILED]
     for task in failed:
-        echo(_failure(task))
+        job = f" (job {task.job})" if task.job else ""
+        where = f"\n  log: {task.log}" if task.log else ""
+        tail = "".join(f"\n  | {line}" for line in task.tail)
+        echo(f"\n{task.name}{job} failed: {task.why}{where}{tail}")
     if failed:
         echo("\nThe command that began the run makes what is missing, and nothing else.", err=True)
         raise typer.Exit(int(ExitCode.UNSCORED))
@@ -66,10 +69,3 @@ def _line(stage: str, tasks: list[TaskStatus]) -> str:
     waits = f"; waiting: {', '.join(reasons)}" if reasons else ""
     jobs = ", ".join(dict.fromkeys(task.job.partition("_")[0] for task in tasks))
     return f"{stage:<10}{told}{rows}{waits}{f' (job {jobs})' if jobs else ''}"
-
-
-def _failure(task: TaskStatus) -> str:
-    where = f"\n  log: {task.log}" if task.log else ""
-    tail = "".join(f"\n  | {line}" for line in task.tail)
-    job = f" (job {task.job})" if task.job else ""
-    return f"\n{task.name}{job} failed: {task.why}{where}{tail}"

@@ -32,9 +32,8 @@ def list_suites() -> None:
     for published in PUBLISHED.values():
         here = "yes" if is_fetched(published, suites_folder()) else "no"
         pinned = all(file.sha256 for file in published.files)
-        table.add_row(
-            published.id, str(published.prompts), here, "published" if pinned else "of first fetch", published.title
-        )
+        digest = "published" if pinned else "of first fetch"
+        table.add_row(published.id, str(published.prompts), here, digest, published.title)
     Console(soft_wrap=True).print(table)
 
 

@@ -14,13 +14,9 @@ from harness.run.settings import GenerationSettings, GenevalSettings, RewardSett
 from harness.terminal.echo import echo
 from wire.errors import UserError
 
-RewardTarget = Annotated[
-    list[str],
-    typer.Option(
-        help="an axis and its values, aesthetic_score=0:1:0.125 or aesthetic_score=0,0.5,1; repeatable",
-        rich_help_panel="Sampling",
-    ),
-]
+_AXIS = "an axis and its values, aesthetic_score=0:1:0.125 or aesthetic_score=0,0.5,1; repeatable"
+RewardTarget = Annotated[list[str], typer.Option(help=_AXIS, rich_help_panel="Sampling")]
+Out = Annotated[Path | None, typer.Option(help="folder of the points' runs [default: beside all's, NAME-sweep]")]
 
 
 @takes_settings
@@ -31,9 +27,7 @@ def sweep(
     run: Annotated[RunSettings, without("executor", "shards", "partition", "gres", "arguments")],
     checkpoint: options.Checkpoint,
     reward_target: RewardTarget,
-    out: Annotated[
-        Path | None, typer.Option(help="folder of the points' runs [default: beside all's, NAME-sweep]")
-    ] = None,
+    out: Out = None,
     tiny_world: options.TinyWorld = False,
 ) -> None:
     """Run `all` at every point of a grid of reward targets; one leaderboard, one table, one plot.

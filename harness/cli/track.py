@@ -12,8 +12,7 @@ from harness.terminal.echo import echo
 
 def track(
     runs: Annotated[
-        list[Path],
-        typer.Argument(help="runs of a training run's checkpoints, or DIR/*.ckpt; several such"),
+        list[Path], typer.Argument(help="runs of a training run's checkpoints, or DIR/*.ckpt; several such")
     ],
     out: Annotated[Path, typer.Option(help="folder for track.md, track.csv and track.png")] = Path("track"),
 ) -> None:

@@ -10,6 +10,7 @@ import typer
 
 from harness.cli.signature import only, takes_settings
 from harness.run.settings import RunSettings
+from harness.terminal.display import Display
 from harness.terminal.echo import echo
 
 app = typer.Typer(help="The weights of every stage.", no_args_is_help=True, rich_markup_mode=None)
@@ -34,9 +35,8 @@ def list_weights(
     for row in rows:
         place = row["from"] + (f"@{row['revision'][:12]}" if row["revision"] else "")
         size = f"{row['bytes'] / 1e9:.2f} GB" if row["bytes"] else "-"
-        extra = ", extra" if row["extra"] else ""
-        here = "here" if row["here"] else "-"
-        echo(f"{row['name']:24} {here:5} {size:>9}  {row['pinned'] + extra:36} {place}  ({row['licence']})")
+        pinned, here = row["pinned"] + (", extra" if row["extra"] else ""), "here" if row["here"] else "-"
+        echo(f"{row['name']:24} {here:5} {size:>9}  {pinned:36} {place}  ({row['licence']})")
     if code := [f"{row['from']}@{row['revision'][:12]}" for row in rows if row["runs_code"]]:
         echo("Code from the hub is run from these revisions only: " + ", ".join(code))
 
@@ -45,7 +45,6 @@ def list_weights(
 @takes_settings
 def fetch(run: Annotated[RunSettings, only("offline")], names: Names = None, stage: Stage = None) -> None:
     """Fetch what is missing, several at a time, and verify all of it; what breaks off is continued."""
-    from harness.cli.session import session
     from harness.weights.fetching import fetch as fetch_weights
     from harness.weights.fetching import is_here, select
     from wire.errors import EnvironmentFailure
@@ -53,7 +52,7 @@ def fetch(run: Annotated[RunSettings, only("offline")], names: Names = None, sta
     entries = select(names or [], stage or [])
     if run.offline and (missing := [entry.name for entry in entries if not is_here(entry)]):
         raise EnvironmentFailure(f"not here, and --offline: {', '.join(missing)}")
-    with session() as display:
+    with Display() as display:
         for line in fetch_weights([] if run.offline else entries, display.step):
             display.note(line)
     echo(f"{len(entries)} weights are here and verified", err=True)
@@ -77,11 +76,10 @@ def bundle(
     out: Annotated[Path, typer.Argument(help="tar file to write")], names: Names = None, stage: Stage = None
 ) -> None:
     """Write weights that are here into one file, for a machine without a network."""
-    from harness.cli.session import session
     from harness.weights.bundle import write
     from harness.weights.fetching import select
 
-    with session() as display:
+    with Display() as display:
         bundled = write(select(names or [], stage or []), out, display.step("bundle"))
     for note in bundled.notes:
         echo(note, err=True)
@@ -97,15 +95,13 @@ def unpack(
     ] = False,
 ) -> None:
     """Put a bundle's weights where the stages look for them, each verified."""
-    from harness.cli.session import session
     from harness.weights.unbundle import unpack as unpack_bundle
 
-    with session() as display:
+    with Display() as display:
         done = unpack_bundle(bundle, display.step("unpack"), trust)
     for place in done.unproved:
-        echo(
-            f"{place}: taken with --trust, nothing proves that it is of the pinned commit; its repository's code is run"
-        )
+        words = "taken with --trust, nothing proves that it is of the pinned commit; its repository's code is run"
+        echo(f"{place}: {words}")
     for place in done.on_its_word:
         echo(f"{place}: pinned by nobody")
     if done.on_its_word:

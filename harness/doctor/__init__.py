@@ -11,8 +11,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from harness.doctor import host, installed, network, weighed
-from harness.doctor.finding import FAILURE, OK, WARNING, Finding
+from harness.doctor import host, hub, installed
+from harness.doctor.host import FAILURE, OK, WARNING, Finding
 from wire.hub_client import is_off
 
 __all__ = ["CHECKS", "FAILURE", "OK", "WARNING", "Finding", "examine", "quick_checks"]
@@ -29,10 +29,10 @@ CHECKS: tuple[Callable[[], Finding | Iterable[Finding]], ...] = (
     host.write_access,
     installed.environments,
     installed.leftovers,
-    weighed.weights,
-    network.proxy,
-    network.token,
-    network.hub,
+    hub.weights,
+    hub.proxy,
+    hub.token,
+    hub.hub,
 )
 
 
@@ -71,7 +71,7 @@ def quick_checks(
     if shutil.which("nvidia-smi"):
         found += [finding for finding in [host.gpu()] if finding.status == FAILURE]
     if weights and offline:
-        found += weighed.quickly(environments, wanted)
+        found += hub.quickly(environments, wanted)
     elif weights and not is_off():
-        found += [*network.proxy(tried=False), network.token()]
+        found += [*hub.proxy(tried=False), hub.token()]
     return [finding for finding in found if finding.status != OK]

@@ -8,9 +8,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from harness.doctor.finding import FAILURE, OK, WARNING, Finding
 from harness.environments import manager, pixi, uv
 from harness.environments.gpu import TORCH_CUDA_MAJOR, compute_capabilities, host_mmcv_build, nvcc_version
 from harness.environments.spec import ENVIRONMENTS
@@ -22,7 +22,18 @@ TIMEOUT = 20.0
 SWEEP = 2212
 #: An image as raw RGB of 512 x 512 pixels: more than PNG makes of it.
 IMAGE_GB = 512 * 512 * 3 / 1e9
-NO_ROOM = "free some space, or set MIRO_EVAL_HOME to another disk"
+#: A finding's status, best first: all is well, a run may still work, a run cannot work.
+OK, WARNING, FAILURE = "ok", "warning", "failure"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check saw, and what to do about it; ``hint`` is empty when all is well."""
+
+    subject: str
+    status: str
+    text: str
+    hint: str = ""
 
 
 def python() -> Finding:
@@ -127,7 +138,9 @@ def disk(env_backend: str = "auto", names: Sequence[str] = tuple(ENVIRONMENTS)) 
     missing = [name for name in names if not manager.locate(ENVIRONMENTS[name], env_backend).ready]
     needed, free = sum(ENVIRONMENTS[name].disk_gb for name in missing), _free_gb(existing(home()))
     text = f"{free:.0f} GB free at {home()}, {needed} GB needed for environments"
-    return Finding("disk", FAILURE, text, NO_ROOM) if free < needed else Finding("disk", OK, text)
+    if free < needed:
+        return Finding("disk", FAILURE, text, "free some space, or set MIRO_EVAL_HOME to another disk")
+    return Finding("disk", OK, text)
 
 
 def write_access() -> Finding:

@@ -9,8 +9,7 @@ import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from harness.doctor import host
-from harness.doctor.finding import FAILURE, OK, WARNING, Finding
+from harness.doctor.host import FAILURE, OK, WARNING, Finding, disk, unsupported
 from harness.environments import manager, uv
 from harness.environments.gpu import compute_capabilities
 from harness.environments.manager import Environment
@@ -66,7 +65,7 @@ def _operators(environment: Environment, subject: str, hint: str) -> Finding:
     if found["failed"]:
         name, reason = next(iter(found["failed"].items()))
         return Finding(subject, FAILURE, f"{name} fails on {found['device']}: {reason}", hint)
-    if strange := host.unsupported(compute_capabilities(), found["architectures"]):
+    if strange := unsupported(compute_capabilities(), found["architectures"]):
         text = f"torch is compiled for {', '.join(found['architectures'])}, the GPU is of {', '.join(strange)}"
         return Finding(subject, FAILURE, text, "run on another GPU, or with --device cpu")
     if found["device"] == "cpu" and compute_capabilities():
@@ -89,4 +88,4 @@ def unmade(names: Sequence[str], env_backend: str) -> Iterable[Finding]:
     if "geneval" in missing and not (shutil.which("c++") or shutil.which("g++")):
         yield Finding("C++ compiler", FAILURE, "none", "install one, e.g. g++: mmcv is compiled from source")
     if missing:
-        yield host.disk(env_backend, missing)
+        yield disk(env_backend, missing)

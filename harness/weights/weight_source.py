@@ -27,9 +27,10 @@ from wire.paths import home, stage_code
 Steps = Callable[[str], Progress]
 
 
-#: Offline, a proxy is for nobody: the hub's client stumbles over one that it does not know before it asks for anything.
+#: Offline, a proxy or a token is for nobody: the hub's client stumbles over an odd one before it asks for anything.
 _PROXIES = [name for lower in ("http_proxy", "https_proxy", "all_proxy") for name in (lower, lower.upper())]
-_OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"} | dict.fromkeys(_PROXIES, "")
+_SILENT = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"}
+_OFFLINE = _SILENT | dict.fromkeys(_PROXIES, "")
 
 
 class WeightSource(Protocol):

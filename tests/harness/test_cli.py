@@ -7,6 +7,7 @@ import subprocess
 import sys
 import zipfile
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from unittest import mock
 
@@ -59,7 +60,7 @@ def test_the_console_script() -> None:
 def test_help_shows_every_verb_s_line_whole() -> None:
     answer = run("--help")
     assert answer.returncode == 0
-    assert all(f"\n  {name} " in answer.stdout and f" {verb.help}\n" in answer.stdout for name, verb in VERBS.items())
+    assert all(f"\n  {name} " in answer.stdout and f" {help_}\n" in answer.stdout for name, help_ in VERBS.items())
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -67,6 +68,13 @@ def test_every_verb_explains_itself(verb: str) -> None:
     answer = run(verb, "--help")
     assert answer.returncode == 0
     assert "Usage: miro-eval" in answer.stdout
+
+
+def test_short_options_of_the_program_itself() -> None:
+    assert run("-h") == run("--help")
+    assert run("weights", "fetch", "-h") == run("weights", "fetch", "--help")
+    assert run("--version").stdout == f"miro-eval {version('miro-eval')}\n"
+    assert "pydantic" not in imported("--version")
 
 
 def test_help_groups_options() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness import doctor
-from harness.doctor import FAILURE, OK, WARNING, Finding, host, installed, network, weighed
+from harness.doctor import FAILURE, OK, WARNING, Finding, host, hub, installed
 from harness.environments import gpu, manager
 from harness.environments.manager import STATE_SCHEMA, Environment, EnvironmentState
 from harness.environments.spec import ENVIRONMENTS
@@ -255,31 +255,29 @@ def test_a_weight_has_other_bytes() -> None:
     weight = load_weights()["aesthetic-mlp"]
     weight.path.parent.mkdir(parents=True)
     weight.path.write_bytes(b"not it")
-    is_found(by_subject(weighed.weights())["weights aesthetic-mlp"], FAILURE, "expected 21dd590f", "weights fetch")
+    is_found(by_subject(hub.weights())["weights aesthetic-mlp"], FAILURE, "expected 21dd590f", "weights fetch")
     assert weight.path.exists()
 
 
 def test_a_hub_file_has_rotted_or_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     link = put(tmp_path / "hub", "diffusion_pytorch_model.safetensors", b"weights", "stabilityai/sdxl-vae")
-    is_found(
-        by_subject(weighed.weights())["weights sdxl-vae"], FAILURE, "config.json is missing", "weights fetch sdxl-vae"
-    )
+    is_found(by_subject(hub.weights())["weights sdxl-vae"], FAILURE, "config.json is missing", "weights fetch sdxl-vae")
     monkeypatch.delenv("HF_HUB_OFFLINE")
-    assert by_subject(weighed.weights())["weights sdxl-vae"].status == WARNING
+    assert by_subject(hub.weights())["weights sdxl-vae"].status == WARNING
     put(tmp_path / "hub", "config.json", b"{}", "stabilityai/sdxl-vae", large=False)
-    is_found(by_subject(weighed.weights())["weights sdxl-vae"], OK, "2 files, unpinned", "")
+    is_found(by_subject(hub.weights())["weights sdxl-vae"], OK, "2 files, unpinned", "")
     link.resolve().write_bytes(b"rotten!")
-    is_found(by_subject(weighed.weights())["weights sdxl-vae"], FAILURE, "the hub said", "weights verify sdxl-vae")
+    is_found(by_subject(hub.weights())["weights sdxl-vae"], FAILURE, "the hub said", "weights verify sdxl-vae")
 
 
 def test_the_hub_is_tried_where_it_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HF_HUB_OFFLINE")
     with socket.create_server(("127.0.0.1", 0)) as server:
         monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
-        assert network.hub().status == OK
-    is_found(network.hub(), WARNING, "127.0.0.1 cannot be reached", "--offline")
+        assert hub.hub().status == OK
+    is_found(hub.hub(), WARNING, "127.0.0.1 cannot be reached", "--offline")
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:nonsense")
-    assert network.hub().status == WARNING
+    assert hub.hub().status == WARNING
 
 
 @pytest.mark.parametrize(
@@ -298,22 +296,22 @@ def test_a_proxy_is_wrong(
     variable: str, address: str, text: str, hint: str, clear_way: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, address)
-    (finding,) = network.proxy()
+    (finding,) = hub.proxy()
     is_found(finding, WARNING, text, hint)
     assert finding.subject == f"proxy {variable}"
     assert "secret" not in str(finding)
 
 
 def test_a_proxy_is_tried(clear_way: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert [*network.proxy()] == []
+    assert [*hub.proxy()] == []
     with socket.create_server(("127.0.0.1", 0)) as server:
         place = f"127.0.0.1:{server.getsockname()[1]}"
         monkeypatch.setenv("ALL_PROXY", place)
-        assert [*network.proxy()] == [Finding("proxy ALL_PROXY", OK, f"{place} answers")]
+        assert [*hub.proxy()] == [Finding("proxy ALL_PROXY", OK, f"{place} answers")]
         monkeypatch.delenv("HF_HUB_OFFLINE")
-        assert "is asked through the proxy" in network.hub().text
+        assert "is asked through the proxy" in hub.hub().text
         monkeypatch.setenv("ALL_PROXY", f"socks5://{place}")
-        is_found(next(network.proxy()), WARNING, "not every stage can use", "weights fetch, then --offline")
+        is_found(next(hub.proxy()), WARNING, "not every stage can use", "weights fetch, then --offline")
 
 
 @pytest.mark.parametrize("place", ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "HF_HOME"])
@@ -329,19 +327,19 @@ def test_a_token_is_wrong(
         (tmp_path / "token").write_text(f"{token}\n", encoding="utf-8")
         value = str(tmp_path if place == "HF_HOME" else tmp_path / "token")
     monkeypatch.setenv(place, value)
-    is_found(network.token(), WARNING, f"holds {unfit}", "without quotes")
-    assert "secret" not in network.token().text.rpartition("holds")[2]
+    is_found(hub.token(), WARNING, f"holds {unfit}", "without quotes")
+    assert "secret" not in hub.token().text.rpartition("holds")[2]
     monkeypatch.delenv("HF_HUB_OFFLINE")
     assert [one.subject for one in doctor.quick_checks([], tmp_path)] == ["hub token"]
     assert "hub token" not in [one.subject for one in doctor.quick_checks([], tmp_path, offline=True)]
 
 
 def test_a_token_is_well(clear_way: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert network.token().status == OK
+    assert hub.token().status == OK
     (tmp_path / "token").write_bytes(b"\xff\xfe")
-    is_found(network.token(), WARNING, "cannot be read", "hf auth login")
+    is_found(hub.token(), WARNING, "cannot be read", "hf auth login")
     monkeypatch.setenv("HF_TOKEN", "hf_AbC012")
-    assert network.token() == Finding("hub token", OK, "from HF_TOKEN")
+    assert hub.token() == Finding("hub token", OK, "from HF_TOKEN")
 
 
 @pytest.mark.parametrize(

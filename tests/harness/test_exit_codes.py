@@ -151,6 +151,32 @@ def test_a_name_that_no_file_can_have(place: tuple[str, ...], tmp_path: Path, mo
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("place", ["loop", "loop/in", "nowhere", "file/in", "", "/dev/null"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("report {}", "analyse {}", "view {}", "verify {}", "track {}", "compare {} {}", "baseline save {} b.json"),
+        *(
+            "report RUN --out {}",
+            "view RUN --out {}",
+            "baseline save RUN {}",
+            "geneval --rejudge {} --out x",
+            "plan {}",
+        ),
+    ],
+)
+def test_a_place_where_nothing_can_be(
+    words: str, place: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("loop").symlink_to("loop")
+    Path("nowhere").symlink_to("gone")
+    Path("file").write_text("")
+    answer = run(*({"{}": place, "RUN": folder / "better"}.get(word, word) for word in words.split()))
+    assert answer.returncode in (0, 2, 4), answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
 @pytest.mark.parametrize(
     "words", ["report {}", "compare {} {}", "baseline save {} b.json", "generate x.ckpt", "view {}"]
 )

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from harness.cli import calibrate as calibrate_verb
+from harness.cli import session
 from harness.cli.app import app
 from harness.run.directory import RunDirectory, image_name
 from harness.run.manifest import Manifest, StageRecord
@@ -200,7 +200,7 @@ def calibrate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
     """The verb around a worker that gives the scores it is told; the worker has tests of its own."""
 
     def run(values: dict[str, float], *arguments: str, code: int = 0) -> str:
-        monkeypatch.setattr(calibrate_verb, "_scored", lambda *_: (scored_rows(values), STARTED))
+        monkeypatch.setattr(session, "run_alone", lambda *_, **__: (scored_rows(values), STARTED))
         return answer("calibrate", "--golden", tmp_path / "golden.json", "--metric", "vqa", *arguments, code=code)
 
     return run

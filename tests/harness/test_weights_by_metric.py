@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.doctor.weighed import quickly
+from harness.doctor.hub import quickly
 from harness.run.directory import RunDirectory
 from harness.run.settings import RewardSettings, RunSettings
 from harness.stages.registry import STAGES
