@@ -41,10 +41,7 @@ def repo_weights(
 ) -> dict[str, str]:
     """Provenance of a pretrained model: repository, commit, and name and sha256 of its weights where they are one file.
 
-    Args:
-        repo: ``owner/name``.
-        file: the weights; None where they come in shards, which the commit tells well enough.
-        revision: commit or branch; None for the main branch.
+    ``file`` is None where they come in shards, which the commit tells well enough.
 
     Raises:
         UserError, EnvironmentFailure: as for :func:`checkpoint_files`; the cache's head of a branch will do here.

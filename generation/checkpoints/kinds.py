@@ -32,11 +32,7 @@ class Kind:
     accepts: Callable[[Any], bool]
 
     def check(self, value: Any, key: str) -> None:
-        """Refuse any other kind.
-
-        Raises:
-            UserError: names the key.
-        """
+        """Refuse any other kind with a UserError that names the key."""
         if not self.accepts(value):
             raise UserError(f"{shown_key(key)} is {shown(value)}; expected {self.name}")
 

@@ -8,6 +8,7 @@ the file names becomes a :class:`StandIn`.
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 import sys
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
@@ -84,30 +85,35 @@ def _check_tensors(state: dict[Any, Any], path: Path) -> None:
 
 
 def _load(path: Path, trusted: bool) -> Any:
-    import torch
-
+    if trusted:
+        with contextlib.suppress(Exception):  # what it names may be here, and of another version
+            return _unpickled(path, _Trusting)
     asked: set[str] = set()
-    unpickler = type("Unpickler", (_Trusting if trusted else _Inert,), {"asked": asked})
-    module = SimpleNamespace(__name__=__name__, Unpickler=unpickler)
+    content = None
     try:
-        if "constants.pkl" in torch._C.PyTorchFileReader(str(path)).get_all_records():
-            raise ValueError("a TorchScript program, no checkpoint")  # torch would load it as one
-        # mmap keeps torch from reading its older formats, which it does not put through the unpickler alone.
-        content = torch.load(path, map_location="cpu", weights_only=False, pickle_module=module, mmap=True)
+        content = _unpickled(path, type("Unpickler", (_Inert,), {"asked": asked}))
     except MemoryError:
         raise
     except Exception as error:
-        if trusted:  # what it names may be here, and of another version
-            return _load(path, trusted=False)
-        if not asked:
+        if trusted or not asked:
             reason = (str(error).splitlines() or [""])[0][:200] or type(error).__name__
             raise UserError(f"{path}: unreadable or damaged ({reason}); copy or download it again") from error
-    if asked:
+    if asked and not trusted:
         raise UserError(
             f"{path}: refused, because unpickling it would run {', '.join(sorted(asked)[:5])}; "
             "if you trust where it comes from, pass --trust-checkpoint"
         )
     return content
+
+
+def _unpickled(path: Path, unpickler: type) -> Any:
+    import torch
+
+    if "constants.pkl" in torch._C.PyTorchFileReader(str(path)).get_all_records():
+        raise ValueError("a TorchScript program, no checkpoint")  # torch would load it as one
+    module = SimpleNamespace(__name__=__name__, Unpickler=unpickler)
+    # mmap keeps torch from reading its older formats, which it does not put through the unpickler alone.
+    return torch.load(path, map_location="cpu", weights_only=False, pickle_module=module, mmap=True)
 
 
 class _Trusting(pickle.Unpickler):

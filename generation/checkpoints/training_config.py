@@ -55,11 +55,7 @@ class TrainingConfig:
             return value
 
     def require(self, key: str, kind: Kind) -> Any:
-        """Like :meth:`get`, for what must be there.
-
-        Raises:
-            UserError: it is not.
-        """
+        """Like :meth:`get`; what is not there is a UserError."""
         return self._present(key, self.get(key, kind))
 
     def build(self, key: str, target: str) -> Any:

@@ -1,12 +1,15 @@
 """The published suites: where each is to be had, and how its file is known to be the right one.
 
-``sha256`` is filled in only where the official file itself was hashed (at the commit in its address). The others are
-trusted on first use: their hash is recorded then, and a later file must have it.
+They stand in ``published.json``, with a ``sha256`` only where the official file itself was hashed (at the commit in its
+address). The others are trusted on first use: their hash is recorded then, and a later file must have it.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from generation.suites.suite import Metadata, parse
 from wire.errors import UserError
@@ -64,71 +67,10 @@ def find_published(name: str) -> PublishedSuite:
     return PUBLISHED[name]
 
 
-_GITHUB = "https://raw.githubusercontent.com"
-_HPDV2 = f"{HUB}datasets/zhwang/HPDv2/resolve/main/benchmark"
-_DRAWBENCH = "https://docs.google.com/spreadsheets/d/1y7nAbmR4FREi6npB1u-Bo3GFdwdOPYJc617rBOxIRHY"
+def _published(record: dict[str, Any]) -> PublishedSuite:
+    files = [{**file, "keep": tuple(map(tuple, file.get("keep", ())))} for file in record["files"]]
+    return PublishedSuite(**{**record, "files": tuple(SuiteFile(**file) for file in files)})
 
-PUBLISHED: dict[str, PublishedSuite] = {
-    suite.id: suite
-    for suite in (
-        PublishedSuite(
-            "geneval-long",
-            "GenEval with rewritten, long prompts (BAGEL, arXiv 2505.14683)",
-            553,
-            "Apache-2.0",
-            (
-                SuiteFile(
-                    "evaluation_metadata_long.jsonl",
-                    f"{_GITHUB}/ByteDance-Seed/Bagel/056b5fd51a88c1eb4547318609e25d40080fcf87"
-                    "/eval/gen/geneval/prompts/evaluation_metadata_long.jsonl",
-                    "09472cc9c24e225417b1d5df27e688e5f2a0fcac9ec772f33d9debe4e5d49f27",
-                ),
-            ),
-            content="09472cc9c24e225417b1d5df27e688e5f2a0fcac9ec772f33d9debe4e5d49f27",
-        ),
-        PublishedSuite(
-            "parti",
-            "PartiPrompts (Yu et al. 2022, arXiv 2206.10789), the MIRO paper's suite for reward metrics",
-            1632,
-            "Apache-2.0",
-            (
-                SuiteFile(
-                    "PartiPrompts.tsv",
-                    f"{_GITHUB}/google-research/parti/5a657978134374ce28973948331b319adef164bd/PartiPrompts.tsv",
-                    "fab29e41bb512a169b56acab4cf2a41dcb675e285df2efcde6640c7dd3c440eb",
-                ),
-            ),
-            content="d24c7011e1e9f41b3c5c53eb5f21a75d60b3e8c244afbc93b331e25b78ccd727",
-        ),
-        PublishedSuite(
-            "hpdv2",
-            "HPDv2's benchmark, four styles (Wu et al. 2023, arXiv 2306.09341)",
-            3200,
-            "see its dataset card",
-            tuple(
-                SuiteFile(f"{style}.json", f"{_HPDV2}/{style}.json", add={"style": style}, numbered=True)
-                for style in ("anime", "concept-art", "paintings", "photo")
-            ),
-        ),
-        PublishedSuite(
-            "drawbench",
-            "DrawBench (Saharia et al. 2022, arXiv 2205.11487)",
-            200,
-            "not stated",
-            (SuiteFile("drawbench.csv", f"{_DRAWBENCH}/gviz/tq?tqx=out:csv"),),
-        ),
-        PublishedSuite(
-            "dpg",
-            "DPG-Bench, dense prompts (ELLA, arXiv 2403.05135)",
-            1065,
-            "Apache-2.0",
-            (
-                SuiteFile(
-                    "dpg_bench.csv",
-                    f"{_GITHUB}/TencentQQGYLab/ELLA/3c228f1dc6c4d3cad0a47493816151a419f14db3/dpg_bench/dpg_bench.csv",
-                    keep=(("item_id", "id"), ("prompt", "prompt")),
-                ),
-            ),
-        ),
-    )
-}
+
+_RECORDS = json.loads(Path(__file__).with_name("published.json").read_text(encoding="utf-8"))
+PUBLISHED: dict[str, PublishedSuite] = {suite.id: suite for suite in map(_published, _RECORDS)}

@@ -53,6 +53,12 @@ def test_trust_lets_it_run(attack: Path) -> None:
     assert (attack.parent / "marker").exists()
 
 
+def test_trust_reads_past_what_fails_when_it_is_run(tmp_path: Path) -> None:
+    path = tmp_path / "last.ckpt"
+    torch.save({"state_dict": {"x": torch.ones(2)}, "a": Attack(tmp_path / "marker"), "b": WrongArguments()}, path)
+    assert read_lightning(path, trusted=True).keys() == {"x"}
+
+
 def test_what_training_leaves_is_allowed(tmp_path: Path) -> None:
     from collections import defaultdict
 
