@@ -42,12 +42,9 @@ class ComparedMetric:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two runs, compared.
+    """Two runs, compared in what both have on two prompts or more: overall, tags, rewards.
 
-    Attributes:
-        metrics: overall, tags, rewards; those that both have on two prompts or more.
-        notes: what could not be compared, and in what the protocols differ.
-        cards: of the metrics, as far as they are known.
+    The notes say what could not be compared, and in what the protocols differ; the cards are those that are known.
     """
 
     first: str

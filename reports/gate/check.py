@@ -46,11 +46,8 @@ class Taken:
 class Gate:
     """The verdict on a candidate, and all it rests on.
 
-    Attributes:
-        comparison: baseline first, candidate second.
-        notes: what could not be compared, what was let pass.
-        looks: where the sweep was looked at while it grew; None where once, at its end.
-        flips: gallery of the verdicts that flip; None where none was written.
+    The comparison has the baseline first. ``looks`` are where the sweep was looked at while it grew, None where once,
+    at its end; ``flips`` is the gallery of the verdicts that flip, where one was written.
     """
 
     comparison: Comparison
@@ -134,10 +131,10 @@ def check_runs(
     earlier: Earlier | None = None,
     interim: bool = False,
 ) -> Gate:
-    """Check a candidate against a baseline that is known to be alike.
+    """Check a candidate against a baseline that is known to be alike, once or at one of several looks.
 
     Args:
-        share: of the level, for this look at the data.
+        share: of the level, for this look.
         earlier: metric -> evidence of earlier looks.
         interim: whether more looks may follow.
 

@@ -27,13 +27,10 @@ class Outcome(Enum):
 
 @dataclass(frozen=True)
 class Measured:
-    """One metric of two runs.
+    """One metric (``overall``, a tag, or a metric id) of two runs.
 
-    Attributes:
-        metric: ``overall``, a tag, or a metric id.
-        value: the candidate's, over the pairs; None where it has too few to be compared.
-        evidence: the difference; None likewise.
-        coverage: share of the baseline's scored images that have a scored counterpart, from 0 to 1.
+    ``value`` is the candidate's over the pairs, ``evidence`` the difference; both are None where there are too few.
+    ``coverage`` is the share of the baseline's scored images that have a scored counterpart, from 0 to 1.
     """
 
     metric: str
@@ -46,9 +43,8 @@ class Measured:
 class Settling:
     """What would settle a question, the difference staying as it is; each alone would do.
 
-    Attributes:
-        prompts: of the same kind, with as many images each; None where a thousand times as many would not do.
-        samples: images for each of the same prompts; None likewise, or where it is not known.
+    So many prompts of the same kind, with as many images each, or so many images of each of the same prompts; None
+    where a thousand times as many would not do, or where it is not known.
     """
 
     prompts: int | None
@@ -59,8 +55,7 @@ class Settling:
 class OpenQuestion:
     """Whether a drop is within the margin, where neither a drop is shown nor one beyond the margin excluded.
 
-    Attributes:
-        tests: metrics that the level is shared among where a drop is shown.
+    To show a drop, the level is shared among so many ``tests``.
     """
 
     evidence: Evidence
@@ -73,13 +68,10 @@ class OpenQuestion:
     def settling(self) -> Settling:
         """Either a drop beyond the margin is then excluded, or one beyond what is tolerated shown: what is sooner."""
         evidence = self.evidence
-        prompts = _least(lambda factor: self._settled(evidence.grown(prompts=factor)))
+        prompts = self._least(evidence.prompts, lambda factor: evidence.grown(prompts=factor))
         known = evidence.within is not None
-        samples = _least(lambda factor: self._settled(evidence.grown(samples=factor))) if known else None
-        return Settling(
-            prompts=None if prompts is None else math.ceil(prompts * evidence.prompts),
-            samples=None if samples is None else math.ceil(samples * evidence.samples),
-        )
+        samples = self._least(evidence.samples, lambda factor: evidence.grown(samples=factor)) if known else None
+        return Settling(prompts, samples)
 
     @property
     def text(self) -> str:
@@ -92,22 +84,23 @@ class OpenQuestion:
         drop = f"a {self.evidence.worse} of up to {bound:.4f} ({bound_text(self.level)}) cannot be excluded"
         return f"{drop}, margin {self.margin:g}; {what}, the difference staying as it is"
 
-    def _settled(self, more: Evidence) -> bool:
-        shown = more.shows_drop_beyond(self.tolerated) < self.level / self.tests
-        return shown or more.excludes_drop_beyond(self.margin) < self.level
+    def _least(self, now: float, grown: Callable[[float], Evidence]) -> int | None:
+        """How many settle it: what there is now, times the smallest factor from 1 to a thousand."""
 
+        def settled(factor: float) -> bool:
+            more = grown(factor)
+            shown = more.shows_drop_beyond(self.tolerated) < self.level / self.tests
+            return shown or more.excludes_drop_beyond(self.margin) < self.level
 
-def _least(settled: Callable[[float], bool]) -> float | None:
-    """The smallest factor that settles it, from 1 to a thousand."""
-    low, high = 1.0, 1.0
-    while not settled(high):
-        if high > MOST:
-            return None
-        low, high = high, 2.0 * high
-    while high / low > 1.0 + 1e-6:
-        middle = math.sqrt(low * high)
-        low, high = (low, middle) if settled(middle) else (middle, high)
-    return high
+        low, high = 1.0, 1.0
+        while not settled(high):
+            if high > MOST:
+                return None
+            low, high = high, 2.0 * high
+        while high / low > 1.0 + 1e-6:
+            middle = math.sqrt(low * high)
+            low, high = (low, middle) if settled(middle) else (middle, high)
+        return math.ceil(high * now)
 
 
 @dataclass(frozen=True)

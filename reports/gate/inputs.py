@@ -29,9 +29,6 @@ ABSENT = "not recorded"
 def read_side(path: Path, cards: Cards = NO_CARDS) -> Run:
     """Read a run directory, a file of rows, or a saved baseline, which is a ``.json`` file.
 
-    Args:
-        cards: of metrics that are known anyway.
-
     Raises:
         UserError: there is nothing there, or nothing that can be read.
     """
@@ -50,11 +47,7 @@ def read_sides(first: Path, second: Path, cards: Cards = NO_CARDS, names: Sequen
 
 
 def narrowed(baseline: Run, candidate: Run) -> tuple[Run, str]:
-    """The baseline on the candidate's prompts alone, so that a candidate made with ``--limit`` is not found wanting.
-
-    Returns:
-        The smaller baseline, and a note on how much smaller it is.
-    """
+    """The baseline on the candidate's prompts alone, for one made with ``--limit``, and a note on how much that is."""
     verdicts, rewards = baseline.verdicts, baseline.rewards
     if verdicts is not None and candidate.verdicts is not None:
         verdicts = _common(verdicts, candidate.verdicts)
@@ -111,10 +104,7 @@ def require_alike(first: Run, second: Run, may_differ: Collection[str] = (), *, 
 
 
 def unlike_fields(first: Run, second: Run) -> list[Unlike]:
-    """Where two runs differ: protocol, settings of the stages that both have, random weights, and prompts.
-
-    Runs of which neither records a protocol are compared by their prompts alone.
-    """
+    """Where two runs differ: protocol, settings of the stages that both have, random weights, and prompts."""
     left, right = first.manifest.protocol, second.manifest.protocol
     found = []
     if bool(left) != bool(right):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, is_dataclass
@@ -38,12 +37,6 @@ def mean_of_proportions(proportions: Iterable[Proportion]) -> float | None:
     if not parts or not all(part.total for part in parts):
         return None
     return float(sum((part.fraction for part in parts), Fraction(0)) / len(parts))
-
-
-def mean(values: Iterable[float]) -> float | None:
-    """Mean of floats, the sum rounded once, so that the order does not matter; None of nothing."""
-    numbers = list(values)
-    return math.fsum(numbers) / len(numbers) if numbers else None
 
 
 def counted(reasons: Iterable[str]) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from reports.read.reward_rows import RewardTable
 from reports.statistics.clusters import Layout
 from reports.statistics.intervals import Interval, mean_interval
 from reports.statistics.resampling import resample_together
-from reports.summary.numbers import counted, mean
+from reports.summary.numbers import counted
 from reports.summary.scored import NO_PROTOCOL, Scored, rewards_expected
 
 
@@ -81,7 +82,8 @@ def summarise_rewards(
         missing = table.frame["filename"][~known].tolist()
         reasons = (table.reasons[metric].get(name, "no value in the row") for name in missing)
         metrics[metric] = MetricSummary(
-            mean=mean(column[known].tolist()),
+            # The sum is rounded once, so that the order does not matter.
+            mean=math.fsum(column[known].tolist()) / int(known.sum()) if known.any() else None,
             interval=mean_interval(totals),
             images=int(known.sum()),
             prompts=len(totals.counts),
