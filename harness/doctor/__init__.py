@@ -24,7 +24,7 @@ CHECKS: tuple[Callable[[], Finding | Iterable[Finding]], ...] = (
     host.pixi_tool,
     host.compiler,
     host.gpu,
-    host.mmcv_build,
+    host.detector,
     host.disk,
     host.write_access,
     installed.environments,
