@@ -77,7 +77,7 @@ def test_pixi_s_tasks_are_what_this_product_runs() -> None:
     assert importlib.util.find_spec("geneval.__main__")
     verb = tasks["summary"]["cmd"].removeprefix("uv run miro-eval ")
     assert "Write a leaderboard" in CliRunner().invoke(app, [verb, "--help"]).output
-    assert tasks["setup"]["cmd"] == "uv pip install --no-build-isolation --no-deps " + pixi.MMCV
+    assert tasks["setup"]["cmd"] == "uv pip install --no-build-isolation --no-deps " + " ".join(pixi.MMCV)
     wanted = pixi.MmcvBuild(pixi.CUDA, "9.0").variables()
     assert tasks["setup"]["env"].items() <= wanted.items()
     script = tasks["health-check"]["cmd"].removeprefix("python ")
