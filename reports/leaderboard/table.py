@@ -81,12 +81,7 @@ class Leaderboard:
 
 
 def make_leaderboard(runs: Sequence[RunSummary], across: Sequence[str] = (), notes: Sequence[str] = ()) -> Leaderboard:
-    """Rank runs: by group and protocol, then overall (highest first), then name.
-
-    Args:
-        runs: at least one.
-        across: protocol fields over which runs are ranked together although they differ in them.
-        notes: what else is to be said beside the table.
+    """Rank runs: by group and protocol (``across`` fields of which they may differ), then overall, then name.
 
     Raises:
         UserError: no run at all, a field that none has, or a metric named as another's bounds.

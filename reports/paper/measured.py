@@ -62,22 +62,16 @@ def measure(table: PrintedTable, inputs: Sequence[str], cards: Cards = NO_CARDS)
     Args:
         inputs: run directories or files of rows, each as ``PATH`` or ``ROW=PATH``. Without a row, the run's name (a
             released checkpoint's, or a row's) and its reward targets tell.
-        cards: of metrics that are known anyway, for runs that bear none.
 
     Raises:
         UserError: no such run, no such row, or a run that names no row.
     """
-    return [_measured(table, *_split(text), cards) for text in inputs]
+    return [_measured(table, text, cards) for text in inputs]
 
 
-def _split(text: str) -> tuple[str | None, Path]:
-    row, separator, path = text.partition("=")
-    if not separator or Path(text).exists():
-        return None, Path(text)
-    return row.strip(), Path(path)
-
-
-def _measured(table: PrintedTable, row: str | None, path: Path, cards: Cards) -> MeasuredRun:
+def _measured(table: PrintedTable, text: str, cards: Cards) -> MeasuredRun:
+    row, separator, place = text.partition("=")
+    row, path = (row.strip(), Path(place)) if separator and not Path(text).exists() else ("", Path(text))
     run = read_run(path, cards)
     name = table.row(row).name if row else _row_of(table, run, path)
     columns: dict[str, Measurement] = {}
@@ -97,18 +91,15 @@ def _measured(table: PrintedTable, row: str | None, path: Path, cards: Cards) ->
 
 
 def _row_of(table: PrintedTable, run: Run, path: Path) -> str:
-    targets = _reward_targets(run.manifest.protocol)
+    prefix = "reward_targets."
+    recorded = run.manifest.protocol.items()
+    targets = {key.removeprefix(prefix): float(value) for key, value in recorded if key.startswith(prefix)}
     for released in released_runs():
         if released.name == run.name and released.reward_targets == targets and table.key in released.rows:
             return released.rows[table.key]
     if any(row.name.lower() == run.name.lower() for row in table.rows):
         return table.row(run.name).name
     raise UserError(f"{path}: run {run.name!r} is no row of {table.key}; say which it stands for: ROW={path}")
-
-
-def _reward_targets(protocol: dict[str, str]) -> dict[str, float]:
-    prefix = "reward_targets."
-    return {key.removeprefix(prefix): float(value) for key, value in protocol.items() if key.startswith(prefix)}
 
 
 def _verdicts(run: Run) -> Iterator[tuple[str, Measurement | str]]:
@@ -138,7 +129,10 @@ def _not_the_papers_sweep(summary: GenevalSummary) -> str:
 def _rewards(run: Run) -> Iterator[tuple[str, Measurement | str]]:
     if run.rewards is None:
         return
-    other_prompts, outside = _not_parti(run.rewards), outside_range(run, run.manifest.cards)
+    prompts: Sequence[Any] = run.rewards.frame["prompt"].tolist()
+    is_parti = suite_digest(("", prompt) for prompt in prompts) == PARTI_DIGEST
+    other_prompts = "" if is_parti else f"over other prompts than the paper's {PARTI_PROMPTS:,} PartiPrompts"
+    outside = outside_range(run, run.manifest.cards)
     for metric, summary in summarise_rewards(run.rewards, {}, run.manifest.protocol).metrics.items():
         part = "" if summary.scored.whole else f"scored {summary.scored.text}"
         reason = other_prompts or outside.get(metric) or part
@@ -146,13 +140,6 @@ def _rewards(run: Run) -> Iterator[tuple[str, Measurement | str]]:
             yield metric, reason or "too few prompts"
         else:
             yield metric, Measurement(summary.mean, summary.interval.low, summary.interval.high)
-
-
-def _not_parti(table: RewardTable) -> str:
-    prompts: Sequence[Any] = table.frame["prompt"].tolist()
-    if suite_digest(("", prompt) for prompt in prompts) == PARTI_DIGEST:
-        return ""
-    return f"over other prompts than the paper's {PARTI_PROMPTS:,} PartiPrompts"
 
 
 def _protocol_notes(run: Run) -> Iterator[str]:
