@@ -230,8 +230,5 @@ def _number(value: float | None) -> float:
 
 
 def _bounds(intervals: Mapping[str, Interval | None]) -> dict[str, float]:
-    bounds: dict[str, float] = {}
-    for name, interval in intervals.items():
-        bounds[f"{name}_low"] = interval.low if interval else math.nan
-        bounds[f"{name}_high"] = interval.high if interval else math.nan
-    return bounds
+    pairs = ((name, interval, end) for name, interval in intervals.items() for end in ("low", "high"))
+    return {f"{name}_{end}": getattr(interval, end, math.nan) for name, interval, end in pairs}

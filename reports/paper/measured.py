@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from reports.paper.checkpoints import released_runs
-from reports.paper.printed import GENEVAL_COLUMNS, PrintedTable
+from reports.paper.printed import PrintedTable
 from reports.read.cards import outside_range
 from reports.read.reward_rows import RewardTable
 from reports.read.runs import Run, read_run
@@ -102,19 +102,21 @@ def _row_of(table: PrintedTable, run: Run, path: Path) -> str:
     raise UserError(f"{path}: run {run.name!r} is no row of {table.key}; say which it stands for: ROW={path}")
 
 
+def _measurement(value: float | None, interval: Interval | None, reason: str, unit: float = 1.0) -> Measurement | str:
+    if reason or value is None or interval is None:
+        return reason or "too few prompts"
+    return Measurement(unit * value, unit * interval.low, unit * interval.high)
+
+
 def _verdicts(run: Run) -> Iterator[tuple[str, Measurement | str]]:
     if run.verdicts is None:
         return
     summary = summarise_geneval(run.verdicts, run.manifest.protocol)
     reason = _not_the_papers_sweep(summary)
-    found: dict[str, tuple[float | None, Interval | None]] = {"overall": (summary.overall, summary.overall_interval)}
-    found |= {tag: (summary.tags[tag].images.value, summary.tags[tag].images_interval) for tag in TAGS}
-    for column in GENEVAL_COLUMNS:
-        value, interval = found[column]
-        if reason or value is None or interval is None:
-            yield column, reason or "too few prompts"
-        else:
-            yield column, Measurement(100.0 * value, 100.0 * interval.low, 100.0 * interval.high)
+    yield "overall", _measurement(summary.overall, summary.overall_interval, reason, 100.0)
+    for tag in TAGS:
+        accuracy = summary.tags[tag]
+        yield tag, _measurement(accuracy.images.value, accuracy.images_interval, reason, 100.0)
 
 
 def _not_the_papers_sweep(summary: GenevalSummary) -> str:
@@ -135,11 +137,7 @@ def _rewards(run: Run) -> Iterator[tuple[str, Measurement | str]]:
     outside = outside_range(run, run.manifest.cards)
     for metric, summary in summarise_rewards(run.rewards, {}, run.manifest.protocol).metrics.items():
         part = "" if summary.scored.whole else f"scored {summary.scored.text}"
-        reason = other_prompts or outside.get(metric) or part
-        if reason or summary.mean is None or summary.interval is None:
-            yield metric, reason or "too few prompts"
-        else:
-            yield metric, Measurement(summary.mean, summary.interval.low, summary.interval.high)
+        yield metric, _measurement(summary.mean, summary.interval, other_prompts or outside.get(metric) or part)
 
 
 def _protocol_notes(run: Run) -> Iterator[str]:
