@@ -1,4 +1,4 @@
-"""Writing the leaderboard in every format, JSON and the hub's model-index among them."""
+"""Writing the leaderboard in every format, JSON and the hub's model-index among them, and reading it back."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reports import ReportFiles
 from reports.files import write_json, write_text
@@ -19,6 +19,9 @@ from reports.leaderboard.table import FURTHER_SCORES, Leaderboard
 from reports.summary.run_summary import GENEVAL
 from reports.summary.scored import scored_text
 from wire.cards import MetricCard
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Version of the layout (docs/statistics.md); it changes when a key changes its meaning or goes.
 SCHEMA = "miro-eval/leaderboard/1"
@@ -41,6 +44,24 @@ def write_tables(board: Leaderboard, out_dir: Path) -> ReportFiles:
     write_json(files.json, leaderboard_record(board))
     write_text(files.index, model_index(board))
     return files
+
+
+def read_leaderboard(path: Path) -> pd.DataFrame:
+    """Read ``leaderboard.csv`` with exactly the values that were written, whatever a run is called (even ``NA``)."""
+    import pandas as pd
+
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    for column in frame.columns.difference(["model", "group", "protocol", *_TEXTS, "notes"]):
+        frame[column] = [_cell(text) for text in frame[column]]
+    return frame
+
+
+def _cell(text: str) -> Any:
+    if text in ("True", "False"):
+        return text == "True"
+    if not text:
+        return float("nan")
+    return int(text) if text.lstrip("-").isdigit() else float(text)
 
 
 def leaderboard_record(board: Leaderboard) -> dict[str, Any]:

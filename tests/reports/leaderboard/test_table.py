@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from reports.leaderboard.files import read_leaderboard
 from reports.leaderboard.sections import sections
 from reports.leaderboard.table import LEADING_COLUMNS, make_leaderboard
 from reports.read.runs import read_run
@@ -17,7 +18,6 @@ from rewards.scorers import CARDS
 from tests.reports.builders import (
     SMALL,
     official_prompts,
-    read_leaderboard,
     rewards,
     sweep,
     unscored,

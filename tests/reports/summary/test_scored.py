@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from reports.leaderboard.files import read_leaderboard
 from reports.leaderboard.sections import sections
 from reports.leaderboard.table import make_leaderboard
 from reports.paper.tables import Verdict, reproduce_table
@@ -19,7 +20,6 @@ from reports.summary.scored import Scored
 from tests.reports.builders import (
     Row,
     official_prompts,
-    read_leaderboard,
     rewards,
     sweep,
     write_leaderboard,
