@@ -14,7 +14,7 @@ from reports.files import write_json, write_text
 from reports.leaderboard.html import leaderboard_html
 from reports.leaderboard.latex import leaderboard_latex
 from reports.leaderboard.markdown import leaderboard_markdown
-from reports.leaderboard.sections import SCORES, Section, scored_images, sections
+from reports.leaderboard.sections import SCORES, scored_images, sections
 from reports.leaderboard.table import FURTHER_SCORES, Leaderboard
 from reports.summary.run_summary import GENEVAL
 from reports.summary.scored import scored_text
@@ -66,22 +66,26 @@ def _cell(text: str) -> Any:
 
 def leaderboard_record(board: Leaderboard) -> dict[str, Any]:
     """The content of ``leaderboard.json``: every number with its interval, mark and normal form; missing ones null."""
-    return {
-        "schema": SCHEMA,
-        "metrics": {metric: _metric(card) for metric, card in board.cards.items()},
-        "protocols": board.protocols,
-        "sections": [_section(section, board.metrics) for section in sections(board)],
-        "notes": list(board.notes),
+    facts = {
+        metric: {
+            "title": card.name,
+            "scale": card.scale,
+            "direction": card.direction,
+            "normalised": card.formula or None,
+        }
+        for metric, card in board.cards.items()
     }
-
-
-def _metric(card: MetricCard) -> dict[str, Any]:
-    return {"title": card.name, "scale": card.scale, "direction": card.direction, "normalised": card.formula or None}
-
-
-def _section(section: Section, metrics: Sequence[str]) -> dict[str, Any]:
-    runs = [_run(row, marks, metrics) for row, marks in zip(section.rows, section.marks, strict=True)]
-    return {"heading": section.heading, "group": section.group, "protocol": section.protocol, "runs": runs}
+    parts = [
+        {
+            "heading": section.heading,
+            "group": section.group,
+            "protocol": section.protocol,
+            "runs": [_run(*both, board.metrics) for both in zip(section.rows, section.marks, strict=True)],
+        }
+        for section in sections(board)
+    ]
+    notes = list(board.notes)
+    return {"schema": SCHEMA, "metrics": facts, "protocols": board.protocols, "sections": parts, "notes": notes}
 
 
 def _run(row: dict[str, Any], marks: dict[str, str], metrics: Sequence[str]) -> dict[str, Any]:
