@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from harness.run.contents import Contents
 from wire.errors import UserError
 from wire.files import write_atomically
@@ -83,7 +85,9 @@ class Manifest:
             if record["schema"] != SCHEMA:
                 raise UserError(f"{path}: schema {record['schema']}, this version reads {SCHEMA}")
             record["stages"] = {name: StageRecord(**stage) for name, stage in record["stages"].items()}
-            return cls(**record)
+            found = cls(**record)
+            msgspec.convert(asdict(found), cls)
+            return found
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{path}: not a readable run manifest ({error})") from error
 
