@@ -192,3 +192,8 @@ def test_a_folder_whose_name_is_not_utf_8(
         answer = run(*(str(place) if word == "{}" else word for word in words.split()))
         assert answer.returncode in (0, 2), answer.stderr
         assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize("words", ["all a/b --batch-size {}", "check a --baseline b --looks {}", "plan a/b --steps {}"])
+def test_a_number_of_thousands_of_digits(words: str) -> None:
+    assert run(*words.replace("{}", "9" * 5000).split()).returncode == 2
