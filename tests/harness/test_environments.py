@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
+import subprocess
 import sys
 import threading
 import time
@@ -15,6 +18,8 @@ from harness.environments import gpu, manager, uv
 from harness.environments.making import Making
 from harness.environments.spec import EnvironmentSpec, Progress
 from harness.workers.processes import GRACE, run_logged
+from tests.end_to_end.test_interruption import is_running
+from tests.harness.test_cli import MIRO_EVAL
 from wire.errors import EnvironmentFailure, Interrupted, UserError
 
 SPEC = EnvironmentSpec("rewards", "rewards", ("uv",), disk_gb=0)
@@ -221,7 +226,28 @@ def test_environments_are_made_side_by_side_and_given_up_together(
         assert isinstance(future.exception(), Interrupted)
     assert not manager.locate(GENEVAL, "mmcv-lite").ready
     for pid in pids.read_text().split():
-        assert not Path(f"/proc/{pid}/cmdline").exists() or not Path(f"/proc/{pid}/cmdline").read_bytes()
+        assert not is_running(int(pid))
+
+
+def test_ctrl_c_ends_every_set_up_of_a_command(tmp_path: Path) -> None:
+    script = tmp_path / "uv"
+    script.write_text('#!/bin/sh\nsleep 1000 &\necho $$ $! >> "${0%/*}/pids"\nwait\n')
+    script.chmod(0o755)
+    variables = os.environ | {"UV": str(script), "MIRO_EVAL_HOME": str(tmp_path / "home")}
+    command = [str(MIRO_EVAL), "envs", "setup", "--env-backend", "mmcv-lite"]
+    process = subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True)
+    pids = tmp_path / "pids"
+    while not pids.exists() or len(pids.read_text().split()) < 6:  # an installer, and what it started, of each of three
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.splitlines()[-1] == (
+        "miro-eval: stopped; everything finished is kept, run the same command again to continue"
+    )
+    for pid in pids.read_text().split():
+        assert not is_running(int(pid))
 
 
 def test_who_waits_for_another_s_set_up_can_be_stopped(

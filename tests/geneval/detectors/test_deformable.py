@@ -62,6 +62,17 @@ def test_a_batch_is_sampled_as_its_images_are(far: float) -> None:
     torch.testing.assert_close(found, expected, rtol=0, atol=TOLERANCE * max(1.0, far))
 
 
+def test_layers_read_the_shapes_from_the_device_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[int] = []
+    whole = torch.Tensor.tolist
+    monkeypatch.setattr(torch.Tensor, "tolist", lambda tensor: (reads.append(1), whole(tensor))[1])
+    shapes = torch.tensor(SHAPES)
+    with torch.inference_mode():
+        assert [deformable._plain(shapes) for _ in range(6)] == [SHAPES] * 6
+    assert len(reads) == 1
+    assert deformable._plain([list(shape) for shape in SHAPES]) == SHAPES
+
+
 def randomised(module: Any) -> Any:
     torch.manual_seed(1)
     for parameter in module.parameters():
