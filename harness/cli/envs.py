@@ -51,7 +51,7 @@ def setup(run: Backend, names: Names = None) -> None:
     with Display() as display, Making(run.env_backend, display.step) as making:
         for future in [making.begin(spec) for spec in _specs(names)]:
             environment = future.result()
-            if line := manager.substitution(environment):
+            if line := manager.substitution(environment.spec, run.env_backend):
                 display.note(line)
             display.note(f"{environment.spec.name}: ready ({environment.backend}), {environment.directory}")
 

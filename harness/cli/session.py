@@ -92,7 +92,9 @@ def run_alone(
         source = choose_source(settings, display, tiny_world=tiny_world)
         environment = ensure(ENVIRONMENTS[home], settings.env_backend, display.step(f"environment {home}"))
         progress = display.step(name)
-        for line in filter(None, [substitution(environment), *source.prepare(home, progress, wanted)]):
+        for line in filter(
+            None, [substitution(ENVIRONMENTS[home], settings.env_backend), *source.prepare(home, progress, wanted)]
+        ):
             display.note(line)
 
         def on_event(event: dict[str, Any]) -> None:

@@ -98,7 +98,7 @@ def gpu() -> Finding:
 def detector() -> Finding:
     """What GenEval's detector runs on, and who computes its deformable attention."""
     capabilities, environment = compute_capabilities(), manager.locate(ENVIRONMENTS["geneval"])
-    if line := manager.substitution(environment):
+    if line := manager.substitution(environment.spec, "auto"):
         return Finding("detector", WARNING, line, "nothing need be done: the numbers agree up to rounding")
     if environment.backend == "pixi":
         return Finding("detector", OK, f"mmcv compiled by pixi for the GPU found ({', '.join(capabilities)})")

@@ -180,14 +180,14 @@ def _make(environment: Environment, progress: Progress) -> None:
             _set_up(environment, progress)
 
 
-def substitution(environment: Environment) -> str:
-    """What to tell of an environment that serves in place of others that failed, in one line; else nothing."""
-    for kind in environment.spec.backends if environment.backend == LITE else ():
-        other = locate(environment.spec, kind)
-        if kind != LITE and other.failure_file.exists():
-            reason, name = other.failure_file.read_text(encoding="utf-8").strip(), environment.spec.name
-            again = f"try again with `miro-eval envs setup {name} --env-backend {kind}`"
-            return f"environment {name}: {LITE} serves in place of {kind}, which failed ({reason}); {again}"
+def substitution(spec: EnvironmentSpec, backend: str) -> str:
+    """What to tell where ``auto`` chooses an environment in place of one that failed, in one line; else nothing."""
+    for kind in spec.backends if backend == "auto" and choose_backend(spec, backend) == LITE else ():
+        failed = locate(spec, kind).failure_file
+        if failed.exists():
+            again = f"try again with `miro-eval envs setup {spec.name} --env-backend {kind}`"
+            reason = failed.read_text(encoding="utf-8").strip()
+            return f"environment {spec.name}: {LITE} serves in place of {kind}, which failed ({reason}); {again}"
     return ""
 
 

@@ -91,7 +91,7 @@ class Pipeline:
         """
         spec = ENVIRONMENTS[stage.environment]
         environment = ensure(spec, self.settings.env_backend, self.display.step(f"environment {spec.name}"))
-        if line := substitution(environment):
+        if line := substitution(spec, self.settings.env_backend):
             self.display.note(line)
         if arguments := stage.probe(self.settings):
             run_probe(tuple(environment.command(*arguments)))

@@ -18,6 +18,7 @@ from tests.real_environments import ROOT, miro_eval, world
 #: Run as they are by other tests: the demo, the test command itself, and one that would delete a shared environment.
 ELSEWHERE = {
     "pip install uv && uv run miro-eval demo": "test_demo.py",
+    "uv run miro-eval demo --full --env-backend uv --out miro-eval-demo-full": "test_demo.py",
     "uv run pytest": "this very run",
     "uv run miro-eval envs remove rewards": "test_environments.py",
 }

@@ -170,10 +170,11 @@ def kinds(backend: ThisInterpreter, monkeypatch: pytest.MonkeyPatch) -> dict[str
 def test_where_a_compile_fails_the_one_without_serves_and_it_is_said(kinds: dict[str, ThisInterpreter]) -> None:
     substitute = manager.ensure(GENEVAL, "auto", quiet)
     assert substitute.identity()["backend"] == "mmcv-lite"
-    line = manager.substitution(substitute)
+    line = manager.substitution(GENEVAL, "auto")
     assert "mmcv-lite serves in place of uv, which failed (environment geneval could not be installed)" in line
     assert "envs setup geneval --env-backend uv" in line
     assert "\n" not in line
+    assert manager.substitution(GENEVAL, "mmcv-lite") == "", "nobody is told of what was asked for"
     assert manager.locate(GENEVAL, "auto") == substitute, "and doctor, lists and workers look there too"
     assert manager.ensure(GENEVAL, "auto", quiet) == substitute
     assert kinds["uv"].installations == 1, "it is not tried again at every step"
@@ -182,7 +183,7 @@ def test_where_a_compile_fails_the_one_without_serves_and_it_is_said(kinds: dict
     kinds["uv"].fails = False
     assert manager.ensure(GENEVAL, "uv", quiet).ready
     assert manager.locate(GENEVAL, "auto").backend == "uv"
-    assert manager.substitution(substitute) == ""
+    assert manager.substitution(GENEVAL, "auto") == ""
 
 
 def test_where_nothing_can_be_made_the_compile_is_tried_again(kinds: dict[str, ThisInterpreter]) -> None:
