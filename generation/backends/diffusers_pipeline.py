@@ -13,7 +13,7 @@ from typing import Any
 from generation.backends import Say, memory_errors, package_versions
 from generation.batches import Batch
 from generation.checkpoint_kinds import DIFFUSERS_FILE, CheckpointSource
-from generation.device import choose_device, device_name, free_memory
+from generation.device import device_name, free_memory, torch_device
 from generation.file_faults import fault_in_pipeline
 from generation.hub import file_sha256, snapshot_revision, users_choice
 from generation.noise import UPSTREAM, image_seed
@@ -37,7 +37,7 @@ class DiffusersBackend:
 
     def __init__(self, source: CheckpointSource, parameters: Parameters) -> None:
         _refuse_miro_settings(parameters)
-        self._seed, self._device = parameters.seed, choose_device(parameters.device)
+        self._seed, self._device = parameters.seed, torch_device(parameters.device)
         dtype = pipeline_dtype(parameters.precision, self._device)
         self._place = source.repo or str(source.path)
         folder = _folder(source, parameters.trust_checkpoint)

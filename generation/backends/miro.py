@@ -13,7 +13,7 @@ from generation.backends import Say, memory_errors, package_versions
 from generation.batches import Batch, prompts_of
 from generation.checkpoint_kinds import CheckpointSource
 from generation.checkpoints import load_checkpoint
-from generation.device import choose_device, device_name, free_memory
+from generation.device import device_name, free_memory, torch_device
 from generation.embedding_cache import EmbeddingCache, encode_with_cache
 from generation.hub import repo_weights
 from generation.miro_model import TEXT_ENCODER_REPO, LoadedCheckpoint
@@ -41,7 +41,7 @@ class MiroBackend:
     def __init__(self, source: CheckpointSource, parameters: Parameters) -> None:
         warnings.filterwarnings("ignore", message="CUDA is not available.*Disabling autocast")
         self._parameters = parameters
-        self._device, self._precision = choose_device(parameters.device), precision_named(parameters.precision)
+        self._device, self._precision = torch_device(parameters.device), precision_named(parameters.precision)
         checkpoint, self._noise = self._load(source)
         self._model = checkpoint.model
         self._settings = sampler_settings(self._model, parameters)

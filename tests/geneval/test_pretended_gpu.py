@@ -48,7 +48,7 @@ def test_verdicts_and_boxes_are_the_cpu_s(detector: str, tiny_files: Path, tmp_p
 
 
 def test_a_tensor_left_on_the_cpu_is_found_with_its_line(tiny_files: Path, tmp_path: Path) -> None:
-    there = _on_gpu(tmp_path / "gpu", tiny_files, mistake="geneval.color:ColorClassifier._make_classifier")
+    there = _on_gpu(tmp_path / "gpu", tiny_files, mistake="geneval.color:ColorClassifier.classifier")
     messages = [event["message"] for event in there.events if event["event"] == "error"]
     messages += [row["error"] for row in _rows(tmp_path / "gpu") if row["error"]]
     place = r"all tensors to be on the same device: aten::\w+ at geneval/[\w/]+\.py:\d+"
