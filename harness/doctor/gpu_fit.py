@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from harness.doctor.host import FAILURE, WARNING, Finding
-from harness.environments import manager, uv
+from harness.environments import manager
 from harness.environments.manager import BACKENDS, Environment
 from harness.environments.spec import ENVIRONMENTS
 from wire.errors import EnvironmentFailure
@@ -71,7 +71,9 @@ def _misfit(environment: Environment, gpus: Sequence[Gpu]) -> Finding | None:
 
 def locked_torch(environment: Environment) -> tuple[str, str]:
     """Versions of torch and of its CUDA, e.g. ``("2.4.0", "12.1")``; of pixi's packages, those of its twin for uv."""
-    text = b"\n".join([*BACKENDS[environment.backend].lock_parts(environment.spec), *uv.lock_parts(environment.spec)])
+    text = b"\n".join(
+        [*(part for kind in (environment.backend, "uv") for part in BACKENDS[kind].lock_parts(environment.spec))]
+    )
     names = rb'"torch"', rb'"nvidia-cuda-runtime(?:-cu\d+)?"'
     torch, cuda = (re.search(rb"^name = " + name + rb'\nversion = "(\d+\.\d+[\d.]*)', text, re.M) for name in names)
     if torch is None or cuda is None:
