@@ -18,6 +18,7 @@ from generation.file_faults import fault_in_pipeline
 from generation.hub import file_sha256, snapshot_revision, users_choice
 from generation.noise import UPSTREAM, image_seed
 from generation.parameters import Parameters
+from generation.planned_files import stamp
 from generation.precision import pipeline_dtype
 from generation.sampling import finite_decoding
 from generation.settings import parse_resolution
@@ -120,8 +121,7 @@ _resident: dict[object, Any] = {}
 
 def _load_once(folder: Path, place: str, variant: str | None, dtype: Any, trusted: bool) -> Any:
     """The pipeline, kept for the worker's next job; another one goes before the next is loaded."""
-    files = [(str(path), path.stat()) for path in sorted(folder.rglob("*")) if path.is_file()]
-    stamps = tuple((name, status.st_size, status.st_mtime_ns) for name, status in files)
+    stamps = tuple((path, stamp(path)) for path in sorted(folder.rglob("*")) if path.is_file())
     key = (place, variant, str(dtype), trusted, stamps)
     if key not in _resident:
         _resident.clear()
