@@ -114,12 +114,13 @@ def timed(command: list[Any], place: Path) -> tuple[float, float]:
 
 def require_the_same_images(theirs: Path, ours: Path) -> None:
     """End where a pixel differs."""
-    from PIL import Image
+    from wire.pictures import read_picture
 
     for path in sorted(theirs.glob("*/samples/*.png")):
-        with Image.open(path) as one, Image.open(ours / path.relative_to(theirs)) as other:  # noqa: TID251 - ours
-            if one.tobytes() != other.tobytes():
-                sys.exit(f"{path.relative_to(theirs)} differs between the two sides")
+        other = ours / path.relative_to(theirs)
+        one, two = (read_picture(file.read_bytes(), lambda picture: picture.tobytes()) for file in (path, other))
+        if one != two:
+            sys.exit(f"{path.relative_to(theirs)} differs between the two sides")
 
 
 def table(sides: dict[str, list[Figures]], images: int) -> list[str]:

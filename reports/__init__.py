@@ -70,9 +70,7 @@ def report(
 
     Args:
         inputs: run directories, files of GenEval or reward rows, and so on: see :func:`reports.read.find.find_runs`.
-        out_dir: made if need be.
         across: fields of the protocol over which runs are ranked together although they differ in them.
-        cards: of metrics that are known anyway, for runs that bear none.
         names: of the runs, in their order; none for their own.
         known: sha256 of runs' files by absolute path, as far as the caller has read them.
         anew: make it whatever stands.

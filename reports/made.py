@@ -56,13 +56,7 @@ class Made:
 
 
 def origin(places: Sequence[Path], known: Mapping[Path, str], **options: Any) -> dict[str, Any]:
-    """Everything that decides what is made of runs.
-
-    Args:
-        places: run directories and bare files of rows.
-        known: hashes of some of their files, by absolute path; the others are read.
-        options: whatever else does, as JSON has it.
-    """
+    """Everything that decides what is made of runs: code, ``options``, files' hashes (those not ``known`` are read)."""
     files = [file for place in places for file in _files(place)]
     with ThreadPoolExecutor() as pool:
         hashes = list(pool.map(lambda file: known.get(file.absolute()) or _hash(file), files))

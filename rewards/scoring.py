@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rewards.images import Prepared
@@ -36,64 +36,57 @@ def cell(item: Item, sha256: str | None, metric: str, result: Outcome) -> dict[s
     }
 
 
-class BatchScorer:
-    """Scores batches of one fixed size.
+class Passes:
+    """A loaded scorer's forward passes, over batches of one fixed size.
 
-    Every forward pass has ``size`` rows: a short batch, and the place of an unreadable image, are filled with a
-    repeated pair, so that neither changes the numbers of the others.
+    Each has ``size`` rows: a short batch, and the place of an unreadable image, are filled with a repeated pair, so
+    that neither changes the numbers of the others.
 
     Args:
-        texts: text features by metric, for the scorers that have them.
-        parts: computes a batch of a scorer, by metric; in parts where memory is short.
+        parts: computes a batch; in parts where memory is short.
+        texts: the scorer's text features, where it has them.
     """
 
-    def __init__(self, device: str, size: int, texts: Mapping[str, TextFeatures], parts: Mapping[str, Parts]) -> None:
+    def __init__(self, scorer: Scorer, device: str, size: int, parts: Parts, texts: TextFeatures | None) -> None:
+        self.metric = scorer.card.metric
+        self._scorer = scorer
         self._device = device
         self._size = size
-        self._texts = texts
         self._parts = parts
+        self._texts = texts
 
-    def results(self, batch: Sequence[Prepared], scorers: Sequence[Scorer]) -> dict[str, list[Outcome]]:
-        """Outcome of every image of the batch, by metric."""
-        stacks: dict[tuple[Hashable, ...], Tensor] = {}
-        return {scorer.card.metric: self._outcomes(batch, scorer, stacks) for scorer in scorers}
+    def outcomes(self, batch: Sequence[Prepared], stacks: dict[tuple[Hashable, ...], Tensor]) -> list[Outcome]:
+        """The values of the batch's readable images and the reasons of the others.
 
-    def _outcomes(
-        self, batch: Sequence[Prepared], scorer: Scorer, stacks: dict[tuple[Hashable, ...], Tensor]
-    ) -> list[Outcome]:
-        """The values of the readable images and the reasons of the others."""
-        metric = scorer.card.metric
+        ``stacks`` keeps tensors of the whole batch for scorers that share them.
+        """
         values: Sequence[Outcome] = [""] * len(batch)
-        if readable := next((prepared for prepared in batch if metric in prepared.keys), None):
-            rows = [prepared if metric in prepared.keys else readable for prepared in batch]
+        if readable := next((prepared for prepared in batch if self.metric in prepared.keys), None):
+            rows = [prepared if self.metric in prepared.keys else readable for prepared in batch]
             rows += [readable] * (self._size - len(rows))
             try:
-                found = self._values(rows, scorer, stacks)
+                found = self._values(rows, stacks)
                 values = [value if math.isfinite(value) else f"the model gave {value}" for value in found]
             except MiroEvalError:
                 raise
             except Exception as error:
-                values = [own_fault(scorer, error)] * len(batch)
-        return [prepared.errors.get(metric, value) for prepared, value in zip(batch, values, strict=False)]
+                values = [own_fault(self._scorer, error)] * len(batch)
+        return [prepared.errors.get(self.metric, value) for prepared, value in zip(batch, values, strict=False)]
 
-    def _values(
-        self, rows: Sequence[Prepared], scorer: Scorer, stacks: dict[tuple[Hashable, ...], Tensor]
-    ) -> list[float]:
+    def _values(self, rows: Sequence[Prepared], stacks: dict[tuple[Hashable, ...], Tensor]) -> list[float]:
         import torch
 
-        metric = scorer.card.metric
-        keys = tuple(row.keys[metric] for row in rows)
+        keys = tuple(row.keys[self.metric] for row in rows)
         if keys not in stacks:
             stacks[keys] = torch.stack([row.tensors[key] for row, key in zip(rows, keys, strict=True)]).to(self._device)
-        pixels = stacks[keys]
-        prompts = [row.item.prompt for row in rows]
-        text = self._texts[metric].rows(prompts) if metric in self._texts else None
+        pixels, prompts = stacks[keys], [row.item.prompt for row in rows]
+        text = self._texts.rows(prompts) if self._texts else None
 
         def score(part: Sequence[int]) -> Tensor:
             chosen = [prompts[row] for row in part]
-            return scorer.score(Batch(pixels[part], chosen, None if text is None else text[part]))
+            return self._scorer.score(Batch(pixels[part], chosen, None if text is None else text[part]))
 
-        values = self._parts[metric](score)
+        values = self._parts(score)
         if values.shape != (self._size,):
             raise ValueError(f"it gave values of shape {tuple(values.shape)} for {self._size} pairs")
         return values.tolist()

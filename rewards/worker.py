@@ -19,8 +19,8 @@ from wire.hub_client import tell
 from wire.protocol import Item, Job, Reporter, RowWriter, cell_key, pending_batches
 
 if TYPE_CHECKING:
-    from rewards.memory import Parts
-    from rewards.text_features import TextCache, TextFeatures
+    from rewards.scoring import Passes
+    from rewards.text_features import TextCache
 
 #: Packages whose version may change a number.
 PACKAGES: tuple[str, ...] = (
@@ -29,12 +29,7 @@ PACKAGES: tuple[str, ...] = (
 )
 
 
-def work(job: Job, reporter: Reporter) -> None:
-    """The work of one process; see :func:`score`."""
-    score(job, reporter)
-
-
-def score(job: Job, reporter: Reporter) -> dict[str, str]:
+def work(job: Job, reporter: Reporter) -> dict[str, str]:
     """Score every missing cell of the job; see :class:`Parameters` for what it may set.
 
     Rows are cells (see :func:`rewards.scoring.cell`), in batches: for each group of models that is loaded at once,
@@ -153,23 +148,21 @@ class RewardsStage:
         )
 
     def _run_group(self, scorers: Sequence[Scorer], device: str, writer: RowWriter) -> None:
+        from rewards.devices import free_memory
         from rewards.images import prepared_batches
-        from rewards.scoring import BatchScorer, cell
+        from rewards.scoring import cell
 
-        for scorer in scorers:
-            if scorer.logit_scale is not None:  # it decides a score's size, and is lost in half precision
-                print(f"{scorer.card.metric}: exp(logit_scale) = {scorer.logit_scale!r}", file=sys.stderr)  # noqa: T201
-        size = self._parameters.batch_size
-        texts = {scorer.card.metric: self._text_features(scorer, device) for scorer in scorers if scorer.encodes_text}
-        scoring = BatchScorer(device, size, texts, self._parts(scorers, device))
+        free = free_memory(device)
+        passes = [self._passes(scorer, device, free) for scorer in scorers]
 
         def is_done(item: Item) -> bool:
-            return not any(self._lacks(item, scorer.card.metric) for scorer in scorers)
+            return not any(self._lacks(item, one.metric) for one in passes)
 
-        batches = pending_batches(self._job.items, size, is_done)
+        batches = pending_batches(self._job.items, self._parameters.batch_size, is_done)
         for batch in prepared_batches(batches, Path(self._job.run_dir), scorers):
-            pending = [s for s in scorers if any(self._lacks(prepared.item, s.card.metric) for prepared in batch)]
-            results = scoring.results(batch, pending)
+            stacks: dict[Any, Any] = {}
+            pending = [one for one in passes if any(self._lacks(prepared.item, one.metric) for prepared in batch)]
+            results = {one.metric: one.outcomes(batch, stacks) for one in pending}
             rows = [
                 cell(prepared.item, prepared.sha256, metric, outcomes[place])
                 for place, prepared in enumerate(batch)
@@ -177,6 +170,23 @@ class RewardsStage:
                 if self._lacks(prepared.item, metric)
             ]
             self._write(rows, writer)
+
+    def _passes(self, scorer: Scorer, device: str, free: int) -> Passes:
+        """The scorer's passes; where memory is short (``free`` bytes, the models being loaded), in parts at once."""
+        from rewards.memory import Parts, bytes_per_pair, rows_that_fit
+        from rewards.scoring import Passes
+        from rewards.text_features import TextFeatures
+
+        metric, size, warn = scorer.card.metric, self._parameters.batch_size, self._reporter.warning
+        if scorer.logit_scale is not None:  # it decides a score's size, and is lost in half precision
+            print(f"{metric}: exp(logit_scale) = {scorer.logit_scale!r}", file=sys.stderr)  # noqa: T201
+        dtype = scorer.dtypes.get(self._parameters.precision, "float32")
+        per_pair = bytes_per_pair(scorer.card.network, dtype, sum(weight.size for weight in self._weights[metric]))
+        parts, texts = Parts(metric, size, warn, rows_that_fit(size, per_pair, free)), None
+        if scorer.encodes_text:
+            prompts, whole = [item.prompt for item in self._job.items], Parts(f"{metric} text", size, warn)
+            texts = TextFeatures(scorer, prompts, whole, size, device, self._text_cache(scorer, device))
+        return Passes(scorer, device, size, parts, texts)
 
     def _write_failures(self, writer: RowWriter) -> None:
         """Cells of scorers that could not be loaded, image by image, with the reason."""
@@ -196,27 +206,6 @@ class RewardsStage:
         self._rows += len(rows)
         self._unscored += sum(row["value"] is None for row in rows)
         self._reporter.progress(self._rows, self.total, rows[-1]["filename"])
-
-    def _parts(self, scorers: Sequence[Scorer], device: str) -> dict[str, Parts]:
-        """By metric, what computes its batches; where memory is short (the models being loaded), in parts at once."""
-        from rewards.devices import free_memory
-        from rewards.memory import Parts, bytes_per_pair, rows_that_fit
-
-        free, size, parts = free_memory(device), self._parameters.batch_size, {}
-        for scorer in scorers:
-            metric, dtype = scorer.card.metric, scorer.dtypes.get(self._parameters.precision, "float32")
-            weights = sum(weight.size for weight in self._weights[metric])
-            fit = rows_that_fit(size, bytes_per_pair(scorer.card.network, dtype, weights), free)
-            parts[metric] = Parts(metric, size, self._reporter.warning, fit)
-        return parts
-
-    def _text_features(self, scorer: Scorer, device: str) -> TextFeatures:
-        from rewards.memory import Parts
-        from rewards.text_features import TextFeatures
-
-        size, prompts = self._parameters.batch_size, [item.prompt for item in self._job.items]
-        parts = Parts(f"{scorer.card.metric} text", size, self._reporter.warning)
-        return TextFeatures(scorer, prompts, parts, size, device, self._text_cache(scorer, device))
 
     def _text_cache(self, scorer: Scorer, device: str) -> TextCache | None:
         """The scorer's features on disk; none for a user's own, and where a weight has no hash to know it by."""

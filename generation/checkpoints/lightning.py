@@ -59,22 +59,26 @@ def _vae_weights(config: TrainingConfig) -> dict[str, str]:
 def _build(config: TrainingConfig) -> MiroModel:
     side = config.require("data.data_resolution", kinds.SIZE)
     targets = config.get("model.coherence_values", kinds.TARGETS, {})
-    axes = config.get("model.coherence_keys", kinds.NAMES)
-    axes = axes or config.require("model.network.coherence_keys", kinds.NAMES)
     return MiroModel(
         network=config.build("model.network.instance", known_parts.NETWORK),
         preconditioning=config.build("model.preconditioning", known_parts.PRECONDITIONING),
         postprocessing=config.build("model.postprocessing", known_parts.POSTPROCESSING),
         scheduler=config.build("model.inference_noise_scheduler", known_parts.SCHEDULER),
         uncond_embedding=None,
-        # To condition on; configurations that leave them null mean all that the network has.
-        axes=tuple(key.removesuffix(SUFFIX) for key in axes),
+        axes=_axes(config),
         latent_shape=(config.get("data.in_channels", kinds.SIZE, 4), side, side),
         pipeline_text_length=config.require("data.num_cond_tokens", kinds.SIZE),
         default_targets={key.removesuffix(SUFFIX): float(value) for key, value in targets.items()},
         guidance_type=config.get("model.guidance_type", kinds.TEXT, "constant"),
         negative_prompts=config.get("model.negative_prompts", kinds.TEXT),
     )
+
+
+def _axes(config: TrainingConfig) -> tuple[str, ...]:
+    """The axes to condition on; configurations that leave them null mean all that the network has."""
+    keys = config.get("model.coherence_keys", kinds.NAMES)
+    keys = keys or config.require("model.network.coherence_keys", kinds.NAMES)
+    return tuple(key.removesuffix(SUFFIX) for key in keys)
 
 
 def ema_prefix(config: TrainingConfig) -> str:

@@ -42,9 +42,13 @@ def check(
 ) -> None:
     """Judge a run against a baseline by a policy: exit 0 where it passes, 1 where it fails."""
     from harness.plan.gate import gate_of, growing_gate
+    from reports.files import write_text
+    from reports.gate.policy import default_text
 
     if init is not None:
-        _write_policy(init)
+        if init.exists():
+            raise UserError(f"{init}: there is one already; remove it or name another file")
+        echo(f"written: {write_text(init, default_text())}")
         return
     if candidate is None or baseline is None:
         raise UserError("name a candidate and a --baseline (or --init FILE for a policy to begin with)")
@@ -75,19 +79,10 @@ def _numbers(text: str) -> tuple[int, ...]:
     from reports.gate.policy import are_looks
 
     parts = [part.strip() for part in text.split(",")] if text else []
-    numbers = [int(part) for part in parts if part.isdecimal()]
+    numbers = [int(part) for part in parts if part.isdecimal() and len(part) < 10]
     if len(numbers) < len(parts) or not are_looks(numbers):
         raise UserError(f"--looks {text!r}: expected ascending numbers of prompts, e.g. 100,200,553")
     return tuple(numbers)
-
-
-def _write_policy(path: Path) -> None:
-    from reports.files import write_text
-    from reports.gate.policy import default_text
-
-    if path.exists():
-        raise UserError(f"{path}: there is one already; remove it or name another file")
-    echo(f"written: {write_text(path, default_text())}")
 
 
 def _show(gate: Gate, out: Path | None) -> None:

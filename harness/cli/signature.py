@@ -17,9 +17,12 @@ from typing import Annotated, Any, get_args, get_origin
 
 import typer
 
+from wire.errors import UserError
 from wire.settings import Option, flag, kinds, options_of
 
 _keyword = partial(inspect.Parameter, kind=inspect.Parameter.KEYWORD_ONLY)
+#: Digits; Python itself refuses to read more than 4,300.
+LONGEST_NUMBER = 18
 _TYPES: dict[str, Any] = {"bool": bool, "int": int, "float": float, "str": str}
 
 
@@ -71,6 +74,8 @@ class _Choice:
         if isinstance(given, list):
             return dict(map(parse, given)) if parse else tuple(given)
         if isinstance(given, str) and given.isdecimal() and "int" in kinds(self.field):
+            if len(given) > LONGEST_NUMBER:
+                raise UserError(f"{flag(self.field)}: a number of {len(given)} digits; expected a smaller one")
             return int(given)
         return parse(given) if parse else given
 

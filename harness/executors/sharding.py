@@ -158,18 +158,15 @@ def survey(pipeline: Pipeline, stages: Sequence[Stage]) -> list[Todo]:
     """
     parts, found = shares_of(pipeline.settings, stages), []
     for stage in stages:
-        plan = _whole_plan(pipeline, stage)
+        if stage.needs_images and pipeline.images_to_make():
+            view = ShareDirectory(pipeline.run, pipeline.settings, Share(0, 1))
+            plan = stage.plan(view, pipeline.manifest, pipeline.settings, pipeline.source)
+        else:
+            plan = pipeline.plan(stage)
         if not stage.needs_images:
             pipeline.run.write_prompts({item.prompt_index: item.metadata for item in plan.items})
         found.append(Todo(stage, plan, _lacking(pipeline, stage, plan, parts)))
     return found
-
-
-def _whole_plan(pipeline: Pipeline, stage: Stage) -> StagePlan:
-    if stage.needs_images and pipeline.images_to_make():
-        view = ShareDirectory(pipeline.run, pipeline.settings, Share(0, 1))
-        return stage.plan(view, pipeline.manifest, pipeline.settings, pipeline.source)
-    return pipeline.plan(stage)
 
 
 def _lacking(pipeline: Pipeline, stage: Stage, plan: StagePlan, parts: Sequence[Share]) -> list[Share]:

@@ -22,13 +22,7 @@ from harness.executors.local import LOCAL
 from harness.executors.sharding import Share, check_shards, shares_of, survey
 from harness.executors.share_state import clear_state, state_file
 from harness.executors.share_work import begin_stage
-from harness.executors.submission import (
-    Submission,
-    clean_job_folders,
-    job_folders,
-    merge_state_file,
-    new_job_folder,
-)
+from harness.executors.submission import Submission, clean_job_folders, job_folders, merge_state_file, new_job_folder
 from harness.executors.tasks import MergeTask, ShareTask
 from harness.run.directory import RunDirectory
 from harness.run.settings import RunSettings

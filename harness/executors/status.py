@@ -107,7 +107,10 @@ def judge(told: ShareState | None, entry: queue.QueueEntry | None, *, ask: bool)
         return FAILED, told.message + (f" (Slurm: {_lower(entry)})" if killed else "")
     if not ask:
         return (RUNNING, "by its own word") if told and told.state in (RUNNING, INTERRUPTED) else (WAITING, "unknown")
-    return FAILED, _why_lost(told, entry)
+    held_back = entry is not None and entry.state == "CANCELLED" and "Dependency" in entry.reason
+    if told is None:
+        return FAILED, f"never started: {'what it waits for has failed' if held_back else _lower(entry)}"
+    return FAILED, f"ended without a word: {_lower(entry)}"
 
 
 def _local(told: ShareState | None, run: RunDirectory) -> tuple[str, str]:
@@ -117,15 +120,6 @@ def _local(told: ShareState | None, run: RunDirectory) -> tuple[str, str]:
     if told.state == RUNNING and not run.is_held():
         return FAILED, "ended without a word: its command is gone"
     return (told.state, told.message) if told.state in STATES else (WAITING, told.state)
-
-
-def _why_lost(told: ShareState | None, entry: queue.QueueEntry | None) -> str:
-    """A task that is not in the queue any more and did not say that it ended."""
-    word = _lower(entry)
-    if told is None:
-        held_back = entry is not None and entry.state == "CANCELLED" and "Dependency" in entry.reason
-        return "never started: what it waits for has failed" if held_back else f"never started: {word}"
-    return f"ended without a word: {word}"
 
 
 def _lower(entry: queue.QueueEntry | None) -> str:

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from harness.run.contents import Contents
 from wire.errors import UserError
 from wire.files import write_atomically
@@ -84,7 +86,9 @@ class Manifest:
             record["stages"] = {name: StageRecord(**stage) for name, stage in record["stages"].items()}
             kept = record.get("kept", {}).items()
             record["kept"] = {name: {mark: StageRecord(**one) for mark, one in those.items()} for name, those in kept}
-            return cls(**record)
+            found = cls(**record)
+            msgspec.convert(asdict(found), cls)
+            return found
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{path}: not a readable run manifest ({error})") from error
 

@@ -13,7 +13,6 @@ import hashlib
 import os
 import shutil
 import tarfile
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +25,7 @@ from harness.weights.entries import load_weights
 from wire.errors import DISK_FAULTS, EnvironmentFailure, UserError
 from wire.files import replacing
 from wire.hub_client import cache
+from wire.paths import home
 
 CHUNK = 1 << 20
 _PLAIN = (tarfile.REGTYPE, tarfile.AREGTYPE)
@@ -65,11 +65,8 @@ def unpack(path: Path, progress: Progress, trust: bool = False) -> Unpacked:
         for goal in (*done.written.values(), *(link.path for link in new)):
             goal.unlink(missing_ok=True)
         raise
-    unpinned = [link for link in new if not (link.runs_code or link.pinned)]
-    done.on_its_word = [
-        *_by_digits(done.written),
-        *(link.place for link in unpinned if checksums.first_use(link.place) is None),
-    ]
+    unpinned = [link.place for link in new if not (link.runs_code or link.pinned)]
+    done.on_its_word = [*_by_digits(done.written), *(place for place in unpinned if not checksums.first_use(place))]
     return done
 
 
@@ -101,7 +98,12 @@ def _extract(
         for place, content in _members(path, archive, contents, progress):
             file = contents.files[place]
             if is_git_object(place):
-                objects[place.removeprefix("git/")] = _object(place, content.read(file.size), file.sha256)
+                data, name = content.read(file.size), place.removeprefix("git/")
+                if git_proof.sha1(data) != name or hashlib.sha256(data).hexdigest() != file.sha256:
+                    raise EnvironmentFailure(
+                        f"{place} has not the bytes that its name and the bundle's list say: nothing is unpacked"
+                    )
+                objects[name] = data
             elif not target(place).exists():
                 written[place] = target(place)
                 _place(place, content, file.sha256)
@@ -138,14 +140,6 @@ def _members(
     progress(total, total, "bytes")
 
 
-def _object(place: str, data: bytes, promised: str) -> bytes:
-    if place != f"git/{git_proof.sha1(data)}" or promised != hashlib.sha256(data).hexdigest():
-        raise EnvironmentFailure(
-            f"{place} has not the bytes that its name and the bundle's list say: nothing is unpacked"
-        )
-    return data
-
-
 def _place(place: str, content: IO[bytes], promised: str) -> None:
     """Write one file, if it is what it should be."""
     goal = target(place)
@@ -173,18 +167,13 @@ def _fault(place: str, partial: Path, digest: str, promised: str) -> str:
 
 def _check_room(contents: Contents) -> None:
     """Told before gigabytes are written, as far as the disks know it."""
-    wanted: Counter[Path] = Counter()
-    for place, file in contents.files.items():
-        if not is_git_object(place) and not target(place).exists():
-            wanted[next(folder for folder in target(place).parents if folder.is_dir())] += file.size
-    devices: dict[int, list[Path]] = {}
-    for folder in wanted:
-        devices.setdefault(folder.stat().st_dev, []).append(folder)
-    for folders in devices.values():
-        need, free = sum(wanted[folder] for folder in folders), shutil.disk_usage(folders[0]).free
-        if need > free:
+    due = {target(place): file.size for place, file in contents.files.items() if not is_git_object(place)}
+    for root in (cache(), home() / "weights"):
+        need = sum(size for goal, size in due.items() if goal.is_relative_to(root) and not goal.exists())
+        folder = next(folder for folder in (root, *root.parents) if folder.is_dir())
+        if need > (free := shutil.disk_usage(folder).free):
             raise EnvironmentFailure(
-                f"{folders[0]}: {need / 1e9:.3f} GB are to be unpacked and {free / 1e9:.3f} GB are free: free some "
+                f"{folder}: {need / 1e9:.3f} GB are to be unpacked and {free / 1e9:.3f} GB are free: free some "
                 "space, or set HF_HOME and MIRO_EVAL_HOME to another disk; nothing is unpacked"
             )
 

@@ -99,10 +99,8 @@ def _table(analysis: str, findings: Sequence[Finding], cards: Cards) -> Iterator
     yield EXPLANATIONS[name if sized else analysis].format(n=size) + (
         f" Of rewards marked {LOWER} lower is better." if turned else ""
     )
-    rows = [
-        ["", *(escape(card_of(quantity, cards).label) for quantity in quantities), "of"],
-        [":--", *["--:"] * (len(quantities) + 1)],
-    ]
+    heads = ["", *(escape(card_of(quantity, cards).label) for quantity in quantities), "of"]
+    rows = [heads, [":--", *["--:"] * (len(quantities) + 1)]]
     for subject in dict.fromkeys(one.subject for one in findings):
         own = [cells.get((subject, quantity)) for quantity in quantities]
         largest = max((one for one in own if one), key=lambda one: one.size)

@@ -28,14 +28,9 @@ class SweepFiles:
 
 
 def write_sweep(points: Sequence[tuple[Targets, Path]], out_dir: Path, cards: Cards = NO_CARDS) -> SweepFiles:
-    """Tabulate and draw the scores of finished runs against their reward targets.
+    """Tabulate and draw the scores of finished runs against their reward targets, all over the same axes in one order.
 
     The first axis is drawn along; each combination of the others' values is a curve of its own.
-
-    Args:
-        points: each run's targets, all over the same axes in one order, and its directory.
-        out_dir: made if need be.
-        cards: of metrics that are known anyway, for runs that bear none.
 
     Raises:
         UserError: a run is missing, empty or malformed, or the folder cannot be written to.

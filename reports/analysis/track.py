@@ -58,12 +58,7 @@ class SpeedUp:
 
 
 def write_track(inputs: Sequence[Path], out_dir: Path, cards: Cards = NO_CARDS) -> TrackFiles:
-    """Draw and tabulate the curves of one training run, or of several.
-
-    Args:
-        inputs: the runs of the checkpoints, or these, in any order; see :func:`reports.analysis.steps.placed`.
-        out_dir: made if need be.
-        cards: of metrics that are known anyway, for runs that bear none.
+    """Draw and tabulate the curves of one training run, or of several, from runs of its checkpoints in any order.
 
     Raises:
         UserError: a run is missing, empty or malformed, its step is unknown where others' are known, two runs stand

@@ -41,7 +41,6 @@ def write_gallery(
         first, second: run directories, or files of GenEval or reward rows.
         out_dir: made if need be; ``index.html`` in it is the page.
         copy: put the images into the folder too, so that it can be moved; else the page refers to them where they are.
-        cards: of metrics that are known anyway, for runs that bear none.
         names: of the runs; none for their own.
 
     Raises:

@@ -57,12 +57,15 @@ def _data(runs: Sequence[GalleryRun], cards: Sequence[Card]) -> dict[str, Any]:
     return {
         "colors": COLORS,
         "tags": [tag for tag in TAGS if tag in found],
-        "metrics": [_metric(card) for card in metrics.values()],
+        "metrics": [
+            {
+                "id": card.metric,
+                "title": card.name,
+                "scale": f"{card.scale}; {card.direction}" if card.lower else card.scale,
+                "normal": card.normal_form,
+            }
+            for card in metrics.values()
+        ],
         "runs": [{"name": run.name, "metrics": run.metrics, "records": run.records} for run in runs],
         "cards": [entry.places for entry in cards],
     }
-
-
-def _metric(card: MetricCard) -> dict[str, Any]:
-    scale = f"{card.scale}; {card.direction}" if card.lower else card.scale
-    return {"id": card.metric, "title": card.name, "scale": scale, "normal": card.normal_form}

@@ -100,6 +100,7 @@ def _tests_line(gate: Gate) -> str:
     return (
         f"One-sided tests at level {gate.policy.level:g}. That a drop is shown: {shown}. That one beyond the margin is "
         "excluded, and the largest drop not excluded: each metric by itself, not corrected."
+        f"{' All of it holds over the looks together.' if gate.looks else ''}"
     )
 
 

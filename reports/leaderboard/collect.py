@@ -43,14 +43,10 @@ class Collected:
 def collect(
     sources: Sequence[RunSource], parts: Path, processes: int | None = None
 ) -> tuple[list[Collected], tuple[str, ...]]:
-    """Read and summarise runs, and write each one's merged rows into the folder ``parts``; in the order given.
+    """Read and summarise runs, and write each one's merged rows into the empty folder ``parts``; in the order given.
 
-    Also notes on runs that a search found and that cannot be read.
-
-    Args:
-        sources: the runs.
-        parts: an empty folder, which also serves for passing results between processes.
-        processes: default: one a core, or none but this one for a few runs.
+    Also notes on runs that a search found and that cannot be read. By default there is a process a core, or none but
+    this one for a few runs.
 
     Raises:
         UserError: a malformed row, of whichever faulty run that is named comes first, or of every run.

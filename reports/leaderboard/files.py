@@ -1,4 +1,4 @@
-"""Writing the leaderboard in every format, JSON and the hub's model-index among them."""
+"""Writing the leaderboard in every format, JSON and the hub's model-index among them, and reading it back."""
 
 from __future__ import annotations
 
@@ -7,18 +7,21 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reports import ReportFiles
 from reports.files import write_json, write_text
 from reports.leaderboard.html import leaderboard_html
 from reports.leaderboard.latex import leaderboard_latex
 from reports.leaderboard.markdown import leaderboard_markdown
-from reports.leaderboard.sections import SCORES, Section, scored_images, sections
+from reports.leaderboard.sections import SCORES, scored_images, sections
 from reports.leaderboard.table import FURTHER_SCORES, Leaderboard
 from reports.summary.run_summary import GENEVAL
 from reports.summary.scored import scored_text
 from wire.cards import MetricCard
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Version of the layout (docs/statistics.md); it changes when a key changes its meaning or goes.
 SCHEMA = "miro-eval/leaderboard/1"
@@ -43,24 +46,46 @@ def write_tables(board: Leaderboard, out_dir: Path) -> ReportFiles:
     return files
 
 
+def read_leaderboard(path: Path) -> pd.DataFrame:
+    """Read ``leaderboard.csv`` with exactly the values that were written, whatever a run is called (even ``NA``)."""
+    import pandas as pd
+
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    for column in frame.columns.difference(["model", "group", "protocol", *_TEXTS, "notes"]):
+        frame[column] = [_cell(text) for text in frame[column]]
+    return frame
+
+
+def _cell(text: str) -> Any:
+    if text in ("True", "False"):
+        return text == "True"
+    if not text:
+        return float("nan")
+    return int(text) if text.lstrip("-").isdigit() else float(text)
+
+
 def leaderboard_record(board: Leaderboard) -> dict[str, Any]:
     """The content of ``leaderboard.json``: every number with its interval, mark and normal form; missing ones null."""
-    return {
-        "schema": SCHEMA,
-        "metrics": {metric: _metric(card) for metric, card in board.cards.items()},
-        "protocols": board.protocols,
-        "sections": [_section(section, board.metrics) for section in sections(board)],
-        "notes": list(board.notes),
+    facts = {
+        metric: {
+            "title": card.name,
+            "scale": card.scale,
+            "direction": card.direction,
+            "normalised": card.formula or None,
+        }
+        for metric, card in board.cards.items()
     }
-
-
-def _metric(card: MetricCard) -> dict[str, Any]:
-    return {"title": card.name, "scale": card.scale, "direction": card.direction, "normalised": card.formula or None}
-
-
-def _section(section: Section, metrics: Sequence[str]) -> dict[str, Any]:
-    runs = [_run(row, marks, metrics) for row, marks in zip(section.rows, section.marks, strict=True)]
-    return {"heading": section.heading, "group": section.group, "protocol": section.protocol, "runs": runs}
+    parts = [
+        {
+            "heading": section.heading,
+            "group": section.group,
+            "protocol": section.protocol,
+            "runs": [_run(*both, board.metrics) for both in zip(section.rows, section.marks, strict=True)],
+        }
+        for section in sections(board)
+    ]
+    notes = list(board.notes)
+    return {"schema": SCHEMA, "metrics": facts, "protocols": board.protocols, "sections": parts, "notes": notes}
 
 
 def _run(row: dict[str, Any], marks: dict[str, str], metrics: Sequence[str]) -> dict[str, Any]:

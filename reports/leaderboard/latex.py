@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reports.leaderboard.markdown import count_text, fixed
 from reports.leaderboard.sections import BEST, SCORES, SECOND, Section, scored_images, sections
@@ -104,17 +104,15 @@ def _table(section: Section, columns: Mapping[str, str], caption: str, label: st
 def _lines(section: Section, columns: Sequence[str], with_interval: bool) -> Iterator[str]:
     counted = (GENEVAL,) if with_interval else columns
     for row, marks in zip(section.rows, section.marks, strict=True):
-        values = [_value(row, column, marks) for column in columns]
+        values = [
+            _EMPHASIS[marks.get(column, "")] % text.replace("-", "$-$") if (text := fixed(row[column])) else "--"
+            for column in columns
+        ]
         if with_interval:
             low, high = fixed(row["overall_low"]), fixed(row["overall_high"])
             values.insert(1, f"{low}--{high}" if low else "--")
         scored = scored_text(scored_images(row, counted), alone=with_interval)
         yield _line([count_text(row["rank"]), escape_latex(row["model"]), *values, escape_latex(scored) or "--"])
-
-
-def _value(row: dict[str, Any], column: str, marks: dict[str, str]) -> str:
-    text = fixed(row[column]).replace("-", "$-$")
-    return _EMPHASIS[marks.get(column, "")] % text if text else "--"
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -78,9 +78,9 @@ def _totals(places: NDArray[Any], values: NDArray[Any]) -> tuple[NDArray[Any], N
 def _with_reasons(rewards: RewardTable | None) -> pd.DataFrame | None:
     if rewards is None:
         return None
-    texts: dict[str, list[str]] = {}
     if not any(rewards.reasons.values()):
         return rewards.frame.assign(unscored_rewards="")
+    texts: dict[str, list[str]] = {}
     for metric, reasons in rewards.reasons.items():
         for name, reason in reasons.items():
             texts.setdefault(name, []).append(f"{metric}: {reason}")

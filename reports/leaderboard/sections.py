@@ -64,11 +64,6 @@ def sections(board: Leaderboard) -> Iterator[Section]:
         yield Section(heading, group, protocol, rows, marks)
 
 
-def _whole(frame: pd.DataFrame, name: str) -> pd.Series[bool]:
-    scored, expected = (frame[f"{name}_{kind}"].astype("Float64").fillna(0) for kind in ("scored", "expected"))
-    return scored >= WHOLE * expected
-
-
 def scored_images(row: Mapping[str, Any], names: Sequence[str]) -> dict[str, Scored]:
     """``geneval`` or metric -> its counts, as far as the run has rows of it."""
     import pandas as pd
@@ -89,8 +84,9 @@ def _marks(frame: pd.DataFrame, board: Leaderboard, incomplete: bool) -> tuple[d
     lower = {metric: card.lower for metric, card in cards.items() if card.higher_is_better is not None}
     for column, ascending in {**dict.fromkeys(SCORES, False), **lower}.items():
         ruled_out = frame["model"].map(lambda model, name=column: name in board.outside.get(model, ()))
-        whole = _whole(frame, column if column in cards else GENEVAL)
-        values = frame[column].where(whole).mask(ruled_out)
+        counted = column if column in cards else GENEVAL
+        scored, expected = (frame[f"{counted}_{kind}"].astype("Float64").fillna(0) for kind in ("scored", "expected"))
+        values = frame[column].where(scored >= WHOLE * expected).mask(ruled_out)
         places = values.rank(method="min", ascending=ascending).tolist()
         if values.nunique() < 2:
             continue

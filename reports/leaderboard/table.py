@@ -76,12 +76,7 @@ class Leaderboard:
 
 
 def make_leaderboard(runs: Sequence[RunSummary], across: Sequence[str] = (), notes: Sequence[str] = ()) -> Leaderboard:
-    """Rank runs: by group and protocol, then overall (highest first), then name.
-
-    Args:
-        runs: at least one.
-        across: protocol fields over which runs are ranked together although they differ in them.
-        notes: what else is to be said beside the table.
+    """Rank runs: by group and protocol (``across`` fields of which they may differ), then overall, then name.
 
     Raises:
         UserError: no run at all, a field that none has, or a metric named as another's bounds.
@@ -209,8 +204,5 @@ def _number(value: float | None) -> float:
 
 
 def _bounds(intervals: Mapping[str, Interval | None]) -> dict[str, float]:
-    bounds: dict[str, float] = {}
-    for name, interval in intervals.items():
-        bounds[f"{name}_low"] = interval.low if interval else math.nan
-        bounds[f"{name}_high"] = interval.high if interval else math.nan
-    return bounds
+    pairs = ((name, interval, end) for name, interval in intervals.items() for end in ("low", "high"))
+    return {f"{name}_{end}": getattr(interval, end, math.nan) for name, interval, end in pairs}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from reports.paper.checkpoints import released_runs
-from reports.paper.printed import GENEVAL_COLUMNS, PrintedTable
+from reports.paper.printed import PrintedTable
 from reports.read.cards import outside_range
 from reports.read.reward_rows import RewardTable
 from reports.read.runs import Run, read_run
@@ -62,22 +62,16 @@ def measure(table: PrintedTable, inputs: Sequence[str], cards: Cards = NO_CARDS)
     Args:
         inputs: run directories or files of rows, each as ``PATH`` or ``ROW=PATH``. Without a row, the run's name (a
             released checkpoint's, or a row's) and its reward targets tell.
-        cards: of metrics that are known anyway, for runs that bear none.
 
     Raises:
         UserError: no such run, no such row, or a run that names no row.
     """
-    return [_measured(table, *_split(text), cards) for text in inputs]
+    return [_measured(table, text, cards) for text in inputs]
 
 
-def _split(text: str) -> tuple[str | None, Path]:
-    row, separator, path = text.partition("=")
-    if not separator or Path(text).exists():
-        return None, Path(text)
-    return row.strip(), Path(path)
-
-
-def _measured(table: PrintedTable, row: str | None, path: Path, cards: Cards) -> MeasuredRun:
+def _measured(table: PrintedTable, text: str, cards: Cards) -> MeasuredRun:
+    row, separator, place = text.partition("=")
+    row, path = (row.strip(), Path(place)) if separator and not Path(text).exists() else ("", Path(text))
     run = read_run(path, cards)
     name = table.row(row).name if row else _row_of(table, run, path)
     columns: dict[str, Measurement] = {}
@@ -97,7 +91,9 @@ def _measured(table: PrintedTable, row: str | None, path: Path, cards: Cards) ->
 
 
 def _row_of(table: PrintedTable, run: Run, path: Path) -> str:
-    targets = _reward_targets(run.manifest.protocol)
+    prefix = "reward_targets."
+    recorded = run.manifest.protocol.items()
+    targets = {key.removeprefix(prefix): float(value) for key, value in recorded if key.startswith(prefix)}
     for released in released_runs():
         if released.name == run.name and released.reward_targets == targets and table.key in released.rows:
             return released.rows[table.key]
@@ -106,9 +102,10 @@ def _row_of(table: PrintedTable, run: Run, path: Path) -> str:
     raise UserError(f"{path}: run {run.name!r} is no row of {table.key}; say which it stands for: ROW={path}")
 
 
-def _reward_targets(protocol: dict[str, str]) -> dict[str, float]:
-    prefix = "reward_targets."
-    return {key.removeprefix(prefix): float(value) for key, value in protocol.items() if key.startswith(prefix)}
+def _measurement(value: float | None, interval: Interval | None, reason: str, unit: float = 1.0) -> Measurement | str:
+    if reason or value is None or interval is None:
+        return reason or "too few prompts"
+    return Measurement(unit * value, unit * interval.low, unit * interval.high)
 
 
 def _verdicts(run: Run) -> Iterator[tuple[str, Measurement | str]]:
@@ -116,14 +113,10 @@ def _verdicts(run: Run) -> Iterator[tuple[str, Measurement | str]]:
         return
     summary = summarise_geneval(run.verdicts, run.manifest.protocol)
     reason = _not_the_papers_sweep(summary)
-    found: dict[str, tuple[float | None, Interval | None]] = {"overall": (summary.overall, summary.overall_interval)}
-    found |= {tag: (summary.tags[tag].images.value, summary.tags[tag].images_interval) for tag in TAGS}
-    for column in GENEVAL_COLUMNS:
-        value, interval = found[column]
-        if reason or value is None or interval is None:
-            yield column, reason or "too few prompts"
-        else:
-            yield column, Measurement(100.0 * value, 100.0 * interval.low, 100.0 * interval.high)
+    yield "overall", _measurement(summary.overall, summary.overall_interval, reason, 100.0)
+    for tag in TAGS:
+        accuracy = summary.tags[tag]
+        yield tag, _measurement(accuracy.images.value, accuracy.images_interval, reason, 100.0)
 
 
 def _not_the_papers_sweep(summary: GenevalSummary) -> str:
@@ -138,21 +131,13 @@ def _not_the_papers_sweep(summary: GenevalSummary) -> str:
 def _rewards(run: Run) -> Iterator[tuple[str, Measurement | str]]:
     if run.rewards is None:
         return
-    other_prompts, outside = _not_parti(run.rewards), outside_range(run, run.manifest.cards)
+    prompts: Sequence[Any] = run.rewards.frame["prompt"].tolist()
+    is_parti = suite_digest(("", prompt) for prompt in prompts) == PARTI_DIGEST
+    other_prompts = "" if is_parti else f"over other prompts than the paper's {PARTI_PROMPTS:,} PartiPrompts"
+    outside = outside_range(run, run.manifest.cards)
     for metric, summary in summarise_rewards(run.rewards, {}, run.manifest.protocol).metrics.items():
         part = "" if summary.scored.whole else f"scored {summary.scored.text}"
-        reason = other_prompts or outside.get(metric) or part
-        if reason or summary.mean is None or summary.interval is None:
-            yield metric, reason or "too few prompts"
-        else:
-            yield metric, Measurement(summary.mean, summary.interval.low, summary.interval.high)
-
-
-def _not_parti(table: RewardTable) -> str:
-    prompts: Sequence[Any] = table.frame["prompt"].tolist()
-    if suite_digest(("", prompt) for prompt in prompts) == PARTI_DIGEST:
-        return ""
-    return f"over other prompts than the paper's {PARTI_PROMPTS:,} PartiPrompts"
+        yield metric, _measurement(summary.mean, summary.interval, other_prompts or outside.get(metric) or part)
 
 
 def _protocol_notes(run: Run) -> Iterator[str]:

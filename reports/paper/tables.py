@@ -80,14 +80,13 @@ def _row_cells(table: PrintedTable, row: PrintedRow, runs: Sequence[MeasuredRun]
     own = [run for run in runs if run.row == row.name]
     for column, decimals in table.decimals.items():
         found = [run for run in own if column in run.columns]
+        about = (row.name, column, row.values[column], decimals)
         for run in found:
             value = run.columns[column]
-            verdict = judge(row.values[column], decimals, value)
-            yield Cell(row.name, column, row.values[column], decimals, run.name, value, verdict)
+            yield Cell(*about, run.name, value, judge(row.values[column], decimals, value))
         if not found:
-            reasons = [run.unlike[column] for run in own if column in run.unlike]
-            reason = reasons[0] if reasons else ""
-            yield Cell(row.name, column, row.values[column], decimals, "", None, Verdict.NOT_MEASURED, reason)
+            reason = next((run.unlike[column] for run in own if column in run.unlike), "")
+            yield Cell(*about, "", None, Verdict.NOT_MEASURED, reason)
 
 
 _READING = (
@@ -103,7 +102,9 @@ def table_markdown(table: ReproducedTable) -> str:
     rows = {run.row for run in table.runs}
     if rows:
         lines = [_measured_line(cell) for cell in table.cells if cell.row in rows]
-        blocks += ["## Measured beside printed", "\n".join([*_MEASURED_HEAD, *lines]), _counts(table)]
+        counts = {verdict: sum(cell.verdict is verdict for cell in table.cells) for verdict in Verdict}
+        counted = ", ".join(f"{count} {verdict.value}" for verdict, count in counts.items()) + "."
+        blocks += ["## Measured beside printed", "\n".join([*_MEASURED_HEAD, *lines]), counted]
     blocks += ["## As printed", "\n".join(_printed_lines(table)), _READING]
     notes = [f"- {escape(run.name)}: {escape(note)}" for run in table.runs for note in run.notes]
     blocks += ["\n".join(notes)] if notes else []
@@ -125,13 +126,8 @@ def _measured_line(cell: Cell) -> str:
         interval = f"{found.low:.{places}f} to {found.high:.{places}f}"
         texts = [f"{found.value:.{places}f}", interval, f"{cell.difference:+.{places}f}"]
     verdict = cell.verdict.value + (f" ({escape(cell.reason)})" if cell.reason else "")
-    cells = [escape(cell.row), cell.column, _printed(cell.printed, cell.decimals), *texts, verdict, escape(cell.run)]
+    cells = [escape(cell.row), cell.column, f"{cell.printed:.{cell.decimals}f}", *texts, verdict, escape(cell.run)]
     return f"| {' | '.join(cells)} |"
-
-
-def _counts(table: ReproducedTable) -> str:
-    counts = {verdict: sum(cell.verdict is verdict for cell in table.cells) for verdict in Verdict}
-    return ", ".join(f"{count} {verdict.value}" for verdict, count in counts.items()) + "."
 
 
 def _printed_lines(table: ReproducedTable) -> Iterator[str]:
@@ -141,15 +137,11 @@ def _printed_lines(table: ReproducedTable) -> Iterator[str]:
     yield f"|:--|:--|{'--:|' * len(printed.decimals)}:--|"
     for row in printed.rows:
         values = [
-            _printed(row.values[column], decimals) + _marks(printed.footnotes, row.name, column)
+            f"{row.values[column]:.{decimals}f}{_marks(printed.footnotes, row.name, column)}"
             for column, decimals in printed.decimals.items()
         ]
         runs = ", ".join(escape(run.name) for run in table.runs if run.row == row.name)
         yield f"| {escape(row.name)} | {escape(row.group)} | {' | '.join(values)} | {runs or 'not measured'} |"
-
-
-def _printed(value: float, decimals: int) -> str:
-    return f"{value:.{decimals}f}"
 
 
 def _marks(notes: Sequence[Footnote], row: str = "", column: str = "") -> str:

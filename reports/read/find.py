@@ -69,11 +69,7 @@ def find_runs(inputs: Sequence[Path], cards: Cards = NO_CARDS) -> tuple[list[Run
 
 
 def look_up(found: Found, cards: Cards = NO_CARDS) -> tuple[list[RunSource], tuple[str, ...]]:
-    """Names and manifests of runs, and notes on what was passed over.
-
-    Args:
-        found: their places.
-        cards: of metrics that are known anyway, for runs that bear none.
+    """Names and manifests of runs, and notes on what was passed over; ``cards`` as of :func:`find_run`.
 
     Raises:
         UserError: the manifest of a run that is named is malformed, or that of every one.

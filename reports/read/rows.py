@@ -155,13 +155,8 @@ def prompt_keys(indices: Sequence[int | None], filenames: Sequence[str], texts: 
     that stands for more than one text (shards that each count from 0) does not identify a prompt, so the next way
     is taken.
 
-    Args:
-        indices: (N,) the rows' ``prompt_index``.
-        filenames: (N,) image file names.
-        texts: (N,) the prompt's metadata, or the prompt itself.
-
-    Returns:
-        (N,) keys: five-digit numbers, or the texts.
+    From (N,) prompt indices, file names and texts (the prompt's metadata, or the prompt itself) to (N,) keys:
+    five-digit numbers, or the texts.
     """
     numbers = indices
     if not _identify(numbers, texts):

@@ -38,9 +38,8 @@ class RunSummary:
         unscored: images that lack a verdict or the value of a metric of the run.
         effects: of each prompt on the overall score, for ranking; None without an interval of it.
         outside: metrics with values that their cards rule out.
-        rewards_notes: see :func:`reports.read.cards.notes_on_rewards`.
-        repeats: notes on prompts under several numbers, and on rows and images that were there twice.
-        class_note: on boxes under names that GenEval does not have; empty where there are none.
+        notes: what a reader must know beside the numbers, the gravest first.
+        rewards_notes: those of :func:`reports.read.cards.notes_on_rewards` alone.
     """
 
     name: str
@@ -53,15 +52,8 @@ class RunSummary:
     unscored: int
     effects: PromptEffects | None = None
     outside: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
     rewards_notes: tuple[str, ...] = ()
-    repeats: tuple[str, ...] = ()
-    class_note: str = ""
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a reader must know beside the numbers."""
-        own = run_notes(self.manifest.random_weights, self.geneval, self.rewards)
-        return (*own, *self.repeats, *filter(None, [self.class_note]), *self.rewards_notes)
 
     @property
     def scored(self) -> dict[str, Scored]:
@@ -88,20 +80,27 @@ def summarise_run(run: Run) -> RunSummary:
     protocol = run.manifest.protocol
     geneval = None if run.verdicts is None else summarise_geneval(run.verdicts, protocol)
     judged = geneval.coverage.scored.expected if geneval else 0
+    rewards = None if run.rewards is None else summarise_rewards(run.rewards, tags, protocol, judged)
+    class_note = None if run.verdicts is None else run.verdicts.attrs.get("class_note")
+    rewards_notes = tuple(notes_on_rewards(run, run.manifest.cards))
     return RunSummary(
         name=run.name,
         folder=run.folder,
         manifest=run.manifest,
         geneval=geneval,
-        rewards=None if run.rewards is None else summarise_rewards(run.rewards, tags, protocol, judged),
+        rewards=rewards,
         images=len(prompt_of),
         prompts=len(set(prompt_of.values())),
         unscored=len(unscored),
         effects=None if run.verdicts is None else PromptEffects.of_verdicts(run.verdicts),
         outside=frozenset(outside_range(run, run.manifest.cards)),
-        rewards_notes=tuple(notes_on_rewards(run, run.manifest.cards)),
-        repeats=run.repeats,
-        class_note="" if run.verdicts is None else run.verdicts.attrs.get("class_note", ""),
+        notes=(
+            *run_notes(run.manifest.random_weights, geneval, rewards),
+            *run.repeats,
+            *filter(None, [class_note]),
+            *rewards_notes,
+        ),
+        rewards_notes=rewards_notes,
     )
 
 

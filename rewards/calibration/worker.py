@@ -6,7 +6,8 @@ import dataclasses
 from pathlib import Path
 
 from rewards.calibration.pairs import copy_published, write_pairs
-from rewards.worker import not_loaded, score
+from rewards.worker import not_loaded
+from rewards.worker import work as score
 from wire.protocol import Job, Reporter
 
 STAGE = "rewards.calibration"

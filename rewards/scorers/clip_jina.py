@@ -42,11 +42,9 @@ def _cost(prompt_tokens: int) -> Cost:
 class ClipJina(TwoTowers):
     """EVA02-L image tower and XLM-RoBERTa text tower with the ``retrieval.query`` adapter.
 
-    What could not be checked where this was written, for want of the repositories' files, and should be at first
-    use with them: that the four pinned commits exist and fit together (they are cited by third parties); that the
-    remote code loads under this environment's transformers without flash attention; and the value of the stored
-    logit scale (14.284 in float32 by report), which is written to the log. What was checked, on a stand-in with
-    the same repositories, entry points and nesting: loading, pinning of the nested repositories, pairing, padding.
+    Checked on a stand-in with the same repositories, entry points and nesting: loading, pinning of the nested
+    repositories, pairing, padding. Not checked, for want of the files: that the remote code loads under this
+    environment's transformers without flash attention, and the stored logit scale (14.284 by report; see the log).
     """
 
     card = SpecCard(

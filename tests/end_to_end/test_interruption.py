@@ -105,7 +105,7 @@ def test_a_killed_run_resumes_with_the_same_bytes(undisturbed: Path, tmp_path: P
     assert not list((run / "work").glob("*.rows.jsonl"))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_ctrl_c_leaves_a_resumable_run(undisturbed: Path, tmp_path: Path, number: signal.Signals) -> None:
     run = tmp_path / "run"
     shutil.copytree(undisturbed, run)

@@ -53,6 +53,14 @@ MANIFEST = {
     "stages": {"generate": STAGE},
     "schema": 1,
 }
+SUBMISSION = {
+    "shards": 2,
+    "stages": {"generate": {"0": "7_0", "1": ""}},
+    "merge": "8",
+    "cluster": "c",
+    "token": "0123456789abcdef" * 2,
+}
+STATE = {"state": "failed", "done": 1, "message": "x", "provenance": {"weights": []}, "seconds": 1.5}
 JOB = {"stage": "geneval", "run_dir": "/r", "output": "/o", "items": [], "parameters": {}, "done": []}
 ITEM = {"filename": "a", "prompt_index": 0, "sample_index": 0, "metadata": METADATA, "image_sha256": None}
 WEIGHTS = """[w]
@@ -117,6 +125,7 @@ class Target:
 def _in_file(name: str, read: Callable[[Path], object]) -> Callable[[bytes], object]:
     folder = Path(tempfile.mkdtemp(prefix="fuzz-", dir=FOLDER))
     path = folder / name
+    path.parent.mkdir(exist_ok=True)
 
     def parse(data: bytes) -> object:
         path.write_bytes(data)
@@ -204,7 +213,9 @@ def _bundles() -> dict[str, Target]:
 
 def targets() -> dict[str, Target]:
     """All of them, by what they read."""
-    from harness.run.directory import read_metadata
+    from harness.executors.share_state import read_state
+    from harness.executors.submission import Submission
+    from harness.run.directory import RunDirectory, read_metadata
     from harness.run.manifest import Manifest
     from harness.weights.checksums import read_ledger
     from wire.protocol import PROTOCOL_VERSION, Job
@@ -219,6 +230,11 @@ def targets() -> dict[str, Target]:
         "rows, appended to": Target(_in_file("rows.jsonl", _writer), (_lines(VERDICT)[:-5],)),
         "metadata.jsonl": Target(_in_file("metadata.jsonl", read_metadata), (_lines(METADATA),)),
         "run.json": Target(_in_file("run.json", Manifest.read), (json.dumps(MANIFEST).encode(),)),
+        "record of jobs": Target(
+            _in_file("work/submission.json", lambda path: Submission.read(RunDirectory(path.parents[1]))),
+            (json.dumps(SUBMISSION).encode(),),
+        ),
+        "state of a share": Target(_in_file("state.json", read_state), (json.dumps(STATE).encode(),)),
         "job": Target(_in_file("job.json", Job.read), (job,)),
         "ledger": Target(
             _in_file("ledger.json", read_ledger),

@@ -192,3 +192,20 @@ def test_a_folder_whose_name_is_not_utf_8(
         answer = run(*(str(place) if word == "{}" else word for word in words.split()))
         assert answer.returncode in (0, 2), answer.stderr
         assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize("words", ["all a/b --batch-size {}", "check a --baseline b --looks {}", "plan a/b --steps {}"])
+def test_a_number_of_thousands_of_digits(words: str) -> None:
+    assert run(*words.replace("{}", "9" * 5000).split()).returncode == 2
+
+
+@pytest.mark.parametrize(
+    "odd", [{"metadata": {}}, {"details": []}, {"metadata": "{"}, {"details": "[1]"}, {"tag": None}]
+)
+def test_a_row_that_cannot_be_explained(odd: dict[str, object], tmp_path: Path) -> None:
+    row: dict[str, object] = {"filename": "00000/samples/0000.png", "prompt": "a cup", "correct": True, "reason": ""}
+    row |= {"tag": "colors", "metadata": '{"include": []}', "details": "{}"} | odd
+    (tmp_path / "results.jsonl").write_text(
+        json.dumps({name: value for name, value in row.items() if value is not None})
+    )
+    one_line(run("show", tmp_path, "0/0"), 2, "not a whole GenEval row")

@@ -15,6 +15,7 @@ from reports.leaderboard.table import make_leaderboard
 from reports.paper.measured import measure
 from reports.paper.printed import printed_table
 from reports.read.runs import read_run
+from reports.read.suite import PARTI_DIGEST
 from reports.summary.run_summary import summarise_run
 from rewards.scorers import CARDS
 from tests.reports.builders import rewards, write_rows
@@ -82,7 +83,7 @@ def test_random_weights_have_any_value(tmp_path: Path) -> None:
 
 
 def test_the_papers_tables_leave_it_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reports.paper.measured._not_parti", lambda table: "")
+    monkeypatch.setattr("reports.paper.measured.suite_digest", lambda prompts: PARTI_DIGEST)
     run = scored(tmp_path / "run.jsonl", "pick_score", 22.0)
     table = printed_table("table1")
     (found,) = measure(table, [f"{table.rows[0].name}={run}"], CARDS)

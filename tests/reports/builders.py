@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from reports import ReportFiles
 from reports.leaderboard.files import write_tables
 from reports.leaderboard.table import make_leaderboard
@@ -92,21 +90,3 @@ SMALL: dict[str, tuple[int, int]] = {
     "position": (1, 8),
     "color_attr": (2, 8),
 }
-
-
-def read_leaderboard(path: Path) -> pd.DataFrame:
-    """Read ``leaderboard.csv`` with exactly the values that were written, whatever a run is called (even ``NA``)."""
-    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-    for column in frame.columns.difference(
-        ["model", "group", "protocol", "suite", "fingerprint", "coverage", "scored", "notes"]
-    ):
-        frame[column] = [_cell(text) for text in frame[column]]
-    return frame
-
-
-def _cell(text: str) -> Any:
-    if text in ("True", "False"):
-        return text == "True"
-    if not text:
-        return float("nan")
-    return int(text) if text.lstrip("-").isdigit() else float(text)

@@ -245,3 +245,25 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path)
         write_atomically(path, "\ud800")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("odd", [5, "x", [], {}, None, True, [1], {"a": 1}])
+@pytest.mark.parametrize("field", [*vars(Manifest("x")), *(f"stages.{one}" for one in vars(StageRecord("f", {})))])
+def test_a_run_whose_record_holds_other_kinds_of_values_is_one_line_or_fits(
+    field: str, odd: object, place: Path
+) -> None:
+    stage, _, own = field.rpartition(".")
+    record = vars(Manifest("x", stages={})) | {"stages": {"generate": vars(StageRecord("f", {}))}}
+    (record["stages"]["generate"] if stage else record)[own] = odd
+    place.write_text(json.dumps(record))
+    found, told = None, ""
+    try:
+        found = Manifest.read(place)
+    except UserError as error:
+        told = str(error)
+    if found is None:
+        assert told.startswith(f"{place}: ")
+        return
+    values = vars(found.stages["generate"] if stage else found)
+    default = vars(StageRecord("f", {}) if stage else Manifest("x"))[own]
+    assert values[own] is None or isinstance(values[own], dict if default is None else (type(default), int))
