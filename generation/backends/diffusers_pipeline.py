@@ -13,11 +13,12 @@ from typing import Any
 from generation.backends import Say, memory_errors, package_versions
 from generation.batches import Batch
 from generation.checkpoint_kinds import DIFFUSERS_FILE, CheckpointSource
-from generation.device import choose_device, device_name, free_memory
+from generation.device import device_name, free_memory, torch_device
 from generation.file_faults import fault_in_pipeline
 from generation.hub import file_sha256, snapshot_revision, users_choice
 from generation.noise import UPSTREAM, image_seed
 from generation.parameters import Parameters
+from generation.planned_files import stamp
 from generation.precision import pipeline_dtype
 from generation.sampling import finite_decoding
 from generation.settings import parse_resolution
@@ -37,7 +38,7 @@ class DiffusersBackend:
 
     def __init__(self, source: CheckpointSource, parameters: Parameters) -> None:
         _refuse_miro_settings(parameters)
-        self._seed, self._device = parameters.seed, choose_device(parameters.device)
+        self._seed, self._device = parameters.seed, torch_device(parameters.device)
         dtype = pipeline_dtype(parameters.precision, self._device)
         self._place = source.repo or str(source.path)
         folder = _folder(source, parameters.trust_checkpoint)
@@ -120,8 +121,7 @@ _resident: dict[object, Any] = {}
 
 def _load_once(folder: Path, place: str, variant: str | None, dtype: Any, trusted: bool) -> Any:
     """The pipeline, kept for the worker's next job; another one goes before the next is loaded."""
-    files = [(str(path), path.stat()) for path in sorted(folder.rglob("*")) if path.is_file()]
-    stamps = tuple((name, status.st_size, status.st_mtime_ns) for name, status in files)
+    stamps = tuple((path, stamp(path)) for path in sorted(folder.rglob("*")) if path.is_file())
     key = (place, variant, str(dtype), trusted, stamps)
     if key not in _resident:
         _resident.clear()
