@@ -1,11 +1,12 @@
 """Runs a stage's compiled parts on the device: ``python envs/probe.py``, inside a stage's environment.
 
-An mmcv operator and a forward pass of a small random CLIP, each where the environment has it. The last line is a JSON
-object: device, CUDA version, the architectures that torch was compiled for, what ran. Exit 1 where something failed.
+The detector's attention and a forward pass of a small random CLIP, each where the environment has it. The last line is
+a JSON object: device, CUDA version, the architectures that torch was compiled for, what ran. Exit 1 where one failed.
 """
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import sys
@@ -13,19 +14,29 @@ from collections.abc import Callable
 from typing import Any
 
 
-def nms(device: str) -> None:
-    """mmcv's compiled suppression: of two boxes that overlap by 81 %, and one apart, the first and the last stay.
+def deformable(device: str) -> None:
+    """The detector's deformable attention, as it is computed on this device: compiled where mmcv has it so.
 
     Raises:
-        RuntimeError: other boxes stayed.
+        RuntimeError: the result is not finite.
     """
     import torch
-    from mmcv.ops import nms as operator
 
-    boxes = torch.tensor([[0.0, 0.0, 10.0, 10.0], [0.0, 0.0, 9.0, 9.0], [20.0, 20.0, 30.0, 30.0]], device=device)
-    _, kept = operator(boxes, torch.tensor([0.9, 0.8, 0.7], device=device), iou_threshold=0.5)
-    if kept.tolist() != [0, 2]:
-        raise RuntimeError(f"mmcv's nms kept boxes {kept.tolist()} instead of [0, 2]")
+    detector = importlib.import_module("geneval.detectors.mmdet_mask2former")  # before mmcv's operators
+    from mmcv.ops import MultiScaleDeformableAttention
+
+    module = MultiScaleDeformableAttention(8, num_heads=2, num_levels=1, batch_first=True).to(device).eval()
+    if not detector.choose_deformable_attention(device):
+        detector.install_in_mmdet(torch.nn.Sequential(module))
+    query = torch.ones(1, 16, 8, device=device)
+    shapes, first = torch.tensor([[4, 4]], device=device), torch.zeros(1, dtype=torch.long, device=device)
+    places = torch.full((1, 16, 1, 2), 0.5, device=device)
+    with torch.no_grad():
+        found = module(
+            query, value=query, query_pos=query, reference_points=places, spatial_shapes=shapes, level_start_index=first
+        )
+    if not bool(torch.isfinite(found).all()):
+        raise RuntimeError("the detector's attention is not finite")
 
 
 def clip(device: str) -> None:
@@ -60,7 +71,7 @@ def attention(device: str) -> None:
 #: What is run, and the package that it needs.
 PROBES: dict[str, tuple[str, Callable[[str], None]]] = {
     "attention": ("torch", attention),
-    "mmcv nms": ("mmcv", nms),
+    "deformable attention": ("mmdet", deformable),
     "CLIP forward": ("open_clip", clip),
 }
 

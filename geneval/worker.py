@@ -10,13 +10,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 from geneval.color import ColorClassifier
-from geneval.detectors import Execution, load_detector
+from geneval.detectors import Detector, Execution, load_detector
 from geneval.evaluation import Evaluator
 from geneval.judge import normalise
 from geneval.parameters import Parameters, device_faults_are_fatal
@@ -65,7 +65,7 @@ def work(job: Job, reporter: Reporter) -> None:
     with device_faults_are_fatal():
         evaluator = load(settings, execution, Path(job.run_dir), batches)
         total = len(lost) + sum(item.filename not in job.done for item in judgeable)
-        reporter.started(total=total, **_provenance(settings, execution, evaluator.detector.name))
+        reporter.started(total=total, **_provenance(settings, execution, evaluator.detector))
         done, unscored = len(lost), len(lost)
         with RowWriter(Path(job.output)) as writer:
             writer.write(lost)
@@ -89,17 +89,26 @@ def _rows_of_unjudgeable(job: Job, detector: str, faults: Mapping[int, str]) -> 
     ]
 
 
-def _provenance(settings: Parameters, execution: Execution, detector: str) -> dict[str, Any]:
+def _provenance(settings: Parameters, execution: Execution, detector: Detector) -> dict[str, Any]:
     """What a run must remember of the software and the weights that judged it."""
     weights = [{"name": name, "sha256": _sha256(path), "file": path.name} for name, path in settings.files.items()]
     return {
         "device": execution.device,
-        "packages": {name: version(name) for name in (*PACKAGES[settings.detector], "open-clip-torch")},
+        "packages": dict(map(_release, (*PACKAGES[settings.detector], "open-clip-torch"))),
         "weights": weights,
-        "detector": detector,
+        "detector": detector.name,
+        "attention": detector.attention,
         "precision": execution.precision,
         "batch_size": execution.batch_size,
     }
+
+
+def _release(package: str) -> tuple[str, str]:
+    """A package's name and version; mmcv-lite's, where it stands in for mmcv."""
+    try:
+        return package, version(package)
+    except PackageNotFoundError:
+        return f"{package}-lite", version(f"{package}-lite")
 
 
 def _sha256(path: Path) -> str:

@@ -26,9 +26,9 @@ def say(done: int, total: int, label: str) -> None:
 
 
 @functools.cache
-def environment(name: str) -> Environment:
+def environment(name: str, backend: str = "uv") -> Environment:
     """One of the three environments, installed by the product's own code."""
-    return ensure(ENVIRONMENTS[name], "uv", say)
+    return ensure(ENVIRONMENTS[name], backend, say)
 
 
 @functools.cache

@@ -1,11 +1,12 @@
 """Import what the GenEval stage needs and run an operator of the detector; the last line is a JSON object of versions.
 
-Called with the kind of environment: ``no-mmcv`` has transformers' detector only.
+Called with the kind of environment: ``no-mmcv`` has transformers' detector only, ``mmcv-lite`` nothing compiled.
 """
 
 import json
 import platform
 import sys
+from importlib import import_module
 from importlib.metadata import version
 
 import clip_benchmark  # noqa: F401
@@ -18,9 +19,13 @@ if sys.argv[1:] == ["no-mmcv"]:
 
     NAMES[1:4] = ["transformers"]
 else:
-    import mmdet.apis  # noqa: F401
+    import_module("geneval.detectors.mmdet_mask2former")  # before mmdet: stands in for what is not compiled
+    import_module("mmdet.apis")
     from mmcv.ops import nms
 
+if sys.argv[1:] == ["mmcv-lite"]:
+    NAMES[1] = "mmcv-lite"
+elif "mmcv" in NAMES:
     # Two boxes that overlap by 81 %, and one apart: suppression at 0.5 keeps the first and the last.
     boxes = torch.tensor([[0.0, 0.0, 10.0, 10.0], [0.0, 0.0, 9.0, 9.0], [20.0, 20.0, 30.0, 30.0]])
     _, kept = nms(boxes, torch.tensor([0.9, 0.8, 0.7]), iou_threshold=0.5)

@@ -84,6 +84,8 @@ class Detector(Protocol):
 
     #: Names architecture and implementation; written into every row.
     name: str
+    #: Who computes the deformable attention, and how; written into ``run.json``.
+    attention: str
 
     def preprocess(self, pixels: Any) -> Any:
         """Prepare an image: uint8 array of shape (height, width, 3), channels RGB."""

@@ -88,7 +88,8 @@ def _numpy_types() -> list[Any]:
 def _reason(error: BaseException) -> str:
     """One line; of torch's long advice on unpickling only the object that it refused."""
     text = str(error).strip() or type(error).__name__
-    refused = re.search(r"Unsupported (?:global|class|operand)[^\n]*?(?:GLOBAL )?([\w.]+) was not", text)
+    kinds = r"(?i:unsupported (?:global|class|operand))"  # in the words of torch 2.4, and of 2.10
+    refused = re.search(kinds + r"[^\n]*?(?:GLOBAL )?([\w.]+) (?:was not|whose module)", text)
     return f"it holds a {refused[1]}, which no set of weights needs" if refused else text.splitlines()[0]
 
 

@@ -3,14 +3,14 @@
 A query looks at a few points of each level, between pixels: four neighbours a point. mmcv and transformers without a
 compiled operator sample each level with ``grid_sample``, channel by channel, and weigh the samples afterwards. Here the
 rows of all neighbours are added up in one pass by ``embedding_bag``, a pixel's channels lying side by side: a fifth of
-the CPU time, equal up to the order of the additions.
+the CPU time, equal up to the order of the additions. A GPU wants few and large steps: there a whole batch is sampled
+level by level, and nothing waits for the device.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 
@@ -57,9 +57,7 @@ class _Looks(NamedTuple):
 @lru_cache(maxsize=4)
 def _looks(shapes: Shapes, heads: int, points: int, device: str) -> _Looks:
     heights, widths = (torch.tensor(sides, device=device) for sides in zip(*shapes, strict=True))
-    middles = [[(torch.arange(side, device=device) + 0.5) / side for side in shape] for shape in shapes]
-    # Of all places, line by line, x and y in [0, 1]: (places, 2).
-    centers = torch.cat([torch.cartesian_prod(y, x).flip(1) for y, x in middles])
+    centers = _centers(shapes, device)
     borders = (heights + 2) * (widths + 2)
     firsts = (borders.cumsum(0) - borders + widths + 3) * heads
 
@@ -75,6 +73,13 @@ def _looks(shapes: Shapes, heads: int, points: int, device: str) -> _Looks:
         spread(((widths + 2) * heads).int()[None, None, :, None]),
         spread((firsts + torch.arange(heads, device=device)[:, None]).int()[None, :, :, None]),
     )
+
+
+@lru_cache(maxsize=4)
+def _centers(shapes: Shapes, device: str) -> Any:
+    """x and y in [0, 1] of all places, line by line: (places, 2)."""
+    middles = [[(torch.arange(side, device=device) + 0.5) / side for side in shape] for shape in shapes]
+    return torch.cat([torch.cartesian_prod(y, x).flip(1) for y, x in middles])
 
 
 def _bordered(values: Any, shapes: Shapes) -> Any:
@@ -116,6 +121,27 @@ def _neighbours(offsets: Any, own: Any, limit: Any) -> tuple[Any, Any, Any]:
     return first, second, share
 
 
+def sample_levels(values: Any, shapes: Shapes, offsets: Any, weights: Any) -> Any:
+    """:func:`sample` for a batch, its arguments and result with a first axis more: one ``grid_sample`` a level."""
+    batch, places, heads, channels = values.shape
+    maps = values.permute(0, 2, 3, 1).flatten(0, 1).split([height * width for height, width in shapes], dim=2)
+    centers = _centers(shapes, str(values.device))[:, None, None] * 2 - 1  # as grid_sample counts: -1 to 1
+    seen = []
+    for level, (height, width) in enumerate(shapes):
+        x, y = (offsets[:, :, :, level, :, axis] * (2 / side) for axis, side in enumerate((width, height)))
+        points = torch.stack((x + centers[..., 0], y + centers[..., 1]), dim=-1).transpose(1, 2).flatten(0, 1)
+        picture = maps[level].unflatten(2, (height, width))
+        seen.append(torch.nn.functional.grid_sample(picture, points, align_corners=False))
+    shares = weights.transpose(1, 2).reshape(batch * heads, 1, places, -1)
+    total = (torch.cat(seen, dim=-1) * shares).sum(-1)
+    return total.view(batch, heads * channels, places).transpose(1, 2)
+
+
+def attention(device: str) -> str:
+    """Which of the two forms :func:`attend` takes on a device."""
+    return "embedding_bag" if device == "cpu" else "grid_sample"
+
+
 def attend(module: Any, query: Any, value: Any, shapes: Shapes, points: tuple[int, int, int]) -> Any:
     """Deformable self-attention with the four projections of mmcv's or transformers' module.
 
@@ -127,6 +153,8 @@ def attend(module: Any, query: Any, value: Any, shapes: Shapes, points: tuple[in
     values = module.value_proj(value).view(batch, places, heads, -1)
     offsets = module.sampling_offsets(query).view(batch, places, heads, levels, count, 2)
     weights = module.attention_weights(query).view(batch, places, heads, -1).softmax(-1).view(offsets.shape[:-1])
+    if values.is_cuda:
+        return module.output_proj(sample_levels(values, shapes, offsets, weights))
     each = zip(values, offsets, weights, strict=True)
     return module.output_proj(torch.stack([sample(one, shapes, *look) for one, *look in each]))
 
@@ -163,5 +191,9 @@ def _transformers_forward(module: Any, hidden_states: Any, **given: Any) -> tupl
 
 
 def _plain(shapes: Any) -> Shapes:
-    lists: Sequence[Sequence[int]] = shapes.tolist() if hasattr(shapes, "tolist") else shapes
-    return tuple((int(height), int(width)) for height, width in lists)
+    """The shapes as numbers. All layers of a forward pass share one tensor, which is read from the device once."""
+    if isinstance(shapes, torch.Tensor):
+        if not hasattr(shapes, "plain"):
+            shapes.plain = _plain(shapes.tolist())  # type: ignore[attr-defined]
+        return cast(Shapes, shapes.plain)
+    return tuple((int(height), int(width)) for height, width in shapes)

@@ -51,6 +51,8 @@ class Mask2Former(ABC):
     """
 
     name: str
+    #: Who computes the deformable attention, and how.
+    attention: str = ""
     #: (query, class) pairs looked at, best first.
     max_per_image: int
     #: Images in a forward pass.

@@ -10,9 +10,13 @@ twice and partitioning.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -20,7 +24,7 @@ from torch.nn.functional import interpolate
 
 from geneval.detectors import Execution, Size
 from geneval.detectors.checkpoint import load_strictly, read_state
-from geneval.detectors.deformable import install_in_mmdet
+from geneval.detectors.deformable import attention, install_in_mmdet
 from geneval.detectors.mask2former import CONFIG, Mask2Former, RawOutput, to_bfloat16
 from wire.protocol import EnvironmentFailure, UserError
 
@@ -29,6 +33,27 @@ _SIZES = ("batch_input_shape", "img_shape", "ori_shape")
 #: Added to attention between regions that only the shift made neighbours. Swin has -100 here: exp(-100) is denormal, so
 #: small that it is lost beside any other weight, and several times slower to multiply by than nothing at all.
 APART = float("-inf")
+
+
+class _NotCompiled(ModuleType):
+    """Stands in for ``mmcv._ext``, which mmdet imports and Mask2Former on this path does not call."""
+
+    def __getattr__(self, name: str) -> Callable[..., str]:
+        """Something to be called in place of the operator ``name``; only a question for versions is answered."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+
+        def operator(*_: Any, **__: Any) -> str:
+            if name in ("get_compiling_cuda_version", "get_compiler_version"):
+                return "not available"
+            raise RuntimeError(f"{name} is one of mmcv's compiled operators, which mmcv-lite has not")
+
+        return operator
+
+
+if find_spec("mmcv._ext") is None:
+    sys.modules["mmcv._ext"] = _NotCompiled("mmcv._ext")
+    sys.modules["mmcv._ext"].__spec__ = ModuleSpec("mmcv._ext", None)
 
 
 class MmdetMask2Former(Mask2Former):
@@ -51,11 +76,13 @@ class MmdetMask2Former(Mask2Former):
         self._model = build_model(settings)
         load_strictly(self._model, read_state(weights), weights)
         self._model.to(execution.device).eval()
-        compiled = _choose_deformable_attention(execution.device)
+        compiled = choose_deformable_attention(execution.device)
+        ours = not compiled and not self._exact
+        self.attention = attention(execution.device) if ours else "mmcv, compiled" if compiled else "mmcv, grid_sample"
         if not self._exact:
             install_windows(self._model)
-            if not compiled:
-                install_in_mmdet(self._model)
+        if ours:
+            install_in_mmdet(self._model)
         if execution.precision == "bf16":
             to_bfloat16(self._model)
         steps = get_test_pipeline_cfg(settings.copy())
@@ -116,7 +143,7 @@ def build_model(settings: Any) -> Any:
     return MODELS.build(settings.model)
 
 
-def _choose_deformable_attention(device: str) -> bool:
+def choose_deformable_attention(device: str) -> bool:
     """Use mmcv's compiled deformable attention where it has code for a GPU; whether it is used on this device.
 
     mmcv takes the op wherever *torch* sees a GPU, and fails when mmcv itself was compiled without CUDA.

@@ -17,7 +17,7 @@ import torch
 
 from geneval.detectors import DIVISOR, SCALE, Execution, Size, fit
 from geneval.detectors.checkpoint import load_strictly, read_state, to_transformers
-from geneval.detectors.deformable import install_in_transformers
+from geneval.detectors.deformable import attention, install_in_transformers
 from geneval.detectors.mask2former import CONFIG, Mask2Former, RawOutput, to_bfloat16
 from wire.protocol import EnvironmentFailure, UserError
 
@@ -74,7 +74,9 @@ class TransformersMask2Former(Mask2Former):
         load_strictly(self._model, to_transformers(state) | loss, weights)
         self._model.to(execution.device).eval()
         self._device = execution.device
+        self.attention = "transformers"
         if execution.precision != "exact":
+            self.attention = attention(execution.device)
             install_in_transformers(self._model)
         if execution.precision == "bf16":
             to_bfloat16(self._model)

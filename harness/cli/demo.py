@@ -9,26 +9,42 @@ from typing import Annotated
 import typer
 
 from harness.cli.signature import only, takes_settings
-from harness.run.settings import GenerationSettings, RunSettings
+from harness.run.settings import GenerationSettings, GenevalSettings, RunSettings
 from harness.terminal.display import Display
 
-_SWEEP = GenerationSettings(samples=1, steps=2)
-_MACHINE = RunSettings(device="cpu")
+_PART = GenerationSettings(limit=24, samples=2, steps=2)
+_JUDGING = GenevalSettings()
+_MACHINE = RunSettings(device="cpu", env_backend="mmcv-lite")
 
 
 @takes_settings
 def demo(
     out: Annotated[Path, typer.Option(help="run directory")] = Path("miro-eval-demo"),
-    generation: Annotated[GenerationSettings, only("samples", "limit", "steps", "seed")] = _SWEEP,
+    full: Annotated[bool, typer.Option("--full", help="all 553 prompts x 4 samples")] = False,
+    generation: Annotated[GenerationSettings, only("samples", "limit", "steps", "seed")] = _PART,
+    geneval: Annotated[GenevalSettings, only("detector")] = _JUDGING,
     run: Annotated[RunSettings, only("device", "gpus", "env_backend")] = _MACHINE,
 ) -> None:
     """Set everything up and run the main job on small random models: all stages are real, the scores mean nothing."""
     from harness.cli.session import leave, run_stages, show_report
     from harness.weights.weight_source import make_tiny_world
+    from wire.errors import UserError
 
+    if full:
+        if (generation.limit, generation.samples) != (_PART.limit, _PART.samples):
+            raise UserError("--full is all prompts x 4 samples: leave --limit and --samples away")
+        generation = replace(generation, limit=None, samples=4)
     with Display() as display:
+        if run.env_backend == "no-mmcv" and geneval.detector == "mmdet":
+            geneval = replace(geneval, detector="transformers")
+            display.note("--env-backend no-mmcv leaves mmdet out: objects are detected with --detector transformers")
         world = make_tiny_world(run.env_backend, display.step)
-        settings = replace(run, out=out, generation=replace(generation, checkpoint=str(world.checkpoint)))
-        outcome = run_stages(["generate", "geneval", "rewards"], settings, world, display)
+        made = replace(generation, checkpoint=str(world.checkpoint))
+        outcome = run_stages(
+            ["generate", "geneval", "rewards"],
+            replace(run, out=out, generation=made, geneval=geneval),
+            world,
+            display,
+        )
         show_report([out], out / "report", display, known=outcome.hashes)
     leave(outcome)

@@ -44,19 +44,22 @@ def list_environments(run: Backend) -> None:
 @app.command()
 @takes_settings
 def setup(run: Backend, names: Names = None) -> None:
-    """Make environments ready; an interrupted set-up continues."""
+    """Make environments ready, side by side; an interrupted set-up continues."""
     from harness.environments import manager
+    from harness.environments.making import Making
 
-    with Display() as display:
-        for spec in _specs(names):
-            environment = manager.ensure(spec, run.env_backend, display.step(f"environment {spec.name}"))
-            display.note(f"{spec.name}: ready ({environment.backend}), {environment.directory}")
+    with Display() as display, Making(run.env_backend, display.step) as making:
+        for future in [making.begin(spec) for spec in _specs(names)]:
+            environment = future.result()
+            if line := manager.substitution(environment):
+                display.note(line)
+            display.note(f"{environment.spec.name}: ready ({environment.backend}), {environment.directory}")
 
 
 @app.command()
 @takes_settings
 def check(run: Backend, names: Names = None) -> None:
-    """Import everything and run a compiled operator in each environment; exit 4 where one does not work."""
+    """Import everything, and run what is compiled, in each environment; exit 4 where one does not work."""
     from harness.environments import manager
     from wire.errors import EnvironmentFailure
 

@@ -82,7 +82,7 @@ def run_alone(
     Returns:
         Its rows, and the event that names weights and packages.
     """
-    from harness.environments.manager import ensure
+    from harness.environments.manager import ensure, substitution
     from harness.environments.spec import ENVIRONMENTS
     from harness.workers import worker
     from wire.protocol import Job, read_rows
@@ -92,8 +92,8 @@ def run_alone(
         source = choose_source(settings, display, tiny_world=tiny_world)
         environment = ensure(ENVIRONMENTS[home], settings.env_backend, display.step(f"environment {home}"))
         progress = display.step(name)
-        for problem in source.prepare(home, progress, wanted):
-            display.note(problem)
+        for line in filter(None, [substitution(environment), *source.prepare(home, progress, wanted)]):
+            display.note(line)
 
         def on_event(event: dict[str, Any]) -> None:
             if event["event"] == "progress":

@@ -25,7 +25,7 @@ CHECKS: tuple[Callable[[], Finding | Iterable[Finding]], ...] = (
     host.compiler,
     host.gpu,
     gpu_fit.all_environments,
-    host.mmcv_build,
+    host.detector,
     host.disk,
     host.write_access,
     installed.environments,

@@ -12,7 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.environments import manager, pixi, uv
-from harness.environments.gpu import TORCH_CUDA_MAJOR, compute_capabilities, host_mmcv_build, nvcc_version
+from harness.environments.gpu import (
+    TORCH_CUDA_MAJOR,
+    compute_capabilities,
+    has_compiler,
+    host_mmcv_build,
+    nvcc_version,
+)
 from harness.environments.spec import ENVIRONMENTS
 from wire.errors import EnvironmentFailure
 from wire.gpus import listed_gpus
@@ -70,11 +76,8 @@ def _tool(name: str, path: str | None, absent: str, hint: str) -> Finding:
 
 
 def compiler() -> Finding:
-    """mmcv is compiled from source, unless its environment is there already."""
-    found = shutil.which("c++") or shutil.which("g++")
-    if found or manager.locate(ENVIRONMENTS["geneval"]).ready:
-        return Finding("C++ compiler", OK, found or "none, and none needed: mmcv is compiled already")
-    return Finding("C++ compiler", FAILURE, "none", "install one, e.g. g++: mmcv is compiled from source")
+    """mmcv is compiled from source where there is one; else mmcv-lite serves."""
+    return Finding("C++ compiler", OK, "found" if has_compiler() else "none, and none needed: mmcv-lite serves")
 
 
 def gpu() -> Finding:
@@ -102,21 +105,23 @@ def other_gpu() -> Finding | None:
     )
 
 
-def mmcv_build() -> Finding:
-    """What mmcv's operators are, or would be, compiled for, against the GPU that is there."""
+def detector() -> Finding:
+    """What GenEval's detector runs on, and who computes its deformable attention."""
     capabilities, environment = compute_capabilities(), manager.locate(ENVIRONMENTS["geneval"])
-    built = "is" if environment.ready else "would be"
+    if line := manager.substitution(environment):
+        return Finding("detector", WARNING, line, "nothing need be done: the numbers agree up to rounding")
     if environment.backend == "pixi":
-        return Finding("mmcv build", OK, f"{built} compiled by pixi, for the GPU found ({', '.join(capabilities)})")
+        return Finding("detector", OK, f"mmcv compiled by pixi for the GPU found ({', '.join(capabilities)})")
     build = host_mmcv_build()
-    if build.cuda != "none":
-        return Finding("mmcv build", OK, f"{built} compiled with CUDA {build.cuda} for {build.architectures}")
+    if environment.backend == "uv" and build.cuda != "none":
+        return Finding("detector", OK, f"mmcv compiled with CUDA {build.cuda} for {build.architectures}")
+    mmcv = "mmcv compiled for the CPU" if environment.backend == "uv" else f"{environment.backend}, nothing compiled"
     if not capabilities:
-        return Finding("mmcv build", OK, f"{built} compiled for the CPU, as there is no GPU")
+        return Finding("detector", OK, f"{mmcv}; there is no GPU")
     nvcc = nvcc_version()
     why = f"nvcc is {nvcc}, CUDA {TORCH_CUDA_MAJOR} is needed" if nvcc else "there is no nvcc"
-    hint = f"install pixi, or CUDA {TORCH_CUDA_MAJOR}'s nvcc (or set CUDA_HOME); else objects are detected on the CPU"
-    return Finding("mmcv build", WARNING, f"{built} compiled for the CPU although there is a GPU: {why}", hint)
+    where = "objects are detected on the GPU, with torch's grid_sample in place of mmcv's compiled operator"
+    return Finding("detector", OK, f"{mmcv}: {where} ({why}; pixi would bring its own)")
 
 
 def existing(folder: Path) -> Path:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from harness.doctor.host import FAILURE, OK, WARNING, Finding, disk
 from harness.environments import manager, uv
+from harness.environments.gpu import has_compiler
 from harness.environments.manager import Environment
 from harness.environments.spec import ENVIRONMENTS
 from harness.workers.processes import describe_failure
@@ -78,7 +78,9 @@ def unmade(names: Sequence[str], env_backend: str) -> Iterable[Finding]:
     missing = [name for name in names if not manager.locate(ENVIRONMENTS[name], env_backend).ready]
     if missing and uv.find() is None:
         yield Finding("uv", FAILURE, "not installed", "pip install uv")
-    if "geneval" in missing and not (shutil.which("c++") or shutil.which("g++")):
-        yield Finding("C++ compiler", FAILURE, "none", "install one, e.g. g++: mmcv is compiled from source")
+    compiled = "geneval" in missing and manager.locate(ENVIRONMENTS["geneval"], env_backend).backend == "uv"
+    if compiled and not has_compiler():
+        hint = "install one, e.g. g++, or use --env-backend mmcv-lite, for which nothing is compiled"
+        yield Finding("C++ compiler", FAILURE, "none, and mmcv is compiled from source", hint)
     if missing:
         yield disk(env_backend, missing)

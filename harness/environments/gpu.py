@@ -37,6 +37,11 @@ def nvcc_version() -> str | None:
     return found.group(1) if found else None
 
 
+def has_compiler() -> bool:
+    """Whether a C++ compiler is on PATH."""
+    return bool(shutil.which("c++") or shutil.which("g++"))
+
+
 @dataclass(frozen=True)
 class MmcvBuild:
     """How mmcv's operators are compiled. One wheel is built, and kept, for each distinct value.
@@ -76,3 +81,8 @@ def host_mmcv_build() -> MmcvBuild:
     if nvcc and architectures and nvcc.split(".")[0] == TORCH_CUDA_MAJOR:
         return MmcvBuild(nvcc, ";".join(architectures))
     return MmcvBuild("none", "cpu")
+
+
+def can_compile_mmcv() -> bool:
+    """Whether mmcv can be compiled here for what it would run on: the GPU where there is one, else the CPU."""
+    return has_compiler() and (not compute_capabilities() or host_mmcv_build().cuda != "none")

@@ -20,23 +20,25 @@ from typing import cast
 
 from filelock import FileLock, Timeout
 
-from harness.environments import no_mmcv, pixi, uv
-from harness.environments.gpu import compute_capabilities
+from harness.environments import pixi
+from harness.environments.gpu import can_compile_mmcv, compute_capabilities
 from harness.environments.spec import ENVIRONMENTS, Backend, EnvironmentSpec, Progress
-from harness.workers.processes import run_logged
+from harness.environments.uv import UvBackend
+from harness.workers.processes import check_dismissed, run_logged
 from wire.errors import EnvironmentFailure, UserError
 from wire.files import write_atomically
 from wire.paths import environment_files, home, stage_code
 from wire.untrusted import read_json
 
 BACKENDS: dict[str, Backend] = {
-    "uv": cast(Backend, uv),
+    "uv": UvBackend(),
     "pixi": cast(Backend, pixi),
-    no_mmcv.NAME: cast(Backend, no_mmcv),
+    "mmcv-lite": UvBackend(lock="-lite"),
+    "no-mmcv": UvBackend(left_out=("mmcv", "mmdet", "mmengine")),
 }
+#: The kind for which nothing is compiled: it serves where another cannot be made.
+LITE = "mmcv-lite"
 STATE_SCHEMA = 1
-#: The only detector that mmcv and mmdet are for.
-_NEEDS_MMCV = "mmdet"
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,11 @@ class Environment:
     def state_file(self) -> Path:
         """Exists only when the environment is ready."""
         return self.directory / "state.json"
+
+    @property
+    def failure_file(self) -> Path:
+        """Exists where another environment was made in place of this one, and says why."""
+        return self.directory / "failed.txt"
 
     @property
     def ready(self) -> bool:
@@ -119,28 +126,69 @@ def locate(spec: EnvironmentSpec, backend: str = "auto") -> Environment:
 
 
 def choose_backend(spec: EnvironmentSpec, requested: str) -> str:
-    """The backend to use: as requested, else pixi where it and an NVIDIA GPU are present, else uv."""
+    """The backend to use: as requested, else the first that serves on this host and has not failed here.
+
+    pixi serves where it and an NVIDIA GPU are present; uv where it is there already, or mmcv can be compiled for what
+    it would run on; mmcv-lite everywhere.
+    """
     if requested not in ("auto", *BACKENDS):
         raise UserError(f"unknown environment backend {requested!r}: choose from auto, {', '.join(BACKENDS)}")
     if requested in spec.backends:
         return requested
-    usable = [kind for kind in spec.backends if kind != "pixi" or (pixi.find() and compute_capabilities())]
-    return usable[0]
+    return next(kind for kind in spec.backends if LITE not in spec.backends or kind == LITE or _serves(spec, kind))
+
+
+def _serves(spec: EnvironmentSpec, kind: str) -> bool:
+    environment = locate(spec, kind)
+    if environment.failure_file.exists():
+        return False
+    if kind == "pixi":
+        return bool(pixi.find() and compute_capabilities())
+    return environment.ready or can_compile_mmcv()
 
 
 def ensure(spec: EnvironmentSpec, backend: str, progress: Progress) -> Environment:
     """Return the environment, installing and checking it first where it is not ready.
+
+    Where ``auto`` chose one that cannot be made, the one for which nothing is compiled is made and returned in its
+    place; :func:`substitution` says so, and ``auto`` chooses it from now on.
+
     Raises EnvironmentFailure: it could not be installed, or does not work.
     """
     environment = locate(spec, backend)
-    if environment.ready:
+    try:
+        _make(environment, progress)
         return environment
+    except EnvironmentFailure as error:
+        if backend != "auto" or environment.backend == LITE or LITE not in spec.backends:
+            raise
+        progress(0, 0, f"{environment.backend} failed, {LITE} is made in its place")
+        substitute = locate(spec, LITE)
+        _make(substitute, progress)
+        environment.directory.mkdir(parents=True, exist_ok=True)
+        write_atomically(environment.failure_file, f"{str(error).splitlines()[0]}\n")
+        return substitute
+
+
+def _make(environment: Environment, progress: Progress) -> None:
+    if environment.ready:
+        return
     environment.directory.mkdir(parents=True, exist_ok=True)
     with _exclusive(environment, progress):
         if not environment.ready:
             environment.directory.mkdir(parents=True, exist_ok=True)
             _set_up(environment, progress)
-    return environment
+
+
+def substitution(environment: Environment) -> str:
+    """What to tell of an environment that serves in place of others that failed, in one line; else nothing."""
+    for kind in environment.spec.backends if environment.backend == LITE else ():
+        other = locate(environment.spec, kind)
+        if kind != LITE and other.failure_file.exists():
+            reason, name = other.failure_file.read_text(encoding="utf-8").strip(), environment.spec.name
+            again = f"try again with `miro-eval envs setup {name} --env-backend {kind}`"
+            return f"environment {name}: {LITE} serves in place of {kind}, which failed ({reason}); {again}"
+    return ""
 
 
 @contextlib.contextmanager
@@ -151,7 +199,10 @@ def _exclusive(environment: Environment, progress: Progress) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         progress(0, 0, "another process is setting it up, waiting")
-        lock.acquire()
+        while not lock.is_locked:
+            check_dismissed()
+            with contextlib.suppress(Timeout):
+                lock.acquire(timeout=1)
     try:
         yield
     finally:
@@ -183,6 +234,7 @@ def _set_up(environment: Environment, progress: Progress) -> None:
         seconds=round(time.monotonic() - started, 1),
     )
     write_atomically(environment.state_file, json.dumps(asdict(state), indent=2) + "\n")
+    environment.failure_file.unlink(missing_ok=True)
 
 
 def check(environment: Environment) -> dict[str, str]:
@@ -235,8 +287,8 @@ def environment_backend(detector: str, requested: str) -> str:
     ``transformers``, but where the whole one is there already it serves.
     Raises UserError: the kind demanded lacks what the detector needs.
     """
-    if detector == _NEEDS_MMCV and requested == no_mmcv.NAME:
-        raise UserError(f"--env-backend {no_mmcv.NAME} leaves mmdet out: add --detector transformers")
-    if detector == _NEEDS_MMCV or requested != "auto" or locate(find_spec("geneval")).ready:
+    if detector == "mmdet" and requested == "no-mmcv":
+        raise UserError("--env-backend no-mmcv leaves mmdet out: add --detector transformers")
+    if detector == "mmdet" or requested != "auto" or locate(find_spec("geneval")).ready:
         return requested
-    return no_mmcv.NAME
+    return "no-mmcv"

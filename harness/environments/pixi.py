@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Sequence
@@ -16,7 +17,8 @@ from wire.paths import pixi_manifest
 
 #: The toolkit that ``pixi.toml`` pins.
 CUDA = "12.1"
-MMCV = "mmcv==2.1.0"
+#: Installed without their dependencies, for those of mmengine bring the windowed OpenCV.
+MMCV = ("mmcv==2.1.0", "mmengine==0.10.7")
 #: pixi hands a command's arguments to its shell between double quotes, within which these have a meaning.
 _EXPANDED = re.compile(r"[$`\"\\\x00-\x1f\x7f]")
 
@@ -37,15 +39,17 @@ def lock_parts(_spec: EnvironmentSpec) -> list[bytes]:
 
 
 def install(spec: EnvironmentSpec, directory: Path, progress: Progress) -> None:
-    """``pixi install`` from a copy of the manifest in ``directory``, then mmcv from its sdist."""
+    """``pixi install`` from a copy of the manifest in ``directory``, then mmcv from its sdist, and mmengine."""
     tool, installer = find(), uv.find()
     if tool is None or installer is None:
-        raise EnvironmentFailure("pixi and uv are both needed for this backend: install them or use --env-backend uv")
+        raise EnvironmentFailure(
+            "pixi and uv are both needed for this backend: install them or use --env-backend mmcv-lite"
+        )
     shutil.copyfile(pixi_manifest(), directory / "pixi.toml")
     log = directory / "install.log"
     failure = f"environment {spec.name} could not be installed with pixi"
     progress(0, 0, "conda packages")
-    run_logged([tool, "install", *_manifest(directory)], log, failure=failure, cwd=directory)
+    run_logged([*_pixi(tool, "install"), *_manifest(directory)], log, failure=failure, cwd=directory)
     run_logged(
         mmcv_command(tool, installer, directory),
         log,
@@ -60,7 +64,13 @@ def mmcv_command(tool: str, installer: str, directory: Path) -> list[str]:
     """uv compiles mmcv inside the activated environment, with its torch and its nvcc, and keeps the wheel."""
     python = directory / ".pixi" / "envs" / "default" / "bin" / "python"
     install_mmcv = [installer, "pip", "install", "--python", str(python), "--no-build-isolation", "--no-deps"]
-    return [tool, "run", *_manifest(directory), *install_mmcv, *build().arguments(), MMCV]
+    return [*_pixi(tool, "run"), *_manifest(directory), *install_mmcv, *build().arguments(), *MMCV]
+
+
+def _pixi(tool: str, verb: str) -> list[str]:
+    """pixi's verb. Where no GPU is, as on a login node, it is told that there will be one; else it would not solve."""
+    absent = not compute_capabilities() and "CONDA_OVERRIDE_CUDA" not in os.environ
+    return [*(["env", f"CONDA_OVERRIDE_CUDA={CUDA}"] if absent else []), tool, verb]
 
 
 def _manifest(directory: Path) -> list[str]:
@@ -76,4 +86,4 @@ def command(spec: EnvironmentSpec, directory: Path, arguments: Sequence[str]) ->
         raise UserError(f"{expanded!r}: pixi's shell would expand it; rename the folder, or use --env-backend uv")
     if tool is None:
         raise EnvironmentFailure(f"pixi is gone: install it, or use --env-backend uv for environment {spec.name}")
-    return [tool, "run", *_manifest(directory), "python", *arguments]
+    return [*_pixi(tool, "run"), *_manifest(directory), "python", *arguments]

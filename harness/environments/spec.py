@@ -30,16 +30,13 @@ class EnvironmentSpec:
 
 ENVIRONMENTS: dict[str, EnvironmentSpec] = {
     "miro": EnvironmentSpec("miro", "generation", ("uv",), disk_gb=6),
-    "geneval": EnvironmentSpec("geneval", "geneval", ("pixi", "uv", "no-mmcv"), disk_gb=7),
+    "geneval": EnvironmentSpec("geneval", "geneval", ("pixi", "uv", "mmcv-lite", "no-mmcv"), disk_gb=9),
     "rewards": EnvironmentSpec("rewards", "rewards", ("uv",), disk_gb=6),
 }
 
 
 class Backend(Protocol):
-    """An environment kind. Plain modules implement it; ``BACKENDS`` in ``manager.py`` lists them."""
-
-    def find(self) -> str | None:
-        """Path of the tool, or None where it is not installed."""
+    """An environment kind; ``BACKENDS`` in ``manager.py`` lists them."""
 
     def lock_parts(self, spec: EnvironmentSpec) -> list[bytes]:
         """Everything that decides what gets installed; hashed, it names the environment's folder."""

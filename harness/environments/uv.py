@@ -1,4 +1,4 @@
-"""Environments made by uv from ``envs/<name>/uv.lock``."""
+"""Environments made by uv from a lock: with mmcv compiled, with mmcv-lite, or without any."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import os
 import re
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from harness.environments.gpu import host_mmcv_build
+from harness.environments.gpu import has_compiler, host_mmcv_build
 from harness.environments.spec import EnvironmentSpec, Progress
 from harness.workers.processes import run_logged
 from wire.errors import EnvironmentFailure
@@ -21,49 +22,59 @@ def find() -> str | None:
     return started_by if started_by and Path(started_by).exists() else shutil.which("uv")
 
 
-def lock_parts(spec: EnvironmentSpec) -> list[bytes]:
-    """The lock file and, where mmcv is compiled, how."""
-    files = environment_files(spec.name)
-    parts = [(files / name).read_bytes() for name in ("pyproject.toml", "uv.lock")]
-    return [*parts, repr(host_mmcv_build()).encode()] if _compiles_mmcv(spec) else parts
+@dataclass(frozen=True)
+class UvBackend:
+    """An environment kind made by uv.
 
+    Attributes:
+        lock: what the name of the lock's folder has after the environment's.
+        left_out: packages of the lock that are not installed; everything else keeps its version.
+    """
 
-def _compiles_mmcv(spec: EnvironmentSpec) -> bool:
-    return spec.name == "geneval"
+    lock: str = ""
+    left_out: tuple[str, ...] = ()
 
+    def _compiles_mmcv(self, spec: EnvironmentSpec) -> bool:
+        return spec.name == "geneval" and self == UvBackend()
 
-def install(spec: EnvironmentSpec, directory: Path, progress: Progress) -> None:
-    """``uv sync --frozen`` into ``directory/venv``. uv keeps downloads and built wheels: a rerun continues."""
-    if not _compiles_mmcv(spec):
-        sync(spec, directory, progress, [], {})
-        return
-    build = host_mmcv_build()
-    sync(spec, directory, progress, build.arguments(), build.variables() | {"RUST_LOG": "uv_build_frontend=debug"})
+    def _files(self, spec: EnvironmentSpec) -> Path:
+        return environment_files(spec.name + self.lock)
 
+    def lock_parts(self, spec: EnvironmentSpec) -> list[bytes]:
+        """The lock, what is left out of it and, where mmcv is compiled, how."""
+        parts = [(self._files(spec) / name).read_bytes() for name in ("pyproject.toml", "uv.lock")]
+        parts += [repr(self.left_out).encode()] if self.left_out else []
+        return [*parts, repr(host_mmcv_build()).encode()] if self._compiles_mmcv(spec) else parts
 
-def sync_command(tool: str, spec: EnvironmentSpec, options: Sequence[str]) -> list[str]:
-    """What installs the lock's packages."""
-    return [tool, "sync", "--frozen", "--no-progress", "--project", str(environment_files(spec.name)), *options]
+    def install(self, spec: EnvironmentSpec, directory: Path, progress: Progress) -> None:
+        """``uv sync --frozen`` into ``directory/venv``. uv keeps downloads and built wheels: a rerun continues."""
+        tool = find()
+        if tool is None:
+            raise EnvironmentFailure("uv is not installed: run `pip install uv`")
+        build = host_mmcv_build().variables() | {"RUST_LOG": "uv_build_frontend=debug"}
+        variables = build if self._compiles_mmcv(spec) else {}
+        try:
+            run_logged(
+                self.sync_command(tool, spec),
+                directory / "install.log",
+                failure=f"environment {spec.name} could not be installed",
+                environment={"UV_PROJECT_ENVIRONMENT": str(directory / "venv"), "VIRTUAL_ENV": "", **variables},
+                cwd=directory,
+                on_line=lambda line: report_line(line, progress),
+            )
+        except EnvironmentFailure as error:
+            raise EnvironmentFailure(explain(str(error))) from error
 
+    def sync_command(self, tool: str, spec: EnvironmentSpec) -> list[str]:
+        """What installs the lock's packages."""
+        left_out = [part for name in self.left_out for part in ("--no-install-package", name)]
+        build = host_mmcv_build().arguments() if self._compiles_mmcv(spec) else []
+        sync = [tool, "sync", "--frozen", "--no-progress", "--project", str(self._files(spec))]
+        return [*sync, *left_out, *build]
 
-def sync(
-    spec: EnvironmentSpec, directory: Path, progress: Progress, options: Sequence[str], variables: dict[str, str]
-) -> None:
-    """Run :func:`sync_command` for ``directory/venv``. Raises EnvironmentFailure: uv is not here, or did not do it."""
-    tool = find()
-    if tool is None:
-        raise EnvironmentFailure("uv is not installed: run `pip install uv`")
-    try:
-        run_logged(
-            sync_command(tool, spec, options),
-            directory / "install.log",
-            failure=f"environment {spec.name} could not be installed",
-            environment={"UV_PROJECT_ENVIRONMENT": str(directory / "venv"), "VIRTUAL_ENV": "", **variables},
-            cwd=directory,
-            on_line=lambda line: report_line(line, progress),
-        )
-    except EnvironmentFailure as error:
-        raise EnvironmentFailure(explain(str(error))) from error
+    def command(self, _spec: EnvironmentSpec, directory: Path, arguments: Sequence[str]) -> list[str]:
+        """The environment's own interpreter: uv is not needed any more."""
+        return [str(directory / "venv" / "bin" / "python"), *arguments]
 
 
 def report_line(line: str, progress: Progress) -> None:
@@ -74,28 +85,22 @@ def report_line(line: str, progress: Progress) -> None:
         progress(0, 0, f"{found.group(1).lower()} {found.group(2)}")
 
 
+#: What uv's output shows, and the cause where that is not in uv.
+_REASONS = {
+    r"No space left on device": "the disk is full: free some space, or set MIRO_EVAL_HOME to another disk",
+    r"error sending request|dns error|Connection refused|Temporary failure in name": (
+        "the package registry cannot be reached: check the network, then run the command again"
+    ),
+    r"No interpreter found": "no Python 3.10 or 3.11 was found: install one, or let uv fetch it",
+}
+
+
 def explain(message: str) -> str:
-    """Put the likely cause first where uv's output shows it and the cause is not in uv."""
-    reasons = {
-        r"No space left on device": "the disk is full: free some space, or set MIRO_EVAL_HOME to another disk",
-        r"error sending request|dns error|Connection refused|Temporary failure in name": (
-            "the package registry cannot be reached: check the network, then run the command again"
-        ),
-        r"No interpreter found": "no Python 3.10 or 3.11 was found: install one, or let uv fetch it",
-    }
-    for pattern, reason in reasons.items():
-        if re.search(pattern, message):
-            return f"{reason}\n{message}"
-    if "mmcv" in message and not (shutil.which("c++") or shutil.which("g++")):
+    """Put the likely cause first where uv's output shows it."""
+    reason = next((reason for pattern, reason in _REASONS.items() if re.search(pattern, message)), "")
+    if not reason and "mmcv" in message and not has_compiler():
         reason = "mmcv is compiled from source and there is no C++ compiler: install one (e.g. g++)"
-        return f"{reason}, or use --detector transformers, which needs no mmcv\n{message}"
-    if re.search(r"[Ff]ailed to build `?mmcv", message):
-        return (
-            f"mmcv could not be compiled; --detector transformers needs no mmcv and gives the same verdicts\n{message}"
-        )
-    return message
-
-
-def command(spec: EnvironmentSpec, directory: Path, arguments: Sequence[str]) -> list[str]:
-    """The environment's own interpreter: uv is not needed any more."""
-    return [str(directory / "venv" / "bin" / "python"), *arguments]
+        reason += ", or use --env-backend mmcv-lite, which compiles nothing"
+    elif not reason and re.search(r"[Ff]ailed to build `?mmcv", message):
+        reason = "mmcv could not be compiled; --env-backend mmcv-lite compiles nothing"
+    return f"{reason}\n{message}" if reason else message

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.environments.manager import locate
+from harness.environments.spec import ENVIRONMENTS
 from harness.executors import find
 from harness.stages.base import Stage
 from harness.stages.context import Pipeline
@@ -14,8 +16,8 @@ from wire.errors import EnvironmentFailure, MiroEvalError
 def run_together(pipelines: Sequence[Pipeline], names: Sequence[str]) -> list[int | MiroEvalError | None]:
     """Bring stages to their end in runs with one source and one executor.
 
-    Weights are looked for and all environments are made ready first, so that what cannot work fails before hours are
-    spent.
+    Weights are looked for, and the user's own code is imported in environments that are there, so that what cannot work
+    fails before hours are spent.
 
     Returns:
         For each run how many items remain unscored; why it could not go on (rows finished so far are kept); or None
@@ -32,7 +34,8 @@ def run_together(pipelines: Sequence[Pipeline], names: Sequence[str]) -> list[in
     if any(_has_work(pipeline, stages) for pipeline in pipelines):
         _check_host(pipelines, stages)
         for stage in stages:
-            pipelines[0].environment(stage)
+            if locate(ENVIRONMENTS[stage.environment], pipelines[0].settings.env_backend).ready:
+                pipelines[0].environment(stage)
     return executor.run(pipelines, stages)
 
 

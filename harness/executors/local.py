@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.environments.spec import ENVIRONMENTS
 from harness.executors.sharding import Todo, check_shards, shares_of, survey
 from harness.executors.share_state import clear_state, state_file
 from harness.executors.share_work import ShareWork, begin_stage, finish_stage, merge_stage
@@ -41,27 +42,26 @@ class LocalExecutor:
         runs = [LocalRun(pipeline, counts, alone=len(pipelines) == 1) for pipeline in pipelines]
         for run in runs:
             run.begin(stages)
-        found = {stage.name: _prepared(stage, [run for run in runs if run.left(stage)]) for stage in stages}
-        environments = {name: environment for name, environment in found.items() if environment}
-        if environments:
-            settings = pipelines[0].settings
-            gpus = settings.gpus if settings.device == "cpu" else within_visible(settings.gpus)
-            Slots(gpus, stages, runs, environments).work_off()
+        wanting = [stage for stage in stages if _prepared(stage, [run for run in runs if run.left(stage)])]
+        with pipelines[0].making() as making:
+            coming = {stage.name: making.begin(ENVIRONMENTS[stage.environment]) for stage in wanting}
+            if coming:
+                settings = pipelines[0].settings
+                gpus = settings.gpus if settings.device == "cpu" else within_visible(settings.gpus)
+                Slots(gpus, stages, runs, {}, coming).work_off()
         return [run.failure or run.unscored() for run in runs]
 
 
-def _prepared(stage: Stage, runs: Sequence[LocalRun]) -> Environment | None:
-    """The stage's environment and its weights, made ready once for all runs that lack something of it."""
-    if not runs:
-        return None
-    pipeline = runs[0].pipeline
+def _prepared(stage: Stage, runs: Sequence[LocalRun]) -> bool:
+    """Whether there is work on the stage, and its weights are ready: once for all runs that lack something of it."""
     try:
-        pipeline.prepare(stage, stage.name)
-        return pipeline.environment(stage)
+        for run in runs[:1]:
+            run.pipeline.prepare(stage, stage.name)
     except MiroEvalError as error:
         for run in runs:
             run.drop(error)
-        return None
+        return False
+    return bool(runs)
 
 
 @dataclass
@@ -127,6 +127,13 @@ class LocalRun:
         """Note that the run cannot go on, and why."""
         self.failure = self.failure or failure
         self._left.clear()
+
+    def leave_out(self, stage: Stage, failure: MiroEvalError) -> None:
+        """Note that a stage cannot be worked on, and why; what does not need it goes on."""
+        self.failure = self.failure or failure
+        self._left = {work: None for work in self._left if work.stage is not stage and stage.needs_images}
+        if self._left:
+            self._note(f"{stage.name} is left out, all else goes on: {str(failure).splitlines()[0]}")
 
     def is_ready(self, work: ShareWork) -> bool:
         """Images of a share are made before they are judged; those of other shares may come later."""

@@ -1,23 +1,25 @@
 """Places where workers run on this machine, one for each GPU named: each takes share after share.
 
 A worker stays alive and takes every share of its stage that it can get, so models are loaded once. A place that finds
-no more of them goes on with the next stage, on shares whose images are made, while other places still make theirs.
-There is never more than one worker in a place.
+no more of them goes on with the next stage, on shares whose images are made, while other places still make theirs. A
+stage whose environment is still being made comes later. There is never more than one worker in a place.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from harness.executors.share_state import INTERRUPTED
 from harness.executors.share_work import ShareWork, lost_environment
-from harness.workers.worker import Ended, Event, Program, Workers
+from harness.workers.worker import NOBODY, Ended, Event, Program, Workers
 from wire.errors import ExitCode, MiroEvalError
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
     from pathlib import Path
 
     from harness.environments.manager import Environment
@@ -56,24 +58,48 @@ class Slots:
         stages: Sequence[Stage],
         runs: Sequence[LocalRun],
         environments: dict[str, Environment],
+        coming: Mapping[str, Future[Environment]] = MappingProxyType({}),
     ) -> None:
+        """``environments`` are there, and others ``coming``, by name of their stage."""
         self._slots = [_Slot(gpu) for gpu in gpus] or [_Slot(None)]
         self._stages, self._runs, self._environments = stages, runs, environments
+        self._coming = dict(coming)
 
     def work_off(self) -> None:
         """Do all that can be done; each run is told what became of its work."""
         with Workers() as self._workers:
             try:
+                for future in self._coming.values():
+                    future.add_done_callback(lambda _: self._workers.wake())
                 self._assign()
-                while any(slot.worker is not None for slot in self._slots):
+                while self._awaited() or any(slot.worker is not None for slot in self._slots):
                     number, event = self._workers.next()
-                    self._handle(next(slot for slot in self._slots if slot.worker == number), event)
+                    if number == NOBODY:
+                        self._take_made()
+                    else:
+                        self._handle(next(slot for slot in self._slots if slot.worker == number), event)
                     self._assign()
             except BaseException:
                 for _, work in self._busy():
                     with contextlib.suppress(OSError):
                         work.journal.ended(INTERRUPTED)
                 raise
+
+    def _awaited(self) -> bool:
+        """Whether an environment is being made that some run needs."""
+        return any(stage.name in self._coming and run.left(stage) for stage in self._stages for run in self._runs)
+
+    def _take_made(self) -> None:
+        """Stages whose environments have been made can begin; one whose environment failed is left out."""
+        for stage in self._stages:
+            if stage.name in self._coming and self._coming[stage.name].done():
+                future = self._coming.pop(stage.name)
+                try:
+                    future.result()
+                    self._environments[stage.name] = self._runs[0].pipeline.environment(stage)
+                except MiroEvalError as error:
+                    for run in self._runs:
+                        run.leave_out(stage, error)
 
     def _busy(self) -> list[Task]:
         return [slot.task for slot in self._slots if slot.task is not None]
@@ -82,7 +108,7 @@ class Slots:
         """What is left and nobody does: stage by stage, run by run, share by share."""
         busy = [work for _, work in self._busy()]
         for stage in self._stages:
-            for run in self._runs:
+            for run in self._runs if stage.name in self._environments else ():
                 yield from ((run, work) for work in run.left(stage) if work not in busy)
 
     def _assign(self) -> None:

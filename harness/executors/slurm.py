@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.environments.spec import ENVIRONMENTS
 from harness.executors import queue, sbatch
 from harness.executors.local import LOCAL
 from harness.executors.sharding import Share, check_shards, shares_of, survey
@@ -94,7 +95,11 @@ def _submit(pipeline: Pipeline, stages: Sequence[Stage]) -> int | MiroEvalError 
     todos = [todo for todo in survey(pipeline, stages) if todo.shares]
     if not todos:
         return LOCAL.run([pipeline], stages)[0]
+    with pipeline.making() as making:
+        for future in [making.begin(ENVIRONMENTS[todo.stage.environment]) for todo in todos]:
+            future.result()
     for todo in todos:
+        pipeline.environment(todo.stage)
         begin_stage(pipeline, todo)
         pipeline.prepare(todo.stage, f"{todo.stage.name}: weights")
     pending = {stage.name: next((todo.shares for todo in todos if todo.stage is stage), []) for stage in stages}

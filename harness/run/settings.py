@@ -60,7 +60,7 @@ class RunSettings:
     gpus: tuple[str, ...] = _where(
         (), "GPU ids to use side by side, one worker each: 0,1,2,3", metavar="IDS", parse=gpu_ids
     )
-    env_backend: str = _where("auto", "auto, pixi, uv or no-mmcv: how the GenEval environment is made")
+    env_backend: str = _where("auto", "auto, pixi, uv, mmcv-lite or no-mmcv: how the GenEval environment is made")
     offline: bool = _where(False, "never fetch weights; fail where one is missing")
     executor: str = _where("local", "local, or slurm: submit to a cluster and leave; see docs/slurm.md")
     shards: int | None = _where(None, "into how many parts the sweep is cut", unset="one per GPU", low=1)

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.environments.manager import Environment, ensure
+from harness.environments.making import Making
+from harness.environments.manager import Environment, ensure, substitution
 from harness.environments.spec import ENVIRONMENTS
 from harness.run.directory import RunDirectory
 from harness.run.manifest import Manifest, StageRecord
@@ -78,6 +79,10 @@ class Pipeline:
         makers = (stage for stage in STAGES.values() if stage.promised(self.settings))
         return any(self.plan(stage).pending for stage in makers)
 
+    def making(self) -> Making:
+        """A block in which environments are made side by side."""
+        return Making(self.settings.env_backend, self.display.step)
+
     def environment(self, stage: Stage) -> Environment:
         """The stage's environment, made ready; the user's own code was imported in it.
 
@@ -86,6 +91,8 @@ class Pipeline:
         """
         spec = ENVIRONMENTS[stage.environment]
         environment = ensure(spec, self.settings.env_backend, self.display.step(f"environment {spec.name}"))
+        if line := substitution(environment):
+            self.display.note(line)
         if arguments := stage.probe(self.settings):
             run_probe(tuple(environment.command(*arguments)))
         return environment

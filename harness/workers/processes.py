@@ -7,11 +7,13 @@ import os
 import shlex
 import signal
 import subprocess
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 
-from wire.errors import EnvironmentFailure
+from wire.errors import EnvironmentFailure, Interrupted
 
 #: How many of a failing program's last lines are shown.
 TAIL_LINES = 15
@@ -58,6 +60,57 @@ def kill(process: subprocess.Popen[str]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
+class Crew:
+    """Threads that run programs, and that another thread can stop: Ctrl-C reaches the main one only."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._programs = set[subprocess.Popen[str]]()
+        self._dismissed = False
+
+    def join(self) -> None:
+        """What the calling thread runs from now on belongs to this crew."""
+        _CREW.set(self)
+
+    def check(self) -> None:
+        """Raises Interrupted: the crew was dismissed."""
+        if self._dismissed:
+            raise Interrupted("stopped before it was through")
+
+    @contextlib.contextmanager
+    def at_work(self, program: subprocess.Popen[str]) -> Iterator[None]:
+        """A program of the crew runs. Raises as :meth:`check`, also when it has ended."""
+        with self._lock:
+            self.check()
+            self._programs.add(program)
+        try:
+            yield
+        finally:
+            self._programs.discard(program)
+        self.check()
+
+    def dismiss(self) -> None:
+        """End the programs that run, with their children, and let none begin."""
+        with self._lock:
+            self._dismissed = True
+            programs = [program for program in self._programs if program.poll() is None]
+        for program in programs:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(program.pid, signal.SIGTERM)
+        for program in programs:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                program.wait(GRACE)
+            kill(program)
+
+
+_CREW: ContextVar[Crew] = ContextVar("crew", default=Crew())  # noqa: B039 - the main thread's, which nobody dismisses
+
+
+def check_dismissed() -> None:
+    """Raises Interrupted: the calling thread belongs to a crew that was dismissed."""
+    _CREW.get().check()
+
+
 def run_logged(
     command: Sequence[str],
     log: Path,
@@ -71,7 +124,9 @@ def run_logged(
 
     Raises:
         EnvironmentFailure: the program cannot be started or fails; the message is ``failure`` with details.
+        Interrupted: the calling thread's crew was dismissed.
     """
+    check_dismissed()
     try:
         process = subprocess.Popen(
             list(command),
@@ -88,7 +143,7 @@ def run_logged(
     except OSError as error:
         raise EnvironmentFailure(f"{failure}: {command[0]} cannot be started ({error})") from error
     log.parent.mkdir(parents=True, exist_ok=True)
-    with running(process), log.open("a", encoding="utf-8") as record:
+    with running(process), _CREW.get().at_work(process), log.open("a", encoding="utf-8") as record:
         record.write(f"$ {shlex.join(command)}\n")
         for line in process.stdout or ():
             record.write(line)

@@ -22,6 +22,8 @@ from wire.paths import stage_code
 from wire.protocol import HEARTBEAT, NO_MORE_JOBS, WATCH_STDIN
 
 Event = dict[str, Any]
+#: In place of a worker's number.
+NOBODY = -1
 
 #: Variables that would make a worker's interpreter look outside its environment, or compile its 20,000 files anew
 #: at every start (10 s, measured).
@@ -112,6 +114,10 @@ class Workers:
         """End a worker that would not heed a polite signal, or must not go on."""
         kill(self._processes[number])
 
+    def wake(self) -> None:
+        """Let :meth:`next` return with an event of :data:`NOBODY`; from any thread."""
+        self._heard.put((NOBODY, {}))
+
     def next(self) -> tuple[int, Event | Ended]:
         """Wait for the next event of any worker, or its end; workers that hang are ended meanwhile."""
         while True:
@@ -121,6 +127,8 @@ class Workers:
                 self.kill(number)
             with contextlib.suppress(queue.Empty):
                 number, event = self._heard.get(timeout=TICK)
+                if number == NOBODY:
+                    return number, event or {}
                 if event is None:
                     self._watch.end(number)
                     return number, Ended(self._processes[number].wait(), self._hung.get(number, ""))

@@ -23,7 +23,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished demo run of a few prompts."""
     world()
     out = tmp_path_factory.mktemp("demo") / "run"
-    answer = miro_eval("demo", "--limit", str(PROMPTS), "--samples", str(SAMPLES), "--out", out)
+    answer = miro_eval("demo", "--limit", str(PROMPTS), "--out", out)
     assert answer.returncode == 0, answer.stderr
     return out
 
@@ -85,6 +85,10 @@ def test_run_json_tells_what_made_the_run(demo: Path) -> None:
         assert record["environment"]["lock"]
         assert record["provenance"]["packages"]["torch"]
         assert record["provenance"]["weights"]
+    judging = manifest["stages"]["geneval"]
+    assert judging["environment"]["backend"] == "mmcv-lite", "nothing is compiled for a demo"
+    assert "mmcv-lite" in judging["provenance"]["packages"]
+    assert judging["provenance"]["attention"] == "embedding_bag"
     assert manifest["stages"]["rewards"]["provenance"]["packages"]["transformers"] == "4.42.4"
     hparams = json.loads((demo / "hparams.json").read_text())
     assert hparams["steps"] == 2
@@ -107,3 +111,21 @@ def test_other_settings_in_the_same_directory_are_refused(demo: Path) -> None:
     assert answer.returncode == 2
     assert "steps: 2 -> 3" in answer.stderr
     assert content(demo) == before
+
+
+@pytest.mark.parametrize(
+    ("backend", "detector"), [("no-mmcv", "transformers/mask2former_tiny"), ("uv", "mmdet/mask2former_tiny")]
+)
+def test_every_kind_of_environment_serves(backend: str, detector: str, tmp_path: Path) -> None:
+    short = ("--limit", "2", "--samples", "1", "--steps", "1")
+    answer = miro_eval("demo", *short, "--env-backend", backend, "--out", tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    judging = json.loads((tmp_path / "run.json").read_text())["stages"]["geneval"]
+    assert (judging["environment"]["backend"], judging["provenance"]["detector"]) == (backend, detector)
+
+
+def test_the_full_demo_is_the_whole_sweep(tmp_path: Path) -> None:
+    answer = miro_eval("demo", "--full", "--limit", "12", "--out", tmp_path / "run")
+    assert answer.returncode == 2
+    assert "--full is all prompts x 4 samples: leave --limit and --samples away" in answer.stderr
+    assert not (tmp_path / "run").exists()

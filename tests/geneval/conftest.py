@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 from pathlib import Path
 
 import pytest
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    with contextlib.suppress(ImportError):  # before mmcv's operators, which mmcv-lite has not
+        importlib.import_module("geneval.detectors.mmdet_mask2former")
     # torch, mmengine, mmdet, open_clip, timm and sklearn warn of each other's and Python's changes when imported.
     for category in ("DeprecationWarning", "FutureWarning", "PendingDeprecationWarning", "ImportWarning"):
         config.addinivalue_line("filterwarnings", f"ignore::{category}")

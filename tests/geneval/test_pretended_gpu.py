@@ -36,6 +36,7 @@ def test_verdicts_and_boxes_are_the_cpu_s(detector: str, tiny_files: Path, tmp_p
     there = _on_gpu(tmp_path / "gpu", tiny_files, detector=detector)
     assert there.code == 0, there.log
     assert there.events[0]["device"].startswith("cuda")
+    assert there.events[0]["attention"] == "grid_sample"
     assert sum(there.waits.values()) <= COUNT * WAITS_AN_IMAGE, there.waits
     write_scenes(tmp_path / "cpu", COUNT)
     assert run(make_job(tmp_path / "cpu", items(COUNT), parameters(tiny_files, detector=detector))).code == 0

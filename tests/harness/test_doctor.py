@@ -25,12 +25,12 @@ from wire.paths import home
 
 #: What a working environment answers to its health check, and to the trial of its operators.
 HEALTHY = '{"torch": "2.4.0"}'
-TRIED = '{"device": "cpu", "cuda": "12.1", "architectures": ["sm_80", "sm_90"], "ran": ["mmcv nms"], "failed": {}}'
+TRIED = '{"device": "cpu", "cuda": "12.1", "architectures": ["sm_80", "sm_90"], "ran": ["CLIP forward"], "failed": {}}'
 
 H100 = "NVIDIA H100 80GB HBM3, 550.54.15, 81559 MiB, 9.0"
 B200 = "NVIDIA B200, 570.86.10, 183359 MiB, 10.0"
 
-NO_KERNEL = TRIED.replace("{}", '{"mmcv nms": "RuntimeError: no kernel image"}')
+NO_KERNEL = TRIED.replace("{}", '{"deformable attention": "RuntimeError: no kernel image"}')
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +55,7 @@ def clear_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def set_gpus(monkeypatch: pytest.MonkeyPatch, *capabilities: str, nvcc: str | None = None) -> None:
-    for module in (gpu, host):
+    for module in (gpu, host, manager):
         monkeypatch.setattr(module, "compute_capabilities", lambda: capabilities)
     for module in (gpu, host):
         monkeypatch.setattr(module, "nvcc_version", lambda: nvcc)
@@ -137,11 +137,15 @@ def test_pixi_is_missed_only_where_there_is_a_gpu(monkeypatch: pytest.MonkeyPatc
     is_found(host.pixi_tool(), WARNING, "not installed", "--env-backend uv")
 
 
-def test_there_is_no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host.shutil, "which", lambda _name: None)
-    is_found(host.compiler(), FAILURE, "none", "g++")
+def test_there_is_no_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for module in (gpu, host, installed):
+        monkeypatch.setattr(module, "has_compiler", lambda: False)
+    assert "none needed: mmcv-lite serves" in host.compiler().text
+    assert doctor.quick_checks(["geneval"], tmp_path, weights=False) == []
+    (finding,) = doctor.quick_checks(["geneval"], tmp_path, weights=False, env_backend="uv")
+    is_found(finding, FAILURE, "mmcv is compiled from source", "--env-backend mmcv-lite")
     install("geneval")
-    assert host.compiler().status == OK
+    assert doctor.quick_checks(["geneval"], tmp_path, weights=False, env_backend="uv") == []
 
 
 def test_the_driver_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,15 +162,26 @@ def test_a_gpu_is_shown_with_its_driver(tmp_path: Path, monkeypatch: pytest.Monk
     is_found(host.gpu(), OK, f"{H100}; no nvcc", "")
 
 
-def test_mmcv_would_be_compiled_for_the_cpu_beside_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert host.mmcv_build().status == OK
+def test_what_the_detector_runs_on_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "mmcv compiled for the CPU; there is no GPU" in host.detector().text
     monkeypatch.setattr("harness.environments.pixi.find", lambda: None)
     set_gpus(monkeypatch, "9.0")
-    is_found(host.mmcv_build(), WARNING, "there is no nvcc", "install pixi")
+    grid_sample = "mmcv-lite, nothing compiled: objects are detected on the GPU, with torch's grid_sample"
+    is_found(host.detector(), OK, grid_sample, "")
+    assert "there is no nvcc" in host.detector().text
     set_gpus(monkeypatch, "9.0", nvcc="13.0")
-    is_found(host.mmcv_build(), WARNING, "nvcc is 13.0, CUDA 12 is needed", "CUDA 12's nvcc")
+    is_found(host.detector(), OK, grid_sample, "")
+    assert "nvcc is 13.0, CUDA 12 is needed" in host.detector().text
     set_gpus(monkeypatch, "9.0", nvcc="12.1")
-    is_found(host.mmcv_build(), OK, "with CUDA 12.1 for 9.0", "")
+    is_found(host.detector(), OK, "with CUDA 12.1 for 9.0", "")
+    failed = manager.locate(ENVIRONMENTS["geneval"], "uv").failure_file
+    failed.parent.mkdir(parents=True)
+    failed.write_text("mmcv could not be compiled\n")
+    is_found(host.detector(), WARNING, "mmcv-lite serves in place of uv, which failed (mmcv could not be", "rounding")
+    failed.unlink()
+    set_gpus(monkeypatch, "9.0")
+    install("geneval")
+    is_found(host.detector(), OK, "mmcv compiled for the CPU: objects are detected on the GPU", "")
 
 
 @pytest.mark.parametrize(

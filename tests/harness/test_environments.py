@@ -1,15 +1,26 @@
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
+import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from harness.environments import gpu, manager, uv
+from harness.environments.making import Making
 from harness.environments.spec import EnvironmentSpec, Progress
-from wire.errors import EnvironmentFailure, UserError
+from harness.workers.processes import GRACE, run_logged
+from tests.end_to_end.test_interruption import is_running
+from tests.harness.test_cli import MIRO_EVAL
+from wire.errors import EnvironmentFailure, Interrupted, UserError
 
 SPEC = EnvironmentSpec("rewards", "rewards", ("uv",), disk_gb=0)
 
@@ -19,9 +30,6 @@ class ThisInterpreter:
 
     def __init__(self, lock: bytes = b"lock", fails: bool = False) -> None:
         self.lock, self.fails, self.installations = lock, fails, 0
-
-    def find(self) -> str:
-        return sys.executable
 
     def lock_parts(self, _spec: EnvironmentSpec) -> list[bytes]:
         return [self.lock]
@@ -108,18 +116,153 @@ def test_too_small_a_disk_is_told_before_work_starts(backend: ThisInterpreter) -
 
 
 @pytest.mark.parametrize(
-    ("pixi_found", "gpus", "chosen"), [(True, ("9.0",), "pixi"), (True, (), "uv"), (False, ("9.0",), "uv")]
+    ("pixi_found", "gpus", "nvcc", "compiler", "chosen"),
+    [
+        (True, ("9.0",), None, True, "pixi"),
+        (True, ("9.0",), None, False, "pixi"),
+        (True, (), None, True, "uv"),
+        (True, (), None, False, "mmcv-lite"),
+        (False, (), None, True, "uv"),
+        (False, (), "12.4", False, "mmcv-lite"),
+        (False, ("9.0",), None, True, "mmcv-lite"),
+        (False, ("9.0",), "13.0", True, "mmcv-lite"),
+        (False, ("9.0",), "12.4", True, "uv"),
+        (False, ("9.0",), "12.4", False, "mmcv-lite"),
+    ],
 )
-def test_pixi_is_chosen_where_it_and_a_gpu_are_present(
-    monkeypatch: pytest.MonkeyPatch, pixi_found: bool, gpus: tuple[str, ...], chosen: str
+def test_what_can_be_made_on_this_host_is_chosen(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    pixi_found: bool,
+    gpus: tuple[str, ...],
+    nvcc: str | None,
+    compiler: bool,
+    chosen: str,
 ) -> None:
+    monkeypatch.setenv("MIRO_EVAL_HOME", str(tmp_path))
     monkeypatch.setattr(manager.pixi, "find", lambda: "pixi" if pixi_found else None)
-    monkeypatch.setattr(manager, "compute_capabilities", lambda: gpus)
+    for module in (manager, gpu):
+        monkeypatch.setattr(module, "compute_capabilities", lambda: gpus)
+    monkeypatch.setattr(gpu, "nvcc_version", lambda: nvcc)
+    monkeypatch.setattr(gpu, "has_compiler", lambda: compiler)
     spec = manager.find_spec("geneval")
     assert manager.choose_backend(spec, "auto") == chosen
-    assert manager.choose_backend(spec, "uv") == "uv"
-    assert manager.choose_backend(spec, "pixi") == "pixi"
+    assert [manager.choose_backend(spec, kind) for kind in spec.backends] == [*spec.backends]
     assert manager.choose_backend(SPEC, "pixi") == "uv"
+    made = manager.locate(spec, "uv").state_file
+    made.parent.mkdir(parents=True)
+    made.write_text("{}")
+    assert manager.choose_backend(spec, "auto") == ("pixi" if chosen == "pixi" else "uv"), "what is there serves"
+
+
+GENEVAL = EnvironmentSpec("geneval", "geneval", ("uv", "mmcv-lite"), disk_gb=0)
+
+
+@pytest.fixture
+def kinds(backend: ThisInterpreter, monkeypatch: pytest.MonkeyPatch) -> dict[str, ThisInterpreter]:
+    """uv fails, as if its compiler did; mmcv-lite works."""
+    made = {"uv": ThisInterpreter(fails=True), "mmcv-lite": ThisInterpreter()}
+    monkeypatch.setattr(manager, "BACKENDS", made)
+    monkeypatch.setattr(manager, "can_compile_mmcv", lambda: True)
+    return made
+
+
+def test_where_a_compile_fails_the_one_without_serves_and_it_is_said(kinds: dict[str, ThisInterpreter]) -> None:
+    substitute = manager.ensure(GENEVAL, "auto", quiet)
+    assert substitute.identity()["backend"] == "mmcv-lite"
+    line = manager.substitution(substitute)
+    assert "mmcv-lite serves in place of uv, which failed (environment geneval could not be installed)" in line
+    assert "envs setup geneval --env-backend uv" in line
+    assert "\n" not in line
+    assert manager.locate(GENEVAL, "auto") == substitute, "and doctor, lists and workers look there too"
+    assert manager.ensure(GENEVAL, "auto", quiet) == substitute
+    assert kinds["uv"].installations == 1, "it is not tried again at every step"
+    with pytest.raises(EnvironmentFailure, match="could not be installed"):
+        manager.ensure(GENEVAL, "uv", quiet)
+    kinds["uv"].fails = False
+    assert manager.ensure(GENEVAL, "uv", quiet).ready
+    assert manager.locate(GENEVAL, "auto").backend == "uv"
+    assert manager.substitution(substitute) == ""
+
+
+def test_where_nothing_can_be_made_the_compile_is_tried_again(kinds: dict[str, ThisInterpreter]) -> None:
+    """Without a network, for instance."""
+    kinds["mmcv-lite"].fails = True
+    with pytest.raises(EnvironmentFailure, match="could not be installed"):
+        manager.ensure(GENEVAL, "auto", quiet)
+    assert manager.locate(GENEVAL, "auto").backend == "uv"
+
+
+class Slow(ThisInterpreter):
+    """Installs by a program that does not end by itself."""
+
+    def install(self, spec: EnvironmentSpec, directory: Path, progress: Progress) -> None:
+        self.installations += 1
+        run_logged(
+            ["sh", "-c", "sleep 1000 & echo $$ > pids; echo $! >> pids; wait"],
+            directory / "log",
+            failure="failed",
+            cwd=directory,
+        )
+
+
+def test_environments_are_made_side_by_side_and_given_up_together(
+    kinds: dict[str, ThisInterpreter], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What Ctrl-C does while one compiles: the programs end, nothing is made in their place, and threads end too."""
+    kinds["uv"] = Slow()
+    started = time.monotonic()
+    with contextlib.suppress(KeyboardInterrupt), Making("auto", lambda _: quiet) as making:
+        compiling, waiting = making.begin(GENEVAL), making.begin(replace(GENEVAL, name="again"))
+        other = making.begin(replace(GENEVAL, name="other"), "mmcv-lite")
+        assert making.begin(GENEVAL) is compiling
+        assert other.result().ready, "made while the first compiles"
+        pids = manager.locate(GENEVAL).directory / "pids"
+        while not pids.exists() or len(pids.read_text().split()) < 2:
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+    assert time.monotonic() - started < GRACE
+    for future in (compiling, waiting):
+        assert isinstance(future.exception(), Interrupted)
+    assert not manager.locate(GENEVAL, "mmcv-lite").ready
+    for pid in pids.read_text().split():
+        assert not is_running(int(pid))
+
+
+def test_ctrl_c_ends_every_set_up_of_a_command(tmp_path: Path) -> None:
+    script = tmp_path / "uv"
+    script.write_text('#!/bin/sh\nsleep 1000 &\necho $$ $! >> "${0%/*}/pids"\nwait\n')
+    script.chmod(0o755)
+    variables = os.environ | {"UV": str(script), "MIRO_EVAL_HOME": str(tmp_path / "home")}
+    command = [str(MIRO_EVAL), "envs", "setup", "--env-backend", "mmcv-lite"]
+    process = subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True)
+    pids = tmp_path / "pids"
+    while not pids.exists() or len(pids.read_text().split()) < 6:  # an installer, and what it started, of each of three
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.splitlines()[-1] == (
+        "miro-eval: stopped; everything finished is kept, run the same command again to continue"
+    )
+    for pid in pids.read_text().split():
+        assert not is_running(int(pid))
+
+
+def test_who_waits_for_another_s_set_up_can_be_stopped(
+    kinds: dict[str, ThisInterpreter], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = manager.locate(GENEVAL, "mmcv-lite").directory
+    place.parent.mkdir(parents=True)
+    told: list[str] = []
+    with FileLock(place.with_name(place.name + ".lock")):
+        with Making("mmcv-lite", lambda _: lambda *step: told.append(step[2])) as making:
+            waiting = making.begin(GENEVAL)
+            while not told:
+                time.sleep(0.01)
+        assert isinstance(waiting.exception(), Interrupted)
+    assert "another process is setting it up" in told[0]
 
 
 @pytest.mark.parametrize(
@@ -172,7 +315,7 @@ def test_known_causes_come_first(output: str, reason: str) -> None:
 
 
 def test_a_missing_compiler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uv.shutil, "which", lambda _name: None)
+    monkeypatch.setattr(uv, "has_compiler", lambda: False)
     assert "no C++ compiler" in uv.explain("error: failed to build mmcv==2.1.0").splitlines()[0]
 
 

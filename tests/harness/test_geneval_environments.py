@@ -13,7 +13,7 @@ import tomllib
 from typer.testing import CliRunner
 
 from harness.cli.app import app
-from harness.environments import manager, no_mmcv, pixi, uv
+from harness.environments import manager, pixi, uv
 from wire.errors import UserError
 from wire.paths import pixi_manifest
 
@@ -47,18 +47,29 @@ def test_mmdet_cannot_go_without_mmcv(tmp_path: Path) -> None:
 
 
 def test_the_environment_without_mmcv_has_everything_else() -> None:
-    spec, tool = manager.find_spec("geneval"), no_mmcv.find()
+    planned = planned_packages("no-mmcv")
+    assert {"torch", "transformers", "open-clip-torch", "pycocotools", "opencv-python-headless"} <= planned
+    assert not planned & {"mmcv", "mmdet", "mmengine"}
+
+
+def test_nothing_is_compiled_for_mmcv_lite() -> None:
+    planned = planned_packages("mmcv-lite")
+    assert {"torch", "transformers", "open-clip-torch", "mmcv-lite", "mmdet", "mmengine"} <= planned
+    assert not planned & {"mmcv", "opencv-python"}
+
+
+def planned_packages(kind: str) -> set[str]:
+    """What uv would install, from the lock alone."""
+    spec, tool = manager.find_spec("geneval"), uv.find()
     assert tool is not None
     plan = subprocess.run(
-        [*uv.sync_command(tool, spec, no_mmcv.OPTIONS), "--dry-run", "--no-cache", "--offline"],
+        [*manager.BACKENDS[kind].sync_command(tool, spec), "--dry-run", "--no-cache", "--offline"],
         env=os.environ | {"UV_PROJECT_ENVIRONMENT": "/nowhere/venv"},
         capture_output=True,
         text=True,
         check=True,
     )
-    planned = set(re.findall(r"^ \+ ([\w-]+)==", plan.stderr, re.MULTILINE))
-    assert {"torch", "transformers", "open-clip-torch", "pycocotools", "opencv-python-headless"} <= planned
-    assert not planned & {"mmcv", "mmdet", "mmengine"}
+    return set(re.findall(r"^ \+ ([\w-]+)==", plan.stderr, re.MULTILINE))
 
 
 def test_it_is_another_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -77,7 +88,7 @@ def test_pixi_s_tasks_are_what_this_product_runs() -> None:
     assert importlib.util.find_spec("geneval.__main__")
     verb = tasks["summary"]["cmd"].removeprefix("uv run miro-eval ")
     assert "Write a leaderboard" in CliRunner().invoke(app, [verb, "--help"]).output
-    assert tasks["setup"]["cmd"] == "uv pip install --no-build-isolation --no-deps " + pixi.MMCV
+    assert tasks["setup"]["cmd"] == "uv pip install --no-build-isolation --no-deps " + " ".join(pixi.MMCV)
     wanted = pixi.MmcvBuild(pixi.CUDA, "9.0").variables()
     assert tasks["setup"]["env"].items() <= wanted.items()
     script = tasks["health-check"]["cmd"].removeprefix("python ")

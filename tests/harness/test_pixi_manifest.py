@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 import tomllib
+from packaging.markers import Marker
 from rattler import BuildString, GenericVirtualPackage, MatchSpec, PackageName, Version, solve
 
 from harness.environments import pixi
+from harness.environments.manager import find_spec
 from tests.shared_data import shared
 from wire.paths import environment_files, pixi_manifest
 
@@ -46,10 +49,51 @@ def test_the_pins_are_those_that_upstream_s_lock_resolved_to(manifest: dict[str,
 def test_the_twin_has_the_same_python_pins(manifest: dict[str, Any]) -> None:
     twin = tomllib.loads((environment_files("geneval") / "pyproject.toml").read_text())
     pins = dict(re.split("(?===)", pin, maxsplit=1) for pin in twin["project"]["dependencies"])
-    assert pins.pop("mmcv") == pixi.MMCV.removeprefix("mmcv")
+    assert [f"{name}{pins.pop(name)}" for name in ("mmcv", "mmengine")] == [*pixi.MMCV]
     assert pins.pop("setuptools") == manifest["dependencies"]["setuptools"]
     ours = {name: pin for name, pin in manifest["pypi-dependencies"].items() if pin != "*"}
-    assert ours == pins
+    assert ours.items() >= pins.items()
+    assert ours == pins | {name: f"=={version}" for name, version in _needed_by_mmengine(manifest).items()}
+
+
+def _needed_by_mmengine(manifest: dict[str, Any]) -> dict[str, str]:
+    """What the twin's lock gives mmengine on the manifest's Python, without what is pinned or left out there."""
+    python = manifest["dependencies"]["python"].removeprefix("==")
+    packages = tomllib.loads((environment_files("geneval") / "uv.lock").read_text())["package"]
+    versions = {(one["name"], one["version"]): one for one in packages if "version" in one}
+    (wanted,) = (one["dependencies"] for one in packages if one["name"] == "mmengine")
+    here = [one for one in wanted if Marker(one.get("marker", "python_version > '3'")).evaluate(_on(python))]
+    found = {one["name"]: one.get("version") or next(v for n, v in versions if n == one["name"]) for one in here}
+    return {name: version for name, version in found.items() if name not in ("numpy", "opencv-python")}
+
+
+def _on(python: str) -> dict[str, str]:
+    return {"python_full_version": python, "python_version": python.rpartition(".")[0]}
+
+
+def test_only_the_headless_opencv_is_installed(manifest: dict[str, Any]) -> None:
+    """pixi's overrides know no markers, so what asks for the windowed one is installed without its dependencies."""
+    assert not {"opencv-python", "mmcv", "mmengine"} & manifest["pypi-dependencies"].keys()
+    command = pixi.mmcv_command("pixi", "uv", Path())
+    assert command[-2:] == [*pixi.MMCV]
+    assert "--no-deps" in command
+
+
+@pytest.mark.parametrize(("gpus", "chosen", "told"), [((), None, "12.1"), (("9.0",), None, None), ((), "12.4", None)])
+def test_a_host_without_a_gpu_is_prepared_for_one(
+    gpus: tuple[str, ...], chosen: str | None, told: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("CONDA_OVERRIDE_CUDA", raising=False)
+    if chosen:
+        monkeypatch.setenv("CONDA_OVERRIDE_CUDA", chosen)
+    monkeypatch.setattr(pixi, "compute_capabilities", lambda: gpus)
+    (tmp_path / "pixi").write_text('#!/bin/sh\necho "$CONDA_OVERRIDE_CUDA" >> "${0%/*}/told"\n')
+    (tmp_path / "pixi").chmod(0o755)
+    monkeypatch.setattr(pixi, "find", lambda: str(tmp_path / "pixi"))
+    (tmp_path / "made").mkdir()
+    pixi.install(find_spec("geneval"), tmp_path / "made", lambda *_: None)
+    subprocess.run(pixi.command(find_spec("geneval"), tmp_path / "made", ["-V"]), check=True)
+    assert (tmp_path / "told").read_text().split("\n")[:3] == [told or chosen or ""] * 3
 
 
 def test_mmcv_is_compiled_for_the_gpus_present_and_kept_by_architecture(
@@ -59,9 +103,9 @@ def test_mmcv_is_compiled_for_the_gpus_present_and_kept_by_architecture(
     for capabilities in ((), ("8.0",), ("9.0", "10.0")):
         monkeypatch.setattr(pixi, "compute_capabilities", lambda capabilities=capabilities: capabilities)
         commands.append(" ".join(pixi.mmcv_command("pixi", "uv", tmp_path)))
-    assert "mmcv:architectures=9.0 mmcv==2.1.0" in commands[0]
-    assert "mmcv:architectures=8.0 mmcv==2.1.0" in commands[1]
-    assert "mmcv:architectures=9.0;10.0 mmcv==2.1.0" in commands[2]
+    assert "mmcv:architectures=9.0 mmcv==2.1.0 mmengine==0.10.7" in commands[0]
+    assert "mmcv:architectures=8.0 mmcv==2.1.0 mmengine==0.10.7" in commands[1]
+    assert "mmcv:architectures=9.0;10.0 mmcv==2.1.0 mmengine==0.10.7" in commands[2]
     assert pixi.build().variables()["TORCH_CUDA_ARCH_LIST"] == "9.0;10.0"
 
 

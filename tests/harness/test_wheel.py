@@ -22,7 +22,7 @@ from harness.environments.spec import ENVIRONMENTS
 from wire.paths import pixi_manifest, stage_code
 from harness.weights import load_weights
 print(json.dumps({
-    "locks": {name: locate(spec, "uv").lock_hash for name, spec in ENVIRONMENTS.items()},
+    "locks": [locate(one, kind).lock_hash for one in ENVIRONMENTS.values() for kind in one.backends],
     "code": sorted(path.name for path in stage_code().iterdir()),
     "pixi": pixi_manifest().exists(),
     "weights": sorted(load_weights()),
@@ -47,7 +47,7 @@ def test_the_wheel_finds_its_locks_and_shows_workers_our_packages_alone(installe
     command = [sys.executable, "-P", "-c", SCRIPT]
     answer = subprocess.run(command, env=variables, cwd=installed, check=True, capture_output=True, text=True)
     found = json.loads(answer.stdout)
-    assert found["locks"] == {name: locate(spec, "uv").lock_hash for name, spec in ENVIRONMENTS.items()}
+    assert found["locks"] == [locate(one, kind).lock_hash for one in ENVIRONMENTS.values() for kind in one.backends]
     assert found["code"] == ["generation", "geneval", "rewards", "wire"]
     assert found["pixi"] is True
     assert found["weights"] == ["aesthetic-mlp", "clip-vit-l-14", "mask2former"]

@@ -49,6 +49,30 @@ def test_it_equals_sampling_level_by_level(monkeypatch: pytest.MonkeyPatch, far:
     assert expected.abs().max() > 0.1
 
 
+@pytest.mark.parametrize("far", [0.0, 1.0, 40.0])
+def test_a_batch_is_sampled_as_its_images_are(far: float) -> None:
+    """What runs on a GPU, against what runs on a CPU."""
+    torch.manual_seed(0)
+    values = torch.randn(3, PLACES, HEADS, CHANNELS)
+    offsets = torch.randn(3, PLACES, HEADS, LEVELS, POINTS, 2) * far
+    weights = torch.rand(3, PLACES, HEADS, LEVELS * POINTS).softmax(-1).view(3, PLACES, HEADS, LEVELS, POINTS)
+    each = zip(values, offsets, weights, strict=True)
+    expected = torch.stack([deformable.sample(one, SHAPES, *look) for one, *look in each])
+    found = deformable.sample_levels(values, SHAPES, offsets, weights)
+    torch.testing.assert_close(found, expected, rtol=0, atol=TOLERANCE * max(1.0, far))
+
+
+def test_layers_read_the_shapes_from_the_device_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[int] = []
+    whole = torch.Tensor.tolist
+    monkeypatch.setattr(torch.Tensor, "tolist", lambda tensor: (reads.append(1), whole(tensor))[1])
+    shapes = torch.tensor(SHAPES)
+    with torch.inference_mode():
+        assert [deformable._plain(shapes) for _ in range(6)] == [SHAPES] * 6
+    assert len(reads) == 1
+    assert deformable._plain([list(shape) for shape in SHAPES]) == SHAPES
+
+
 def randomised(module: Any) -> Any:
     torch.manual_seed(1)
     for parameter in module.parameters():

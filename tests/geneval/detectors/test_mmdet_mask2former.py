@@ -140,5 +140,5 @@ def test_the_compiled_op_is_left_alone_where_it_has_no_cuda(
 
     monkeypatch.setattr(mmcv.ops, "get_compiling_cuda_version", lambda: compiled)
     monkeypatch.setattr(mmcv.ops.multi_scale_deform_attn, "IS_CUDA_AVAILABLE", True)
-    mmdet_mask2former._choose_deformable_attention(device)
+    mmdet_mask2former.choose_deformable_attention(device)
     assert mmcv.ops.multi_scale_deform_attn.IS_CUDA_AVAILABLE is used

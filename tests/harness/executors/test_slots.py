@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +24,7 @@ from harness.run.directory import RunDirectory
 from harness.stages.base import Stage
 from harness.stages.registry import STAGES
 from harness.workers.worker import Event
-from wire.errors import ExitCode, MiroEvalError, UserError
+from wire.errors import EnvironmentFailure, ExitCode, MiroEvalError, UserError
 
 #: A worker by the protocol whose jobs say what is to become of them; every job is noted with process and GPU.
 WORKER = """
@@ -78,6 +81,10 @@ class FakeRun:
         stopped = any(failure.exit_code == ExitCode.INTERRUPTED for failure in self.failures.values())
         return [] if stopped else [work for work in self.works if work.stage is stage]
 
+    def leave_out(self, stage: Stage, failure: MiroEvalError) -> None:
+        self.failures[stage.name] = failure
+        self.works = [work for work in self.works if work.stage is not stage and stage.needs_images]
+
     def write_job(self, work: ShareWork, _environment: Environment) -> Path | None:
         action = self.actions.get(work.name, "works")
         if action == "has nothing to do":
@@ -121,14 +128,33 @@ class Story:
 
 
 def work_off(
-    folder: Path, count: int, *gpus: str, stages: tuple[str, ...] = CHAIN, actions: dict[str, str] | None = None
+    folder: Path,
+    count: int,
+    *gpus: str,
+    stages: tuple[str, ...] = CHAIN,
+    actions: dict[str, str] | None = None,
+    made: dict[str, str] | None = None,
+    fails: str = "",
 ) -> Story:
+    """Work on ``count`` shares of stages. Environments named in ``made`` are there once a file in the folder is; the
+    one of ``fails`` is not."""
     directory = RunDirectory(folder)
     works = [ShareWork(directory, STAGES[stage], Share(index, count)) for stage in stages for index in range(count)]
     run = FakeRun(folder, actions or {}, set(range(count)) if "generate" in stages else set(), list(works))
     fake = SimpleNamespace(ready=True, worker=lambda _module, job: [sys.executable, "-c", WORKER, job])
-    environments = dict.fromkeys(stages, cast(Environment, fake))
-    Slots(gpus, [STAGES[stage] for stage in stages], [cast(LocalRun, run)], environments).work_off()
+    run.pipeline.environment = lambda _: fake
+    environments = {stage: cast(Environment, fake) for stage in stages if stage not in (made or {})}
+
+    def make(stage: str, file: str) -> Environment:
+        while not (folder / file).exists():
+            time.sleep(0.01)
+        if stage == fails:
+            raise EnvironmentFailure(f"environment {stage} could not be installed")
+        return cast(Environment, fake)
+
+    with ThreadPoolExecutor() as pool:
+        coming = {stage: pool.submit(make, stage, file) for stage, file in (made or {}).items()}
+        Slots(gpus, [STAGES[stage] for stage in stages], [cast(LocalRun, run)], environments, coming).work_off()
     notes = folder / "notes"
     lines = [json.loads(line) for line in notes.read_text().splitlines()] if notes.exists() else []
     states = {work.name: read_state(state_file(directory, work.stage.name, work.share)) for work in works}
@@ -151,6 +177,34 @@ def test_in_one_place_stages_follow_one_another_with_one_worker_each(tmp_path: P
     assert set(story.states.values()) == {FINISHED}
     told = (tmp_path / "logs" / "geneval-2of3.log").read_text()
     assert f"one worker served several shares; its log is {tmp_path / 'logs' / 'geneval-0of3.log'}" in told
+
+
+def test_a_stage_begins_when_its_environment_is_made_and_others_go_before(tmp_path: Path) -> None:
+    (tmp_path / "begin").touch()
+    made = {"generate": "begin", "geneval": "rewards-1of2.done", "rewards": "generate-0of2.done"}
+    story = work_off(tmp_path, 2, made=made)
+    assert not story.failures
+    assert story.order == names(2, "generate", "rewards", "geneval")
+
+
+def test_a_worker_makes_images_while_all_other_environments_are_made(tmp_path: Path) -> None:
+    story = work_off(tmp_path, 2, made=dict.fromkeys(("geneval", "rewards"), "generate-1of2.done"))
+    assert story.order == names(2, *CHAIN)
+    assert len(story.processes("generate")) == 1
+
+
+def test_where_an_environment_fails_all_else_goes_on(tmp_path: Path) -> None:
+    story = work_off(tmp_path, 2, made={"geneval": "generate-0of2.done"}, fails="geneval")
+    assert story.order == names(2, "generate", "rewards")
+    assert list(story.failures) == ["geneval"]
+
+
+def test_nobody_waits_for_environments_once_images_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "begin").touch()
+    threading.Timer(3.0, (tmp_path / "late").touch).start()
+    story = work_off(tmp_path, 2, made={"generate": "begin", "rewards": "late"}, fails="generate")
+    assert story.order == []
+    assert list(story.failures) == ["generate"]
 
 
 def test_two_places_share_the_work_each_with_a_worker_on_its_own_gpu(tmp_path: Path) -> None:
