@@ -22,6 +22,7 @@ from generation.planned_files import stamp
 from generation.precision import pipeline_dtype
 from generation.sampling import finite_decoding
 from generation.settings import parse_resolution
+from wire.errors import EnvironmentFailure
 from wire.hub import Repository
 from wire.hub_client import asking, away, cache, client, endpoint, is_off
 from wire.protocol import UserError
@@ -42,7 +43,8 @@ class DiffusersBackend:
         dtype = pipeline_dtype(parameters.precision, self._device)
         self._place = source.repo or str(source.path)
         folder = _folder(source, parameters.trust_checkpoint)
-        self._pipeline = _load_once(folder, self._place, source.variant, dtype, parameters.trust_checkpoint)
+        with _from_the_cache_alone(source):
+            self._pipeline = _load_once(folder, self._place, source.variant, dtype, parameters.trust_checkpoint)
         self._pipeline.set_progress_bar_config(disable=True)
         self._pipeline.to(self._device)
         self.uses_gpu = self._device.type == "cuda"
@@ -113,6 +115,24 @@ def _folder(source: CheckpointSource, trusted: bool) -> Path:
         local = is_off() or bool(away(endpoint()))
         client()  # so that diffusers' own questions end as ours do
         return Path(DiffusionPipeline.download(source.repo, local_files_only=local, **options))
+
+
+@contextmanager
+def _from_the_cache_alone(source: CheckpointSource) -> Iterator[None]:
+    """Nobody has listed a repository's files where the hub is not asked: what fails then may be for want of some.
+
+    Raises:
+        EnvironmentFailure: in place of a UserError.
+    """
+    try:
+        yield
+    except UserError as error:
+        if not source.repo or not (is_off() or away(endpoint())):
+            raise
+        raise EnvironmentFailure(
+            f"{error}; files of it may be missing in the hub cache {cache()}, and the hub cannot be asked: fetch it on "
+            "a machine that reaches the hub, or point HF_HOME at a cache that has it whole"
+        ) from error
 
 
 #: The pipeline of this process's last job, by what it was loaded from and how.
