@@ -35,6 +35,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(hub_client, "TIMEOUT", 1.0)
     away.cache_clear()
+    import huggingface_hub
+
+    getattr(huggingface_hub, "close_session", lambda: None)()  # it may have been opened for another test's proxy
     return tmp_path / "hub"
 
 
