@@ -41,7 +41,16 @@ __all__ = [
 
 #: Our top-level packages; none of another origin may stand in for one of them.
 PARTS = ("wire", "generation", "geneval", "rewards", "reports", "harness")
-_ROOT = next(folder for folder in Path(__file__).resolve().parents if (folder / "wire" / "errors.py").is_file())
+
+
+def _root() -> Path:
+    """Folder of our packages: where the installed door's clone is, which may be anywhere, else above this file."""
+    here = Path(__file__).resolve()
+    clones = [Path(line) for file in here.parents[1].glob("*miro_eval*.pth") for line in file.read_text().splitlines()]
+    return next((folder for folder in (*clones, *here.parents) if (folder / "wire" / "errors.py").is_file()), here)
+
+
+_ROOT = _root()
 
 
 class _OurParts:

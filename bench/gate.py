@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 from bench.reports import write_runs
+from wire.host import processors
 
 TIMES = 5
 
@@ -29,7 +30,7 @@ def main() -> None:
         first, second = sorted(path for path in folder.iterdir())
         saved = folder / "baseline.json"
         subprocess.run([_miro_eval(), "baseline", "save", first, saved], check=True, stdout=subprocess.DEVNULL)
-        print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start; median of {TIMES}")  # noqa: T201
+        print(f"{processors()} cores, load {os.getloadavg()[0]:.1f} at the start; median of {TIMES}")  # noqa: T201
         for label, options in (
             ("two runs", [second, "--baseline", first]),
             ("a run and a saved baseline", [second, "--baseline", saved]),

@@ -188,7 +188,8 @@ def _measure(chosen: argparse.Namespace, folder: Path) -> int:
     reference.clock.clear()
     ours, rate = Clock(), matrix_rate(execution)
     evaluator = _evaluator(files, config, execution, paths[0], ours)
-    rows, seen, size = [], [], -(-len(paths) // chosen.rounds)
+    rows, seen, tags = [], [], len(chosen.tags)
+    size = -(-len(paths) // (chosen.rounds * tags)) * tags  # each turn has all tags
     for first in range(0, len(paths), size):
         items, some = reference_flow(reference, paths[first : first + size], chosen.tags)
         rows += our_flow(evaluator, items, execution, ours)

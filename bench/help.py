@@ -24,6 +24,7 @@ from reports.read.suite import PROMPTS_PER_TAG
 from reports.statistics.clusters import Clusters
 from reports.statistics.intervals import macro_interval
 from reports.statistics.resampling import _times
+from wire.host import processors
 
 #: What help may take at most, in ms of processor time; an interval, in ms.
 HELP_LIMIT, INTERVAL_LIMIT = 200.0, 1000.0
@@ -35,7 +36,7 @@ def main() -> None:
     parser.add_argument("verbs", nargs="*", default=["", *VERBS], help="[default: all, and miro-eval itself]")
     parser.add_argument("--times", type=int, default=11, help="runs of each [default: 11]")
     chosen = parser.parse_args()
-    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start; {chosen.times} runs each")  # noqa: T201
+    print(f"{processors()} cores, load {os.getloadavg()[0]:.1f} at the start; {chosen.times} runs each")  # noqa: T201
     print(f"{'':32}{'median':>8}{'least':>8}  ms of processor time")  # noqa: T201
     slow = [verb for verb in chosen.verbs if _shown(f"miro-eval {verb}".strip() + " --help", _help(verb), chosen.times)]
     slow += ["interval"] * _shown("interval of a sweep's score", _interval, chosen.times, INTERVAL_LIMIT)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from generation.suites import SUITES
+from wire.host import processors
 from wire.vocabulary import SEVEN_REWARDS
 
 SAMPLES = 4
@@ -50,7 +51,7 @@ def measure(folder: Path, counts: Sequence[int], rewards: bool) -> list[str]:
     os.sync()  # what the disk still has to do of that is not the report's
     names = sorted(path.name for path in (folder / "runs").iterdir())
     lines = [
-        f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start; {2212:,} images a run"
+        f"{processors()} cores, load {os.getloadavg()[0]:.1f} at the start; {2212:,} images a run"
         + (", with seven rewards" if rewards else ", GenEval rows"),
         "",
         "| runs | rows, MB | wall, s | CPU, s | CPU a run, ms | peak memory, GB |",
@@ -84,7 +85,7 @@ def timed_report(folder: Path) -> dict[str, float]:
     own, others = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = own.ru_utime + own.ru_stime + others.ru_utime + others.ru_stime
     # The system tells the largest of the other processes alone, so that one a core is an upper bound.
-    memory = 1024 * (own.ru_maxrss + (os.cpu_count() or 1) * others.ru_maxrss)
+    memory = 1024 * (own.ru_maxrss + processors() * others.ru_maxrss)
     return {"wall": wall, "cpu": cpu, "memory": float(memory)}
 
 

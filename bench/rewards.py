@@ -34,6 +34,7 @@ from typing import Any
 
 from bench.reward_figures import Run, matrix_rate
 from bench.reward_packages import reference_scorer
+from wire.host import processors
 from wire.pictures import read_picture
 
 METRICS = ("aesthetic", "image_reward", "pick_score", "hpsv2.1", "sciscore")
@@ -217,7 +218,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--keep", type=Path, metavar="FILE", help="add the figures to this file; print no table")
     parser.add_argument("--table", type=Path, metavar="FILE", help="measure nothing, print the table of what was kept")
     parser.add_argument("--record", metavar="DATE", help="append the table to bench/RESULTS.md under this date")
-    parser.add_argument("--machine", default=f"{os.cpu_count()} CPU cores, no GPU", help="for the record")
+    parser.add_argument("--machine", default=f"{processors()} CPU cores, no GPU", help="for the record")
     parser.add_argument("--side", choices=list(SIDES), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -39,6 +39,7 @@ from harness.weights.weight_source import TinyWorld
 from harness.workers.worker import Ended, Program, Workers
 from wire.errors import UserError
 from wire.files import write_rows
+from wire.host import processors
 
 SAMPLES = 4
 SHARDS = (1, 2, 4, 8, 16, 32, 64)
@@ -138,7 +139,7 @@ def shard_study(folder: Path, options: argparse.Namespace) -> Iterator[str]:
     begin(folder)
     images = options.prompts * SAMPLES
     useful = images * options.image
-    yield f"{images} images of {options.image} s, models load in {options.load} s, {os.cpu_count()} cores"
+    yield f"{images} images of {options.image} s, models load in {options.load} s, {processors()} cores"
     yield ""
     yield "| shards | wall, s | efficiency | planning | load | images of one shard | start-up and waiting | merge |"
     yield "|---:|---:|---:|---:|---:|---:|---:|---:|"
@@ -207,7 +208,7 @@ def place_study(folder: Path, options: argparse.Namespace) -> Iterator[str]:
     make_images(folder, options.prompts)
     images = options.prompts * SAMPLES
     os.environ |= {"SLEEP_LOAD": str(options.load), "SLEEP_IMAGE": str(options.image)}
-    yield f"{images} images of {options.image} s, models load in {options.load} s, {os.cpu_count()} cores"
+    yield f"{images} images of {options.image} s, models load in {options.load} s, {processors()} cores"
     yield ""
     yield "| GPUs | shares | wall, s | efficiency | workers |"
     yield "|---:|---:|---:|---:|---:|"

@@ -51,6 +51,27 @@ class CheckpointSource:
     #: What the generator is called with as ``checkpoint``; empty for nothing.
     argument: str = ""
 
+    def files(self) -> dict[str, Path]:
+        """The files that make up a checkpoint on disk, by their name in it; none of a repository."""
+        if self.path is None:
+            return {}
+        if self.kind == LIGHTNING:
+            return {file.name: file for file in (self.path, self.path.parent / CONFIG_FILE)}
+        if self.kind == DIFFUSERS:
+            return _all_files(self.path)
+        if self.kind == GENERATOR:
+            argument = _all_files(Path(self.argument)) if self.argument else {}
+            return {self.path.name: self.path} | {f"checkpoint/{name}": file for name, file in argument.items()}
+        return {name: self.path / name for name in HUB_FILES}
+
+
+def _all_files(path: Path) -> dict[str, Path]:
+    """A file, or all in a folder, hidden ones aside; nothing where there is neither."""
+    if path.is_file():
+        return {path.name: path}
+    inside = {str(file.relative_to(path)): file for file in sorted(path.rglob("*")) if file.is_file()}
+    return {name: file for name, file in inside.items() if not any(part.startswith(".") for part in Path(name).parts)}
+
 
 def describe_source(
     checkpoint: str,

@@ -3,36 +3,18 @@
 from __future__ import annotations
 
 import gc
-import re
 from typing import Any
 
 from wire.allocator import return_freed_memory
-from wire.protocol import EnvironmentFailure, UserError
+from wire.gpus import choose_device
 
 
-def choose_device(name: str) -> Any:
-    """The ``torch.device`` of that name; ``auto`` is the first GPU, or else the CPU.
-
-    Raises:
-        UserError: not a device's name.
-        EnvironmentFailure: a GPU is demanded and not there.
-    """
+def torch_device(name: str) -> Any:
+    """The ``torch.device`` of that name, see :func:`wire.gpus.choose_device`, which gives the same bytes each time."""
     import torch
 
-    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
-        raise UserError(f"device {name!r} is unknown; expected auto, cpu, cuda or cuda:N")
-    # The same bytes each time, the VAE's convolutions included.
-    torch.backends.cudnn.deterministic = True
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(name)
-    present = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if device.type == "cuda" and (device.index or 0) >= present:
-        raise EnvironmentFailure(
-            f"device {name} was demanded, but PyTorch sees {present} CUDA devices here; "
-            "use --device cpu, or check the driver with nvidia-smi"
-        )
-    return device
+    torch.backends.cudnn.deterministic = True  # for the VAE's convolutions
+    return torch.device(choose_device(name))
 
 
 def device_name(device: Any) -> str:

@@ -7,6 +7,7 @@ which takes no time, whatever the size.
 from __future__ import annotations
 
 import errno
+import struct
 import zipfile
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def archive_fault(path: Path) -> str:
         return f"not a PyTorch checkpoint, but {fault}" if path.is_file() else fault
     try:
         head = _head(path)
-        members = zipfile.ZipFile(path).infolist() if head[:4] == b"PK\x03\x04" else []
+        members = _members(path) if head[:4] == b"PK\x03\x04" else []
     except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
         return f"unreadable or cut short ({error}); copy or download it again"
     pickles = [member for member in members if member.filename.endswith("/data.pkl")]
@@ -80,9 +81,27 @@ def archive_fault(path: Path) -> str:
         return "a TorchScript program, not a checkpoint; give the .ckpt that Lightning wrote"
     if any(member.compress_type != zipfile.ZIP_STORED for member in members):
         return "its content is compressed, as PyTorch never leaves it; unpack it, or give the file that training wrote"
-    if pickles[0].file_size > LARGEST_PICKLE:
-        return f"its data.pkl has {pickles[0].file_size} bytes; no checkpoint has more than {LARGEST_PICKLE}"
+    if (size := max(member.file_size for member in pickles)) > LARGEST_PICKLE:
+        return f"its data.pkl has {size} bytes; no checkpoint has more than {LARGEST_PICKLE}"
     return ""
+
+
+def _members(path: Path) -> list[zipfile.ZipInfo]:
+    """What an archive holds; BadZipFile also where another reader, torch's, could find another directory in it.
+
+    Python takes the one at the archive's end, torch the one that the end points to.
+    """
+    with zipfile.ZipFile(path) as archive, path.open("rb") as file:
+        at = file.seek(-min(98, file.seek(0, 2)), 2)
+        tail = file.read()
+        end, (length, start) = at + len(tail) - 22, struct.unpack("<LL", tail[-10:-2])
+        if tail[-42:-38] == b"PK\x06\x07":  # the larger form, which torch writes too
+            if struct.unpack("<Q", tail[-34:-26]) != (at,):
+                raise zipfile.BadZipFile("two ends")
+            end, (length, start) = at, struct.unpack("<QQ", tail[40:56])
+        if tail[-22:-18] != b"PK\x05\x06" or start + length != end:
+            raise zipfile.BadZipFile("its end is not where it should be")
+        return archive.infolist()
 
 
 def _format(head: bytes) -> str:

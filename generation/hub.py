@@ -70,6 +70,11 @@ def file_sha256(path: Path) -> str:
     """Hash of a file; that of a large file in the hub's cache is known without reading."""
     if known := cached_sha256(path):
         return known
+    return sha256_of_bytes(path)
+
+
+def sha256_of_bytes(path: Path) -> str:
+    """Hash of a file, read whole."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):

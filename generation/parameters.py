@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ class Parameters(GenerationSettings):
     kind: str = "auto"
     revision: str | None = None
     generator_folder: str | None = None
+    #: sha256 of the checkpoint's files by name; empty for a repository, and to take whatever is there.
+    planned: dict[str, str] = field(default_factory=dict)
     #: For upstream's noise, see :class:`generation.batches.Sweep`.
     sweep: dict[str, Any] | None = None
     device: str = "auto"

@@ -10,6 +10,7 @@ from generation.batches import Batch, count_missing, image_batches, upstream_bat
 from generation.image_writer import ImageWriter
 from generation.noise import UPSTREAM
 from generation.parameters import Parameters
+from generation.planned_files import planned_files
 from generation.settings import AUTO
 from wire.hub_client import tell
 from wire.protocol import Job, Reporter, RowWriter
@@ -32,7 +33,9 @@ def work(job: Job, reporter: Reporter) -> None:
         reporter.finished(rows=0, unscored=0)
         return
     tell(reporter.warning)
-    backend = open_backend(parameters.source(), parameters)
+    source = parameters.source()
+    with planned_files(source, parameters.planned):
+        backend = open_backend(source, parameters)
     if size:
         _started(reporter, backend, parameters, count_missing(batches), size)
     backend.prepare(batches, lambda label: reporter.progress(0, len(job.items), label), reporter.warning)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from wire.protocol import Item
 
 #: Which detections of a class count, best first, for each class that has any.
 Kept = Mapping[str, Sequence[int]]
+#: Those detections themselves.
+Objects = Mapping[str, Sequence[Cutout]]
 
 
 @dataclass(frozen=True)
@@ -57,28 +60,34 @@ class Evaluator:
         inputs = [one.network_input for one in readable]
         found = self.detector.detect_batch(inputs, [self.options.threshold(tag) for tag in tags])
         kept = [kept_indices(one, tag, self.options) for one, tag in zip(found, tags, strict=True)]
+        objects = [cutouts(*one) for one in zip(found, kept, strict=True)]
         answers: Sequence[Answers] = [{} for _ in readable]
         if self.colors is not None:
-            answers = self.colors.probabilities([_shown(*one) for one in zip(readable, found, kept, strict=True)])
-        scored = iter(zip(readable, found, kept, answers, strict=True))
+            answers = self.colors.probabilities([_shown(*one) for one in zip(readable, objects, strict=True)])
+        scored = iter(zip(readable, objects, answers, strict=True))
         return [self._row(*next(scored)) if isinstance(one, Prepared) else one for one in batch]
 
-    def _row(self, one: Prepared, found: Detections, kept: Kept, answers: Answers) -> Row:
-        objects = boxes_of(found, kept)
-        masks = {name: [encode(found.mask(i)) for i in indices] for name, indices in kept.items()}
-        verdict = judge(objects, normalise(one.item.metadata), color_names(answers), self.options)
+    def _row(self, one: Prepared, objects: Objects, answers: Answers) -> Row:
+        boxes = {name: [cutout.box for cutout in some] for name, some in objects.items()}
+        masks = {name: [encode(cutout.mask) for cutout in some] for name, some in objects.items()}
+        verdict = judge(boxes, normalise(one.item.metadata), color_names(answers), self.options)
         return scored_row(
-            one.item, one.image.sha256, self.detector.name, verdict, objects=objects, masks=masks, colors=answers
+            one.item, one.image.sha256, self.detector.name, verdict, objects=boxes, masks=masks, colors=answers
         )
 
 
-def _shown(one: Prepared, found: Detections, kept: Kept) -> Shown:
+def _shown(one: Prepared, objects: Objects) -> Shown:
     """The objects of an image whose color its prompt asks about."""
-    needed = colors_needed(boxes_of(found, kept), normalise(one.item.metadata))
-    cutouts = {
-        name: [Cutout(found.boxes[i], found.mask(i)) for i in kept[name][:count]] for name, count in needed.items()
-    }
-    return Shown(one.image.picture, cutouts)
+    boxes = {name: [cutout.box for cutout in some] for name, some in objects.items()}
+    needed = colors_needed(boxes, normalise(one.item.metadata))
+    return Shown(one.image.picture, {name: objects[name][:count] for name, count in needed.items()})
+
+
+def cutouts(found: Detections, kept: Kept) -> Objects:
+    """The detections that count; their pixels leave the detector's device together, in one wait."""
+    indices = [*chain.from_iterable(kept.values())]
+    masks = iter(found.pixels(indices) if indices else ())
+    return {name: [Cutout(found.boxes[i], next(masks)) for i in some] for name, some in kept.items()}
 
 
 def boxes_of(found: Detections, kept: Kept) -> dict[str, list[Box]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -79,25 +78,6 @@ def _mapping(parameters: Mapping[str, Any], name: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UserError(f'geneval parameter "{name}" must be an object, not {value!r}')
     return value
-
-
-def resolve_device(wanted: str) -> str:
-    """``cpu``, ``cuda`` or ``cuda:N`` for ``auto`` (a GPU where there is one) or a device demanded by name.
-
-    Raises:
-        UserError: not a device name.
-        EnvironmentFailure: the GPU demanded is not there.
-    """
-    if not isinstance(wanted, str) or not re.fullmatch(r"auto|cpu|cuda(:\d+)?", wanted):
-        raise UserError(f"unknown device {wanted!r}: choose auto, cpu, cuda or cuda:N")
-    import torch
-
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if wanted == "auto":
-        return "cuda" if count else "cpu"
-    if wanted != "cpu" and int(wanted.partition(":")[2] or 0) >= count:
-        raise EnvironmentFailure(f"device {wanted} was demanded but torch sees {count} GPUs: use --device auto or cpu")
-    return wanted
 
 
 @contextmanager

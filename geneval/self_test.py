@@ -16,9 +16,10 @@ from typing import Any
 
 from geneval.color import ColorClassifier, Cutout, Shown
 from geneval.judge import Box
-from geneval.parameters import Parameters, device_faults_are_fatal, resolve_device
+from geneval.parameters import Parameters, device_faults_are_fatal
 from geneval.rows import check_rows
 from geneval.worker import work
+from wire.gpus import choose_device
 from wire.protocol import EnvironmentFailure, Item, Job, Reporter, read_rows
 from wire.vocabulary import COLORS
 from wire.worker_process import run_worker
@@ -82,7 +83,7 @@ def _name_plain_colors(settings: Parameters) -> list[list[float]]:
     import numpy as np
     from PIL import Image
 
-    device = resolve_device(settings.device)
+    device = choose_device(settings.device)
     with device_faults_are_fatal():
         classifier = ColorClassifier(settings.files["clip-vit-l-14"], device, settings.color_options)
         cutout = Cutout(Box(0, 0, SIDE, SIDE, 1.0), np.ones((SIDE, SIDE), bool))

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,9 +19,11 @@ from geneval.color import ColorClassifier
 from geneval.detectors import Detector, Execution, load_detector
 from geneval.evaluation import Evaluator
 from geneval.judge import normalise
-from geneval.parameters import Parameters, device_faults_are_fatal, resolve_device
+from geneval.parameters import Parameters, device_faults_are_fatal
 from geneval.rows import Row, check_rows, unscored_row
 from geneval.settings import validate
+from wire.gpus import choose_device
+from wire.host import processors
 from wire.protocol import Item, Job, Reporter, RowWriter, UserError, pending_batches, read_rows
 
 S = TypeVar("S")
@@ -58,7 +59,7 @@ def work(job: Job, reporter: Reporter) -> None:
                 writer.write(lost)
         reporter.finished(rows=len(lost), unscored=len(lost))
         return
-    execution = settings.execution(resolve_device(settings.device))
+    execution = settings.execution(choose_device(settings.device))
     batches = list(pending_batches(judgeable, execution.batch_size, lambda item: item.filename in job.done))
     settings.check_files()
     with device_faults_are_fatal():
@@ -145,7 +146,7 @@ def judged(evaluator: Evaluator, batches: Batches, device: str) -> Iterator[list
 
 def loading_threads(device: str) -> int:
     """On a CPU the detector wants the cores; a GPU waits for its images, which one core decodes too slowly."""
-    return 1 if device == "cpu" else min(8, os.cpu_count() or 1)
+    return 1 if device == "cpu" else min(8, processors())
 
 
 def prefetch(function: Callable[[S], T], items: Iterable[S], ahead: int, threads: int = 1) -> Iterator[T]:

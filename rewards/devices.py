@@ -1,4 +1,4 @@
-"""Where models run: the device, and which models it holds at once."""
+"""Which models a device holds at once, and how it computes."""
 
 from __future__ import annotations
 
@@ -14,25 +14,8 @@ from rewards.hub import LocalWeight
 from rewards.memory import estimate, free_memory, is_out_of_memory
 from rewards.scorers.base import Scorer
 from wire.allocator import return_freed_memory
-from wire.errors import EnvironmentFailure, MiroEvalError
+from wire.errors import MiroEvalError
 from wire.own_code import reason_of
-
-
-def choose_device(wanted: str) -> str:
-    """The torch device for ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-
-    Raises:
-        EnvironmentFailure: a GPU was asked for that is not there.
-    """
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if wanted == "auto":
-        return "cuda:0" if count else "cpu"
-    if wanted == "cpu":
-        return wanted
-    number = int(wanted.partition(":")[2] or 0)
-    if number >= count:
-        raise EnvironmentFailure(f"device {wanted} was asked for, and torch sees {count} GPUs; use device auto or cpu")
-    return f"cuda:{number}"
 
 
 def make_deterministic() -> None:

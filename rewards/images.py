@@ -6,7 +6,6 @@ Every failure is a reason in the same words on every machine, without paths or a
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import deque
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +17,7 @@ from PIL import Image
 
 from rewards.own_scorer import own_fault
 from rewards.scorers.base import Scorer
+from wire.host import processors
 from wire.pictures import UnreadablePicture, read_picture, to_rgb
 from wire.protocol import Item
 
@@ -118,7 +118,7 @@ def prepared_batches(
     batches: Iterable[list[Item]], run_dir: Path, scorers: Sequence[Scorer]
 ) -> Iterator[list[Prepared]]:
     """Yield every batch with its images prepared, in order, while the next ones are prepared behind it."""
-    threads = min(MAX_THREADS, os.cpu_count() or 1)
+    threads = min(MAX_THREADS, processors())
     with ThreadPoolExecutor(threads, thread_name_prefix="images") as pool:
         waiting: deque[list[Future[Prepared]]] = deque()
         for batch in batches:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wire.errors import EnvironmentFailure
+from wire.host import memory
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,23 +30,15 @@ SHARE = 0.5
 SMALL = 256 * 1024**2
 #: What the CPU's allocators say; a GPU's has an exception of its own.
 _SIGNS = ("out of memory", "can't allocate memory", "not enough memory")
-_CGROUP = Path("/sys/fs/cgroup")
 
 
 def free_memory(device: str) -> int:
-    """Bytes that models may still take on a device; on the CPU, what the machine has and the container allows."""
+    """Bytes that models may still take on a device; on the CPU, what the machine has and the job is allowed."""
     if device != "cpu":
         import torch
 
         return int(torch.cuda.mem_get_info(device)[0])
-    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    available = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
-    try:
-        limit = (_CGROUP / "memory.max").read_text(encoding="ascii").strip()
-        used = (_CGROUP / "memory.current").read_text(encoding="ascii")
-        return available if limit == "max" else min(available, int(limit) - int(used))
-    except (OSError, ValueError):
-        return available
+    return memory()
 
 
 def estimate(weights: Sequence[LocalWeight]) -> int:

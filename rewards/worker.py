@@ -14,6 +14,7 @@ from rewards.scorers import SCORERS, Scorer
 from rewards.settings import Parameters
 from wire.cards import records
 from wire.errors import EnvironmentFailure
+from wire.gpus import choose_device
 from wire.hub_client import tell
 from wire.protocol import Item, Job, Reporter, RowWriter, cell_key, pending_batches
 
@@ -88,7 +89,7 @@ class RewardsStage:
         import torch
         from transformers.utils import logging
 
-        from rewards.devices import choose_device, describe, loaded_groups, make_deterministic
+        from rewards.devices import describe, loaded_groups, make_deterministic
 
         logging.set_verbosity_error()  # its advice on unused and new weights: keys are checked here
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,31 @@ def test_verbs_work_beside_packages_of_our_names(repository: Path, verb: str) ->
     answer = started(repository, MIRO_EVAL, *verb.split())
     assert answer.returncode == 0, answer.stderr
     assert "training repository" not in answer.stderr
+
+
+@pytest.mark.parametrize("line", ["{clone}", "/nowhere\n{clone}\n{clone}\n"])
+def test_an_installed_door_finds_its_clone_wherever_the_environment_is(repository: Path, line: str) -> None:
+    """As uv makes it: a copy of the door, and beside it a file that points to the clone."""
+    site = repository / "elsewhere" / "site-packages"
+    (site / "miro_eval").mkdir(parents=True)
+    shutil.copy(stage_code() / "miro_eval.py", site / "miro_eval" / "__init__.py")
+    (site / "_editable_impl_miro_eval.pth").write_text(line.format(clone=stage_code()))
+    script = f"import sys; sys.path.insert(0, {str(site)!r}); import miro_eval, harness; print(harness.__file__)"
+    answer = started(repository, sys.executable, "-c", script)
+    assert answer.stdout.strip() == str(stage_code() / "harness" / "__init__.py"), answer.stderr
+
+
+def test_a_door_without_its_house_says_so(tmp_path: Path) -> None:
+    (tmp_path / "site" / "miro_eval").mkdir(parents=True)
+    shutil.copy(stage_code() / "miro_eval.py", tmp_path / "site" / "miro_eval" / "__init__.py")
+    script = (
+        "import sys; sys.path = [p for p in sys.path if 'site-packages' not in p]; import miro_eval; miro_eval.main()"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-S", "-c", script], cwd=tmp_path / "site", capture_output=True, text=True, check=False
+    )
+    assert (answer.returncode, answer.stderr.count("\n")) == (4, 1), answer.stderr
+    assert "the installation is not whole" in answer.stderr
 
 
 @pytest.mark.parametrize("safe_path", ["", "1"])

@@ -8,9 +8,14 @@ import json
 import os
 import re
 import secrets
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+#: Seconds after which a partial file that nobody has written to is left over: its writer was killed.
+LEFT_OVER = 3600.0
+_PARTIAL = re.compile(r"\.[0-9a-f]{16}\.partial")
 
 
 def partial_name(path: Path) -> Path:
@@ -31,6 +36,19 @@ def replacing(path: Path) -> Iterator[Path]:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def sweep(folders: Iterable[Path]) -> None:
+    """Remove what killed writers left in these folders: plain files under a :func:`partial_name`, an hour old.
+
+    Nothing below the folders, and nothing behind a link, is looked at; what cannot be removed stays.
+    """
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            for entry in os.scandir(folder):
+                ours = _PARTIAL.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)
+                if ours and time.time() - entry.stat(follow_symlinks=False).st_mtime > LEFT_OVER:
+                    Path(entry).unlink()
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -18,17 +19,19 @@ TIMEOUT = 20.0
 #: Oldest driver (its first number) that runs programs of a CUDA release, by the release's first number (NVIDIA's
 #: table of minor-version compatibility).
 OLDEST_DRIVER = {11: 450, 12: 525, 13: 580}
-_FIELDS = "name,driver_version,compute_cap,memory.total"
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+#: What is asked of each GPU; a driver that is years old does not know its compute capability.
+_FIELDS = ("name", "driver_version", "memory.total", "compute_cap")
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """One GPU, e.g. ``NVIDIA H100 80GB HBM3``, driver ``550.54.15``, compute capability ``9.0``, ``81559 MiB``."""
+    """One GPU, e.g. ``NVIDIA H100 80GB HBM3``, driver ``550.54.15``, ``81559 MiB``, compute capability ``9.0``."""
 
     name: str
     driver: str
-    capability: str
     memory: str
+    capability: str = ""
 
 
 @cache
@@ -41,19 +44,25 @@ def listed_gpus() -> tuple[Gpu, ...]:
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return ()
-    try:
-        query = [tool, f"--query-gpu={_FIELDS}", "--format=csv,noheader"]
-        answer = subprocess.run(query, capture_output=True, text=True, check=False, timeout=TIMEOUT)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise EnvironmentFailure(f"nvidia-smi does not answer ({error}): reload the driver, or restart") from error
+    answer = _ask(tool, _FIELDS)
+    if answer.returncode and _FIELDS[-1] in answer.stdout + answer.stderr:
+        answer = _ask(tool, _FIELDS[:-1])
     rows = [[cell.strip() for cell in line.split(",")] for line in answer.stdout.splitlines() if line.strip()]
-    gpus = tuple(Gpu(*row) for row in rows if len(row) == _FIELDS.count(",") + 1)
+    gpus = tuple(Gpu(*row) for row in rows if len(row) in (3, 4))
     if answer.returncode or not gpus:
         said = (answer.stderr or answer.stdout).strip().splitlines() or ["nothing"]
         raise EnvironmentFailure(
             f"nvidia-smi fails: {said[0][:200]}: reload the driver or restart the machine, or use --device cpu"
         )
     return gpus
+
+
+def _ask(tool: str, fields: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    query = [tool, f"--query-gpu={','.join(fields)}", "--format=csv,noheader"]
+    try:
+        return subprocess.run(query, capture_output=True, text=True, check=False, timeout=TIMEOUT)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise EnvironmentFailure(f"nvidia-smi does not answer ({error}): reload the driver, or restart") from error
 
 
 def too_old_for(driver: str, cuda: str) -> str | None:
@@ -83,13 +92,38 @@ def choose_device(wanted: str) -> str:
         return "cpu"
     number = 0 if wanted == "auto" else int(wanted.partition(":")[2] or 0)
     if number >= count:
-        raise EnvironmentFailure(f"device {wanted} was demanded, and torch sees {count} GPUs: use --device auto or cpu")
+        raise EnvironmentFailure(
+            f"device {wanted} was demanded, and torch sees {_count(count)}: use --device auto or cpu"
+        )
     return f"cuda:{number}"
 
 
 def hidden() -> bool:
     """Whether all GPUs are hidden on purpose."""
-    return os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+    return os.environ.get(VISIBLE) in ("", "-1")
+
+
+def within_visible(ids: Sequence[str]) -> list[str]:
+    """For each GPU what shows it alone to a worker: numbers count among those that this process was given.
+
+    A UUID (``GPU-...``, ``MIG-...``) names its GPU wherever it stands.
+
+    Raises:
+        UserError: a number beyond them.
+    """
+    inherited = os.environ.get(VISIBLE)
+    if inherited is None:
+        return list(ids)
+    given = [] if hidden() else [part.strip() for part in inherited.split(",")]
+    for name in ids:
+        if name.isdecimal() and int(name) >= len(given):
+            numbered = f" (numbered from 0 to {len(given) - 1})" if given else ""
+            raise UserError(f"--gpus {name}: {VISIBLE}={inherited} leaves {_count(len(given))}{numbered}")
+    return [given[int(name)] if name.isdecimal() else name for name in ids]
+
+
+def _count(number: int) -> str:
+    return f"{number or 'no'} GPU{'' if number == 1 else 's'}"
 
 
 def _require_none_listed(torch_version: str, cuda: str | None) -> None:
@@ -103,8 +137,10 @@ def _require_none_listed(torch_version: str, cuda: str | None) -> None:
     if cuda is None:
         why = "it is built without CUDA: remove this environment, and set it up again"
     else:
-        why = too_old_for(gpus[0].driver, cuda) or "is the job allowed to use it (--gres, the container's --gpus)?"
-    listed = f"{len(gpus)} GPU{'s' * (len(gpus) > 1)} ({gpus[0].name}, driver {gpus[0].driver})"
+        mask = os.environ.get(VISIBLE)
+        given = "is the job allowed to use it (--gres, the container's --gpus)?"
+        why = too_old_for(gpus[0].driver, cuda) or (f"{VISIBLE} is {mask}" if mask else given)
+    listed = f"{_count(len(gpus))} ({gpus[0].name}, driver {gpus[0].driver})"
     raise EnvironmentFailure(
         f"nvidia-smi lists {listed}, and torch {torch_version} (CUDA {cuda or 'none'}) sees none: {why}; "
         "or compute on the CPU with --device cpu"

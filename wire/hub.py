@@ -61,10 +61,11 @@ def _model_weights(names: list[str]) -> list[str]:
 
 def shards(index: Path) -> list[str]:
     """The files that a model's index names."""
-    try:
-        return sorted(set(read_json(index)["weight_map"].values()))
-    except (UserError, OSError, ValueError, KeyError, TypeError, AttributeError):
-        return [f"{index.name} (unreadable)"]
+    with contextlib.suppress(UserError, OSError, ValueError, KeyError, TypeError, AttributeError):
+        names = set(read_json(index)["weight_map"].values())
+        if all(isinstance(name, str) for name in names):
+            return sorted(names)
+    return [f"{index.name} (unreadable)"]
 
 
 def cached_sha256(path: Path) -> str | None:

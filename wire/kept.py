@@ -5,10 +5,9 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
-import tempfile
 from pathlib import Path
 
-from wire.files import sha256_of_file
+from wire.files import replacing, sha256_of_file
 
 
 def kept_path(path: Path, mark: str) -> Path:
@@ -29,12 +28,6 @@ def keep(path: Path, mark: str) -> Path:
         try:
             os.link(path, kept, follow_symlinks=True)
         except OSError:  # a file system without links, or a link to nowhere in its place
-            _copy(path, kept)
+            with replacing(kept) as partial:
+                shutil.copy(path, partial)
     return kept
-
-
-def _copy(path: Path, kept: Path) -> None:
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{kept.name}.")
-    os.close(handle)
-    shutil.copy(path, partial)
-    os.replace(partial, kept)

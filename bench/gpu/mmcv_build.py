@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from wire.host import compilers
+
 #: Shapes of the pixel decoder at 800 x 800: three levels, eight heads of 32 channels, four points.
 LEVELS, HEADS, CHANNELS, POINTS = ((25, 25), (50, 50), (100, 100)), 8, 32, 4
 
@@ -100,7 +102,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser("python -m bench.gpu.mmcv_build", description=__doc__.split("\n")[0])
     parser.add_argument("--source", default="mmcv==2.1.0", help="requirement, or path of mmcv's sdist")
     parser.add_argument("--folder", type=Path, required=True, help="where the build goes; one of your own")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="compilers at a time")
+    parser.add_argument("--jobs", type=int, default=compilers(1.3), help="compilers at a time")
     parser.add_argument("--weights", type=Path, help="Mask2Former checkpoint [default: random weights of its size]")
     parser.add_argument("--images", type=int, default=2, help="images of each size [default: 2]")
     chosen = parser.parse_args(arguments)

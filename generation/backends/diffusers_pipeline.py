@@ -13,14 +13,16 @@ from typing import Any
 from generation.backends import Say, memory_errors, package_versions
 from generation.batches import Batch
 from generation.checkpoint_kinds import DIFFUSERS_FILE, CheckpointSource
-from generation.device import choose_device, device_name, free_memory
+from generation.device import device_name, free_memory, torch_device
 from generation.file_faults import fault_in_pipeline
 from generation.hub import file_sha256, snapshot_revision, users_choice
 from generation.noise import UPSTREAM, image_seed
 from generation.parameters import Parameters
+from generation.planned_files import stamp
 from generation.precision import pipeline_dtype
 from generation.sampling import finite_decoding
 from generation.settings import parse_resolution
+from wire.errors import EnvironmentFailure
 from wire.hub import Repository
 from wire.hub_client import asking, away, cache, client, endpoint, is_off
 from wire.protocol import UserError
@@ -37,11 +39,12 @@ class DiffusersBackend:
 
     def __init__(self, source: CheckpointSource, parameters: Parameters) -> None:
         _refuse_miro_settings(parameters)
-        self._seed, self._device = parameters.seed, choose_device(parameters.device)
+        self._seed, self._device = parameters.seed, torch_device(parameters.device)
         dtype = pipeline_dtype(parameters.precision, self._device)
         self._place = source.repo or str(source.path)
         folder = _folder(source, parameters.trust_checkpoint)
-        self._pipeline = _load_once(folder, self._place, source.variant, dtype, parameters.trust_checkpoint)
+        with _from_the_cache_alone(source):
+            self._pipeline = _load_once(folder, self._place, source.variant, dtype, parameters.trust_checkpoint)
         self._pipeline.set_progress_bar_config(disable=True)
         self._pipeline.to(self._device)
         self.uses_gpu = self._device.type == "cuda"
@@ -114,14 +117,31 @@ def _folder(source: CheckpointSource, trusted: bool) -> Path:
         return Path(DiffusionPipeline.download(source.repo, local_files_only=local, **options))
 
 
+@contextmanager
+def _from_the_cache_alone(source: CheckpointSource) -> Iterator[None]:
+    """Nobody has listed a repository's files where the hub is not asked: what fails then may be for want of some.
+
+    Raises:
+        EnvironmentFailure: in place of a UserError.
+    """
+    try:
+        yield
+    except UserError as error:
+        if not source.repo or not (is_off() or away(endpoint())):
+            raise
+        raise EnvironmentFailure(
+            f"{error}; files of it may be missing in the hub cache {cache()}, and the hub cannot be asked: fetch it on "
+            "a machine that reaches the hub, or point HF_HOME at a cache that has it whole"
+        ) from error
+
+
 #: The pipeline of this process's last job, by what it was loaded from and how.
 _resident: dict[object, Any] = {}
 
 
 def _load_once(folder: Path, place: str, variant: str | None, dtype: Any, trusted: bool) -> Any:
     """The pipeline, kept for the worker's next job; another one goes before the next is loaded."""
-    files = [(str(path), path.stat()) for path in sorted(folder.rglob("*")) if path.is_file()]
-    stamps = tuple((name, status.st_size, status.st_mtime_ns) for name, status in files)
+    stamps = tuple((path, stamp(path)) for path in sorted(folder.rglob("*")) if path.is_file())
     key = (place, variant, str(dtype), trusted, stamps)
     if key not in _resident:
         _resident.clear()

@@ -13,12 +13,13 @@ from generation.backends import Say, memory_errors, package_versions
 from generation.batches import Batch, prompts_of
 from generation.checkpoint_kinds import CheckpointSource
 from generation.checkpoints import load_checkpoint
-from generation.device import choose_device, device_name, free_memory
+from generation.device import device_name, free_memory, torch_device
 from generation.embedding_cache import EmbeddingCache, encode_with_cache
 from generation.hub import repo_weights
 from generation.miro_model import TEXT_ENCODER_REPO, LoadedCheckpoint
 from generation.noise import UPSTREAM, UpstreamNoise, image_noise, upstream_generator
 from generation.parameters import Parameters
+from generation.planned_files import stamps
 from generation.precision import precision_named
 from generation.sampling import (
     SamplerSettings,
@@ -41,7 +42,7 @@ class MiroBackend:
     def __init__(self, source: CheckpointSource, parameters: Parameters) -> None:
         warnings.filterwarnings("ignore", message="CUDA is not available.*Disabling autocast")
         self._parameters = parameters
-        self._device, self._precision = choose_device(parameters.device), precision_named(parameters.precision)
+        self._device, self._precision = torch_device(parameters.device), precision_named(parameters.precision)
         checkpoint, self._noise = self._load(source)
         self._model = checkpoint.model
         self._settings = sampler_settings(self._model, parameters)
@@ -85,7 +86,7 @@ class MiroBackend:
         if self._parameters.noise != UPSTREAM:
             # Kept for the worker's next job: the points of a sweep share it.
             kind = (str(self._device), self._precision.weight_dtype(self._device))
-            checkpoint = _last_loaded(source, self._parameters.trust_checkpoint, _stamps(source), kind)
+            checkpoint = _last_loaded(source, self._parameters.trust_checkpoint, tuple(stamps(source).items()), kind)
             shape = checkpoint.model.latent_shape
             return checkpoint, lambda prompt, sample: image_noise(seed, prompt, sample, shape)
         torch.manual_seed(seed)
@@ -152,15 +153,6 @@ class MiroBackend:
 @functools.lru_cache(maxsize=1)
 def _last_loaded(source: CheckpointSource, trusted: bool, _stamps: object, _kind: object) -> LoadedCheckpoint:
     return load_checkpoint(source, trusted)
-
-
-def _stamps(source: CheckpointSource) -> tuple[tuple[str, int, int], ...]:
-    """Size and time of a local checkpoint's files: a file that was written anew is loaded anew."""
-    if source.path is None:
-        return ()
-    folder = source.path if source.path.is_dir() else source.path.parent
-    status = {file.name: file.stat() for file in sorted(folder.iterdir()) if file.is_file()}
-    return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in status.items())
 
 
 def encode_groups(encoder: TextEncoder, batches: Sequence[Batch]) -> Iterator[tuple[int, EncodedPrompt]]:

@@ -34,10 +34,18 @@ _DATA_NAMES = frozenset(("argparse.Namespace", "functools.partial", "builtins.ge
                  "range", "set", "slice", "str", "tuple", "type", "Ellipsis", "NotImplemented")
 }  # fmt: skip
 _PYTHONS_OWN = sys.stdlib_module_names | {"__builtin__"}
-#: What a key of a mapping may be. Hashing anything else can take time without end: tuples of tuples of tuples.
-_KEYS = (str, int, float, type(None))
+#: Whole numbers below this have hashes of their own; larger ones can be chosen to have all the same.
+_LARGEST_KEY = (1 << 61) - 1
+#: A checkpoint has about a hundred a tensor. Each can take a few hundred bytes of memory, and a microsecond.
+MOST_INSTRUCTIONS = 5_000_000
 #: Instructions that call in forms which no checkpoint has.
-_NEVER = frozenset(pickle.INST + pickle.OBJ + pickle.EXT1 + pickle.EXT2 + pickle.EXT4 + pickle.NEXT_BUFFER)
+_NEVER = frozenset(
+    pickle.INST + pickle.OBJ + pickle.EXT1 + pickle.EXT2 + pickle.EXT4 + pickle.NEXT_BUFFER + pickle.PERSID
+)
+
+
+class TooLongError(Exception):
+    """A pickle of more than :data:`MOST_INSTRUCTIONS`."""
 
 
 class StandIn:
@@ -91,9 +99,14 @@ def _load(path: Path, trusted: bool) -> Any:
     asked: set[str] = set()
     content = None
     try:
-        content = _unpickled(path, type("Unpickler", (_Inert,), {"asked": asked}))
+        content = _unpickled(path, type("Unpickler", (_Inert,), {"asked": asked, "dispatch": _Counted(_READERS)}))
     except MemoryError:
         raise
+    except TooLongError as error:
+        raise UserError(
+            f"{path}: refused, because its pickle has more than {MOST_INSTRUCTIONS:,} instructions; "
+            "if you trust where it comes from, pass --trust-checkpoint"
+        ) from error
     except Exception as error:
         if trusted or not asked:
             reason = (str(error).splitlines() or [""])[0][:200] or type(error).__name__
@@ -144,7 +157,21 @@ class _Inert(pickle._Unpickler):
 
     def load_reduce(self) -> None:
         parts, maker = self.stack.pop(), self.stack[-1]
-        self.stack[-1] = maker(*parts) if any(maker is ours for ours in _MAKERS.values()) else StandIn()
+        ours = type(parts) is tuple and any(maker is one for one in _MAKERS.values())  # a tensor could be endless
+        self.stack[-1] = maker(*parts) if ours else StandIn()
+
+    def load_binpersid(self) -> None:
+        """A tensor's numbers; torch hashes and prints what it is given, which of tuples in tuples has no end."""
+        asked = self.stack.pop()
+        if type(asked) is not tuple or len(asked) != 5 or [type(asked[place]) for place in (0, 2, 3, 4)] != _STORAGE:
+            raise pickle.UnpicklingError("a tensor's numbers are named in a way that PyTorch has not")
+        self.append(self.persistent_load(asked))
+
+    def load_put(self) -> None:
+        number = self.readline()[:-1]
+        if not number.isdigit() or len(number) > 9:
+            raise pickle.UnpicklingError("a place in the memo that is none")
+        self.memo[int(number)] = self.stack[-1]
 
     def load_newobj(self) -> None:
         self.stack[-2:] = [OrderedDict() if self.stack[-2] is _mapping else StandIn()]
@@ -193,15 +220,36 @@ class _Inert(pickle._Unpickler):
     def _fill(self, items: list[Any]) -> None:
         if type(self.stack[-1]) in (dict, OrderedDict):
             pairs = zip(items[::2], items[1::2], strict=True)
-            self.stack[-1].update((key, value) for key, value in pairs if isinstance(key, _KEYS))
+            self.stack[-1].update((key, value) for key, value in pairs if _is_key(key))
 
 
-#: Instruction -> what reads it. The base class calls its own readers, whatever a subclass has under their names.
-_Inert.dispatch = {code: read for code, read in pickle._Unpickler.dispatch.items() if code not in _NEVER} | {
+def _is_key(key: object) -> bool:
+    """Whether hashing it ends: of tuples of tuples of tuples it need not."""
+    if isinstance(key, int):
+        return abs(key) < _LARGEST_KEY
+    return key is None or isinstance(key, (str, float))
+
+
+class _Counted(dict[int, Any]):
+    """Instruction -> what reads it, for as many as a checkpoint has."""
+
+    left = MOST_INSTRUCTIONS
+
+    def __getitem__(self, code: int) -> Any:
+        self.left -= 1
+        if self.left < 0:
+            raise TooLongError
+        return super().__getitem__(code)
+
+
+#: The base class calls its own readers, whatever a subclass has under their names.
+_READERS = {code: read for code, read in pickle._Unpickler.dispatch.items() if code not in _NEVER} | {
     getattr(pickle, name.removeprefix("load_").upper())[0]: read
     for name, read in vars(_Inert).items()
     if name.startswith("load_")
 }
+#: What PyTorch says of a tensor's numbers, but for their type: that it is storage, its name, device and length.
+_STORAGE = [str, str, str, int]
 
 
 def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *_gradient: Any) -> Any:

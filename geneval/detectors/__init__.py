@@ -74,9 +74,9 @@ class Detections:
             found.setdefault(label, []).append(index)
         return {OBJECT_CLASSES[label]: found[label] for label in sorted(found)}
 
-    def mask(self, index: int) -> Any:
-        """Pixels of one detection: a boolean array of shape (height, width)."""
-        return self.masks[index].cpu().numpy()
+    def pixels(self, indices: Sequence[int]) -> Any:
+        """Of some detections: a boolean array of shape (len(indices), height, width), fetched in one go."""
+        return self.masks[list(indices)].cpu().numpy()
 
 
 class Detector(Protocol):

@@ -99,15 +99,17 @@ def find_instances(raw: RawOutput, max_per_image: int, floor: float) -> Detectio
     Scores at or below ``floor`` may be among them.
     """
     scores = raw.classes.softmax(dim=-1)[:, :-1]
-    best, pairs = scores.flatten(0, 1).topk(max_per_image, sorted=False)
+    # The host waits for the device twice: for the pairs, and for what their masks say. Double precision holds both.
+    best, pairs = torch.stack([one.double() for one in scores.flatten(0, 1).topk(max_per_image, sorted=False)]).cpu()
     possible = best > floor - ROUNDING
-    best, pairs = best[possible], pairs[possible]
+    best, pairs = best[possible].float(), pairs[possible].long()
     labels, queries = pairs % scores.shape[1], pairs // scores.shape[1]
     used, places = queries.unique(return_inverse=True)
-    masks, certainty, corners = _masks(raw, used)
-    found = (best * certainty[places]).tolist()
-    boxes = [Box(*corner, score) for corner, score in zip(corners[places].tolist(), found, strict=True)]
-    return Detections(labels.tolist(), boxes, masks[places])
+    masks, certainty, corners = _masks(raw, used.to(scores.device))
+    told = torch.cat([corners, certainty[:, None]], dim=1).cpu()[places]
+    found = (best * told[:, 4]).tolist()
+    boxes = [Box(*corner, score) for corner, score in zip(told[:, :4].tolist(), found, strict=True)]
+    return Detections(labels.tolist(), boxes, masks[places.to(masks.device)])
 
 
 def _masks(raw: RawOutput, queries: Any) -> tuple[Any, Any, Any]:

@@ -43,13 +43,24 @@ def list_weights(
 
 @app.command()
 @takes_settings
-def fetch(run: Annotated[RunSettings, only("offline")], names: Names = None, stage: Stage = None) -> None:
+def fetch(
+    run: Annotated[RunSettings, only("offline")],
+    names: Names = None,
+    stage: Stage = None,
+    brought: Annotated[
+        Path | None,
+        typer.Option("--from", help="take the one weight named from this file, brought along", metavar="FILE"),
+    ] = None,
+) -> None:
     """Fetch what is missing, several at a time, and verify all of it; what breaks off is continued."""
     from harness.weights.fetching import fetch as fetch_weights
-    from harness.weights.fetching import is_here, select
+    from harness.weights.fetching import is_here, select, take
     from wire.errors import EnvironmentFailure
 
     entries = select(names or [], stage or [])
+    if brought is not None:
+        echo(take(entries, brought))
+        return
     if run.offline and (missing := [entry.name for entry in entries if not is_here(entry)]):
         raise EnvironmentFailure(f"not here, and --offline: {', '.join(missing)}")
     with Display() as display:

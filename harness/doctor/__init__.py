@@ -6,13 +6,13 @@ Nothing is installed, fetched or changed. :func:`quick_checks` is what a run loo
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from harness.doctor import host, hub, installed
+from harness.doctor import gpu_fit, host, hub, installed
 from harness.doctor.host import FAILURE, OK, WARNING, Finding
+from wire.gpus import hidden
 from wire.hub_client import is_off
 
 __all__ = ["CHECKS", "FAILURE", "OK", "WARNING", "Finding", "examine", "quick_checks"]
@@ -24,6 +24,7 @@ CHECKS: tuple[Callable[[], Finding | Iterable[Finding]], ...] = (
     host.pixi_tool,
     host.compiler,
     host.gpu,
+    gpu_fit.all_environments,
     host.detector,
     host.disk,
     host.write_access,
@@ -51,13 +52,15 @@ def quick_checks(
     environments: Sequence[str],
     out: Path,
     *,
+    device: str = "auto",
     env_backend: str = "auto",
     weights: bool = True,
     offline: bool = False,
     wanted: Mapping[str, Collection[str]] = MappingProxyType({}),
     images: int = host.SWEEP,
 ) -> list[Finding]:
-    """What would stop a run, found in well under a second: no program is started but ``nvidia-smi``, no file hashed.
+    """What would stop a run, found in well under a second: no file is hashed, and no program started but ``nvidia-smi``
+    and, once a driver, the torch of each environment that the GPU is for.
 
     Args:
         weights: the run uses the published weights.
@@ -68,8 +71,10 @@ def quick_checks(
         Warnings and failures only. A failure means that the run cannot work.
     """
     found = [*installed.unmade(environments, env_backend), host.room_for_images(out, images)]
-    if shutil.which("nvidia-smi"):
-        found += [finding for finding in [host.gpu()] if finding.status == FAILURE]
+    if device != "cpu" and not hidden():
+        gpu = host.gpu()
+        in_the_way = gpu.status == FAILURE or gpu == host.other_gpu()
+        found += [gpu] if in_the_way else gpu_fit.misfits(environments, env_backend)
     if weights and offline:
         found += hub.quickly(environments, wanted)
     elif weights and not is_off():

@@ -20,10 +20,14 @@ from harness.environments.gpu import (
     nvcc_version,
 )
 from harness.environments.spec import ENVIRONMENTS
+from wire.errors import EnvironmentFailure
+from wire.gpus import listed_gpus
 from wire.paths import home
 
-#: Seconds for a program, or the driver, to answer.
+#: Seconds for a program to answer.
 TIMEOUT = 20.0
+#: The device of AMD's compute driver.
+AMD = Path("/dev/kfd")
 #: Images of the full sweep, 553 prompts x 4.
 SWEEP = 2212
 #: An image as raw RGB of 512 x 512 pixels: more than PNG makes of it.
@@ -78,21 +82,27 @@ def compiler() -> Finding:
 
 def gpu() -> Finding:
     """GPUs, with their driver."""
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return Finding("GPU", WARNING, "none found", "a CPU works, only slowly; is `nvidia-smi` on PATH?")
-    query = [tool, "--query-gpu=name,driver_version,compute_cap,memory.total", "--format=csv,noheader"]
     try:
-        answer = subprocess.run(query, capture_output=True, text=True, check=False, timeout=TIMEOUT)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return Finding("GPU", FAILURE, f"nvidia-smi does not answer ({error})", "reload the driver, or restart")
-    lines = [line.strip() for line in answer.stdout.splitlines() if line.strip()]
-    if answer.returncode != 0 or not lines:
-        said = (answer.stderr or answer.stdout).strip().splitlines() or ["nothing"]
-        hint = "reload the driver or restart the machine, or run with --device cpu"
-        return Finding("GPU", FAILURE, f"nvidia-smi fails: {said[0][:200]}", hint)
+        gpus = listed_gpus()
+    except EnvironmentFailure as error:
+        fault, _, hint = str(error).rpartition(": ")
+        return Finding("GPU", FAILURE, fault, hint)
+    if not gpus:
+        hint = "a CPU works, only slowly; is `nvidia-smi` on PATH?"
+        return other_gpu() or Finding("GPU", WARNING, "none found", hint)
     nvcc = nvcc_version()
-    return Finding("GPU", OK, f"{'; '.join(lines)}; " + (f"nvcc {nvcc}" if nvcc else "no nvcc"))
+    found = "; ".join(", ".join(vars(one).values()) for one in gpus)
+    return Finding("GPU", OK, f"{found}; " + (f"nvcc {nvcc}" if nvcc else "no nvcc"))
+
+
+def other_gpu() -> Finding | None:
+    """A GPU of AMD, which the stages' torch cannot use."""
+    if not (AMD.exists() or shutil.which("rocm-smi")):
+        return None
+    hint = "use a machine with an NVIDIA GPU; here everything is computed on the CPU"
+    return Finding(
+        "GPU", WARNING, "an AMD GPU, which is not supported: the environments' torch is built for CUDA", hint
+    )
 
 
 def detector() -> Finding:
@@ -112,22 +122,6 @@ def detector() -> Finding:
     why = f"nvcc is {nvcc}, CUDA {TORCH_CUDA_MAJOR} is needed" if nvcc else "there is no nvcc"
     where = "objects are detected on the GPU, with torch's grid_sample in place of mmcv's compiled operator"
     return Finding("detector", OK, f"{mmcv}: {where} ({why}; pixi would bring its own)")
-
-
-def unsupported(capabilities: Sequence[str], architectures: Sequence[str]) -> list[str]:
-    """Capabilities that no compiled architecture serves: one of the same generation, and not newer, is needed.
-
-    Args:
-        capabilities: of the GPUs here, e.g. ``("9.0",)``.
-        architectures: as torch lists them, e.g. ``["sm_80", "sm_90"]``; none means that nothing can be said.
-    """
-    made_for = [divmod(int(name[3:].rstrip("af")), 10) for name in architectures if name[3:].rstrip("af").isdigit()]
-    wanted = {text: tuple(map(int, text.split("."))) for text in capabilities}
-    return [
-        text
-        for text, (major, minor) in wanted.items()
-        if made_for and not any(one == major and two <= minor for one, two in made_for)
-    ]
 
 
 def existing(folder: Path) -> Path:

@@ -8,9 +8,9 @@ import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from harness.doctor.host import FAILURE, OK, WARNING, Finding, disk, unsupported
+from harness.doctor.host import FAILURE, OK, WARNING, Finding, disk
 from harness.environments import manager, uv
-from harness.environments.gpu import compute_capabilities, has_compiler
+from harness.environments.gpu import has_compiler
 from harness.environments.manager import Environment
 from harness.environments.spec import ENVIRONMENTS
 from harness.workers.processes import describe_failure
@@ -64,12 +64,6 @@ def _operators(environment: Environment, subject: str, hint: str) -> Finding:
     if found["failed"]:
         name, reason = next(iter(found["failed"].items()))
         return Finding(subject, FAILURE, f"{name} fails on {found['device']}: {reason}", hint)
-    if strange := unsupported(compute_capabilities(), found["architectures"]):
-        text = f"torch is compiled for {', '.join(found['architectures'])}, the GPU is of {', '.join(strange)}"
-        return Finding(subject, FAILURE, text, "run on another GPU, or with --device cpu")
-    if found["device"] == "cpu" and compute_capabilities():
-        hint = "is the driver recent enough for that CUDA? is CUDA_VISIBLE_DEVICES set?"
-        return Finding(subject, WARNING, f"torch (CUDA {found['cuda']}) does not see the GPU", hint)
     return Finding(subject, OK, f"{', '.join(found['ran'])} on {found['device']}")
 
 

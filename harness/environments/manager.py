@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
+import platform
 import shutil
 import time
 from collections.abc import Iterator
@@ -173,7 +174,13 @@ def ensure(spec: EnvironmentSpec, backend: str, progress: Progress) -> Environme
 def _make(environment: Environment, progress: Progress) -> None:
     if environment.ready:
         return
-    environment.directory.mkdir(parents=True, exist_ok=True)
+    try:
+        environment.directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EnvironmentFailure(
+            f"environment {environment.spec.name} is not on {platform.node()}, and {environment.directory} cannot be "
+            f"written ({error.strerror}): set MIRO_EVAL_HOME to a folder that can, on a cluster one that all nodes see"
+        ) from error
     with _exclusive(environment, progress):
         if not environment.ready:
             environment.directory.mkdir(parents=True, exist_ok=True)

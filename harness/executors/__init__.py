@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from harness.run.settings import RunSettings, SlurmSettings
 from wire.errors import MiroEvalError, UserError
+from wire.gpus import within_visible
 
 if TYPE_CHECKING:
     from harness.stages.base import Stage
@@ -41,5 +42,7 @@ def find(settings: RunSettings) -> Executor:
     if name != "slurm" and settings.slurm != SlurmSettings():
         raise UserError("--partition, --gres and --slurm-arg go with --executor slurm")
     import_module("harness.executors.sharding").check_shards(settings.shards or 1)
+    if settings.device != "cpu":
+        within_visible(settings.gpus)
     module, attribute = EXECUTORS[name].split(":")
     return cast(Executor, getattr(import_module(f"harness.executors.{module}"), attribute))

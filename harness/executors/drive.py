@@ -72,6 +72,7 @@ def _check_host(pipelines: Sequence[Pipeline], stages: Sequence[Stage]) -> None:
     for finding in quick_checks(
         names,
         pipeline.run.path,
+        device=settings.device,
         env_backend=settings.env_backend,
         weights=published,
         offline=settings.offline,

@@ -12,11 +12,14 @@ import shutil
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from wire.errors import EnvironmentFailure
 
 #: Seconds in which a command must have answered; a busy controller takes some tens of them.
 TIMEOUT = 60.0
+#: And ``sbatch``, which by itself tries again and again where the controller is busy.
+SUBMIT_TIMEOUT = 300.0
 #: Slurm's words for a task that has not begun, or is to begin again.
 _WAITING = frozenset(("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT"))
 #: And for one that will still do something.
@@ -51,21 +54,21 @@ def require(*programs: str) -> None:
         )
 
 
-def _ask(*command: str) -> str:
+def _ask(*command: str, timeout: float = TIMEOUT, failure: str = "Slurm does not answer") -> str:
     """What a command of Slurm's answers. The user's own defaults, which hide jobs, do not count.
-    Raises EnvironmentFailure: it is not here, gives no answer in time, or refuses.
+    Raises EnvironmentFailure: it is not here, gives no answer in ``timeout`` seconds, or fails.
     """
     require(command[0])
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("SQUEUE_", "SCANCEL_"))}
     try:
         answer = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, env=kept, check=False, timeout=TIMEOUT
+            command, stdin=subprocess.DEVNULL, capture_output=True, env=kept, check=False, timeout=timeout
         )
     except subprocess.TimeoutExpired:
-        raise EnvironmentFailure(f"Slurm does not answer: {command[0]} took more than {TIMEOUT:g} s") from None
+        raise EnvironmentFailure(f"Slurm does not answer: {command[0]} took more than {timeout:g} s") from None
     if answer.returncode != 0:
         said = " ".join(answer.stderr.decode(errors="replace").split())[:300]
-        raise EnvironmentFailure(f"Slurm does not answer: {said or f'{command[0]} failed'}")
+        raise EnvironmentFailure(f"{failure}: {said or f'{command[0]} failed'}")
     return answer.stdout.decode(errors="replace")
 
 
@@ -75,6 +78,14 @@ def cluster() -> str:
     if found is None:
         raise EnvironmentFailure("Slurm does not answer: scontrol names no cluster")
     return found[1]
+
+
+def submit(script: Path) -> str:
+    """Hand a job script over; returns the job's id. Whatever is raised, as by all that ask, the job may be queued."""
+    answer = _ask("sbatch", str(script), timeout=SUBMIT_TIMEOUT, failure="Slurm refused a job")
+    if found := re.search(r"job ([0-9]{1,12})\b", answer):
+        return found[1]
+    raise EnvironmentFailure(f"Slurm refused a job: sbatch said {answer[:200]!a}, and no job's number")
 
 
 def comment(token: str, words: str = "") -> str:

@@ -113,12 +113,14 @@ class ShareJob:
         pending: rows to be made.
         units: rows that the share has in the end.
         missing: a name of an image that the stage needs and that is not there yet; None if all are.
+        fingerprint: of the stage's settings.
     """
 
     job: Job
     pending: int
     units: int
     missing: str | None
+    fingerprint: str
 
 
 def share_job(pipeline: Pipeline, stage: Stage, share: Share, *, all_made: bool = False) -> ShareJob:
@@ -140,7 +142,7 @@ def share_job(pipeline: Pipeline, stage: Stage, share: Share, *, all_made: bool 
     missing = next(absent, None) if stage.needs_images else None
     done = frozenset(keys.keys() - own | (own & plan.done))
     job = Job(stage.module, str(run.path), str(output), plan.items, plan.parameters, done)
-    return ShareJob(job, len(own - plan.done), len(own), missing)
+    return ShareJob(job, len(own - plan.done), len(own), missing, plan.fingerprint)
 
 
 @dataclass(frozen=True)

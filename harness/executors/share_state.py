@@ -35,6 +35,7 @@ class ShareState:
         found, done, total: rows of the share that were there at first, that are there, and that it has in the end.
         message: why it failed, in one line.
         details: the failed command and the last lines it said.
+        fingerprint: of the stage's settings; those of other settings say nothing of the rows that are made now.
         environment: name, backend and lock hash.
         provenance: the worker's words on packages, device and weights.
         seconds: wall time of all attempts.
@@ -49,6 +50,7 @@ class ShareState:
     message: str = ""
     details: str = ""
     log: str = ""
+    fingerprint: str = ""
     environment: dict[str, str] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
@@ -90,9 +92,17 @@ class Journal:
         before = read_state(path) or ShareState()
         self.state = ShareState(job=job, attempts=before.attempts + 1, log=str(log))
         self.state.environment, self.state.provenance = before.environment, before.provenance
+        self.state.fingerprint = before.fingerprint
         self._seconds_before, self._started, self._written = before.seconds, time.monotonic(), 0.0
         path.parent.mkdir(parents=True, exist_ok=True)
         self.write()
+
+    def plan(self, fingerprint: str, found: int, total: int, environment: dict[str, str]) -> None:
+        """Take note of what is to be done. What a worker with other settings told of its models is forgotten."""
+        if self.state.fingerprint != fingerprint:
+            self.state.fingerprint, self.state.provenance = fingerprint, {}
+        self.state.found = self.state.done = found
+        self.state.total, self.state.environment = total, environment
 
     def write(self) -> None:
         """Write the state now."""

@@ -57,8 +57,7 @@ class ShareWork:
         Raises UserError: an image that the share needs is not there, or the stage cannot be planned.
         """
         planned = share_job(pipeline, self.stage, self.share, all_made=all_made)
-        state, found = self.journal.state, planned.units - planned.pending
-        state.found, state.done, state.total, state.environment = found, found, planned.units, environment.identity()
+        self.journal.plan(planned.fingerprint, planned.units - planned.pending, planned.units, environment.identity())
         if planned.missing:
             raise UserError(
                 f"{self.run.path / planned.missing} is not there: the images of this share are not all made"
@@ -134,11 +133,12 @@ def merge_stage(pipeline: Pipeline, stage: Stage, record: StageRecord) -> None:
     """Rows of all shares become the finished file; what their workers told of themselves goes into ``run.json``.
 
     Rows that were kept, and are whole, are of earlier workers than those that told of themselves last. One worker does
-    several shares one after the other, so a stage took as long as its busiest worker did.
+    several shares one after the other, so a stage took as long as its busiest worker did. What stands there of rows
+    made with other settings does not count.
     """
     submission, seconds = Submission.read(pipeline.run), defaultdict[str, float](float)
     states = submission.states(pipeline.run, stage.name).values() if submission and not record.finished else ()
-    for state in filter(None, states):
+    for state in (state for state in states if state and state.fingerprint == record.fingerprint):
         seconds[state.log] += state.seconds
         if state.provenance:
             pipeline.note_provenance(stage, record, state.provenance)

@@ -34,7 +34,7 @@ class _Slot:
     """One place.
 
     Attributes:
-        gpu: which one of the machine's; None for what the machine shows of itself.
+        gpu: its number, or UUID, among all of the machine's; None for what the machine shows of itself.
         worker: number of the living worker.
         dismissed: it will end, and gets no more jobs.
         lost: a worker was killed here; other places are tried first.

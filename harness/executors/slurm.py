@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from harness.stages.context import Pipeline
 
 
-#: Seconds that an interrupted ``sbatch`` has for its last word.
+#: Seconds in which what an ``sbatch`` without an answer has submitted comes into the queue.
 SETTLE = 2.0
 
 
@@ -145,26 +145,22 @@ class _Submitter:
 
     @contextlib.contextmanager
     def _all_or_none(self) -> Iterator[None]:
-        from submitit.core.utils import FailedJobError
-
         try:
             yield
-        except BaseException as error:
-            self._take_back(interrupted=not isinstance(error, Exception))
-            if isinstance(error, FailedJobError):
-                lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-                raise EnvironmentFailure(f"Slurm refused a job: {lines[-1] if lines else 'sbatch failed'}") from error
+        except BaseException:
+            self._take_back()
             raise
 
-    def _take_back(self, interrupted: bool) -> None:
+    def _take_back(self) -> None:
         """Cancel what was submitted. The record stays: a job that comes late, or is not cancelled, is known by it."""
         jobs, self._submission.merge = self._submission.job_ids(), ""
         try:
             self._submission.write(self._run)
             queue.cancel(self._submission.token, jobs)
-            if interrupted:  # what sbatch was about to submit may be in the queue by now
-                time.sleep(SETTLE)
-                queue.cancel(self._submission.token)
+            time.sleep(
+                SETTLE
+            )  # what an sbatch submitted that got no answer, or was interrupted, is in the queue by now
+            queue.cancel(self._submission.token)
         except (EnvironmentFailure, OSError) as error:
             out = shlex.quote(str(self._run.path))
             self._note(f"jobs may be left in the queue ({error}): `miro-eval cancel {out}` ends them")
@@ -191,11 +187,24 @@ class _Submitter:
         self._submission.write(self._run)
 
     def _hand_over(self, tasks: Sequence[Any], parameters: dict[str, Any]) -> list[str]:
-        """Submit tasks as one array; returns their ids."""
+        """Submit tasks as one array; returns their ids. As submitit does it, but that ``sbatch`` has a time limit."""
+        from submitit.core.utils import DelayedSubmission, JobPaths
+
         executor = job_executor(self._folder, parameters)
-        with executor.batch():
-            jobs = [executor.submit(task) for task in tasks]
-        return [str(job.job_id) for job in jobs]
+        pickles = [self._folder / f"{secrets.token_hex(16)}.pkl" for _ in tasks]
+        for task, path in zip(tasks, pickles, strict=True):
+            delayed = DelayedSubmission(task)
+            delayed.set_timeout(parameters["time"], sbatch.MAX_TIMEOUTS)
+            delayed.dump(path)
+        if len(tasks) > 1:
+            executor.parameters["map_count"] = len(tasks)
+        script = self._folder / f"{secrets.token_hex(16)}.sh"
+        script.write_text(executor._make_submission_file_text(executor._submitit_command_str, ""), encoding="utf-8")
+        job = queue.submit(script)
+        jobs = [f"{job}_{index}" for index in range(len(tasks))] if len(tasks) > 1 else [job]
+        for name, path in zip(jobs, pickles, strict=True):
+            JobPaths(self._folder, name).move_temporary_file(path, "submitted_pickle")
+        return jobs
 
 
 def job_executor(folder: Path, parameters: dict[str, Any]) -> submitit.SlurmExecutor:

@@ -55,10 +55,12 @@ class Submission:
 
     @classmethod
     def read(cls, run: RunDirectory) -> Submission | None:
-        """The latest submission; None where there was none. Raises UserError: its file is not one of ours."""
+        """The latest submission; None where there was none.
+        Raises UserError: its file is not one of ours, or of a version that knew jobs by number alone.
+        """
         path = submission_file(run)
         try:
-            return _submission(read_json(path))
+            found = _submission(read_json(path))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -66,6 +68,13 @@ class Submission:
             raise UserError(
                 f"{path}: not a readable record of jobs ({told}); if none of them waits or runs, remove it"
             ) from error
+        if (jobs := found.job_ids()) and not found.token:
+            some = ", ".join(jobs[:5]) + (", ..." if len(jobs) > 5 else "")
+            raise UserError(
+                f"{path}: written by an older version, which knew jobs by number alone. See with `squeue --me` whether "
+                f"jobs {some} are of this run, end them with `scancel`, remove this file, and give the command again"
+            )
+        return found
 
     def write(self, run: RunDirectory) -> None:
         """Write ``work/submission.json``."""
@@ -112,12 +121,8 @@ class Submission:
 def _submission(record: Any) -> Submission:
     """Names and numbers become names of files, and words for Slurm's commands."""
     found = msgspec.convert(record, Submission, str_keys=True)
-    if (
-        not {"stages", "merge"} <= record.keys()
-        or (found.job_ids() and not found.token)
-        or (found.token and not found.cluster)
-    ):
-        raise ValueError("jobs without stages, cluster or token")
+    if not {"stages", "merge"} <= record.keys() or (found.token and not found.cluster):
+        raise ValueError("jobs without stages or cluster")
     if unknown := next((name for name in found.stages if name not in STAGES), None):
         raise ValueError(f"stage {unknown!r}")
     if odd := next((share for _, share, _ in found.tasks() if not 0 <= share.index < found.shards), None):

@@ -15,6 +15,7 @@ from generation.checkpoint_kinds import FOLDER, LIGHTNING, REPO
 from generation.flops import MiroShape, miro_flops
 from generation.suites import limit_indices, load_suite
 from geneval.flops import color_flops, detector_flops
+from geneval.judge.suite import check_metadata, normalise
 from harness.plan.open import Model
 from harness.run.settings import GenerationSettings, RewardSettings
 from rewards.flops import PROMPT_TOKENS
@@ -128,10 +129,11 @@ def _generation(model: Model, prompts: int, images: int) -> tuple[int, list[Part
 
 
 def _geneval(lines: Sequence[dict[str, Any]], samples: int, side: int) -> list[Part]:
-    clauses = [clause for line in lines for clause in line["include"] if "color" in clause]
+    judged = [normalise(line) for line in lines if not check_metadata(line)]
+    clauses = [clause for line in judged for clause in line["include"] if "color" in clause]
     crops = samples * sum(int(clause["count"]) for clause in clauses)
     classes = len({clause["class"] for clause in clauses})
     return [
-        Part("geneval", "Mask2Former", len(lines) * samples * detector_flops(side, side), "float32"),
+        Part("geneval", "Mask2Former", len(judged) * samples * detector_flops(side, side), "float32"),
         Part("geneval", "colors", color_flops(crops, classes), "float32"),
     ]

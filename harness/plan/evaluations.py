@@ -10,13 +10,14 @@ from pathlib import Path
 
 from generation.checkpoint_kinds import IMAGES
 from generation.suites import suite_has_geneval
+from geneval.judge.suite import is_for_geneval
 from harness.executors import find
 from harness.executors.drive import run_together
 from harness.plan.open import Model, describe_images, open_run
 from harness.run.directory import RunDirectory
 from harness.run.settings import RunSettings
-from harness.stages.context import Pipeline
-from harness.stages.registry import validate
+from harness.stages.context import Pipeline, check_environments
+from harness.stages.registry import STAGES, validate
 from harness.terminal.display import Display
 from harness.weights.weight_source import WeightSource
 from reports.read.names import distinct_names
@@ -93,7 +94,9 @@ def evaluation(model: Model, out: Path, common: RunSettings, name: str | None = 
     made, generation, run = model.source.kind == IMAGES, model.settings, RunDirectory(out, model.contents)
     if made and run.path != RunDirectory(model.source.path or out).path:
         raise UserError("images made already are judged where they are: leave --out away")
-    judged = all("include" in item.metadata for item in run.listed()) if made else suite_has_geneval(generation.suite)
+    judged = (
+        any(is_for_geneval(item.metadata) for item in run.listed()) if made else suite_has_geneval(generation.suite)
+    )
     stages = ["geneval", "rewards"] if made else ["generate", "geneval", "rewards"]
     notes = [f"{model.fault}; the others go on"] if model.fault else describe_images(model)
     if not judged:
@@ -119,6 +122,7 @@ def evaluate(evaluations: Sequence[Evaluation], source: WeightSource, display: D
         with outcome.failing(one):
             find(one.settings)
             notes |= dict.fromkeys(validate(one.settings, one.stages))
+            check_environments(one.settings, [STAGES[name] for name in one.stages])
             sound.append(one)
     for note in notes:  # what is to be said of several runs is said once
         display.note(note)

@@ -9,16 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from generation.checkpoint_kinds import (
-    CONFIG_FILE,
-    DIFFUSERS,
-    GENERATOR,
-    HUB_FILES,
-    IMAGES,
-    LIGHTNING,
-    CheckpointSource,
-    describe_source,
-)
+from generation.checkpoint_kinds import IMAGES, CheckpointSource, describe_source
 from harness.executors.submission import refuse_while_queued
 from harness.run.contents import Contents
 from harness.run.directory import RunDirectory, read_metadata
@@ -138,7 +129,7 @@ def identify_checkpoint(source: CheckpointSource, known: dict[str, Any] | None, 
     if source.path is None:
         identity = f"{source.repo}@{source.revision or 'main'}" + (f":{source.variant}" if source.variant else "")
         return {"name": source.name, "repo": source.repo, "identity": identity}
-    files = checkpoint_files(source, source.path)
+    files = source.files()
     stamps = [[name, file.stat().st_size, file.stat().st_mtime_ns] for name, file in files.items()]
     if known and known.get("files") == stamps:
         return known
@@ -146,23 +137,3 @@ def identify_checkpoint(source: CheckpointSource, known: dict[str, Any] | None, 
     if source.generator:
         hashes |= {"generator": str(source.generator), "checkpoint": Path(source.argument).name}
     return {"name": source.name, "path": str(source.path), "files": stamps, "identity": hashes}
-
-
-def checkpoint_files(source: CheckpointSource, path: Path) -> dict[str, Path]:
-    """The files that make up a checkpoint on disk, by their name in it."""
-    if source.kind == LIGHTNING:
-        return {file.name: file for file in (path, path.parent / CONFIG_FILE)}
-    if source.kind == DIFFUSERS:
-        return _all_files(path)
-    if source.kind == GENERATOR:
-        argument = _all_files(Path(source.argument)) if source.argument else {}
-        return {path.name: path} | {f"checkpoint/{name}": file for name, file in argument.items()}
-    return {name: path / name for name in HUB_FILES}
-
-
-def _all_files(path: Path) -> dict[str, Path]:
-    """A file, or all in a folder, hidden ones aside; nothing where there is neither."""
-    if path.is_file():
-        return {path.name: path}
-    inside = {str(file.relative_to(path)): file for file in sorted(path.rglob("*")) if file.is_file()}
-    return {name: file for name, file in inside.items() if not any(part.startswith(".") for part in Path(name).parts)}

@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 
 from harness.run.contents import Contents
 from wire.errors import EnvironmentFailure, UserError
-from wire.files import natural_order, write_atomically
+from wire.files import natural_order, sweep, write_atomically
 from wire.pictures import FORMATS, is_picture_name
 from wire.protocol import Item
 from wire.untrusted import is_text, read_json, refuse_links_out, require_file
@@ -89,9 +89,17 @@ class RunDirectory:
             raise EnvironmentFailure(f"{self.path} cannot be written ({error}): choose another --out") from error
         try:
             self.work("holder").write_text(str(os.getpid()), encoding="utf-8")
+            sweep(self._written())
             yield self
         finally:
             lock.release()
+
+    def _written(self) -> Iterator[Path]:
+        """The folders that files are written into."""
+        yield from (self.path, self.path / "work", self.path / "work" / "shards", self.report)
+        for entry in os.scandir(self.path):
+            if _PROMPT_FOLDER.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
+                yield from (folder for folder in (Path(entry), Path(entry, "samples")) if not folder.is_symlink())
 
     def is_held(self) -> bool:
         """Whether a command works on the run now."""

@@ -46,7 +46,7 @@ class RunSettings:
         out: the run directory.
         name: the run's name in tables; None for the checkpoint's, or the directory's.
         generation: None for a directory of images made already.
-        gpus: ids of GPUs to use side by side, one worker process each; empty for a single worker.
+        gpus: numbers or UUIDs of GPUs to use side by side, one worker process each; empty for a single worker.
         executor: ``local``, or ``slurm`` to hand the work to a cluster.
         shards: into how many parts the sweep is cut; None for one per GPU named.
     """

@@ -12,13 +12,13 @@ import contextlib
 import functools
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from harness.environments.making import Making
-from harness.environments.manager import Environment, ensure, substitution
+from harness.environments.manager import Environment, ensure, locate, substitution
 from harness.environments.spec import ENVIRONMENTS
 from harness.run.directory import RunDirectory
 from harness.run.manifest import Manifest, StageRecord
@@ -158,8 +158,12 @@ class Pipeline:
             self.display.note(f"{stage.name}: {devices}: last bits differ")
         for line in self.source.note_use(now.get("weights", [])):
             self.display.note(f"{stage.name}: {line}")
+        # What an earlier worker scored other metrics with stays.
         if cards := before.get("cards", {}) | now.get("cards", {}):
-            now["cards"] = cards  # of metrics that an earlier worker scored as well
+            now["cards"] = cards
+        loaded = [weight.get("metric") for weight in now.get("weights", [])]
+        if earlier := [weight for weight in before.get("weights", []) if weight.get("metric") not in (None, *loaded)]:
+            now["weights"] = [*earlier, *now.get("weights", [])]
         record.provenance = now
         self.save(stage, record)
 
@@ -230,6 +234,18 @@ def _take_place(run: RunDirectory, stage: Stage, record: StageRecord) -> None:
         new.unlink()
     else:
         os.replace(new, path)
+
+
+def check_environments(settings: RunSettings, stages: Iterable[Stage]) -> None:
+    """See what can be seen of environments before a run is opened.
+
+    Raises:
+        UserError: there is no such kind; in an environment that is there the user's code cannot be imported.
+    """
+    for stage in stages:
+        environment = locate(ENVIRONMENTS[stage.environment], settings.env_backend)
+        if environment.ready and (arguments := stage.probe(settings)):
+            run_probe(tuple(environment.command(*arguments)))
 
 
 @functools.cache

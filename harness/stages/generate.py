@@ -38,9 +38,16 @@ def plan(run: RunDirectory, manifest: Manifest, settings: RunSettings, source: W
     known = keyed_rows(known_rows(run, manifest, "generate", "images.jsonl", deciding), None)
     done = frozenset(item.filename for item in items if _is_intact(run, known.get(item.filename)))
     parameters = _parameters(settings, generation, items) | {"run_id": fingerprint(deciding)}
+    parameters["planned"] = planned_files(manifest)
     if generation.batch_size == AUTO and record:  # the first worker of a run finds it; then it holds for all of it
         parameters["batch_size"] = record.provenance.get("batch_size") or AUTO
     return StagePlan(items, done, len(items), deciding, parameters, known)
+
+
+def planned_files(manifest: Manifest) -> dict[str, str]:
+    """sha256 of the checkpoint's files, by name: the worker refuses others. Nothing of a repository."""
+    known = manifest.checkpoint or {}
+    return {name: known["identity"][name] for name, *_ in known.get("files", ())}
 
 
 def _is_intact(run: RunDirectory, row: Row | None) -> bool:

@@ -25,7 +25,7 @@ from harness.weights.bundle_contents import SCHEMA
 from harness.weights.entries import HubWeight, WeightFile
 from harness.weights.fetching import Entry, is_here
 from wire.errors import EnvironmentFailure
-from wire.files import replacing
+from wire.files import replacing, sweep
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,7 @@ def _write_tar(out: Path, members: Mapping[str, _Member], links: list[dict[str, 
     listed = [{"place": name, "size": member.size, "sha256": member.sha256} for name, member in members.items()]
     index = json.dumps({"schema": SCHEMA, "files": listed, "links": links}, indent=1).encode()
     out.parent.mkdir(parents=True, exist_ok=True)
+    sweep([out.parent])
     done, total = 0, sum(member.size for member in members.values())
     with replacing(out) as partial, tarfile.open(partial, "x") as archive:
         archive.addfile(_header("bundle.json", len(index)), io.BytesIO(index))

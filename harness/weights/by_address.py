@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import http.client
 import os
+import shutil
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -16,7 +17,9 @@ from filelock import FileLock
 from harness.environments.spec import Progress
 from harness.weights import checksums
 from harness.weights.entries import WeightFile, weights_of
-from wire.errors import EnvironmentFailure
+from wire.errors import EnvironmentFailure, UserError
+from wire.files import replacing, sha256_of_file
+from wire.untrusted import require_file
 
 #: Bytes read at a time: small enough for a live progress display.
 CHUNK = 1 << 20
@@ -27,6 +30,7 @@ RETRIES = 20
 #: Address of a folder with the files under their own names, asked before the publishers.
 MIRROR = "MIRO_EVAL_WEIGHTS_MIRROR"
 
+_BRING = "miro-eval weights fetch {} --from FILE"
 Bytes = Callable[[int, int], None]
 
 
@@ -42,8 +46,8 @@ def ensure(weight: WeightFile, offline: bool, progress: Progress) -> Path:
     if not weight.path.exists():
         if offline:
             raise EnvironmentFailure(
-                f"weights {weight.name} are not here and the run is offline: put {weight.file} "
-                f"(sha256 {weight.sha256}...) at {weight.path}, or run once with a network"
+                f"weights {weight.name} are not here and the run is offline: bring the file along (sha256 "
+                f"{weight.sha256[:12]}...) with `{_BRING.format(weight.name)}`, or run once with a network"
             )
         weight.path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(weight.path.with_name(weight.file + ".lock")):
@@ -51,6 +55,25 @@ def ensure(weight: WeightFile, offline: bool, progress: Progress) -> Path:
                 _fetch(weight, progress)
     check(weight, weight.path)
     return weight.path
+
+
+def bring(weight: WeightFile, file: Path) -> str:
+    """Copy a file that was brought along to its place, where it has the published bytes; returns its digest.
+    Raises UserError: it has not, or cannot be read; EnvironmentFailure: the copy cannot be written.
+    """
+    require_file(file)
+    weight.path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(weight.path.with_name(weight.file + ".lock")):
+        try:
+            with replacing(weight.path) as partial:
+                shutil.copyfile(file, partial)
+                if fault := mismatch(weight, sha256_of_file(partial)):
+                    raise UserError(f"{file} is not {weight.name}, and is not taken: its bytes {fault}")
+        except PermissionError as error:
+            raise UserError(f"{file}: cannot be copied to {weight.path} ({error.strerror})") from error
+        except OSError as error:
+            raise EnvironmentFailure(f"{weight.path}: cannot be written ({error.strerror})") from error
+        return check(weight, weight.path)
 
 
 def check(weight: WeightFile, path: Path) -> str:
@@ -126,8 +149,8 @@ def _fetch(weight: WeightFile, progress: Progress) -> None:
         os.replace(partial, weight.path)
         return
     raise EnvironmentFailure(
-        f"weights {weight.name} cannot be fetched: put {weight.file} at {weight.path} by hand, or check the network\n"
-        + "\n".join(problems)
+        f"weights {weight.name} cannot be fetched: check the network, or bring the file along with "
+        f"`{_BRING.format(weight.name)}`\n" + "\n".join(problems)
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 from harness.environments.spec import Progress
 from harness.weights import by_address, on_hub
@@ -36,6 +37,24 @@ def select(names: Sequence[str], stages: Sequence[str] = ()) -> list[Entry]:
 def is_here(entry: Entry) -> bool:
     """Whether all of an entry is here, its bytes unread."""
     return entry.path.exists() if isinstance(entry, WeightFile) else not on_hub.missing(entry)
+
+
+def take(entries: Sequence[Entry], file: Path) -> str:
+    """Put a file that was brought along in the place of the one weight chosen; returns a line about it.
+    Raises UserError: another number of weights, one of the hub, or other bytes than published.
+    """
+    (entry, *others) = entries
+    if others:
+        raise UserError(f"--from {file}: name the one weight that it is")
+    if not isinstance(entry, WeightFile):
+        raise UserError(
+            f"{entry.name} is a repository of several files: bring it as a bundle (`miro-eval weights bundle`, then "
+            "`unpack`)"
+        )
+    digest = by_address.bring(entry, file)
+    told = len(entry.sha256)
+    proof = "as published" if told == len(digest) else f"of which the first {told} digits are published"
+    return f"{entry.name}: {entry.path}, sha256 {digest}, {proof}"
 
 
 def fetch(entries: Iterable[Entry], steps: Callable[[str], Progress]) -> list[str]:

@@ -23,7 +23,7 @@ from harness.weights import by_address, checksums, git_proof, on_hub
 from harness.weights.bundle_contents import MAX_INDEX, Contents, Link, is_git_object, read_contents, target
 from harness.weights.entries import load_weights
 from wire.errors import DISK_FAULTS, EnvironmentFailure, UserError
-from wire.files import replacing
+from wire.files import replacing, sweep
 from wire.hub_client import cache
 from wire.paths import home
 
@@ -90,6 +90,7 @@ def _extract(
     with _reading(path), tarfile.open(path, "r:") as archive:
         contents = _read_contents(path, archive)
         _check_ways(contents)
+        sweep({target(place).parent for place in contents.files if not is_git_object(place)})
         _check_room(contents)
         # Told before gigabytes are written; what a proof is worth, once there is one, is seen to afterwards.
         due = [link for link in contents.links if link.runs_code and not link.pinned]

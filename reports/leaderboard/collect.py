@@ -17,6 +17,7 @@ from reports.read.find import fault_note
 from reports.read.runs import RunSource, read_source
 from reports.summary.run_summary import RunSummary, summarise_run
 from wire.errors import UserError
+from wire.host import processors
 
 #: Fewer runs than this are read in this process: starting others takes longer.
 RUNS_WORTH_PROCESSES = 12
@@ -52,7 +53,7 @@ def collect(
     """
     tasks = list(enumerate(sources))
     if processes is None:
-        processes = (os.cpu_count() or 1) if len(tasks) >= RUNS_WORTH_PROCESSES else 1
+        processes = processors() if len(tasks) >= RUNS_WORTH_PROCESSES else 1
     found = _results(tasks, parts) if processes == 1 else _side_by_side(tasks, parts, min(processes, len(tasks)))
     runs: list[Collected] = []
     notes: list[str] = []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ import msgspec
 from reports.files import writing
 from reports.leaderboard.merge import IMAGE_COLUMNS, LAST
 from wire.files import partial_name
+from wire.host import processors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,7 +132,7 @@ def write_parquet(parts: Sequence[Part], columns: Sequence[str], path: Path) -> 
     schema = pyarrow.schema([(name, types[name]) for name in columns])
     with (
         _replacing(path, pyarrow.ArrowException) as partial,
-        ThreadPoolExecutor(os.cpu_count()) as threads,
+        ThreadPoolExecutor(processors()) as threads,
         parquet.ParquetWriter(partial, schema, compression="zstd") as writer,
     ):
         for first in range(0, len(parts), RUNS_TOGETHER):

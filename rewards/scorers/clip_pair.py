@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 CONTEXT = 77
 
 
+def tokenizer_of(folder: Path) -> Any:
+    """From vocabulary and merges, where they are: newer releases' ``tokenizer.json`` cannot be read by this one."""
+    from transformers import CLIPTokenizerFast
+
+    return CLIPTokenizerFast.from_pretrained(folder, from_slow=(folder / "vocab.json").is_file())
+
+
 class ClipPair(ClipPixels, TwoTowers):
     """exp(logit scale) x cosine / 100 of each pair: ``logits_per_image`` of the authors' code, its diagonal, over 100.
 
@@ -46,7 +53,7 @@ class ClipPair(ClipPixels, TwoTowers):
     def load(self, device: str, precision: str, files: Mapping[str, str]) -> None:
         """See :meth:`Scorer.load`."""
         import torch
-        from transformers import CLIPModel, CLIPTokenizerFast
+        from transformers import CLIPModel
 
         from rewards.models.loading import clear_errors, frozen, load_pretrained
 
@@ -55,10 +62,8 @@ class ClipPair(ClipPixels, TwoTowers):
         model = load_pretrained(CLIPModel, folder, self.repo, torch.float32)
         self.logit_scale = model.logit_scale.exp().item()
         self._model: Any = frozen(model, device, getattr(torch, self.dtypes[precision]))
-        # from vocabulary and merges: newer releases write a tokenizer.json that this one cannot read
-        from_slow = (tokenizer / "vocab.json").is_file()
         with clear_errors(self.tokenizer_repo):
-            self._tokenizer: Any = CLIPTokenizerFast.from_pretrained(tokenizer, from_slow=from_slow)
+            self._tokenizer: Any = tokenizer_of(tokenizer)
 
     def tokens(self, prompts: Sequence[str]) -> dict[str, Any]:
         """Token ids and mask, (N, T), T at most 77; truncated by the tokenizer with the end token kept."""

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tests.fuzz import bundles
+from tests.fuzz import bundles, runs
 from tests.fuzz.mutations import FOLDER
-from wire.errors import MiroEvalError
+from wire.errors import MiroEvalError, UserError
 
 METADATA = {
     "tag": "colors",
@@ -211,6 +211,35 @@ def _bundles() -> dict[str, Target]:
     }
 
 
+def _document(data: bytes) -> None:
+    try:
+        runs.document(data)
+    except ValueError as error:
+        raise UserError("refused") from error
+
+
+def _index(path: Path) -> None:
+    try:
+        runs.index(path)
+    except ValueError as error:
+        raise UserError("refused") from error
+
+
+def _runs() -> dict[str, Target]:
+    """Files of whole runs, and the reader that all of them share."""
+    reads, manifest = runs.readers(), json.dumps(runs.MANIFEST).encode()
+    local, state = json.dumps(runs.LOCAL).encode(), json.dumps(runs.STATE).encode()
+    weights = {"weight_map": {"a": "x.bin", "b": "y.bin"}}
+    return {
+        "any document": Target(_document, (json.dumps(runs.DEEP).encode(), manifest, state)),
+        "model's index": Target(_in_file("index.json", _index), (json.dumps(weights).encode(),)),
+        "run.json, as verify reads it": Target(reads["verified"], (manifest,)),
+        "run.json, as repro reads it": Target(reads["repeated"], (manifest,)),
+        "record of work, as status reads it": Target(reads["submitted"], (local,)),
+        "state of a share, as status reads it": Target(reads["stated"], (state,)),
+    }
+
+
 def targets() -> dict[str, Target]:
     """All of them, by what they read."""
     from harness.executors.share_state import read_state
@@ -246,4 +275,5 @@ def targets() -> dict[str, Target]:
         **_bundles(),
         **{f"suite, {kind}": Target(partial(_suite, kind), (seed,)) for kind, seed in suites.items()},
         **_tables(),
+        **_runs(),
     }

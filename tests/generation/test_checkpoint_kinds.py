@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import re
+import struct
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -199,6 +202,51 @@ def test_a_bomb_in_a_zip_archive_is_refused_before_it_is_unpacked(lightning: Pat
 def test_a_pickle_that_is_far_too_large(lightning: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("generation.file_faults.LARGEST_PICKLE", 4999)
     assert "its data.pkl has 5000 bytes" in complaint(lightning)
+
+
+def test_the_largest_of_several_pickles_counts(lightning: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with zipfile.ZipFile(lightning, "a") as archive:
+        archive.writestr("other/data.pkl", b"x" * 6000)
+    monkeypatch.setattr("generation.file_faults.LARGEST_PICKLE", 5500)
+    assert "its data.pkl has 6000 bytes" in complaint(lightning)
+
+
+def directory(archive: bytes) -> bytes:
+    """An archive's central directory."""
+    length, start = struct.unpack("<LL", archive[-10:-2])
+    return archive[start : start + length]
+
+
+def two_directories(seen: bytes, hidden: bytes, *, larger: bool) -> bytes:
+    """An archive in which Python reads one directory, right before the end, and torch the one that is pointed to."""
+    files, others = hidden[: -22 - len(directory(hidden))], seen[: -22 - len(directory(seen))]
+    start, listed = len(files), directory(seen)
+    content = files + directory(hidden) + others + listed
+    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, len(listed), start, 0)
+    if larger:
+        large = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, 1, 1, len(listed), start)
+        end = large + struct.pack("<4sLQL", b"PK\x06\x07", 0, len(content), 1) + end
+    return content + end
+
+
+@pytest.mark.parametrize("larger", [False, True])
+def test_an_archive_that_two_readers_read_differently(lightning: Path, larger: bool) -> None:
+    """What is looked at here must be what torch unpacks: else a bomb comes past."""
+    archives = []
+    for method, size in ((zipfile.ZIP_STORED, 10), (zipfile.ZIP_DEFLATED, 1 << 24)):
+        with zipfile.ZipFile(content := io.BytesIO(), "w", method) as archive:
+            archive.writestr("archive/data.pkl", bytes(size))
+        archives.append(content.getvalue())
+    lightning.write_bytes(two_directories(*archives, larger=larger))
+    assert "its end is not where it should be" in complaint(lightning)
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda data: data + b"x", lambda data: data[:-2] + b"\x01\x00x", lambda data: data[1:]]
+)
+def test_an_archive_with_more_or_less_around_it(lightning: Path, spoil: Callable[[bytes], bytes]) -> None:
+    lightning.write_bytes(spoil(lightning.read_bytes()))
+    assert re.search("unreadable or cut short|not a PyTorch checkpoint", complaint(lightning))
 
 
 def test_a_program_of_torchscript(lightning: Path) -> None:

@@ -229,7 +229,7 @@ def test_guidance_gone_wild_writes_no_black_image_without_a_word(world: World, t
         ({"checkpoint": "gone.ckpt"}, 2, "gone.ckpt: no such file or folder"),
         ({"checkpoint": "owner/unknown"}, 4, "owner/unknown: not in the hub cache"),
         ({"checkpoint": "{ckpt}", "device": "cuda:99"}, 4, "device cuda:99 was demanded"),
-        ({"checkpoint": "{ckpt}", "device": "tpu"}, 2, "device 'tpu' is unknown"),
+        ({"checkpoint": "{ckpt}", "device": "tpu"}, 2, "device must be auto, cpu, cuda or cuda:N, not 'tpu'"),
         ({"checkpoint": "{ckpt}", "steps": -1}, 2, "--steps -1"),
         ({"checkpoint": "{ckpt}", "speed": 1}, 2, "unknown generation parameter 'speed'"),
     ],

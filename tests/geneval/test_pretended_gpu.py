@@ -17,9 +17,9 @@ from tests.pretended_gpu import Outcome, on_pretended_gpu
 from wire.protocol import read_rows
 
 COUNT = 6
-#: Per image: which detections are possible, their classes, boxes and scores, the masks of those that need colors,
-#: and mmdet's own bookkeeping.
-WAITS_AN_IMAGE = 40
+#: Per image: the best pairs, what their masks say, and the masks that count; the rest is once a batch, the detector's
+#: own bookkeeping and the answers of CLIP.
+WAITS_AN_IMAGE = 7
 
 
 def _on_gpu(folder: Path, files: Path, mistake: str = "", **more: Any) -> Outcome:

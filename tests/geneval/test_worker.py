@@ -234,7 +234,7 @@ def test_no_model_is_loaded_for_prompts_that_cannot_be_judged(job: Job, tmp_path
         ({"files": {"mask2former": "/nowhere.pth", "clip-vit-l-14": "/nowhere.pt"}}, 4, "weight mask2former is not at"),
         ({"options": {"max_objects": "many"}}, 2, "--max-objects 'many': expected a whole number, 1 or more"),
         ({"detector_config": "/nowhere.py"}, 2, "no detector config at /nowhere.py"),
-        ({"device": "tpu"}, 2, "unknown device 'tpu': choose auto, cpu, cuda or cuda:N"),
+        ({"device": "tpu"}, 2, "device must be auto, cpu, cuda or cuda:N, not 'tpu'"),
     ],
 )
 def test_bad_parameters_get_one_line(job: Job, tmp_path: Path, change: dict[str, Any], code: int, message: str) -> None:

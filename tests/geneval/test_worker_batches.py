@@ -91,5 +91,5 @@ def test_masks_are_stored_with_their_boxes(batched: list[dict[str, Any]]) -> Non
 
 
 def test_a_gpu_gets_more_loading_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.cpu_count", lambda: 16)
+    monkeypatch.setattr("geneval.worker.processors", lambda: 16)
     assert (loading_threads("cpu"), loading_threads("cuda:1")) == (1, 8)

@@ -6,36 +6,44 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harness import doctor
-from harness.doctor import FAILURE, OK, WARNING, Finding, host, hub, installed
+from harness.doctor import FAILURE, OK, WARNING, Finding, gpu_fit, host, hub, installed
 from harness.environments import gpu, manager
 from harness.environments.manager import STATE_SCHEMA, Environment, EnvironmentState
 from harness.environments.spec import ENVIRONMENTS
 from harness.weights import load_hub, load_weights
 from tests.harness.test_cli import run
 from tests.harness.weights.hub import put
+from wire.gpus import OLDEST_DRIVER, listed_gpus
 from wire.paths import home
 
 #: What a working environment answers to its health check, and to the trial of its operators.
 HEALTHY = '{"torch": "2.4.0"}'
 TRIED = '{"device": "cpu", "cuda": "12.1", "architectures": ["sm_80", "sm_90"], "ran": ["CLIP forward"], "failed": {}}'
 
+H100 = "NVIDIA H100 80GB HBM3, 550.54.15, 81559 MiB, 9.0"
+B200 = "NVIDIA B200, 570.86.10, 183359 MiB, 10.0"
+
 NO_KERNEL = TRIED.replace("{}", '{"deformable attention": "RuntimeError: no kernel image"}')
 
 
 @pytest.fixture(autouse=True)
-def empty_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def empty_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Nothing is installed or fetched; no GPU; the hub is not asked."""
     monkeypatch.setenv("MIRO_EVAL_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     set_gpus(monkeypatch)
-    return tmp_path / "home"
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    listed_gpus.cache_clear()
+    yield tmp_path / "home"
+    listed_gpus.cache_clear()
 
 
 @pytest.fixture
@@ -47,7 +55,7 @@ def clear_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def set_gpus(monkeypatch: pytest.MonkeyPatch, *capabilities: str, nvcc: str | None = None) -> None:
-    for module in (gpu, host, installed, manager):
+    for module in (gpu, host, manager):
         monkeypatch.setattr(module, "compute_capabilities", lambda: capabilities)
     for module in (gpu, host):
         monkeypatch.setattr(module, "nvcc_version", lambda: nvcc)
@@ -58,6 +66,13 @@ def program(folder: Path, name: str, script: str) -> Path:
     (folder / name).write_text(f"#!/bin/sh\n{script}\n")
     (folder / name).chmod(0o755)
     return folder / name
+
+
+def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *gpus: str) -> None:
+    """An ``nvidia-smi`` that lists them."""
+    program(tmp_path / "bin", "nvidia-smi", "".join(f"echo '{gpu}'\n" for gpu in gpus))
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    listed_gpus.cache_clear()
 
 
 def install(name: str, health: str = f"echo '{HEALTHY}'", trial: str = f"echo '{TRIED}'") -> Environment:
@@ -143,9 +158,8 @@ def test_the_driver_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_gpu_is_shown_with_its_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    program(tmp_path / "bin", "nvidia-smi", "echo 'NVIDIA H100, 550.54.15, 9.0, 81559 MiB'")
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
-    is_found(host.gpu(), OK, "NVIDIA H100, 550.54.15, 9.0, 81559 MiB; no nvcc", "")
+    driver(tmp_path, monkeypatch, H100)
+    is_found(host.gpu(), OK, f"{H100}; no nvcc", "")
 
 
 def test_what_the_detector_runs_on_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,17 +199,92 @@ def test_what_the_detector_runs_on_is_told(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_gpu_needs_an_architecture_of_its_generation(
     capability: str, architectures: Sequence[str], runs: bool
 ) -> None:
-    assert host.unsupported([capability], architectures) == ([] if runs else [capability])
+    assert gpu_fit.unsupported([capability], architectures) == ([] if runs else [capability])
 
 
-def test_the_gpu_is_newer_than_what_torch_was_compiled_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def quick(tmp_path: Path, *names: str, **more: Any) -> list[Finding]:
+    """What is said of the GPU, and of environments that cannot use it."""
+    found = doctor.quick_checks(names, tmp_path, weights=False, **more)
+    return [one for one in found if one.subject == "GPU" or one.subject.startswith("environment")]
+
+
+def test_a_driver_is_too_old_for_an_environment_s_cuda(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    driver(tmp_path, monkeypatch, H100)
+    assert quick(tmp_path, *ENVIRONMENTS, env_backend="uv") == []
+    driver(tmp_path, monkeypatch, H100.replace("550.54.15", "515.65.01"))
+    (finding, *others) = quick(tmp_path, *ENVIRONMENTS, env_backend="uv")
+    assert len(others) == 2
+    assert finding.status == FAILURE
+    needs = "CUDA 12.8 needs driver 525 or later, and this one is 515.65.01"
+    assert finding.text == f"its torch 2.10.0 (CUDA 12.8) cannot use the GPU: {needs}"
+    assert finding.hint == "update the driver, or use --device cpu; setting the environment up again does not help"
+    assert quick(tmp_path, *ENVIRONMENTS, env_backend="uv", device="cpu") == []
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert quick(tmp_path, *ENVIRONMENTS, env_backend="uv") == []
+
+
+def test_a_driver_from_before_capabilities_were_told_is_too_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusal = """echo 'Field "compute_cap" is not a valid field to query.'; exit 2"""
+    listed = "echo 'NVIDIA A100, 470.57.02, 40536 MiB'"
+    program(tmp_path / "bin", "nvidia-smi", f'case "$1" in *compute_cap*) {refusal};; *) {listed};; esac')
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    (finding,) = quick(tmp_path, "rewards")
+    is_found(finding, FAILURE, "needs driver 525 or later, and this one is 470.57.02", "update the driver")
+
+
+def test_a_gpu_is_newer_than_an_environment_s_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    driver(tmp_path, monkeypatch, B200)
+    geneval, rewards = quick(tmp_path, *ENVIRONMENTS, env_backend="uv")
+    assert geneval == Finding(
+        "environment geneval",
+        FAILURE,
+        "its torch 2.4.0 (CUDA 12.1) has no code for NVIDIA B200 (sm_100), only sm_50 to sm_90",
+        "use --env-backend mmcv-lite, another GPU or --device cpu; setting the environment up again does not help",
+    )
+    is_found(rewards, FAILURE, "its torch 2.5.1 (CUDA 12.4) has no code", "use another GPU or --device cpu")
+    driver(tmp_path, monkeypatch, H100, B200)
+    assert [one.status for one in quick(tmp_path, *ENVIRONMENTS, env_backend="uv")] == [WARNING, WARNING]
+
+
+def test_an_environment_s_own_torch_is_asked_once_a_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    driver(tmp_path, monkeypatch, H100)
     environment = install("rewards")
-    set_gpus(monkeypatch, "12.0")
-    finding = installed._operators(environment, "operators rewards", "")
-    is_found(finding, FAILURE, "torch is compiled for sm_80, sm_90, the GPU is of 12.0", "--device cpu")
+    python = environment.directory / "venv" / "bin" / "python"
+    asked = tmp_path / "asked"
+
+    def answers(seen: int, *architectures: str) -> None:
+        said = json.dumps({"seen": seen, "architectures": architectures})
+        program(python.parent, python.name, f"echo $1 >> {asked}; echo '{said}'")
+
+    answers(0)
+    (finding,) = quick(tmp_path, "rewards")
+    is_found(finding, FAILURE, "does not see the NVIDIA H100 80GB HBM3 that nvidia-smi lists", "--device cpu")
+    answers(1, "sm_80", "sm_90")
+    assert [quick(tmp_path, "rewards") for _ in range(3)] == [[], [], []]
+    assert asked.read_text() == "-c\n-c\n", "what sees no GPU is asked again, what saw one is not"
+    driver(tmp_path, monkeypatch, H100.replace("550", "570"))
+    answers(1, "sm_80")
+    (finding,) = quick(tmp_path, "rewards")
+    is_found(finding, FAILURE, "has no code for NVIDIA H100", "another GPU")
+
+
+def test_a_gpu_of_another_maker_is_said_to_be_unsupported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "AMD", tmp_path)
+    (finding,) = quick(tmp_path, "rewards")
+    is_found(finding, WARNING, "an AMD GPU, which is not supported", "here everything is computed on the CPU")
+    driver(tmp_path, monkeypatch, H100)
+    assert quick(tmp_path, "rewards") == []
+
+
+def test_every_lock_names_torch_and_its_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     set_gpus(monkeypatch, "9.0")
-    finding = installed._operators(environment, "operators rewards", "")
-    is_found(finding, WARNING, "does not see the GPU", "CUDA_VISIBLE_DEVICES")
+    for spec in ENVIRONMENTS.values():
+        for backend in {*spec.backends} & {*manager.BACKENDS}:
+            torch, cuda = gpu_fit.locked_torch(manager.locate(spec, backend))
+            assert torch.startswith("2.")
+            assert int(cuda.partition(".")[0]) in OLDEST_DRIVER
 
 
 def test_the_disk_is_too_small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -23,7 +23,9 @@ from rewards.scorers import SCORERS
 from tests.harness.weights.hub import put
 from tests.real_environments import ROOT, environment
 from wire.errors import EnvironmentFailure, UserError
+from wire.paths import home
 
+ENVS = home() / "envs"
 #: Files that wrong input names.
 FILES = {
     "no_module.py": "import a_module_that_is_not_there\n",
@@ -51,6 +53,7 @@ WRONG: dict[str, tuple[str, list[str], str]] = {
     "a scorer that is none": ("rewards", ["--scorer", "no_scorer.py:Scorer"], "not a rewards.scorers.base.Scorer"),
     "rescoring what is not scored": ("rewards", ["--metric", "vqa", "--rescore", "aesthetic"], "--rescore aesthetic"),
     "a device that there is not": ("all", ["--device", "tpu"], "device 'tpu' is unknown"),
+    "no such kind of environment": ("all", ["--env-backend", "conda"], "unknown environment backend 'conda'"),
     "no such executor": ("all", ["--executor", "condor"], "unknown executor 'condor'"),
     "too many shards": ("all", ["--shards", "5000"], "--shards 5000: expected 1 to 1000"),
 }
@@ -158,14 +161,25 @@ def test_a_metric_that_must_stay_unscored_is_named_and_the_others_go_on(place: P
     assert "xswu/HPSv2: not in the hub cache" in lacking["hpsv2.1"]
 
 
-def test_a_scorer_is_imported_where_it_will_run(place: Path) -> None:
-    """The orchestrator has packages that the stage's environment has not."""
+@pytest.mark.parametrize("verb", [None, *VERBS])
+def test_a_scorer_is_imported_where_it_will_run(
+    verb: str | None, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The orchestrator has packages that the stage's environment has not; where that is there, it is asked first."""
+    (place / "home").mkdir()
+    (place / "home" / "envs").symlink_to(ENVS)
     body = "from rewards.scorers.aesthetic import Aesthetic\n\nclass Mine(Aesthetic):\n    card = CARD\n"
     card = "import dataclasses\nCARD = dataclasses.replace(Aesthetic.card, metric='mine')\n"
     for name, first in (("fine.py", "import json\n"), ("strange.py", "import submitit\n")):
         text = first + body.replace("\n\nclass", f"\n{card}\nclass")
         (place / name).write_text(text)
     rewards = environment("rewards")
+    if verb:
+        options = ["--limit", "2", "--out", "runs", "--scorer", "strange.py:Mine"]
+        assert command(monkeypatch, *VERBS[verb], *options) == 2
+        assert "strange.py:Mine: cannot be imported" in capsys.readouterr().err
+        assert not (place / "runs").exists(), "not even a folder"
+        return
     for name in ("fine.py", "strange.py"):
         settings = RunSettings(place / "run", rewards=RewardSettings((), scorers=(f"{name}:Mine",)))
         assert validate(settings, ("rewards",)) == []

@@ -14,11 +14,12 @@ from typer.testing import CliRunner
 from bench.noop import arguments, finished_run
 from geneval.settings import GenevalSettings
 from harness.cli.app import app
-from harness.executors.sharding import Todo
-from harness.executors.share_work import begin_stage, merge_stage
+from harness.executors.sharding import Share, Todo
+from harness.executors.share_work import ShareWork, begin_stage, merge_stage
+from harness.executors.submission import Submission
 from harness.plan.open import open_run
 from harness.plan.verification import verify
-from harness.run.manifest import Manifest
+from harness.run.manifest import Manifest, StageRecord
 from harness.run.settings import RunSettings
 from harness.stages.base import StagePlan, work_file
 from harness.stages.context import Pipeline
@@ -125,6 +126,74 @@ def test_rows_that_come_back_bring_their_models_along(run: Path) -> None:
     manifest = Manifest.read(run / "run.json")
     assert manifest is not None
     assert manifest.stages["geneval"].provenance["weights"] == [{"name": "mask2former", "sha256": "1" * 64}]
+
+
+def told(run: Path, pipeline: Pipeline, device: str) -> None:
+    """A share's worker says what its models are; the orchestrator dies before it takes note of it."""
+    work = ShareWork(pipeline.run, GENEVAL, Share(0, 1))
+    work.begin()
+    work.journal.plan(pipeline.plan(GENEVAL).fingerprint, 0, 3, {})
+    work.journal.handle({"event": "started", "total": 3, "device": device, "weights": [{"sha256": device}]})
+    work.journal.ended("finished")
+    submission = Submission(1, {"geneval": {0: ""}})
+    submission.write(pipeline.run)
+
+
+def test_rows_are_not_said_to_be_made_by_the_models_of_other_settings(run: Path) -> None:
+    """B stopped when its rows were complete, C begun, B asked for again: C's worker has not made them."""
+    for name in ("B", "C"):
+        with opened(run, name) as pipeline:
+            plan = begin(pipeline)
+            told(run, pipeline, f"device of {name}")
+            if name == "B":
+                judged(pipeline, plan, name)
+    judge(run, "B")
+    manifest = Manifest.read(run / "run.json")
+    assert manifest is not None
+    assert "C" not in json.dumps(manifest.stages["geneval"].provenance)
+
+
+def test_a_share_forgets_what_a_worker_with_other_settings_told(run: Path) -> None:
+    for name, remembered in (("B", False), ("C", False), ("C", True)):
+        with opened(run, name) as pipeline:
+            work = ShareWork(pipeline.run, GENEVAL, Share(0, 1))
+            work.begin()
+            work.journal.plan(pipeline.plan(GENEVAL).fingerprint, 0, 3, {})
+            assert bool(work.journal.state.provenance) == remembered
+            work.journal.handle({"event": "started", "total": 3, "device": name})
+
+
+def scored_by(*metrics: str) -> dict[str, Any]:
+    cards = {metric: {"metric": metric} for metric in metrics}
+    weights = [{"metric": metric, "sha256": metric} for metric in metrics for _ in range(2)]
+    return {"event": "started", "total": 3, "device": "cpu", "weights": weights, "cards": cards}
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ([("a", "b"), ("c",)], "aabbcc"), ([("a",), ("a", "b")], "aabb"), ([("a", "b"), ("a",)], "bbaa"),
+        ([("a",), ()], "aa"), ([(), ("a",)], "aa"), ([("a",), ("b",), ("a",)], "bbaa"),
+    ],
+)  # fmt: skip
+def test_a_metric_that_is_added_later_leaves_the_others_weights(
+    run: Path, told: list[tuple[str, ...]], expected: str
+) -> None:
+    with open_run(RunSettings(run), PublishedWeights(), Display()) as pipeline:
+        record = StageRecord("f", {})
+        for metrics in told:
+            pipeline.note_provenance(STAGES["rewards"], record, scored_by(*metrics))
+    assert "".join(weight["metric"] for weight in record.provenance["weights"]) == expected
+    assert set(record.provenance["cards"]) == set(expected)
+
+
+def test_verdicts_have_the_weights_of_the_last_worker(run: Path) -> None:
+    with opened(run, "A") as pipeline:
+        record = StageRecord("f", {})
+        for sha256 in ("1", "2"):
+            words = {"event": "started", "total": 3, "device": "cpu", "weights": [{"sha256": sha256}]}
+            pipeline.note_provenance(GENEVAL, record, words)
+    assert record.provenance["weights"] == [{"sha256": "2"}]
 
 
 def test_a_foreign_file_is_kept_once_there_are_rows_of_ours(tmp_path: Path) -> None:

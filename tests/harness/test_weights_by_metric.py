@@ -56,7 +56,7 @@ def test_what_is_not_wanted_is_not_asked_for(tmp_path: Path, monkeypatch: pytest
     offline = PublishedWeights(offline=True)
     assert offline.prepare("rewards", nothing, wanted(metrics=("pick_score", "vqa"))) == []
     (problem,) = offline.prepare("rewards", nothing, {"aesthetic-mlp"})
-    assert problem.startswith("weights aesthetic-mlp are not here and the run is offline: put sac+logos")
+    assert problem.startswith("weights aesthetic-mlp are not here and the run is offline: bring the file")
     assert len(offline.prepare("rewards", nothing, wanted())) == 2
     with pytest.raises(EnvironmentFailure, match="weights mask2former are not here"):
         offline.prepare("geneval", nothing)

@@ -5,23 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from rewards import devices, memory
 from rewards.hub import LocalWeight
 from rewards.scorers import SCORERS, Scorer
 from tests.rewards.jobs import image_items, make_job, run_job
-from wire.errors import EnvironmentFailure
-
-
-def test_auto_is_a_gpu_if_there_is_one() -> None:
-    assert devices.choose_device("auto") == ("cuda:0" if torch.cuda.is_available() else "cpu")
-    assert devices.choose_device("cpu") == "cpu"
-
-
-def test_a_gpu_that_is_not_there_cannot_be_demanded() -> None:
-    with pytest.raises(EnvironmentFailure, match="device cuda:99 was asked for"):
-        devices.choose_device("cuda:99")
 
 
 def test_free_memory_is_part_of_the_machines() -> None:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 #: Debian keeps the daemons where a user's PATH does not look.
 _PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
@@ -22,7 +23,8 @@ NODES = ("node0", "node1")
 PARTITION = "tiny"
 
 _CONFIGURATION = """
-ClusterName=miroeval
+ClusterName={name}
+FirstJobId={first_job}
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={controller_port}
 SlurmUser={user}
@@ -39,8 +41,6 @@ SelectTypeParameters=CR_Core
 SchedulerType=sched/builtin
 SchedulerParameters=sched_min_interval=0,batch_sched_delay=0,default_queue_depth=1000
 ReturnToService=2
-JobAcctGatherType=jobacct_gather/none
-AccountingStorageType=accounting_storage/none
 SlurmdParameters=config_overrides
 StateSaveLocation={folder}/state
 SlurmctldPidFile={folder}/slurmctld.pid
@@ -53,8 +53,13 @@ SlurmdTimeout=10
 MessageTimeout=10
 KillWait=5
 MinJobAge=300
+{more}
 PartitionName={partition} Nodes=ALL Default=YES State=UP MaxTime=INFINITE
 """
+#: What a cluster has unless it is started with something else.
+_PLAIN = "JobAcctGatherType=jobacct_gather/none\nAccountingStorageType=accounting_storage/none"
+#: Starts a program that sees nothing under a folder, and can write nothing there.
+_HIDING = 'mount -t tmpfs -o ro tmpfs "$0" && exec "$@"'
 _NODE = "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=4 RealMemory=8000 State=UNKNOWN"
 
 
@@ -68,9 +73,17 @@ def missing() -> str | None:
 
 @dataclass
 class Cluster:
-    """The running daemons."""
+    """The running daemons.
+
+    Attributes:
+        first_job: its lowest job id.
+        more: lines of its configuration that are not every cluster's.
+    """
 
     folder: Path
+    name: str = "miroeval"
+    first_job: int = 1
+    more: str = _PLAIN
     _processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
@@ -100,7 +113,7 @@ class Cluster:
         self._spawn("slurmctld", "-D", "-i")
         for node in NODES:
             self.start_node(node)
-        wait_until(self._all_idle, "both nodes are idle")
+        wait_until(self.all_idle, "both nodes are idle")
 
     def _configure(self) -> None:
         munge, ports = self.folder / "munge", free_ports(1 + len(NODES))
@@ -109,9 +122,8 @@ class Cluster:
         (munge / "key").write_bytes(secrets.token_bytes(128))
         (munge / "key").chmod(0o600)
         host, user = socket.gethostname().partition(".")[0], getpass.getuser()
-        text = _CONFIGURATION.format(
-            folder=self.folder, host=host, user=user, controller_port=ports[0], partition=PARTITION
-        )
+        own = {"folder": self.folder, "name": self.name, "first_job": self.first_job, "more": self.more}
+        text = _CONFIGURATION.format(**own, host=host, user=user, controller_port=ports[0], partition=PARTITION)
         nodes = [_NODE.format(name=name, host=host, port=port) for name, port in zip(NODES, ports[1:], strict=True)]
         partition = text.index("PartitionName=")
         (self.folder / "slurm.conf").write_text(text[:partition] + "\n".join(nodes) + "\n" + text[partition:])
@@ -130,7 +142,8 @@ class Cluster:
                 start_new_session=True,
             )
 
-    def _all_idle(self) -> bool:
+    def all_idle(self) -> bool:
+        """Whether every daemon runs and every node waits for work."""
         for name, process in self._processes.items():
             assert process.poll() is None, f"{name} has ended: {(self.folder / f'{name}.out').read_text()}"
         answer = subprocess.run(
@@ -139,9 +152,12 @@ class Cluster:
         )  # fmt: skip
         return answer.stdout.split() == ["idle"] * len(NODES)
 
-    def start_node(self, node: str) -> None:
-        """Start, or start again, a compute node's daemon."""
-        self._spawn("slurmd", "-D", "-N", node, name=node)
+    def start_node(self, node: str, without: Path | None = None) -> None:
+        """Start, or start again, a compute node's daemon; ``without`` is a folder that the node does not have."""
+        if without is None:
+            self._spawn("slurmd", "-D", "-N", node, name=node)
+        else:
+            self._spawn("unshare", "--mount", "sh", "-c", _HIDING, str(without), "slurmd", "-D", "-N", node, name=node)
 
     def signal(self, name: str, number: int) -> None:
         """Send a signal to a daemon: a stopped one keeps its port and answers nobody."""
@@ -225,9 +241,9 @@ def _environment_holds(pid: int, *words: bytes) -> bool:
 
 
 @contextlib.contextmanager
-def running_cluster(folder: Path) -> Iterator[Cluster]:
-    """Start a cluster in an empty folder, and end it."""
-    cluster = Cluster(folder)
+def running_cluster(folder: Path, **options: Any) -> Iterator[Cluster]:
+    """Start a cluster in an empty folder, and end it; ``options`` are those of :class:`Cluster`."""
+    cluster = Cluster(folder, **options)
     try:
         cluster.start()
         yield cluster

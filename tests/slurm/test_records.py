@@ -58,9 +58,9 @@ def records() -> list[Any]:
     stages = [
         GOOD | {"stages": odd} for odd in ({"../../x": {}}, {"x\ny": {}}, [], None, {"generate": []}, ["generate"])
     ]
-    tokens = [GOOD | {"token": odd} for odd in (*IDS, TOKEN.upper(), TOKEN[1:], TOKEN + "\n", "")]
+    tokens = [GOOD | {"token": odd} for odd in (*IDS, TOKEN.upper(), TOKEN[1:], TOKEN + "\n")]
     clusters = [GOOD | {"cluster": odd} for odd in ("-M", "a b", "a\nb", "$(id)", "x" * 65, 7, None, "")]
-    lacking = [{key: value for key, value in GOOD.items() if key != left} for left in GOOD]
+    lacking = [{key: value for key, value in GOOD.items() if key != left} for left in GOOD if left != "token"]
     return [*jobs, *merges, *shards, *indices, *stages, *tokens, *clusters, *lacking, None, [], "x", 5]
 
 
@@ -105,6 +105,61 @@ def test_a_record_that_is_not_ours_is_told_in_a_line_and_slurm_is_not_asked(
     assert str(error).isprintable()
     assert len(str(error)) < 600
     assert slurm.calls() == []
+
+
+@pytest.mark.parametrize("count", [1, 900])
+@pytest.mark.parametrize("verb", ["status", "cancel"])
+def test_a_record_of_a_version_without_tokens_says_what_to_do(
+    slurm: FakeSlurm, tmp_path: Path, verb: str, count: int
+) -> None:
+    """Its numbers may be anybody's by now: nothing is asked or ended by them."""
+    old = {"shards": count, "stages": {"generate": {str(job): str(70 + job) for job in range(count)}}, "merge": "9000"}
+    run = written(tmp_path / "run", json.dumps(old).encode())
+    for error in (CliRunner().invoke(app, [verb, str(run.path)]).exception, refused(run)):
+        assert isinstance(error, UserError)
+        assert f"{submission_file(run)}: written by an older version" in str(error)
+        assert "See with `squeue --me` whether jobs 70, " in str(error)
+        assert "remove this file" in str(error)
+        assert len(str(error)) < 600
+    assert slurm.calls() == []
+
+
+def refused(run: RunDirectory) -> UserError:
+    with pytest.raises(UserError) as caught:
+        refuse_while_queued(run)
+    return caught.value
+
+
+#: An ``sbatch`` that gives no answer, before or after it submits, or one that makes no sense.
+DEAF = {
+    "hangs before": ("sleep 600", "sbatch took more than 0.5 s"),
+    "hangs after": ("{real}; sleep 600", "sbatch took more than 0.5 s"),
+    "says it failed, after": ("{real} > /dev/null; echo 'Socket timed out' >&2; exit 1", "refused a job: Socket timed"),
+    "says something else": ("{real} > /dev/null; echo 'job under way'", "and no job's number"),
+}
+
+
+@pytest.mark.parametrize("how", DEAF)
+@pytest.mark.parametrize("call", [1, 3])
+def test_an_sbatch_without_an_answer_ends_and_what_it_submitted_is_found_by_its_token(
+    slurm: FakeSlurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: int, how: str
+) -> None:
+    monkeypatch.setattr(queue, "SUBMIT_TIMEOUT", 0.5)
+    monkeypatch.setattr("harness.executors.slurm.SETTLE", 0.2)
+    (slurm.folder / "sbatch").rename(slurm.folder / "real")
+    order = DEAF[how][0].format(real=f'{slurm.folder}/real "$1"')
+    count = f'[ $(ls {slurm.folder}/*.script 2>/dev/null | wc -l) -eq {call - 1} ] || exec {slurm.folder}/real "$1"'
+    (slurm.folder / "sbatch").write_text(f"#!/bin/sh\n{count}\n{order}\n")
+    (slurm.folder / "sbatch").chmod(0o755)
+    made = pipeline(tmp_path / "run")
+    with pytest.raises(EnvironmentFailure, match=DEAF[how][1]):
+        submit(made)
+    assert slurm.jobs.read_text() == ""
+    submission = Submission.read(made.run)
+    assert submission is not None
+    assert submission.merge == ""
+    slurm.jobs.write_text(f"77_0|PENDING|None|miro-eval:{submission.token}\n")  # it came after all
+    assert "1 of its jobs wait or run" in str(refused(made.run))
 
 
 def test_a_record_that_is_no_file_is_told_in_a_line(slurm: FakeSlurm, tmp_path: Path) -> None:

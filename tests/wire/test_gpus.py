@@ -13,7 +13,7 @@ import pytest
 from wire import gpus
 from wire.errors import EnvironmentFailure, UserError
 
-H100 = "NVIDIA H100 80GB HBM3, 550.54.15, 9.0, 81559 MiB"
+H100 = "NVIDIA H100 80GB HBM3, 550.54.15, 81559 MiB, 9.0"
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +51,7 @@ def torch(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 def test_gpus_are_listed_with_their_driver(driver: Callable[..., None]) -> None:
     driver(H100, H100)
-    assert gpus.listed_gpus() == (gpus.Gpu("NVIDIA H100 80GB HBM3", "550.54.15", "9.0", "81559 MiB"),) * 2
+    assert gpus.listed_gpus() == (gpus.Gpu("NVIDIA H100 80GB HBM3", "550.54.15", "81559 MiB", "9.0"),) * 2
 
 
 def test_a_host_without_the_tool_lists_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -119,3 +119,47 @@ def test_devices_by_name(driver: Callable[..., None], torch: Callable[..., None]
 )
 def test_a_driver_fits_a_release_of_cuda_from_a_version_on(driver_version: str, cuda: str, fits: bool) -> None:
     assert (gpus.too_old_for(driver_version, cuda) is None) == fits
+
+
+@pytest.mark.parametrize(
+    ("inherited", "ids", "shown"),
+    [
+        (None, ["0", "1"], ["0", "1"]),
+        ("4,5", ["0", "1"], ["4", "5"]),
+        ("4, 5", ["1"], ["5"]),
+        ("GPU-8f2a,MIG-77b1", ["1", "0"], ["MIG-77b1", "GPU-8f2a"]),
+        ("4,5", ["GPU-8f2a", "1", "MIG-77b1"], ["GPU-8f2a", "5", "MIG-77b1"]),
+    ],
+)
+def test_gpus_named_count_among_those_that_this_process_was_given(
+    inherited: str | None, ids: list[str], shown: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if inherited is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", inherited)
+    assert gpus.within_visible(ids) == shown
+
+
+@pytest.mark.parametrize(
+    ("inherited", "told"),
+    [
+        ("4,5", "leaves 2 GPUs (numbered from 0 to 1)"),
+        ("4", "leaves 1 GPU (numbered from 0 to 0)"),
+        ("", "leaves no GPUs"),
+    ],
+)
+def test_a_gpu_beyond_those_given_is_refused(inherited: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", inherited)
+    with pytest.raises(UserError) as raised:
+        gpus.within_visible(["2"])
+    assert str(raised.value) == f"--gpus 2: CUDA_VISIBLE_DEVICES={inherited} {told}"
+
+
+def test_a_gpu_that_is_not_among_those_shown_is_told_by_its_variable(
+    driver: Callable[..., None], torch: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver(H100)
+    torch(seen=0, cuda="12.8")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
+    with pytest.raises(EnvironmentFailure, match="sees none: CUDA_VISIBLE_DEVICES is 7; or compute on the CPU"):
+        gpus.choose_device("auto")

@@ -144,6 +144,23 @@ def test_a_repository_is_fetched_and_then_found(
         assert outcome(job, []).rows == reference.rows[:2]
 
 
+@pytest.mark.parametrize("gone", ["unet/diffusion_pytorch_model.safetensors", "tokenizer", "scheduler", "vae"])
+@pytest.mark.parametrize("offline", ["0", "1"])
+def test_half_a_repository_without_a_hub_is_not_the_user_s_fault(
+    world: World, tmp_path: Path, gone: str, offline: str, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = empty_cache / "models--org--pipe"
+    snapshot = Path(shutil.copytree(world.diffusers_folder, repository / "snapshots" / COMMIT))
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(COMMIT)
+    shutil.rmtree(snapshot / gone, ignore_errors=True)
+    (snapshot / gone).unlink(missing_ok=True)
+    monkeypatch.setenv("HF_HUB_OFFLINE", offline)
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    job = make_job(tmp_path / "a", ITEMS[:1], checkpoint="org/pipe", kind=DIFFUSERS)
+    assert worker_s_code(job) == 4
+
+
 def worker_s_code(job: Job) -> int:
     process = start_process(job)
     print(*process.communicate(timeout=200))

@@ -9,6 +9,7 @@ import functools
 import os
 import pickle
 import random
+import signal
 import sys
 import types
 import zipfile
@@ -318,6 +319,64 @@ def test_keys_that_take_for_ever_to_hash(tmp_path: Path) -> None:
             archive.writestr("archive/version", "3\n")
         with pytest.raises(UserError, match="has no state_dict"):
             read_lightning(tmp_path / "last.ckpt", trusted=False)
+
+
+TUPLES = b")" + b"".join(b"q\x01h\x01\x86" for _ in range(60))
+PRIME = (1 << 61) - 1
+
+
+def text(value: str) -> bytes:
+    return b"X" + len(value).to_bytes(4, "little") + value.encode()
+
+
+def numbers(kind: bytes = b"", key: bytes = b"", place: bytes = b"", length: bytes = b"K\x01") -> bytes:
+    """Instructions for a tensor's numbers, with anything in place of a part."""
+    parts = (kind or text("storage"), b"ctorch\nFloatStorage\n", key or text("0"), place or text("cpu"), length)
+    return b"(" + b"".join(parts) + b"tQ"
+
+
+ENDLESS = (
+    b"ctorch._utils\n_rebuild_tensor_v2\n(" + numbers() + b"K\x00\x8a\x08" + (10**12).to_bytes(8, "little")
+    + b"\x85K\x00\x85\x89NtR"
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        numbers(kind=TUPLES), numbers(key=TUPLES), numbers(place=TUPLES), numbers(length=TUPLES),
+        numbers(key=b"K\x00"), b"]Q", b")Q", b"NQ", b"P1\n",
+        b"ccollections\nOrderedDict\n" + ENDLESS + b"R",
+        b"ctorch._utils\n_rebuild_parameter\n" + ENDLESS + b"R",
+        b"}(" + b"".join(b"\x8a\x0b" + (i * PRIME).to_bytes(11, "little") + b"N" for i in range(1, 100_000)) + b"u",
+        b"N" + b"".join(b"p%d\n" % (i * PRIME) for i in range(1, 100_000)),
+        b"\x8b" + (1 << 20).to_bytes(4, "little") + b"\x11" * (1 << 20) + b"q\x010}" + b"h\x01Ns" * 100_000,
+    ],
+    ids=range(14),
+)  # fmt: skip
+def test_nothing_takes_for_ever(tmp_path: Path, program: bytes) -> None:
+    """Neither to hash, nor to print, nor to iterate over."""
+    with zipfile.ZipFile(tmp_path / "last.ckpt", "w") as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02" + program + b".")
+        archive.writestr("archive/version", "3\n")
+        archive.writestr("archive/data/0", bytes(8))
+    signal.signal(signal.SIGALRM, lambda *_: pytest.fail("takes for ever"))
+    signal.alarm(20)
+    try:
+        with pytest.raises(UserError, match=r"unreadable or damaged|has no state_dict"):
+            read_lightning(tmp_path / "last.ckpt", trusted=False)
+    finally:
+        signal.alarm(0)
+
+
+@pytest.mark.parametrize("instruction", [b"]", b"}", b"(", b"cos\nx\n0", b"N0"])
+def test_programs_that_are_too_long(tmp_path: Path, instruction: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restricted_pickle._Counted, "left", 5_000)
+    with zipfile.ZipFile(tmp_path / "last.ckpt", "w") as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02" + instruction * 5_000 + b"N.")
+        archive.writestr("archive/version", "3\n")
+    with pytest.raises(UserError, match=r"more than 5,000,000 instructions; .* --trust-checkpoint"):
+        read_lightning(tmp_path / "last.ckpt", trusted=False)
 
 
 @pytest.mark.parametrize(

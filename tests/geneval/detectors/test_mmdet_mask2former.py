@@ -82,7 +82,7 @@ def test_classes_are_in_the_detectors_order(detector: MmdetMask2Former) -> None:
 def test_boxes_enclose_their_masks(detector: MmdetMask2Former) -> None:
     found = detect(detector, 3)
     best = max(range(len(found.boxes)), key=lambda index: found.boxes[index].score)
-    rows, columns = np.nonzero(found.mask(best))
+    rows, columns = np.nonzero(found.pixels([best])[0])
     assert found.boxes[best][:4] == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
 
 

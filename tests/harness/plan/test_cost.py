@@ -38,6 +38,23 @@ def test_prompts_without_geneval_metadata_have_no_verdicts_to_pay_for(tmp_path: 
     assert cost.stages == ["generate", "rewards"]
 
 
+@pytest.mark.parametrize(
+    "odd",
+    ['{"prompt": "a"}', '{"prompt": "a", "tag": "colors"}', '{"prompt": "a", "tag": "colors", "include": null}',
+     '{"prompt": "a", "tag": "colors", "include": [{"color": "red"}]}', '{"prompt": "a", "include": [7]}',
+     '{"prompt": "a", "tag": "colors", "include": [{"class": "bench", "count": "2", "color": "red"}]}'],
+)  # fmt: skip
+def test_lines_that_cannot_be_judged_cost_no_verdict(tmp_path: Path, odd: str) -> None:
+    good = '{"prompt": "b", "tag": "colors", "include": [{"class": "bench", "count": 1.0, "color": "red"}]}'
+    costs = []
+    for lines in ([good], [good, odd], [odd, good]):
+        (tmp_path / "mine.jsonl").write_text("\n".join(lines))
+        settings = replace(MIRO, suite=str(tmp_path / "mine.jsonl"))
+        costs.append(sweep_cost(model(settings), RewardSettings(("aesthetic",))).flops("geneval"))
+    assert costs[0] > 0
+    assert costs == [costs[0]] * 3
+
+
 def test_time_is_arithmetic_over_the_rate_that_is_reached() -> None:
     cost = sweep_cost(model(MIRO), RewardSettings(("vqa",)))
     assert cost.seconds("rewards", Hardware(bf16=1.0, fp32=0.1), 0.5) == pytest.approx(cost.flops("rewards") / 5e11)

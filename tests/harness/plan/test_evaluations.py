@@ -68,6 +68,15 @@ def test_images_made_already_are_judged_where_they_are(tmp_path: Path) -> None:
         evaluation(looked_at(made), tmp_path / "elsewhere", COMMON)
 
 
+@pytest.mark.parametrize("other", [{}, {"include": None}, {"tag": "counting", "include": "bench"}])
+def test_one_prompt_without_metadata_costs_the_others_no_verdict(tmp_path: Path, other: dict[str, object]) -> None:
+    folder = images(tmp_path / "images", {"prompt": "a bench", "tag": "single_object", "include": []})
+    images(tmp_path / "more", {"prompt": "a lighthouse"} | other)
+    (tmp_path / "more" / "00000").rename(folder / "00001")
+    one = evaluation(looked_at(GenerationSettings(str(folder))), folder, COMMON)
+    assert one.stages == ("geneval", "rewards")
+
+
 def test_prompts_without_geneval_metadata_are_not_judged_and_it_is_said(tmp_path: Path) -> None:
     folder = images(tmp_path / "images", {"prompt": "a lighthouse"})
     one = evaluation(looked_at(GenerationSettings(str(folder))), folder, COMMON)

@@ -7,14 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from generation.checkpoint_kinds import DIFFUSERS, FOLDER, HUB_FILES, LIGHTNING, CheckpointSource
 from generation.suites import SUITES, limit_indices
 from harness.plan.open import Model, default_directory, describe, describe_images, identify_checkpoint, open_run
 from harness.run.contents import Contents
+from harness.run.manifest import Manifest
 from harness.run.settings import GenerationSettings, RunSettings
-from harness.stages.generate import GENERATE
+from harness.stages.generate import GENERATE, planned_files
 from harness.terminal.display import Display
 from harness.weights.weight_source import PublishedWeights
 from wire.errors import UserError
+from wire.files import sha256_of_file
 
 
 @pytest.fixture
@@ -46,6 +49,24 @@ def test_own_generator_is_known_by_its_source_and_checkpoint(tmp_path: Path, mon
     assert plan.parameters["generator_folder"] == str(tmp_path)
     assert plan.parameters["checkpoint"] == str(tmp_path / "weights.pt")
     assert plan.parameters["kind"] == "auto"
+    assert plan.parameters["planned"].keys() == {"my_model.py", "checkpoint/weights.pt"}
+
+
+def test_the_worker_is_told_which_bytes_were_planned(pipeline: Path, tmp_path: Path) -> None:
+    for name in ("last.ckpt", "config.yaml", *HUB_FILES):
+        (tmp_path / name).write_text(name)
+    for source, names in (
+        (CheckpointSource(LIGHTNING, "x", tmp_path / "last.ckpt"), {"last.ckpt", "config.yaml"}),
+        (CheckpointSource(FOLDER, "x", tmp_path), set(HUB_FILES)),
+        (
+            CheckpointSource(DIFFUSERS, "x", pipeline),
+            {"model_index.json", "unet/config.json", "unet/weights.safetensors"},
+        ),
+    ):
+        manifest = Manifest("x", checkpoint=identify_checkpoint(source, None, Contents()))
+        files = source.files()
+        assert planned_files(manifest) == {name: sha256_of_file(files[name]) for name in names}
+    assert planned_files(Manifest("x", checkpoint={"identity": "owner/name@main"})) == {}
 
 
 def _opened(folder: Path, generation: GenerationSettings) -> tuple:

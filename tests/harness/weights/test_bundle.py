@@ -17,6 +17,7 @@ from harness.weights import entries as entries_module
 from harness.weights.unbundle import unpack
 from tests.harness.weights.hub import COMMIT, git_sha1, put
 from tests.harness.weights.tars import index, left_in, listed, member, nothing, write_bundle, write_tar
+from tests.wire.test_files import left
 from wire.errors import DISK_FAULTS, EnvironmentFailure, UserError
 
 CONTENT = b"aesthetic" * 1000
@@ -58,6 +59,24 @@ def test_a_bundle_puts_everything_in_place_on_another_machine(
     assert all(file.path.is_symlink() for file in on_hub.cached_files(sciscore))
     again = unpack(tmp_path / "all.tar", nothing)
     assert (again.written, again.on_its_word) == ({}, [])
+
+
+def test_what_a_killed_bundle_or_unpack_left_goes_with_the_next(
+    cache: Path, weight: WeightFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(cache, weight)
+    sciscore, node = load_hub()["sciscore"], tmp_path / "node"
+    beside = left(tmp_path)
+    bundle.write([weight, sciscore], tmp_path / "all.tar", nothing)
+    assert not beside.exists()
+    monkeypatch.setenv("MIRO_EVAL_HOME", str(node))
+    monkeypatch.setenv("HF_HUB_CACHE", str(node / "hub"))
+    folders = (weight.path.parent, sciscore.repository.folder / "blobs")
+    for folder in folders:
+        folder.mkdir(parents=True)
+    old, new = [left(folder) for folder in folders], [left(folder, age=60) for folder in folders]
+    unpack(tmp_path / "all.tar", nothing)
+    assert [path.exists() for path in (*old, *new)] == [False, False, True, True]
 
 
 def test_what_only_the_bundle_vouches_for_is_not_recorded_by_unpacking(cache: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import http.server
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from harness import weights
 from harness.weights import WeightFile, by_address, checksums, entries, fetching
 from harness.weights.fetching import fetch
 from harness.weights.inventory import inventory
-from wire.errors import EnvironmentFailure
+from wire.errors import EnvironmentFailure, UserError
 
 CONTENT = bytes(range(256)) * 5000
 
@@ -93,8 +94,8 @@ def test_the_wrong_bytes_are_refused_and_set_aside(weight: WeightFile, monkeypat
     assert weight.path.with_name("weights.pth.rejected").read_bytes() == CONTENT
 
 
-def test_offline_says_where_to_put_the_file_and_asks_nobody(weight: WeightFile) -> None:
-    with pytest.raises(EnvironmentFailure, match=f"put weights.pth .* at {weight.path}"):
+def test_offline_says_how_to_bring_the_file_and_asks_nobody(weight: WeightFile) -> None:
+    with pytest.raises(EnvironmentFailure, match=r"bring .* `miro-eval weights fetch w --from FILE`"):
         weights.ensure_weights("geneval", True, nothing)
     assert RangeHandler.requests == []
 
@@ -279,3 +280,46 @@ def test_no_message_and_no_list_shows_a_mirror_s_password(
     assert f"{server}/gone.pth" in told
     for secret in ("PA", "SS", "me:"):
         assert secret not in told
+
+
+def test_a_file_brought_along_is_verified_and_put_in_place(weight: WeightFile, tmp_path: Path) -> None:
+    brought = tmp_path / "from a colleague"
+    brought.write_bytes(CONTENT)
+    line = fetching.take([weight], brought)
+    assert line == f"w: {weight.path}, sha256 {weight.sha256}, as published"
+    assert weight.path.read_bytes() == brought.read_bytes() == CONTENT
+    assert weights.ensure_weights("geneval", True, nothing) == {"w": weight.path}
+    short = dataclasses.replace(weight, sha256=weight.sha256[:8])
+    assert fetching.take([short], brought).endswith("of which the first 8 digits are published")
+    assert RangeHandler.requests == []
+
+
+@pytest.mark.parametrize("what", ["other bytes", "nothing", "a folder", "a pipe", "a link to nowhere"])
+def test_what_is_brought_along_and_is_not_it_leaves_everything_as_it_was(
+    what: str, weight: WeightFile, tmp_path: Path
+) -> None:
+    weight.path.parent.mkdir(parents=True)
+    weight.path.write_bytes(CONTENT)
+    brought = tmp_path / "brought"
+    if what == "other bytes":
+        brought.write_bytes(CONTENT[:-1])
+    elif what == "a folder":
+        brought.mkdir()
+    elif what == "a pipe":
+        os.mkfifo(brought)
+    elif what == "a link to nowhere":
+        brought.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(UserError) as refusal:
+        fetching.take([weight], brought)
+    assert str(refusal.value).startswith(f"{brought}")
+    assert "\n" not in str(refusal.value)
+    assert weight.path.read_bytes() == CONTENT
+    assert what != "other bytes" or brought.read_bytes() == CONTENT[:-1], "it is the user's, and not set aside"
+    assert {path.name for path in weight.path.parent.iterdir()} <= {"weights.pth", "weights.pth.lock"}
+
+
+def test_one_weight_by_address_is_brought_at_a_time(weight: WeightFile, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="name the one weight that it is"):
+        fetching.take([weight, weight], tmp_path)
+    with pytest.raises(UserError, match="sdxl-vae is a repository of several files: bring it as a bundle"):
+        fetching.take(fetching.select(["sdxl-vae"]), tmp_path)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from transformers import CLIPModel, CLIPProcessor
+from transformers import CLIPModel, CLIPProcessor, CLIPTokenizer, CLIPTokenizerFast
 
+from generation.suites import SUITES
 from rewards.hub import snapshot
 from rewards.scorers import SCORERS, Scorer
 from tests.rewards.pairs import PROMPTS, picture, pictures, scores
@@ -80,3 +83,45 @@ def test_a_tokenizer_file_of_a_newer_release_is_passed_by(load: Callable[..., Sc
     finally:
         path.unlink()
     assert new._tokenizer(PROMPTS).input_ids == old._tokenizer(PROMPTS).input_ids
+
+
+#: What tokenizers differ on: case, blanks, accents in two forms, ligatures, entities, other scripts, marks, digits.
+ODD = [
+    "A PHOTO  of\ta\nBench ", "Café", "Cafe\u0301", "ﬁne &amp; quiet", "日本語 の 猫", "кот", "🐶🐶 dog",
+    "it's 3,000.5% o'clock", "<|startoftext|> a <|endoftext|> b", "\u00a0\u200b", "a" * 400, "red " * 200,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("metric", ["pick_score", "sciscore", "clip_openai"])
+def test_token_ids_are_those_of_from_pretrained(metric: str, load: Callable[..., Scorer], tmp_path: Path) -> None:
+    """Of the same repository with a ``tokenizer.json`` that this release can read, and of the slow tokenizer."""
+    scorer: Any = load(metric)
+    folder = snapshot(scorer.tokenizer_repo)
+    CLIPTokenizerFast.from_pretrained(folder).save_pretrained(tmp_path)
+    for name in ("vocab.json", "merges.txt"):
+        (tmp_path / name).unlink()
+    published, slow = CLIPTokenizerFast.from_pretrained(tmp_path), CLIPTokenizer.from_pretrained(folder)
+    prompts = [line["prompt"] for line in SUITES["geneval"].lines]
+    options: Any = {"padding": "max_length", "truncation": True, "max_length": 77, "return_tensors": "pt"}
+    for texts, references in ((prompts, (published, slow)), (ODD + PROMPTS, (published,))):
+        found = scorer.tokens(texts)
+        for reference in references:
+            expected, length = reference(texts, **options), found["input_ids"].shape[1]
+            assert torch.equal(found["input_ids"], expected["input_ids"][:, :length])
+            assert torch.equal(found["attention_mask"], expected["attention_mask"][:, :length])
+            assert not expected["attention_mask"][:, length:].any()
+
+
+def test_special_tokens_are_those_that_the_repository_names(world: Path, tmp_path: Path) -> None:
+    """An older release of OpenAI's repository pads with ``!``."""
+    from rewards.scorers.clip_pair import tokenizer_of
+
+    folder = tmp_path / "copy"
+    shutil.copytree(snapshot("openai/clip-vit-large-patch14"), folder)
+    for name in ("tokenizer_config.json", "special_tokens_map.json"):
+        (folder / name).write_text(json.dumps(json.loads((folder / name).read_text()) | {"pad_token": "!"}))
+    ours: Any = tokenizer_of(folder)
+    theirs: Any = CLIPTokenizerFast.from_pretrained(folder)
+    options: Any = {"padding": "max_length", "max_length": 77}
+    assert ours("a dog", **options) == theirs("a dog", **options)
+    assert ours("a dog", **options)["input_ids"][-1] == ours.convert_tokens_to_ids("!")

@@ -13,10 +13,12 @@ from PIL import Image
 from torch.nn import functional
 from transformers import CLIPImageProcessor, CLIPVisionModel, T5Config, T5ForConditionalGeneration, T5Tokenizer
 
-from rewards.hub import snapshot
-from rewards.scorers import SCORERS, Scorer
+from rewards.hub import LocalWeight, snapshot
+from rewards.scorers import SCORERS, Scorer, vqa
+from tests.rewards.jobs import image_items, make_job, run_job
 from tests.rewards.pairs import PROMPTS, picture, pictures, scores
 from wire.errors import EnvironmentFailure
+from wire.protocol import read_rows
 
 SYSTEM = (
     "A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, detailed, "
@@ -151,3 +153,29 @@ def test_clips_own_weights_are_asked_for_only_where_the_shards_lack_the_tower(
         return
     with pytest.raises(EnvironmentFailure, match="openai/clip-vit-large-patch14-336: not in the hub cache"):
         SCORERS[metric]().resolve({})
+
+
+def test_a_model_that_the_machine_s_memory_does_not_hold_costs_its_own_cells_alone(
+    files: Mapping[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    largest = max(weight.size for weight in SCORERS["vqa"]().resolve(files))
+    monkeypatch.setattr(vqa, "memory", lambda: largest)
+    job = make_job(tmp_path, image_items(tmp_path / "run", 1), {"files": files, "metrics": ["vqa", "sciscore"]})
+    run_job(job)
+    rows = {row["metric"]: row for row in read_rows(Path(job.output))}
+    assert rows["sciscore"]["value"] is not None
+    assert rows["vqa"]["value"] is None
+    assert "GB of this machine's memory while it is loaded, and 0 are free; use a machine" in str(rows["vqa"])
+
+
+def test_what_loading_takes_is_the_model_and_its_largest_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shards = [tmp_path / name for name in ("1.bin", "2.bin", "3.bin")]
+    for shard, size in zip(shards, (10, 9, 4), strict=True):
+        with shard.open("wb") as file:
+            file.truncate(size * 10**9)  # holes: they take no disk
+    weights = [LocalWeight("xxl", None, shard) for shard in shards]
+    monkeypatch.setattr(vqa, "memory", lambda: 33 * 10**9)
+    vqa.require_memory(weights)
+    monkeypatch.setattr(vqa, "memory", lambda: 32 * 10**9)
+    with pytest.raises(EnvironmentFailure, match="its model takes 33 GB of this machine's memory"):
+        vqa.require_memory(weights)
