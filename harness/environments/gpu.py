@@ -71,6 +71,8 @@ class MmcvBuild:
         ]
 
 
+#: Compute capability at which torch 2.4.0's code ends: it has none for this, or newer, GPUs.
+BLACKWELL = 10.0
 #: CUDA release series that torch 2.4.0's registry wheel is made for.
 TORCH_CUDA_MAJOR = "12"
 

@@ -22,7 +22,7 @@ from typing import cast
 from filelock import FileLock, Timeout
 
 from harness.environments import pixi
-from harness.environments.gpu import can_compile_mmcv, compute_capabilities
+from harness.environments.gpu import BLACKWELL, can_compile_mmcv, compute_capabilities
 from harness.environments.spec import ENVIRONMENTS, Backend, EnvironmentSpec, Progress
 from harness.environments.uv import UvBackend
 from harness.workers.processes import check_dismissed, run_logged
@@ -130,7 +130,7 @@ def choose_backend(spec: EnvironmentSpec, requested: str) -> str:
     """The backend to use: as requested, else the first that serves on this host and has not failed here.
 
     pixi serves where it and an NVIDIA GPU are present; uv where it is there already, or mmcv can be compiled for what
-    it would run on; mmcv-lite everywhere.
+    it would run on; neither on a GPU newer than its torch; mmcv-lite everywhere.
     """
     if requested not in ("auto", *BACKENDS):
         raise UserError(f"unknown environment backend {requested!r}: choose from auto, {', '.join(BACKENDS)}")
@@ -140,11 +140,11 @@ def choose_backend(spec: EnvironmentSpec, requested: str) -> str:
 
 
 def _serves(spec: EnvironmentSpec, kind: str) -> bool:
-    environment = locate(spec, kind)
-    if environment.failure_file.exists():
+    environment, gpus = locate(spec, kind), compute_capabilities()
+    if environment.failure_file.exists() or any(float(one) >= BLACKWELL for one in gpus):
         return False
     if kind == "pixi":
-        return bool(pixi.find() and compute_capabilities())
+        return bool(pixi.find() and gpus)
     return environment.ready or can_compile_mmcv()
 
 
