@@ -13,6 +13,7 @@ from pathlib import Path
 
 from harness.environments import manager, pixi, uv
 from harness.environments.gpu import (
+    BLACKWELL,
     TORCH_CUDA_MAJOR,
     compute_capabilities,
     has_compiler,
@@ -118,10 +119,18 @@ def detector() -> Finding:
     mmcv = "mmcv compiled for the CPU" if environment.backend == "uv" else f"{environment.backend}, nothing compiled"
     if not capabilities:
         return Finding("detector", OK, f"{mmcv}; there is no GPU")
-    nvcc = nvcc_version()
-    why = f"nvcc is {nvcc}, CUDA {TORCH_CUDA_MAJOR} is needed" if nvcc else "there is no nvcc"
     where = "objects are detected on the GPU, with torch's grid_sample in place of mmcv's compiled operator"
-    return Finding("detector", OK, f"{mmcv}: {where} ({why}; pixi would bring its own)")
+    return Finding("detector", OK, f"{mmcv}: {where} ({_why_not_compiled(capabilities)})")
+
+
+def _why_not_compiled(capabilities: Sequence[str]) -> str:
+    nvcc = nvcc_version()
+    if any(float(one) >= BLACKWELL for one in capabilities):
+        return "the GPU is newer than the torch that mmcv is compiled for"
+    if nvcc and nvcc.split(".")[0] == TORCH_CUDA_MAJOR:
+        return "there is no C++ compiler"
+    missing = f"nvcc is {nvcc}, CUDA {TORCH_CUDA_MAJOR} is needed" if nvcc else "there is no nvcc"
+    return f"{missing}; pixi would bring its own"
 
 
 def existing(folder: Path) -> Path:

@@ -174,6 +174,9 @@ def test_what_the_detector_runs_on_is_told(monkeypatch: pytest.MonkeyPatch) -> N
     assert "nvcc is 13.0, CUDA 12 is needed" in host.detector().text
     set_gpus(monkeypatch, "9.0", nvcc="12.1")
     is_found(host.detector(), OK, "with CUDA 12.1 for 9.0", "")
+    set_gpus(monkeypatch, "12.0", nvcc="12.1")
+    assert "the GPU is newer than the torch that mmcv is compiled for" in host.detector().text
+    set_gpus(monkeypatch, "9.0", nvcc="12.1")
     failed = manager.locate(ENVIRONMENTS["geneval"], "uv").failure_file
     failed.parent.mkdir(parents=True)
     failed.write_text("mmcv could not be compiled\n")
