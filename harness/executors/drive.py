@@ -34,7 +34,8 @@ def run_together(pipelines: Sequence[Pipeline], names: Sequence[str]) -> list[in
     if any(_has_work(pipeline, stages) for pipeline in pipelines):
         _check_host(pipelines, stages)
         for stage in stages:
-            if locate(ENVIRONMENTS[stage.environment], pipelines[0].settings.env_backend).ready:
+            there = locate(ENVIRONMENTS[stage.environment], pipelines[0].settings.env_backend).ready
+            if there and stage.probe(pipelines[0].settings):
                 pipelines[0].environment(stage)
     return executor.run(pipelines, stages)
 
