@@ -296,6 +296,6 @@ def environment_backend(detector: str, requested: str) -> str:
     """
     if detector == "mmdet" and requested == "no-mmcv":
         raise UserError("--env-backend no-mmcv leaves mmdet out: add --detector transformers")
-    if detector == "mmdet" or requested != "auto" or locate(find_spec("geneval")).ready:
+    if detector == "mmdet" or requested != "auto":
         return requested
-    return "no-mmcv"
+    return next((kind for kind in ("auto", LITE) if locate(find_spec("geneval"), kind).ready), "no-mmcv")

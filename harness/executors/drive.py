@@ -23,7 +23,7 @@ def run_together(pipelines: Sequence[Pipeline], names: Sequence[str]) -> list[in
         For each run how many items remain unscored; why it could not go on (rows finished so far are kept); or None
         where the work was handed over and goes on without this process.
 
-    Raises MiroEvalError: none of the runs can be worked on, e.g. because an environment cannot be made.
+    Raises MiroEvalError: none of the runs can be worked on, e.g. because weights are lacking.
     """
     if not pipelines:
         return []

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.real_environments import ROOT, miro_eval, world
+from tests.real_environments import ROOT, environment, miro_eval, world
 from wire.vocabulary import SEVEN_REWARDS, TAGS
 
 PROMPTS = 12
@@ -122,6 +122,26 @@ def test_every_kind_of_environment_serves(backend: str, detector: str, tmp_path:
     assert answer.returncode == 0, answer.stderr
     judging = json.loads((tmp_path / "run.json").read_text())["stages"]["geneval"]
     assert (judging["environment"]["backend"], judging["provenance"]["detector"]) == (backend, detector)
+
+
+def test_where_one_environment_cannot_be_made_all_else_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place, broken = tmp_path / "home" / "envs", tmp_path / "uv"
+    place.mkdir(parents=True)
+    for name in ("miro", "rewards"):
+        ready = environment(name).directory
+        (place / ready.name).symlink_to(ready)
+    (tmp_path / "home" / "tiny-world").symlink_to(world().folder.parent)
+    broken.write_text("#!/bin/sh\necho 'error: No space left on device' >&2\nexit 2\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("MIRO_EVAL_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("UV", str(broken))
+    run = tmp_path / "run"
+    answer = miro_eval("demo", "--limit", "2", "--samples", "1", "--steps", "1", "--out", run)
+    assert answer.returncode == 4, answer.stderr
+    assert "geneval is left out, all else goes on: the disk is full" in answer.stderr
+    assert "miro-eval: the disk is full" in answer.stderr
+    assert len(rows(run / "images.jsonl")) == len(rows(run / "rewards.jsonl")) == 2
+    assert not (run / "results.jsonl").exists()
 
 
 def test_the_full_demo_is_the_whole_sweep(tmp_path: Path) -> None:

@@ -19,22 +19,23 @@ from wire.paths import pixi_manifest
 
 
 @pytest.mark.parametrize(
-    ("detector", "requested", "whole_is_there", "chosen"),
+    ("detector", "requested", "there", "chosen"),
     [
-        ("mmdet", "auto", False, "auto"),
-        ("mmdet", "pixi", False, "pixi"),
-        ("transformers", "auto", False, "no-mmcv"),
-        ("transformers", "auto", True, "auto"),
-        ("transformers", "uv", False, "uv"),
-        ("transformers", "no-mmcv", True, "no-mmcv"),
+        ("mmdet", "auto", "", "auto"),
+        ("mmdet", "pixi", "", "pixi"),
+        ("transformers", "auto", "", "no-mmcv"),
+        ("transformers", "auto", "uv", "auto"),
+        ("transformers", "auto", "mmcv-lite", "mmcv-lite"),
+        ("transformers", "uv", "", "uv"),
+        ("transformers", "no-mmcv", "uv", "no-mmcv"),
     ],
 )
 def test_the_environment_that_a_detector_needs(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, detector: str, requested: str, whole_is_there: bool, chosen: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, detector: str, requested: str, there: str, chosen: str
 ) -> None:
     monkeypatch.setenv("MIRO_EVAL_HOME", str(tmp_path))
-    if whole_is_there:
-        state = manager.locate(manager.find_spec("geneval")).state_file
+    if there:
+        state = manager.locate(manager.find_spec("geneval"), there).state_file
         state.parent.mkdir(parents=True)
         state.write_text("{}")
     assert manager.environment_backend(detector, requested) == chosen
