@@ -19,7 +19,7 @@ import yaml
 from packaging.version import InvalidVersion, Version
 
 ROOT = Path(__file__).resolve().parents[1]
-LOCKS = {"orchestrator": ROOT, **{name: ROOT / "envs" / name for name in ("miro", "geneval", "rewards")}}
+LOCKS = {"orchestrator": ROOT} | {name: ROOT / "envs" / name for name in ("miro", "geneval", "geneval-lite", "rewards")}
 
 
 def locked() -> dict[str, dict[str, list[str]]]:
