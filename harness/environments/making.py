@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 
-from harness.environments.manager import Environment, ensure
+from harness.environments.manager import Environment, ensure, locate
 from harness.environments.spec import EnvironmentSpec, Progress
 from harness.workers.processes import Crew
 
@@ -30,8 +30,15 @@ class Making:
         self._pool.shutdown(cancel_futures=True)
 
     def begin(self, spec: EnvironmentSpec, backend: str | None = None) -> Future[Environment]:
-        """Make an environment, unless it is begun; its ``result()`` raises as :func:`ensure` does."""
-        if spec.name not in self._made:
+        """Make an environment, unless it is there or begun; its ``result()`` raises as :func:`ensure` does."""
+        backend = backend or self._backend
+        if spec.name in self._made:
+            return self._made[spec.name]
+        there = locate(spec, backend)
+        if there.ready:
+            self._made[spec.name] = Future()
+            self._made[spec.name].set_result(there)
+        else:
             step = self._steps(f"environment {spec.name}")
-            self._made[spec.name] = self._pool.submit(ensure, spec, backend or self._backend, step)
+            self._made[spec.name] = self._pool.submit(ensure, spec, backend, step)
         return self._made[spec.name]

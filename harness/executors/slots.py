@@ -71,6 +71,7 @@ class Slots:
             try:
                 for future in self._coming.values():
                     future.add_done_callback(lambda _: self._workers.wake())
+                self._take_made()
                 self._assign()
                 while self._awaited() or any(slot.worker is not None for slot in self._slots):
                     number, event = self._workers.next()
