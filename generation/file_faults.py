@@ -28,6 +28,7 @@ _FORMATS = (
     (b"BZh", "a bzip2 archive; unpack it"),
     (b"\xfd7zXZ", "an xz archive; unpack it"),
     (b"\x28\xb5\x2f\xfd", "a zstd archive; unpack it"),
+    (bytes(64), "empty space, which a download that did not finish leaves; download it again"),
 )
 #: The pickle in a checkpoint has a few hundred bytes a tensor; the numbers lie beside it.
 LARGEST_PICKLE = 1 << 26
@@ -113,6 +114,8 @@ def _format(head: bytes) -> str:
             "not a PyTorch checkpoint, but weights in safetensors format; give the .ckpt, or the published layout's "
             "folder"
         )
+    if head[:40].decode("latin-1").replace("\n", "").replace("\r", "").isprintable() and head.isascii():
+        return f"not a PyTorch checkpoint, but a text that begins {head[:40]!r}; copy or download it again"
     named = next((name for first, name in _FORMATS if head.startswith(first)), "")
     return (
         f"not in PyTorch's zip format, but {named}"

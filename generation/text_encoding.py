@@ -31,6 +31,12 @@ class EncodedPrompt:
     embedding: Any
 
 
+def has_vocabulary(tokenizer: Any) -> bool:
+    """Whether it tells words apart: without its vocabulary's file transformers makes one up that knows no word."""
+    tokens = tokenizer("a photo of a dog", add_special_tokens=False)["input_ids"]
+    return len({*tokens} - {tokenizer.unk_token_id}) > 1
+
+
 class TextEncoder:
     """FLAN-T5-XL's encoder and tokenizer, as miro-t2i uses them."""
 
@@ -50,6 +56,8 @@ class TextEncoder:
             reason = " ".join(str(error).split())[:300] or type(error).__name__
             told = fault_in_pipeline(folder) or f"{folder} cannot be read ({reason})"
             raise EnvironmentFailure(f"{TEXT_ENCODER_REPO}: {told}") from error
+        if not has_vocabulary(self._tokenizer):
+            raise EnvironmentFailure(f"{TEXT_ENCODER_REPO}: {folder} has no vocabulary for its tokenizer")
         self._device, self._precision, self._text_length = device, precision, text_length
 
     def encode(self, prompts: Iterable[str]) -> Iterator[tuple[str, EncodedPrompt]]:

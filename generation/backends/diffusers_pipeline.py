@@ -22,6 +22,7 @@ from generation.planned_files import stamp
 from generation.precision import pipeline_dtype
 from generation.sampling import finite_decoding
 from generation.settings import parse_resolution
+from generation.text_encoding import has_vocabulary
 from wire.errors import EnvironmentFailure
 from wire.hub import Repository
 from wire.hub_client import asking, away, cache, client, endpoint, is_off
@@ -153,6 +154,7 @@ def _load_once(folder: Path, place: str, variant: str | None, dtype: Any, truste
 def _load(folder: Path, place: str, variant: str | None, dtype: Any, trusted: bool) -> Any:
     """The pipeline, on the CPU. Unless trusted, only safetensors are read, and no code from its folder is run."""
     from diffusers import DiffusionPipeline
+    from transformers import PreTrainedTokenizerBase
 
     safe = None if trusted else True
     try:
@@ -167,6 +169,9 @@ def _load(folder: Path, place: str, variant: str | None, dtype: Any, trusted: bo
             raise UserError(f"{place}: {fault}") from error
         reason = (str(error).strip().splitlines() or [""])[0]
         raise UserError(f"{place}: not a pipeline that can be loaded ({type(error).__name__}: {reason})") from error
+    for name, part in pipeline.components.items():
+        if isinstance(part, PreTrainedTokenizerBase) and not has_vocabulary(part):
+            raise UserError(f"{place}: its {name} has no vocabulary, so it would read no prompt; download it again")
     accepted = inspect.signature(pipeline.__call__).parameters
     if not {"prompt", "generator", "output_type"} <= set(accepted):
         raise UserError(f"{place}: {type(pipeline).__name__} makes no images from text")

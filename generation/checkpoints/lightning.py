@@ -18,7 +18,7 @@ from wire.protocol import UserError
 
 SUFFIX = "_coherence"
 #: What wrappers of a module put into the names of its parameters: ``torch.compile``, FSDP, DeepSpeed, DDP.
-WRAPPERS = frozenset(("_orig_mod", "_fsdp_wrapped_module", "_forward_module", "module"))
+WRAPPERS = frozenset(("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_forward_module", "module"))
 
 #: Keys named in an error before the rest is only counted.
 NAMED_KEYS = 5

@@ -8,6 +8,7 @@ the file names becomes a :class:`StandIn`.
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import pickle
 import sys
@@ -21,18 +22,28 @@ from typing import Any
 from generation.checkpoints.kinds import shown
 from wire.protocol import UserError
 
-#: What Python's own modules have to hold data. A file that names anything else of theirs means to do something, which
-#: no training leaves: it is refused, though nothing of it would run.
+#: What Python's own modules have to hold data, and to describe types. A file that names anything else of theirs means
+#: to do something, which no training leaves: it is refused, though nothing of it would run.
 _DATA_MODULES = frozenset(
-    ("__main__", "_codecs", "array", "collections", "copyreg", "datetime", "decimal", "enum", "fractions", "ipaddress",
-     "pathlib", "random", "re", "time", "types", "typing", "uuid", "zoneinfo")
+    ("__main__", "_codecs", "array", "collections", "copyreg", "dataclasses", "datetime", "decimal", "enum",
+     "fractions", "ipaddress", "itertools", "math", "numbers", "pathlib", "random", "re", "string", "time", "types",
+     "typing", "uuid", "zoneinfo")
 )  # fmt: skip
-#: Enums of Python 3.11 are pickled with ``getattr``.
-_DATA_NAMES = frozenset(("argparse.Namespace", "functools.partial", "builtins.getattr")) | {
-    f"builtins.{name}"
-    for name in ("bool", "bytearray", "bytes", "complex", "dict", "float", "frozenset", "int", "list", "object",
-                 "range", "set", "slice", "str", "tuple", "type", "Ellipsis", "NotImplemented")
-}  # fmt: skip
+#: Functions by which objects, enums, iterators and ``int | None`` are pickled, or that are settings themselves.
+_DATA_NAMES = frozenset(
+    f"{module}.{name}"
+    for modules, names in {
+        "argparse": "Namespace",
+        "functools _functools": "partial reduce",
+        "inspect": "Parameter Signature _ParameterKind _empty",
+        "io _io": "BytesIO StringIO",
+        "logging": "getLogger Logger RootLogger",
+        "operator _operator": "add eq ge getitem gt itemgetter le lt mul or_ sub",
+        "builtins": "abs getattr iter len max min round sorted sum Ellipsis NotImplemented",
+    }.items()
+    for module in modules.split()
+    for name in names.split()
+) | {f"builtins.{name}" for name, what in vars(builtins).items() if isinstance(what, type)}
 _PYTHONS_OWN = sys.stdlib_module_names | {"__builtin__"}
 #: Whole numbers below this have hashes of their own; larger ones can be chosen to have all the same.
 _LARGEST_KEY = (1 << 61) - 1
@@ -73,6 +84,11 @@ def read_lightning(path: Path, trusted: bool) -> dict[str, Any]:
     """
     content = _load(path, trusted)
     state = content.get("state_dict") if isinstance(content, dict) else None
+    if isinstance(state, StandIn):
+        raise UserError(
+            f"{path}: its state_dict is a mapping of a kind of its own; save it as a plain one, or, if you trust where "
+            "it comes from, pass --trust-checkpoint"
+        )
     if not isinstance(state, dict) or not state:
         raise UserError(f"{path}: has no state_dict; expected a checkpoint that Lightning wrote")
     _check_tensors(state, path)
@@ -162,10 +178,13 @@ class _Inert(pickle._Unpickler):
 
     def load_binpersid(self) -> None:
         """A tensor's numbers; torch hashes and prints what it is given, which of tuples in tuples has no end."""
+        from torch.serialization import StorageType
+
         asked = self.stack.pop()
         if type(asked) is not tuple or len(asked) != 5 or [type(asked[place]) for place in (0, 2, 3, 4)] != _STORAGE:
             raise pickle.UnpicklingError("a tensor's numbers are named in a way that PyTorch has not")
-        self.append(self.persistent_load(asked))
+        known = isinstance(asked[1], StorageType)  # numbers of eight bits, for one, have none
+        self.append(self.persistent_load(asked) if known else StandIn())
 
     def load_put(self) -> None:
         number = self.readline()[:-1]
@@ -256,7 +275,7 @@ def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *_gradient: Any) 
     import torch
 
     if not isinstance(storage, torch.storage.TypedStorage):
-        raise pickle.UnpicklingError("a tensor without its numbers")
+        return StandIn()
     return torch._utils._rebuild_tensor(storage, offset, size, stride)
 
 

@@ -14,6 +14,7 @@ import msgspec
 
 from harness.executors.sharding import Share
 from harness.run.directory import RunDirectory
+from harness.run.manifest import Provenance
 from harness.stages.context import provenance_of
 from wire.errors import MiroEvalError, UserError, WorkerFailure
 from wire.files import write_atomically
@@ -68,7 +69,9 @@ def state_file(run: RunDirectory, stage: str, share: Share) -> Path:
 def read_state(path: Path) -> ShareState | None:
     """The state on disk; None before the work has begun. Raises UserError: it is nothing that was written here."""
     try:
-        return msgspec.convert(asdict(ShareState(**read_json(path))), ShareState)
+        state = msgspec.convert(asdict(ShareState(**read_json(path))), ShareState)
+        msgspec.convert(state.provenance, Provenance)
+        return state
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError) as error:

@@ -30,7 +30,7 @@ from wire.errors import EnvironmentFailure, UserError
 from wire.files import natural_order, sweep, write_atomically
 from wire.pictures import FORMATS, is_picture_name
 from wire.protocol import Item
-from wire.untrusted import is_text, read_json, refuse_links_out, require_file
+from wire.untrusted import read_json, refuse_links_out, require_file
 
 _PROMPT_FOLDER = re.compile(r"[0-9]+")
 #: A name of digits is the sample's number, below this; a larger one is a seed or a time, and a name like any other.
@@ -78,6 +78,7 @@ class RunDirectory:
             (self.path / "work").mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.work("lock"), blocking=False)
             lock.acquire()
+            self.work("holder").write_text(str(os.getpid()), encoding="utf-8")
         except Timeout:
             holder = ""
             with contextlib.suppress(OSError):
@@ -88,7 +89,6 @@ class RunDirectory:
         except OSError as error:
             raise EnvironmentFailure(f"{self.path} cannot be written ({error}): choose another --out") from error
         try:
-            self.work("holder").write_text(str(os.getpid()), encoding="utf-8")
             sweep(self._written())
             yield self
         finally:
@@ -116,7 +116,7 @@ class RunDirectory:
         return False
 
     def write_prompts(self, metadata: dict[int, dict[str, Any]]) -> None:
-        """Write ``NNNNN/metadata.jsonl`` for each prompt index, as upstream does; existing ones must agree.
+        """Write ``NNNNN/metadata.jsonl`` for each prompt index, as upstream does; damaged ones are written anew.
 
         Raises:
             UserError: a folder belongs to another prompt.
@@ -125,10 +125,13 @@ class RunDirectory:
             path = self.path / f"{index:05d}" / "metadata.jsonl"
             refuse_links_out(self.path, path.parent)
             text = json.dumps(record)
-            if not path.exists():
+            known = None
+            with contextlib.suppress(DamagedMetadataError):
+                known = self.contents.of(path, read_metadata) if path.exists() else None
+            if known is None:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_atomically(path, text)
-            elif self.contents.of(path, read_metadata) != record:
+            elif known != record:
                 raise UserError(f"{path} holds another prompt than the suite's line {index}: choose another --out")
 
     def scan(self) -> list[Item]:
@@ -218,22 +221,29 @@ def image_name(prompt_index: int, sample_index: int) -> str:
     return f"{prompt_index:05d}/samples/{sample_index:04d}.png"
 
 
+_PUT_BACK = "put the prompt's line of the suite there, which `all` and `generate` do by themselves"
+
+
+class DamagedMetadataError(UserError):
+    """A file in which no prompt can be read."""
+
+
 def read_metadata(path: Path) -> dict[str, Any]:
     """A prompt folder's metadata: one JSON object with a ``prompt``.
 
     Raises:
-        UserError: missing or malformed; the message names the file.
+        UserError: missing or no file; the message names it. Of a file without a prompt: a DamagedMetadataError.
     """
     try:
         record = read_json(path)
     except FileNotFoundError:
         raise UserError(f"{path}: missing; each prompt folder needs its line of the suite") from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}:1: not valid JSON ({error})") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise DamagedMetadataError(f"{path}:1: not valid JSON ({error}); {_PUT_BACK}") from error
     if not isinstance(record, dict) or not isinstance(record.get("prompt"), str):
-        raise UserError(f'{path}:1: expected an object with a text under "prompt"')
-    if not is_text(record):
-        raise UserError(f"{path}:1: holds halves of characters (lone surrogates), which no file can keep")
+        raise DamagedMetadataError(f'{path}:1: expected an object with a text under "prompt"; {_PUT_BACK}')
     return record
 
 

@@ -5,11 +5,12 @@ Schema version 1. Times are the only fields that two identical runs may differ i
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 import msgspec
 
@@ -19,6 +20,18 @@ from wire.files import write_atomically
 from wire.untrusted import parse_json
 
 SCHEMA = 1
+#: A hash of settings; it becomes part of a file's name.
+Mark = Annotated[str, msgspec.Meta(pattern=r"\A[0-9A-Za-z]{1,64}\Z")]
+
+
+class Provenance(TypedDict, total=False):
+    """What of a worker's words is read again; there is more."""
+
+    weights: list[dict[str, Any]]
+    cards: dict[str, Any]
+    packages: dict[str, Any]
+    hparams: dict[str, Any]
+    batch_size: int
 
 
 @dataclass
@@ -32,7 +45,7 @@ class StageRecord:
         finished: every item has its row.
     """
 
-    fingerprint: str
+    fingerprint: Mark
     settings: dict[str, Any]
     environment: dict[str, str] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
@@ -68,7 +81,7 @@ class Manifest:
     stages: dict[str, StageRecord] = field(default_factory=dict)
     schema: int = SCHEMA
     commands: list[dict[str, Any]] = field(default_factory=list)
-    kept: dict[str, dict[str, StageRecord]] = field(default_factory=dict)
+    kept: dict[str, dict[Mark, StageRecord]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path, contents: Contents | None = None) -> Manifest | None:
@@ -88,9 +101,15 @@ class Manifest:
             record["kept"] = {name: {mark: StageRecord(**one) for mark, one in those.items()} for name, those in kept}
             found = cls(**record)
             msgspec.convert(asdict(found), cls)
+            for stage in itertools.chain(found.stages.values(), *(those.values() for those in found.kept.values())):
+                msgspec.convert(stage.provenance, Provenance)
             return found
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"{path}: not a readable run manifest ({error})") from error
+            what = " ".join(str(error).split())[:200] or type(error).__name__
+            raise UserError(
+                f"{path}: not a readable run manifest ({what}); put a copy back, or remove it: nothing else is lost, "
+                "but the same command then makes images, verdicts and rewards again"
+            ) from error
 
     def note_command(self, arguments: list[str], directory: Path) -> None:
         """Add a command line, unless it was the last one given: a continued run has one."""

@@ -157,7 +157,7 @@ def keyed_rows(rows: Iterable[Row], items: Iterable[Item] | None) -> dict[str, R
     there = None if items is None else {item.filename: item for item in items}
     found = {}
     for row in rows:
-        name = str(row["filename"])
+        name = str(row.get("filename"))
         if there is None or (name in there and _is_of(row, there[name])):
             found[cell_key(name, row["metric"]) if "metric" in row else name] = row
     return found

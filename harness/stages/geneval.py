@@ -24,7 +24,7 @@ def plan(run: RunDirectory, manifest: Manifest, settings: RunSettings, source: W
     chosen, items = settings.geneval.chosen(), run.scan()
     deciding = chosen | {"weights": source.identity_of("geneval")}
     known = keyed_rows(known_rows(run, manifest, "geneval", "results.jsonl", deciding), items)
-    done = frozenset(name for name, row in known.items() if row["status"] == "scored")
+    done = frozenset(name for name, row in known.items() if row.get("status") == "scored")
     parameters = chosen | {"device": settings.device} | source.parameters("geneval")
     return StagePlan(items, done, len(items), deciding, parameters, known)
 
@@ -33,7 +33,7 @@ def merge(_run: RunDirectory, plan: StagePlan, into: Path) -> Merged:
     """Write a row an image, in order of prompt and sample."""
     rows = [plan.known[item.filename] for item in plan.items if item.filename in plan.known]
     write_rows(into, rows)
-    return Merged(len(rows), sum(row["status"] != "scored" for row in rows))
+    return Merged(len(rows), sum(row.get("status") != "scored" for row in rows))
 
 
 def batch(settings: RunSettings) -> int:

@@ -104,10 +104,13 @@ def _cells(rows: Iterable[Row], rescored: frozenset[str]) -> Iterator[Row]:
         if "metric" in row:
             yield row
             continue
-        image = {key: row[key] for key in ("filename", "prompt_index", "sample_index", "image_sha256")}
+        image = {key: row.get(key) for key in ("filename", "prompt_index", "sample_index", "image_sha256")}
+        reasons = row.get("unscored")
         for metric, value in row.items():
             if metric not in _IMAGE_KEYS and metric not in rescored:
-                yield image | {"metric": metric, "value": value, "error": row["unscored"].get(metric)}
+                error = reasons.get(metric) if isinstance(reasons, dict) else None
+                number = value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+                yield image | {"metric": metric, "value": number, "error": error}
 
 
 def merge(_run: RunDirectory, plan: StagePlan, into: Path) -> Merged:

@@ -130,7 +130,13 @@ def test_what_lies_in_place_of_the_configuration_is_named(lightning: Path, conte
         (b"\x1f\x8b\x08", "a gzip archive"),
         (b"\x10\x00\x00\x00\x00\x00\x00\x00{}", "safetensors"),
         (b"", "an empty file"),
-        (b"weights", "expected a .ckpt"),
+        (b"GGUF\x03\x00", "expected a .ckpt"),
+        (bytes(5000), "empty space, which a download that did not finish leaves"),
+        (b"404: Not Found", "a text that begins b'404: Not Found'"),
+        (b'{"detail":\n"no access"}', "a text that begins"),
+        (b"curl: (22) The requested URL returned error: 403", "a text that begins b'curl: (22)"),
+        (b"/annex/objects/SHA256E-s1--x\n", "a text that begins b'/annex/objects"),
+        (b"# xet version 0\r\nfilesize = 1\r\n", "a text that begins b'# xet version 0"),
     ],
 )
 def test_other_formats_are_named(lightning: Path, content: bytes, told: str) -> None:

@@ -61,6 +61,20 @@ def test_what_lies_in_place_of_the_encoder_s_weights_is_named(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("left", [("tokenizer_config.json",), ("tokenizer_config.json", "special_tokens_map.json")])
+def test_no_vocabulary_is_made_up(
+    world: World, tmp_path: Path, left: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "models--google--flan-t5-xl"
+    shutil.copytree(world.folder / "hub" / name, tmp_path / name)
+    for file in (tmp_path / name).glob("snapshots/*/*"):
+        if file.name not in ("config.json", "model.safetensors", *left):
+            file.unlink()
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(EnvironmentFailure, match=r"google/flan-t5-xl: .*(no vocabulary|cannot be read)"):
+        TextEncoder(torch.device("cpu"), PAPER, 256)
+
+
 def test_equals_what_upstreams_script_computes(encoded: dict[str, EncodedPrompt]) -> None:
     """Padding to the longest, then float16, then zeros up to 256."""
     from transformers import AutoTokenizer, T5EncoderModel

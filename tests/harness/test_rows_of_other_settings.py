@@ -215,6 +215,16 @@ def test_a_foreign_file_is_kept_once_there_are_rows_of_ours(tmp_path: Path) -> N
     assert verify(run)[1] == []
 
 
+def test_without_its_run_json_a_run_begins_anew_and_keeps_what_is_there(run: Path) -> None:
+    """As the line says that is reported of a damaged one."""
+    before = results(run)
+    (run / "run.json").unlink()
+    assert judge(run, "A") == 3
+    (name,) = kept(run)
+    assert (run / name).read_bytes() == before
+    assert [path.name for path in sorted(run.glob("rewards*.jsonl"))] == ["rewards.jsonl"]
+
+
 class Killed(BaseException):
     """Stands for the end of the process: nothing may be tidied up after it."""
 

@@ -164,3 +164,51 @@ def test_images_of_two_protocols_are_not_mixed(tmp_path: Path) -> None:
     other = RunSettings(tmp_path, GenerationSettings("org/name", limit=1, seed=7, guidance_scale=3.0))
     with pytest.raises(UserError, match=r"guidance_scale: 7\.0 -> 3\.0; seed: 42 -> 7"):
         GENERATE.plan(run, manifest, other, SOURCE)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"aesthetic": "high"}, {"aesthetic": [1.5]}, {"aesthetic": True}, {"aesthetic": {}}, {"unscored": [1]},
+     {"unscored": None}, {"filename": 7}, {"filename": None}, {"sample_index": "0"}, {"prompt_index": [0]},
+     {"image_sha256": 1}],
+)  # fmt: skip
+@pytest.mark.parametrize("gone", [False, True])
+def test_finished_rows_with_other_kinds_of_values_are_made_again(
+    run: RunDirectory, change: dict[str, Any], gone: bool
+) -> None:
+    """A value that no worker of ours writes is not a number that is there; what is right in the row stays."""
+    plan = REWARDS.plan(run, Manifest("x"), settings(run, "aesthetic"), SOURCE)
+    write_rows(run.work(work_file("rewards", plan.settings)), cells(run, "aesthetic"))
+    plan = REWARDS.plan(run, Manifest("x"), settings(run, "aesthetic"), SOURCE)
+    REWARDS.merge(run, plan, run.rows("rewards.jsonl"))
+    run.work(work_file("rewards", plan.settings)).unlink()
+    rows = [json.loads(line) for line in run.rows("rewards.jsonl").read_text().splitlines()]
+    rows[0] |= change
+    for name in change if gone else ():
+        del rows[0][name]
+    write_rows(run.rows("rewards.jsonl"), rows)
+    record = StageRecord(plan.fingerprint, plan.settings, finished=True)
+    again = REWARDS.plan(run, Manifest("x", stages={"rewards": record}), settings(run, "aesthetic"), SOURCE)
+    assert again.pending in (0, 1)
+    if change.keys() & {"aesthetic", "filename", "image_sha256"}:
+        assert again.pending == 1
+    REWARDS.merge(run, again, run.rows("rewards.jsonl"))
+    unscored = [json.loads(line)["unscored"] for line in run.rows("rewards.jsonl").read_text().splitlines()]
+    assert len([one for one in unscored if one]) == again.pending
+
+
+@pytest.mark.parametrize("change", [{"status": []}, {"status": None}, {"filename": 7}, {"image_sha256": []}])
+@pytest.mark.parametrize("gone", [False, True])
+def test_finished_verdicts_with_other_kinds_of_values_are_made_again(
+    run: RunDirectory, change: dict[str, Any], gone: bool
+) -> None:
+    plan = GENEVAL.plan(run, Manifest("x"), settings(run), SOURCE)
+    rows = [{key: cell[key] for key in cell if key != "metric"} | {"status": "scored"} for cell in cells(run, "x")]
+    rows[0] |= change
+    for name in change if gone else ():
+        del rows[0][name]
+    write_rows(run.rows("results.jsonl"), rows)
+    record = StageRecord(plan.fingerprint, plan.settings, finished=True)
+    again = GENEVAL.plan(run, Manifest("x", stages={"geneval": record}), settings(run), SOURCE)
+    assert again.pending == 1
+    GENEVAL.merge(run, again, run.rows("results.jsonl"))

@@ -25,7 +25,7 @@ from tests.generation.conftest import World  # noqa: E402
 from tests.generation.jobs import Outcome, items_of, make_job, outcome, run_here, start_process, upstream_noise  # noqa: E402
 from tests.wire.test_hub import answering  # noqa: E402
 from wire import hub_client  # noqa: E402
-from wire.errors import MiroEvalError, UserError  # noqa: E402
+from wire.errors import EnvironmentFailure, MiroEvalError, UserError  # noqa: E402
 from wire.protocol import Job  # noqa: E402
 
 ITEMS = items_of([0, 100, 200], samples=2)
@@ -157,8 +157,8 @@ def test_half_a_repository_without_a_hub_is_not_the_user_s_fault(
     (snapshot / gone).unlink(missing_ok=True)
     monkeypatch.setenv("HF_HUB_OFFLINE", offline)
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    job = make_job(tmp_path / "a", ITEMS[:1], checkpoint="org/pipe", kind=DIFFUSERS)
-    assert worker_s_code(job) == 4
+    with pytest.raises(EnvironmentFailure, match=r"^org/pipe: .*files of it may be missing in the hub cache"):
+        run_here(make_job(tmp_path / "a", ITEMS[:1], checkpoint="org/pipe", kind=DIFFUSERS))
 
 
 def worker_s_code(job: Job) -> int:
@@ -280,6 +280,16 @@ def test_settings_that_do_not_fit(world: World, tmp_path: Path, change: dict[str
     with pytest.raises(UserError, match=told) as caught:
         run_here(make_job(tmp_path, ITEMS[:1], checkpoint=str(world.diffusers_folder), **change))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("left", ["", "tokenizer_config.json", "tokenizer_config.json special_tokens_map.json"])
+def test_a_tokenizer_without_its_vocabulary_makes_no_images(own_pipeline: Path, tmp_path: Path, left: str) -> None:
+    """The libraries would make one up that knows no word: images of nothing, and nobody would say so."""
+    for file in (own_pipeline / "tokenizer").iterdir():
+        if file.name not in left.split():
+            file.unlink()
+    with pytest.raises(UserError, match=r"its tokenizer has no vocabulary|not a pipeline that can be loaded"):
+        run_here(make_job(tmp_path, ITEMS[:1], checkpoint=str(own_pipeline)))
 
 
 def test_damaged_pipeline(own_pipeline: Path, tmp_path: Path) -> None:

@@ -67,6 +67,7 @@ WRAPPINGS = [
     lambda key: key.replace("network.", "network._fsdp_wrapped_module.", 1),
     lambda key: key.replace("network.", "network._fsdp_wrapped_module._orig_mod.", 1),
     lambda key: key.replace(".", "._fsdp_wrapped_module."),
+    lambda key: key.replace("network.", "network._fsdp_wrapped_module._checkpoint_wrapped_module.", 1),
 ]
 
 

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import dataclasses
 import enum
 import functools
+import inspect
+import io
+import itertools
+import logging
+import math
+import operator
 import os
 import pickle
 import random
 import signal
+import string
 import sys
 import types
 import zipfile
@@ -121,6 +129,17 @@ def test_state_of_anything_but_tensors(tmp_path: Path, value: Any) -> None:
         read_lightning(path, trusted=False)
 
 
+@pytest.mark.parametrize(
+    "kind", [lambda: collections.defaultdict(int), lambda: collections.UserDict(), lambda: Options()]
+)
+def test_state_in_a_mapping_of_a_kind_of_its_own(tmp_path: Path, kind: Any) -> None:
+    state = kind()
+    state["x"] = torch.ones(2)
+    torch.save({"state_dict": state}, tmp_path / "last.ckpt")
+    with pytest.raises(UserError, match=r"its state_dict is a mapping of a kind of its own; .* --trust-checkpoint"):
+        read_lightning(tmp_path / "last.ckpt", trusted=False)
+
+
 def test_state_under_keys_that_are_no_text(tmp_path: Path) -> None:
     torch.save({"state_dict": {1: torch.ones(1)}}, tmp_path / "last.ckpt")
     with pytest.raises(UserError, match="a key that is no text"):
@@ -198,8 +217,20 @@ def baggage() -> dict[str, Any]:
             collections.deque([1]), {1, 2}, frozenset((3,)), b"bytes", bytearray(9), 1 + 2j, range(3), slice(1),
             functools.partial(int),
         ],
+        "Python's own, that are settings": [
+            logging.getLogger("train"), itertools.count(3), iter([1]), enumerate("a"), map(len, "a"),
+            io.BytesIO(b"x"), io.StringIO("x"), math.sqrt, max, len, operator.lt, operator.itemgetter(1),
+            ValueError("x"), FileNotFoundError(2, "x"), dataclasses.MISSING,
+            inspect.Parameter("a", inspect.Parameter.KEYWORD_ONLY),
+            string.Template("x"), int | None, list[int], ...,
+        ],
         "mappings with content": [steps, collections.OrderedDict(a=1), {(1, 2): 3, b"k": 4, settings: 5}],
         "torch's own": [torch.float32, torch.device("cpu"), torch.Size([1]), torch.nn.Linear(1, 1)],
+        "tensors of odd kinds": [
+            torch.ones(2).to(torch.float8_e4m3fn), torch.ones(2, dtype=torch.uint16), torch.ones(2).to_sparse(),
+            torch.nested.nested_tensor([torch.ones(2)]), torch.nn.Parameter(torch.ones(2)),
+            torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8), torch.FloatStorage(3),
+        ],
     }  # fmt: skip
 
 
@@ -242,7 +273,8 @@ def acting(module: str, name: str, *arguments: Any) -> bytes:
         ("os", "system"), ("posix", "system"), ("subprocess", "Popen"), ("builtins", "eval"), ("__builtin__", "exec"),
         ("builtins", "__import__"), ("shutil", "rmtree"), ("importlib", "import_module"), ("runpy", "run_path"),
         ("webbrowser", "open"), ("_pickle", "loads"), ("builtins", "open"), ("operator", "attrgetter"),
-        ("functools", "reduce"), ("ctypes", "CDLL"), ("codecs", "open"), ("urllib.request", "urlopen"),
+        ("operator", "methodcaller"), ("builtins", "print"), ("logging.config", "dictConfig"), ("io", "open"),
+        ("ctypes", "CDLL"), ("codecs", "open"), ("urllib.request", "urlopen"),
     ],
 )  # fmt: skip
 def test_what_would_act_is_refused_by_name(tmp_path: Path, module: str, name: str) -> None:

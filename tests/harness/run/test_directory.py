@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import pytest
 
-from harness.run.directory import RunDirectory, image_name
+from harness.run.directory import RunDirectory, image_name, read_metadata
 from harness.stages.base import keyed_rows
-from wire.errors import UserError
+from wire.errors import EnvironmentFailure, UserError
 from wire.pictures import SUFFIXES
 
 
@@ -162,6 +163,42 @@ def test_prompts_are_written_as_upstream_does_and_must_agree(tmp_path: Path) -> 
     assert text == '{"tag": "colors", "prompt": "a photo of a red dog"}'
     with pytest.raises(UserError, match="another prompt than the suite's line 3"):
         run.write_prompts({3: {"prompt": "a photo of a cat"}})
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\0" * 40, b'{"tag": "colors", "prom', b"[]", b"7", b'{"prompt": 7}', b'{"tag": "colors"}', b"\xff",
+     b'{"prompt": "\\ud800"}', b"[" * 100_000, b'{"prompt": "a", "n": ' + b"9" * 400 + b"}"],
+)  # fmt: skip
+def test_damaged_prompts_are_written_anew(tmp_path: Path, content: bytes) -> None:
+    """The suite knows them; a folder whose prompt can be read, and is another, is somebody's."""
+    line = {"tag": "colors", "prompt": "a photo of a red dog"}
+    path = tmp_path / "00003" / "metadata.jsonl"
+    RunDirectory(tmp_path).write_prompts({3: line})
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"metadata\.jsonl:1: .*put the prompt's line of the suite there"):
+        read_metadata(path)
+    RunDirectory(tmp_path).write_prompts({3: line})
+    assert json.loads(path.read_text()) == line
+
+
+@pytest.mark.parametrize("kind", ["folder", "dead link"])
+def test_a_lock_s_holder_that_is_no_file_is_one_line(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "work").mkdir()
+    holder = tmp_path / "work" / "holder"
+    holder.mkdir() if kind == "folder" else holder.symlink_to(tmp_path / "work" / "nowhere" / "x")
+    with pytest.raises(EnvironmentFailure, match=r"cannot be written .*holder"), RunDirectory(tmp_path).locked():
+        pass
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe"])
+def test_what_is_no_file_of_prompts_is_left_alone(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "00003" / "metadata.jsonl"
+    path.parent.mkdir()
+    path.mkdir() if kind == "folder" else os.mkfifo(path)
+    with pytest.raises(UserError, match="not a file"):
+        RunDirectory(tmp_path).write_prompts({3: {"prompt": "a"}})
+    assert not path.is_file()
 
 
 def test_the_lock_is_free_again_after_use(tmp_path: Path) -> None:

@@ -19,11 +19,26 @@ def test_a_manifest_survives_the_trip_through_its_file(tmp_path: Path) -> None:
     assert Manifest.read(tmp_path / "none.json") is None
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"schema": 1, "stages": {"generate": {"nonsense": 1}}}'])
-def test_an_unreadable_manifest_is_one_line(tmp_path: Path, text: str) -> None:
+def of_a_worker(**words: object) -> str:
+    record = {"fingerprint": "f", "settings": {}, "provenance": words}
+    return json.dumps({"name": "x", "schema": 1, "stages": {"rewards": record}})
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "{}", "null", '{"schema": 1, "stages": {"generate": {"nonsense": 1}}}', '{"name": "x", "schem',
+     "[" * 100_000, '{"a":' * 90 + "1" + "}" * 90, "\0" * 100, of_a_worker(cards=[1]), of_a_worker(weights=3),
+     of_a_worker(weights=[3]), of_a_worker(packages=["torch"]), of_a_worker(hparams=[1]), of_a_worker(batch_size="x"),
+     of_a_worker(cards={}).replace('"stages"', '"kept": {"rewards": [1]}, "stages"')],
+)  # fmt: skip
+def test_an_unreadable_manifest_is_one_line_that_says_what_to_do(tmp_path: Path, text: str) -> None:
     (tmp_path / "run.json").write_text(text)
-    with pytest.raises(UserError, match=r"run\.json: not a readable run manifest"):
+    with pytest.raises(UserError) as refused:
         Manifest.read(tmp_path / "run.json")
+    line = str(refused.value)
+    assert line.startswith(f"{tmp_path / 'run.json'}: not a readable run manifest (")
+    assert line.endswith("makes images, verdicts and rewards again")
+    assert "\n" not in line
 
 
 def test_another_schema_is_refused(tmp_path: Path) -> None:
@@ -39,3 +54,12 @@ def test_differences_are_named() -> None:
 
 def test_the_harness_knows_its_version() -> None:
     assert harness_provenance()["version"]
+
+
+@pytest.mark.parametrize("mark", ["", "../../x", "a/b", "a" * 65, "a\n", "a.b", "\x00"])
+def test_a_hash_that_becomes_part_of_a_name_is_one(tmp_path: Path, mark: str) -> None:
+    record = {"fingerprint": mark, "settings": {}}
+    for held in ({"stages": {"geneval": record}}, {"stages": {}, "kept": {"geneval": {mark: record}}}):
+        (tmp_path / "run.json").write_text(json.dumps({"name": "x", "schema": 1} | held))
+        with pytest.raises(UserError, match=r"run\.json: not a readable run manifest"):
+            Manifest.read(tmp_path / "run.json")
