@@ -9,7 +9,7 @@ import json
 import subprocess
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -19,6 +19,9 @@ from wire.files import write_atomically
 from wire.untrusted import parse_json
 
 SCHEMA = 1
+
+#: A fingerprint; it becomes part of the names of files.
+Mark = Annotated[str, msgspec.Meta(pattern=r"\A[0-9A-Za-z]{0,64}\Z")]
 
 
 @dataclass
@@ -32,7 +35,7 @@ class StageRecord:
         finished: every item has its row.
     """
 
-    fingerprint: str
+    fingerprint: Mark
     settings: dict[str, Any]
     environment: dict[str, str] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
@@ -68,7 +71,7 @@ class Manifest:
     stages: dict[str, StageRecord] = field(default_factory=dict)
     schema: int = SCHEMA
     commands: list[dict[str, Any]] = field(default_factory=list)
-    kept: dict[str, dict[str, StageRecord]] = field(default_factory=dict)
+    kept: dict[str, dict[Mark, StageRecord]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path, contents: Contents | None = None) -> Manifest | None:
