@@ -37,7 +37,6 @@ TaskPlugin=task/none
 MpiDefault=none
 SwitchType=switch/none
 SelectType=select/cons_tres
-SelectTypeParameters=CR_Core
 SchedulerType=sched/builtin
 SchedulerParameters=sched_min_interval=0,batch_sched_delay=0,default_queue_depth=1000
 ReturnToService=2
@@ -57,7 +56,9 @@ MinJobAge=300
 PartitionName={partition} Nodes=ALL Default=YES State=UP MaxTime=INFINITE
 """
 #: What a cluster has unless it is started with something else.
-_PLAIN = "JobAcctGatherType=jobacct_gather/none\nAccountingStorageType=accounting_storage/none"
+_PLAIN = """SelectTypeParameters=CR_Core
+JobAcctGatherType=jobacct_gather/none
+AccountingStorageType=accounting_storage/none"""
 #: Starts a program that sees nothing under a folder, and can write nothing there.
 _HIDING = 'mount -t tmpfs -o ro tmpfs "$0" && exec "$@"'
 _NODE = "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=4 RealMemory=8000 State=UNKNOWN"
@@ -110,10 +111,14 @@ class Cluster:
             *(f"--log-file={munge / 'log'}", f"--seed-file={munge / 'seed'}"),
         )
         wait_until(lambda: (munge / "socket").exists(), "munged listens")
+        self.start_accounting()
         self._spawn("slurmctld", "-D", "-i")
         for node in NODES:
             self.start_node(node)
         wait_until(self.all_idle, "both nodes are idle")
+
+    def start_accounting(self) -> None:
+        """Start what accounts for jobs; here nothing does."""
 
     def _configure(self) -> None:
         munge, ports = self.folder / "munge", free_ports(1 + len(NODES))
@@ -147,7 +152,7 @@ class Cluster:
         for name, process in self._processes.items():
             assert process.poll() is None, f"{name} has ended: {(self.folder / f'{name}.out').read_text()}"
         answer = subprocess.run(
-            ["sinfo", "--noheader", "--Node", "--format=%T"],
+            ["sinfo", "--noheader", "--Node", f"--partition={PARTITION}", "--format=%T"],
             capture_output=True, text=True, check=False, env={**os.environ, **self.variables},
         )  # fmt: skip
         return answer.stdout.split() == ["idle"] * len(NODES)

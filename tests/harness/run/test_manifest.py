@@ -41,6 +41,19 @@ def test_an_unreadable_manifest_is_one_line_that_says_what_to_do(tmp_path: Path,
     assert "\n" not in line
 
 
+@pytest.mark.parametrize("mark", ["../../x", "a/b", "/x", ".", "a\n", "a b", "é", "a" * 65])
+@pytest.mark.parametrize("place", ["stages", "kept", "kept as"])
+def test_a_fingerprint_that_is_no_part_of_a_file_s_name_is_refused(tmp_path: Path, mark: str, place: str) -> None:
+    """Rows that are kept, and those being made, lie under it."""
+    record = {"fingerprint": mark if place != "kept as" else "f", "settings": {}}
+    stages = {"geneval": record} if place == "stages" else {}
+    kept = {"geneval": {mark if place == "kept as" else "f": record}} if place != "stages" else {}
+    (tmp_path / "run.json").write_text(json.dumps({"name": "x", "schema": 1, "stages": stages, "kept": kept}))
+    with pytest.raises(UserError, match=r"run\.json: not a readable run manifest") as caught:
+        Manifest.read(tmp_path / "run.json")
+    assert "\n" not in str(caught.value)
+
+
 def test_another_schema_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(json.dumps({"schema": 9, "stages": {}}))
     with pytest.raises(UserError, match="schema 9, this version reads 1"):
