@@ -21,7 +21,7 @@ from wire.untrusted import parse_json
 
 SCHEMA = 1
 #: A hash of settings; it becomes part of a file's name.
-Mark = Annotated[str, msgspec.Meta(pattern=r"\A[0-9A-Za-z]{0,64}\Z")]
+Mark = Annotated[str, msgspec.Meta(pattern=r"\A[0-9A-Za-z]{1,64}\Z")]
 
 
 class Provenance(TypedDict, total=False):
