@@ -16,7 +16,7 @@ from harness.environments.spec import ENVIRONMENTS
 from wire.errors import EnvironmentFailure
 from wire.files import write_atomically
 from wire.gpus import Gpu, hidden, listed_gpus, too_old_for
-from wire.untrusted import read_json
+from wire.untrusted import parse_json, read_json
 
 #: Seconds for an environment's torch to be imported, and to look for GPUs.
 TIMEOUT = 120.0
@@ -116,9 +116,9 @@ def _answer(environment: Environment, driver: str) -> dict[str, Any]:
     try:
         command = environment.command("-c", _QUESTION)
         said = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=True).stdout
-        answer: dict[str, Any] = json.loads(said.splitlines()[-1])
-    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        answer: dict[str, Any] = {"driver": driver, **parse_json(said.splitlines()[-1])}
+        if answer["seen"]:
+            write_atomically(kept, json.dumps(answer))
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError, TypeError, KeyError):
         return {}
-    if answer["seen"]:
-        write_atomically(kept, json.dumps({"driver": driver, **answer}))
     return answer

@@ -19,7 +19,6 @@ from harness.executors.share_work import ShareWork, begin_stage, finish_stage, m
 from harness.executors.slots import Slots
 from harness.executors.submission import Submission, clean_job_folders
 from wire.errors import ExitCode, MiroEvalError
-from wire.gpus import within_visible
 
 if TYPE_CHECKING:
     from harness.environments.manager import Environment
@@ -44,9 +43,7 @@ class LocalExecutor:
         found = {stage.name: _prepared(stage, [run for run in runs if run.left(stage)]) for stage in stages}
         environments = {name: environment for name, environment in found.items() if environment}
         if environments:
-            settings = pipelines[0].settings
-            gpus = settings.gpus if settings.device == "cpu" else within_visible(settings.gpus)
-            Slots(gpus, stages, runs, environments).work_off()
+            Slots(pipelines[0].settings.gpus, stages, runs, environments).work_off()
         return [run.failure or run.unscored() for run in runs]
 
 

@@ -16,6 +16,7 @@ from harness.executors.share_state import INTERRUPTED
 from harness.executors.share_work import ShareWork, lost_environment
 from harness.workers.worker import Ended, Event, Program, Workers
 from wire.errors import ExitCode, MiroEvalError
+from wire.gpus import within_visible
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +58,7 @@ class Slots:
         runs: Sequence[LocalRun],
         environments: dict[str, Environment],
     ) -> None:
-        self._slots = [_Slot(gpu) for gpu in gpus] or [_Slot(None)]
+        self._slots = [_Slot(gpu) for gpu in within_visible(gpus)] or [_Slot(None)]
         self._stages, self._runs, self._environments = stages, runs, environments
 
     def work_off(self) -> None:
