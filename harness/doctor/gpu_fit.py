@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import subprocess
@@ -109,16 +110,17 @@ def _answer(environment: Environment, driver: str) -> dict[str, Any]:
     kept = environment.directory / "gpu.json"
     try:
         known: dict[str, Any] = read_json(kept)
-        if known["driver"] == driver:
+        if known["driver"] == driver and known["seen"]:
             return known
     except (OSError, ValueError, KeyError, TypeError):
         pass
     try:
         command = environment.command("-c", _QUESTION)
         said = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=True).stdout
-        answer: dict[str, Any] = parse_json(said.splitlines()[-1])
-    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        answer: dict[str, Any] = {"driver": driver, **parse_json(said.splitlines()[-1])}
+        with contextlib.suppress(OSError):  # a folder of somebody else's: asked again next time
+            if answer["seen"]:
+                write_atomically(kept, json.dumps(answer))
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError, TypeError, KeyError):
         return {}
-    if answer["seen"]:
-        write_atomically(kept, json.dumps({"driver": driver, **answer}))
     return answer

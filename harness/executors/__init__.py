@@ -42,7 +42,6 @@ def find(settings: RunSettings) -> Executor:
     if name != "slurm" and settings.slurm != SlurmSettings():
         raise UserError("--partition, --gres and --slurm-arg go with --executor slurm")
     import_module("harness.executors.sharding").check_shards(settings.shards or 1)
-    if settings.device != "cpu":
-        within_visible(settings.gpus)
+    within_visible(settings.gpus)  # a number that is not among them is told before environments are made
     module, attribute = EXECUTORS[name].split(":")
     return cast(Executor, getattr(import_module(f"harness.executors.{module}"), attribute))

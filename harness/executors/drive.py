@@ -70,6 +70,7 @@ def _check_host(pipelines: Sequence[Pipeline], stages: Sequence[Stage]) -> None:
         return
     names = list(dict.fromkeys(stage.environment for stage in stages))
     published, images = not pipeline.source.random, sum(_images_to_make(one, stages) for one in pipelines)
+    failures = []
     for finding in quick_checks(
         names,
         pipeline.run.path,
@@ -81,5 +82,8 @@ def _check_host(pipelines: Sequence[Pipeline], stages: Sequence[Stage]) -> None:
         images=images,
     ):
         if finding.status == FAILURE:
-            raise EnvironmentFailure(f"{finding.subject}: {finding.text}: {finding.hint}")
-        pipeline.display.note(f"{finding.subject}: {finding.text} ({finding.hint})")
+            failures.append(f"{finding.subject}: {finding.text}: {finding.hint}")
+        else:
+            pipeline.display.note(f"{finding.subject}: {finding.text} ({finding.hint})")
+    if failures:
+        raise EnvironmentFailure("\n".join(failures))

@@ -20,7 +20,6 @@ from harness.executors.share_work import ShareWork, begin_stage, finish_stage, m
 from harness.executors.slots import Slots
 from harness.executors.submission import Submission, clean_job_folders
 from wire.errors import ExitCode, MiroEvalError
-from wire.gpus import within_visible
 
 if TYPE_CHECKING:
     from harness.environments.manager import Environment
@@ -46,9 +45,7 @@ class LocalExecutor:
         with pipelines[0].making() as making:
             coming = {stage.name: making.begin(ENVIRONMENTS[stage.environment]) for stage in wanting}
             if coming:
-                settings = pipelines[0].settings
-                gpus = settings.gpus if settings.device == "cpu" else within_visible(settings.gpus)
-                Slots(gpus, stages, runs, {}, coming).work_off()
+                Slots(pipelines[0].settings.gpus, stages, runs, {}, coming).work_off()
         return [run.failure or run.unscored() for run in runs]
 
 

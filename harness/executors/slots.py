@@ -17,6 +17,7 @@ from harness.executors.share_state import INTERRUPTED
 from harness.executors.share_work import ShareWork, lost_environment
 from harness.workers.worker import NOBODY, Ended, Event, Program, Workers
 from wire.errors import ExitCode, MiroEvalError
+from wire.gpus import within_visible
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -61,7 +62,7 @@ class Slots:
         coming: Mapping[str, Future[Environment]] = MappingProxyType({}),
     ) -> None:
         """``environments`` are there, and others ``coming``, by name of their stage."""
-        self._slots = [_Slot(gpu) for gpu in gpus] or [_Slot(None)]
+        self._slots = [_Slot(gpu) for gpu in within_visible(gpus)] or [_Slot(None)]
         self._stages, self._runs, self._environments = stages, runs, environments
         self._coming = dict(coming)
 

@@ -58,7 +58,10 @@ class RunSettings:
     rewards: RewardSettings = RewardSettings()
     device: str = _where("auto", "auto, cpu, cuda or cuda:N")
     gpus: tuple[str, ...] = _where(
-        (), "GPU ids to use side by side, one worker each: 0,1,2,3", metavar="IDS", parse=gpu_ids
+        (),
+        "GPUs to use side by side, one worker each: 0,1,2,3 of those visible, or UUIDs",
+        metavar="IDS",
+        parse=gpu_ids,
     )
     env_backend: str = _where("auto", "auto, pixi, uv, mmcv-lite or no-mmcv: how the GenEval environment is made")
     offline: bool = _where(False, "never fetch weights; fail where one is missing")

@@ -286,6 +286,19 @@ def test_mmcv_is_compiled_with_cuda_only_where_that_can_work(
     assert gpu.host_mmcv_build() == build
 
 
+@pytest.mark.parametrize(("gigabytes", "on_cpu", "with_nvcc"), [(200, "8", "8"), (3.2, "5", "2"), (0.1, "1", "1")])
+def test_compilers_are_as_many_as_memory_and_processors_bear(
+    gigabytes: float, on_cpu: str, with_nvcc: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MAX_JOBS", raising=False)
+    monkeypatch.setattr("wire.host.processors", lambda: 8)
+    monkeypatch.setattr("wire.host.memory", lambda: int(gigabytes * 1e9))
+    builds = gpu.MmcvBuild("none", "cpu"), gpu.MmcvBuild("12.4", "9.0")
+    assert [build.variables()["MAX_JOBS"] for build in builds] == [on_cpu, with_nvcc]
+    monkeypatch.setenv("MAX_JOBS", "3")
+    assert builds[0].variables()["MAX_JOBS"] == "3"
+
+
 def test_progress_is_read_from_the_compiler_s_and_uv_s_lines() -> None:
     seen: list[tuple[int, int, str]] = []
     for line in (

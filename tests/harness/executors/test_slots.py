@@ -15,12 +15,14 @@ from typing import Any, cast
 import pytest
 
 from harness.environments.manager import Environment
+from harness.executors import find
 from harness.executors.local import LocalRun
 from harness.executors.sharding import Share
 from harness.executors.share_state import FAILED, FINISHED, read_state, state_file
 from harness.executors.share_work import ShareWork
 from harness.executors.slots import Slots
 from harness.run.directory import RunDirectory
+from harness.run.settings import RunSettings
 from harness.stages.base import Stage
 from harness.stages.registry import STAGES
 from harness.workers.worker import Event
@@ -214,6 +216,18 @@ def test_two_places_share_the_work_each_with_a_worker_on_its_own_gpu(tmp_path: P
     assert {gpu for *_, gpu in story.notes} == {"5", "6"}
     assert len(story.processes("rewards")) == 2
     assert sorted(story.order) == names(4, "rewards")
+
+
+def test_gpus_named_count_within_those_that_this_process_was_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,GPU-8f2a")
+    places = ("2", "0", "MIG-77b1")
+    waits = {f"rewards-{index}of3": "waits for rewards-2of3.done" for index in (0, 1)}
+    story = work_off(tmp_path, 3, *places, stages=("rewards",), actions=waits)
+    assert [gpu for *_, gpu in sorted(story.notes)] == ["GPU-8f2a", "4", "MIG-77b1"]
+    with pytest.raises(UserError, match="--gpus 3: CUDA_VISIBLE_DEVICES=4,5,GPU-8f2a leaves 3 GPUs"):
+        find(RunSettings(tmp_path, gpus=("0", "3")))
 
 
 def test_a_free_place_judges_what_is_made_while_another_still_makes(tmp_path: Path) -> None:
