@@ -17,6 +17,7 @@ from harness.environments.spec import Progress
 from harness.weights import checksums
 from harness.weights.entries import WeightFile, weights_of
 from wire.errors import EnvironmentFailure
+from wire.hub_client import shown
 
 #: Bytes read at a time: small enough for a live progress display.
 CHUNK = 1 << 20
@@ -84,12 +85,6 @@ def addresses(weight: WeightFile) -> tuple[str, ...]:
     """Addresses to ask, in order."""
     mirror = os.environ.get(MIRROR)
     return ((f"{mirror.rstrip('/')}/{urllib.parse.quote(weight.file)}",) if mirror else ()) + weight.urls
-
-
-def shown(url: str) -> str:
-    """An address as it may be printed: without the name and password that it may bear."""
-    scheme, mark, rest = url.rpartition("://")
-    return f"{scheme}{mark}{rest.rpartition('@')[2]}"
 
 
 def _request(url: str, have: int) -> urllib.request.Request:
