@@ -7,8 +7,10 @@ What is asked for is decided in :mod:`wire.hub`. Python >= 3.10; ``huggingface_h
 from __future__ import annotations
 
 import contextlib
+import http.client
 import logging
 import os
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -42,7 +44,13 @@ def cache() -> Path:
 
 def endpoint() -> str:
     """The hub's address."""
-    return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+    return (os.environ.get("HF_ENDPOINT", "").strip() or "https://huggingface.co").rstrip("/")
+
+
+def shown(url: str) -> str:
+    """An address as it may be printed: without the name and password that it may bear."""
+    scheme, mark, rest = url.rpartition("://")
+    return f"{scheme}{mark}{rest.rpartition('@')[2]}"
 
 
 def is_off() -> bool:
@@ -106,13 +114,13 @@ def _in_our_words(place: str, error: Exception) -> EnvironmentFailure:
             return ours(f"{place}: {words}")
     if isinstance(error, OSError) and (error.filename or error.errno in DISK_FAULTS):
         return EnvironmentFailure(f"{place}: {error.filename or cache()}: {error.strerror}")
-    return EnvironmentFailure(f"{place}: {endpoint()} did not give it ({_words(error)})")
+    return EnvironmentFailure(f"{place}: {shown(endpoint())} did not give it ({_words(error)})")
 
 
 def _words(error: Exception) -> str:
     """The error's kind, the answer's status and the client's sentence."""
     status = getattr(getattr(error, "response", None), "status_code", "")
-    sentence = " ".join(str(error).split())[:300]
+    sentence = re.sub(r"//[^/\s]*@", "//", " ".join(str(error).split()))[:300]  # no password of the address
     return ": ".join(part for part in (f"{type(error).__name__} {status}".strip(), sentence) if part)
 
 
@@ -137,7 +145,7 @@ class _Waits(logging.Handler):
         """Pass on what the client says of its retries."""
         if "[Retry " in (text := record.getMessage()):
             for say in _say:
-                say(f"{endpoint()}: {text}")
+                say(f"{shown(endpoint())}: {text}")
 
 
 @lru_cache
@@ -148,12 +156,13 @@ def away(address: str) -> str:
     """
     if urllib.request.getproxies():
         return ""
+    address = shown(address)
     try:
         request = urllib.request.Request(f"{address}/api/whoami-v2", method="HEAD")  # noqa: S310 - the user's own
         urllib.request.urlopen(request, timeout=TIMEOUT).close()  # noqa: S310
     except urllib.error.HTTPError as answer:
         answer.close()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:  # the last from what is no hub, or no address
         reason = f"{address} is out of reach ({getattr(error, 'reason', error)})"
         for say in _say:
             say(f"{reason}; working from the hub cache alone")

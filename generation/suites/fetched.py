@@ -7,8 +7,8 @@ every later fetch and every use must find that hash again.
 from __future__ import annotations
 
 import hashlib
+import http.client
 import json
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ from generation.suites.catalogue import HUB, PublishedSuite, SuiteFile
 from generation.suites.suite import Suite
 from wire.errors import EnvironmentFailure, UserError
 from wire.files import replacing
-from wire.hub_client import endpoint
+from wire.hub_client import endpoint, shown
 
 #: Takes a line for the user.
 Tell = Callable[[str], object]
@@ -117,9 +117,9 @@ def _download(suite: PublishedSuite, file: SuiteFile) -> bytes:
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:  # noqa: S310 - our own list
             content: bytes = answer.read()
-    except (OSError, urllib.error.URLError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise EnvironmentFailure(
-            f"suite {suite.id}: {url} cannot be had ({error}); get it elsewhere, then "
+            f"suite {suite.id}: {shown(url)} cannot be had ({error}); get it elsewhere, then "
             f"`miro-eval suites fetch {suite.id} --from FILE`"
         ) from error
     return content

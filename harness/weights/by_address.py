@@ -19,6 +19,7 @@ from harness.weights import checksums
 from harness.weights.entries import WeightFile, weights_of
 from wire.errors import EnvironmentFailure, UserError
 from wire.files import replacing, sha256_of_file
+from wire.hub_client import shown
 from wire.untrusted import require_file
 
 #: Bytes read at a time: small enough for a live progress display.
@@ -107,12 +108,6 @@ def addresses(weight: WeightFile) -> tuple[str, ...]:
     """Addresses to ask, in order."""
     mirror = os.environ.get(MIRROR)
     return ((f"{mirror.rstrip('/')}/{urllib.parse.quote(weight.file)}",) if mirror else ()) + weight.urls
-
-
-def shown(url: str) -> str:
-    """An address as it may be printed: without the name and password that it may bear."""
-    scheme, mark, rest = url.rpartition("://")
-    return f"{scheme}{mark}{rest.rpartition('@')[2]}"
 
 
 def _request(url: str, have: int) -> urllib.request.Request:

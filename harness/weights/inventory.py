@@ -9,6 +9,7 @@ from harness.weights import by_address, checksums, on_hub
 from harness.weights.entries import UNPINNED, HubWeight, WeightFile, load_hub, load_weights
 from harness.weights.fetching import Entry, select, verify
 from wire.errors import EnvironmentFailure
+from wire.hub_client import shown
 
 
 def inventory(names: Sequence[str], stages: Sequence[str]) -> list[dict[str, Any]]:
@@ -36,7 +37,7 @@ def _of_file(weight: WeightFile) -> dict[str, Any]:
         "stages": list(weight.stages),
         "licence": weight.licence,
         "source": weight.source,
-        "urls": list(map(by_address.shown, by_address.addresses(weight))),
+        "urls": list(map(shown, by_address.addresses(weight))),
         "extra": False,
         "runs_code": False,
         "here": here,

@@ -192,6 +192,54 @@ def test_a_hub_that_accepts_and_stays_silent_is_given_up(monkeypatch: pytest.Mon
             Repository("org/model").get("config.json")
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["http://127.0.0.1:9/a b", "http://exa mple", "127.0.0.1:9", "http://", "https://[::1", "http://127.0.0.1:99999",
+     "file:///etc", "http://127.0.0.1:abc", "http://\u043f\u0440\u0438\u043c\u0435\u0440", "http://127.0.0.1:9/\x7f"],
+)  # fmt: skip
+def test_an_endpoint_that_is_no_address_is_no_bug_of_ours(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", address)
+    with pytest.raises(EnvironmentFailure, match=r"^org/model: not in the hub cache .*is out of reach") as refused:
+        Repository("org/model").get("config.json")
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "words", [b"SSH-2.0-OpenSSH_9.2\r\n", b"\x15\x03\x01\x00\x02\x02\x16", b"HTTP/9 x y\r\n\r\n", b""]
+)
+def test_what_answers_and_is_no_hub_is_out_of_reach(words: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            connection.sendall(words)
+            connection.close()
+
+        threading.Thread(target=answer, daemon=True).start()
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
+        with pytest.raises(EnvironmentFailure, match="is out of reach"):
+            Repository("org/model").get("config.json")
+
+
+def test_a_password_in_the_endpoint_is_not_shown(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    tell(said.append)
+    for address in (hub.address, closed_port()):
+        away.cache_clear()
+        monkeypatch.setenv("HF_ENDPOINT", address.replace("//", "//me:secret@"))
+        with pytest.raises(EnvironmentFailure) as refused:
+            Repository("org/absent").get("config.json")
+        said.append(str(refused.value))
+    assert "404" in said[0], "the hub is there, whoever asks"
+    assert "secret" not in "".join(said)
+
+
+@pytest.mark.parametrize("empty", ["", " "])
+def test_an_empty_endpoint_is_the_hub_s_own(empty: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", empty)
+    assert hub_client.endpoint() == "https://huggingface.co"
+
+
 def test_a_proxy_that_the_client_cannot_use_is_no_bug_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     import huggingface_hub
 
