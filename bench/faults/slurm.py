@@ -100,7 +100,7 @@ class AccountedCluster(Cluster):
         messages = f"--lc-messages-dir={base}/share/mysql"
         self._spawn("mariadbd", "--no-defaults", *options, "--bind-address=127.0.0.1", messages)
         wait_until(lambda: (data / "socket").exists(), "the database listens", seconds=60)
-        words = "CREATE USER slurm@'%' IDENTIFIED BY 'slurm'; GRANT ALL ON *.* TO slurm@'%'; FLUSH PRIVILEGES"
+        words = "CREATE USER slurm@localhost IDENTIFIED BY 'slurm'; GRANT ALL ON *.* TO slurm@localhost"
         subprocess.run([_found("mariadb"), "--no-defaults", f"--socket={data}/socket", "-e", words], check=True)
         plugins = [*root.glob("usr/lib/*/slurm-wlm"), *Path("/usr/lib").glob("*/slurm-wlm")]
         text = _DATABASE.format(
@@ -109,7 +109,7 @@ class AccountedCluster(Cluster):
         (self.folder / "slurmdbd.conf").write_text(text)
         (self.folder / "slurmdbd.conf").chmod(0o600)
         with (self.folder / "slurm.conf").open("a") as file:
-            file.write(f"AccountingStoragePort={port}\n")
+            file.write(f"AccountingStoragePort={port}\nAccountingStoragePass={self.folder}/munge/socket\n")
         self._spawn("slurmdbd", "-D")
         wait_until(self._knows_the_cluster, "the database knows the cluster", seconds=60)
         for words in (f"add account lab cluster={self.name}", f"add user root account=lab cluster={self.name}"):
@@ -189,7 +189,8 @@ def tried(cell: Cell, work: Path, wanted: dict[str, str]) -> str:
     finally:
         cluster.stop()
     failures = [line for line in told.stdout.splitlines() if " failed: " in line]
-    said = "; ".join(part for part in (said, *failures[:1]) if part).replace("|", "\\|")
+    causes = [line.strip(" |") for line in told.stdout.splitlines() if "slurmstepd" in line]
+    said = "; ".join(part for part in (said, *failures[:1], *causes[:1]) if part).replace("|", "\\|")
     same = {name: digest for name, digest in content(run).items() if not name.startswith("report/")} == wanted
     seconds = f"{time.monotonic() - started:.0f} s"
     return f"{status} | {told.returncode} | {said} | {again.returncode} | {'yes' if same else '**no**'} | {seconds}"
