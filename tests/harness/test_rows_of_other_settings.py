@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from bench.noop import arguments, finished_run
 from geneval.settings import GenevalSettings
 from harness.cli.app import app
-from harness.executors.share_work import begin_stage, merge_stage
 from harness.executors.sharding import Todo
+from harness.executors.share_work import begin_stage, merge_stage
 from harness.plan.open import open_run
 from harness.plan.verification import verify
 from harness.run.manifest import Manifest
