@@ -5,7 +5,6 @@ Standard library only: the orchestrator asks before any environment is made.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from wire.errors import UserError
 from wire.pictures import is_picture_name
+from wire.untrusted import read_json
 
 _PROMPT_FOLDER = re.compile(r"[0-9]+")
 
@@ -30,8 +30,8 @@ def is_image_folder(path: Path) -> bool:
 def prompt_in(folder: Path) -> Any:
     """The prompt in a prompt folder's metadata; None where there is none to be read."""
     try:
-        return json.loads((folder / "metadata.jsonl").read_text(encoding="utf-8"))["prompt"]
-    except (OSError, ValueError, KeyError, TypeError):
+        return read_json(folder / "metadata.jsonl")["prompt"]
+    except (OSError, ValueError, KeyError, TypeError, UserError):
         return None
 
 

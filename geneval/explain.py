@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from geneval.images import decode, upright_rgb
-from geneval.judge import Box, normalise
+from geneval.judge import Box, json_value, normalise
 from wire.pictures import UnreadablePicture, read_picture
 from wire.vocabulary import COLORS
 
@@ -40,11 +39,11 @@ class Finding:
 
 def findings(row: Row, colors: int = 3) -> list[Finding]:
     """The detections of a row, those of the prompt's classes first; at most ``colors`` color answers each."""
-    metadata = normalise(json.loads(row["metadata"]))
+    metadata = normalise(json_value(row["metadata"]))
     clauses = [metadata[key] for key in ("include", "exclude") if isinstance(metadata.get(key), list)]
     asked = [clause.get("class") for clause in chain(*clauses) if isinstance(clause, dict)]
     found = []
-    for name, boxes in json.loads(row["details"]).items():
+    for name, boxes in json_value(row["details"]).items():
         answers, masks = row.get("colors", {}).get(name, []), row.get("masks", {}).get(name, [])
         for place, box in enumerate(boxes):
             answer = zip(COLORS, answers[place], strict=True) if place < len(answers) else ()
@@ -70,13 +69,14 @@ def explain(row: Row) -> str:
     ]
     if row.get("color_source") == "verdict":
         lines.append("colors    taken from the row's verdict: the tool that made it stored no color answers")
-    for finding in findings(row):
+    found = findings(row)
+    for finding in found:
         x0, y0, x1, y1, score = finding.box
         colors = ", ".join(f"{name} {share:.2f}" for name, share in finding.colors)
         mark = "*" if finding.asked else " "
         place = f"x {x0:.0f}-{x1:.0f}, y {y0:.0f}-{y1:.0f}"
         lines.append(f"{mark} {finding.name:<16} {score:.3f}  {place}{'  ' + colors if colors else ''}")
-    lines.append("* asked about by the prompt" if row["details"] != "{}" else "no object was found")
+    lines.append("* asked about by the prompt" if found else "no object was found")
     return "\n".join(lines)
 
 

@@ -21,6 +21,7 @@ from geneval.judge import (
     color_names,
     colors_needed,
     implied_colors,
+    json_value,
     judge,
     normalise,
     select_each,
@@ -31,7 +32,7 @@ from wire.protocol import UserError, read_rows
 Row = dict[str, Any]
 #: Values of a row's ``color_source``.
 PROBABILITIES, VERDICT = "probabilities", "verdict"
-_KEYS = {"tag": str, "correct": bool, "reason": str, "metadata": str, "details": str}
+_KEYS = {"tag": str, "correct": bool, "reason": str, "metadata": (str, dict), "details": (str, dict)}
 
 
 def rejudge(row: Row, options: JudgeOptions) -> Row:
@@ -57,7 +58,7 @@ def rejudge(row: Row, options: JudgeOptions) -> Row:
     places = {name: stored[name][:count] for name, count in colors_needed(objects, metadata).items()}
     source = "" if not places else PROBABILITIES if "colors" in row else VERDICT
     if source == VERDICT:
-        answers = implied_colors(metadata, row["correct"], row["reason"])
+        answers = implied_colors(metadata, row["correct"], row["reason"], boxes)
     else:
         answers = color_names(row.get("colors", {}))
     common = {"details": json.dumps(objects), "judge_options": asdict(options), "color_source": source}
@@ -81,9 +82,9 @@ def _parse(row: Row) -> tuple[dict[str, Any], dict[str, list[Box]]]:
     """The row's metadata, and its boxes in the order that :func:`geneval.judge.select` expects."""
     for key, kind in _KEYS.items():
         if not isinstance(row.get(key), kind):
-            raise UserError(f'"{key}" is {row.get(key)!r}, not a {kind.__name__}; expected a row of GenEval results')
+            raise UserError(f'"{key}" is {repr(row.get(key))[:40]}; expected a row of GenEval results')
     try:
-        return normalise(json.loads(row["metadata"])), boxes_from_details(row["details"])
+        return normalise(json_value(row["metadata"])), boxes_from_details(row["details"])
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f'"metadata" or "details" is not the JSON text of GenEval results ({error})') from error
 
@@ -135,13 +136,14 @@ def _rejudge_numbered(row: Row, options: JudgeOptions, path: Path, number: int) 
 
 def note_on_classes(rows: Iterable[Row]) -> str:
     """One line about boxes under names that GenEval does not have; see :func:`wire.class_names.class_note`."""
-    parsed = [(row["metadata"], _classes(row)) for row in rows if isinstance(row.get("metadata"), str)]
-    return class_note({name for _, names in parsed for name in names}, [metadata for metadata, _ in parsed])
+    rows = [row for row in rows if "metadata" in row]
+    texts = [text if isinstance(text := row["metadata"], str) else json.dumps(text) for row in rows]
+    return class_note({name for row in rows for name in _classes(row)}, texts)
 
 
 def _classes(row: Row) -> list[str]:
     try:
-        details = json.loads(row["details"])
+        details = json_value(row["details"])
     except (KeyError, TypeError, ValueError, RecursionError):
         return []  # of a row without a verdict, which is not looked at
     return list(details) if isinstance(details, dict) else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 #: Okabe and Ito's palette (2008), which color-blind readers can tell apart.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
+#: Letters of a name in a legend; a longer one loses its middle.
+LONGEST_NAME = 48
 
 
 def panels(count: int, columns: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
@@ -44,8 +47,9 @@ def plain_name(name: str) -> str:
 
 
 def legend_name(name: str) -> str:
-    """A foreign name for a legend; the drawing library leaves out those with a leading underscore."""
-    return plain_name(name).lstrip("_") or "-"
+    """A foreign name for a legend: short, and without the leading underscore that would leave it out."""
+    shown = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME // 2]}…{name[-LONGEST_NAME // 2 :]}"
+    return plain_name(shown).lstrip("_") or "-"
 
 
 def save(figure: Figure, path: Path, dpi: int = 110) -> Path:
@@ -54,7 +58,9 @@ def save(figure: Figure, path: Path, dpi: int = 110) -> Path:
     Raises:
         MiroEvalError: see :func:`reports.files.writing`.
     """
-    with writing(path):
+    with writing(path), warnings.catch_warnings():
         path.parent.mkdir(parents=True, exist_ok=True)
+        # Letters that its font lacks, which are drawn as boxes, and too little room are warned of once a letter.
+        warnings.simplefilter("ignore", UserWarning)
         figure.savefig(path, format="png", dpi=dpi, metadata={"Software": None})
     return path

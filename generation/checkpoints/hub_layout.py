@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from generation.checkpoint_kinds import HUB_FILES
@@ -10,6 +9,7 @@ from generation.hub import checkpoint_files, repo_weights, snapshot_revision
 from generation.miro_model import VAE_FILE, VAE_REPO, LoadedCheckpoint, MiroModel
 from wire.hub_client import from_the_cache
 from wire.protocol import UserError
+from wire.untrusted import read_json
 
 
 def load_folder(folder: Path) -> LoadedCheckpoint:
@@ -29,7 +29,7 @@ def _load(folder: Path, place: str) -> MiroModel:
     from miro import MiroPipeline
 
     try:
-        json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        read_json(folder / "config.json")
     except (OSError, ValueError) as error:
         raise UserError(f"{place}: config.json is not readable JSON ({error})") from error
     try:

@@ -14,10 +14,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from generation.suites.catalogue import HUB, PublishedSuite, SuiteFile
-from generation.suites.suite import Suite
+from generation.suites.suite import MAX_BYTES, Suite
 from wire.errors import EnvironmentFailure, UserError
 from wire.files import replacing
 from wire.hub_client import endpoint, shown
+from wire.untrusted import read_bytes, read_json
 
 #: Takes a line for the user.
 Tell = Callable[[str], object]
@@ -78,7 +79,7 @@ def read_fetched(suite: PublishedSuite, folder: Path) -> Suite:
     texts, known = [], _record(suite, folder)
     for file in suite.files:
         path = folder / suite.id / file.name
-        content = path.read_bytes() if path.is_file() else b""
+        content = read_bytes(path, MAX_BYTES) if path.is_file() else b""
         if hashlib.sha256(content).hexdigest() != (file.sha256 or known.get(file.name)):
             raise UserError(
                 f"{path}: missing or changed since it was fetched; delete {path.parent}, then "
@@ -97,7 +98,7 @@ def _record(suite: PublishedSuite, folder: Path) -> dict[str, str]:
     """File name to sha256, as of the first fetch; empty before."""
     path = folder / suite.id / RECORD
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+        return dict(read_json(path)) if path.is_file() else {}
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: unreadable ({error}); delete {path.parent} and fetch the suite again") from error
 
@@ -107,7 +108,7 @@ def _brought(suite: PublishedSuite, paths: Sequence[Path]) -> list[bytes]:
         names = ", ".join(file.name for file in suite.files)
         raise UserError(f"suite {suite.id} is made of {len(suite.files)} files ({names}), not {len(paths)}")
     try:
-        return [path.read_bytes() for path in paths]
+        return [read_bytes(path, MAX_BYTES) for path in paths]
     except OSError as error:
         raise UserError(f"{error.filename}: cannot be read ({error.strerror})") from error
 

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from wire.errors import UserError
-from wire.untrusted import is_text
+from wire.untrusted import is_text, read_bytes
 
 Metadata = dict[str, Any]
 
 #: Names under which published tables keep their prompts.
 PROMPT_COLUMNS = ("prompt", "prompts", "text")
+#: Bytes of the largest file of prompts that is read.
+MAX_BYTES = 256 << 20
 
 
 def parse(text: str, suffix: str, place: str) -> list[Metadata]:
@@ -132,7 +134,7 @@ def read_suite(path: Path) -> Suite:
         UserError: the file cannot be read, is empty, or a line has no prompt; names file and line.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_bytes(path, MAX_BYTES).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read as a suite ({error})") from error
     lines = parse(text, path.suffix.lower().removeprefix("."), str(path))

@@ -8,11 +8,21 @@ Comparisons round to single precision where the reference implementation works o
 and scores are float32 values, so that a verdict decided again from them is the same verdict.
 """
 
-from geneval.judge.boxes import Box, JudgeOptions, boxes_from_details, overlap, relations, select, select_each
+from geneval.judge.boxes import (
+    Box,
+    JudgeOptions,
+    boxes_from_details,
+    json_value,
+    overlap,
+    relations,
+    select,
+    select_each,
+)
 from geneval.judge.suite import check_metadata, is_for_geneval, normalise
 from geneval.judge.verdict import Verdict, color_names, colors_needed, implied_colors, judge
 
 __all__ = [
     "Box", "JudgeOptions", "Verdict", "boxes_from_details", "check_metadata", "color_names", "colors_needed",
-    "implied_colors", "is_for_geneval", "judge", "normalise", "overlap", "relations", "select", "select_each",
+    "implied_colors", "is_for_geneval", "json_value", "judge", "normalise", "overlap", "relations", "select",
+    "select_each",
 ]  # fmt: skip

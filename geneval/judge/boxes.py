@@ -57,16 +57,21 @@ class Box(NamedTuple):
     score: float
 
 
-def boxes_from_details(details: str) -> dict[str, list[Box]]:
+def json_value(value: Any) -> Any:
+    """JSON that a row holds as text, as GenEval does, or as it is, as other tools do. Raises ValueError: no JSON."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def boxes_from_details(details: str | dict[str, Any]) -> dict[str, list[Box]]:
     """Boxes of a result row's ``details``, in the order in which a detector would have given them.
 
     Rows list a class's boxes best first, with equal scores in reverse of the detector's order; :func:`select` expects
     the detector's order.
 
     Raises:
-        ValueError, TypeError, AttributeError: not such a text.
+        ValueError, TypeError, AttributeError: not such a text or object.
     """
-    found = {name: [Box(*box) for box in reversed(boxes)] for name, boxes in json.loads(details).items()}
+    found = {name: [Box(*box) for box in reversed(boxes)] for name, boxes in json_value(details).items()}
     sides = (side for boxes in found.values() for box in boxes for side in box)
     if odd := [side for side in sides if not isinstance(side, int | float)]:
         raise TypeError(f"a box holds {odd[0]!r}, which is no number")

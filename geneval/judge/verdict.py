@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from geneval.judge.boxes import Box, JudgeOptions, relations
@@ -101,28 +103,33 @@ def _position_failure(clause: Clause, found: Sequence[Box], groups: Groups, opti
     return ""
 
 
-def implied_colors(metadata: Mapping[str, Any], correct: bool, reason: str) -> dict[str, list[str]]:
+def implied_colors(
+    metadata: Mapping[str, Any], correct: bool, reason: str, objects: Mapping[str, Sequence[Any]]
+) -> dict[str, list[str]]:
     """The color answers that a verdict implies: those its reason lists, else the wanted ones.
 
-    A reason lists how many objects have which color, not which object has it: where two clauses on one class imply
-    different answers, or a wrong verdict gives no reason, the class is left out.
+    At most one for each of ``objects[class]``, whatever number the text claims. A reason lists how many objects have
+    which color, not which object has it: where two clauses on one class imply different answers, or a wrong verdict
+    gives no reason, or none that can be read, the class is left out.
     """
     if not correct and not reason.strip():
         return {}
-    implied: dict[str, list[str]] = {}
+    implied: dict[str, Counter[str]] = {}
     disputed: set[str] = set()
     for clause in metadata["include"]:
         if "color" in clause:
             answers = _answers(clause, reason)
-            if sorted(implied.setdefault(clause["class"], answers)) != sorted(answers):
+            if not answers or implied.setdefault(clause["class"], answers) != answers:
                 disputed.add(clause["class"])
-    return {name: answers for name, answers in implied.items() if name not in disputed}
+    known = {name: answers for name, answers in implied.items() if name not in disputed}
+    return {name: [*islice(answers.elements(), len(objects.get(name, ())))] for name, answers in known.items()}
 
 
-def _answers(clause: Clause, reason: str) -> list[str]:
+def _answers(clause: Clause, reason: str) -> Counter[str]:
+    """How many objects have which color; empty where the reason's list cannot be read."""
     name, count, color = re.escape(clause["class"]), clause["count"], clause["color"]
-    line = re.search(rf"^expected {color} {name}>={count}, found \d+ {color}; and (.+)$", reason, re.MULTILINE)
+    line = re.search(rf"^expected {color} {name}>={count}, found \d+ {color}(?:; and )?(.*)$", reason, re.MULTILINE)
     if line is None:
-        return [color] * count
-    tally = [part.partition(" ") for part in line[1].split(", ")]
-    return [found for number, _, found in tally for _ in range(int(number))]
+        return Counter({color: clause["count"]})
+    tally = [re.fullmatch(r"(\d{1,9}) (\w+)", part) for part in line[1].split(", ")]
+    return Counter({part[2]: int(part[1]) for part in tally if part} if all(tally) else {})

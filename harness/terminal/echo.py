@@ -24,8 +24,14 @@ def plain(text: str) -> str:
 
     A prompt must not move the cursor, set a title or hide what follows.
     """
-    fit = _UNFIT.sub(lambda found: ascii(found[0])[1:-1], text)
-    return _COMMAND.sub(lambda found: f"\\x{ord(found[0]):02x}", fit) if in_actions() else fit
+    fit = _UNFIT.sub(_escape, text)
+    return _COMMAND.sub(_escape, fit) if in_actions() else fit
+
+
+def _escape(found: re.Match[str]) -> str:
+    """As JSON has it, so that JSON stays what it is; of what JSON escapes itself, in Python's shorter form."""
+    number = ord(found[0])
+    return ascii(found[0])[1:-1] if number < 0x20 else f"\\u{number:04x}"
 
 
 if TYPE_CHECKING:

@@ -65,14 +65,17 @@ def compare(first: Run, second: Run) -> Comparison:
         UserError: they share no prompt and sample with a value in both.
     """
     cards = {**second.manifest.cards, **first.manifest.cards}
-    lines = [*_verdict_lines(first, second), *_reward_lines(first, second, cards)]
+    judged = [run.verdicts for run in (first, second) if run.verdicts is not None]
+    verdicts = pair_verdicts(*judged) if len(judged) == 2 else None
+    lines = [*(_verdict_lines(verdicts) if verdicts else ()), *_reward_lines(first, second, cards)]
     if not lines:
-        raise UserError(f"{first.name} and {second.name} share no scored prompts to be compared on (two are needed)")
+        why = "; ".join(("two are needed", *_not_compared(first, second, set())))
+        raise UserError(f"{first.name} and {second.name} share no scored prompts to be compared on ({why})")
     corrected = holm([line.paired.p_value for line in lines])
     metrics = tuple(replace(line, corrected_p_value=value) for line, value in zip(lines, corrected, strict=True))
     notes = (
         *_not_compared(first, second, {line.metric for line in metrics}),
-        *_left_out(metrics),
+        *_left_out(metrics, verdicts),
         *(f"{run.name}: {note}" for run in (first, second) for note in (*run.repeats, *notes_on_rewards(run, cards))),
         *(f"{line.metric}: {cards[line.metric].direction}" for line in metrics if card_of(line.metric, cards).lower),
         *_protocols(first.manifest.protocol, second.manifest.protocol),
@@ -80,15 +83,11 @@ def compare(first: Run, second: Run) -> Comparison:
     return Comparison(first.name, second.name, metrics, notes, cards)
 
 
-def _verdict_lines(first: Run, second: Run) -> Iterator[ComparedMetric]:
-    if first.verdicts is None or second.verdicts is None:
-        return
-    pairs = pair_verdicts(first.verdicts, second.verdicts)
+def _verdict_lines(pairs: Pairs) -> Iterator[ComparedMetric]:
     if set(pairs.frame["stratum"]) == set(TAGS):
         yield from _line("overall", pairs, MEAN_OF_STRATA, (0.0, 1.0))
     for tag in TAGS:
-        of_tag = replace(pairs, frame=pairs.frame[pairs.frame["stratum"] == tag])
-        yield from _line(tag, of_tag, RATIO_OF_TOTALS, (0.0, 1.0))
+        yield from _line(tag, pairs.of(tag), RATIO_OF_TOTALS, (0.0, 1.0))
 
 
 def _reward_lines(first: Run, second: Run, cards: Cards) -> Iterator[ComparedMetric]:
@@ -140,12 +139,12 @@ def _not_compared(first: Run, second: Run, compared: set[str]) -> Iterator[str]:
     yield from (f"{names}: not compared, {reason}" for names, reason in _together(missing))
 
 
-def _left_out(metrics: Iterable[ComparedMetric]) -> Iterator[str]:
-    """Of verdicts once, under overall where there is one: the tags' lines are paired together."""
-    overall = any(line.metric == "overall" for line in metrics)
-    named = {} if overall else dict.fromkeys(TAGS, "GenEval verdicts")
-    told = [(line.left_out, named.get(line.metric, line.metric)) for line in metrics if line.left_out]
-    for names, left_out in _together((text, name) for text, name in dict.fromkeys(told) if name not in TAGS):
+def _left_out(metrics: Iterable[ComparedMetric], verdicts: Pairs | None) -> Iterator[str]:
+    """Of verdicts once, under overall where there is one: whether a tag has a line or not."""
+    told = {line.metric: line.left_out for line in metrics if line.metric not in TAGS}
+    if verdicts and "overall" not in told:
+        told = {"GenEval verdicts": verdicts.left_out, **told}
+    for names, left_out in _together((left_out, name) for name, left_out in told.items() if left_out):
         yield f"{names}: left out of the comparison: {left_out}"
 
 

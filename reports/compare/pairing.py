@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from reports.read.prompts import prompt_identities
@@ -22,12 +23,36 @@ class Pairs:
     """The images of two runs, matched.
 
     Attributes:
-        frame: one row a pair with both scored: ``stratum``, ``prompt``, ``first``, ``second`` (floats).
-        left_out: what could not be paired, e.g. ``36 images only in the first``; empty where all could.
+        images: one row an image of either: ``stratum``, ``prompt``, ``first``, ``second`` (floats, NaN where there is
+            no value), ``found`` (in ``both``, ``left_only``, ``right_only``).
     """
 
-    frame: pd.DataFrame
-    left_out: str
+    images: pd.DataFrame
+
+    def of(self, stratum: str) -> Pairs:
+        """The images of one stratum."""
+        return Pairs(self.images[self.images["stratum"] == stratum])
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """The pairs with both scored."""
+        return self.images.dropna(subset=["first", "second"]).reset_index(drop=True)
+
+    @property
+    def left_out(self) -> str:
+        """What could not be paired, e.g. ``36 images only in the first``; empty where all could."""
+        found, both = self.images["found"], self.images["found"] == "both"
+        in_first, in_second = (self.images[side].notna() for side in ("first", "second"))
+        left_out = {
+            "only in the first": found == "left_only",
+            "only in the second": found == "right_only",
+            "unscored in the first": both & ~in_first & in_second,
+            "unscored in the second": both & in_first & ~in_second,
+            "unscored in both": both & ~in_first & ~in_second,
+        }
+        counts = {what: int(places.sum()) for what, places in left_out.items()}
+        texts = [f"{count:,} image{'' if count == 1 else 's'} {what}" for what, count in counts.items() if count]
+        return ", ".join(texts)
 
     def differences(self) -> Clusters:
         """Second minus first, gathered by prompt within stratum."""
@@ -75,22 +100,11 @@ def _places(frame: pd.DataFrame, strata: Sequence[str], values: Sequence[Any] | 
 
 
 def _pair(first: pd.DataFrame, second: pd.DataFrame) -> Pairs:
-    import pandas as pd
-
-    theirs, place = second.drop(columns="stratum"), ["identity", "sample"]
-    joined = first.merge(theirs, on=place, how="outer", suffixes=("_first", "_second"), indicator="found")
-    both = joined["found"] == "both"
-    in_first, in_second = (joined[f"value_{side}"].notna() for side in ("first", "second"))
-    scored = joined[both & in_first & in_second].reset_index(drop=True)
-    values = {side: scored[f"value_{side}"].astype("float64") for side in ("first", "second")}
-    frame = pd.DataFrame({"stratum": scored["stratum"], "prompt": scored["identity"], **values})
-    left_out = {
-        "only in the first": joined["found"] == "left_only",
-        "only in the second": joined["found"] == "right_only",
-        "unscored in the first": both & ~in_first & in_second,
-        "unscored in the second": both & in_first & ~in_second,
-        "unscored in both": both & ~in_first & ~in_second,
-    }
-    counts = {what: int(places.sum()) for what, places in left_out.items()}
-    texts = [f"{count:,} image{'' if count == 1 else 's'} {what}" for what, count in counts.items() if count]
-    return Pairs(frame, ", ".join(texts))
+    place = ["identity", "sample"]
+    joined = first.merge(second, on=place, how="outer", suffixes=("_first", "_second"), indicator="found")
+    images = joined[["found"]].assign(
+        stratum=joined["stratum_first"].fillna(joined["stratum_second"]),
+        prompt=joined["identity"],
+        **{side: joined[f"value_{side}"].astype("float64") for side in ("first", "second")},
+    )
+    return Pairs(images)

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from reports.files import write_text
 from reports.gallery import GalleryFiles, write_gallery
 from reports.read.manifest import Manifest, display_name
-from reports.read.prompts import gather_prompts
-from reports.read.reward_rows import LARGEST, RewardTable, metric_id
+from reports.read.prompts import gather_prompts, twice_note
+from reports.read.reward_rows import LARGEST, RewardTable, is_number, metric_id
 from reports.read.rows import is_index
 from reports.read.runs import MANIFEST, RESULTS, Run
 from wire.cards import NO_CARDS, Cards, read_cards, records
@@ -121,15 +121,30 @@ def _run(record: dict[str, Any], path: Path, cards: Cards) -> Run:
     name = display_name(str(record["name"]))
     own = {**cards, **read_cards(record.get("cards", {}))}
     manifest = Manifest(name=name, random_weights=record["random_weights"] is True, protocol=protocol, cards=own)
-    verdicts = _verdicts(record["verdicts"]) if record["verdicts"] else None
-    rewards = _rewards(record["rewards"], tuple(record["metrics"])) if record["rewards"] else None
+    twice: dict[str, None] = {}
+    verdicts = _verdicts(record["verdicts"], twice) if record["verdicts"] else None
+    rewards = _rewards(record["rewards"], tuple(record["metrics"]), twice) if record["rewards"] else None
     if verdicts is None and rewards is None:
         raise ValueError("no prompts in it")
     verdicts, rewards, notes = gather_prompts(verdicts, rewards)
-    return Run(name, path.parent, manifest, verdicts, rewards, notes)
+    return Run(name, path.parent, manifest, verdicts, rewards, (*notes, *twice_note([*twice])))
 
 
-def _verdicts(prompts: list[dict[str, Any]]) -> pd.DataFrame:
+def _once(rows: list[dict[str, Any]], twice: dict[str, None]) -> list[dict[str, Any]]:
+    """Each image once, as where two sides of a merge were kept; names of those that were there twice go to ``twice``.
+    Raises ValueError: an image has two results.
+    """
+    found: dict[Any, dict[str, Any]] = {}
+    for place, row in enumerate(rows):
+        image = (row["prompt_key"], row["filename"]) if row["filename"] else place
+        if found.setdefault(image, row) is not row:
+            twice[row["filename"]] = None
+            if found[image] != row:
+                raise ValueError(f"{row['filename']} is there twice, with two results")
+    return [*found.values()]
+
+
+def _verdicts(prompts: list[dict[str, Any]], twice: dict[str, None]) -> pd.DataFrame:
     import pandas as pd
 
     rows = []
@@ -141,10 +156,10 @@ def _verdicts(prompts: list[dict[str, Any]]) -> pd.DataFrame:
             if correct not in (None, 0, 1):
                 raise ValueError(f"a verdict must be 0, 1 or null, found {correct!r}")
             rows.append({**image, **about, "correct": None if correct is None else bool(correct)})
-    return pd.DataFrame.from_records(rows).astype({"correct": "boolean"})
+    return pd.DataFrame.from_records(_once(rows, twice)).astype({"correct": "boolean"})
 
 
-def _rewards(prompts: list[dict[str, Any]], metrics: tuple[str, ...]) -> RewardTable:
+def _rewards(prompts: list[dict[str, Any]], metrics: tuple[str, ...], twice: dict[str, None]) -> RewardTable:
     import pandas as pd
 
     rows = []
@@ -154,9 +169,11 @@ def _rewards(prompts: list[dict[str, Any]], metrics: tuple[str, ...]) -> RewardT
     for prompt in prompts:
         columns = [prompt[metric] for metric in metrics]
         for image, *values in zip(_images(prompt), *columns, strict=True):
+            if odd := [value for value in values if not (value is None or is_number(value))]:
+                raise ValueError(f"a reward must be a number or null, found {odd[0]!r}")
             numbers = [math.nan if value is None or not abs(value) <= LARGEST else float(value) for value in values]
             rows.append({**image, "image_sha256": "", **dict(zip(names, numbers, strict=True))})
-    return RewardTable(pd.DataFrame.from_records(rows), names, {metric: {} for metric in names})
+    return RewardTable(pd.DataFrame.from_records(_once(rows, twice)), names, {metric: {} for metric in names})
 
 
 def _images(prompt: dict[str, Any]) -> list[dict[str, Any]]:

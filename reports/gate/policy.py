@@ -13,6 +13,7 @@ from typing import Any
 import tomllib
 
 from wire.errors import UserError
+from wire.untrusted import read_bytes
 from wire.vocabulary import TAGS
 
 TAGS_GROUP, REWARDS_GROUP = "tags", "rewards"
@@ -97,7 +98,7 @@ def read_policy(path: Path | None) -> Policy:
         UserError: the file cannot be read, or a key or value is not known; the message names those that are.
     """
     try:
-        text = default_text() if path is None else path.read_text(encoding="utf-8")
+        text = default_text() if path is None else read_bytes(path).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         remedy = f"`miro-eval check --init {path}` writes one"
         raise UserError(f"{path}: not a readable policy ({error}); {remedy}") from error

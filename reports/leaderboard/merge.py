@@ -90,13 +90,16 @@ def _with_reasons(rewards: RewardTable | None) -> pd.DataFrame | None:
 
 def _joined(verdicts: pd.DataFrame | None, rewards: pd.DataFrame | None) -> pd.DataFrame:
     """Outer join of the stages; what both know (prompt, sample, hash) is the verdict's where it has it."""
+    import pandas as pd
+
     if verdicts is None or rewards is None:
         found = verdicts if rewards is None else rewards
         if found is None:
             raise AssertionError("a run has rows of some stage")
         return found
     if verdicts["filename"].tolist() == rewards["filename"].tolist() and verdicts["filename"].is_unique:
-        return verdicts.assign(**{name: rewards[name].array for name in rewards.columns.difference(verdicts.columns)})
+        own = rewards[rewards.columns.difference(verdicts.columns)]
+        return pd.concat([verdicts.reset_index(drop=True), own.reset_index(drop=True)], axis="columns")
     unique = verdicts["filename"].is_unique and rewards["filename"].is_unique
     place = ["filename"] if unique else ["filename", "prompt"]
     joined = verdicts.merge(rewards, on=place, how="outer", suffixes=("", "_of_rewards"))

@@ -98,7 +98,7 @@ def make_leaderboard(runs: Sequence[RunSummary], across: Sequence[str] = (), not
     cards = {metric: card_of(metric, known) for metric in metrics}
     frame = pd.DataFrame.from_records([_row(run, cards, labels) for run in named])
     counts = [f"{name}_{kind}" for name in (GENEVAL, *metrics) for kind in ("scored", "expected")]
-    frame = frame.astype(dict.fromkeys(("samples_per_prompt", *counts), "Int64"))
+    frame = frame.astype(dict.fromkeys(("samples_per_prompt", *counts), "Int64")).copy()  # in one piece again
     ranks_by_run = pd.Series(_ranks(named, labels), dtype="Int64")
     frame.insert(len(LEADING_COLUMNS) + len(extra), "rank", ranks_by_run)
     outside = {run.name: run.outside for run in named}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from reports.paper.checkpoints import released_runs
 from reports.paper.printed import PrintedTable
 from reports.read.cards import outside_range
+from reports.read.names import told_apart
 from reports.read.reward_rows import RewardTable
 from reports.read.runs import Run, read_run
 from reports.read.suite import PARTI_DIGEST, PARTI_PROMPTS, suite_digest
@@ -66,14 +68,16 @@ def measure(table: PrintedTable, inputs: Sequence[str], cards: Cards = NO_CARDS)
     Raises:
         UserError: no such run, no such row, or a run that names no row.
     """
-    return [_measured(table, text, cards) for text in inputs]
+    rows, runs = [], []
+    for text in inputs:
+        row, separator, place = text.partition("=")
+        row, path = (row.strip(), Path(place)) if separator and not Path(text).exists() else ("", Path(text))
+        runs.append(read_run(path, cards))
+        rows.append(table.row(row).name if row else _row_of(table, runs[-1], path))
+    return [_measured(table, row, run) for row, run in zip(rows, told_apart(runs), strict=True)]
 
 
-def _measured(table: PrintedTable, text: str, cards: Cards) -> MeasuredRun:
-    row, separator, place = text.partition("=")
-    row, path = (row.strip(), Path(place)) if separator and not Path(text).exists() else ("", Path(text))
-    run = read_run(path, cards)
-    name = table.row(row).name if row else _row_of(table, run, path)
+def _measured(table: PrintedTable, name: str, run: Run) -> MeasuredRun:
     columns: dict[str, Measurement] = {}
     further: dict[str, float] = {}
     unlike: dict[str, str] = {}
@@ -93,7 +97,7 @@ def _measured(table: PrintedTable, text: str, cards: Cards) -> MeasuredRun:
 def _row_of(table: PrintedTable, run: Run, path: Path) -> str:
     prefix = "reward_targets."
     recorded = run.manifest.protocol.items()
-    targets = {key.removeprefix(prefix): float(value) for key, value in recorded if key.startswith(prefix)}
+    targets = {key.removeprefix(prefix): json.loads(value) for key, value in recorded if key.startswith(prefix)}
     for released in released_runs():
         if released.name == run.name and released.reward_targets == targets and table.key in released.rows:
             return released.rows[table.key]

@@ -119,9 +119,11 @@ def find_places(inputs: Sequence[Path]) -> Found:
             raise UserError(f"{given}: nothing to report in it; {'; '.join(_notes(places))}")
         for place in taken:
             path = once.setdefault(place.path.resolve(), place.path)
-            searched[path] = place.name
+            searched.setdefault(path, place.name)
             named |= set() if place.searched else {path}
-        passed_over |= {place.path.resolve(): place for place in places if place.passed_over}
+        for place in places:
+            if place.passed_over:
+                passed_over.setdefault(place.path.resolve(), place)
     rest = [place for path, place in passed_over.items() if path not in once]
     only_searched = {path: display_name(name) for path, name in searched.items() if path not in named}
     return Found(list(once.values()), tuple(_notes(rest)), only_searched)

@@ -56,9 +56,11 @@ class Rows:
         """
         return self._required(key, self.column(key), lambda value: isinstance(value, str), "text")
 
-    def optional_texts(self, key: str) -> list[str]:
-        """A column of texts that may be missing or null: then empty."""
+    def optional_texts(self, key: str, *, objects: bool = False) -> list[str]:
+        """A column of texts that may be missing or null: then empty; ``objects`` may stand there as such."""
         values = ["" if value is None else value for value in self.column(key)]
+        if objects:
+            values = [json.dumps(value) if isinstance(value, dict) else value for value in values]
         return self._required(key, values, lambda value: isinstance(value, str), "text")
 
     def indices(self, key: str) -> list[int | None]:

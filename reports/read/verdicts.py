@@ -63,7 +63,7 @@ def _columns(rows: Rows) -> dict[str, list[Any]]:
     """:data:`COLUMNS` and ``prompt_index`` of all rows, checked."""
     correct = _verdicts(rows)
     filenames = within_run(rows.texts("filename"), rows.path.parent)
-    metadata = rows.optional_texts("metadata")
+    metadata = rows.optional_texts("metadata", objects=True)
     samples, reasons, tags = sample_numbers(rows, filenames), _reasons(rows, correct), rows.texts("tag")
     for place, (tag, verdict) in enumerate(zip(tags, correct, strict=True)):
         if tag not in TAGS and verdict is not None:  # without a verdict, another tag may be the reason

@@ -12,6 +12,7 @@ from typing import Any
 from rewards.calibration.pairs import PUBLISHED, PUBLISHED_TOLERANCE
 from rewards.scorers import SCORERS
 from wire.errors import UserError
+from wire.untrusted import read_json
 
 Values = dict[str, dict[str, float]]
 """Scores by metric and file name."""
@@ -41,7 +42,7 @@ class Golden:
         if not path.exists():
             return cls()
         try:
-            return cls(**json.loads(path.read_text(encoding="utf-8")))
+            return cls(**read_json(path))
         except (OSError, ValueError, TypeError) as error:
             raise UserError(f"{path}: no file of golden values ({error}); make one with --update") from error
 

@@ -194,4 +194,4 @@ def test_a_disk_s_fault_is_no_bug_of_ours(
 
 
 def test_text_from_files_moves_no_cursor() -> None:
-    assert plain("a\x1b[2J\x9b\u202e\ud800\r\tb\n") == "a\\x1b[2J\\x9b\\u202e\\ud800\\r\tb\n"
+    assert plain("a\x1b[2J\x9b\u202e\ud800\r\tb\n") == "a\\x1b[2J\\u009b\\u202e\\ud800\\r\tb\n"

@@ -10,7 +10,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from geneval.explain import half_blocks, shows_pictures
-from geneval.judge import JudgeOptions
+from geneval.judge import JudgeOptions, implied_colors
 from geneval.settings import ColorOptions
 from harness.cli.app import app
 from harness.run.manifest import Manifest, StageRecord
@@ -187,7 +187,7 @@ def test_what_cannot_be_is_told_in_one_line(tmp_path: Path) -> None:
     rows.write_text("\n")
     assert "rows.jsonl: holds no rows" in refusal("geneval", "--rejudge", rows, "--out", out)
     write_rows(rows, [row(RED_DOG, TWO_DOGS, correct=True), {"tag": "colors"}])
-    assert 'rows.jsonl: row 2: "correct" is None, not a bool' in refusal("geneval", "--rejudge", rows, "--out", out)
+    assert 'rows.jsonl: row 2: "correct" is None; expected a row' in refusal("geneval", "--rejudge", rows, "--out", out)
     write_rows(rows, [row(RED_DOG, TWO_DOGS, correct=True) | {"details": "{"}])
     assert '"metadata" or "details"' in refusal("geneval", "--rejudge", rows, "--out", out)
     assert "another file" in refusal("geneval", "--rejudge", rows, "--out", rows)
@@ -326,3 +326,31 @@ def test_show_of_what_is_not_there(judged: Path) -> None:
     assert "expected PROMPT/SAMPLE" in refusal("show", judged, "dog")
     assert "miro-eval geneval" in refusal("show", judged / "none", "0/0")
     assert "cannot be drawn" in refusal("show", judged, "1/0")
+
+
+def test_objects_are_as_good_as_their_text(decide: Any, judged: Path) -> None:
+    """Other tools write ``metadata`` and ``details`` as objects, where GenEval writes them as text."""
+    texts = row(RED_DOG, TWO_DOGS, correct=True)
+    objects = texts | {key: json.loads(texts[key]) for key in ("metadata", "details")}
+    assert decide(objects)[0] == decide(texts)[0] | {"metadata": objects["metadata"]}
+    said = answer("show", judged, "00000/0000")
+    rows = read(judged / "results.jsonl")
+    write_rows(
+        judged / "results.jsonl", [one | {key: json.loads(one[key]) for key in ("metadata", "details")} for one in rows]
+    )
+    assert answer("show", judged, "00000/0000") == said
+
+
+@pytest.mark.parametrize("tally", ["banana", "1 red,", "9" * 5000 + " red", "-1 red", "1e9 red", "", "2"])
+def test_a_reason_that_lists_no_colors_decides_none(decide: Any, tally: str) -> None:
+    reason = f"expected red dog>=1, found 0 red; and {tally}"
+    decided, _ = decide(row(RED_DOG, TWO_DOGS, correct=False, reason=reason), code=5)
+    assert decided["correct"] is None
+    assert "no color answer" in decided["error"]
+
+
+def test_the_colors_of_a_verdict_are_no_more_than_its_boxes() -> None:
+    metadata = {"include": [{"class": "dog", "count": 10**15, "color": "red"}]}
+    assert implied_colors(metadata, True, "", {"dog": [1, 2]}) == {"dog": ["red", "red"]}
+    listed = f"expected red dog>={10**15}, found 1 red; and 1 red, 999999999 blue"
+    assert implied_colors(metadata, False, listed, {"dog": [1, 2]}) == {"dog": ["red", "blue"]}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from harness.terminal.echo import echo, say_as_is
@@ -18,3 +20,17 @@ def test_what_comes_from_files_cannot_steer_a_terminal(capsys: pytest.CaptureFix
 def test_our_own_pictures_keep_their_colors(capsys: pytest.CaptureFixture[str]) -> None:
     say_as_is("\x1b[38;2;1;2;3m\N{UPPER HALF BLOCK}\x1b[0m")
     assert capsys.readouterr().out == "\x1b[38;2;1;2;3m\N{UPPER HALF BLOCK}\x1b[0m\n"
+
+
+@pytest.mark.parametrize(
+    "name", ["::error::x", "##[error]x", ":::: ##[", "\x9b31m", "\x7f", "\u202egnp", "\u2028::stop-commands::y"]
+)
+def test_json_stays_json_whatever_a_run_is_called(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    echo(json.dumps({"first": name}, ensure_ascii=False))
+    out = capsys.readouterr().out
+    assert json.loads(out) == {"first": name}
+    assert not any(command in out for command in ("::", "##["))
+    assert out.strip().isprintable()

@@ -163,3 +163,22 @@ def test_a_range_that_does_not_hold_bounds_nothing(tmp_path: Path) -> None:
     first, second = run(tmp_path / "a", rows, scored(rows, x=0.5)), run(tmp_path / "b", rows, scored(rows, x=1.5))
     first.manifest.cards["x"] = MetricCard(metric="x", scale="a share", range=(0.0, 1.0), higher_is_better=True)
     assert compare(first, second).metrics[-1].widest == math.inf
+
+
+def test_a_tag_counts_its_own_losses(tmp_path: Path) -> None:
+    rows = sweep(SMALL)
+    fewer = [row for row in rows if not (row["tag"] == "colors" and row["filename"].endswith("0003.png"))]
+    lines = {
+        line.metric: line.left_out for line in compare(run(tmp_path / "a", rows), run(tmp_path / "b", fewer)).metrics
+    }
+    lost = f"{len(rows) - len(fewer)} images only in the first"
+    assert lines == dict.fromkeys(("overall", *TAGS), "") | {"overall": lost, "colors": lost}
+
+
+def test_runs_of_different_stages_are_told_what_each_lacks(tmp_path: Path) -> None:
+    judged = run(tmp_path / "judged", sweep(SMALL))
+    scored_alone = read_run(write_rows(tmp_path / "scored.jsonl", [rewards(number, 0) for number in range(4)]))
+    with pytest.raises(
+        UserError, match="GenEval verdicts: not compared, scored has none; rewards: not compared, judged has"
+    ):
+        compare(judged, scored_alone)

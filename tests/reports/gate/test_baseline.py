@@ -7,7 +7,9 @@ import pytest
 
 from reports.compare.comparison import compare
 from reports.gate.baseline import SCHEMA, read_baseline, save_baseline
+from reports.gate.check import check_once
 from reports.gate.inputs import read_side
+from reports.gate.policy import read_policy
 from reports.read.runs import read_run
 from reports.summary.run_summary import summarise_run
 from tests.reports.builders import SMALL, rewards, sweep, unscored, verdict, write_rows
@@ -108,3 +110,22 @@ def test_a_file_that_is_no_baseline(content: str, part: str, tmp_path: Path) -> 
     with pytest.raises(UserError, match=r"baseline\.json: ") as caught:
         read_side(path)
     assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("part", ["verdicts", "rewards"])
+def test_a_prompt_that_a_merge_left_twice_counts_once(tmp_path: Path, part: str) -> None:
+    run = read_run(write_run(tmp_path / "run", sweep(SMALL), reward_sweep(), PROTOCOL))
+    path = save_baseline(run, tmp_path / "baseline.json")
+    record = json.loads(path.read_text())
+    record[part].append(dict(record[part][0]))
+    path.write_text(json.dumps(record))
+    again = read_baseline(path)
+    assert any("stood in the file twice" in note for note in again.repeats)
+    gate = check_once(again, run, read_policy(None))
+    assert gate.passes
+    assert {one.measured.coverage for one in gate.judgements} == {1.0}
+    values = next(key for key in ("correct", "aesthetic") if key in record[part][0])
+    record[part][-1][values] = [0.5 if part == "rewards" else 1 - value for value in record[part][0][values]]
+    path.write_text(json.dumps(record))
+    with pytest.raises(UserError, match="is there twice, with two results"):
+        read_baseline(path)

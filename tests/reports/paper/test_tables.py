@@ -126,3 +126,18 @@ def test_csv_has_every_cell() -> None:
 )
 def test_the_rounding_of_the_printed_value_counts(low: float, high: float, verdict: Verdict) -> None:
     assert judge(57.0, 0, Measurement((low + high) / 2, low, high)) is verdict
+
+
+def test_two_runs_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    runs = [run(tmp_path / part / "last", sweep(SMALL), name="last") for part in ("a", "b")]
+    table = reproduce_table("table1", [f"MIRO={folder}" for folder in runs])
+    assert [found.name for found in table.runs] == ["a/last", "b/last"]
+
+
+@pytest.mark.parametrize("target", ["high", None, [1.0], True, {"clip": "x"}])
+def test_a_target_that_is_no_number_chooses_no_row(tmp_path: Path, target: object) -> None:
+    folder = run(
+        tmp_path / "r", sweep(SMALL), name="nobody's", protocol={"reward_targets": {"aesthetic_score": target}}
+    )
+    with pytest.raises(UserError, match="is no row of table1"):
+        reproduce_table("table1", [str(folder)])

@@ -171,3 +171,14 @@ def test_what_is_not_there(tmp_path: Path) -> None:
     ):
         with pytest.raises(UserError, match=message):
             find_runs([path])
+
+
+def test_what_a_link_leads_to_again_keeps_its_own_name(tmp_path: Path) -> None:
+    runs_in(tmp_path, "a")
+    for name, content in {"empty": "", "bad": "{\n{}\n"}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "results.jsonl").write_text(content)
+    (tmp_path / "z-loop").symlink_to(tmp_path)
+    found = find_places([tmp_path])
+    assert sorted(found.searched.values()) == ["a", "bad"]
+    assert found.notes == ("passed over: empty (no rows in results.jsonl or rewards.jsonl)",)

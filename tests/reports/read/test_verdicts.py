@@ -105,3 +105,11 @@ def test_boxes_under_names_that_the_suite_does_not_know_are_noted(tmp_path: Path
     assert "remote (GenEval: tv remote), a (not in GenEval)" in note
     assert note.endswith("prompts that ask for these classes can only fail: 1")
     assert note in reports.report([tmp_path], tmp_path / "out").json.read_text(encoding="utf-8")
+
+
+def test_metadata_may_be_an_object(tmp_path: Path) -> None:
+    """Other tools write it so; GenEval writes it as text."""
+    rows = [verdict(number, 0, "colors", correct=True) for number in range(3)]
+    objects = [row | {"metadata": json.loads(row["metadata"])} for row in rows]
+    tables = [read_verdicts(write_rows(tmp_path / f"{place}.jsonl", one)) for place, one in enumerate((rows, objects))]
+    assert tables[0].equals(tables[1])
