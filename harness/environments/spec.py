@@ -29,7 +29,7 @@ class EnvironmentSpec:
 
 
 ENVIRONMENTS: dict[str, EnvironmentSpec] = {
-    "miro": EnvironmentSpec("miro", "generation", ("uv",), disk_gb=6),
+    "miro": EnvironmentSpec("miro", "generation", ("uv",), disk_gb=8),
     "geneval": EnvironmentSpec("geneval", "geneval", ("pixi", "uv", "mmcv-lite", "no-mmcv"), disk_gb=9),
     "rewards": EnvironmentSpec("rewards", "rewards", ("uv",), disk_gb=6),
 }
