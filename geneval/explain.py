@@ -55,7 +55,7 @@ def findings(row: Row, colors: int = 3) -> list[Finding]:
 
 def verdict_line(row: Row) -> str:
     """``correct``, ``wrong: <reason>`` or ``unscored: <error>``; the reason's lines are joined by semicolons."""
-    if row.get("status", "scored") != "scored":
+    if row.get("status") == "unscored" or row["correct"] is None:
         return f"unscored: {row.get('error', '')}"
     return "correct" if row["correct"] else "wrong: " + row["reason"].replace("\n", "; ")
 

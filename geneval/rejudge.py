@@ -46,7 +46,7 @@ def rejudge(row: Row, options: JudgeOptions) -> Row:
     Raises:
         UserError: the row lacks a key, or a key is malformed.
     """
-    if row.get("status", "scored") != "scored":
+    if row.get("status") == "unscored" or row.get("correct", False) is None:  # as reports read it
         return row
     metadata, boxes = _parse(row)
     if fault := check_metadata(metadata):

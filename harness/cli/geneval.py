@@ -77,12 +77,12 @@ def _rejudge(rows: Path, out: Path | None, judging: GenevalSettings) -> None:
     if note := note_on_classes(old for old, _ in decided):
         echo(note, err=True)
     write_rows(out, [new for _, new in decided])
-    changed = sum(old["correct"] != new["correct"] for old, new in decided)
-    was_right, is_right = (sum(row["correct"] is True for row in column) for column in zip(*decided, strict=True))
+    changed = sum(old.get("correct") != new.get("correct") for old, new in decided)
+    was_right, is_right = (sum(row.get("correct") is True for row in column) for column in zip(*decided, strict=True))
     echo(f"{len(decided)} rows decided again: {is_right} correct, {was_right} before, {changed} verdicts changed")
     if kept := sum(new.get("color_source") == VERDICT for _, new in decided):
         echo(f"{kept} rows hold no color answers and keep their color verdict (color_source: {VERDICT})")
     echo(f"scores: miro-eval report {out}")
-    if lost := sum(new.get("status", "scored") != "scored" for _, new in decided):
+    if lost := sum(new.get("status") == "unscored" or new.get("correct") is None for _, new in decided):
         echo(f"{lost} rows are unscored; their error says why", err=True)
         raise typer.Exit(int(ExitCode.UNSCORED))

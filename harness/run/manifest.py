@@ -94,8 +94,11 @@ class Manifest:
             return None
         try:
             record = parse_json((contents or Contents()).text(path))
-            if record["schema"] != SCHEMA:
-                raise UserError(f"{path}: schema {record['schema']}, this version reads {SCHEMA}")
+            schema = record.get("schema") if isinstance(record, dict) else None
+            if schema is None:
+                raise ValueError("no 'schema' in it: another tool's, which reports alone read")
+            if schema != SCHEMA:
+                raise UserError(f"{path}: schema {schema}, this version reads {SCHEMA}")
             record["stages"] = {name: StageRecord(**stage) for name, stage in record["stages"].items()}
             kept = record.get("kept", {}).items()
             record["kept"] = {name: {mark: StageRecord(**one) for mark, one in those.items()} for name, those in kept}

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from geneval.explain import half_blocks, shows_pictures
+from geneval.explain import half_blocks, shows_pictures, verdict_line
 from geneval.judge import JudgeOptions, implied_colors
 from geneval.settings import ColorOptions
 from harness.cli.app import app
@@ -354,3 +354,14 @@ def test_the_colors_of_a_verdict_are_no_more_than_its_boxes() -> None:
     assert implied_colors(metadata, True, "", {"dog": [1, 2]}) == {"dog": ["red", "red"]}
     listed = f"expected red dog>={10**15}, found 1 red; and 1 red, 999999999 blue"
     assert implied_colors(metadata, False, listed, {"dog": [1, 2]}) == {"dog": ["red", "blue"]}
+
+
+def test_what_is_unscored_is_so_for_reports_and_rejudge_alike(tmp_path: Path) -> None:
+    judged = row(RED_DOG, TWO_DOGS, correct=True)
+    lost = [judged | {"correct": None}, {"filename": "a.png", "status": "unscored"}, judged | {"status": "unscored"}]
+    write_rows(tmp_path / "rows.jsonl", [*lost, judged | {"status": "ok"}])
+    said = answer("geneval", "--rejudge", tmp_path / "rows.jsonl", "--out", tmp_path / "new.jsonl", code=5)
+    assert "3 rows are unscored" in said
+    assert read(tmp_path / "new.jsonl")[:3] == lost
+    assert read(tmp_path / "new.jsonl")[3]["status"] == "scored"
+    assert [verdict_line(one) for one in lost] == ["unscored: "] * 3
