@@ -200,7 +200,7 @@ def test_a_number_of_thousands_of_digits(words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "odd", [{"metadata": {}}, {"details": []}, {"metadata": "{"}, {"details": "[1]"}, {"tag": None}]
+    "odd", [{"metadata": []}, {"details": []}, {"metadata": "{"}, {"details": "[1]"}, {"tag": None}]
 )
 def test_a_row_that_cannot_be_explained(odd: dict[str, object], tmp_path: Path) -> None:
     row: dict[str, object] = {"filename": "00000/samples/0000.png", "prompt": "a cup", "correct": True, "reason": ""}

@@ -207,6 +207,7 @@ def test_a_reader_of_documents_has_no_second_way() -> None:
         "harness/environments/manager.py",  # the same
         "harness/workers/worker.py",  # a worker's events
         "reports/__init__.py",  # a file just written
+        "reports/paper/measured.py",  # texts of a manifest that has been read
         "reports/read/prompts.py",  # texts in rows
         "reports/read/rows.py",  # the same
         "wire/protocol.py",  # a job just written
