@@ -54,11 +54,12 @@ def require(*programs: str) -> None:
         )
 
 
-def _ask(*command: str, timeout: float = TIMEOUT, failure: str = "Slurm does not answer") -> str:
+def _ask(*command: str, timeout: float | None = None, failure: str = "Slurm does not answer") -> str:
     """What a command of Slurm's answers. The user's own defaults, which hide jobs, do not count.
-    Raises EnvironmentFailure: it is not here, gives no answer in ``timeout`` seconds, or fails.
+    Raises EnvironmentFailure: it is not here, gives no answer in ``timeout`` seconds (:data:`TIMEOUT`), or fails.
     """
     require(command[0])
+    timeout = TIMEOUT if timeout is None else timeout
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("SQUEUE_", "SCANCEL_"))}
     try:
         answer = subprocess.run(
