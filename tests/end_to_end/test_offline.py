@@ -12,6 +12,7 @@ import pytest
 from tests.fake_hub import FakeHub, serving
 from tests.network_watch import watch
 from tests.real_environments import miro_eval, world
+from wire.paths import home
 
 
 @pytest.fixture
@@ -56,6 +57,11 @@ def of_the_tiny_world(repo: str) -> FakeHub:
 def test_what_was_fetched_is_asked_for_no_more(watched: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a cluster: fetched where there is a network, used where there is none, or where nothing is to be asked."""
     monkeypatch.setenv("HF_HOME", str(watched / "hf"))
+    # Environments as they are here, but no memory of what other tests' hubs gave under these names.
+    (watched / "home").mkdir()
+    for part in ("envs", "tiny-world"):
+        (watched / "home" / part).symlink_to(home() / part)
+    monkeypatch.setenv("MIRO_EVAL_HOME", str(watched / "home"))
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.delenv(name, raising=False)
     with serving(*map(of_the_tiny_world, NEEDED.values())) as hub:
