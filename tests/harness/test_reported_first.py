@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from harness.weights.weight_source import PublishedWeights
 from rewards.scorers import SCORERS
 from tests.harness.weights.hub import put
 from tests.real_environments import ROOT, environment
+from wire import hub_client
 from wire.errors import EnvironmentFailure, UserError
 from wire.paths import home
 
@@ -77,12 +79,14 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, text in FILES.items():
         (tmp_path / name).write_text(text)
     monkeypatch.chdir(tmp_path)
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "HF_HUB_OFFLINE", "HF_HUB_CACHE"):
+    proxies = [name for name in os.environ if name.lower().endswith("_proxy")]
+    for name in (*proxies, "HF_HUB_OFFLINE", "HF_HUB_CACHE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MIRO_EVAL_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr(by_address, "addresses", lambda weight: (f"http://127.0.0.1:9/{weight.file}",))
+    hub_client.away.cache_clear()  # another test may have asked from behind a proxy
     return tmp_path
 
 
