@@ -153,7 +153,7 @@ def _describe_repo(text: str, kind: str, revision: str | None, variant: str | No
     name, at, revision_named = text.partition("@")
     if place := released_repo(name):
         if variant and name in VARIANTS:
-            raise UserError(f"{name} is a variant already; leave --variant {variant} away")
+            raise UserError(f"{name} is a variant already; omit --variant {variant}")
         text, variant = place[0] + at + revision_named, variant or place[1]
     match = _REPO_ID.fullmatch(text)
     if not match:

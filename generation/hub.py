@@ -84,7 +84,7 @@ def sha256_of_bytes(path: Path) -> str:
 
 @contextmanager
 def users_choice(and_files: bool = False) -> Iterator[None]:
-    """What the user named is the user's to mend, where the hub refuses it; a missing file only if ``and_files``."""
+    """What the user named is the user's to fix, where the hub refuses it; a missing file only if ``and_files``."""
     try:
         yield
     except Refused as error:

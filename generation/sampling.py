@@ -209,5 +209,5 @@ def compile_errors() -> Iterator[None]:
             raise
         reason = " ".join(str(error).split())[:300]
         raise UserError(
-            f"--compile: the network cannot be compiled here ({type(error).__name__}: {reason}); leave --compile away"
+            f"--compile: the network cannot be compiled here ({type(error).__name__}: {reason}); omit --compile"
         ) from error

@@ -1,7 +1,7 @@
 """Every error this project raises on purpose, and the exit code each one becomes.
 
     MiroEvalError
-    |-- UserError            2    usage or bad input: the user can mend it
+    |-- UserError            2    usage or bad input: the user can fix it
     |-- EnvironmentFailure   4    an environment or a weight could not be made ready
     |-- Interrupted        130    stopped by Ctrl-C or SIGTERM; the run can be resumed
     `-- WorkerFailure        *    a stage's process ended badly; keeps the worker's own exit code

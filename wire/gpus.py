@@ -51,8 +51,8 @@ def listed_gpus() -> tuple[Gpu, ...]:
     gpus = tuple(Gpu(*row) for row in rows if len(row) in (3, 4))
     if answer.returncode or not gpus:
         said = (answer.stderr or answer.stdout).strip().splitlines() or ["nothing"]
-        mend = "reload the driver or restart the machine, or use --device cpu"
-        raise EnvironmentFailure(f"nvidia-smi fails: {said[0][:200].rstrip('.')}: {mend}")
+        hint = "reload the driver or restart the machine, or use --device cpu"
+        raise EnvironmentFailure(f"nvidia-smi fails: {said[0][:200].rstrip('.')}: {hint}")
     return gpus
 
 

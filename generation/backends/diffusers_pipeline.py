@@ -186,7 +186,7 @@ def _call_arguments(pipeline: Any, parameters: Parameters) -> dict[str, Any]:
     chosen = {name: value for name, value in asked.items() if value is not None}
     unknown = sorted(set(chosen) - set(inspect.signature(pipeline.__call__).parameters))
     if unknown:
-        raise UserError(f"{type(pipeline).__name__} takes no {', '.join(unknown)}; leave it away")
+        raise UserError(f"{type(pipeline).__name__} takes no {', '.join(unknown)}; omit it")
     return chosen
 
 

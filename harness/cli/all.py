@@ -57,7 +57,7 @@ def all_stages(
 
     if watch:
         if checkpoint or common.out != Path():
-            raise UserError("--watch finds the checkpoints, and runs lie beside them: leave CHECKPOINT and --out away")
+            raise UserError("--watch finds the checkpoints, and runs lie beside them: omit CHECKPOINT and --out")
         if common.executor != "local":
             raise UserError("--watch works with --executor local: it reports when a run has ended")
         return _watch(watch, settle, runs_of, common, tiny_world)

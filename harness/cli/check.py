@@ -56,7 +56,7 @@ def check(
     if not checkpoint:
         gate = gate_of(candidate, baseline, policy, subset=subset, looks=numbers, names=names)
     elif subset:
-        raise UserError("--subset compares, once, what prompts there are: leave it or --checkpoint away")
+        raise UserError("--subset compares, once, what prompts there are: omit it or --checkpoint")
     else:
         from harness.cli.growing import growing_run
 

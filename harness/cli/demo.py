@@ -32,7 +32,7 @@ def demo(
 
     if full:
         if (generation.limit, generation.samples) != (_PART.limit, _PART.samples):
-            raise UserError("--full is all prompts x 4 samples: leave --limit and --samples away")
+            raise UserError("--full is all prompts x 4 samples: omit --limit and --samples")
         generation = replace(generation, limit=None, samples=4)
     with Display() as display:
         if run.env_backend == "no-mmcv" and geneval.detector == "mmdet":

@@ -1,4 +1,4 @@
-"""``miro-eval doctor``: what is in the way of a run on this host, and how to mend it."""
+"""``miro-eval doctor``: what is in the way of a run on this host, and how to fix it."""
 
 from __future__ import annotations
 

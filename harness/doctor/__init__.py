@@ -1,4 +1,4 @@
-"""Look at the host as a run would, and say what is in the way and how to mend it.
+"""Look at the host as a run would, and say what is in the way and how to fix it.
 
 A check is a function that returns its :class:`Finding`, or several; :data:`CHECKS` lists them in the order shown.
 Nothing is installed, fetched or changed. :func:`quick_checks` is what a run looks at before it starts.

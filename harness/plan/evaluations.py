@@ -25,7 +25,7 @@ from wire.errors import ExitCode, MiroEvalError, UserError
 
 #: Runs worked on at a time. Their models are loaded once; more would hold more files open and show results later.
 TOGETHER = 32
-#: Of several kinds of failure the one to exit with: first of all what only we can mend.
+#: Of several kinds of failure the one to exit with: first of all what only we can fix.
 _GRAVITY = (ExitCode.BUG, ExitCode.ENVIRONMENT_FAILURE, ExitCode.USER_ERROR)
 
 
@@ -93,7 +93,7 @@ def evaluation(model: Model, out: Path, common: RunSettings, name: str | None = 
     """
     made, generation, run = model.source.kind == IMAGES, model.settings, RunDirectory(out, model.contents)
     if made and run.path != RunDirectory(model.source.path or out).path:
-        raise UserError("images made already are judged where they are: leave --out away")
+        raise UserError("images made already are judged where they are: omit --out")
     judged = (
         any(is_for_geneval(item.metadata) for item in run.listed()) if made else suite_has_geneval(generation.suite)
     )

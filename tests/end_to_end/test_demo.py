@@ -147,5 +147,5 @@ def test_where_one_environment_cannot_be_made_all_else_is(tmp_path: Path, monkey
 def test_the_full_demo_is_the_whole_sweep(tmp_path: Path) -> None:
     answer = miro_eval("demo", "--full", "--limit", "12", "--out", tmp_path / "run")
     assert answer.returncode == 2
-    assert "--full is all prompts x 4 samples: leave --limit and --samples away" in answer.stderr
+    assert "--full is all prompts x 4 samples: omit --limit and --samples" in answer.stderr
     assert not (tmp_path / "run").exists()

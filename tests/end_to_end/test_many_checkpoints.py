@@ -147,7 +147,7 @@ def _wait_for_steps(track: Path, steps: set[str]) -> None:
 def test_watching_takes_no_checkpoints_besides(tmp_path: Path) -> None:
     answer = miro_eval("all", "x.ckpt", "--watch", tmp_path)
     assert answer.returncode == 2
-    assert "leave CHECKPOINT and --out away" in answer.stderr
+    assert "omit CHECKPOINT and --out" in answer.stderr
     assert miro_eval("all", "--watch", tmp_path / "none").returncode == 2
 
 

@@ -41,7 +41,7 @@ def test_network_that_cannot_be_compiled_is_one_line() -> None:
 
     network = compiled(torch.nn.Linear(2, 2), broken)
     with (
-        pytest.raises(UserError, match=r"--compile: .* no C\+\+ compiler found.*; leave --compile away") as caught,
+        pytest.raises(UserError, match=r"--compile: .* no C\+\+ compiler found.*; omit --compile") as caught,
         compile_errors(),
     ):
         network(torch.ones(1, 2))

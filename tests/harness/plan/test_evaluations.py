@@ -64,7 +64,7 @@ def test_images_made_already_are_judged_where_they_are(tmp_path: Path) -> None:
     assert one.stages == ("geneval", "rewards")
     assert one.settings.generation is None
     assert "not those of suite geneval" in one.notes[0]
-    with pytest.raises(UserError, match="leave --out away"):
+    with pytest.raises(UserError, match="omit --out"):
         evaluation(looked_at(made), tmp_path / "elsewhere", COMMON)
 
 

@@ -36,5 +36,5 @@ def test_a_gallery_of_flips_needs_no_more_than_a_saved_baseline(tmp_path: Path) 
 def test_a_baseline_without_verdicts_has_no_flips(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", [], reward_sweep(), PROTOCOL)
     saved = save_baseline(read_run(run), tmp_path / "saved.json")
-    with pytest.raises(UserError, match="leave --gallery away"):
+    with pytest.raises(UserError, match="omit --gallery"):
         write_flips(saved, run, tmp_path / "gallery")
