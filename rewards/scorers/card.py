@@ -76,6 +76,7 @@ class SpecCard(MetricCard):
         tolerance: how far machines and precisions may differ.
         network: what needs most memory of it; None where that is not known.
         cost: its arithmetic, from the length of a prompt in tokens; None where that is not known.
+        env: the environment that its code runs in: a folder under ``envs/``.
     """
 
     higher_is_better: bool
@@ -86,6 +87,7 @@ class SpecCard(MetricCard):
     tolerance: Tolerance = Tolerance()
     network: Network | None = None
     cost: Callable[[int], Cost] | None = None
+    env: str = "rewards"
 
     def describe(self, fast_measured: str | None = None) -> str:
         """The card as text: the id, then a line for each property.
