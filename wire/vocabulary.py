@@ -24,5 +24,8 @@ COLORS: tuple[str, ...] = ("red", "orange", "yellow", "green", "blue", "purple",
 #: GenEval's six tags, in the suite's order.
 TAGS: tuple[str, ...] = ("single_object", "two_object", "counting", "colors", "position", "color_attr")
 
+#: Metric id of GenEval 2's judge, which asks the questions that a prompt brings (Kamath et al. 2025, arXiv 2512.16853).
+SOFT_TIFA = "soft_tifa"
+
 #: Metric ids of the seven rewards MIRO is conditioned on; an id names model and version.
 SEVEN_REWARDS: tuple[str, ...] = ("clip_jina", "aesthetic", "image_reward", "pick_score", "hpsv2.1", "vqa", "sciscore")

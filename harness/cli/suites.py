@@ -19,21 +19,22 @@ Brought = Annotated[
 
 @app.command("list")
 def list_suites() -> None:
-    """Every suite known by name: prompts, whether GenEval can judge it, whether it is here."""
+    """Every suite known by name: prompts, who judges its images, whether it is here."""
     from rich.console import Console
     from rich.table import Table
 
     from generation.suites import PUBLISHED, SUITES, suites_folder
     from generation.suites.fetched import is_fetched
 
-    table = Table("suite", "prompts", "here", "hash", "what")
+    table = Table("suite", "prompts", "judge", "here", "hash", "what")
     for suite in SUITES.values():
-        table.add_row(suite.id, str(len(suite.lines)), "built in", suite.sha256[:12], "made from its rules")
+        table.add_row(suite.id, str(len(suite.lines)), "geneval", "built in", suite.sha256[:12], "made from its rules")
     for published in PUBLISHED.values():
         here = "yes" if is_fetched(published, suites_folder()) else "no"
         pinned = all(file.sha256 for file in published.files)
         digest = "published" if pinned else "of first fetch"
-        table.add_row(published.id, str(published.prompts), here, digest, published.title)
+        judge = published.judge or "none: rewards alone"
+        table.add_row(published.id, str(published.prompts), judge, here, digest, published.title)
     Console(soft_wrap=True).print(table)
 
 
