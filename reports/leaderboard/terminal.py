@@ -9,17 +9,26 @@ from typing import TYPE_CHECKING, Any
 from reports.read.manifest import display_name
 from reports.summary.notes import RANDOM_WEIGHTS
 from wire.cards import LOWER
-from wire.vocabulary import TAGS
+from wire.vocabulary import GENEVAL2_LABELS, GENEVAL2_SCORES, TAGS
 
 if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
 
 
-def terminal_tables(board: dict[str, Any]) -> Group:
-    """GenEval scores and, where there are any, mean rewards, then the notes; of what ``leaderboard.json`` holds.
+#: Tables of judged scores, narrow enough for 80 columns: title -> what they show.
+_SCORES = {
+    "GenEval": ("overall", *TAGS),
+    "GenEval 2 (Soft-TIFA, 0 to 100)": GENEVAL2_SCORES[:7],
+    "GenEval 2 by atoms (0 to 100)": GENEVAL2_SCORES[7:],
+}
+_HEADLINES = ("overall", GENEVAL2_SCORES[0])
 
-    Two tables, since one would be too wide; at 80 columns headers fold, numbers stay whole. Names are shown
+
+def terminal_tables(board: dict[str, Any]) -> Group:
+    """Judged scores and, where there are any, mean rewards, then the notes; of what ``leaderboard.json`` holds.
+
+    Several tables, since one would be too wide; at 80 columns headers fold, numbers stay whole. Names are shown
     literally: rich's markup in them has no effect.
     """
     from rich.console import Group
@@ -34,8 +43,10 @@ def terminal_tables(board: dict[str, Any]) -> Group:
     parts: list[Table | Text] = []
     if any(run["random_weights"] for run in runs):
         parts.append(Text(f"{RANDOM_WEIGHTS.capitalize()}.", style="bold red"))
-    if any(section["group"] != "no geneval" for section in board["sections"]):
-        parts.append(_table(runs, "GenEval", "scores", {name: name for name in ("overall", *TAGS)}))
+    judged = [run for section in board["sections"] if section["group"] != "no geneval" for run in section["runs"]]
+    for title, names in _SCORES.items():
+        if own := [run for run in judged if names[0] in run["scores"]]:
+            parts.append(_table(own, title, "scores", {name: GENEVAL2_LABELS.get(name, name) for name in names}))
     if heads:
         parts.append(_table(runs, "Rewards (raw means)", "rewards", heads))
     return Group(*parts, *(Text(_plain(note)) for note in _notes(board["notes"], runs)))
@@ -50,7 +61,7 @@ def _plain(text: str) -> str:
 
 
 def _table(runs: Sequence[dict[str, Any]], title: str, kind: str, heads: Mapping[str, str]) -> Table:
-    """``heads``: of the columns, by what they show; overall has its interval beside it."""
+    """``heads``: of the columns, by what they show; a headline score has its interval beside it."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -59,16 +70,17 @@ def _table(runs: Sequence[dict[str, Any]], title: str, kind: str, heads: Mapping
     table.add_column("model", overflow="fold")
     for column, head in heads.items():
         table.add_column(Text(_plain(head)), justify="right", overflow="fold", min_width=len("0.0000"))
-        if column == "overall":
+        if column in _HEADLINES:
             table.add_column("95 % interval", min_width=len("0.0000 to"))
     for run in runs:
         cells = [Text(_plain(run["model"]))]
         for column in heads:
             found = run[kind][column]
-            cells.append(Text(f"{found['value']:.4f}" if found else ""))
-            if column == "overall":
+            digits = 2 if column in GENEVAL2_SCORES else 4
+            cells.append(Text(f"{found['value']:.{digits}f}" if found else ""))
+            if column in _HEADLINES:
                 bounded = found and found["low"] is not None
-                cells.append(Text(f"{found['low']:.4f} to {found['high']:.4f}" if bounded else ""))
+                cells.append(Text(f"{found['low']:.{digits}f} to {found['high']:.{digits}f}" if bounded else ""))
         table.add_row(*cells)
     return table
 
