@@ -8,9 +8,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from rewards.scorers import Scorer
+from rewards.scorers import SCORERS, Scorer
 from rewards.scorers.base import Batch
 
+#: Metrics that score pairs; the others are of several images of a prompt.
+PAIRED = [metric for metric, scorer in SCORERS.items() if not scorer.card.over_samples]
 #: Prompts as GenEval has them, with a long, an empty and an accented one.
 PROMPTS = [
     "a photo of a bench",
