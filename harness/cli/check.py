@@ -18,6 +18,7 @@ from wire.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
     from reports.gate.check import Gate
+    from reports.read.selection import Selection
 
 
 @takes_settings
@@ -38,12 +39,15 @@ def check(
         str, typer.Option(help="make the candidate from this, as its baseline was, no further than the looks need")
     ] = "",
     name: options.Names = None,
+    best_of: options.BestOf = None,
+    by: options.By = None,
     tiny_world: options.TinyWorld = False,
 ) -> None:
     """Judge a run against a baseline by a policy: exit 0 where it passes, 1 where it fails."""
     from harness.plan.gate import gate_of, growing_gate
     from reports.files import write_text
     from reports.gate.policy import default_text
+    from reports.read.selection import one_selection
 
     if init is not None:
         if init.exists():
@@ -53,8 +57,10 @@ def check(
     if candidate is None or baseline is None:
         raise UserError("name a candidate and a --baseline (or --init FILE for a policy to begin with)")
     numbers, names = _numbers(looks), (name or [])[::-1]  # on the command line the candidate comes first
+    chosen = one_selection(best_of, by or [])
+    _refuse(chosen, {"--checkpoint": checkpoint, "--gallery": gallery})
     if not checkpoint:
-        gate = gate_of(candidate, baseline, policy, subset=subset, looks=numbers, names=names)
+        gate = gate_of(candidate, baseline, policy, subset=subset, looks=numbers, names=names, selection=chosen)
     elif subset:
         raise UserError("--subset compares, once, what prompts there are: omit it or --checkpoint")
     else:
@@ -72,6 +78,12 @@ def check(
     _show(gate, out)
     if not gate.passes:
         raise typer.Exit(int(ExitCode.GATE_FAILED))
+
+
+def _refuse(chosen: Selection | None, given: dict[str, object]) -> None:
+    """Of what makes or shows single images nothing goes with a selection, which has expectations."""
+    if chosen and (beside := [option for option, value in given.items() if value]):
+        raise UserError(f"--best-of judges finished runs, by expectations: omit {' and '.join(beside)}")
 
 
 def _numbers(text: str) -> tuple[int, ...]:

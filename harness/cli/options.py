@@ -28,6 +28,10 @@ Names = Annotated[
     list[str] | None,
     typer.Option(help="what a run is called in tables, one for each run in their order; repeatable", metavar="NAME"),
 ]
+BestOf = Annotated[
+    int | None, typer.Option(help="keep the best image of every N of a prompt (an exact expectation)", metavar="N")
+]
+By = Annotated[list[str] | None, typer.Option(help="the reward that --best-of keeps the best by", metavar="REWARD")]
 Variants = Annotated[
     str | None,
     typer.Option(help="several models of a repo or folder: all, or names with commas between", rich_help_panel="Model"),
