@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: Okabe and Ito's palette (2008), which color-blind readers can tell apart.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
+#: Okabe and Ito's palette (2008), which color-blind readers can tell apart, with grey for its yellow, and Tol's wine.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999", "#882255")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", "h")
 #: Letters of a name in a legend; a longer one loses its middle.
 LONGEST_NAME = 48
 #: Widths of the usual two-column proceedings, in inches.
-COLUMN, PAGE = 3.3, 6.8
+COLUMN, PAGE = 3.3, 6.75
 PANEL_HEIGHT = 1.55
 TEXT, SMALL = 7.0, 6.0
 #: Width of a letter of small text, in inches, to break lines before they are drawn.
@@ -50,7 +50,7 @@ class Series:
     Attributes:
         xs, ys: its points; as many of each.
         bounds: of each point, the 95 % interval or None; empty where there are none.
-        color: one of :data:`COLORS`; empty for the one of its label's place in the figure.
+        place: which look it has, as of :func:`look`; None for the place of its label in the figure.
     """
 
     label: str
@@ -58,7 +58,7 @@ class Series:
     ys: tuple[float, ...]
     measured: bool = True
     bounds: tuple[Bounds | None, ...] = ()
-    color: str = ""
+    place: int | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def score_label(card: MetricCard) -> str:
 
 
 def plot(panels: Sequence[Panel], title: str = "", note: str = "") -> Figure:
-    """Draw panels, half a column each: up to four on a column's width, more on a page's.
+    """Draw panels, half a column wide each; one alone is as wide as the column.
 
     ``note`` stands over the legend, after what the drawing itself says of bands and dashes.
 
@@ -99,13 +99,12 @@ def plot(panels: Sequence[Panel], title: str = "", note: str = "") -> Figure:
     """
     if not panels:
         raise UserError("nothing to draw: no run has a score")
-    columns = min(len(panels), 2 if len(panels) <= 4 else 4)
-    width = (COLUMN if columns <= 2 else PAGE) * columns / (2 if columns <= 2 else 4)
-    figure, grid = _grid(len(panels), columns, (max(width, COLUMN) / columns, PANEL_HEIGHT))
+    columns = {1: 1, 2: 2, 4: 2, 3: 3, 5: 3, 6: 3, 9: 3}.get(len(panels), 4)
+    figure, grid = _grid(len(panels), columns, (COLUMN / min(columns, 2), PANEL_HEIGHT))
     labels = list(dict.fromkeys(series.label for panel in panels for series in panel.series))
     for axes, panel in zip(grid, panels, strict=True):
         for series in panel.series:
-            _draw(axes, series, labels.index(series.label), joined=not panel.names)
+            _draw(axes, series, labels.index(series.label) if series.place is None else series.place, not panel.names)
         _dress(axes, panel)
         if panel.finish:
             panel.finish(axes)
@@ -128,9 +127,9 @@ def _grid(count: int, columns: int, size: tuple[float, float]) -> tuple[Figure, 
     return figure, grid[:count]
 
 
-def look(place: int, measured: bool, color: str = "") -> dict[str, Any]:
+def look(place: int, measured: bool) -> dict[str, Any]:
     """How the curve of that place is drawn: measured or published, told apart by color and by marker."""
-    color = color or COLORS[place % len(COLORS)]
+    color = COLORS[place % len(COLORS)]
     return {
         "color": color,
         "marker": MARKERS[place % len(MARKERS)],
@@ -143,16 +142,17 @@ def look(place: int, measured: bool, color: str = "") -> dict[str, Any]:
 
 
 def _draw(axes: Axes, series: Series, place: int, joined: bool) -> None:
-    style = look(place, series.measured, series.color)
+    style = look(place, series.measured)
     axes.plot(series.xs, series.ys, label=legend_name(series.label), **style | ({} if joined else {"linestyle": ""}))
-    known = [(x, y, bound) for x, y, bound in zip(series.xs, series.ys, series.bounds, strict=False) if bound]
-    if not known:
+    points = zip(series.xs, series.ys, series.bounds, strict=False)
+    known = np.array([(x, y, *bound) for x, y, bound in points if bound is not None])
+    if not len(known):
         return
-    xs, ys, (lows, highs) = [one[0] for one in known], [one[1] for one in known], zip(*(b for *_, b in known), strict=True)
+    xs, ys, lows, highs = known.T
     if joined and len(known) > 1:
         axes.fill_between(xs, lows, highs, color=style["color"], alpha=0.18, linewidth=0)
     else:
-        reach = [np.subtract(ys, lows).clip(0), np.subtract(highs, ys).clip(0)]
+        reach = [(ys - lows).clip(0), (highs - ys).clip(0)]
         axes.errorbar(xs, ys, reach, fmt="none", ecolor=style["color"], elinewidth=0.8, capsize=1.5)
 
 
@@ -207,7 +207,7 @@ def legend(figure: Figure, handles: dict[Any, Any], note: str = "") -> None:
         columnspacing=1.2,
         borderpad=0.1,
     )
-    shown.get_title().set_ha("center")
+    shown.get_title().set_horizontalalignment("center")
 
 
 def plain_name(name: str) -> str:
@@ -241,7 +241,7 @@ def save(figure: Figure, path: Path, further: Iterable[str] = ()) -> list[Path]:
             raise UserError(f"--format {kind}: a figure is written as {' or '.join(FORMATS)}, beside the PNG")
         # No dates, no program's version, no random ids: the same figure is the same file. Fonts stay text in a PDF.
         silent: dict[str, Any] = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}[kind]
-        settings = {"svg.hashsalt": "miro-eval", "pdf.fonttype": 42, "svg.fonttype": "none"}
+        settings: Any = {"svg.hashsalt": "miro-eval", "pdf.fonttype": 42, "svg.fonttype": "none"}
         with writing(one), warnings.catch_warnings(), matplotlib.rc_context(settings):
             one.parent.mkdir(parents=True, exist_ok=True)
             # Letters that its font lacks, which are drawn as boxes, and too little room are warned of once a letter.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reports.drawing import COLUMN, PAGE, TEXT, legend, legend_name, look, save, score_label
+from reports.drawing import COLUMN, HIGHER, PAGE, TEXT, legend, legend_name, look, save
 from wire.cards import card_of
 from wire.vocabulary import TAGS
 
@@ -24,17 +24,21 @@ if TYPE_CHECKING:
 FEWEST_AXES = 3
 #: Radius of the inner ring, where the worst line lies: room for the ticks.
 HUB = 0.28
-WORST_TO_BEST = "Each axis: from its worst line (inner ring) to its best (outer ring)."
+WORST_TO_BEST = "Each axis: its worst line on the inner ring, its best on the outer."
 
 
 @dataclass(frozen=True)
 class RadarLine:
-    """One model of a radar: values along the axes, in their units; a dashed line where they were not measured."""
+    """One model of a radar: values along the axes, in their units; a dashed line where they were not measured.
+
+    Attributes:
+        place: which look it has, as of :func:`reports.drawing.look`; None for the place of its label in the figure.
+    """
 
     label: str
     values: tuple[float, ...]
     measured: bool
-    color: str = ""
+    place: int | None = None
 
 
 def draw_radars(runs: Sequence[tuple[str, Run]], folder: Path, further: Iterable[str] = ()) -> tuple[Path, ...]:
@@ -73,8 +77,8 @@ def _rewards(runs: Sequence[tuple[str, Run]]) -> Figure | None:
         return None
     known = {metric: card for _, run in reversed(runs) for metric, card in run.manifest.cards.items()}
     cards = [card_of(metric, known) for metric in shared]
-    labels, lower = tuple(score_label(card).split("\n")[0] for card in cards), tuple(card.lower for card in cards)
-    return radar([Wheel(labels, tuple(lines), "Mean rewards", lower=lower)], WORST_TO_BEST)
+    labels, lower = tuple(card.label for card in cards), tuple(card.lower for card in cards)
+    return radar([Wheel(labels, tuple(lines), f"Mean rewards {HIGHER}", lower=lower)], WORST_TO_BEST)
 
 
 def _lines(means: Mapping[str, Mapping[str, float]], axes: Sequence[str]) -> list[RadarLine]:
@@ -115,7 +119,7 @@ def radar(wheels: Sequence[Wheel], note: str = "") -> Figure:
     from matplotlib.figure import Figure
 
     width = COLUMN if len(wheels) == 1 else PAGE
-    figure = Figure(figsize=(width, 3.3), layout="constrained")
+    figure = Figure(layout="constrained")
     labels = list(dict.fromkeys(line.label for wheel in wheels for line in wheel.lines))
     handles: dict[str, Any] = {}
     for place, wheel in enumerate(wheels, start=1):
@@ -124,7 +128,7 @@ def radar(wheels: Sequence[Wheel], note: str = "") -> Figure:
     kinds = {line.measured for wheel in wheels for line in wheel.lines}
     words = ["Solid, filled: measured; dashed, open: as published."] if len(kinds) == 2 else []
     words += ["Dashed, open: as published, not measured."] if kinds == {False} else []
-    figure.set_figheight(3.3 + 0.13 * -(-len(labels) // (2 if width == COLUMN else 4)))
+    figure.set_size_inches(width, 3.15 + 0.14 * -(-len(labels) // (2 if width == COLUMN else 4)))
     legend(figure, handles, " ".join([*words, note]).strip())
     return figure
 
@@ -137,11 +141,14 @@ def _draw_wheel(axes: Any, wheel: Wheel, labels: Sequence[str]) -> dict[str, Any
     handles = {}
     for line in wheel.lines:
         radii = HUB + (1.0 - HUB) * (np.array(line.values) - worst) / span
-        style = look(labels.index(line.label), line.measured, line.color)
+        style = look(labels.index(line.label) if line.place is None else line.place, line.measured)
         handles[line.label] = axes.plot([*angles, angles[0]], [*radii, radii[0]], label=line.label, **style)[0]
     axes.set_theta_offset(np.pi / 2)
-    axes.set_xticks(angles, wheel.axes, fontsize=TEXT)
-    axes.tick_params(axis="x", pad=9)
+    axes.set_xticks(angles, [name.replace("_", "_\n", 1) for name in wheel.axes], fontsize=TEXT)
+    for angle, name in zip(angles, axes.get_xticklabels(), strict=True):
+        right = -np.sin(angle)
+        name.set(ha="left" if right > 0.1 else "right" if right < -0.1 else "center", linespacing=1.1)
+    axes.tick_params(axis="x", pad=3)
     axes.set_yticks([HUB, (1 + HUB) / 2, 1.0], ["", "", ""])
     axes.set_ylim(0.0, 1.04)
     axes.grid(alpha=0.35, linewidth=0.5)

@@ -195,7 +195,7 @@ def test_suites_of_miro_lie_at_a_fixed_commit_and_another_file_is_refused(name: 
     assert re.search(r"nicolas-dufour/(miro|CAD)/[0-9a-f]{40}/", file.url)
     other = tmp_path / file.name
     other.write_text('{"prompt": "a cat"}\n')
-    with pytest.raises(EnvironmentFailure, match="1 prompts, 553 expected|is published"):
+    with pytest.raises(EnvironmentFailure, match=r"1 prompts, 553 expected|is published"):
         fetch(suite, tmp_path, print, [other])
 
 
