@@ -16,7 +16,6 @@ from wire.errors import UserError
 from wire.vocabulary import TAGS
 
 TABLES = ("table1", "table3")
-FIGURES = ("training", "best_of_n", "radar_rewards", "radar_geneval", "aesthetic_weight")
 #: Columns of GenEval, printed in per cent.
 GENEVAL_COLUMNS = ("overall", *TAGS)
 _DATA = Path(__file__).with_name("data")
