@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from reports.files import write_text
 from reports.gallery import GalleryFiles, write_gallery
-from reports.read.manifest import Manifest, display_name
+from reports.read.manifest import Manifest, comparable, display_name
 from reports.read.prompts import gather_prompts, twice_note
 from reports.read.reward_rows import LARGEST, RewardTable, is_number, metric_id
 from reports.read.rows import is_index
@@ -117,7 +117,7 @@ def _plain(column: pd.Series[Any]) -> list[Any]:
 
 
 def _run(record: dict[str, Any], path: Path, cards: Cards) -> Run:
-    protocol = {str(name): str(value) for name, value in record["protocol"].items()}
+    protocol = comparable({str(name): str(value) for name, value in record["protocol"].items()})
     name = display_name(str(record["name"]))
     own = {**cards, **read_cards(record.get("cards", {}))}
     manifest = Manifest(name=name, random_weights=record["random_weights"] is True, protocol=protocol, cards=own)

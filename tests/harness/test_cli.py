@@ -27,7 +27,10 @@ OFFERED = json.loads(Path(__file__).with_name("options_of_0.1.json").read_text(e
 #: What went since, as CHANGELOG.md says.
 GONE = {"weights fetch": {"--env-backend"}}
 #: Defaults that have changed since.
-CHANGED = {"demo": {"--env-backend": "mmcv-lite", "--limit": "24", "--samples": "2"}}
+CHANGED = {
+    "demo": {"--env-backend": "mmcv-lite", "--limit": "24", "--samples": "2"},
+    **{verb: {"--batch-size": "None"} for verb in ("all", "generate", "sweep")},
+}
 
 
 @dataclass(frozen=True)
