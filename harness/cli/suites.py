@@ -19,20 +19,21 @@ Brought = Annotated[
 
 @app.command("list")
 def list_suites() -> None:
-    """Every suite known by name: prompts, whether GenEval can judge it, whether it is here."""
+    """Every suite known by name: prompts, who judges its images, whether it is here."""
     from generation.suites import PUBLISHED, SUITES, suites_folder
     from generation.suites.fetched import is_fetched
 
     rows = [
-        (suite.id, str(len(suite.lines)), "built in", suite.sha256[:12], "made from its rules")
+        (suite.id, str(len(suite.lines)), "geneval", "built in", suite.sha256[:12], "made from its rules")
         for suite in SUITES.values()
     ]
     for published in PUBLISHED.values():
         here = "yes" if is_fetched(published, suites_folder()) else "no"
         pinned = all(file.sha256 for file in published.files)
         digest = "published" if pinned else "of first fetch"
-        rows.append((published.id, str(published.prompts), here, digest, published.title))
-    show_list(("suite", "prompts", "here", "hash", "what"), rows)
+        judge = published.judge or "none: rewards alone"
+        rows.append((published.id, str(published.prompts), judge, here, digest, published.title))
+    show_list(("suite", "prompts", "judge", "here", "hash", "what"), rows)
 
 
 @app.command()

@@ -11,8 +11,9 @@ from typing import Any
 from reports.compare.pairing import image_places
 from reports.gallery.pictures import Pictures
 from reports.leaderboard.merge import merge_stages
+from reports.read.questions import QUESTIONS
 from reports.read.rows import json_object, read_rows, within_run
-from reports.read.runs import RESULTS, RunSource, read_source
+from reports.read.runs import RESULTS, Run, RunSource, read_source
 from wire.cards import Cards
 from wire.vocabulary import COLORS
 
@@ -30,7 +31,8 @@ class GalleryRun:
         cards: of the metrics, as far as they are known.
         records: one an image: ``file``, ``image`` (URL or None), ``prompt``, ``tag``, ``correct`` (None: unscored),
             ``reason``, ``asked`` (classes of the prompt), ``boxes`` (class, x1, y1, x2, y2, score, probabilities of the
-            ten colors or None), ``rewards`` (None where unscored), ``unscored`` (why), ``seed``, ``sample``.
+            ten colors or None), ``questions`` (text, answer, skill, probability),
+            ``rewards`` (None where unscored), ``unscored`` (why), ``seed``, ``sample``.
         places: of each record, equal in two runs for images that answer to each other.
     """
 
@@ -84,6 +86,9 @@ def gallery_run(source: RunSource, pictures: Pictures) -> GalleryRun:
     manifest = source.manifest
     seed = manifest.protocol.get("seed", "")
     records = [_record(row, metrics, objects, pictures, seed) for row in frame.to_dict("records")]
+    asked = _questions(run)
+    for record in records:
+        record["questions"] = asked.get((record["file"], record["prompt"]), [])
     return GalleryRun(source.name, manifest.random_weights, metrics, manifest.cards, records, image_places(frame))
 
 
@@ -108,6 +113,19 @@ def _record(
         "unscored": _text(row["unscored_rewards"]),
         "seed": found.get("seed") or seed,
         "sample": _whole(row["sample_index"]),
+    }
+
+
+def _questions(run: Run) -> dict[tuple[str, str], list[list[Any]]]:
+    """(file name, prompt) -> what was asked of the image, as far as rows tell."""
+    frame = None if run.rewards is None else run.rewards.frame
+    if frame is None or QUESTIONS not in frame:
+        return {}
+    columns = (frame[name].tolist() for name in ("filename", "prompt", QUESTIONS))
+    return {
+        (name, prompt): [[*question[:-1], round(question.p, DECIMALS)] for question in questions]
+        for name, prompt, questions in zip(*columns, strict=True)
+        if questions
     }
 
 

@@ -13,6 +13,7 @@ from reports.gallery import write_gallery
 from tests.reports.builders import write_rows
 from tests.reports.gallery.browser import Page, headless
 from tests.reports.gallery.runs import HOSTILE, judged, make_run
+from tests.reports.geneval2 import made_up_lines, write_run
 from tests.shared_data import shared
 
 CARDS = "document.querySelectorAll('.card').length"
@@ -55,6 +56,17 @@ def test_data_are_inert_text(one: Path) -> None:
     assert not set(block) & set("<>&\u2028\u2029")
     assert json.loads(block)["runs"][0]["records"][2]["prompt"] == HOSTILE
     assert "default-src 'none'; script-src 'sha256-" in html.replace("&#39;", "'")
+
+
+def test_an_image_in_full_shows_its_questions_with_their_probabilities(page: Page, tmp_path: Path) -> None:
+    lines = made_up_lines(2)
+    lines[0]["vqa_list"][0][0] = "<img src=x onerror=alert(1)>"
+    run = write_run(tmp_path / "run", lines, [[[0.25, 0.5, 0.75, 1.0]], [[0.5] * 5]])
+    page.visit(write_gallery(run, None, tmp_path / "out").index)
+    page.run("show(0)")
+    shown = page.run("[...document.querySelectorAll('#detail .questions > span')].map(node => node.textContent)")
+    assert shown[::3] == [f"{question} {answer}." for question, answer in lines[0]["vqa_list"]]
+    assert shown[2::3] == ["0.250", "0.500", "0.750", "1.000"]
 
 
 def test_a_hostile_prompt_is_text_and_runs_nothing(page: Page, one: Path) -> None:
