@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reports.files import write_text
-from reports.gallery import GalleryFiles, write_gallery
+from reports.gallery import Copied, GalleryFiles, write_gallery
 from reports.read.manifest import Manifest, comparable, display_name
 from reports.read.prompts import gather_prompts, twice_note
 from reports.read.reward_rows import LARGEST, RewardTable, is_number, metric_id
@@ -186,7 +186,12 @@ def _images(prompt: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def write_flips(
-    baseline: Path, candidate: Path, out: Path, cards: Cards = NO_CARDS, names: Sequence[str] = ()
+    baseline: Path,
+    candidate: Path,
+    out: Path,
+    cards: Cards = NO_CARDS,
+    names: Sequence[str] = (),
+    copy: Copied | None = None,
 ) -> GalleryFiles:
     """Write the gallery that belongs to a verdict: the two side by side, verdicts that flip first.
 
@@ -194,13 +199,14 @@ def write_flips(
         baseline, candidate: as of ``check``. Of a saved baseline there are verdicts alone: its images are placeholders.
         cards: of metrics that are known anyway, for runs that bear none.
         names: of the two; none for their own.
+        copy: see :func:`reports.gallery.write_gallery`.
 
     Raises:
         UserError: the folder cannot be written, or a saved baseline has no verdicts.
     """
     with tempfile.TemporaryDirectory() as folder:
         first, second = (_with_rows(side, Path(folder) / name) for side, name in ((baseline, "1"), (candidate, "2")))
-        return write_gallery(first, second, out, cards=cards, names=names)
+        return write_gallery(first, second, out, copy, cards, names)
 
 
 def _with_rows(side: Path, folder: Path) -> Path:

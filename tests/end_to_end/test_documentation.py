@@ -44,7 +44,7 @@ FILLED_IN = {
 #: Commands that another test runs, for they need a cluster, other weights or files of the user's.
 BY_ANOTHER_TEST = {
     "miro-eval check NEW_RUN --checkpoint CHECKPOINT --baseline baseline.json --looks 100,200,553": (
-        "tests/reports/gate/test_tiny_world.py"
+        "tests/end_to_end/test_ci.py"
     ),
     "miro-eval geneval --self-test": "tests/geneval/test_self_test.py",
     "miro-eval all images": "tests/end_to_end/test_other_generators.py",

@@ -144,7 +144,7 @@ def test_unfetched_and_unknown_names(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setenv("MIRO_EVAL_HOME", str(tmp_path))
     with pytest.raises(UserError, match="suite parti is not here yet; get it with `miro-eval suites fetch parti`"):
         load_suite("parti")
-    known = "geneval-long-bagel, geneval-long-miro, geneval2, miro-testbed, parti, hpdv2, drawbench, dpg"
+    known = "geneval-long-bagel, geneval2, geneval-long-miro, miro-testbed, parti, hpdv2, drawbench, dpg"
     with pytest.raises(UserError, match=f"known are {known}"):
         find_published("coco")
 
