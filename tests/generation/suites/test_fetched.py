@@ -199,7 +199,10 @@ def test_geneval2_is_pinned_and_counted(tmp_path: Path) -> None:
 
 def test_who_judges_a_published_suite_is_what_its_lines_say(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MIRO_EVAL_HOME", str(tmp_path))
-    files = {"geneval-long-bagel": "prompts/geneval_metadata_long_bagel.jsonl", "geneval2": "geneval2/geneval2_data.jsonl"}
+    files = {
+        "geneval-long-bagel": "prompts/geneval_metadata_long_bagel.jsonl",
+        "geneval2": "geneval2/geneval2_data.jsonl",
+    }
     for name, file in (files | {"parti": "prompts/parti_prompts.jsonl"}).items():
         suite = load_suite(str(shared(f"data/{file}")))
         said = {"geneval": suite.has_geneval, "soft_tifa": any(map(has_questions, suite.lines))}
