@@ -8,6 +8,7 @@ from rewards.scorers.aesthetic import Aesthetic
 from rewards.scorers.base import Scorer
 from rewards.scorers.clip_jina import ClipJina
 from rewards.scorers.clip_pair import ClipOpenai, PickScore, SciScore
+from rewards.scorers.diversity import DiversityClip, DiversityDinov2, VendiClip, VendiDinov2
 from rewards.scorers.hps import HpsV20, HpsV21
 from rewards.scorers.image_reward import ImageReward
 from rewards.scorers.vqa import Vqa, VqaXl
@@ -23,6 +24,7 @@ SCORERS: dict[str, type[Scorer]] = {
     for scorer in (
         *(ClipJina, Aesthetic, ImageReward, PickScore, HpsV21, Vqa, SciScore),
         *(HpsV20, ClipOpenai, VqaXl),
+        *(DiversityDinov2, VendiDinov2, DiversityClip, VendiClip),
     )
 }
 
