@@ -124,8 +124,8 @@ class RewardsStage:
         try:
             scorer = kind()
             weights = scorer.resolve(self._parameters.files)
-            code = [] if metric in SCORERS else [LocalWeight(kind.__qualname__, None, source_of(kind))]
-            self._used += [{"metric": metric, **file.provenance()} for file in (*weights, *code)]
+            code = [] if metric in SCORERS else [LocalWeight(kind.__qualname__, None, source_of(kind)).provenance()]
+            self._used += [{"metric": metric, **file} for file in (*scorer.provenance(weights), *code)]
         except Exception as error:  # users' scorers raise whatever they like
             self.failures[metric] = load_fault(error, self._parameters.device)
             return None
@@ -197,7 +197,8 @@ class RewardsStage:
         from rewards.scoring import Passes
         from rewards.text_features import TextFeatures
 
-        metric, size, warn = scorer.card.metric, self._parameters.batch_size, self._reporter.warning
+        metric, warn = scorer.card.metric, self._reporter.warning
+        size = 1 if scorer.one_by_one and device == "cpu" else self._parameters.batch_size
         if scorer.logit_scale is not None:  # it decides a score's size, and is lost in half precision
             print(f"{metric}: exp(logit_scale) = {scorer.logit_scale!r}", file=sys.stderr)  # noqa: T201
         parts, texts = self._parts(scorer, free), None
