@@ -61,8 +61,9 @@ def not_loaded(failures: Mapping[str, str]) -> EnvironmentFailure:
 
 
 def packages() -> dict[str, str]:
-    """Installed versions of :data:`PACKAGES`."""
-    return {name: metadata.version(name) for name in PACKAGES}
+    """Versions of those of :data:`PACKAGES` that this environment has."""
+    there = {distribution.name.lower().replace("_", "-") for distribution in metadata.distributions()}
+    return {name: metadata.version(name) for name in PACKAGES if name in there}
 
 
 class RewardsStage:
@@ -123,8 +124,8 @@ class RewardsStage:
         try:
             scorer = kind()
             weights = scorer.resolve(self._parameters.files)
-            code = [] if metric in SCORERS else [LocalWeight(kind.__qualname__, None, source_of(kind))]
-            self._used += [{"metric": metric, **file.provenance()} for file in (*weights, *code)]
+            code = [] if metric in SCORERS else [LocalWeight(kind.__qualname__, None, source_of(kind)).provenance()]
+            self._used += [{"metric": metric, **file} for file in (*scorer.provenance(weights), *code)]
         except Exception as error:  # users' scorers raise whatever they like
             self.failures[metric] = load_fault(error, self._parameters.device)
             return None
@@ -177,15 +178,15 @@ class RewardsStage:
             from rewards.within_prompts import Loaded, rows_of_prompts
 
             size = self._parameters.batch_size
-            loaded = [Loaded(scorer, device, size, self._parts(scorer, free)) for scorer in together]
+            loaded = [Loaded(scorer, device, size, self._parts(scorer, size, free)) for scorer in together]
             for rows in rows_of_prompts(self._job.items, Path(self._job.run_dir), loaded, self._lacks):
                 self._write(rows, writer)
 
-    def _parts(self, scorer: Scorer, free: int) -> Parts:
-        """Computes the scorer's batches, in parts where memory is short; see :meth:`_passes`."""
+    def _parts(self, scorer: Scorer, size: int, free: int) -> Parts:
+        """Computes the scorer's batches of ``size``, in parts where memory is short; see :meth:`_passes`."""
         from rewards.memory import Parts, bytes_per_pair, rows_that_fit
 
-        metric, size = scorer.card.metric, self._parameters.batch_size
+        metric = scorer.card.metric
         dtype = scorer.dtypes.get(self._parameters.precision, "float32")
         per_pair = bytes_per_pair(scorer.card.network, dtype, sum(weight.size for weight in self._weights[metric]))
         return Parts(metric, size, self._reporter.warning, rows_that_fit(size, per_pair, free))
@@ -196,10 +197,11 @@ class RewardsStage:
         from rewards.scoring import Passes
         from rewards.text_features import TextFeatures
 
-        metric, size, warn = scorer.card.metric, self._parameters.batch_size, self._reporter.warning
+        metric, warn = scorer.card.metric, self._reporter.warning
+        size = 1 if scorer.one_by_one and device == "cpu" else self._parameters.batch_size
         if scorer.logit_scale is not None:  # it decides a score's size, and is lost in half precision
             print(f"{metric}: exp(logit_scale) = {scorer.logit_scale!r}", file=sys.stderr)  # noqa: T201
-        parts, texts = self._parts(scorer, free), None
+        parts, texts = self._parts(scorer, size, free), None
         if scorer.encodes_text:
             prompts, whole = [item.prompt for item in self._job.items], Parts(f"{metric} text", size, warn)
             texts = TextFeatures(scorer, prompts, whole, size, device, self._text_cache(scorer, device))
@@ -222,7 +224,7 @@ class RewardsStage:
         writer.write(rows)
         self._rows += len(rows)
         self._unscored += sum(row["value"] is None for row in rows)
-        self._reporter.progress(self._rows, self.total, rows[-1]["filename"])
+        self._reporter.progress(self._rows, self.total, ", ".join(dict.fromkeys(row["metric"] for row in rows)))
 
     def _text_cache(self, scorer: Scorer, device: str) -> TextCache | None:
         """The scorer's features on disk; none for a user's own, and where a weight has no hash to know it by."""

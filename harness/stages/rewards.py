@@ -25,7 +25,8 @@ from wire.settings import values
 from wire.vocabulary import SEVEN_REWARDS
 
 #: Keys of a row of ``rewards.jsonl`` that are not metrics.
-_IMAGE_KEYS = ("filename", "prompt", "prompt_index", "sample_index", "image_sha256", "unscored", "details")
+_IMAGE_KEYS = ("filename", "prompt", "prompt_index", "sample_index", "image_sha256")
+_METRICS_KEYS = ("unscored", "details")
 #: Imports own scorers where they will run: that environment has other packages than the orchestrator's.
 _PROBE = """
 import sys
@@ -50,6 +51,7 @@ def plan(run: RunDirectory, manifest: Manifest, settings: RunSettings, source: W
     validate(settings, {})
     scorers, metrics = own_scorers(settings.rewards)
     items, chosen = run.scan(), values(settings.rewards)
+    require_prompts(settings, {item.prompt_index: item.metadata for item in items})
     deciding = chosen | {"weights": source.identity_of("rewards")}
     rows = known_rows(run, manifest, "rewards", "rewards.jsonl", deciding)
     known = _of_these_samples(keyed_rows(_cells(rows, frozenset(settings.rewards.rescore)), items), items)
@@ -91,11 +93,30 @@ def own_scorers(settings: RewardSettings) -> tuple[list[str], tuple[str, ...]]:
     return scorers, (*metrics, *load_scorers(scorers))
 
 
-def validate(settings: RunSettings, _prompts: Prompts) -> list[str]:
+def validate(settings: RunSettings, prompts: Prompts) -> list[str]:
     """Metrics, the user's scorers (they are imported) and the other settings; a UserError that names all faults."""
     if faults := faults_of(settings.rewards, Path.cwd()):
         raise UserError("; ".join(faults))
+    require_prompts(settings, prompts)
     return []
+
+
+def require_prompts(settings: RunSettings, prompts: Prompts) -> None:
+    """See that each metric can score images of some of the prompts.
+
+    Raises:
+        UserError: one cannot, whatever they show.
+    """
+    from rewards.own_scorer import registry
+
+    scorers, metrics = own_scorers(settings.rewards)
+    known = registry(scorers)
+    for metric in metrics if prompts else ():
+        reasons = [known[metric].refusal(line) for line in prompts.values()]
+        if all(reasons):
+            raise UserError(
+                f"{metric} can score none of these prompts: {reasons[0]}; choose another --suite, or leave it out"
+            )
 
 
 def weights(settings: RunSettings) -> dict[str, tuple[Weight, ...]]:
@@ -120,14 +141,12 @@ def _cells(rows: Iterable[Row], rescored: frozenset[str]) -> Iterator[Row]:
             yield row
             continue
         image = {key: row.get(key) for key in ("filename", "prompt_index", "sample_index", "image_sha256")}
-        reasons, details = row.get("unscored"), row.get("details")
-        details = details if isinstance(details, dict) else {}
+        reasons, details = (told if isinstance(told := row.get(key), dict) else {} for key in _METRICS_KEYS)
         for metric, value in row.items():
-            if metric not in _IMAGE_KEYS and metric not in rescored:
-                error = reasons.get(metric) if isinstance(reasons, dict) else None
+            if metric not in _IMAGE_KEYS and metric not in _METRICS_KEYS and metric not in rescored:
                 number = value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
-                more = {"details": details[metric]} if metric in details else {}
-                yield image | {"metric": metric, "value": number, "error": error} | more
+                cell = image | {"metric": metric, "value": number, "error": reasons.get(metric)}
+                yield cell | ({"details": details[metric]} if metric in details else {})
 
 
 def merge(_run: RunDirectory, plan: StagePlan, into: Path) -> Merged:
@@ -140,12 +159,12 @@ def merge(_run: RunDirectory, plan: StagePlan, into: Path) -> Merged:
 
 
 def _row(item: Item, metrics: list[str], known: dict[str, Row]) -> Row:
-    row: Row = {key: getattr(item, key) for key in _IMAGE_KEYS if key not in ("unscored", "details")}
+    row: Row = {key: getattr(item, key) for key in _IMAGE_KEYS}
     cells = {metric: known.get(cell_key(item.filename, metric), {}) for metric in metrics}
     row |= {metric: cell.get("value") for metric, cell in cells.items()}
     reasons = {metric: cell.get("error") or "not scored yet" for metric, cell in cells.items()}
-    details = {metric: cell["details"] for metric, cell in cells.items() if cell.get("details") is not None}
-    row |= {"unscored": {metric: reasons[metric] for metric in metrics if row[metric] is None}}
+    row["unscored"] = {metric: reasons[metric] for metric in metrics if row[metric] is None}
+    details = {metric: cell["details"] for metric, cell in cells.items() if "details" in cell}
     return row | ({"details": details} if details else {})
 
 

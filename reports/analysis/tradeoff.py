@@ -7,8 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from reports import drawing
 from reports.analysis.curves import bounds, known_cards, scores_of
-from reports.drawing import COLORS, label, panels, plain_name, save
+from reports.drawing import COLORS, HIGHER, MARKERS, SMALL, plot, save, score_label
 from reports.files import csv_text, write_text
 from reports.leaderboard.markdown import escape, markdown_table
 from reports.read.cards import higher_is_better
@@ -22,9 +25,9 @@ if TYPE_CHECKING:
 
     from reports.read.runs import Run
 
-COLUMNS = 4
 #: Scores that are parts of others, and would fill the page.
 _PARTS = frozenset((*TAGS, *GENEVAL2_SCORES[1:]))
+_NOTE = "Bars: 95 % intervals over prompts. Numbers: of the runs, as tradeoff.md lists them."
 EXPLANATION = (
     "Mean diversity within prompts against every mean score, a number a run, with 95 % intervals over prompts. "
     "**front**: no other run is at least as good in both and better in one, by the point values; where intervals "
@@ -102,10 +105,8 @@ def write_tradeoffs(runs: Sequence[tuple[str, Run]], folder: Path) -> tuple[Path
     cards = known_cards(summaries)
     markdown = write_text(folder / "tradeoff.md", _markdown(found, cards))
     table = write_text(folder / "tradeoff.csv", csv_text(_lines(found)))
-    figure, grid = panels(len(found), min(COLUMNS, len(found)), (3.6, 3.1))
-    for axes, panel in zip(grid, found, strict=True):
-        _draw(axes, panel, cards)
-    return markdown, table, save(figure, folder / "tradeoff.png")
+    figure = plot([_drawn(panel, cards) for panel in found], note=_NOTE)
+    return markdown, table, *save(figure, folder / "tradeoff.png")
 
 
 def _lines(found: Sequence[Panel]) -> Iterator[Sequence[object]]:
@@ -145,17 +146,39 @@ def _text(value: float, interval: Interval | None) -> str:
     return f"{value:.4f}" + (f" ({interval.low:.4f} to {interval.high:.4f})" if interval else "")
 
 
-def _draw(axes: Axes, panel: Panel, cards: Cards) -> None:
+def _drawn(panel: Panel, cards: Cards) -> drawing.Panel:
     """The runs by their numbers, with both intervals; those on the front joined by a line."""
-    for one in panel.places:
-        errors = [
-            None if interval is None else [[max(0.0, value - interval.low)], [max(0.0, interval.high - value)]]
-            for value, interval in ((one.score, one.score_interval), (one.diversity, one.diversity_interval))
+    across, along = (_axis(name, cards) for name in (panel.diversity, panel.score))
+    return drawing.Panel(f"{across}\n{panel.samples} samples", along, (), finish=lambda axes: _draw(axes, panel))
+
+
+def _axis(name: str, cards: Cards) -> str:
+    return score_label(cards[name]) if name in cards else f"{name} {HIGHER}"
+
+
+def _draw(axes: Axes, panel: Panel) -> None:
+    for front, text in ((False, "other runs"), (True, "Pareto front")):
+        own = sorted((one for one in panel.places if one.front is front), key=lambda one: one.score)
+        if not own:
+            continue
+        reach = [
+            np.array([(v - i.low, i.high - v) if i else (0.0, 0.0) for v, i in points]).clip(0.0).T
+            for points in (
+                [(one.score, one.score_interval) for one in own],
+                [(one.diversity, one.diversity_interval) for one in own],
+            )
         ]
-        color = COLORS[0] if one.front else COLORS[-1]
-        axes.errorbar(one.score, one.diversity, xerr=errors[0], yerr=errors[1], fmt="o", color=color, markersize=4)
-        axes.annotate(str(one.number), (one.score, one.diversity), (4, 4), textcoords="offset points", fontsize=8)
-    front = sorted((one.score, one.diversity) for one in panel.places if one.front)
-    axes.plot(*zip(*front, strict=True), color=COLORS[0], linewidth=1)
-    title = f"{plain_name(card_of(panel.diversity, cards).label)}, {panel.samples} samples"
-    label(axes, title, plain_name(card_of(panel.score, cards).label), title_size=9)
+        axes.errorbar(
+            [one.score for one in own],
+            [one.diversity for one in own],
+            xerr=reach[0],
+            yerr=reach[1],
+            label=text,
+            color=COLORS[0 if front else 7],
+            marker=MARKERS[0 if front else 1],
+            markersize=3.2,
+            linewidth=1.1 if front else 0.0,
+            elinewidth=0.8,
+        )
+    for one in panel.places:
+        axes.annotate(str(one.number), (one.score, one.diversity), (3, 3), textcoords="offset points", fontsize=SMALL)

@@ -48,6 +48,7 @@ def _question(entry: Any) -> Question | None:
     if not isinstance(entry, dict):
         return None
     question, answer, skill, p = map(entry.get, Question._fields)
+    skill = "" if skill is None else skill  # the suite tells none
     if not (isinstance(question, str) and isinstance(answer, str) and isinstance(skill, str)):
         return None
     if isinstance(p, bool) or not isinstance(p, (int, float)) or not 0.0 <= p <= 1.0 + 1e-6:

@@ -16,6 +16,7 @@ from harness.stages.generate import GENERATE
 from harness.stages.geneval import GENEVAL
 from harness.stages.rewards import REWARDS
 from harness.weights.weight_source import PublishedWeights
+from reports.read.reward_rows import read_rewards
 from wire.errors import UserError
 from wire.files import write_rows
 from wire.protocol import SAMPLES_DIGEST, digest_of, samples_of
@@ -132,6 +133,37 @@ def test_a_metric_added_later_touches_only_its_column(run: RunDirectory) -> None
     after = [json.loads(line) for line in run.rows("rewards.jsonl").read_text().splitlines()]
     assert list(after[0]) == [*list(before[0])[:5], "clip_jina", "aesthetic", "unscored"]
     assert [row | {"clip_jina": 0.25} for row in before] == after
+
+
+def test_details_of_a_metric_stay_in_its_rows_and_nowhere_else(run: RunDirectory) -> None:
+    manifest = finished(run, "aesthetic")
+    both = settings(run, "aesthetic", "image_reward")
+    plan = REWARDS.plan(run, manifest, both, SOURCE)
+    told = [row | {"details": {"style": 3.5}} for row in cells(run, "image_reward", 3.5)[:2]]
+    write_rows(run.work(work_file("rewards", plan.settings)), [*told, *cells(run, "image_reward", None, "no")[2:]])
+    path = run.rows("rewards.jsonl")
+    REWARDS.merge(run, REWARDS.plan(run, manifest, both, SOURCE), path)
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [list(row)[5:] for row in rows[1:3]] == [
+        ["aesthetic", "image_reward", "unscored", "details"],
+        ["aesthetic", "image_reward", "unscored"],
+    ]
+    assert rows[0]["details"] == {"image_reward": {"style": 3.5}}
+    run.work(work_file("rewards", plan.settings)).unlink()
+    before = path.read_bytes()
+    REWARDS.merge(run, REWARDS.plan(run, manifest, both, SOURCE), path)
+    assert path.read_bytes() == before
+    assert read_rewards(path).metrics == ("aesthetic", "image_reward")
+
+
+def test_a_metric_that_can_score_none_of_the_prompts_is_refused_before_anything_is_made(run: RunDirectory) -> None:
+    asked = {"prompt": "a dog", "vqa_list": [["How many dogs are in the image?", "one"]]}
+    chosen = settings(run, "soft_tifa")
+    assert REWARDS.validate(chosen, {0: {"prompt": "a cat"}, 1: asked}) == []
+    with pytest.raises(UserError, match=r"soft_tifa can score none of these prompts: the prompt has no questions"):
+        REWARDS.validate(chosen, {0: {"prompt": "a cat"}})
+    with pytest.raises(UserError, match="soft_tifa can score none of these prompts"):
+        REWARDS.plan(run, Manifest("x"), chosen, SOURCE)
 
 
 def test_a_changed_image_is_scored_again_and_the_others_are_not(run: RunDirectory) -> None:

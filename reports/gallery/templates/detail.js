@@ -11,6 +11,7 @@ function show(place) {
   $("body").replaceChildren(make("h2", "", card.any.prompt), views);
   if (!$("detail").open) $("detail").showModal();
   $("detail").scrollTop = 0;
+  address();
 }
 function view(side, run) {
   const node = make("section", "view boxes"), left = make("div"), right = make("div");
@@ -35,6 +36,8 @@ function rewards(side, run) {
     if (value !== null) bar.append(filled(shareBelow(run, metric.id, value)));
     const number = make("span", "", value === null ? "unscored" : short(value));
     if (value !== null && metric.normal) number.title = `MIRO-normalised ${((value + metric.normal[0]) / metric.normal[1]).toFixed(4)}`;
+    const change = two && run === 1 ? valueOf(state.shown[state.open], metric.id) : null;
+    if (change !== null) number.append(make("small", "", ` ${gain(change, metric)}`));
     table.append(name, bar, number);
   }
   return table;
