@@ -21,7 +21,7 @@ FigureRuns = Annotated[
     typer.Argument(help="further runs; MODEL=PATH says which of the paper's models one stands for", metavar="[RUN]..."),
 ]
 From = Annotated[Path | None, typer.Option("--from", help="folder that `paper reproduce` has filled")]
-Only = Annotated[list[str], typer.Option(help="one of the figures, e.g. fig3; repeatable [default: all]")]
+Only = Annotated[list[str], typer.Option(help="one of them, e.g. fig3; repeatable [default: all]")]
 Format = Annotated[list[str], typer.Option("--format", help="pdf or svg, written beside the PNG; repeatable")]
 TableOut = Annotated[Path | None, typer.Option(help="also write the table as Markdown and CSV into this folder")]
 
@@ -72,9 +72,28 @@ def figures(
     from rewards.scorers import CARDS
 
     drawn = draw_figures(out, Runs(folder, runs or [], CARDS), only, formats, CARDS)
-    for path in drawn.paths:
+    _tell(drawn.paths, drawn.notes)
+
+
+@app.command()
+def strips(
+    folder: From = None,
+    out: Annotated[Path, typer.Option(help="folder for the images")] = Path("figures"),
+    only: Only = [],  # noqa: B006 - typer copies it
+    formats: Format = [],  # noqa: B006 - typer copies it
+) -> None:
+    """Draw the strips of images: along training, along targets; `view --grid` makes them of any runs."""
+    from reports.paper.strips import draw_strips
+    from rewards.scorers import CARDS
+
+    drawn = draw_strips(out, folder, only, formats, CARDS)
+    _tell(drawn.paths, drawn.notes)
+
+
+def _tell(paths: list[Path], notes: list[str]) -> None:
+    for path in paths:
         echo(path)
-    for note in drawn.notes:
+    for note in notes:
         echo(note, err=True)
 
 
