@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wire.cards import NO_CARDS, Cards
@@ -64,17 +64,20 @@ def write_gallery(
     from reports.gallery.page import gallery_html
     from reports.gallery.pictures import Pictures
     from reports.gallery.records import gallery_run, matched
-    from reports.gallery.sheet import draw_sheet, make_sheet, sheet_runs
+    from reports.gallery.sheet import draw_sheet, headings, make_sheet, sheet_run
     from reports.read.names import told_apart
     from reports.read.runs import find_run
 
     sources = told_apart([find_run(path, cards) for path in paths], names)
+    placed = headings(sources) if sheet and len(sources) > 1 else []
+    sources = [replace(one, name=f"{row} {column}".strip()) for one, column, row in placed] or sources
     runs = [
         gallery_run(source, Pictures(source.folder, out_dir, f"images/{number}" if copy else None))
         for number, source in enumerate(sources, start=1)
     ]
     entries = matched(runs)
-    drawn = draw_sheet(make_sheet(sheet_runs(sources), sheet.prompts, sheet.sample)) if sheet else None
+    columns = [sheet_run(*one) for one in placed or [(source, source.name, "") for source in sources]] if sheet else []
+    drawn = draw_sheet(make_sheet(columns, sheet.prompts, sheet.sample)) if sheet else None
     index = write_text(out_dir / "index.html", gallery_html(runs, entries, rows=sheet is not None))
     shown = [record for run in runs for record in run.records]
     return GalleryFiles(

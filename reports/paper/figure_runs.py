@@ -155,10 +155,13 @@ class Runs:
 
 
 def _model(name: str, path: Path) -> str:
-    known = {**{name.lower(): model for model, name in row_names().items()}, **{one: one for one in checkpoints()}}
-    if name.lower() not in known:
+    """By the row as printed, by the checkpoint, or by the row in other capitals: ``MIRO`` is not ``miro``."""
+    rows = {row: model for model, row in row_names().items()}
+    known = {**{row.lower(): model for row, model in rows.items()}, **{one: one for one in checkpoints()}, **rows}
+    found = known.get(name) or known.get(name.lower())
+    if found is None:
         raise UserError(f"{path}: {name!r} is no model of the paper; say which it stands for: MODEL={path}")
-    return known[name.lower()]
+    return found
 
 
 def row_names() -> dict[str, str]:

@@ -34,9 +34,8 @@ function summary(run) {
 }
 function prepare() {
   const flips = cards.filter(isFlip).length;
-  $("summary").textContent = [...data.runs.map(summary), ...(many ? [`${flips.toLocaleString("en")} verdicts flip`] : [])].join(" · ");
+  $("summary").textContent = [...(data.runs.length > 4 ? [] : data.runs.map(summary)), ...(many ? [`${flips.toLocaleString("en")} verdicts flip`] : [])].join(" · ");
   $("grid").className = data.rows ? "two rows" : two ? "two" : "";
-  document.documentElement.style.setProperty("--runs", data.runs.length);
   chips($("tags"), data.tags, counted((card) => card.any.tag), state.tags);
   chips($("verdicts"), OUTCOMES, counted((card) => card.outcome), state.outcomes);
   option($("sort"), "place", many ? "flips first" : "prompt number");

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from reports.gallery import write_gallery
+from reports.gallery import GalleryFiles, SheetSettings, write_gallery
 from tests.reports.builders import write_rows
 from tests.reports.gallery.browser import Page, headless
 from tests.reports.gallery.runs import HOSTILE, judged, make_run
@@ -147,6 +147,59 @@ def test_two_runs_begin_with_the_flips(page: Page, two: Path) -> None:
     page.run("show(0)")
     assert page.run("document.querySelectorAll('#body .view').length") == 2
     assert page.complaints == []
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> GalleryFiles:
+    runs = [
+        make_run(tmp_path / name, wrong, reward)
+        for name, wrong, reward in (("a", {0}, 0), ("b", {0}, 1), ("c", {4}, 3))
+    ]
+    return write_gallery(runs, tmp_path / "out", sheet=SheetSettings(["counting"], 1, ["pdf"]))
+
+
+def test_any_number_of_runs_stand_in_rows(page: Page, three: GalleryFiles) -> None:
+    page.visit(three.index)
+    assert (
+        page.run("[...document.querySelectorAll('.card')].map(card => card.querySelectorAll('.side').length)")
+        == [3] * 12
+    )
+    assert page.run("[...document.querySelector('.card').querySelectorAll('.who')].map(node => node.textContent)") == [
+        "a",
+        "b",
+        "c",
+    ]
+    outcomes = page.run("[...document.querySelectorAll('.card .about > :first-child')].map(node => node.textContent)")
+    assert outcomes == ["verdicts differ"] * 4 + ["all right"] * 8
+    assert "4 verdicts flip" in page.run("document.getElementById('summary').textContent")
+    click(page, "verdicts differ")
+    assert page.run(CARDS) == 4
+    choose(page, sort="image_reward")
+    assert "image_reward 3.0000" in page.run("document.querySelector('.card').textContent")
+    page.run("show(0)")
+    assert page.run("document.querySelectorAll('#body .view').length") == 3
+    assert page.complaints == []
+
+
+def test_a_grid_is_also_a_picture_for_a_paper(three: GalleryFiles) -> None:
+    assert [path.name for path in three.sheet] == ["grid.png", "grid.pdf"]
+    assert three.sheet[0].read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("width", [360, 1400])
+def test_rows_do_not_stick_out(page: Page, three: GalleryFiles, width: int) -> None:
+    page.visit(three.index, width=width)
+    assert page.run("document.documentElement.scrollWidth") <= width
+
+
+def test_a_grid_of_checkpoints_is_in_the_order_of_the_steps(page: Page, tmp_path: Path) -> None:
+    runs = []
+    for step in (100_000, 25_000):
+        runs.append(make_run(tmp_path / f"step={step}"))
+        (runs[-1] / "run.json").write_text(json.dumps({"name": "mine", "step": step}))
+    page.visit(write_gallery(runs, tmp_path / "out", sheet=SheetSettings()).index)
+    heads = "[...document.querySelector('.card').querySelectorAll('.who')].map(node => node.textContent)"
+    assert page.run(heads) == ["step 25k", "step 100k"]
 
 
 @pytest.mark.parametrize("width", [360, 1400])
