@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli import options
 from harness.terminal.echo import echo
 from wire.errors import ExitCode
 
@@ -22,7 +23,6 @@ FigureRuns = Annotated[
 ]
 From = Annotated[Path | None, typer.Option("--from", help="folder that `paper reproduce` has filled")]
 Only = Annotated[list[str], typer.Option(help="one of them, e.g. fig3; repeatable [default: all]")]
-Format = Annotated[list[str], typer.Option("--format", help="pdf or svg, written beside the PNG; repeatable")]
 TableOut = Annotated[Path | None, typer.Option(help="also write the table as Markdown and CSV into this folder")]
 
 
@@ -64,7 +64,7 @@ def figures(
     out: Annotated[Path, typer.Option(help="folder for the images")] = Path("figures"),
     folder: From = None,
     only: Only = [],  # noqa: B006 - typer copies it
-    formats: Format = [],  # noqa: B006 - typer copies it
+    formats: options.Format = [],  # noqa: B006 - typer copies it
 ) -> None:
     """Draw the figures: from runs where there are any, beside the published points; each curve says which it is."""
     from reports.paper.figure_runs import Runs
@@ -80,7 +80,7 @@ def strips(
     folder: From = None,
     out: Annotated[Path, typer.Option(help="folder for the images")] = Path("figures"),
     only: Only = [],  # noqa: B006 - typer copies it
-    formats: Format = [],  # noqa: B006 - typer copies it
+    formats: options.Format = [],  # noqa: B006 - typer copies it
 ) -> None:
     """Draw the strips of images: along training, along targets; `view --grid` makes them of any runs."""
     from reports.paper.strips import draw_strips

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli import options
 from harness.terminal.echo import echo
 
 
@@ -28,9 +29,7 @@ def view(
         typer.Option(help="of grid.png: a prompt, or part of one; repeatable [default: the first six]"),
     ] = [],  # noqa: B006 - typer copies it
     sample: Annotated[int, typer.Option(min=0, help="of grid.png: number of the image of each prompt")] = 0,
-    formats: Annotated[
-        list[str], typer.Option("--format", help="pdf or svg, written beside grid.png; repeatable")
-    ] = [],  # noqa: B006 - typer copies it
+    formats: options.Format = [],  # noqa: B006 - typer copies it
 ) -> None:
     """Make a gallery that opens from disk: images with boxes, verdicts, reasons and rewards, to filter and sort."""
     from reports.gallery import SheetSettings, write_gallery
