@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from harness.cli import options
-from harness.terminal.echo import echo
+from harness.terminal.echo import echo, show, show_text
 from wire.errors import ExitCode
 
 app = typer.Typer(help="The MIRO paper's tables and figures, beside what was measured.", no_args_is_help=True)
@@ -31,23 +32,30 @@ def list_all() -> None:
     """What there is: tables, figures, released checkpoints."""
     from reports.paper.checkpoints import overview
 
-    echo(overview())
+    show_text(overview())
 
 
 @app.command()
 def table1(runs: Runs = None, out: TableOut = None) -> None:
-    """Table 1 (state of the art, specialists, MIRO) beside runs: differences, intervals, verdicts."""
+    """Table 1 (state of the art, specialists, MIRO) beside runs: differences, intervals, verdicts.
+
+    On a terminal as a table; into a file or a pipe as Markdown.
+    """
     _table("table1", runs or [], out)
 
 
 @app.command()
 def table3(runs: Runs = None, out: TableOut = None) -> None:
-    """Table 3 (ablations) beside runs: differences, intervals, verdicts."""
+    """Table 3 (ablations) beside runs: differences, intervals, verdicts.
+
+    On a terminal as a table; into a file or a pipe as Markdown.
+    """
     _table("table3", runs or [], out)
 
 
 def _table(key: str, runs: list[str], out: Path | None) -> None:
     from reports.files import write_text
+    from reports.leaderboard.terminal import paper_table
     from reports.paper.tables import reproduce_table, table_csv, table_markdown
     from rewards.scorers import CARDS
 
@@ -55,7 +63,10 @@ def _table(key: str, runs: list[str], out: Path | None) -> None:
     if out is not None:
         for name, text in ((f"{key}.md", table_markdown(table)), (f"{key}.csv", table_csv(table))):
             echo(f"written: {write_text(out / name, text)}", err=True)
-    echo(table_markdown(table), end="")
+    if sys.stdout.isatty():
+        show(paper_table(table))
+    else:
+        echo(table_markdown(table), end="")
 
 
 @app.command()
@@ -122,7 +133,6 @@ def _run(lines: list[str]) -> None:
     """
     import shlex
     import subprocess
-    import sys
 
     unscored = False
     for line in lines:

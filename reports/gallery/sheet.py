@@ -13,11 +13,11 @@ import numpy as np
 from reports.analysis.steps import step_of, training_of
 from reports.compare.pairing import image_places
 from reports.drawing import PAGE, SMALL, TEXT, plain_name
-from reports.gallery.pictures import Pictures
+from reports.gallery.pictures import Pictures, thumbnail
 from reports.leaderboard.merge import merge_stages
 from reports.read.runs import RunSource, read_source
 from wire.errors import UserError
-from wire.pictures import UnreadablePicture, read_picture, to_rgb
+from wire.pictures import UnreadablePicture, read_picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -184,18 +184,7 @@ def _show(axes: Any, image: Path | None, pixels: int) -> None:
 
 def _pixels(path: Path, most: int) -> NDArray[np.uint8] | str:
     """The image, no larger than it is printed; or why it cannot be shown."""
-
-    def small(picture: Any) -> NDArray[np.uint8]:
-        whole = to_rgb(picture)
-        whole.thumbnail((most, most))
-        return np.asarray(whole, dtype=np.uint8)
-
     try:
-        return read_picture(path.read_bytes(), small)
+        return read_picture(path.read_bytes(), lambda picture: np.asarray(thumbnail(picture, most), dtype=np.uint8))
     except (OSError, UnreadablePicture):
         return "cannot be shown"
-
-
-def missing_images(sheet: Sheet) -> int:
-    """How many of a sheet's images are not there."""
-    return sum(image is None for _, _, images in sheet.rows for image in images)
