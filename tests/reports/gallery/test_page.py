@@ -189,7 +189,7 @@ def test_any_number_of_runs_stand_in_rows(page: Page, three: GalleryFiles) -> No
     click(page, "verdicts differ")
     assert page.run(CARDS) == 4
     choose(page, sort="image_reward")
-    assert "image_reward 3.0000" in page.run("document.querySelector('.card').textContent")
+    assert "image_reward +3.0000" in page.run("document.querySelector('.card').textContent")
     page.run("show(0)")
     assert page.run("document.querySelectorAll('#body .view').length") == 3
     assert page.complaints == []
