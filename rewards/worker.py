@@ -60,8 +60,9 @@ def not_loaded(failures: Mapping[str, str]) -> EnvironmentFailure:
 
 
 def packages() -> dict[str, str]:
-    """Installed versions of :data:`PACKAGES`."""
-    return {name: metadata.version(name) for name in PACKAGES}
+    """Versions of those of :data:`PACKAGES` that this environment has."""
+    there = {distribution.name.lower().replace("_", "-") for distribution in metadata.distributions()}
+    return {name: metadata.version(name) for name in PACKAGES if name in there}
 
 
 class RewardsStage:

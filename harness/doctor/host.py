@@ -20,7 +20,7 @@ from harness.environments.gpu import (
     host_mmcv_build,
     nvcc_version,
 )
-from harness.environments.spec import ENVIRONMENTS
+from harness.environments.spec import DEFAULT, ENVIRONMENTS
 from wire.errors import EnvironmentFailure
 from wire.gpus import listed_gpus
 from wire.paths import home
@@ -141,7 +141,7 @@ def existing(folder: Path) -> Path:
     return folder
 
 
-def disk(env_backend: str = "auto", names: Sequence[str] = tuple(ENVIRONMENTS)) -> Finding:
+def disk(env_backend: str = "auto", names: Sequence[str] = DEFAULT) -> Finding:
     """Space for those of the environments that are missing."""
     missing = [name for name in names if not manager.locate(ENVIRONMENTS[name], env_backend).ready]
     needed, free = sum(ENVIRONMENTS[name].disk_gb for name in missing), _free_gb(existing(home()))
