@@ -206,7 +206,7 @@ class RewardsStage:
         writer.write(rows)
         self._rows += len(rows)
         self._unscored += sum(row["value"] is None for row in rows)
-        self._reporter.progress(self._rows, self.total, rows[-1]["filename"])
+        self._reporter.progress(self._rows, self.total, ", ".join(dict.fromkeys(row["metric"] for row in rows)))
 
     def _text_cache(self, scorer: Scorer, device: str) -> TextCache | None:
         """The scorer's features on disk; none for a user's own, and where a weight has no hash to know it by."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from harness.terminal.echo import echo
+from harness.terminal.echo import echo, show, show_text
 from wire.errors import ExitCode
 
 app = typer.Typer(help="The MIRO paper's tables and figures, beside what was measured.", no_args_is_help=True)
@@ -16,6 +17,13 @@ Runs = Annotated[
     list[str] | None,
     typer.Argument(help="run directories or files of rows; ROW=PATH says which row one stands for", metavar="[RUN]..."),
 ]
+FigureRuns = Annotated[
+    list[str] | None,
+    typer.Argument(help="further runs; MODEL=PATH says which of the paper's models one stands for", metavar="[RUN]..."),
+]
+From = Annotated[Path | None, typer.Option("--from", help="folder that `paper reproduce` has filled")]
+Only = Annotated[list[str], typer.Option(help="one of the figures, e.g. fig3; repeatable [default: all]")]
+Format = Annotated[list[str], typer.Option("--format", help="pdf or svg, written beside the PNG; repeatable")]
 TableOut = Annotated[Path | None, typer.Option(help="also write the table as Markdown and CSV into this folder")]
 
 
@@ -24,23 +32,30 @@ def list_all() -> None:
     """What there is: tables, figures, released checkpoints."""
     from reports.paper.checkpoints import overview
 
-    echo(overview())
+    show_text(overview())
 
 
 @app.command()
 def table1(runs: Runs = None, out: TableOut = None) -> None:
-    """Table 1 (state of the art, specialists, MIRO) beside runs: differences, intervals, verdicts."""
+    """Table 1 (state of the art, specialists, MIRO) beside runs: differences, intervals, verdicts.
+
+    On a terminal as a table; into a file or a pipe as Markdown.
+    """
     _table("table1", runs or [], out)
 
 
 @app.command()
 def table3(runs: Runs = None, out: TableOut = None) -> None:
-    """Table 3 (ablations) beside runs: differences, intervals, verdicts."""
+    """Table 3 (ablations) beside runs: differences, intervals, verdicts.
+
+    On a terminal as a table; into a file or a pipe as Markdown.
+    """
     _table("table3", runs or [], out)
 
 
 def _table(key: str, runs: list[str], out: Path | None) -> None:
     from reports.files import write_text
+    from reports.leaderboard.terminal import paper_table
     from reports.paper.tables import reproduce_table, table_csv, table_markdown
     from rewards.scorers import CARDS
 
@@ -48,22 +63,29 @@ def _table(key: str, runs: list[str], out: Path | None) -> None:
     if out is not None:
         for name, text in ((f"{key}.md", table_markdown(table)), (f"{key}.csv", table_csv(table))):
             echo(f"written: {write_text(out / name, text)}", err=True)
-    echo(table_markdown(table), end="")
+    if sys.stdout.isatty():
+        show(paper_table(table))
+    else:
+        echo(table_markdown(table), end="")
 
 
 @app.command()
 def figures(
-    runs: Runs = None,
+    runs: FigureRuns = None,
     out: Annotated[Path, typer.Option(help="folder for the images")] = Path("figures"),
+    folder: From = None,
+    only: Only = [],  # noqa: B006 - typer copies it
+    formats: Format = [],  # noqa: B006 - typer copies it
 ) -> None:
-    """Draw the figures: from runs where there are any, from the published points where not."""
-    from reports.paper.figures import draw_figures, figure_runs
+    """Draw the figures: from runs where there are any, beside the published points; each curve says which it is."""
+    from reports.paper.figure_runs import Runs
+    from reports.paper.figures import draw_figures
     from rewards.scorers import CARDS
 
-    drawn = figure_runs(runs or [], CARDS)
-    for path in draw_figures(out, drawn):
+    drawn = draw_figures(out, Runs(folder, runs or [], CARDS), only, formats, CARDS)
+    for path in drawn.paths:
         echo(path)
-    for note in (f"not drawn of {run.name}: {reason}" for run in drawn for reason in run.not_drawn):
+    for note in drawn.notes:
         echo(note, err=True)
 
 
@@ -92,7 +114,6 @@ def _run(lines: list[str]) -> None:
     """
     import shlex
     import subprocess
-    import sys
 
     unscored = False
     for line in lines:

@@ -184,7 +184,12 @@ def _make(environment: Environment, progress: Progress) -> None:
     with _exclusive(environment, progress):
         if not environment.ready:
             environment.directory.mkdir(parents=True, exist_ok=True)
-            _set_up(environment, progress)
+            try:
+                _set_up(environment, progress)
+            except EnvironmentFailure:
+                progress(1, 1, "failed")
+                raise
+    progress(1, 1, "ready")
 
 
 def substitution(spec: EnvironmentSpec, backend: str) -> str:

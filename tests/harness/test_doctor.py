@@ -18,6 +18,7 @@ from harness.environments import gpu, manager
 from harness.environments.manager import STATE_SCHEMA, Environment, EnvironmentState
 from harness.environments.spec import DEFAULT, ENVIRONMENTS
 from harness.weights import load_hub, load_weights
+from rewards.scorers import SCORERS
 from tests.harness.test_cli import run
 from tests.harness.weights.hub import put
 from wire.gpus import OLDEST_DRIVER, listed_gpus
@@ -297,6 +298,19 @@ def test_the_disk_is_too_small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     monkeypatch.setattr(host.shutil, "disk_usage", lambda _path: Usage())
     is_found(host.disk(), FAILURE, "0 GB free", "MIRO_EVAL_HOME")
     is_found(host.room_for_images(tmp_path), WARNING, "a full sweep's images take up to 1.7 GB", "--out")
+
+
+def test_a_model_is_too_large_for_the_machine_s_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cards = {metric: SCORERS[metric].card.weights for metric in ("vqa", "sciscore")}
+    monkeypatch.setattr(host, "memory", lambda: 16 * 10**9)
+    (finding,) = doctor.quick_checks([], tmp_path, weights=False, loaded=cards)
+    takes = "16 GB free, and vqa takes about 32 GB of it while its model is loaded"
+    is_found(finding, WARNING, f"{takes}: it would stay unscored", "or name the others by --metric")
+    (finding,) = doctor.quick_checks([], tmp_path, weights=False, loaded={"vqa": cards["vqa"]})
+    is_found(finding, FAILURE, takes, "use a machine (or a job) with more memory")
+    monkeypatch.setattr(host, "memory", lambda: 64 * 10**9)
+    assert doctor.quick_checks([], tmp_path, weights=False, loaded=cards) == []
+    is_found(host.room_to_load(cards), OK, "64 GB free", "")
 
 
 def test_a_folder_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
