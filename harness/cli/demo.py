@@ -14,7 +14,7 @@ from harness.terminal.display import Display
 
 _PART = GenerationSettings(limit=24, samples=2, steps=2)
 _JUDGING = GenevalSettings()
-_MACHINE = RunSettings(device="cpu", env_backend="mmcv-lite")
+_MACHINE = RunSettings(env_backend="mmcv-lite")
 
 
 @takes_settings

@@ -145,12 +145,9 @@ def _say_what_next(inputs: Sequence[Path]) -> None:
     """Commands for the runs just reported; of a folder of runs, with names to fill in."""
     runs = [path for path in inputs if path.is_file() or any(path.glob("*.jsonl"))]
     first, second = ([shlex.quote(str(run)) for run in runs[:2]] + ["RUN", "OTHER_RUN"][len(runs) :])[:2]
-    for verb, what in (
-        (f"view {first}", "look at the images, with verdicts and rewards"),
-        (f"check NEW_RUN --baseline {first}", "pass or fail another checkpoint"),
-        (f"compare {first} {second}", "differences, with intervals"),
-    ):
-        echo(f"  miro-eval {verb}  # {what}")
+    echo(f"next:   look at the images:   miro-eval view {first}")
+    echo(f"        pass or fail a run:   miro-eval check NEW_RUN --baseline {first}")
+    echo(f"        compare two runs:     miro-eval compare {first} {second}")
 
 
 def leave(outcome: Outcome) -> None:

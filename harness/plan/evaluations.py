@@ -155,10 +155,12 @@ def _evaluate(
         for one in runs:
             with outcome.failing(one):
                 opened.append(stack.enter_context(open_run(one.settings, source, display, one.model)))
-        for pipeline, result in zip(opened, run_together(opened, stages), strict=True):
-            outcome.note(pipeline.settings.out, result)
-            if isinstance(result, int):
-                _summarise(pipeline, outcome)
+        for _, alike in itertools.groupby(opened, key=lambda pipeline: pipeline.settings.env_backend):
+            together = list(alike)
+            for pipeline, result in zip(together, run_together(together, stages), strict=True):
+                outcome.note(pipeline.settings.out, result)
+                if isinstance(result, int):
+                    _summarise(pipeline, outcome)
 
 
 def _summarise(pipeline: Pipeline, outcome: Outcome) -> None:

@@ -28,7 +28,7 @@ OFFERED = json.loads(Path(__file__).with_name("options_of_0.1.json").read_text(e
 GONE = {"weights fetch": {"--env-backend"}}
 #: Defaults that have changed since.
 CHANGED = {
-    "demo": {"--env-backend": "mmcv-lite", "--limit": "24", "--samples": "2"},
+    "demo": {"--device": "auto", "--env-backend": "mmcv-lite", "--limit": "24", "--samples": "2"},
     **{verb: {"--batch-size": "None"} for verb in ("all", "generate", "sweep")},
 }
 

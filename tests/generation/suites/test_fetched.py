@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 
 from generation.suites import PUBLISHED, SUITES, has_questions, load_suite, suites_folder
@@ -37,6 +38,16 @@ def site(tmp_path: Path) -> Iterator[tuple[Path, str]]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield folder, f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The hub may be asked."""
+    for variable in ("HF_HUB_OFFLINE", "HF_TOKEN", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "token"))
+    huggingface_hub.close_session()  # it may have been opened for another test's proxy
 
 
 @pytest.fixture
@@ -104,11 +115,49 @@ def test_server_that_has_no_such_file(pets: PublishedSuite, site: tuple[Path, st
 
 
 def test_hub_address_can_be_changed(
-    pets: PublishedSuite, site: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    hub: None, pets: PublishedSuite, site: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_ENDPOINT", f"{site[1]}/")
     mirrored = replace(pets, files=(replace(pets.files[0], url=f"{HUB}pets.tsv"),))
     assert len(fetch(mirrored, tmp_path, print).lines) == 2
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(EnvironmentFailure, match=r"pets\.tsv: HF_HUB_OFFLINE is set; get it elsewhere"):
+        fetch(mirrored, tmp_path, print)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "variables", "login"),
+    [
+        ("http://", {}, None),
+        ("http://", {"HF_TOKEN": "hf_secret"}, "Bearer hf_secret"),
+        ("http://me:a%2Fb@", {}, "Basic bWU6YS9i"),
+    ],
+)
+def test_the_hub_is_given_the_user_s_login(
+    hub: None,
+    pets: PublishedSuite,
+    site: tuple[Path, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    endpoint: str,
+    variables: dict[str, str],
+    login: str | None,
+) -> None:
+    seen: list[str | None] = []
+    monkeypatch.setattr(_Quiet, "log_message", lambda self, *_: seen.append(self.headers.get("Authorization")))
+    monkeypatch.setenv("HF_ENDPOINT", site[1].replace("http://", endpoint))
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    fetch(pets, tmp_path, print)
+    assert seen == [None], "a place that is not the hub's learns nothing"
+    mirrored = replace(pets, files=(replace(pets.files[0], url=f"{HUB}pets.tsv"),))
+    fetch(mirrored, tmp_path / "again", print)
+    assert seen[1:] == [login]
+    (site[0] / "pets.tsv").unlink()
+    with pytest.raises(EnvironmentFailure, match=r"suite pets: .*404.*suites fetch pets --from FILE") as refused:
+        fetch(mirrored, tmp_path / "gone", print)
+    assert "secret" not in str(refused.value)
+    assert "a%2Fb" not in str(refused.value)
 
 
 def test_brought_files(pets: PublishedSuite, tmp_path: Path) -> None:
