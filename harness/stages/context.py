@@ -108,9 +108,11 @@ class Pipeline:
         lacking = self.source.lacking(wanted)
         if lacking and len(lacking) == len(wanted):
             metric, reason = next(iter(lacking.items()))
-            raise EnvironmentFailure(f"{stage.name}: nothing can be scored for want of weights; {metric}: {reason}")
+            raise EnvironmentFailure(
+                f"{stage.name}: nothing can be scored, because weights are missing; {metric}: {reason}"
+            )
         for metric, reason in lacking.items():
-            self.display.note(f"{stage.name}: what is not there of {metric} stays unscored: {reason}")
+            self.display.note(f"{stage.name}: images that lack {metric} stay unscored: {reason}")
 
     def prepare(self, stage: Stage, step: str) -> None:
         """Fetch and verify the stage's files by address; of those that it can do without, a lacking one is noted.
@@ -154,8 +156,8 @@ class Pipeline:
                 f"({before['weights']} -> {now['weights']}): choose another --out, or name a revision"
             )
         if before.get("device", now["device"]) != now["device"]:
-            devices = f"begun on {before['device']}, goes on on {now['device']}"
-            self.display.note(f"{stage.name}: {devices}: last bits differ")
+            devices = f"begun on {before['device']}, continued on {now['device']}"
+            self.display.note(f"{stage.name}: {devices}: the last bits of its results differ")
         for line in self.source.note_use(now.get("weights", [])):
             self.display.note(f"{stage.name}: {line}")
         # What an earlier worker scored other metrics with stays.
