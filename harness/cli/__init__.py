@@ -62,7 +62,7 @@ def _verb() -> int:
         raise EnvironmentFailure(f"standard {' and '.join(closed)} closed: send it to a file, or to /dev/null")
     for word in sys.argv[1:]:
         if (shown := as_bytes(word)) != word:
-            raise UserError(f"{shown}: names must be UTF-8: rename it, or use another")
+            raise UserError(f"{shown}: not UTF-8, as names must be: rename it, or use another")
     try:
         from harness.cli.app import COMPLETE, app
     except ImportError as error:

@@ -391,10 +391,10 @@ def test_the_hub_is_tried_where_it_is_said_to_be(monkeypatch: pytest.MonkeyPatch
     ("variable", "address", "text", "hint"),
     [
         ("ALL_PROXY", "socks://127.0.0.1:7890", "socks:// is not a kind of proxy", "write socks5://"),
-        ("https_proxy", "socks4a://127.0.0.1:7890", "socks4a:// is no kind of proxy", "write socks5://"),
-        ("HTTPS_PROXY", "htp://127.0.0.1:7890", "htp:// is no kind of proxy", "http://127.0.0.1:7890"),
+        ("https_proxy", "socks4a://127.0.0.1:7890", "socks4a:// is not a kind of proxy", "write socks5://"),
+        ("HTTPS_PROXY", "htp://127.0.0.1:7890", "htp:// is not a kind of proxy", "http://127.0.0.1:7890"),
         ("HTTP_PROXY", "http://127.0.0.1:nonsense", "is not the address of a proxy", "http://127.0.0.1:7890"),
-        ("HTTP_PROXY", "“http://127.0.0.1:7890”", "is no kind of proxy", "http://127.0.0.1:7890"),
+        ("HTTP_PROXY", "“http://127.0.0.1:7890”", "is not a kind of proxy", "http://127.0.0.1:7890"),
         ("all_proxy", "http://", "is not the address of a proxy", "unset it"),
         ("all_proxy", "http://user:secret@127.0.0.1:1", "127.0.0.1:1 does not answer", "unset it"),
     ],
