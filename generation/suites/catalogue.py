@@ -16,6 +16,8 @@ from wire.errors import UserError
 
 #: Stands for the hub's address, which ``HF_ENDPOINT`` may change.
 HUB = "hub://"
+#: Old name -> name.
+ALIASES = {"geneval-long": "geneval-long-bagel"}
 
 
 @dataclass(frozen=True)
@@ -52,16 +54,19 @@ class PublishedSuite:
     prompts: int
     licence: str
     files: tuple[SuiteFile, ...]
+    #: Who says of an image whether it shows its prompt: ``geneval``, or a metric id; empty where nobody here does.
+    judge: str = ""
     #: :attr:`generation.suites.suite.Suite.sha256` of the whole; empty where it is not known.
     content: str = ""
 
 
 def find_published(name: str) -> PublishedSuite:
-    """The entry of that name.
+    """The entry of that name, or of what has that old name.
 
     Raises:
         UserError: there is none.
     """
+    name = ALIASES.get(name, name)
     if name not in PUBLISHED:
         raise UserError(f"{name}: no published suite of that name; known are {', '.join(PUBLISHED)}")
     return PUBLISHED[name]

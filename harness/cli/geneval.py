@@ -65,7 +65,7 @@ def _rejudge(rows: Path, out: Path | None, judging: GenevalSettings) -> None:
     if out is None or out.resolve() == rows.resolve():
         raise UserError("--rejudge needs --out: a file other than the one it reads")
     if colors := judging.chosen().get("color_options"):
-        raise UserError(f"--{next(iter(colors))} changes what CLIP sees: judge the images again, without --rejudge")
+        raise UserError(f"--{next(iter(colors))} changes what CLIP sees: it needs the images, so omit --rejudge")
     decided = rejudge_file(rows, judging.options)
     stored = decided[0][0].get("judge_options")
     if not stored and (manifest := Manifest.read(rows.with_name("run.json"))):

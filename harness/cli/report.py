@@ -27,15 +27,22 @@ def report(
     across: Across = None,
     export: Export = None,
     name: options.Names = None,
+    best_of: options.BestOf = None,
+    by: options.By = None,
 ) -> None:
-    """Write a leaderboard of finished runs; a bare results.jsonl of GenEval's own format will do."""
+    """Write a leaderboard of finished runs; a bare results.jsonl of GenEval's own format will do.
+
+    --best-of 8 --by pick_score adds a row for each run's best images; --by is repeatable.
+    """
     from harness.cli.session import show_report
     from reports.exports import check_trackers
     from reports.exports import export as hand_over
+    from reports.read.selection import selections
 
+    chosen = selections(best_of, by or [])
     check_trackers(export or [])
     with Display() as display:
-        files = show_report(runs, out, display, across or [], anew=bool(export), names=name or [])
+        files = show_report(runs, out, display, across or [], anew=bool(export), names=name or [], selections=chosen)
     if files.leaderboard is not None:
         for tracker in export or []:
             echo(f"exported: {hand_over(files.leaderboard, tracker, out)}")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from harness.run.settings import RunSettings
     from harness.weights.weight_source import WeightSource
     from reports import ReportFiles
+    from reports.read.selection import Selection
 
 
 def run(stages: list[str], settings: RunSettings, *, tiny_world: bool = False, model: Model | None = None) -> None:
@@ -122,6 +123,7 @@ def show_report(
     *,
     anew: bool = False,
     names: Sequence[str] = (),
+    selections: Sequence[Selection] = (),
 ) -> ReportFiles:
     """Write the leaderboard where it does not stand, print it, and return its files; see :func:`reports.report`.
 
@@ -130,7 +132,7 @@ def show_report(
     from reports import report, terminal_tables
     from rewards.scorers import CARDS
 
-    files = report(inputs, out, across, CARDS, names=names, known=known, anew=anew)
+    files = report(inputs, out, across, CARDS, names=names, selections=selections, known=known, anew=anew)
     display.close()
     show(terminal_tables(files))
     others = ", ".join(file.suffix for file in (files.markdown, files.csv, files.latex, files.json))

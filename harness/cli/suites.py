@@ -19,20 +19,21 @@ Brought = Annotated[
 
 @app.command("list")
 def list_suites() -> None:
-    """List the suites: their prompts, whether they are here, how their files are verified."""
+    """List the suites: their prompts, who judges their images, whether they are here."""
     from generation.suites import PUBLISHED, SUITES, suites_folder
     from generation.suites.fetched import is_fetched
 
     rows = [
-        (suite.id, str(len(suite.lines)), "built in", suite.sha256[:12], "made from its rules")
+        (suite.id, str(len(suite.lines)), "geneval", "built in", suite.sha256[:12], "made from its rules")
         for suite in SUITES.values()
     ]
     for published in PUBLISHED.values():
         here = "yes" if is_fetched(published, suites_folder()) else "no"
         pinned = all(file.sha256 for file in published.files)
         digest = "published" if pinned else "of first fetch"
-        rows.append((published.id, str(published.prompts), here, digest, published.title))
-    show_list(("suite", "prompts", "here", "hash", "what"), rows)
+        judge = published.judge or "none: rewards alone"
+        rows.append((published.id, str(published.prompts), judge, here, digest, published.title))
+    show_list(("suite", "prompts", "judge", "here", "hash", "what"), rows)
 
 
 @app.command()
@@ -57,5 +58,6 @@ def path(name: Annotated[str, typer.Argument(help="a suite's name", metavar="NAM
     from generation.suites.catalogue import find_published
     from generation.suites.fetched import read_fetched
 
-    read_fetched(find_published(name), suites_folder())
-    echo(str(suites_folder() / name))
+    suite = find_published(name)
+    read_fetched(suite, suites_folder())
+    echo(str(suites_folder() / suite.id))

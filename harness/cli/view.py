@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli import options
 from harness.terminal.echo import echo
 
 
@@ -16,14 +17,15 @@ def view(
     out: Annotated[
         Path | None, typer.Option(help="folder for the gallery [default: RUN/report/gallery, beside a file: gallery]")
     ] = None,
-    copy: Annotated[bool, typer.Option("--copy", help="copy the images into it, so that it can be moved")] = False,
+    copy: options.Copy = False,
+    full_size: options.FullSize = False,
 ) -> None:
     """Make a gallery that opens from disk: images with boxes, verdicts, reasons and rewards, to filter and sort."""
     from reports.gallery import write_gallery
     from rewards.scorers import CARDS
 
     where = out or (run / "report" / "gallery" if run.is_dir() else run.parent / "gallery")
-    files = write_gallery(run, other, where, copy, CARDS)
+    files = write_gallery(run, other, where, options.copied(copy, full_size), CARDS)
     flips = f", {files.flips:,} verdicts flip" if other else ""
     missing = f"; files not there: {files.without_picture:,}" if files.without_picture else ""
     echo(f"gallery: {files.index} ({files.images:,} {'pairs' if other else 'images'}{flips}{missing})")

@@ -39,7 +39,7 @@ def write_sweep(points: Sequence[tuple[Targets, Path]], out_dir: Path, cards: Ca
         runs, _ = collect([find_run(path, cards) for _, path in points], Path(parts))
     summaries, targets = [run.summary for run in runs], [one for one, _ in points]
     files = SweepFiles(write_text(out_dir / "sweep.csv", _csv(targets, summaries)), out_dir / "sweep.png")
-    draw(sweep_curves(targets, summaries), files.image)
+    draw(sweep_curves(targets, summaries), files.image, known_cards(summaries))
     return files
 
 

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
 from wire.cards import NO_CARDS, Cards
 
-__all__ = ["GalleryFiles", "write_gallery"]
+__all__ = ["Copied", "GalleryFiles", "write_gallery"]
+
+
+class Copied(Enum):
+    """How images are put into a gallery, so that it can be moved: scaled down, or as they are."""
+
+    SMALL = "small"
+    WHOLE = "whole"
 
 
 @dataclass(frozen=True)
@@ -31,17 +39,19 @@ def write_gallery(
     first: Path,
     second: Path | None,
     out_dir: Path,
-    copy: bool = False,
+    copy: Copied | None = None,
     cards: Cards = NO_CARDS,
     names: Sequence[str] = (),
+    home: str = "",
 ) -> GalleryFiles:
     """Write the gallery of a run, or of two.
 
     Args:
         first, second: run directories, or files of GenEval or reward rows.
         out_dir: made if need be; ``index.html`` in it is the page.
-        copy: put the images into the folder too, so that it can be moved; else the page refers to them where they are.
+        copy: how the images are put into the folder too; None for a page that refers to them where they are.
         names: of the runs; none for their own.
+        home: address of a page that this one belongs to, for a link.
 
     Raises:
         UserError: a run is missing, empty or malformed, or the folder cannot be written to.
@@ -55,11 +65,13 @@ def write_gallery(
 
     sources = told_apart([find_run(path, cards) for path in (first, second) if path is not None], names)
     runs = [
-        gallery_run(source, Pictures(source.folder, out_dir, f"images/{number}" if copy else None))
+        gallery_run(
+            source, Pictures(source.folder, out_dir, f"images/{number}" if copy else None, copy is Copied.SMALL)
+        )
         for number, source in enumerate(sources, start=1)
     ]
     entries = matched(runs)
-    index = write_text(out_dir / "index.html", gallery_html(runs, entries))
+    index = write_text(out_dir / "index.html", gallery_html(runs, entries, home))
     shown = [record for run in runs for record in run.records]
     return GalleryFiles(
         index=index,

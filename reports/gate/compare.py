@@ -17,6 +17,8 @@ from wire.cards import NO_CARDS, Cards
 if TYPE_CHECKING:
     from rich.console import Group
 
+    from reports.read.selection import Selection
+
 SCHEMA = "miro-eval/comparison/1"
 HEADER = ("metric", "first", "second", "difference", "95 % interval", "p", "p (Holm)", "MDE", "pairs", "prompts")
 #: As many columns as fit into 80 letters: bounds apart, counts below the table.
@@ -32,18 +34,25 @@ LEGEND = (
 
 
 def compare_paths(
-    first: Path, second: Path, *, allow_unlike: bool = False, cards: Cards = NO_CARDS, names: Sequence[str] = ()
+    first: Path,
+    second: Path,
+    *,
+    allow_unlike: bool = False,
+    cards: Cards = NO_CARDS,
+    names: Sequence[str] = (),
+    selection: Selection | None = None,
 ) -> Comparison:
     """Compare two runs, wherever they come from.
 
     Args:
         cards: of metrics that are known anyway.
         names: of the two runs; none for their own.
+        selection: compare their best images alone.
 
     Raises:
         UserError: one cannot be read, they share nothing, or they are not alike and that is not allowed.
     """
-    left, right = read_sides(first, second, cards, names)
+    left, right = read_sides(first, second, cards, names, selection)
     if not allow_unlike:
         require_alike(left, right, remedy="with --allow-unlike they are compared all the same")
         return compare(left, right)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from reports.read.manifest import display_name
 from reports.summary.notes import RANDOM_WEIGHTS
 from wire.cards import LOWER
-from wire.vocabulary import TAGS
+from wire.vocabulary import GENEVAL2_LABELS, GENEVAL2_SCORES, TAGS
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, Group, RenderableType
@@ -113,8 +113,13 @@ class Fitting:
             yield from (table, "")
 
 
+#: Judged scores: title -> what they show.
+_SCORES = {"GenEval": ("overall", *TAGS), "GenEval 2 (Soft-TIFA, 0 to 100)": GENEVAL2_SCORES}
+_HEADLINES = ("overall", GENEVAL2_SCORES[0])
+
+
 def terminal_tables(board: dict[str, Any]) -> Group:
-    """GenEval scores and, where there are any, mean rewards, then the notes; of what ``leaderboard.json`` holds.
+    """Judged scores and, where there are any, mean rewards, then the notes; of what ``leaderboard.json`` holds.
 
     A row a run, or a row a metric where the terminal is too narrow for that. Names are shown literally: rich's markup
     in them has no effect.
@@ -129,8 +134,10 @@ def terminal_tables(board: dict[str, Any]) -> Group:
         if any(run["rewards"][metric] for run in runs)
     }
     grids = []
-    if any(section["group"] != "no geneval" for section in board["sections"]):
-        grids.append(_grid(runs, "GenEval", "scores", {name: name for name in ("overall", *TAGS)}))
+    judged = [run for section in board["sections"] if section["group"] != "no geneval" for run in section["runs"]]
+    for title, names in _SCORES.items():
+        if own := [run for run in judged if names[0] in run["scores"]]:
+            grids.append(_grid(own, title, "scores", {name: GENEVAL2_LABELS.get(name, name) for name in names}))
     if heads:
         grids.append(_grid(runs, "Rewards (raw means)", "rewards", heads))
     random = any(run["random_weights"] for run in runs)
@@ -148,18 +155,19 @@ def _plain(text: str) -> str:
 
 
 def _grid(runs: Sequence[dict[str, Any]], title: str, kind: str, heads: Mapping[str, str]) -> Grid:
-    """``heads``: of the columns, by what they show; overall has its interval beside it."""
+    """``heads``: of the columns, by what they show; a headline score has its interval beside it."""
     columns = list[Column]()
     for column, head in heads.items():
-        found = [run[kind][column] for run in runs]
-        columns.append((head, [f"{one['value']:.4f}" if one else "" for one in found]))
-        if column == "overall":
-            columns.append(("95 % interval", [_interval(one) for one in found]))
+        found, digits = [run[kind][column] for run in runs], 2 if column in GENEVAL2_SCORES else 4
+        columns.append((head, [f"{one['value']:.{digits}f}" if one else "" for one in found]))
+        if column in _HEADLINES:
+            columns.append(("95 % interval", [_interval(one, digits) for one in found]))
     return Grid(title, "model", [run["model"] for run in runs], columns)
 
 
-def _interval(found: dict[str, Any] | None) -> str:
-    return f"{found['low']:.4f} to {found['high']:.4f}" if found and found["low"] is not None else ""
+def _interval(found: dict[str, Any] | None, digits: int) -> str:
+    bounded = found and found["low"] is not None
+    return f"{found['low']:.{digits}f} to {found['high']:.{digits}f}" if found and bounded else ""
 
 
 def _notes(on_all: Sequence[str], runs: Sequence[dict[str, Any]]) -> Iterator[str]:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 from reports.paper.printed import (
-    FIGURES,
     TABLES,
     exact_counts,
     footnotes,
     printed_table,
     published_speedups,
-    read_data,
 )
+from reports.paper.results import TABLE, checkpoints, results
 
 #: Settings of the paper's sweeps, as upstream's script has them.
 GENERATION = ("--samples", "4", "--steps", "50", "--guidance-scale", "7.0", "--seed", "42", "--precision", "paper")
@@ -48,21 +45,18 @@ class ReleasedRun:
 @cache
 def released_runs() -> tuple[ReleasedRun, ...]:
     """All sixteen checkpoints, and those again that a table shows under other reward targets."""
-    return tuple(run for record in read_data("checkpoints")["checkpoints"] for run in _runs(record))
-
-
-def _runs(record: dict[str, Any]) -> Iterator[ReleasedRun]:
-    for row in (record, *record.get("targeted", ())):
-        targets = row.get("reward_targets", {})
-        yield ReleasedRun(
-            name=record["name"],
-            folder="-".join([record["name"], *(f"{axis}-{value}" for axis, value in targets.items())]),
-            repo=record["repo"],
-            variant=record.get("variant"),
-            trained_on=record["trained_on"],
-            rows={table: row[table] for table in TABLES if table in row},
-            reward_targets=dict(targets),
-        )
+    found: dict[tuple[str, str], ReleasedRun] = {}
+    for table in TABLES:
+        for row in printed_table(table).rows:
+            model = checkpoints()[row.model]
+            if model.family == "miro" and model.checkpoint and not row.protocol.best_of:
+                targets = row.protocol.reward_targets
+                folder = "-".join([model.name, *(f"{axis}-{value}" for axis, value in targets.items())])
+                main = model.name == "miro"
+                repo, variant = ("nicolas-dufour/miro", None) if main else ("nicolas-dufour/miro-ablations", model.name)
+                run = ReleasedRun(model.name, folder, repo, variant, model.about, {}, dict(targets))
+                found.setdefault((model.name, folder), run).rows[table] = row.name
+    return tuple(found.values())
 
 
 def reproduction_commands(table: str, folder: str = "paper", parti: str = PARTI) -> list[str]:
@@ -113,7 +107,8 @@ def overview() -> str:
         size = f"{len(table.rows)} rows, {len(table.decimals)} columns, {len(table.footnotes)} footnotes"
         lines.append(f"  {key:<18}{table.title} ({size})")
     factors = ", ".join(f"{metric} {factor:.2f}" for metric, factor in published_speedups().items())
-    lines += ["", "figures", *(f"  {name}" for name in FIGURES)]
+    shown = [one for one in results().values() if one.kind != TABLE]
+    lines += ["", "figures and strips", *(f"  {one.key:<18}{one.title}" for one in shown)]
     lines += [f"  speed-ups by interpolation: {factors}", *(f"  note: {note.text}" for note in footnotes("figures"))]
     lines += ["", f"exact GenEval counts of {len(exact_counts())} models: {', '.join(exact_counts())}"]
     lines += ["", "released checkpoints"]

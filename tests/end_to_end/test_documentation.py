@@ -44,7 +44,7 @@ FILLED_IN = {
 #: Commands that another test runs, for they need a cluster, other weights or files of the user's.
 BY_ANOTHER_TEST = {
     "miro-eval check NEW_RUN --checkpoint CHECKPOINT --baseline baseline.json --looks 100,200,553": (
-        "tests/reports/gate/test_tiny_world.py"
+        "tests/end_to_end/test_ci.py"
     ),
     "miro-eval geneval --self-test": "tests/geneval/test_self_test.py",
     "miro-eval all images": "tests/end_to_end/test_other_generators.py",
@@ -53,6 +53,8 @@ BY_ANOTHER_TEST = {
     "miro-eval all stabilityai/stable-diffusion-xl-base-1.0 --backend diffusers": (
         "tests/generation/backends/test_diffusers_pipeline.py"
     ),
+    "miro-eval suites fetch geneval2": "tests/generation/suites/test_fetched.py",
+    "miro-eval all path/to/last.ckpt --suite geneval2": "tests/harness/plan/test_evaluations.py",
     "miro-eval rewards RUN --scorer my_scorer.py:Brightness": "tests/harness/test_rewards_verbs.py",
     "miro-eval rewards RUN --scorer brightness": "tests/harness/test_rewards_verbs.py",
     "miro-eval calibrate [--metric ID] [--published-images FOLDER]": "tests/rewards/test_calibration.py",

@@ -27,7 +27,10 @@ OFFERED = json.loads(Path(__file__).with_name("options_of_0.1.json").read_text(e
 #: What went since, as CHANGELOG.md says.
 GONE = {"weights fetch": {"--env-backend"}}
 #: Defaults that have changed since.
-CHANGED = {"demo": {"--env-backend": "mmcv-lite", "--limit": "24", "--samples": "2"}}
+CHANGED = {
+    "demo": {"--device": "auto", "--env-backend": "mmcv-lite", "--limit": "24", "--samples": "2"},
+    **{verb: {"--batch-size": "None"} for verb in ("all", "generate", "sweep")},
+}
 
 
 @dataclass(frozen=True)
@@ -227,7 +230,7 @@ def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
 def test_an_environment_that_is_not_set_up(tmp_path: Path) -> None:
     one_line(run("envs", "check", "miro", MIRO_EVAL_HOME=str(tmp_path)), 4, "miro-eval envs setup miro")
     listing = run("envs", "list", MIRO_EVAL_HOME=str(tmp_path))
-    assert listing.stdout.count("not set up") == 3
+    assert listing.stdout.count("not set up") == 4
     removed = run("envs", "remove", "miro", MIRO_EVAL_HOME=str(tmp_path))
     assert "miro: was not there" in removed.stdout
 

@@ -25,7 +25,7 @@ def test_a_gallery_of_two_runs(tmp_path: Path) -> None:
     first, second = make_run(tmp_path / "a"), make_run(tmp_path / "b", wrong={1})
     answer = view(first, second, "--out", tmp_path / "out", "--copy")
     assert "12 pairs, 2 verdicts flip" in answer.stdout
-    assert (tmp_path / "out" / "images" / "2" / "00000" / "samples" / "0000.png").is_file()
+    assert (tmp_path / "out" / "images" / "2" / "00000" / "samples" / "0000.png.jpg").is_file()
 
 
 def test_a_run_that_is_not_there(tmp_path: Path) -> None:

@@ -195,7 +195,7 @@ def test_what_cannot_be_is_told_in_one_line(tmp_path: Path) -> None:
     assert "needs the images" in refusal("geneval", "--rejudge", rows, "--out", out, "--no-crop")
     assert "one of the three" in refusal("geneval")
     assert "one of the three" in refusal("geneval", tmp_path, "--self-test")
-    assert "--out goes with --rejudge" in refusal("geneval", tmp_path, "--out", out)
+    assert "--out needs --rejudge" in refusal("geneval", tmp_path, "--out", out)
     bad = refusal("geneval", "--rejudge", rows, "--out", out, "--confidence-threshold", "1.5")
     assert bad == "--confidence-threshold 1.5: expected a number from 0 to 1"
     assert not out.exists()

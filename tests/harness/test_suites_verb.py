@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,9 @@ def test_list_names_every_suite_and_what_is_here(tmp_path: Path) -> None:
     assert set(rows) == {"geneval", *PUBLISHED}
     assert "553" in rows["geneval"]
     assert "built in" in rows["geneval"]
+    judges = {name: re.split(r"\s{2,}", rows[name])[2] for name in rows}
+    assert judges["geneval"] == judges["geneval-long-bagel"] == judges["geneval-long-miro"] == "geneval"
+    assert (judges["geneval2"], judges["parti"]) == ("soft_tifa", "none: rewards alone")
     assert " no " in rows["drawbench"]
     answer("fetch", "drawbench", "--from", drawbench(tmp_path))
     assert " yes " in next(line for line in answer("list").splitlines() if "drawbench" in line)

@@ -37,7 +37,7 @@ function reward(side, run, metric) {
   const place = data.runs[run].metrics.indexOf(metric);
   return side && place >= 0 ? side.rewards[place] : null;
 }
-/* With two runs a card's value is the second's gain over the first. */
+/* With two runs a card's value is the second's minus the first's. */
 function valueOf(card, metric) {
   const values = card.sides.map((side, run) => reward(side, run, metric));
   if (!two) return values[0];
