@@ -113,7 +113,9 @@ def reproduce(
     table: Annotated[str, typer.Option(help="table1 (all sixteen checkpoints) or table3")] = "table1",
     out: Annotated[Path, typer.Option(help="folder that the runs go into")] = Path("paper"),
     parti: Annotated[str, typer.Option(help="PartiPrompts: a suite by name, or a file of prompts")] = "parti",
-    run: Annotated[bool, typer.Option("--run", help="run them as well, one after the other; again: goes on")] = False,
+    run: Annotated[
+        bool, typer.Option("--run", help="run them too, one after the other; run again to continue")
+    ] = False,
 ) -> None:
     """Print every command that it takes to measure a table with the released checkpoints, or run them."""
     from reports.paper.checkpoints import reproduction_commands
