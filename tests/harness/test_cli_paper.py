@@ -30,7 +30,7 @@ def test_tables_with_and_without_runs(table: str, tmp_path: Path) -> None:
     assert "not measured" in answer(table)
     folder = write_rows(tmp_path / "run" / "results.jsonl", sweep(SMALL)).parent
     text = answer(table, f"MIRO={folder}", "--out", tmp_path / "out")
-    assert "| MIRO | overall | 57 |  |  |  | not measured (12 of 553 prompts only) |  |" in text
+    assert "| MIRO | overall | 57 |  |  |  | not comparable (12 of 553 prompts only) |  |" in text
     assert (tmp_path / "out" / f"{table}.md").read_text() == text
     assert (tmp_path / "out" / f"{table}.csv").read_text().startswith("model,column,printed")
 
