@@ -37,6 +37,7 @@ class Curve:
         by_order: steps are the numbers of the checkpoints, in the order given.
         axis: what the points lie along, where it is no training.
         higher_is_better: direction; None where nobody has said.
+        words: what stands at 0, 1, ... of an axis that has no numbers.
     """
 
     training: str
@@ -45,6 +46,7 @@ class Curve:
     by_order: bool
     axis: str = ""
     higher_is_better: bool | None = True
+    words: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -94,6 +96,8 @@ def draw(curves: Sequence[Curve], path: Path) -> None:
         label(axes, plain_name(own[0].label), axis, title_size=10)
         axes.ticklabel_format(axis="x", style="plain")
         axes.locator_params(axis="x", nbins=5, integer=not own[0].axis)
+        if own[0].words:
+            axes.set_xticks(range(len(own[0].words)), [plain_name(word) for word in own[0].words])
     if len(trainings) > 1:
         figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
     save(figure, path)
