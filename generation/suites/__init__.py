@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from generation.suites.catalogue import PUBLISHED
+from generation.suites.catalogue import ALIASES, PUBLISHED, find_published
 from generation.suites.fetched import is_fetched, read_fetched
 from generation.suites.geneval import build_geneval, geneval_jsonl
 from generation.suites.suite import Metadata, Suite, read_suite
@@ -52,8 +52,8 @@ def load_suite(name_or_path: str) -> Suite:
     """
     if name_or_path in SUITES:
         return SUITES[name_or_path]
-    if name_or_path in PUBLISHED:
-        return read_fetched(PUBLISHED[name_or_path], suites_folder())
+    if name_or_path in (*PUBLISHED, *ALIASES):
+        return read_fetched(find_published(name_or_path), suites_folder())
     path = Path(name_or_path).expanduser()
     if not path.exists():
         names = ", ".join([*SUITES, *PUBLISHED])

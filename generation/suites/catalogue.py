@@ -16,6 +16,8 @@ from wire.errors import UserError
 
 #: Stands for the hub's address, which ``HF_ENDPOINT`` may change.
 HUB = "hub://"
+#: Old name -> name.
+ALIASES = {"geneval-long": "geneval-long-bagel"}
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,12 @@ class PublishedSuite:
 
 
 def find_published(name: str) -> PublishedSuite:
-    """The entry of that name.
+    """The entry of that name, or of what has that old name.
 
     Raises:
         UserError: there is none.
     """
+    name = ALIASES.get(name, name)
     if name not in PUBLISHED:
         raise UserError(f"{name}: no published suite of that name; known are {', '.join(PUBLISHED)}")
     return PUBLISHED[name]

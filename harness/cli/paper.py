@@ -16,6 +16,13 @@ Runs = Annotated[
     list[str] | None,
     typer.Argument(help="run directories or files of rows; ROW=PATH says which row one stands for", metavar="[RUN]..."),
 ]
+FigureRuns = Annotated[
+    list[str] | None,
+    typer.Argument(help="further runs; MODEL=PATH says which of the paper's models one stands for", metavar="[RUN]..."),
+]
+From = Annotated[Path | None, typer.Option("--from", help="folder that `paper reproduce` has filled")]
+Only = Annotated[list[str], typer.Option(help="one of them, e.g. fig3; repeatable [default: all]")]
+Format = Annotated[list[str], typer.Option("--format", help="pdf or svg, written beside the PNG; repeatable")]
 TableOut = Annotated[Path | None, typer.Option(help="also write the table as Markdown and CSV into this folder")]
 
 
@@ -53,17 +60,40 @@ def _table(key: str, runs: list[str], out: Path | None) -> None:
 
 @app.command()
 def figures(
-    runs: Runs = None,
+    runs: FigureRuns = None,
     out: Annotated[Path, typer.Option(help="folder for the images")] = Path("figures"),
+    folder: From = None,
+    only: Only = [],  # noqa: B006 - typer copies it
+    formats: Format = [],  # noqa: B006 - typer copies it
 ) -> None:
-    """Draw the figures: from runs where there are any, from the published points where not."""
-    from reports.paper.figures import draw_figures, figure_runs
+    """Draw the figures: from runs where there are any, beside the published points; each curve says which it is."""
+    from reports.paper.figure_runs import Runs
+    from reports.paper.figures import draw_figures
     from rewards.scorers import CARDS
 
-    drawn = figure_runs(runs or [], CARDS)
-    for path in draw_figures(out, drawn):
+    drawn = draw_figures(out, Runs(folder, runs or [], CARDS), only, formats, CARDS)
+    _tell(drawn.paths, drawn.notes)
+
+
+@app.command()
+def strips(
+    folder: From = None,
+    out: Annotated[Path, typer.Option(help="folder for the images")] = Path("figures"),
+    only: Only = [],  # noqa: B006 - typer copies it
+    formats: Format = [],  # noqa: B006 - typer copies it
+) -> None:
+    """Draw the strips of images: along training, along targets; `view --grid` makes them of any runs."""
+    from reports.paper.strips import draw_strips
+    from rewards.scorers import CARDS
+
+    drawn = draw_strips(out, folder, only, formats, CARDS)
+    _tell(drawn.paths, drawn.notes)
+
+
+def _tell(paths: list[Path], notes: list[str]) -> None:
+    for path in paths:
         echo(path)
-    for note in (f"not drawn of {run.name}: {reason}" for run in drawn for reason in run.not_drawn):
+    for note in notes:
         echo(note, err=True)
 
 

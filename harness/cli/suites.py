@@ -59,5 +59,6 @@ def path(name: Annotated[str, typer.Argument(help="a suite's name", metavar="NAM
     from generation.suites.catalogue import find_published
     from generation.suites.fetched import read_fetched
 
-    read_fetched(find_published(name), suites_folder())
-    echo(str(suites_folder() / name))
+    suite = find_published(name)
+    read_fetched(suite, suites_folder())
+    echo(str(suites_folder() / suite.id))

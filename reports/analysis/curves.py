@@ -5,18 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from reports.drawing import COLORS, label, legend_name, panels, plain_name, save
+from reports.drawing import HIGHER, Bounds, Panel, Series, plain_name, plot, save, score_label
 from reports.statistics.intervals import Interval
 from reports.summary.run_summary import RunSummary
-from wire.cards import LOWER, Cards
-from wire.errors import UserError
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-COLUMNS = 4
+from wire.cards import LOWER, NO_CARDS, Cards, card_of
+from wire.vocabulary import TAGS
 
 
 @dataclass(frozen=True)
@@ -77,39 +71,40 @@ def bounds(interval: Interval | None) -> tuple[float | None, float | None]:
     return (interval.low, interval.high) if interval else (None, None)
 
 
-def draw(curves: Sequence[Curve], path: Path) -> None:
-    """Write a PNG: a panel a metric, the intervals as bands.
+def draw(curves: Sequence[Curve], path: Path, cards: Cards = NO_CARDS, further: Iterable[str] = ()) -> list[Path]:
+    """Write a PNG, a panel a metric, the intervals as bands; and ``further`` formats beside it.
 
     Raises:
         MiroEvalError: there is no curve, or the file cannot be written.
     """
-    metrics = _distinct(curve.metric for curve in curves)
-    if not metrics:
-        raise UserError("nothing to draw: no run has a score")
-    trainings = _distinct(curve.training for curve in curves)
-    figure, grid = panels(len(metrics), min(COLUMNS, len(metrics)), (3.6, 2.9))
-    for axes, metric in zip(grid, metrics, strict=True):
-        own = [curve for curve in curves if curve.metric == metric]
-        for curve in own:
-            _draw_curve(axes, curve, COLORS[trainings.index(curve.training) % len(COLORS)])
-        axis = own[0].axis or ("checkpoint" if own[0].by_order else "training step")
-        label(axes, plain_name(own[0].label), axis, title_size=10)
-        axes.ticklabel_format(axis="x", style="plain")
-        axes.locator_params(axis="x", nbins=5, integer=not own[0].axis)
-        if own[0].words:
-            axes.set_xticks(range(len(own[0].words)), [plain_name(word) for word in own[0].words])
-    if len(trainings) > 1:
-        figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
-    save(figure, path)
+    panels = [_panel([one for one in curves if one.metric == metric], cards) for metric in metrics_of(curves)]
+    return save(plot(panels), path, further)
 
 
-def _distinct(names: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(names))
+def metrics_of(curves: Iterable[Curve]) -> list[str]:
+    """Each metric once, in order."""
+    return list(dict.fromkeys(curve.metric for curve in curves))
 
 
-def _draw_curve(axes: Axes, curve: Curve, color: str) -> None:
-    steps, values = [point.step for point in curve.points], [point.value for point in curve.points]
-    axes.plot(steps, values, color=color, marker="o", markersize=3, label=legend_name(curve.training))
-    known = [(point.step, point.interval) for point in curve.points if point.interval]
-    lows, highs = [interval.low for _, interval in known], [interval.high for _, interval in known]
-    axes.fill_between([step for step, _ in known], lows, highs, color=color, alpha=0.18, linewidth=0)
+def _panel(curves: Sequence[Curve], cards: Cards) -> Panel:
+    first = curves[0]
+    along = first.axis or ("checkpoint" if first.by_order else "training step")
+    series = tuple(series_of(curve) for curve in curves)
+    return Panel(axis_label(first, cards), plain_name(along), series, names=tuple(map(plain_name, first.words)))
+
+
+def axis_label(curve: Curve, cards: Cards) -> str:
+    """The metric, its direction and its unit, for a y axis."""
+    if curve.metric == "overall" or curve.metric in TAGS:
+        return f"{curve.metric} {HIGHER}\n" + ("mean over tags" if curve.metric == "overall" else "share of images")
+    return score_label(card_of(curve.metric, cards))
+
+
+def series_of(curve: Curve) -> Series:
+    """A curve as it is drawn."""
+    xs, ys = (tuple(getattr(point, name) for point in curve.points) for name in ("step", "value"))
+    return Series(curve.training, xs, ys, bounds=tuple(_bound(point.interval) for point in curve.points))
+
+
+def _bound(interval: Interval | None) -> Bounds | None:
+    return (interval.low, interval.high) if interval else None

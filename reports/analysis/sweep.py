@@ -55,7 +55,7 @@ def write_sweep(points: Sequence[SweepPoint], out_dir: Path, cards: Cards = NO_C
     images = []
     for number, axis in enumerate(places[0]):
         images.append(out_dir / ("sweep.png" if number == 0 else f"sweep-{re.sub(r'[^A-Za-z0-9.=-]+', '_', axis)}.png"))
-        draw(sweep_curves(places, summaries, axis), images[-1])
+        draw(sweep_curves(places, summaries, axis), images[-1], known_cards(summaries))
     return SweepFiles(csv, tuple(images))
 
 

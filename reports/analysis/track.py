@@ -77,7 +77,7 @@ def write_track(inputs: Sequence[Path], out_dir: Path, cards: Cards = NO_CARDS) 
         image=out_dir / "track.png",
         notes=notes,
     )
-    draw(curves, files.image)
+    draw(curves, files.image, known_cards(summaries))
     return files
 
 

@@ -28,23 +28,28 @@ class Pictures:
     out_dir: Path
     copy_to: str | None = None
 
-    def address(self, filename: str) -> str | None:
-        """The image as a relative URL; None where there is none, or where the name leads out of the run's folder.
-
-        Raises:
-            MiroEvalError: see :func:`reports.files.writing`.
-        """
+    def find(self, filename: str) -> Path | None:
+        """The image's file; None where there is none, or where the name leads out of the run's folder."""
         folder = self.run_dir.resolve()
         try:
             path = (folder / filename).resolve()
             known = path.suffix.lower() in SUFFIXES and path.is_relative_to(folder) and path.is_file()
         except (OSError, ValueError):  # a name that no file can have: a NUL, too many letters
             return None
-        if not known:
+        return path if known else None
+
+    def address(self, filename: str) -> str | None:
+        """The image as a relative URL; None where :meth:`find` has none.
+
+        Raises:
+            MiroEvalError: see :func:`reports.files.writing`.
+        """
+        path = self.find(filename)
+        if path is None:
             return None
         if self.copy_to is None:
             return quote(os.path.relpath(path, self.out_dir.resolve()))
-        place = f"{self.copy_to}/{path.relative_to(folder).as_posix()}"
+        place = f"{self.copy_to}/{path.relative_to(self.run_dir.resolve()).as_posix()}"
         target = self.out_dir / place
         with writing(target):
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from functools import cache
 
 from reports.paper.printed import (
-    FIGURES,
     TABLES,
     exact_counts,
     footnotes,
     printed_table,
     published_speedups,
 )
-from reports.paper.results import checkpoints
+from reports.paper.results import TABLE, checkpoints, results
 
 #: Settings of the paper's sweeps, as upstream's script has them.
 GENERATION = ("--samples", "4", "--steps", "50", "--guidance-scale", "7.0", "--seed", "42", "--precision", "paper")
@@ -108,7 +107,8 @@ def overview() -> str:
         size = f"{len(table.rows)} rows, {len(table.decimals)} columns, {len(table.footnotes)} footnotes"
         lines.append(f"  {key:<18}{table.title} ({size})")
     factors = ", ".join(f"{metric} {factor:.2f}" for metric, factor in published_speedups().items())
-    lines += ["", "figures", *(f"  {name}" for name in FIGURES)]
+    shown = [one for one in results().values() if one.kind != TABLE]
+    lines += ["", "figures and strips", *(f"  {one.key:<18}{one.title}" for one in shown)]
     lines += [f"  speed-ups by interpolation: {factors}", *(f"  note: {note.text}" for note in footnotes("figures"))]
     lines += ["", f"exact GenEval counts of {len(exact_counts())} models: {', '.join(exact_counts())}"]
     lines += ["", "released checkpoints"]

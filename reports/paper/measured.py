@@ -117,7 +117,7 @@ def _measured(table: PrintedTable, row: PrintedRow, run: Run) -> MeasuredRun:
     if row.protocol.best_of:
         run = select(run, Selection(row.protocol.best_of, row.protocol.by))
         notes = (*notes, run.repeats[-1])
-    for column, value in (*_verdicts(run), *_rewards(run)):
+    for column, value in (*verdict_columns(run), *reward_columns(run)):
         if isinstance(value, str):
             unlike[column] = value
         elif column in table.decimals:
@@ -173,7 +173,8 @@ def _measurement(value: float | None, interval: Interval | None, reason: str, un
     return Measurement(unit * value, unit * interval.low, unit * interval.high)
 
 
-def _verdicts(run: Run) -> Iterator[tuple[str, Measurement | str]]:
+def verdict_columns(run: Run) -> Iterator[tuple[str, Measurement | str]]:
+    """Overall and tags, in per cent; or why one is not the paper's kind of value."""
     if run.verdicts is None:
         return
     summary = summarise_geneval(run.verdicts, run.manifest.protocol)
@@ -193,7 +194,8 @@ def _not_the_papers_sweep(summary: GenevalSummary) -> str:
     return "" if summary.coverage.suite is Suite.GENEVAL else "prompts that are not GenEval's own"
 
 
-def _rewards(run: Run) -> Iterator[tuple[str, Measurement | str]]:
+def reward_columns(run: Run) -> Iterator[tuple[str, Measurement | str]]:
+    """Mean rewards; or why one is not the paper's kind of value."""
     if run.rewards is None:
         return
     prompts: Sequence[Any] = run.rewards.frame["prompt"].tolist()

@@ -16,7 +16,6 @@ from wire.errors import UserError
 from wire.vocabulary import TAGS
 
 TABLES = ("table1", "table3")
-FIGURES = ("training", "best_of_n", "radar_rewards", "radar_geneval", "aesthetic_weight")
 #: Columns of GenEval, printed in per cent.
 GENEVAL_COLUMNS = ("overall", *TAGS)
 _DATA = Path(__file__).with_name("data")
@@ -99,6 +98,7 @@ class Footnote:
     columns: tuple[str, ...]
 
 
+@cache
 def read_data(name: str) -> dict[str, Any]:
     """The content of ``data/<name>.toml``: what the paper prints, or its authors published."""
     with (_DATA / f"{name}.toml").open("rb") as file:

@@ -23,8 +23,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     assert HOSTILE[:9] in board.scores.read_text()
     return [
         board.html,
-        write_gallery(first, None, folder / "one").index,
-        write_gallery(first, second, folder / "two").index,
+        write_gallery([first], folder / "one").index,
+        write_gallery([first, second], folder / "two").index,
     ]
 
 

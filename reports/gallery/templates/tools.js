@@ -30,19 +30,20 @@ function summary(run) {
   const judged = run.records.filter((record) => record.correct !== null), right = judged.filter((record) => record.correct).length;
   const images = `${run.records.length.toLocaleString("en")} images`;
   const share = judged.length ? `, ${right.toLocaleString("en")} of ${judged.length.toLocaleString("en")} right` : "";
-  return `${two ? `${run.name}: ` : ""}${images}${share}`;
+  return `${many ? `${run.name}: ` : ""}${images}${share}`;
 }
 function prepare() {
   const flips = cards.filter(isFlip).length;
-  $("summary").textContent = [...data.runs.map(summary), ...(two ? [`${flips.toLocaleString("en")} verdicts flip`] : [])].join(" · ");
-  $("grid").className = two ? "two" : "";
+  $("summary").textContent = [...data.runs.map(summary), ...(many ? [`${flips.toLocaleString("en")} verdicts flip`] : [])].join(" · ");
+  $("grid").className = data.rows ? "two rows" : two ? "two" : "";
+  document.documentElement.style.setProperty("--runs", data.runs.length);
   chips($("tags"), data.tags, counted((card) => card.any.tag), state.tags);
   chips($("verdicts"), OUTCOMES, counted((card) => card.outcome), state.outcomes);
-  option($("sort"), "place", two ? "flips first" : "prompt number");
+  option($("sort"), "place", many ? "flips first" : "prompt number");
   option($("sort"), "prompt", "prompt text");
   option($("sort"), "verdict", "verdict");
   for (const metric of data.metrics) {
-    option($("sort"), metric.id, two ? `gain in ${metric.id}` : metric.id);
+    option($("sort"), metric.id, many ? `gain in ${metric.id}` : metric.id);
     option($("metric"), metric.id, metric.id);
   }
   document.querySelector(".range").hidden = !data.metrics.length;

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import http.server
 import json
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -142,7 +143,9 @@ def test_unfetched_and_unknown_names(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setenv("MIRO_EVAL_HOME", str(tmp_path))
     with pytest.raises(UserError, match="suite parti is not here yet; get it with `miro-eval suites fetch parti`"):
         load_suite("parti")
-    with pytest.raises(UserError, match="known are geneval-long, parti, hpdv2, drawbench, dpg"):
+    with pytest.raises(
+        UserError, match="known are geneval-long-bagel, geneval-long-miro, miro-testbed, parti, hpdv2, drawbench, dpg"
+    ):
         find_published("coco")
 
 
@@ -158,7 +161,7 @@ def test_only_some_suites_have_something_for_geneval(tmp_path: Path) -> None:
 def test_published_data_are_recognised(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MIRO_EVAL_HOME", str(tmp_path))
     long = load_suite(str(shared("data/prompts/geneval_metadata_long_bagel.jsonl")))
-    assert (long.id, len(long.lines), long.has_geneval) == ("geneval-long", 553, True)
+    assert (long.id, len(long.lines), long.has_geneval) == ("geneval-long-bagel", 553, True)
     parti = load_suite(str(shared("data/prompts/parti_prompts.jsonl")))
     assert (parti.id, len(parti.lines), parti.has_geneval) == ("parti", 1632, False)
     drawbench = shared("data/prompts/drawbench.csv")
@@ -171,10 +174,29 @@ def test_published_data_are_recognised(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 def test_geneval_long_is_pinned_to_the_published_file(tmp_path: Path) -> None:
     path = shared("data/prompts/geneval_metadata_long_bagel.jsonl")
-    suite = fetch(PUBLISHED["geneval-long"], tmp_path, print, [path])
-    assert suite.sha256 == PUBLISHED["geneval-long"].content
+    suite = fetch(PUBLISHED["geneval-long-bagel"], tmp_path, print, [path])
+    assert suite.sha256 == PUBLISHED["geneval-long-bagel"].content
     prompts = [line["include"] for line in SUITES["geneval"].lines]
     assert [line["include"] for line in suite.lines] == prompts
+
+
+def test_the_old_name_of_bagels_file_still_finds_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MIRO_EVAL_HOME", str(tmp_path))
+    path = shared("data/prompts/geneval_metadata_long_bagel.jsonl")
+    assert find_published("geneval-long") is PUBLISHED["geneval-long-bagel"]
+    fetch(find_published("geneval-long"), suites_folder(), print, [path])
+    assert load_suite("geneval-long").id == load_suite("geneval-long-bagel").id == "geneval-long-bagel"
+
+
+@pytest.mark.parametrize("name", ["geneval-long-miro", "miro-testbed"])
+def test_suites_of_miro_lie_at_a_fixed_commit_and_another_file_is_refused(name: str, tmp_path: Path) -> None:
+    suite = PUBLISHED[name]
+    (file,) = suite.files
+    assert re.search(r"nicolas-dufour/(miro|CAD)/[0-9a-f]{40}/", file.url)
+    other = tmp_path / file.name
+    other.write_text('{"prompt": "a cat"}\n')
+    with pytest.raises(EnvironmentFailure, match=r"1 prompts, 553 expected|is published"):
+        fetch(suite, tmp_path, print, [other])
 
 
 def test_hpdv2_from_its_four_files(tmp_path: Path) -> None:

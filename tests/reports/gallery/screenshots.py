@@ -19,9 +19,9 @@ def take(rows: Path, run: Path, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as scratch, headless(Path(scratch) / "profile") as page:
         folder = Path(scratch)
-        page.visit(write_gallery(rows, None, folder / "rows").index, width=1280, height=800)
+        page.visit(write_gallery([rows], folder / "rows").index, width=1280, height=800)
         page.picture(out / "gallery.png")
-        page.visit(write_gallery(run, None, folder / "run").index, width=1100, height=760, dark=True)
+        page.visit(write_gallery([run], folder / "run").index, width=1100, height=760, dark=True)
         page.run("document.getElementById('verdicts').querySelector('.chip').click(); show(1)")
         page.picture(out / "gallery-image.png")
         page.visit(report([rows, run], folder / "report").html, width=1280, height=800)

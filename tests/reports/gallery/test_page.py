@@ -27,13 +27,13 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 
 @pytest.fixture
 def one(tmp_path: Path) -> Path:
-    return write_gallery(make_run(tmp_path / "a", wrong={0, 1}), None, tmp_path / "out").index
+    return write_gallery([make_run(tmp_path / "a", wrong={0, 1})], tmp_path / "out").index
 
 
 @pytest.fixture
 def two(tmp_path: Path) -> Path:
     first, second = make_run(tmp_path / "a", wrong={0, 1}), make_run(tmp_path / "b", wrong={0, 4}, reward=1.0)
-    return write_gallery(first, second, tmp_path / "out").index
+    return write_gallery([first, second], tmp_path / "out").index
 
 
 def choose(page: Page, **values: str) -> None:
@@ -158,7 +158,7 @@ def test_nothing_sticks_out(page: Page, two: Path, width: int) -> None:
 
 
 def test_copied_images_move_with_the_gallery(page: Page, tmp_path: Path) -> None:
-    write_gallery(make_run(tmp_path / "a"), None, tmp_path / "out", copy=True)
+    write_gallery([make_run(tmp_path / "a")], tmp_path / "out", copy=True)
     moved = (tmp_path / "out").rename(tmp_path / "elsewhere")
     page.visit(moved / "index.html")
     page.run("document.images[0].decode()")
@@ -169,13 +169,13 @@ def test_an_image_that_is_none_has_a_placeholder(page: Page, tmp_path: Path) -> 
     run = write_rows(tmp_path / "results.jsonl", [judged(0, 0, "colors", True)])
     (tmp_path / "00000" / "samples").mkdir(parents=True)
     (tmp_path / "00000" / "samples" / "0000.png").write_text("text")
-    page.visit(write_gallery(run, None, tmp_path / "out").index)
+    page.visit(write_gallery([run], tmp_path / "out").index)
     page.wait_for("document.querySelector('.missing')")
     assert page.run("document.querySelector('.missing').textContent").startswith("image cannot be shown")
 
 
 def test_the_real_file_without_its_images(page: Page, tmp_path: Path) -> None:
-    files = write_gallery(shared("data/geneval/genediteval_results.jsonl"), None, tmp_path)
+    files = write_gallery([shared("data/geneval/genediteval_results.jsonl")], tmp_path)
     assert (files.images, files.without_picture) == (2212, 2212)
     assert files.index.stat().st_size < 2_000_000
     page.visit(files.index)
@@ -192,5 +192,5 @@ def test_the_real_file_without_its_images(page: Page, tmp_path: Path) -> None:
 
 def test_the_same_rows_make_the_same_page(tmp_path: Path) -> None:
     run = make_run(tmp_path / "a")
-    once, again = (write_gallery(run, None, tmp_path / "out").index.read_bytes() for _ in range(2))
+    once, again = (write_gallery([run], tmp_path / "out").index.read_bytes() for _ in range(2))
     assert once == again
