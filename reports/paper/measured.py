@@ -12,7 +12,6 @@ from reports.paper.printed import GENEVAL_COLUMNS, PrintedRow, PrintedTable, Row
 from reports.paper.results import find_result, runs_in
 from reports.read.cards import outside_range
 from reports.read.names import told_apart
-from reports.read.reward_rows import RewardTable
 from reports.read.runs import Run, read_run
 from reports.read.selection import Selection, cannot_select, select
 from reports.read.suite import PARTI_DIGEST, PARTI_PROMPTS, suite_digest
@@ -50,8 +49,6 @@ class MeasuredRun:
         row: the table's row that it stands for.
         columns: what was measured on the paper's prompts.
         unlike: column -> why a value that the run has is not the paper's kind of value.
-        further_means: metrics that the table has no column for, measured on the paper's prompts.
-        rewards: the run's rewards, whatever their prompts; None without any, or with random weights.
     """
 
     name: str
@@ -59,19 +56,14 @@ class MeasuredRun:
     columns: dict[str, Measurement]
     unlike: dict[str, str]
     notes: tuple[str, ...]
-    further_means: dict[str, float]
-    rewards: RewardTable | None
 
 
-def measure(
-    table: PrintedTable, inputs: Sequence[str], cards: Cards = NO_CARDS, *, best_of: bool = False
-) -> list[MeasuredRun]:
-    """Read runs and find their rows.
+def measure(table: PrintedTable, inputs: Sequence[str], cards: Cards = NO_CARDS) -> list[MeasuredRun]:
+    """Read runs and find their rows: one run stands for all rows of its model under its targets.
 
     Args:
         inputs: run directories or files of rows, each as ``PATH`` or ``ROW=PATH``. Without a row, the run's name (a
             released checkpoint's, or a row's) and its reward targets tell.
-        best_of: such a run stands for the rows of its best images, too.
 
     Raises:
         UserError: no such run, no such row, or a run that names no row.
@@ -83,8 +75,7 @@ def measure(
         run = read_run(path, cards)
         found.append((run, [table.row(row)] if row else _rows_of(table, run, path)))
     named = told_apart([run for run, _ in found])
-    pairs = ((run, row) for run, (_, rows) in zip(named, found, strict=True) for row in rows)
-    return [_measured(table, row, run) for run, row in pairs if best_of or not row.protocol.best_of]
+    return [_measured(table, row, run) for run, (_, rows) in zip(named, found, strict=True) for row in rows]
 
 
 def measure_folder(table: PrintedTable, folder: Path, cards: Cards = NO_CARDS) -> list[MeasuredRun]:
@@ -100,20 +91,19 @@ def measure_folder(table: PrintedTable, folder: Path, cards: Cards = NO_CARDS) -
         rows = _rows_for(table, found.model, run)
         measured += [_measured(table, row, run) for row in rows if row.protocol.samples == sets[found.set].samples]
     if not measured:
-        remedy = f"make some: miro-eval paper reproduce --only {table.key} --out {folder} --run"
+        remedy = f"make some: miro-eval paper reproduce {table.key} --out {folder} --run"
         raise UserError(f"{folder}: no runs of {table.key} in it; {remedy}")
     return measured
 
 
 def _measured(table: PrintedTable, row: PrintedRow, run: Run) -> MeasuredRun:
     columns: dict[str, Measurement] = {}
-    further: dict[str, float] = {}
     unlike: dict[str, str] = {}
     notes = (*_protocol_notes(row.protocol, run), *run.repeats, *(run.rewards.notes if run.rewards else ()))
     if reason := _not_comparable(row.protocol, run):
         own = (*(GENEVAL_COLUMNS if run.verdicts is not None else ()), *(run.rewards.metrics if run.rewards else ()))
         about = own if run.manifest.random_weights else table.decimals
-        return MeasuredRun(run.name, row.name, {}, dict.fromkeys(about, reason), notes, {}, None)
+        return MeasuredRun(run.name, row.name, {}, dict.fromkeys(about, reason), notes)
     if row.protocol.best_of:
         run = select(run, Selection(row.protocol.best_of, row.protocol.by))
         notes = (*notes, run.repeats[-1])
@@ -122,9 +112,7 @@ def _measured(table: PrintedTable, row: PrintedRow, run: Run) -> MeasuredRun:
             unlike[column] = value
         elif column in table.decimals:
             columns[column] = value
-        else:
-            further[column] = value.value
-    return MeasuredRun(run.name, row.name, columns, unlike, notes, further, run.rewards)
+    return MeasuredRun(run.name, row.name, columns, unlike, notes)
 
 
 def _not_comparable(protocol: RowProtocol, run: Run) -> str:

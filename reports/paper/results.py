@@ -11,7 +11,7 @@ from typing import Any
 from reports.paper.printed import read_data
 from wire.errors import UserError
 
-TABLE, FIGURE, STRIP = "table", "figure", "strip"
+TABLE, FIGURE, STRIP, LEADERBOARD = "table", "figure", "strip", "leaderboard"
 
 
 @dataclass(frozen=True)

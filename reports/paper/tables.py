@@ -72,7 +72,7 @@ def reproduce_table(
         UserError: an unknown table, run or row, or a folder without runs.
     """
     table = printed_table(key)
-    runs = measure(table, inputs, cards, best_of=True) + (measure_folder(table, folder, cards) if folder else [])
+    runs = measure(table, inputs, cards) + (measure_folder(table, folder, cards) if folder else [])
     cells = tuple(cell for row in table.rows for cell in _row_cells(table, row, runs))
     return ReproducedTable(table, tuple(runs), cells)
 
