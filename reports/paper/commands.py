@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from reports.paper.printed import TABLES, exact_counts, footnotes, printed_table, published_speedups
 from reports.paper.results import FIGURE, STRIP, TABLE, Checkpoint, Result, RunSet, checkpoints, find_result, results
@@ -116,8 +116,8 @@ def missing(wanted: Reproduction) -> Iterator[str]:
         names = [name for name in one.models if not _source(wanted, one.set, name)]
         if names:
             option = "--training NAME='PATTERN'" if one.set.training else "--checkpoint NAME=PATH"
-            what = "checkpoints along training were" if one.set.training else "checkpoints were"
-            yield f"{one.set.key}: not made of {', '.join(names)}: no {what} published; {option} names yours"
+            what = "checkpoints along training" if one.set.training else "checkpoint that is read here"
+            yield f"{one.set.key}: not made of {', '.join(names)}: no {what} was published; {option} names yours"
 
 
 def script(wanted: Reproduction) -> list[str]:
@@ -161,22 +161,27 @@ def _suite(wanted: Reproduction, run_set: RunSet) -> str:
 def _of_set(wanted: Reproduction, one: _Wanted) -> Iterator[Command]:
     about = f"{one.set.key}: {wanted.samples_of(one.set)} images a prompt of {one.set.suite}; for {', '.join(one.keys)}"
     names = [name for name in one.models if _source(wanted, one.set, name)]
-    together = [name for name in names if not one.set.many and _is_released(wanted, name)]
-    first = list(_together(wanted, one.set, together)) if len(together) > 1 else []
-    alone = [name for name in names if not first or name not in together]
-    for command in (*first, *(command for name in alone for command in _alone(wanted, one, name))):
-        yield Command(command.words, command.made, about=about)
+    published = [name for name in names if not one.set.many and name not in wanted.own]
+    found: list[Command] = []
+    for family in ("miro", "diffusers"):
+        of_family = [name for name in published if checkpoints()[name].family == family]
+        if len(of_family) > 1:
+            found.append(_together(wanted, one.set, of_family))
+            names = [name for name in names if name not in of_family]
+    for command in (*found, *(command for name in names for command in _alone(wanted, one, name))):
+        yield replace(command, about=about)
         about = ""
 
 
-def _is_released(wanted: Reproduction, name: str) -> bool:
-    """Models that one command makes side by side: each goes by its own name into the set's folder."""
-    return checkpoints()[name].family == "miro" and name not in wanted.own
+def _together(wanted: Reproduction, run_set: RunSet, names: Sequence[str]) -> Command:
+    """Published models of one family side by side: each goes by its own name into the set's folder."""
+    sources, family = [checkpoints()[name].checkpoint for name in names], checkpoints()[names[0]]
+    words = ("all", *sources, *_sampling(family), *_common(wanted, run_set), "--out", f"{wanted.out}/{run_set.key}")
+    return Command(words, _made(wanted, run_set, sources, backend=_backend(family)))
 
 
-def _together(wanted: Reproduction, run_set: RunSet, names: Sequence[str]) -> Iterator[Command]:
-    words = ("all", *names, *MIRO, *_common(wanted, run_set), "--out", f"{wanted.out}/{run_set.key}")
-    yield Command(words, _made(wanted, run_set, names))
+def _backend(model: Checkpoint) -> str:
+    return "diffusers" if model.family == "diffusers" else "auto"
 
 
 def _alone(wanted: Reproduction, one: _Wanted, name: str) -> Iterator[Command]:
@@ -184,7 +189,6 @@ def _alone(wanted: Reproduction, one: _Wanted, name: str) -> Iterator[Command]:
     run_set, model, source = one.set, checkpoints()[name], _source(wanted, one.set, name)
     place = f"{wanted.out}/{run_set.key}/{name}"
     common = (*_sampling(model), *_common(wanted, run_set))
-    backend = "diffusers" if model.family == "diffusers" else "auto"
     if run_set.points:
         for point, negative in run_set.points.items():
             words = ("all", source, *common, *_negative(negative), "--out", f"{place}/{point}")
@@ -196,7 +200,9 @@ def _alone(wanted: Reproduction, one: _Wanted, name: str) -> Iterator[Command]:
             words = ("sweep", source, *common, *swept, *_negative(run_set.negative), "--out", place)
             yield Command(words, _made(wanted, run_set, [source], points=_points(axes)))
     else:
-        yield Command(("all", source, *common, "--out", place), _made(wanted, run_set, [source], backend=backend))
+        yield Command(
+            ("all", source, *common, "--out", place), _made(wanted, run_set, [source], backend=_backend(model))
+        )
 
 
 def _sampling(model: Checkpoint) -> tuple[str, ...]:
