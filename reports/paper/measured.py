@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,8 @@ class MeasuredRun:
         row: the table's row that it stands for.
         columns: what was measured on the paper's prompts.
         unlike: column -> why a value that the run has is not the paper's kind of value.
+        tflop: of making one image that is kept; None where not recorded.
+        hours: stage -> wall time of its busiest worker, for the whole run.
     """
 
     name: str
@@ -56,6 +58,8 @@ class MeasuredRun:
     columns: dict[str, Measurement]
     unlike: dict[str, str]
     notes: tuple[str, ...]
+    tflop: float | None = None
+    hours: dict[str, float] = field(default_factory=dict)
 
 
 def measure(table: PrintedTable, inputs: Sequence[str], cards: Cards = NO_CARDS) -> list[MeasuredRun]:
@@ -100,10 +104,12 @@ def _measured(table: PrintedTable, row: PrintedRow, run: Run) -> MeasuredRun:
     columns: dict[str, Measurement] = {}
     unlike: dict[str, str] = {}
     notes = (*_protocol_notes(row.protocol, run), *run.repeats, *(run.rewards.notes if run.rewards else ()))
+    per_image = run.manifest.tflop_per_image
+    tflop = None if per_image is None else per_image * max(1, row.protocol.best_of)
     if reason := _not_comparable(row.protocol, run):
         own = (*(GENEVAL_COLUMNS if run.verdicts is not None else ()), *(run.rewards.metrics if run.rewards else ()))
         about = own if run.manifest.random_weights else table.decimals
-        return MeasuredRun(run.name, row.name, {}, dict.fromkeys(about, reason), notes)
+        return MeasuredRun(run.name, row.name, {}, dict.fromkeys(about, reason), notes, tflop, run.manifest.hours)
     if row.protocol.best_of:
         run = select(run, Selection(row.protocol.best_of, row.protocol.by))
         notes = (*notes, run.repeats[-1])
@@ -112,7 +118,7 @@ def _measured(table: PrintedTable, row: PrintedRow, run: Run) -> MeasuredRun:
             unlike[column] = value
         elif column in table.decimals:
             columns[column] = value
-    return MeasuredRun(run.name, row.name, columns, unlike, notes)
+    return MeasuredRun(run.name, row.name, columns, unlike, notes, tflop, run.manifest.hours)
 
 
 def _not_comparable(protocol: RowProtocol, run: Run) -> str:
@@ -122,16 +128,16 @@ def _not_comparable(protocol: RowProtocol, run: Run) -> str:
     if protocol.best_of and (reason := cannot_select(run, Selection(protocol.best_of, protocol.by))):
         return reason
     recorded = run.manifest.protocol
-    for field in ("steps", "guidance_scale"):
-        wanted = getattr(protocol, field)
-        if wanted != OWN and recorded.get(field, "null") != "null" and json.loads(recorded[field]) != wanted:
-            return f"{field} is {recorded[field]}, the row's is {wanted}"
-    for field, usual in USUAL_TARGETS.items() if recorded else ():
-        wanted, found = getattr(protocol, field), recorded_targets(recorded, field)
+    for name in ("steps", "guidance_scale"):
+        wanted = getattr(protocol, name)
+        if wanted != OWN and recorded.get(name, "null") != "null" and json.loads(recorded[name]) != wanted:
+            return f"{name} is {recorded[name]}, the row's is {wanted}"
+    for name, usual in USUAL_TARGETS.items() if recorded else ():
+        wanted, found = getattr(protocol, name), recorded_targets(recorded, name)
         for axis in dict.fromkeys((*wanted, *found)):
             if found.get(axis, usual) != wanted.get(axis, usual):
                 told = found.get(axis, f"{usual:g}")
-                return f"{field.replace('_', ' ')}: {axis} is {told}, the row's is {wanted.get(axis, usual):g}"
+                return f"{name.replace('_', ' ')}: {axis} is {told}, the row's is {wanted.get(axis, usual):g}"
     return ""
 
 
@@ -199,6 +205,6 @@ def _protocol_notes(row: RowProtocol, run: Run) -> Iterator[str]:
     protocol = run.manifest.protocol
     if not protocol:
         yield "no protocol is recorded, so it may not be the paper's"
-    for field, paper in (("samples", str(row.samples)), ("seed", PAPER_SEED)):
-        if protocol and protocol.get(field) not in (None, paper):
-            yield f"{field} is {protocol[field]}, the paper's is {paper}"
+    for name, paper in (("samples", str(row.samples)), ("seed", PAPER_SEED)):
+        if protocol and protocol.get(name) not in (None, paper):
+            yield f"{name} is {protocol[name]}, the paper's is {paper}"

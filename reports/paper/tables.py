@@ -13,6 +13,9 @@ from reports.paper.measured import MeasuredRun, Measurement, measure, measure_fo
 from reports.paper.printed import GENEVAL_COLUMNS, Footnote, PrintedRow, PrintedTable, printed_table
 from wire.cards import NO_CARDS, Cards
 
+#: Stages whose time is told.
+STAGES = ("generate", "geneval", "rewards")
+
 
 class Verdict(Enum):
     """Whether a printed value was found again."""
@@ -114,6 +117,8 @@ def table_markdown(table: ReproducedTable) -> str:
         counts = {verdict: sum(cell.verdict is verdict for cell in table.cells) for verdict in Verdict}
         counted = ", ".join(f"{count} {verdict.value}" for verdict, count in counts.items()) + "."
         blocks += ["## Measured beside printed", "\n".join([*_MEASURED_HEAD, *lines]), counted]
+    if compute := [*_compute_lines(table)]:
+        blocks += ["## Compute", "\n".join([*_COMPUTE_HEAD, *compute]), _COMPUTE]
     blocks += ["## As printed", "\n".join(_printed_lines(table)), _READING]
     notes = [f"- {escape(run.name)}: {escape(note)}" for run in table.runs for note in run.notes]
     blocks += ["\n".join(notes)] if notes else []
@@ -125,6 +130,26 @@ _MEASURED_HEAD = (
     "| model | column | printed | measured | 95 % interval | difference | verdict | run |",
     "|:--|:--|--:|--:|:--|--:|:--|:--|",
 )
+
+
+_COMPUTE_HEAD = (
+    "| model | TFLOPs, printed | TFLOP an image | hours: generate | geneval | rewards | run |",
+    "|:--|--:|--:|--:|--:|--:|:--|",
+)
+_COMPUTE = (
+    "TFLOP an image: both branches of the guidance and the VAE, a multiplication and an addition being two; of a row "
+    "of best images, all that are made for one. Hours: wall time of the busiest worker, for the whole run."
+)
+
+
+def _compute_lines(table: ReproducedTable) -> Iterator[str]:
+    """A line a run that records what it took."""
+    for run in table.runs:
+        if run.tflop is not None or run.hours:
+            printed = table.printed.row(run.row).tflops
+            numbers = ["" if value is None else f"{value:,.2f}" for value in (printed, run.tflop)]
+            hours = [f"{run.hours[stage]:,.2f}" if stage in run.hours else "" for stage in STAGES]
+            yield f"| {' | '.join([escape(run.row), *numbers, *hours, escape(run.name)])} |"
 
 
 def _measured_lines(table: ReproducedTable, row: str) -> list[str]:

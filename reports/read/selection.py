@@ -121,7 +121,7 @@ def select(run: Run, selection: Selection) -> Run:
         manifest=replace(run.manifest, protocol={**protocol, f"{FIELD}.by": f'"{selection.by}"'}),
         verdicts=verdicts,
         rewards=_with_values(rewards, kept),
-        repeats=(*run.repeats, _note(selection, kept)),
+        repeats=(*run.repeats, _note(selection, kept, run.manifest.tflop_per_image)),
     )
 
 
@@ -203,11 +203,16 @@ def _with_values(rewards: RewardTable, kept: _Kept) -> RewardTable:
     return replace(rewards, frame=kept.frame.assign(**kept.values), reasons=reasons)
 
 
-def _note(selection: Selection, kept: _Kept) -> str:
+def _cost(selection: Selection, tflop: float | None) -> str:
+    return "" if tflop is None else f" ({selection.size * tflop:,.0f} TFLOP to make)"
+
+
+def _note(selection: Selection, kept: _Kept, tflop: float | None) -> str:
     """What the row costs and rests on."""
     images, prompts = kept.images, kept.usable
     exactly = "" if images == selection.size * prompts else f", expected over subsets of {images:,} images"
-    told = f"{selection.name}: one image kept of {selection.size} made and scored, {prompts:,} prompts{exactly}"
+    told = f"{selection.name}: one image kept of {selection.size} made and scored{_cost(selection, tflop)}, "
+    told += f"{prompts:,} prompts{exactly}"
     left = "; ".join(
         f"{count:,} prompt{'' if count == 1 else 's'} left out ({reason})"
         for reason, count in kept.left_out.most_common()

@@ -104,6 +104,15 @@ def test_another_protocol_is_not_comparable(tmp_path: Path, protocol: dict[str, 
     assert {cell.reason for cell in cells if cell.column in TAGS} == {reason}
 
 
+def test_what_a_row_took_stands_beside_it(tmp_path: Path) -> None:
+    stages = {"generate": {"seconds": 7200.0}, "geneval": {"seconds": 1800}, "rewards": {"seconds": "x"}}
+    run(tmp_path / "miro", sweep(SMALL), name="miro", tflop_per_image=17.934, stages=stages)
+    text = table_markdown(reproduce_table("table1", [str(tmp_path / "miro")]))
+    assert "| Synth MIRO | 4.16 | 17.93 | 2.00 | 0.50 |  | miro |" in text
+    assert "| Aesthetic Scaled MIRO | 532.00 | 2,295.55 | 2.00 | 0.50 |  | miro |" in text
+    assert "## Compute" not in table_markdown(reproduce_table("table1", []))
+
+
 def test_a_pipelines_own_settings_are_its_rows(tmp_path: Path) -> None:
     folder = run(tmp_path / "x", sweep(SMALL), protocol={"steps": 20, "guidance_scale": 5.0})
     cells = {cell.column: cell for cell in reproduce_table("table1", [f"SDXL={folder}"]).cells if cell.row == "SDXL"}
