@@ -27,10 +27,10 @@ _AXES = {
 }  # fmt: skip
 
 
-def reward_axes(name: str, folder: Path | None = None) -> tuple[str, ...] | None:
-    """The rewards that a checkpoint was trained on, told without loading it: by its name, or a hub layout's config.
+def reward_axes(name: str, repo: str = "", folder: Path | None = None) -> tuple[str, ...] | None:
+    """The rewards that a checkpoint was trained on, told without loading it.
 
-    None where this does not tell.
+    By the name that it has in a released repository, or by a hub layout's configuration; None where neither tells.
     """
     if folder is not None:
         try:
@@ -38,9 +38,11 @@ def reward_axes(name: str, folder: Path | None = None) -> tuple[str, ...] | None
         except (OSError, ValueError, AttributeError):
             return None
         return tuple(map(str, keys)) if isinstance(keys, list) else None
+    if repo not in (MAIN_REPO, ABLATIONS_REPO):
+        return None
     if name.startswith("miro-only-"):
         return tuple(axis for reward, axis in _AXES.items() if name == f"miro-only-{reward}")
-    return tuple(axis for reward, axis in _AXES.items() if name != f"miro-no-{reward}") if released_repo(name) else None
+    return tuple(axis for reward, axis in _AXES.items() if name != f"miro-no-{reward}")
 
 
 def released_repo(name: str) -> tuple[str, str | None] | None:

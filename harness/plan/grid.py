@@ -216,7 +216,7 @@ def _point(base: Model, axes: Sequence[Axis], chosen: Sequence[int]) -> GridPoin
 
 def _check_targets(source: CheckpointSource, named: Sequence[str]) -> None:
     """That a checkpoint has the reward targets, as far as this is known without loading it."""
-    axes = reward_axes(source.name, source.path)
+    axes = reward_axes(source.name, source.repo, source.path)
     for field in named if axes is not None else ():
         target = field.removeprefix(NEGATIVE)
         if field not in VARYING and target not in (axes or ()):

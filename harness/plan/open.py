@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from generation.checkpoint_kinds import IMAGES, REPO, CheckpointSource, describe_source
+from generation.checkpoint_kinds import IMAGES, CheckpointSource, describe_source
 from generation.precision import PAPER_TEXT_LENGTH, PIPELINE
 from generation.released import reward_axes
 from harness.executors.submission import refuse_while_queued
@@ -131,7 +131,7 @@ def _tflop_per_image(maker: Model) -> float | None:
     """Of both branches of the guidance and the VAE's decoder; known of the released checkpoints, all of one size."""
     from generation.flops import MiroShape, NetworkShape, miro_flops
 
-    axes = reward_axes(maker.source.name) if maker.source.kind == REPO else None
+    axes = reward_axes(maker.source.name, maker.source.repo)
     if axes is None or not maker.settings.steps:
         return None
     shape = MiroShape(network=replace(NetworkShape(), num_rewards=len(axes)))
