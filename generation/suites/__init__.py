@@ -28,8 +28,14 @@ __all__ = [
     "suites_folder",
 ]
 
+#: The prompts that the MIRO paper shows in Figure 7 (arXiv 2510.25897v2), which are in no published suite.
+FIGURE_7 = (
+    "Graffiti of a rocket ship on a brick wall in vibrant, high-contrast neon pop-art colors",
+    "Robots meditating on a skyscraper rooftop under neon rain with deep blue and magenta glow",
+)
+_BUILT = (Suite("geneval", build_geneval), Suite("miro-figure7", lambda: [{"prompt": text} for text in FIGURE_7]))
 #: Suites that are built here, from their rules.
-SUITES: dict[str, Suite] = {suite.id: suite for suite in (Suite("geneval", build_geneval),)}
+SUITES: dict[str, Suite] = {suite.id: suite for suite in _BUILT}
 
 
 def built_prompts() -> list[list[tuple[str, str]]]:
