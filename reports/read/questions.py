@@ -57,6 +57,7 @@ DpgAnswers = tuple[DpgAnswer, ...]
 def _question(entry: Mapping[str, Any]) -> Question | None:
     """None for what is malformed; a probability may lie above 1 by rounding."""
     question, answer, skill, p = map(entry.get, Question._fields)
+    skill = "" if skill is None else skill  # the suite tells none
     if not (isinstance(question, str) and isinstance(answer, str) and isinstance(skill, str)):
         return None
     if not isinstance(p, (int, float)) or isinstance(p, bool) or not 0.0 <= p <= 1.0 + 1e-6:
