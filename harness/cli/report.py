@@ -26,16 +26,24 @@ def report(
     out: Out = Path("report"),
     across: Across = None,
     export: Export = None,
+    site: Annotated[
+        Path | None, typer.Option(help="also a static site into this folder: the leaderboard, with a gallery a run")
+    ] = None,
     name: options.Names = None,
 ) -> None:
     """Write a leaderboard of finished runs; a bare results.jsonl of GenEval's own format will do."""
     from harness.cli.session import show_report
-    from reports.exports import check_trackers
-    from reports.exports import export as hand_over
+    from reports.exports.trackers import check_trackers
+    from reports.exports.trackers import export as hand_over
 
     check_trackers(export or [])
     with Display() as display:
-        files = show_report(runs, out, display, across or [], anew=bool(export), names=name or [])
+        files = show_report(runs, out, display, across or [], anew=bool(export or site), names=name or [])
     if files.leaderboard is not None:
+        if site is not None:
+            from reports.exports.site import write_site
+            from rewards.scorers import CARDS
+
+            echo(f"site: {write_site(files.leaderboard, site, CARDS)}")
         for tracker in export or []:
             echo(f"exported: {hand_over(files.leaderboard, tracker, out)}")

@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import reports
-import reports.exports
-from reports.exports import TRACKERS, Entry, check_trackers, entries, export, fit_names
+import reports.exports.trackers
+from reports.exports.trackers import TRACKERS, Entry, check_trackers, entries, export, fit_names
 from tests.reports.builders import SMALL, rewards, sweep, write_rows
 from wire.errors import EnvironmentFailure, UserError
 
@@ -206,7 +206,7 @@ def test_whatever_a_tracker_raises_is_one_line(
     def fail(_entries: list[Entry], _folder: Path) -> str:
         raise error
 
-    monkeypatch.setitem(reports.exports._HAND_OVER, "wandb", fail)
+    monkeypatch.setitem(reports.exports.trackers._HAND_OVER, "wandb", fail)
     with pytest.raises(raised, match="--export wandb: ") as told:
         export(reports.report([run], tmp_path).leaderboard, "wandb", tmp_path)
     assert "\n" not in str(told.value)
@@ -221,7 +221,7 @@ def test_an_unknown_tracker() -> None:
 def test_a_tracker_that_is_not_installed_is_told_before_anything_is_made(
     tracker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reports.exports.find_spec", lambda _name: None)
+    monkeypatch.setattr("reports.exports.trackers.find_spec", lambda _name: None)
     with pytest.raises(UserError) as error:
         check_trackers([tracker])
     assert str(error.value).endswith(f"install it with: pip install 'miro-eval[{tracker}]'")
