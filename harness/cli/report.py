@@ -12,7 +12,7 @@ from harness.terminal.display import Display
 from harness.terminal.echo import echo
 
 Export = Annotated[
-    list[str] | None, typer.Option(help="hand the runs to wandb, mlflow or tensorboard as well; repeatable")
+    list[str] | None, typer.Option(help="hand the runs to wandb, mlflow, tensorboard or trackio as well; repeatable")
 ]
 Out = Annotated[Path, typer.Option(help="folder for the leaderboard, in five formats, and for all scores")]
 _FIELD = "rank runs together that differ in this field of their protocol, e.g. guidance_scale; repeatable"
