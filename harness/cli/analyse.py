@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli import options
 from harness.terminal.echo import echo
 
 
@@ -17,6 +18,7 @@ def analyse(
     labels: Annotated[
         Path | None, typer.Option(help="what people say of the images, as CSV, for --judges; see docs/judges.md")
     ] = None,
+    formats: options.Format = [],  # noqa: B006 - typer copies it
 ) -> None:
     """pass@k, best of N, rewards against verdicts, histograms, accuracy by class, relation, color and count; radars.
 
@@ -26,7 +28,8 @@ def analyse(
     from reports.analysis import write_analysis
     from rewards.scorers import CARDS
 
-    files = write_analysis(runs, out, CARDS, judges=judges or labels is not None, labels=labels)
+    held = judges or labels is not None
+    files = write_analysis(runs, out, CARDS, formats, judges=held, labels=labels)
     for note in files.notes:
         echo(note, err=True)
     echo(f"analysis: {files.markdown}")

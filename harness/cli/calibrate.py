@@ -53,8 +53,8 @@ def calibrate(
         parameters["published_images"] = str(published_images.absolute())
     if not (update or published_images or stored.values.get(precision)):
         raise UserError(
-            f"{path}: no golden values at {precision} precision; where the models are known to be right, "
-            "store theirs with --update"
+            f"{path}: no golden values at {precision} precision; store them with --update on a machine "
+            "whose models are known to be right"
         )
     stage = "rewards.calibration"
     rows, started = session.run_alone(
@@ -79,7 +79,7 @@ def _store(golden: Golden, path: Path, precision: str, rows: list[dict[str, Any]
     from wire.files import write_atomically
 
     if unscored := sorted({f"{row['metric']}: {row['error']}" for row in rows if row["value"] is None}):
-        raise UserError(f"nothing stored, for want of scores: {'; '.join(unscored)}")
+        raise UserError(f"nothing stored, because scores are missing: {'; '.join(unscored)}")
     golden.update(precision, values_of(rows), started)
     write_atomically(path, golden.text())
     echo(f"{len(rows)} scores at {precision} precision stored in {path}")

@@ -32,12 +32,19 @@ class AnalysisFiles:
 
 
 def write_analysis(
-    inputs: Sequence[Path], out_dir: Path, cards: Cards = NO_CARDS, *, judges: bool = False, labels: Path | None = None
+    inputs: Sequence[Path],
+    out_dir: Path,
+    cards: Cards = NO_CARDS,
+    further: Sequence[str] = (),
+    *,
+    judges: bool = False,
+    labels: Path | None = None,
 ) -> AnalysisFiles:
     """Analyse runs, each by itself.
 
     Args:
         cards: of metrics that are known anyway.
+        further: formats (pdf, svg) in which figures stand beside the PNGs.
         judges: also hold the judges of the same images against each other; see :mod:`reports.analysis.judges`.
         labels: a file of what people say of the images, for that.
 
@@ -80,8 +87,8 @@ def write_analysis(
     return AnalysisFiles(
         markdown=write_text(out_dir / "analysis.md", findings_markdown(found)),
         csv=write_text(out_dir / "analysis.csv", findings_csv(found)),
-        radars=draw_radars(measured, out_dir),
+        radars=draw_radars(measured, out_dir, further),
         notes=notes,
-        tradeoffs=write_tradeoffs(measured, out_dir),
+        tradeoffs=write_tradeoffs(measured, out_dir, further),
         judges=write_judges(measured, said, out_dir) if judges else (),
     )

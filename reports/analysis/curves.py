@@ -31,6 +31,7 @@ class Curve:
         by_order: steps are the numbers of the checkpoints, in the order given.
         axis: what the points lie along, where it is no training.
         higher_is_better: direction; None where nobody has said.
+        words: what stands at 0, 1, ... of an axis that has no numbers.
     """
 
     training: str
@@ -39,6 +40,7 @@ class Curve:
     by_order: bool
     axis: str = ""
     higher_is_better: bool | None = True
+    words: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -94,7 +96,8 @@ def metrics_of(curves: Iterable[Curve]) -> list[str]:
 def _panel(curves: Sequence[Curve], cards: Cards) -> Panel:
     first = curves[0]
     along = first.axis or ("checkpoint" if first.by_order else "training step")
-    return Panel(axis_label(first, cards), plain_name(along), tuple(series_of(curve) for curve in curves))
+    series = tuple(series_of(curve) for curve in curves)
+    return Panel(axis_label(first, cards), plain_name(along), series, names=tuple(map(plain_name, first.words)))
 
 
 def axis_label(curve: Curve, cards: Cards) -> str:

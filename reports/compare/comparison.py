@@ -168,7 +168,7 @@ def _together(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
 
 def _protocols(left: Mapping[str, str], right: Mapping[str, str]) -> Iterator[str]:
     if not left or not right:
-        yield "no protocol is recorded for one or both, so it is not known whether they are alike"
+        yield "the settings of one or both are not recorded, so it is unknown whether they were made alike"
         return
     for name in sorted(left.keys() | right.keys()):
         if left.get(name) != right.get(name):

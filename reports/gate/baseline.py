@@ -206,7 +206,7 @@ def write_flips(
     """
     with tempfile.TemporaryDirectory() as folder:
         first, second = (_with_rows(side, Path(folder) / name) for side, name in ((baseline, "1"), (candidate, "2")))
-        return write_gallery(first, second, out, copy, cards, names)
+        return write_gallery([first, second], out, copy, cards, names)
 
 
 def _with_rows(side: Path, folder: Path) -> Path:
@@ -215,7 +215,7 @@ def _with_rows(side: Path, folder: Path) -> Path:
         return side
     run = read_baseline(side)
     if run.verdicts is None:
-        raise UserError("the saved baseline has no verdicts, of which any could flip: omit --gallery")
+        raise UserError("the saved baseline has no verdicts, so none can flip: omit --gallery")
     frame = run.verdicts[["filename", "tag", "prompt", "metadata", "sample_index", "correct"]]
     lines = []
     for record in frame.astype(object).where(frame.notna(), None).to_dict("records"):

@@ -123,7 +123,7 @@ def rules_for(baseline: Run, policy: Path | None) -> Policy:
     if demanded := [name for name in absent if rules.rule(name).demands]:
         raise UserError(f"the policy judges {', '.join(demanded)}, of which the baseline has no scored images")
     if not any(rules.rule(metric).demands for metric in scored):
-        raise UserError("the policy demands nothing of any metric that the baseline has; give one a margin or a floor")
+        raise UserError("the policy sets no limit for any metric of the baseline: give one a margin or a floor")
     return rules
 
 
