@@ -176,7 +176,10 @@ def test_a_run_takes_the_place_of_its_models_published_line(tmp_path: Path) -> N
 def test_a_run_that_was_sampled_otherwise_stands_for_no_model(tmp_path: Path) -> None:
     protocol = {"reward_targets": {"aesthetic_score": 0.625}}
     folder = run(tmp_path / "mine", paper_sweep("MIRO"), protocol=protocol)
-    assert "MIRO, published" in legend_of("fig12", Runs(None, [f"MIRO={folder}"]))
+    runs = Runs(None, [f"MIRO={folder}"])
+    assert "MIRO, published" in legend_of("fig12", runs)
+    told = "not drawn: mine: sampled otherwise than the paper's models are there"
+    assert told in draw_figures(tmp_path / "out", runs, ["fig12"]).notes
 
 
 @pytest.mark.parametrize("kind", ["geneval", "rewritten", "few", "random", "whole"])
@@ -226,5 +229,7 @@ def test_bad_input_is_told_in_one_line(tmp_path: Path) -> None:
         draw_figures(tmp_path / "file" / "figures", Runs(None), ["fig3"])
     with pytest.raises(UserError, match="--format jpg: a figure is written as pdf or svg, beside the PNG"):
         draw_figures(tmp_path, Runs(None), ["fig3"], ["jpg"])
+    with pytest.raises(UserError, match=r"--from .*nowhere: no such folder"):
+        Runs(tmp_path / "nowhere")
     with pytest.raises(UserError, match="no 'fig99' here; choose from table1, table3, fig2"):
         draw_figures(tmp_path, Runs(None), ["fig99"])
