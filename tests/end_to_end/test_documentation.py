@@ -53,6 +53,9 @@ BY_ANOTHER_TEST = {
     "miro-eval all stabilityai/stable-diffusion-xl-base-1.0 --backend diffusers": (
         "tests/generation/backends/test_diffusers_pipeline.py"
     ),
+    "miro-eval rewards RUN --metric diversity_dinov2 --metric vendi_dinov2": (
+        "tests/end_to_end/test_within_prompts.py"
+    ),
     "miro-eval suites fetch geneval2": "tests/generation/suites/test_fetched.py",
     "miro-eval all path/to/last.ckpt --suite geneval2": "tests/harness/plan/test_evaluations.py",
     "miro-eval rewards RUN --scorer my_scorer.py:Brightness": "tests/harness/test_rewards_verbs.py",
