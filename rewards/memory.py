@@ -8,9 +8,11 @@ process: so the first guess is made beforehand (:func:`rows_that_fit`).
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wire.errors import EnvironmentFailure
 from wire.host import memory
@@ -92,11 +94,16 @@ def rows_that_fit(size: int, per_row: int, free: int) -> int:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception says that memory has run out, on whatever device."""
-    import torch
-
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+    torch = sys.modules.get("torch")
+    if isinstance(error, MemoryError) or (torch and isinstance(error, torch.OutOfMemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in _SIGNS)
+
+
+def library_of(array: object) -> Any:
+    """The module whose kind an array is: torch, or numpy where a user's own environment has no other."""
+    numpy = sys.modules.get("numpy")
+    return numpy if numpy and isinstance(array, numpy.ndarray) else importlib.import_module("torch")
 
 
 class Parts:
@@ -130,28 +137,25 @@ class Parts:
         Raises:
             EnvironmentFailure: a single row does not fit.
         """
-        import torch
-
         while True:
             filled = -(-self._whole // self._size) * self._size
             rows = [min(row, self._whole - 1) for row in range(filled)]
             cut = [rows[start : start + self._size] for start in range(0, filled, self._size)]
             try:
-                return torch.cat([compute(part) for part in cut])[: self._whole]
+                made = [compute(part) for part in cut]
+                return library_of(made[0]).concatenate(made)[: self._whole]
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
             self._halve()  # out here, where the exception no longer holds the tensors of the failed pass
 
     def _halve(self) -> None:
-        import torch
-
         if self._size == 1:
             raise EnvironmentFailure(
                 f"{self._what}: out of memory with a single pair; free the device, use one with more memory, "
                 "or --reward-precision fast"
             )
-        if torch.cuda.is_available():
+        if (torch := sys.modules.get("torch")) and torch.cuda.is_available():
             torch.cuda.empty_cache()
         before, self._size = self._size, -(-self._size // 2)
         self._tell(f"{before} at a time do not fit into memory, going on with {self._size}")

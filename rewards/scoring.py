@@ -7,6 +7,7 @@ from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rewards.images import Prepared
+from rewards.memory import library_of
 from rewards.own_scorer import own_fault
 from rewards.scorers.base import Batch, Scorer
 from wire.errors import MiroEvalError
@@ -74,11 +75,11 @@ class Passes:
         return [prepared.errors.get(self.metric, value) for prepared, value in zip(batch, values, strict=False)]
 
     def _values(self, rows: Sequence[Prepared], stacks: dict[tuple[Hashable, ...], Tensor]) -> list[float]:
-        import torch
-
         keys = tuple(row.keys[self.metric] for row in rows)
         if keys not in stacks:
-            stacks[keys] = torch.stack([row.tensors[key] for row, key in zip(rows, keys, strict=True)]).to(self._device)
+            images = [row.tensors[key] for row, key in zip(rows, keys, strict=True)]
+            stack = library_of(images[0]).stack(images)
+            stacks[keys] = stack.to(self._device) if hasattr(stack, "to") else stack
         pixels, prompts = stacks[keys], [row.item.prompt for row in rows]
         text = self._texts.rows(prompts) if self._texts else None
 
