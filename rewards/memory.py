@@ -18,8 +18,6 @@ from wire.errors import EnvironmentFailure
 from wire.host import memory
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from rewards.hub import LocalWeight
 
 #: A model may need twice its files' size (half precision on disk, float32 in memory).
@@ -100,12 +98,6 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in _SIGNS)
 
 
-def library_of(array: object) -> Any:
-    """The module whose kind an array is: torch, or numpy where a user's own environment has no other."""
-    numpy = sys.modules.get("numpy")
-    return numpy if numpy and isinstance(array, numpy.ndarray) else importlib.import_module("torch")
-
-
 class Parts:
     """Computes rows in one piece, or in equal parts once a piece has proved too large.
 
@@ -131,19 +123,22 @@ class Parts:
         """Whether a whole piece did not fit, or was not expected to."""
         return self._size < self._whole
 
-    def __call__(self, compute: Callable[[Sequence[int]], Tensor]) -> Tensor:
+    def __call__(self, compute: Callable[[Sequence[int]], Any], join: Callable[[list[Any]], Any] | None = None) -> Any:
         """The result for every row of a whole piece, (size, ...); ``compute`` makes rows from their numbers.
+
+        Args:
+            join: puts parts together; without it they are tensors.
 
         Raises:
             EnvironmentFailure: a single row does not fit.
         """
+        joined = join or importlib.import_module("torch").cat
         while True:
             filled = -(-self._whole // self._size) * self._size
             rows = [min(row, self._whole - 1) for row in range(filled)]
             cut = [rows[start : start + self._size] for start in range(0, filled, self._size)]
             try:
-                made = [compute(part) for part in cut]
-                return library_of(made[0]).concatenate(made)[: self._whole]
+                return joined([compute(part) for part in cut])[: self._whole]
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise

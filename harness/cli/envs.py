@@ -10,7 +10,7 @@ from harness.cli.signature import only, takes_settings
 from harness.environments.spec import DEFAULT, ENVIRONMENTS, EnvironmentSpec, find_spec
 from harness.run.settings import RunSettings
 from harness.terminal.display import Display
-from harness.terminal.echo import echo
+from harness.terminal.echo import echo, show_list
 
 app = typer.Typer(help="The stages' isolated environments.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -27,24 +27,19 @@ Names = Annotated[
 @app.command("list")
 @takes_settings
 def list_environments(run: Backend, names: Names = None) -> None:
-    """Backend, lock hash, size and health of each environment."""
-    from rich.console import Console
-    from rich.table import Table
-
+    """List the environments: backend, lock hash, size, health and folder."""
     from harness.environments import manager
 
-    table = Table("environment", "backend", "lock", "size", "health")
-    table.add_column("folder", overflow="fold")
+    rows = []
     for spec in _specs(names) if names else ENVIRONMENTS.values():
         environment = manager.locate(spec, run.env_backend)
         state = environment.state()
         size = f"{state.size_bytes / 1e9:.1f} GB" if state else "-"
         health = "ready" if state else ("half-made" if environment.directory.exists() else "not set up")
-        row = (spec.name, environment.backend, environment.lock_hash, size, health, str(environment.directory))
-        table.add_row(*row)
-    for folder in manager.leftovers():
-        table.add_row(folder.name.split("-")[0], "", "", "-", "of an older lock", str(folder))
-    Console(soft_wrap=True).print(table)
+        rows.append((spec.name, environment.backend, environment.lock_hash, size, health, str(environment.directory)))
+    old = manager.leftovers()
+    rows += [(folder.name.split("-")[0], "-", "-", "-", "of an older lock", str(folder)) for folder in old]
+    show_list(("environment", "backend", "lock", "size", "health", "folder"), rows)
 
 
 @app.command()
@@ -65,7 +60,7 @@ def setup(run: Backend, names: Names = None) -> None:
 @app.command()
 @takes_settings
 def check(run: Backend, names: Names = None) -> None:
-    """Import everything, and run what is compiled, in each environment; exit 4 where one does not work."""
+    """Import the packages of each environment and run its compiled operators; exit 4 if one does not work."""
     from harness.environments import manager
     from wire.errors import EnvironmentFailure
 

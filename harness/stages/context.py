@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.environments.making import Making
-from harness.environments.manager import Environment, ensure, locate, substitution
+from harness.environments.manager import Environment, choose_backend, ensure, locate, substitution
 from harness.run.directory import RunDirectory
 from harness.run.manifest import Manifest, StageRecord
 from harness.run.settings import RunSettings
@@ -98,12 +98,19 @@ class Pipeline:
         """
         spec = stage.spec
         environment = ensure(spec, self.settings.env_backend, self.display.step(f"environment {spec.name}"))
-        if line := substitution(spec, self.settings.env_backend):
+        if line := substitution(spec, self.settings.env_backend) or self._not_auto(stage, environment):
             self.display.note(line)
         if arguments := stage.probe(self.settings):
             run_probe(tuple(environment.command(*arguments)))
         self.source.furnish(environment, self.display.step("tiny world"))
         return environment
+
+    def _not_auto(self, stage: Stage, environment: Environment) -> str:
+        """A line where the stage goes on in the environment it was begun in, and ``auto`` would take another."""
+        begun, auto = self.manifest.stages.get(stage.name), choose_backend(environment.spec, "auto")
+        if begun is None or begun.environment.get("backend") != environment.backend or environment.backend == auto:
+            return ""
+        return f"{stage.name} goes on in {environment.backend}, as it was begun; a new run would take {auto}"
 
     def check_weights(self, stage: Stage) -> None:
         """Fetch what the stage cannot do without, else say which of its results must be lacking for want of weights.
@@ -117,9 +124,11 @@ class Pipeline:
         lacking = self.source.lacking(wanted)
         if lacking and len(lacking) == len(wanted):
             metric, reason = next(iter(lacking.items()))
-            raise EnvironmentFailure(f"{stage.name}: nothing can be scored for want of weights; {metric}: {reason}")
+            raise EnvironmentFailure(
+                f"{stage.name}: nothing can be scored, because weights are missing; {metric}: {reason}"
+            )
         for metric, reason in lacking.items():
-            self.display.note(f"{stage.name}: what is not there of {metric} stays unscored: {reason}")
+            self.display.note(f"{stage.name}: images that lack {metric} stay unscored: {reason}")
 
     def prepare(self, stage: Stage, step: str) -> None:
         """Fetch and verify the stage's files by address; of those that it can do without, a lacking one is noted.
@@ -153,38 +162,38 @@ class Pipeline:
         self.manifest.write(self.run.manifest)
 
     def note_provenance(
-        self, part: Stage, record: StageRecord, event: dict[str, Any], environment: dict[str, str] | None = None
+        self, part: Stage, record: StageRecord, event: dict[str, Any], environment: dict[str, str]
     ) -> None:
         """Keep what the worker says of its models, now: an interrupted stage must go on with the same ones.
 
         What it says of an environment that is not the stage's usual one stands with that environment.
         """
-        stage, now, before = part.whole, provenance_of(event), record.provenance
+        stage, now, before, begun = part.whole, provenance_of(event), record.provenance, record.environment
         usual = part.environment == stage.environment
         if not usual:
-            before = before | {"device": record.environments.get(part.spec.name, now).get("device")}
+            begun = record.environments.get(part.spec.name, {})
+            before = before | {"device": begun.get("device", now["device"])}
         if not stage.needs_images and before.get("weights", now["weights"]) != now["weights"]:
             raise UserError(
                 f"the weights behind this checkpoint have changed since the first images in {self.run.path} were made "
                 f"({before['weights']} -> {now['weights']}): choose another --out, or name a revision"
             )
         if before.get("device", now["device"]) != now["device"]:
-            devices = f"begun on {before['device']}, goes on on {now['device']}"
-            self.display.note(f"{part.name}: {devices}: last bits differ")
+            devices = f"begun on {before['device']}, continued on {now['device']}"
+            self.display.note(f"{part.name}: {devices}: the last bits of its results differ")
+        kinds = [one.get("backend") for one in (begun or environment, environment)]
+        if kinds[0] != kinds[1]:
+            kind = f"begun in {kinds[0]}, continued in {kinds[1]}"
+            self.display.note(f"{part.name}: {kind}: the last bits of its results differ")
         for line in self.source.note_use(now.get("weights", [])):
             self.display.note(f"{stage.name}: {line}")
-        # What an earlier worker scored other metrics with stays.
-        if cards := before.get("cards", {}) | now.get("cards", {}):
-            now["cards"] = cards
-        loaded = [weight.get("metric") for weight in now.get("weights", [])]
-        if earlier := [weight for weight in before.get("weights", []) if weight.get("metric") not in (None, *loaded)]:
-            now["weights"] = [*earlier, *now.get("weights", [])]
+        _keep_others(before, now)
         if usual:
-            record.provenance, record.environment = now, environment or record.environment
+            record.provenance, record.environment = now, environment
         else:
             both = {key: now.pop(key) for key in ("cards", "weights") if key in now}
             record.provenance = record.provenance | both
-            record.environments[part.spec.name] = {**(environment or {}), **now}
+            record.environments[part.spec.name] = {**environment, **now}
         self.save(stage, record)
 
     def finish(self, stage: Stage, record: StageRecord, plan: StagePlan) -> StageRecord:
@@ -289,6 +298,15 @@ def run_probe(command: tuple[str, ...]) -> None:
 def provenance_of(event: dict[str, Any]) -> dict[str, Any]:
     """What a worker's ``started`` event says of its models, without what concerns the wire alone."""
     return {key: value for key, value in event.items() if key not in ("event", "job", "protocol", "total")}
+
+
+def _keep_others(before: dict[str, Any], now: dict[str, Any]) -> None:
+    """Let what an earlier worker scored other metrics with stay."""
+    if cards := before.get("cards", {}) | now.get("cards", {}):
+        now["cards"] = cards
+    loaded = [weight.get("metric") for weight in now.get("weights", [])]
+    if earlier := [weight for weight in before.get("weights", []) if weight.get("metric") not in (None, *loaded)]:
+        now["weights"] = [*earlier, *now.get("weights", [])]
 
 
 @contextlib.contextmanager

@@ -46,7 +46,7 @@ def placed(sources: Sequence[RunSource]) -> list[PlacedRun]:
     """
     if not sources:
         raise UserError("no runs to track; name the run directories of a training run's checkpoints")
-    steps = [_step(source) for source in sources]
+    steps = [step_of(source) for source in sources]
     unknown = [source.name for source, step in zip(sources, steps, strict=True) if step is None]
     if len(unknown) == len(sources):
         return [PlacedRun(source, ALONE, place, by_order=True) for place, source in enumerate(sources, start=1)]
@@ -54,7 +54,7 @@ def placed(sources: Sequence[RunSource]) -> list[PlacedRun]:
         raise UserError(f"no training step known of {unknown[0]}; name its folder like 'step=250000'")
     seen: dict[tuple[str, int], PlacedRun] = {}
     for source, step in zip(sources, steps, strict=True):
-        run = PlacedRun(source, _training(source), step or 0)
+        run = PlacedRun(source, training_of(source), step or 0)
         other = seen.setdefault((run.training, run.step), run)
         if other is not run:
             places = f"{other.source.path} and {source.path}"
@@ -62,7 +62,8 @@ def placed(sources: Sequence[RunSource]) -> list[PlacedRun]:
     return [run for _, run in sorted(seen.items())]
 
 
-def _step(source: RunSource) -> int | None:
+def step_of(source: RunSource) -> int | None:
+    """A checkpoint's training step, see :func:`placed`; None where none is known."""
     if source.manifest.step is not None:
         return source.manifest.step
     for name in (source.name, source.path.resolve().name, source.manifest.checkpoint_file):
@@ -71,7 +72,7 @@ def _step(source: RunSource) -> int | None:
     return None
 
 
-def _training(source: RunSource) -> str:
+def training_of(source: RunSource) -> str:
     """What the name says beside the step, else the name of the folder above."""
     path = source.path.resolve()
     for name in (source.name, path.name):

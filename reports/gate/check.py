@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from reports.compare.comparison import ComparedMetric, Comparison, compare
+from reports.compare.comparison import ComparedMetric, Comparison, compare, other_samples
 from reports.gallery import GalleryFiles
 from reports.gate.decision import Judgement, Measured, Outcome, judge
 from reports.gate.evidence import Evidence
@@ -73,6 +73,12 @@ class Gate:
         return any(one.fails and one.certain for one in self.judgements) or all(one.certain for one in self.judgements)
 
     @property
+    def outcome(self) -> Outcome:
+        """The verdict in one word; ``CANNOT_TELL`` where the gate passes, but not every metric is known to."""
+        unsettled = any(one.outcome is Outcome.CANNOT_TELL for one in self.judgements)
+        return Outcome.FAILS if not self.passes else Outcome.CANNOT_TELL if unsettled else Outcome.PASSES
+
+    @property
     def verdict(self) -> str:
         """E.g. ``gate: fails: overall, colors (after 100 of 553 prompts)``."""
         unsettled = [one.metric for one in self.judgements if one.outcome is Outcome.CANNOT_TELL]
@@ -117,7 +123,7 @@ def rules_for(baseline: Run, policy: Path | None) -> Policy:
     if demanded := [name for name in absent if rules.rule(name).demands]:
         raise UserError(f"the policy judges {', '.join(demanded)}, of which the baseline has no scored images")
     if not any(rules.rule(metric).demands for metric in scored):
-        raise UserError("the policy demands nothing of any metric that the baseline has; give one a margin or a floor")
+        raise UserError("the policy sets no limit for any metric of the baseline: give one a margin or a floor")
     return rules
 
 
@@ -139,12 +145,16 @@ def check_runs(
         interim: whether more looks may follow.
 
     Raises:
-        UserError: they share nothing, or a metric to be judged has values that its card rules out.
+        UserError: they share nothing, or a metric to be judged has values that its card rules out, or is of another
+            number of samples in each.
     """
     comparison = compare(baseline, candidate)
     measured = list(_measured(comparison, baseline, share, earlier or {}))
     judgements = tuple(judge(measured, policy, interim=interim))
     demanded = [one.metric for one in judgements if one.rule.demands]
+    for metric in demanded:
+        if reason := other_samples(baseline, candidate, metric, comparison.cards):
+            raise UserError(f"{metric}: not to be judged, {reason}; make both alike, or watch it in the policy")
     # Values of another scale, or a failed scorer's sentinels, are no ground for a verdict.
     for run in (baseline, candidate) if policy.outside_range == "refuse" else ():
         for metric, text in outside_range(run, comparison.cards).items():

@@ -25,12 +25,14 @@ class Weight:
         file: file name; several formats of one model are separated by ``|``.
         revision: full commit hash, :data:`UNPINNED`, or :data:`LISTED`.
         sha256: digest of the file, or None where its publisher's file has not been seen.
+        loading: about how many bytes of the machine's memory, not the GPU's, it takes while it is loaded; 0 for little.
     """
 
     source: str
     file: str
     revision: str = UNPINNED
     sha256: str | None = None
+    loading: int = 0
 
     def __str__(self) -> str:
         digest = f", sha256 {self.sha256}" if self.sha256 else ""

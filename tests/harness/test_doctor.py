@@ -18,6 +18,7 @@ from harness.environments import gpu, manager
 from harness.environments.manager import STATE_SCHEMA, Environment, EnvironmentState
 from harness.environments.spec import DEFAULT, ENVIRONMENTS
 from harness.weights import load_hub, load_weights
+from rewards.scorers import SCORERS
 from tests.harness.test_cli import run
 from tests.harness.weights.hub import put
 from wire.gpus import OLDEST_DRIVER, listed_gpus
@@ -140,7 +141,7 @@ def test_pixi_is_missed_only_where_there_is_a_gpu(monkeypatch: pytest.MonkeyPatc
 def test_there_is_no_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for module in (gpu, host, installed):
         monkeypatch.setattr(module, "has_compiler", lambda: False)
-    assert "none needed: mmcv-lite serves" in host.compiler().text
+    assert "not needed with mmcv-lite" in host.compiler().text
     assert doctor.quick_checks(["geneval"], tmp_path, weights=False) == []
     (finding,) = doctor.quick_checks(["geneval"], tmp_path, weights=False, env_backend="uv")
     is_found(finding, FAILURE, "mmcv is compiled from source", "--env-backend mmcv-lite")
@@ -180,7 +181,7 @@ def test_what_the_detector_runs_on_is_told(monkeypatch: pytest.MonkeyPatch) -> N
     failed = manager.locate(ENVIRONMENTS["geneval"], "uv").failure_file
     failed.parent.mkdir(parents=True)
     failed.write_text("mmcv could not be compiled\n")
-    is_found(host.detector(), WARNING, "mmcv-lite serves in place of uv, which failed (mmcv could not be", "rounding")
+    is_found(host.detector(), WARNING, "using mmcv-lite, because uv failed (mmcv could not be", "rounding")
     failed.unlink()
     set_gpus(monkeypatch, "9.0")
     install("geneval")
@@ -299,6 +300,19 @@ def test_the_disk_is_too_small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     is_found(host.room_for_images(tmp_path), WARNING, "a full sweep's images take up to 1.7 GB", "--out")
 
 
+def test_a_model_is_too_large_for_the_machine_s_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cards = {metric: SCORERS[metric].card.weights for metric in ("vqa", "sciscore")}
+    monkeypatch.setattr(host, "memory", lambda: 16 * 10**9)
+    (finding,) = doctor.quick_checks([], tmp_path, weights=False, loaded=cards)
+    takes = "16 GB free, and vqa takes about 32 GB of it while its model is loaded"
+    is_found(finding, WARNING, f"{takes}: it would stay unscored", "or name the others by --metric")
+    (finding,) = doctor.quick_checks([], tmp_path, weights=False, loaded={"vqa": cards["vqa"]})
+    is_found(finding, FAILURE, takes, "use a machine (or a job) with more memory")
+    monkeypatch.setattr(host, "memory", lambda: 64 * 10**9)
+    assert doctor.quick_checks([], tmp_path, weights=False, loaded=cards) == []
+    is_found(host.room_to_load(cards), OK, "64 GB free", "")
+
+
 def test_a_folder_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(30, "Read-only file system")
@@ -390,11 +404,11 @@ def test_the_hub_is_tried_where_it_is_said_to_be(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("variable", "address", "text", "hint"),
     [
-        ("ALL_PROXY", "socks://127.0.0.1:7890", "socks:// is no kind of proxy", "write socks5://"),
-        ("https_proxy", "socks4a://127.0.0.1:7890", "socks4a:// is no kind of proxy", "write socks5://"),
-        ("HTTPS_PROXY", "htp://127.0.0.1:7890", "htp:// is no kind of proxy", "http://127.0.0.1:7890"),
+        ("ALL_PROXY", "socks://127.0.0.1:7890", "socks:// is not a kind of proxy", "write socks5://"),
+        ("https_proxy", "socks4a://127.0.0.1:7890", "socks4a:// is not a kind of proxy", "write socks5://"),
+        ("HTTPS_PROXY", "htp://127.0.0.1:7890", "htp:// is not a kind of proxy", "http://127.0.0.1:7890"),
         ("HTTP_PROXY", "http://127.0.0.1:nonsense", "is not the address of a proxy", "http://127.0.0.1:7890"),
-        ("HTTP_PROXY", "“http://127.0.0.1:7890”", "is no kind of proxy", "http://127.0.0.1:7890"),
+        ("HTTP_PROXY", "“http://127.0.0.1:7890”", "is not a kind of proxy", "http://127.0.0.1:7890"),
         ("all_proxy", "http://", "is not the address of a proxy", "unset it"),
         ("all_proxy", "http://user:secret@127.0.0.1:1", "127.0.0.1:1 does not answer", "unset it"),
     ],

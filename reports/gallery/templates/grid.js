@@ -16,9 +16,11 @@ function loaded(side, frame, boxes, large) {
   image.decoding = "async";
   image.alt = side.prompt;
   image.addEventListener("load", () => {
-    fit(boxes, image.naturalWidth, image.naturalHeight);
-    if (large && image.naturalHeight) frame.style.aspectRatio = `${image.naturalWidth} / ${image.naturalHeight}`;
-    frame.classList.toggle("small", image.naturalWidth < 200);
+    /* Boxes refer to the whole image, which a copy may be smaller than. */
+    const [width, height] = side.size ?? [image.naturalWidth, image.naturalHeight];
+    fit(boxes, width, height);
+    if (large && height) frame.style.aspectRatio = `${width} / ${height}`;
+    frame.classList.toggle("small", width < 200);
   });
   image.addEventListener("error", () => { image.remove(); absent(frame, `image cannot be shown: ${side.file}`); });
   image.src = side.image;
@@ -50,26 +52,33 @@ function verdict(side) {
   return make("span", `verdict ${side.correct ? "right" : "wrong"}`, side.correct ? "✓ right" : "✗ wrong");
 }
 const short = (value) => (value === null ? "none" : value.toFixed(Math.abs(value) >= 10 ? 2 : 4));
+/* The second run's value minus the first's, with its sign and what it means. */
+function gain(value, metric) {
+  if (value === null) return "none";
+  const word = metric.lower === null || value === 0 ? "" : value > 0 === !metric.lower ? ", better" : ", worse";
+  return `${value > 0 ? "+" : value < 0 ? "\u2212" : "\u00b1"}${short(Math.abs(value))}${word}`;
+}
 function thumbnail(card) {
   const node = make("button", "card");
   node.type = "button";
   node.setAttribute("aria-label", `${card.any.prompt}: ${card.outcome}`);
   const sides = make("div", "sides"), words = make("div", "words"), about = make("div", "about");
-  card.sides.forEach((side) => sides.append(sideOf(side)));
+  card.sides.forEach((side, run) => sides.append(sideOf(side, run)));
   words.append(make("span", "prompt", card.any.prompt));
-  if (!two && card.any.reason) words.append(make("span", "reason", card.any.reason));
-  const metric = $("sort").value, sorted = data.metrics.some((known) => known.id === metric);
-  about.append(make("span", isFlip(card) ? "flip" : "", two ? card.outcome : card.any.tag));
-  about.append(make("span", "", sorted ? `${metric} ${short(valueOf(card, metric))}` : two ? card.any.tag : ""));
+  if (!many && card.any.reason) words.append(make("span", "reason", card.any.reason));
+  const sorted = data.metrics.find((known) => known.id === $("sort").value), value = sorted && valueOf(card, sorted.id);
+  about.append(make("span", isFlip(card) ? "flip" : "", many ? card.outcome : card.any.tag));
+  about.append(make("span", "", sorted ? `${sorted.id} ${many ? gain(value, sorted) : short(value)}` : many ? card.any.tag : ""));
   words.append(about);
-  node.append(sides, words);
+  data.rows ? node.append(words, sides) : node.append(sides, words);
   node.addEventListener("click", () => show(state.shown.indexOf(card)));
   return node;
 }
-function sideOf(side) {
+function sideOf(side, run) {
   const node = make("div", "side"), words = make("div", "words");
+  if (data.rows && many) words.append(make("span", "who", data.runs[run].name));
   words.append(verdict(side));
-  if (two && side && side.reason) words.append(make("span", "reason", side.reason));
+  if (many && side && side.reason) words.append(make("span", "reason", side.reason));
   node.append(picture(side, false), words);
   return node;
 }
@@ -79,7 +88,8 @@ function refresh() {
   state.shown = order(chosen());
   state.drawn = 0;
   $("grid").replaceChildren();
-  const total = cards.length.toLocaleString("en"), kind = two ? "pairs" : "images";
+  const total = cards.length.toLocaleString("en"), kind = two ? "pairs" : many ? "rows" : "images";
+  address();
   $("count").textContent = `${state.shown.length.toLocaleString("en")} of ${total} ${kind}`;
   if (!state.shown.length) $("grid").append(make("p", "empty", "Nothing matches. Clear a filter to see more."));
   grow();
