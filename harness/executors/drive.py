@@ -34,11 +34,11 @@ def run_together(pipelines: Sequence[Pipeline], names: Sequence[str]) -> list[in
             pipelines[0].check_weights(stage)
     if any(_has_work(pipeline, stages) for pipeline in pipelines):
         _check_host(pipelines, stages)
-        for stage in stages:
-            if divided(stage, pipelines[0]):
-                _make_parts(pipelines, stage)
-            elif locate(stage.spec, pipelines[0].settings.env_backend).ready and stage.probe(pipelines[0].settings):
+        for stage in (stage for stage in stages if not divided(stage, pipelines[0])):
+            if locate(stage.spec, pipelines[0].settings.env_backend).ready and stage.probe(pipelines[0].settings):
                 pipelines[0].environment(stage)
+    for stage in (stage for stage in stages if divided(stage, pipelines[0])):
+        _make_parts(pipelines, stage)
     return executor.run(pipelines, stages)
 
 
@@ -54,6 +54,8 @@ def _make_parts(pipelines: Sequence[Pipeline], stage: Stage) -> None:
     lead, failures, coming = pipelines[0], dict[Stage, EnvironmentFailure](), dict[Stage, Future[Environment]]()
     with lead.making() as making:
         for part in stage.parts(lead.settings):
+            if not any(_lacks_rows(pipeline, part) for pipeline in pipelines):
+                continue
             if fault := _unfit(part, lead.settings):
                 failures[part] = EnvironmentFailure(fault)
             else:
