@@ -31,6 +31,7 @@ VERBS = {
     "sweep": "Run the main job over a grid of reward targets",
     "plan": "Cost of a sweep before it runs: images, FLOPs, GPU time, disk",
     "report": "Write a leaderboard of finished runs",
+    "publish": "Rows and scores as a dataset on the Hugging Face hub",
     "show": "Explain a verdict, and draw it on the image",
     "compare": "Compare two runs on the prompts and samples they share",
     "check": "Judge a run against a baseline by a policy: exit 0 or 1",
