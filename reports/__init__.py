@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from reports.leaderboard.collect import Collected
     from reports.leaderboard.table import Leaderboard
     from reports.read.find import Found
+    from reports.read.selection import Selection
 
 __all__ = ["ReportFiles", "report", "terminal_tables", "write_summaries"]
 
@@ -61,6 +62,7 @@ def report(
     cards: Cards = NO_CARDS,
     *,
     names: Sequence[str] = (),
+    selections: Sequence[Selection] = (),
     known: Mapping[Path, str] | None = None,
     anew: bool = False,
 ) -> ReportFiles:
@@ -72,11 +74,13 @@ def report(
         inputs: run directories, files of GenEval or reward rows, and so on: see :func:`reports.read.find.find_runs`.
         across: fields of the protocol over which runs are ranked together although they differ in them.
         names: of the runs, in their order; none for their own.
+        selections: each gives every run a further row, for its best images alone.
         known: sha256 of runs' files by absolute path, as far as the caller has read them.
         anew: make it whatever stands.
 
     Raises:
-        UserError: an input is missing, empty or malformed, or names are not as many as runs; nothing is written then.
+        UserError: an input is missing, empty or malformed, names are not as many as runs, or no run can be selected
+            from; nothing is written then.
     """
     from reports.made import RECORD, Made, origin
     from reports.read.find import find_places
@@ -85,16 +89,24 @@ def report(
         raise UserError("no runs to report; name run directories or result files")
     found = find_places(inputs)
     options = {"across": list(across), "cards": records(cards), "passed_over": list(found.notes), "names": list(names)}
+    options |= {"selections": [one.name for one in selections]} if selections else {}
     options["searched"] = {str(path.resolve()): name for path, name in found.searched.items()}
     made = Made(out_dir, out_dir / RECORD, origin(found.places, known or {}, **options))
     if not anew and made.stands():
         return ReportFiles.within(out_dir, None)
-    files = _make(found, out_dir, across, cards, names)
+    files = _make(found, out_dir, across, cards, names, selections)
     made.note([path for path in vars(files).values() if isinstance(path, Path)])
     return files
 
 
-def _make(found: Found, out_dir: Path, across: Sequence[str], cards: Cards, names: Sequence[str]) -> ReportFiles:
+def _make(
+    found: Found,
+    out_dir: Path,
+    across: Sequence[str],
+    cards: Cards,
+    names: Sequence[str],
+    selections: Sequence[Selection],
+) -> ReportFiles:
     from tempfile import TemporaryDirectory
 
     from reports.leaderboard.collect import collect
@@ -102,10 +114,14 @@ def _make(found: Found, out_dir: Path, across: Sequence[str], cards: Cards, name
     from reports.leaderboard.table import make_leaderboard
     from reports.read.find import look_up
     from reports.read.names import told_apart
+    from reports.read.selection import selected_sources
 
     sources, notes = look_up(found, cards)
+    named = told_apart(sources, names)
     with TemporaryDirectory(prefix="miro-eval-") as parts, ThreadPoolExecutor(1) as beside:
-        runs, faults = collect(told_apart(sources, names), Path(parts))
+        runs, faults = collect([*named, *selected_sources(named, selections)], Path(parts))
+        if selections and not any(run.source.selection for run in runs):
+            raise UserError("; ".join(faults))
         board = make_leaderboard([run.summary for run in runs], across, (*notes, *faults))
         board = replace(board, sources={run.summary.name: run.source for run in runs})
         place = {name: number for number, name in enumerate(board.frame["model"])}
@@ -120,10 +136,10 @@ def _write_rows(runs: list[Collected], out_dir: Path) -> None:
     from reports.leaderboard.merge import LAST, LEADING, PROMPT_COLUMNS
     from reports.leaderboard.row_tables import join_parts, joined_columns, write_parquet
 
-    images = [run.images for run in runs]
+    images = [run.images for run in runs if run.images]
     join_parts(images, out_dir / "scores.csv", LEADING, LAST)
     write_parquet(images, joined_columns(images, LEADING, LAST), out_dir / "scores.parquet")
-    join_parts([run.prompts for run in runs], out_dir / "prompts.csv", PROMPT_COLUMNS)
+    join_parts([run.prompts for run in runs if run.prompts], out_dir / "prompts.csv", PROMPT_COLUMNS)
 
 
 def terminal_tables(files: ReportFiles) -> Group:

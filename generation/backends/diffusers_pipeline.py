@@ -48,7 +48,7 @@ class DiffusersBackend:
             self._pipeline = _load_once(folder, self._place, source.variant, dtype, parameters.trust_checkpoint)
         self._pipeline.set_progress_bar_config(disable=True)
         self._pipeline.to(self._device)
-        self.uses_gpu = self._device.type == "cuda"
+        self.gpu = str(self._device) if self._device.type == "cuda" else None
         self._arguments = _call_arguments(self._pipeline, parameters)
         self.provenance = {
             "device": device_name(self._device),
@@ -95,7 +95,7 @@ class DiffusersBackend:
 
 def _refuse_miro_settings(parameters: Parameters) -> None:
     if parameters.reward_targets or parameters.negative_reward_targets:
-        raise UserError("reward targets have a meaning for MIRO checkpoints only, not for a diffusers pipeline")
+        raise UserError("reward targets apply to MIRO checkpoints only, not to a diffusers pipeline")
     if parameters.compile:
         raise UserError("--compile is for MIRO's network; a diffusers pipeline is run as it is")
     if parameters.noise == UPSTREAM:

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from generation.suites.catalogue import PUBLISHED
+from generation.suites.catalogue import ALIASES, PUBLISHED, find_published
 from generation.suites.fetched import is_fetched, read_fetched
 from generation.suites.geneval import build_geneval, geneval_jsonl
-from generation.suites.suite import Metadata, Suite, read_suite
+from generation.suites.suite import Metadata, Suite, questions_judge, read_suite
 from wire.errors import UserError
 from wire.paths import home
 from wire.stratified import stratified_order
@@ -24,12 +24,18 @@ __all__ = [
     "geneval_jsonl",
     "limit_indices",
     "load_suite",
-    "suite_has_geneval",
+    "questions_judge",
     "suites_folder",
 ]
 
+#: The prompts that the MIRO paper shows in Figure 7 (arXiv 2510.25897v2), which are in no published suite.
+FIGURE_7 = (
+    "Graffiti of a rocket ship on a brick wall in vibrant, high-contrast neon pop-art colors",
+    "Robots meditating on a skyscraper rooftop under neon rain with deep blue and magenta glow",
+)
+_BUILT = (Suite("geneval", build_geneval), Suite("miro-figure7", lambda: [{"prompt": text} for text in FIGURE_7]))
 #: Suites that are built here, from their rules.
-SUITES: dict[str, Suite] = {suite.id: suite for suite in (Suite("geneval", build_geneval),)}
+SUITES: dict[str, Suite] = {suite.id: suite for suite in _BUILT}
 
 
 def built_prompts() -> list[list[tuple[str, str]]]:
@@ -52,18 +58,13 @@ def load_suite(name_or_path: str) -> Suite:
     """
     if name_or_path in SUITES:
         return SUITES[name_or_path]
-    if name_or_path in PUBLISHED:
-        return read_fetched(PUBLISHED[name_or_path], suites_folder())
+    if name_or_path in (*PUBLISHED, *ALIASES):
+        return read_fetched(find_published(name_or_path), suites_folder())
     path = Path(name_or_path).expanduser()
     if not path.exists():
         names = ", ".join([*SUITES, *PUBLISHED])
         raise UserError(f"{name_or_path}: no such suite or file; known suites: {names}")
     return _named(read_suite(path))
-
-
-def suite_has_geneval(name_or_path: str) -> bool:
-    """Whether GenEval's judge has anything to decide in that suite; raises as :func:`load_suite`."""
-    return load_suite(name_or_path).has_geneval
 
 
 def _named(suite: Suite) -> Suite:

@@ -6,7 +6,7 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 
 from wire.errors import UserError
 from wire.untrusted import is_text, read_bytes
+from wire.vocabulary import DPG, SOFT_TIFA
 
 Metadata = dict[str, Any]
 
@@ -125,6 +126,15 @@ class Suite:
     def has_geneval(self) -> bool:
         """Whether any of its prompts says what GenEval's judge should find; a line that does not is left unscored."""
         return any(isinstance(line.get("tag"), str) and isinstance(line.get("include"), list) for line in self.lines)
+
+
+#: Key of a line that holds questions -> the metric that asks them: GenEval 2's and DPG-Bench's.
+_QUESTIONS = {"vqa_list": SOFT_TIFA, "dpg": DPG}
+
+
+def questions_judge(metadata: Mapping[str, Any]) -> str:
+    """The metric that asks what a suite's line brings questions for; empty where it brings none."""
+    return next((metric for key, metric in _QUESTIONS.items() if isinstance(metadata.get(key), list)), "")
 
 
 def read_suite(path: Path) -> Suite:

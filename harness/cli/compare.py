@@ -25,8 +25,12 @@ def compare(
     second: Annotated[Path, typer.Argument(help="the same; differences are this one minus the first")],
     out: Annotated[Path | None, typer.Option(help="also write comparison.md and comparison.json into here")] = None,
     format_: Annotated[Format, typer.Option("--format", help="what to print")] = Format.TERMINAL,
-    allow_unlike: Annotated[bool, typer.Option(help="compare although protocols differ, and say where")] = False,
+    allow_unlike: Annotated[
+        bool, typer.Option(help="compare runs made with different settings, and say which")
+    ] = False,
     name: options.Names = None,
+    best_of: options.BestOf = None,
+    by: options.By = None,
 ) -> None:
     """Compare two runs on the prompts and samples that they share: differences, intervals, p values."""
     from reports.gate.compare import (
@@ -36,9 +40,13 @@ def compare(
         terminal_comparison,
         write_comparison,
     )
+    from reports.read.selection import one_selection
     from rewards.scorers import CARDS
 
-    comparison = compare_paths(first, second, allow_unlike=allow_unlike, cards=CARDS, names=name or [])
+    chosen = one_selection(best_of, by or [])
+    comparison = compare_paths(
+        first, second, allow_unlike=allow_unlike, cards=CARDS, names=name or [], selection=chosen
+    )
     if out is not None:
         for path in write_comparison(comparison, out):
             echo(f"written: {path}", err=True)

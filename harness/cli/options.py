@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,6 +34,10 @@ Names = Annotated[
     list[str] | None,
     typer.Option(help="what a run is called in tables, one for each run in their order; repeatable", metavar="NAME"),
 ]
+BestOf = Annotated[
+    int | None, typer.Option(help="keep the best image of every N of a prompt (an exact expectation)", metavar="N")
+]
+By = Annotated[list[str] | None, typer.Option(help="the reward that --best-of keeps the best by", metavar="REWARD")]
 Variants = Annotated[
     str | None,
     typer.Option(help="several models of a repo or folder: all, or names with commas between", rich_help_panel="Model"),
@@ -41,6 +46,10 @@ RunDirectory = Annotated[
     Path | None, typer.Argument(help="directory of images: 00000/metadata.jsonl, 00000/samples/0000.png, ...")
 ]
 Out = Annotated[Path | None, typer.Option(help="run directory [default: <checkpoint dir>/geneval_images/<name>]")]
+FigureFormat = StrEnum("FigureFormat", ["pdf", "svg"])
+Format = Annotated[
+    list[FigureFormat], typer.Option("--format", help="write figures in this format too, beside the PNG; repeatable")
+]
 TinyWorld = Annotated[
     bool,
     typer.Option(

@@ -30,15 +30,24 @@ def report(
         Path | None, typer.Option(help="also a static site into this folder: the leaderboard, with a gallery a run")
     ] = None,
     name: options.Names = None,
+    best_of: options.BestOf = None,
+    by: options.By = None,
 ) -> None:
-    """Write a leaderboard of finished runs; a bare results.jsonl of GenEval's own format will do."""
+    """Write a leaderboard of finished runs; a bare results.jsonl of GenEval's own format will do.
+
+    --best-of 8 --by pick_score adds a row for each run's best images; --by is repeatable.
+    """
     from harness.cli.session import show_report
     from reports.exports.trackers import check_trackers
     from reports.exports.trackers import export as hand_over
+    from reports.read.selection import selections
 
+    chosen = selections(best_of, by or [])
     check_trackers(export or [])
     with Display() as display:
-        files = show_report(runs, out, display, across or [], anew=bool(export or site), names=name or [])
+        files = show_report(
+            runs, out, display, across or [], anew=bool(export or site), names=name or [], selections=chosen
+        )
     if files.leaderboard is not None:
         if site is not None:
             from reports.exports.site import write_site

@@ -7,46 +7,45 @@ from typing import Annotated
 
 import typer
 
-from harness.terminal.echo import echo
+from harness.terminal.echo import echo, show_list
 
 app = typer.Typer(help="Prompt suites.", no_args_is_help=True, rich_markup_mode=None)
 
 Names = Annotated[list[str], typer.Argument(help="as `suites list` shows them", metavar="NAME...")]
 Brought = Annotated[
-    list[Path], typer.Option("--from", help="the suite's file, brought along; once for each of its files")
+    list[Path], typer.Option("--from", help="a local copy of the suite's file; repeat for each of its files")
 ]
 
 
 @app.command("list")
 def list_suites() -> None:
-    """Every suite known by name: prompts, whether GenEval can judge it, whether it is here."""
-    from rich.console import Console
-    from rich.table import Table
-
+    """List the suites: their prompts, who judges their images, whether they are here."""
     from generation.suites import PUBLISHED, SUITES, suites_folder
     from generation.suites.fetched import is_fetched
 
-    table = Table("suite", "prompts", "here", "hash", "what")
-    for suite in SUITES.values():
-        table.add_row(suite.id, str(len(suite.lines)), "built in", suite.sha256[:12], "made from its rules")
+    rows = [
+        (suite.id, str(len(suite.lines)), "geneval", "built in", suite.sha256[:12], "made from its rules")
+        for suite in SUITES.values()
+    ]
     for published in PUBLISHED.values():
         here = "yes" if is_fetched(published, suites_folder()) else "no"
         pinned = all(file.sha256 for file in published.files)
         digest = "published" if pinned else "of first fetch"
-        table.add_row(published.id, str(published.prompts), here, digest, published.title)
-    Console(soft_wrap=True).print(table)
+        judge = published.judge or "none: rewards alone"
+        rows.append((published.id, str(published.prompts), judge, here, digest, published.title))
+    show_list(("suite", "prompts", "judge", "here", "hash", "what"), rows)
 
 
 @app.command()
 def fetch(names: Names, brought: Brought = []) -> None:  # noqa: B006 - typer copies it
-    """Get suites from their official places and check their hashes."""
+    """Download suites from their official places, and verify their hashes."""
     from generation.suites import suites_folder
     from generation.suites.catalogue import find_published
     from generation.suites.fetched import fetch as fetch_suite
     from wire.errors import UserError
 
     if brought and len(names) > 1:
-        raise UserError("--from brings the files of one suite; name only that one")
+        raise UserError("--from takes the files of one suite: name only that one")
     for suite in [find_published(name) for name in names]:
         made = fetch_suite(suite, suites_folder(), lambda line: echo(line, err=True), brought)
         echo(f"{suite.id}: {len(made.lines)} prompts, sha256 {made.sha256}, in {suites_folder() / suite.id}")
@@ -59,5 +58,6 @@ def path(name: Annotated[str, typer.Argument(help="a suite's name", metavar="NAM
     from generation.suites.catalogue import find_published
     from generation.suites.fetched import read_fetched
 
-    read_fetched(find_published(name), suites_folder())
-    echo(str(suites_folder() / name))
+    suite = find_published(name)
+    read_fetched(suite, suites_folder())
+    echo(str(suites_folder() / suite.id))

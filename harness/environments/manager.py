@@ -139,6 +139,12 @@ def choose_backend(spec: EnvironmentSpec, requested: str) -> str:
     return next(kind for kind in spec.backends if LITE not in spec.backends or kind == LITE or _serves(spec, kind))
 
 
+def going_on(spec: EnvironmentSpec, requested: str, begun: str) -> str:
+    """The backend to request for a run that was ``begun`` in one: where none is demanded that, if it serves here."""
+    fits = begun in spec.backends and begun != "no-mmcv" and (begun == LITE or _serves(spec, begun))
+    return begun if requested == "auto" and fits else requested
+
+
 def _serves(spec: EnvironmentSpec, kind: str) -> bool:
     environment, gpus = locate(spec, kind), compute_capabilities()
     if environment.failure_file.exists() or any(float(one) >= BLACKWELL for one in gpus):
@@ -163,7 +169,7 @@ def ensure(spec: EnvironmentSpec, backend: str, progress: Progress) -> Environme
     except EnvironmentFailure as error:
         if backend != "auto" or environment.backend == LITE or LITE not in spec.backends:
             raise
-        progress(0, 0, f"{environment.backend} failed, {LITE} is made in its place")
+        progress(0, 0, f"{environment.backend} failed; installing {LITE} instead")
         substitute = locate(spec, LITE)
         _make(substitute, progress)
         environment.directory.mkdir(parents=True, exist_ok=True)
@@ -184,7 +190,12 @@ def _make(environment: Environment, progress: Progress) -> None:
     with _exclusive(environment, progress):
         if not environment.ready:
             environment.directory.mkdir(parents=True, exist_ok=True)
-            _set_up(environment, progress)
+            try:
+                _set_up(environment, progress)
+            except EnvironmentFailure:
+                progress(1, 1, "failed")
+                raise
+    progress(1, 1, "ready")
 
 
 def substitution(spec: EnvironmentSpec, backend: str) -> str:
@@ -194,7 +205,7 @@ def substitution(spec: EnvironmentSpec, backend: str) -> str:
         if failed.exists():
             again = f"try again with `miro-eval envs setup {spec.name} --env-backend {kind}`"
             reason = failed.read_text(encoding="utf-8").strip()
-            return f"environment {spec.name}: {LITE} serves in place of {kind}, which failed ({reason}); {again}"
+            return f"environment {spec.name}: using {LITE}, because {kind} failed ({reason}); {again}"
     return ""
 
 
@@ -295,7 +306,7 @@ def environment_backend(detector: str, requested: str) -> str:
     Raises UserError: the kind demanded lacks what the detector needs.
     """
     if detector == "mmdet" and requested == "no-mmcv":
-        raise UserError("--env-backend no-mmcv leaves mmdet out: add --detector transformers")
+        raise UserError("--env-backend no-mmcv has no mmdet: add --detector transformers")
     if detector == "mmdet" or requested != "auto":
         return requested
     return next((kind for kind in ("auto", LITE) if locate(find_spec("geneval"), kind).ready), "no-mmcv")

@@ -130,7 +130,7 @@ class LocalRun:
         self.failure = self.failure or failure
         self._left = {work: None for work in self._left if work.stage is not stage and stage.needs_images}
         if self._left:
-            self._note(f"{stage.name} is left out, all else goes on: {str(failure).splitlines()[0]}")
+            self._note(f"{stage.name} is skipped, the other stages go on: {str(failure).splitlines()[0]}")
 
     def is_ready(self, work: ShareWork) -> bool:
         """Images of a share are made before they are judged; those of other shares may come later."""
@@ -156,8 +156,7 @@ class LocalRun:
                 self._note(f"{work.stage.name}: {event['message']}")
             case "started" if event["total"]:
                 record = self.pipeline.records[work.stage.name]
-                record.environment = state.environment
-                self.pipeline.note_provenance(work.stage, record, event)
+                self.pipeline.note_provenance(work.stage, record, event, state.environment)
 
     def ended(self, work: ShareWork, failure: MiroEvalError | None) -> None:
         """A share of a stage is through; with the last one the stage is merged."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from reports.gate.check import Gate
     from reports.gate.policy import Policy
     from reports.read.runs import Run
+    from reports.read.selection import Selection
 
 #: What makes a growing candidate, as long as it is open: from the baseline and the rules to its first so many prompts.
 Growing = Callable[["Run", "Policy"], AbstractContextManager[Callable[[int], "Run"]]]
@@ -27,24 +28,26 @@ def gate_of(
     subset: bool = False,
     looks: Sequence[int] = (),
     names: Sequence[str] = (),
+    selection: Selection | None = None,
 ) -> Gate:
     """Judge what there is of a candidate; arguments and errors are those of :func:`miro_eval.check`.
 
     Args:
         names: of baseline and candidate; none for their own.
+        selection: judge their best images alone.
     """
     from generation.suites import built_prompts
     from reports.gate.check import check_once, rules_for
     from reports.gate.inputs import read_sides
     from reports.gate.sequential import check_growing
 
-    first, finished = read_sides(baseline, candidate, CARDS, names)
+    first, finished = read_sides(baseline, candidate, CARDS, names, selection)
     rules = rules_for(first, policy)
     looks = looks or rules.looks
     if not looks:
         return check_once(first, finished, rules, subset=subset)
     if subset:
-        raise UserError("--subset compares, once, what prompts there are: omit it or the looks")
+        raise UserError("--subset cannot be combined with looks: omit one of them")
     return check_growing(lambda _: finished, first, rules, looks, built_prompts())
 
 

@@ -1,24 +1,28 @@
-"""Which runs a command asks for: several checkpoints, a repository's variants, the points of a grid."""
+"""Which runs a command asks for: several checkpoints, a repository's variants."""
 
 from __future__ import annotations
 
 import glob
-import itertools
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from generation.checkpoint_kinds import FOLDER, HUB_FILES, LIGHTNING, REPO, CheckpointSource
+from generation.checkpoint_kinds import (
+    DIFFUSERS_FILE,
+    FOLDER,
+    HUB_FILES,
+    LIGHTNING,
+    MIRO,
+    REPO,
+    CheckpointSource,
+)
+from generation.image_folder import is_image_folder
 from generation.released import ABLATIONS_REPO, MAIN_NAME, MAIN_REPO, VARIANTS
 from harness.plan.open import Model, default_directory, describe
 from harness.run.settings import GenerationSettings
 from reports.read.names import distinct_names
 from wire.errors import UserError
 from wire.files import natural_order
-
-#: Most runs one command may ask for by a grid: a mistyped step should not start a year's work.
-MOST_POINTS = 1000
 
 
 def each_checkpoint(base: GenerationSettings, arguments: Sequence[str], variants: str | None = None) -> list[Model]:
@@ -57,7 +61,12 @@ def _looked_at(settings: GenerationSettings) -> Model:
 
 
 def with_defaults(settings: GenerationSettings) -> Model:
-    """The checkpoint looked at: MIRO's steps and guidance are upstream's; a diffusers pipeline has its own defaults."""
+    """The checkpoint looked at: MIRO's steps and guidance are upstream's; a diffusers pipeline has its own defaults.
+
+    A folder that holds nothing else to evaluate stands for the only ``.ckpt`` in it.
+    """
+    if not (settings.generator or settings.variant) and settings.backend in ("auto", MIRO, LIGHTNING):
+        settings = replace(settings, checkpoint=_only_checkpoint(settings.checkpoint))
     source = describe(settings)
     if source.kind in (LIGHTNING, FOLDER, REPO):
         unset = [name for name in ("steps", "guidance_scale") if getattr(settings, name) is None]
@@ -72,6 +81,15 @@ def _matches(argument: str) -> list[str]:
     if not found:
         raise UserError(f"{argument}: no file or folder matches this pattern")
     return found
+
+
+def _only_checkpoint(text: str) -> str:
+    """The one ``.ckpt`` of a folder that is no checkpoint, pipeline or folder of images itself; else the text."""
+    folder = Path(text).expanduser()
+    if not text or not folder.is_dir() or any((folder / name).exists() for name in (*HUB_FILES, DIFFUSERS_FILE)):
+        return text
+    inside = [path for path in folder.glob("*.ckpt") if path.is_file()]
+    return str(inside[0]) if len(inside) == 1 and not is_image_folder(folder) else text
 
 
 def _variants(settings: GenerationSettings, variants: str) -> list[GenerationSettings]:
@@ -101,40 +119,6 @@ def _variants_in(checkpoint: str) -> list[str]:
     return found
 
 
-def each_point(base: Model, axes: Mapping[str, Sequence[float]]) -> list[Model]:
-    """The grid over reward targets, at most :data:`MOST_POINTS`: every combination, the last axis changing fastest."""
-    points = math.prod(len(values) for values in axes.values())
-    if points > MOST_POINTS:
-        raise UserError(f"the grid has {points} points; at most {MOST_POINTS} are run by one command")
-    fixed = base.settings.reward_targets
-    targets = [fixed | dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
-    return [replace(base, settings=replace(base.settings, reward_targets=one)) for one in targets]
-
-
-def axis_values(pair: str) -> tuple[str, list[float]]:
-    """Parse ``axis=0:1:0.125`` (both ends included) or ``axis=0,0.5,1``; a UserError for any other form."""
-    axis, _, text = pair.partition("=")
-    try:
-        values = _span(text) if ":" in text else [float(part) for part in text.split(",")]
-    except ValueError:
-        values = []
-    if not axis or not values or not all(map(math.isfinite, values)) or len(set(values)) != len(values):
-        raise UserError(
-            f"--reward-target {pair!r}: expected AXIS=FROM:TO:STEP or AXIS=A,B,C, e.g. aesthetic_score=0:1:0.125"
-        )
-    return axis, values
-
-
-def _span(text: str) -> list[float]:
-    start, end, step = (float(part) for part in text.split(":"))
-    if not all(map(math.isfinite, (start, end, step))) or step <= 0 or end < start:
-        raise ValueError(text)
-    count = int((end - start) / step + 1e-9) + 1
-    if count > MOST_POINTS:
-        raise UserError(f"{text}: {count} values; at most {MOST_POINTS} are run by one command")
-    return [round(start + i * step, 12) for i in range(count)]
-
-
 def run_directories(chosen: Sequence[Model], out: Path | None) -> list[Path]:
     """Where each run goes: of one run ``out`` itself, of several a folder in it, by name; without it, upstream's place.
 
@@ -147,9 +131,3 @@ def run_directories(chosen: Sequence[Model], out: Path | None) -> list[Path]:
     if clash:
         raise UserError(f"several runs would go to {min(clash)}: name --out, or run them one by one")
     return places
-
-
-def point_directories(base: Path, axes: Iterable[str], points: Sequence[Model]) -> list[Path]:
-    """A grid's run directories: ``aesthetic_score=0.125`` and so on, in the base folder."""
-    names = list(axes)
-    return [base / ",".join(f"{axis}={point.settings.reward_targets[axis]:g}" for axis in names) for point in points]

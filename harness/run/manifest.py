@@ -70,6 +70,7 @@ class Manifest:
         protocol: how images were made, in the words of the options; runs are compared only under one protocol.
         kept: by stage and fingerprint, what is known of rows that are not in use: those made with other settings
             before, which lie beside the finished file, and those being made while the finished file stays in use.
+        tflop_per_image: of sampling and decoding one image, where the network's sizes are known.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Manifest:
     schema: int = SCHEMA
     commands: list[dict[str, Any]] = field(default_factory=list)
     kept: dict[str, dict[Mark, StageRecord]] = field(default_factory=dict)
+    tflop_per_image: float | None = None
 
     @classmethod
     def read(cls, path: Path, contents: Contents | None = None) -> Manifest | None:
@@ -121,8 +123,10 @@ class Manifest:
             self.commands.append(command)
 
     def write(self, path: Path) -> None:
-        """Write ``run.json`` atomically; ``kept`` only where there is something."""
+        """Write ``run.json`` atomically; ``kept`` and ``tflop_per_image`` only where there is something."""
         record = asdict(self)
+        if self.tflop_per_image is None:
+            del record["tflop_per_image"]
         if not any(self.kept.values()):
             del record["kept"]
         write_atomically(path, json.dumps(record, indent=2, ensure_ascii=False) + "\n")

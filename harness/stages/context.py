@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.environments.making import Making
-from harness.environments.manager import Environment, ensure, locate, substitution
+from harness.environments.manager import Environment, choose_backend, ensure, locate, substitution
 from harness.environments.spec import ENVIRONMENTS
 from harness.run.directory import RunDirectory
 from harness.run.manifest import Manifest, StageRecord
@@ -91,11 +91,18 @@ class Pipeline:
         """
         spec = ENVIRONMENTS[stage.environment]
         environment = ensure(spec, self.settings.env_backend, self.display.step(f"environment {spec.name}"))
-        if line := substitution(spec, self.settings.env_backend):
+        if line := substitution(spec, self.settings.env_backend) or self._not_auto(stage, environment):
             self.display.note(line)
         if arguments := stage.probe(self.settings):
             run_probe(tuple(environment.command(*arguments)))
         return environment
+
+    def _not_auto(self, stage: Stage, environment: Environment) -> str:
+        """A line where the stage goes on in the environment it was begun in, and ``auto`` would take another."""
+        begun, auto = self.manifest.stages.get(stage.name), choose_backend(environment.spec, "auto")
+        if begun is None or begun.environment.get("backend") != environment.backend or environment.backend == auto:
+            return ""
+        return f"{stage.name} goes on in {environment.backend}, as it was begun; a new run would take {auto}"
 
     def check_weights(self, stage: Stage) -> None:
         """Fetch what the stage cannot do without, else say which of its results must be lacking for want of weights.
@@ -108,9 +115,11 @@ class Pipeline:
         lacking = self.source.lacking(wanted)
         if lacking and len(lacking) == len(wanted):
             metric, reason = next(iter(lacking.items()))
-            raise EnvironmentFailure(f"{stage.name}: nothing can be scored for want of weights; {metric}: {reason}")
+            raise EnvironmentFailure(
+                f"{stage.name}: nothing can be scored, because weights are missing; {metric}: {reason}"
+            )
         for metric, reason in lacking.items():
-            self.display.note(f"{stage.name}: what is not there of {metric} stays unscored: {reason}")
+            self.display.note(f"{stage.name}: images that lack {metric} stay unscored: {reason}")
 
     def prepare(self, stage: Stage, step: str) -> None:
         """Fetch and verify the stage's files by address; of those that it can do without, a lacking one is noted.
@@ -145,7 +154,9 @@ class Pipeline:
             self.manifest.kept.setdefault(stage.name, {})[record.fingerprint] = record
         self.manifest.write(self.run.manifest)
 
-    def note_provenance(self, stage: Stage, record: StageRecord, event: dict[str, Any]) -> None:
+    def note_provenance(
+        self, stage: Stage, record: StageRecord, event: dict[str, Any], environment: dict[str, str]
+    ) -> None:
         """Keep what the worker says of its models, now: an interrupted stage must go on with the same ones."""
         before, now = record.provenance, provenance_of(event)
         if not stage.needs_images and before.get("weights", now["weights"]) != now["weights"]:
@@ -154,8 +165,13 @@ class Pipeline:
                 f"({before['weights']} -> {now['weights']}): choose another --out, or name a revision"
             )
         if before.get("device", now["device"]) != now["device"]:
-            devices = f"begun on {before['device']}, goes on on {now['device']}"
-            self.display.note(f"{stage.name}: {devices}: last bits differ")
+            devices = f"begun on {before['device']}, continued on {now['device']}"
+            self.display.note(f"{stage.name}: {devices}: the last bits of its results differ")
+        kinds = [one.get("backend") for one in (record.environment or environment, environment)]
+        if kinds[0] != kinds[1]:
+            kind = f"begun in {kinds[0]}, continued in {kinds[1]}"
+            self.display.note(f"{stage.name}: {kind}: the last bits of its results differ")
+        record.environment = environment
         for line in self.source.note_use(now.get("weights", [])):
             self.display.note(f"{stage.name}: {line}")
         # What an earlier worker scored other metrics with stays.

@@ -5,18 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from reports.drawing import COLORS, label, legend_name, panels, plain_name, save
+from reports.drawing import HIGHER, Bounds, Panel, Series, plain_name, plot, save, score_label
 from reports.statistics.intervals import Interval
 from reports.summary.run_summary import RunSummary
-from wire.cards import LOWER, Cards
-from wire.errors import UserError
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-COLUMNS = 4
+from wire.cards import LOWER, NO_CARDS, Cards, card_of
+from wire.vocabulary import TAGS
 
 
 @dataclass(frozen=True)
@@ -37,6 +31,7 @@ class Curve:
         by_order: steps are the numbers of the checkpoints, in the order given.
         axis: what the points lie along, where it is no training.
         higher_is_better: direction; None where nobody has said.
+        words: what stands at 0, 1, ... of an axis that has no numbers.
     """
 
     training: str
@@ -45,6 +40,7 @@ class Curve:
     by_order: bool
     axis: str = ""
     higher_is_better: bool | None = True
+    words: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -58,16 +54,23 @@ def known_cards(summaries: Sequence[RunSummary]) -> Cards:
 
 
 def scores_of(summary: RunSummary) -> Iterator[tuple[str, float, Interval | None]]:
-    """A run's scores with their intervals: overall, the tags, then rewards; those it lacks are left out."""
-    if summary.geneval is not None:
-        if summary.geneval.overall is not None:
-            yield "overall", summary.geneval.overall, summary.geneval.overall_interval
-        for tag, accuracy in summary.geneval.tags.items():
-            if accuracy.images.value is not None:
-                yield tag, accuracy.images.value, accuracy.images_interval
+    """A run's scores with their intervals: GenEval's, GenEval 2's, then rewards; those it lacks are left out."""
+    yield from _judged(summary)
     for metric, found in (summary.rewards.metrics if summary.rewards else {}).items():
         if found.mean is not None:
             yield metric, found.mean, found.interval
+
+
+def _judged(summary: RunSummary) -> Iterator[tuple[str, float, Interval | None]]:
+    """GenEval's overall and tags; GenEval 2's but for the atoms."""
+    scores: dict[str, tuple[float | None, Interval | None]] = {}
+    if summary.geneval is not None:
+        scores["overall"] = summary.geneval.overall, summary.geneval.overall_interval
+        scores |= {tag: (one.images.value, one.images_interval) for tag, one in summary.geneval.tags.items()}
+    for name, score in (summary.geneval2.scores if summary.geneval2 else {}).items():
+        if not name.startswith("geneval2_atoms"):
+            scores[name] = score.value, score.interval
+    yield from ((name, value, interval) for name, (value, interval) in scores.items() if value is not None)
 
 
 def bounds(interval: Interval | None) -> tuple[float | None, float | None]:
@@ -75,37 +78,40 @@ def bounds(interval: Interval | None) -> tuple[float | None, float | None]:
     return (interval.low, interval.high) if interval else (None, None)
 
 
-def draw(curves: Sequence[Curve], path: Path) -> None:
-    """Write a PNG: a panel a metric, the intervals as bands.
+def draw(curves: Sequence[Curve], path: Path, cards: Cards = NO_CARDS, further: Iterable[str] = ()) -> list[Path]:
+    """Write a PNG, a panel a metric, the intervals as bands; and ``further`` formats beside it.
 
     Raises:
         MiroEvalError: there is no curve, or the file cannot be written.
     """
-    metrics = _distinct(curve.metric for curve in curves)
-    if not metrics:
-        raise UserError("nothing to draw: no run has a score")
-    trainings = _distinct(curve.training for curve in curves)
-    figure, grid = panels(len(metrics), min(COLUMNS, len(metrics)), (3.6, 2.9))
-    for axes, metric in zip(grid, metrics, strict=True):
-        own = [curve for curve in curves if curve.metric == metric]
-        for curve in own:
-            _draw_curve(axes, curve, COLORS[trainings.index(curve.training) % len(COLORS)])
-        axis = own[0].axis or ("checkpoint" if own[0].by_order else "training step")
-        label(axes, plain_name(own[0].label), axis, title_size=10)
-        axes.ticklabel_format(axis="x", style="plain")
-        axes.locator_params(axis="x", nbins=5, integer=not own[0].axis)
-    if len(trainings) > 1:
-        figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
-    save(figure, path)
+    panels = [_panel([one for one in curves if one.metric == metric], cards) for metric in metrics_of(curves)]
+    return save(plot(panels), path, further)
 
 
-def _distinct(names: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(names))
+def metrics_of(curves: Iterable[Curve]) -> list[str]:
+    """Each metric once, in order."""
+    return list(dict.fromkeys(curve.metric for curve in curves))
 
 
-def _draw_curve(axes: Axes, curve: Curve, color: str) -> None:
-    steps, values = [point.step for point in curve.points], [point.value for point in curve.points]
-    axes.plot(steps, values, color=color, marker="o", markersize=3, label=legend_name(curve.training))
-    known = [(point.step, point.interval) for point in curve.points if point.interval]
-    lows, highs = [interval.low for _, interval in known], [interval.high for _, interval in known]
-    axes.fill_between([step for step, _ in known], lows, highs, color=color, alpha=0.18, linewidth=0)
+def _panel(curves: Sequence[Curve], cards: Cards) -> Panel:
+    first = curves[0]
+    along = first.axis or ("checkpoint" if first.by_order else "training step")
+    series = tuple(series_of(curve) for curve in curves)
+    return Panel(axis_label(first, cards), plain_name(along), series, names=tuple(map(plain_name, first.words)))
+
+
+def axis_label(curve: Curve, cards: Cards) -> str:
+    """The metric, its direction and its unit, for a y axis."""
+    if curve.metric == "overall" or curve.metric in TAGS:
+        return f"{curve.metric} {HIGHER}\n" + ("mean over tags" if curve.metric == "overall" else "share of images")
+    return score_label(card_of(curve.metric, cards))
+
+
+def series_of(curve: Curve) -> Series:
+    """A curve as it is drawn."""
+    xs, ys = (tuple(getattr(point, name) for point in curve.points) for name in ("step", "value"))
+    return Series(curve.training, xs, ys, bounds=tuple(_bound(point.interval) for point in curve.points))
+
+
+def _bound(interval: Interval | None) -> Bounds | None:
+    return (interval.low, interval.high) if interval else None

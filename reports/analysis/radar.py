@@ -2,39 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import cycle
 from math import isnan, nan
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reports.drawing import COLORS, legend_name, save
+from reports.drawing import COLUMN, HIGHER, PAGE, TEXT, legend, legend_name, look, save
 from wire.cards import card_of
 from wire.vocabulary import TAGS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
     from reports.read.runs import Run
 
 #: A wheel of fewer axes is none.
 FEWEST_AXES = 3
+#: Radius of the inner ring, where the worst line lies: room for the ticks.
+HUB = 0.28
+WORST_TO_BEST = "Each axis: its worst line on the inner ring, its best on the outer."
 
 
 @dataclass(frozen=True)
 class RadarLine:
-    """One model of a radar: values along the axes, in their units; a dashed line where they were not measured."""
+    """One model of a radar: values along the axes, in their units; a dashed line where they were not measured.
+
+    Attributes:
+        place: which look it has, as of :func:`reports.drawing.look`; None for the place of its label in the figure.
+    """
 
     label: str
     values: tuple[float, ...]
     measured: bool
-    color: str = ""
+    place: int | None = None
 
 
-def draw_radars(runs: Sequence[tuple[str, Run]], folder: Path) -> tuple[Path, ...]:
+def draw_radars(runs: Sequence[tuple[str, Run]], folder: Path, further: Iterable[str] = ()) -> tuple[Path, ...]:
     """Write ``radar_tags.png`` and ``radar_rewards.png``, as far as runs have what they show.
 
     Rewards have no common scale: their axes go from the worst to the best run, so that there must be two.
@@ -43,7 +50,8 @@ def draw_radars(runs: Sequence[tuple[str, Run]], folder: Path) -> tuple[Path, ..
         MiroEvalError: see :func:`reports.drawing.save`.
     """
     figures = {"radar_tags": _tags(runs), "radar_rewards": _rewards(runs)}
-    return tuple(save(figure, folder / f"{name}.png") for name, figure in figures.items() if figure is not None)
+    drawn = [(name, figure) for name, figure in figures.items() if figure is not None]
+    return tuple(path for name, figure in drawn for path in save(figure, folder / f"{name}.png", further))
 
 
 def _tags(runs: Sequence[tuple[str, Run]]) -> Figure | None:
@@ -53,7 +61,7 @@ def _tags(runs: Sequence[tuple[str, Run]]) -> Figure | None:
             scored = run.verdicts.dropna(subset="correct").groupby("tag")["correct"].mean()
             means[name] = {str(tag): float(share) for tag, share in scored.items()}
     lines = _lines(means, TAGS)
-    return radar(TAGS, lines, "GenEval by tag (every axis: 0 to 1)", bounds=(0.0, 1.0)) if lines else None
+    return radar([Wheel(TAGS, tuple(lines), "GenEval by tag, share of images ↑", bounds=(0.0, 1.0))]) if lines else None
 
 
 def _rewards(runs: Sequence[tuple[str, Run]]) -> Figure | None:
@@ -69,8 +77,8 @@ def _rewards(runs: Sequence[tuple[str, Run]]) -> Figure | None:
         return None
     known = {metric: card for _, run in reversed(runs) for metric, card in run.manifest.cards.items()}
     cards = [card_of(metric, known) for metric in shared]
-    labels, lower = [card.label for card in cards], [card.lower for card in cards]
-    return radar(labels, lines, "Mean rewards (each axis: worst to best run)", lower=lower)
+    labels, lower = tuple(card.label for card in cards), tuple(card.lower for card in cards)
+    return radar([Wheel(labels, tuple(lines), f"Mean rewards {HIGHER}", lower=lower)], WORST_TO_BEST)
 
 
 def _lines(means: Mapping[str, Mapping[str, float]], axes: Sequence[str]) -> list[RadarLine]:
@@ -82,43 +90,91 @@ def _lines(means: Mapping[str, Mapping[str, float]], axes: Sequence[str]) -> lis
     ]
 
 
-def radar(
-    axes_names: Sequence[str],
-    lines: Sequence[RadarLine],
-    title: str,
-    bounds: tuple[float, float] | None = None,
-    lower: Sequence[bool] = (),
-) -> Figure:
-    """Draw a wheel.
+@dataclass(frozen=True)
+class Wheel:
+    """One wheel: axes, three or more, each with a scale of its own.
 
-    Args:
-        axes_names: three or more.
+    Attributes:
+        axes: as they are named on the wheel, directions included.
         lines: one or more, with a value for each axis.
-        title: above the wheel.
-        bounds: of every axis; by default each goes from its worst to its best model.
-        lower: for each axis, whether its lowest value is the best; by default none is.
+        bounds: of every axis; None for each from its worst to its best line.
+        lower: for each axis, whether its lowest value is the best; empty where none is.
+        digits: significant digits of the ticks.
+    """
+
+    axes: tuple[str, ...]
+    lines: tuple[RadarLine, ...]
+    title: str
+    bounds: tuple[float, float] | None = None
+    lower: tuple[bool, ...] = ()
+    digits: int = 3
+
+
+def radar(wheels: Sequence[Wheel], note: str = "") -> Figure:
+    """Draw wheels side by side, a column wide each, with one legend.
+
+    A line has the same look on all of them, told by its label. Ticks stand on every axis: at the inner ring the worst
+    line's value, at the outer ring the best one's, and the one halfway.
     """
     from matplotlib.figure import Figure
 
-    values = np.array([line.values for line in lines])
-    low, high = values.min(axis=0), values.max(axis=0)
-    if bounds:
-        low, high = (np.full(len(axes_names), bound) for bound in bounds)
-    if any(lower):
-        low, high = np.where(lower, high, low), np.where(lower, low, high)
-    scaled = 0.15 + 0.85 * (values - low) / np.where(high != low, high - low, 1.0)
-    angles = np.linspace(0.0, 2.0 * np.pi, len(axes_names), endpoint=False)
-    figure = Figure(figsize=(10, 6), layout="constrained")
-    axes = figure.add_subplot(projection="polar")
-    for line, radii, color in zip(lines, scaled, cycle(COLORS), strict=False):
-        closed = [*angles, angles[0]], [*radii, radii[0]]
-        style = "-" if line.measured else "--"
-        axes.plot(*closed, style, color=line.color or color, label=line.label, linewidth=1.6)
-    spans = zip(axes_names, low, high, strict=True)
-    axes.set_xticks(angles, [f"{name}\n{least:.3g} to {most:.3g}" for name, least, most in spans])
-    axes.tick_params(axis="x", pad=22, labelsize=9)
-    axes.set_yticks([0.15, 1.0], ["", ""])
-    axes.set_ylim(0.0, 1.0)
-    axes.set_title(title, pad=32)
-    figure.legend(loc="outside right center", fontsize=8)
+    width = COLUMN if len(wheels) == 1 else PAGE
+    figure = Figure(layout="constrained")
+    labels = list(dict.fromkeys(line.label for wheel in wheels for line in wheel.lines))
+    handles: dict[str, Any] = {}
+    for place, wheel in enumerate(wheels, start=1):
+        axes: Any = figure.add_subplot(1, len(wheels), place, projection="polar")
+        handles |= _draw_wheel(axes, wheel, labels)
+    kinds = {line.measured for wheel in wheels for line in wheel.lines}
+    words = ["Solid, filled: measured; dashed, open: as published."] if len(kinds) == 2 else []
+    words += ["Dashed, open: as published, not measured."] if kinds == {False} else []
+    figure.set_size_inches(width, 3.15 + 0.14 * -(-len(labels) // (2 if width == COLUMN else 4)))
+    legend(figure, handles, " ".join([*words, note]).strip())
     return figure
+
+
+def _draw_wheel(axes: Any, wheel: Wheel, labels: Sequence[str]) -> dict[str, Any]:
+    """Lines, rings and ticks; returns the handles by label."""
+    worst, best = _ends(wheel)
+    span = np.where(best != worst, best - worst, 1.0)
+    angles = np.linspace(0.0, 2.0 * np.pi, len(wheel.axes), endpoint=False)
+    handles = {}
+    for line in wheel.lines:
+        radii = HUB + (1.0 - HUB) * (np.array(line.values) - worst) / span
+        style = look(labels.index(line.label) if line.place is None else line.place, line.measured)
+        handles[line.label] = axes.plot([*angles, angles[0]], [*radii, radii[0]], label=line.label, **style)[0]
+    axes.set_theta_offset(np.pi / 2)
+    axes.set_xticks(angles, [name.replace("_", "_\n", 1) for name in wheel.axes], fontsize=TEXT)
+    for angle, name in zip(angles, axes.get_xticklabels(), strict=True):
+        right = -np.sin(angle)
+        name.set(ha="left" if right > 0.1 else "right" if right < -0.1 else "center", linespacing=1.1)
+    axes.tick_params(axis="x", pad=3)
+    axes.set_yticks([HUB, (1 + HUB) / 2, 1.0], ["", "", ""])
+    axes.set_ylim(0.0, 1.04)
+    axes.grid(alpha=0.35, linewidth=0.5)
+    axes.spines["polar"].set_visible(False)
+    axes.set_title(wheel.title, fontsize=TEXT + 1, pad=8)
+    for angle, least, most in zip(angles, worst, best, strict=True):
+        for share in (0.0, 0.5, 1.0):
+            text = f"{least + share * (most - least):.{wheel.digits}g}"
+            _tick(axes, angle, HUB + share * (1 - HUB), text)
+    return handles
+
+
+def _tick(axes: Any, angle: float, radius: float, text: str) -> None:
+    """A number beside its spoke, where it hides no marker."""
+    beside = (9.0 * np.cos(angle), 9.0 * np.sin(angle))
+    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.6, "pad": 0.3}
+    axes.annotate(text, (angle, radius), beside, textcoords="offset points", fontsize=5, color="#333333",
+                  ha="center", va="center", bbox=box, zorder=5)  # fmt: skip
+
+
+def _ends(wheel: Wheel) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The values at the inner and at the outer ring, of each axis."""
+    values = np.array([line.values for line in wheel.lines], dtype=np.float64)
+    low, high = values.min(axis=0), values.max(axis=0)
+    if wheel.bounds:
+        low, high = (np.full(len(wheel.axes), bound) for bound in wheel.bounds)
+    if any(wheel.lower):
+        return np.where(wheel.lower, high, low), np.where(wheel.lower, low, high)
+    return low, high

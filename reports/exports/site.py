@@ -29,7 +29,7 @@ def write_site(board: Leaderboard, folder: Path, cards: Cards = NO_CARDS) -> Pat
     places = dict(zip(names, _places(names), strict=True))
     for name, place in places.items():
         home = "../../index.html"
-        write_gallery(board.sources[name].path, None, folder / place, Copied.SMALL, cards, [name], home)
+        write_gallery([board.sources[name].path], folder / place, Copied.SMALL, cards, [name], home)
     galleries = {name: f"{place}/index.html" for name, place in places.items()}
     return write_text(folder / "index.html", leaderboard_html(board, galleries))
 

@@ -211,7 +211,7 @@ def _failure(tracker: str, error: Exception) -> MiroEvalError:
     kinds = (getattr(error, "error_code", None), *(kind.__name__ for kind in type(error).__mro__))
     failure = UserError if any(kind in _USER_ERRORS for kind in kinds) else EnvironmentFailure
     why = " ".join(str(error).split())[:300] or type(error).__name__
-    return failure(f"--export {tracker}: {why}; the report itself is written")
+    return failure(f"--export {tracker}: {why}; the report itself was written")
 
 
 Runs = Mapping[str, Sequence[Entry]]

@@ -38,7 +38,7 @@ class Pictures:
     small: bool = False
 
     def shown(self, filename: str) -> dict[str, Any]:
-        """``image``: its relative URL, None where there is no image or its name leads out of the run's folder.
+        """``image``: its relative URL, None where :func:`picture_within` has none.
 
         And ``size`` [width, height] in pixels of the whole image, to which boxes refer, where the copy is smaller.
 

@@ -1,4 +1,4 @@
-"""What the gallery shows of each image, as plain JSON, and which image of two runs stands beside which."""
+"""What the gallery shows of each image, as plain JSON, and which images of runs stand side by side."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from typing import Any
 from reports.compare.pairing import image_places
 from reports.gallery.pictures import Pictures
 from reports.leaderboard.merge import merge_stages
+from reports.read.questions import QUESTIONS
 from reports.read.rows import json_object, read_rows, within_run
-from reports.read.runs import RESULTS, RunSource, read_source
+from reports.read.runs import RESULTS, Run, RunSource, read_source
 from wire.cards import Cards
 from wire.vocabulary import COLORS
 
@@ -31,9 +32,9 @@ class GalleryRun:
         cards: of the metrics, as far as they are known.
         records: one an image: ``file``, ``image`` and ``size`` (see :meth:`Pictures.shown`), ``key`` (of the prompt),
             ``prompt``, ``tag``, ``correct`` (None: unscored), ``reason``, ``asked`` (classes of the prompt), ``boxes``
-            (class, x1, y1, x2, y2, score, probabilities of the ten colors or None), ``rewards`` (None where unscored),
-            ``unscored`` (why), ``seed``, ``sample``.
-        places: of each record, equal in two runs for images that answer to each other.
+            (class, x1, y1, x2, y2, score, probabilities of the ten colors or None), ``questions`` (text, answer, skill,
+            probability), ``rewards`` (None where unscored), ``unscored`` (why), ``seed``, ``sample``.
+        places: of each record, equal in all runs for images that answer to each other.
     """
 
     name: str
@@ -50,7 +51,7 @@ class Card:
 
     Attributes:
         places: index of the record of each run; None where the run has no such image.
-        flip: right in one run and wrong in the other.
+        flip: right in one run and wrong in another.
     """
 
     places: tuple[int | None, ...]
@@ -58,17 +59,13 @@ class Card:
 
 
 def matched(runs: Sequence[GalleryRun]) -> list[Card]:
-    """The images of one run, or of two side by side; flips first, else in the first run's order."""
-    if len(runs) == 1:
-        return [Card((place,)) for place in range(len(runs[0].records))]
-    first, second = runs
-    partner = {place: number for number, place in enumerate(second.places)}
+    """The images of one run, or of several side by side; flips first, else in the first runs' order."""
+    numbers = [{place: number for number, place in enumerate(run.places)} for run in runs]
     cards = []
-    for left, place in enumerate(first.places):
-        right = partner.pop(place, None)
-        verdicts = {first.records[left]["correct"], None if right is None else second.records[right]["correct"]}
-        cards.append(Card((left, right), flip=verdicts == {True, False}))
-    cards += [Card((None, number)) for number in partner.values()]
+    for place in dict.fromkeys(place for run in runs for place in run.places):
+        places = tuple(own.get(place) for own in numbers)
+        verdicts = {run.records[at]["correct"] for run, at in zip(runs, places, strict=True) if at is not None}
+        cards.append(Card(places, flip={True, False} <= verdicts))
     return sorted(cards, key=lambda card: not card.flip)
 
 
@@ -85,10 +82,13 @@ def gallery_run(source: RunSource, pictures: Pictures) -> GalleryRun:
     objects = {} if run.verdicts is None else _objects(judged)
     manifest = source.manifest
     seed = manifest.protocol.get("seed", "")
+    asked = _questions(run)
     with ThreadPoolExecutor() as pool:  # decoding and scaling leave the interpreter to others
         shown = pool.map(pictures.shown, frame["filename"])
         rows = zip(frame.to_dict("records"), shown, strict=True)
         records = [_record(row, metrics, objects, seed) | image for row, image in rows]
+    for record in records:
+        record["questions"] = asked.get((record["file"], record["prompt"]), [])
     return GalleryRun(source.name, manifest.random_weights, metrics, manifest.cards, records, image_places(frame))
 
 
@@ -112,6 +112,19 @@ def _record(
         "unscored": _text(row["unscored_rewards"]),
         "seed": found.get("seed") or seed,
         "sample": _whole(row["sample_index"]),
+    }
+
+
+def _questions(run: Run) -> dict[tuple[str, str], list[list[Any]]]:
+    """(file name, prompt) -> what was asked of the image, as far as rows tell."""
+    frame = None if run.rewards is None else run.rewards.frame
+    if frame is None or QUESTIONS not in frame:
+        return {}
+    columns = (frame[name].tolist() for name in ("filename", "prompt", QUESTIONS))
+    return {
+        (name, prompt): [[*question[:-1], round(question.p, DECIMALS)] for question in questions]
+        for name, prompt, questions in zip(*columns, strict=True)
+        if questions
     }
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from reports.files import write_text
 from reports.gallery import Copied, GalleryFiles, write_gallery
-from reports.read.manifest import Manifest, display_name
+from reports.read.manifest import Manifest, comparable, display_name
 from reports.read.prompts import gather_prompts, twice_note
 from reports.read.reward_rows import LARGEST, RewardTable, is_number, metric_id
 from reports.read.rows import is_index
@@ -117,7 +117,7 @@ def _plain(column: pd.Series[Any]) -> list[Any]:
 
 
 def _run(record: dict[str, Any], path: Path, cards: Cards) -> Run:
-    protocol = {str(name): str(value) for name, value in record["protocol"].items()}
+    protocol = comparable({str(name): str(value) for name, value in record["protocol"].items()})
     name = display_name(str(record["name"]))
     own = {**cards, **read_cards(record.get("cards", {}))}
     manifest = Manifest(name=name, random_weights=record["random_weights"] is True, protocol=protocol, cards=own)
@@ -206,7 +206,7 @@ def write_flips(
     """
     with tempfile.TemporaryDirectory() as folder:
         first, second = (_with_rows(side, Path(folder) / name) for side, name in ((baseline, "1"), (candidate, "2")))
-        return write_gallery(first, second, out, copy, cards, names)
+        return write_gallery([first, second], out, copy, cards, names)
 
 
 def _with_rows(side: Path, folder: Path) -> Path:
@@ -215,7 +215,7 @@ def _with_rows(side: Path, folder: Path) -> Path:
         return side
     run = read_baseline(side)
     if run.verdicts is None:
-        raise UserError("the saved baseline has no verdicts, of which any could flip: omit --gallery")
+        raise UserError("the saved baseline has no verdicts, so none can flip: omit --gallery")
     frame = run.verdicts[["filename", "tag", "prompt", "metadata", "sample_index", "correct"]]
     lines = []
     for record in frame.astype(object).where(frame.notna(), None).to_dict("records"):

@@ -17,6 +17,8 @@ from wire.cards import NO_CARDS, Cards
 if TYPE_CHECKING:
     from rich.console import Group
 
+    from reports.read.selection import Selection
+
 SCHEMA = "miro-eval/comparison/1"
 HEADER = ("metric", "first", "second", "difference", "95 % interval", "p", "p (Holm)", "MDE", "pairs", "prompts")
 #: As many columns as fit into 80 letters: bounds apart, counts below the table.
@@ -24,26 +26,33 @@ NARROW_HEADER = ("metric", "first", "second", "change", "low", "high", "p", "Hol
 #: Of the usual metrics' names, "single_object".
 WIDEST = 13
 LEGEND = (
-    "Second minus first over the pairs: same prompt, same sample. 95 % interval: two-sided, resampled prompts, each "
-    "line by itself, not corrected. p: two-sided cluster-robust t test, not corrected, on which a leaderboard's ranks "
-    "rest; p (Holm): corrected for all lines. MDE: the true difference that would be found (p < 0.05, not corrected) "
-    "with 80 % probability. A dash: no spread, as every prompt differs alike, or no difference can be so large."
+    "Differences are second minus first, over the same prompts and samples. 95 % interval: two-sided, from resampled "
+    "prompts, not corrected for the number of lines. p: two-sided cluster-robust t test, not corrected; ranks of a "
+    "leaderboard rest on it. p (Holm): corrected for all lines. MDE: the true difference that would be found with 80 % "
+    "probability (p < 0.05, not corrected). A dash: all prompts differ alike, or no difference can be so large."
 )
 
 
 def compare_paths(
-    first: Path, second: Path, *, allow_unlike: bool = False, cards: Cards = NO_CARDS, names: Sequence[str] = ()
+    first: Path,
+    second: Path,
+    *,
+    allow_unlike: bool = False,
+    cards: Cards = NO_CARDS,
+    names: Sequence[str] = (),
+    selection: Selection | None = None,
 ) -> Comparison:
     """Compare two runs, wherever they come from.
 
     Args:
         cards: of metrics that are known anyway.
         names: of the two runs; none for their own.
+        selection: compare their best images alone.
 
     Raises:
         UserError: one cannot be read, they share nothing, or they are not alike and that is not allowed.
     """
-    left, right = read_sides(first, second, cards, names)
+    left, right = read_sides(first, second, cards, names, selection)
     if not allow_unlike:
         require_alike(left, right, remedy="with --allow-unlike they are compared all the same")
         return compare(left, right)

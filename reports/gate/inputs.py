@@ -14,6 +14,7 @@ from reports.gate.baseline import read_baseline
 from reports.read.names import told_apart
 from reports.read.prompts import prompt_identities
 from reports.read.runs import Run, read_run
+from reports.read.selection import Selection, select
 from reports.summary.notes import shortened
 from wire.cards import NO_CARDS, Cards, card_of
 from wire.errors import UserError
@@ -36,14 +37,20 @@ def read_side(path: Path, cards: Cards = NO_CARDS) -> Run:
     return read(path, cards)
 
 
-def read_sides(first: Path, second: Path, cards: Cards = NO_CARDS, names: Sequence[str] = ()) -> tuple[Run, Run]:
-    """Both sides, under the names given or under such as tell them apart.
+def read_sides(
+    first: Path,
+    second: Path,
+    cards: Cards = NO_CARDS,
+    names: Sequence[str] = (),
+    selection: Selection | None = None,
+) -> tuple[Run, Run]:
+    """Both sides, under the names given or under such as tell them apart; of their best images alone by a selection.
 
     Raises:
-        UserError: as :func:`read_side`, or the names do not fit.
+        UserError: as :func:`read_side`, the names do not fit, or a side cannot be selected from.
     """
     one, other = told_apart([read_side(first, cards), read_side(second, cards)], names)
-    return one, other
+    return (select(one, selection), select(other, selection)) if selection else (one, other)
 
 
 def narrowed(baseline: Run, candidate: Run) -> tuple[Run, str]:

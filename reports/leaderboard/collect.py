@@ -15,6 +15,7 @@ from reports.leaderboard.merge import merge_images, merge_stages
 from reports.leaderboard.row_tables import Part, write_part
 from reports.read.find import fault_note
 from reports.read.runs import RunSource, read_source
+from reports.read.selection import select
 from reports.summary.run_summary import RunSummary, summarise_run
 from wire.errors import UserError
 from wire.host import processors
@@ -32,12 +33,12 @@ _Results = dict[int, "Collected | UserError"]
 
 @dataclass(frozen=True)
 class Collected:
-    """One run's numbers, and where its merged rows are: one an image, and one a prompt."""
+    """One run's numbers, and where its merged rows are, by image and by prompt; a selection has none."""
 
     source: RunSource
     summary: RunSummary
-    images: Part
-    prompts: Part
+    images: Part | None
+    prompts: Part | None
 
 
 def collect(
@@ -81,6 +82,8 @@ def _results(tasks: Sequence[_Task], folder: Path) -> _Results:
 def _result(source: RunSource, parts: Path) -> Collected | UserError:
     try:
         run = read_source(source)
+        if source.selection is not None:
+            return Collected(source, summarise_run(select(run, source.selection)), None, None)
         images = merge_stages(run)
         return Collected(
             source,

@@ -8,12 +8,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from reports.leaderboard.markdown import count_text, fixed, interval_text
-from reports.leaderboard.sections import SCORES, Section, sections
+from reports.leaderboard.markdown import GENEVAL2_TEXT, count_text, interval_text, shown
+from reports.leaderboard.sections import Section, sections
 from reports.pages import render
 from reports.statistics.resampling import RESAMPLES, SEED
 from reports.summary.notes import RANDOM_WEIGHTS
 from reports.summary.scored import WHOLE
+from wire.vocabulary import GENEVAL2_LABELS, GENEVAL2_SCORES, TAGS
 
 if TYPE_CHECKING:
     from reports.leaderboard.table import Leaderboard
@@ -39,11 +40,16 @@ def leaderboard_html(board: Leaderboard, galleries: Mapping[str, str] = MappingP
         style,
         script,
         sections=parts,
-        score_names=SCORES,
+        labels=GENEVAL2_LABELS,
+        geneval2=GENEVAL2_TEXT if GENEVAL2_SCORES[0] in board.frame else "",
+        tags=TAGS,
         galleries=galleries,
         compared=[row["model"] for section, *_ in parts for row in section.rows if len(section.rows) > 1],
         metrics=[board.cards[metric] for metric in found],
         notes=board.notes,
+        several=len(board.frame) > 1,
+        judged=GENEVAL2_SCORES[0] in board.frame or any(section.scores for section, *_ in parts),
+        marked=any(mark for section, *_ in parts for mark in section.marks),
         random=board.random,
         random_note=RANDOM_WEIGHTS,
         whole=f"{WHOLE:.0%}",
@@ -52,11 +58,17 @@ def leaderboard_html(board: Leaderboard, galleries: Mapping[str, str] = MappingP
     )
 
 
+def _headline(section: Section) -> str:
+    return section.scores[0] if section.scores else "overall"
+
+
 def _axis(section: Section) -> tuple[float, float]:
     """From where to where the section's interval bars reach: all its bounds, on round numbers."""
-    bounds = [row[name] for row in section.rows for name in ("overall_low", "overall_high") if row[name] == row[name]]
+    first = _headline(section)
+    names, unit = (f"{first}_low", f"{first}_high"), _ROUND * (_SCALE if first in GENEVAL2_SCORES else 1)
+    bounds = [row[name] for row in section.rows for name in names if row[name] == row[name]]
     low, high = min(bounds, default=0.0), max(bounds, default=1.0)
-    return math.floor(low / _ROUND) * _ROUND, max(math.ceil(high / _ROUND), math.floor(low / _ROUND) + 1) * _ROUND
+    return math.floor(low / unit) * unit, max(math.ceil(high / unit), math.floor(low / unit) + 1) * unit
 
 
 def _lines(section: Section, metrics: Sequence[str], axis: tuple[float, float]) -> Iterator[dict[str, Any]]:
@@ -67,9 +79,9 @@ def _lines(section: Section, metrics: Sequence[str], axis: tuple[float, float]) 
             "about": " ".join(str(row[name]) for name in ("suite", "protocol", "fingerprint", "group")),
             "model": row["model"],
             "random": row["random_weights"],
-            "interval": interval_text(row, "overall"),
-            "bar": _bar(row, *axis),
-            "scores": [_cell(row, name, marks) for name in SCORES],
+            "interval": interval_text(row, _headline(section)),
+            "bar": _bar(row, _headline(section), *axis),
+            "scores": [_cell(row, name, marks) for name in section.scores],
             "rewards": [_cell(row, name, marks) for name in metrics],
             "counts": [
                 {"text": count_text(row[name]), "sort": row[name]} for name in ("images", "prompts", "unscored")
@@ -86,14 +98,14 @@ def _cell(row: dict[str, Any], column: str, marks: dict[str, str]) -> dict[str, 
     parts = [f"95 % interval {interval}"] if (interval := interval_text(row, column)) else []
     if f"{column}_normalised" in row:
         parts.append(f"MIRO-normalised {row[f'{column}_normalised']:.4f}")
-    texts = {"text": fixed(value), "sort": repr(float(value)), "title": "; ".join(parts)}
+    texts = {"text": shown(row, column), "sort": repr(float(value)), "title": "; ".join(parts)}
     return texts | ({"mark": marks[column]} if column in marks else {})
 
 
-def _bar(row: dict[str, Any], lowest: float, highest: float) -> dict[str, float] | None:
-    """Where overall and its interval lie on the section's axis, from 0 to 100."""
-    if row["overall_low"] != row["overall_low"]:
+def _bar(row: dict[str, Any], score: str, lowest: float, highest: float) -> dict[str, float] | None:
+    """Where a score and its interval lie on the section's axis, from 0 to 100."""
+    if row[f"{score}_low"] != row[f"{score}_low"]:
         return None
     unit = _SCALE / (highest - lowest)
-    low, high, value = ((row[name] - lowest) * unit for name in ("overall_low", "overall_high", "overall"))
+    low, high, value = ((row[name] - lowest) * unit for name in (f"{score}_low", f"{score}_high", score))
     return {"low": round(low, 2), "width": round(high - low, 2), "value": round(value, 2)}

@@ -1,214 +1,279 @@
-"""The paper's figures, redrawn: from runs where there are any, from the published points where not, each labelled."""
+"""The paper's figures, redrawn from runs and from the published points, each curve labelled as what it is."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import cycle
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from reports.analysis.radar import RadarLine, radar
-from reports.drawing import COLORS, label, legend_name, panels, save
-from reports.paper.measured import MeasuredRun, measure
-from reports.paper.printed import exact_counts, printed_table, read_data
-from reports.read.reward_rows import RewardTable
-from reports.statistics.best_of_n import expected_best, usual_size
-from reports.statistics.crossing import first_crossing, speedup
-from wire.cards import NO_CARDS, Cards
+from reports.analysis.radar import FEWEST_AXES, WORST_TO_BEST, RadarLine, Wheel, radar
+from reports.drawing import HIGHER, SMALL, Panel, Series, plot, save, score_label
+from reports.paper.figure_runs import (
+    Drawn,
+    FigureRun,
+    Runs,
+    axis_of,
+    best_of,
+    chosen,
+    command,
+    models_of,
+    place_of,
+    row_names,
+    why_not_drawn,
+)
+from reports.paper.measured import Measurement
+from reports.paper.printed import TABLES, exact_counts, printed_table, read_data
+from reports.paper.results import FIGURE, STRIP, Result, RunSet
+from reports.statistics.crossing import first_crossing
+from reports.summary.notes import RANDOM_WEIGHTS
+from wire.cards import NO_CARDS, Cards, card_of
 from wire.vocabulary import TAGS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PUBLISHED = "published points"
-BASELINE, MIRO = "#999999", "#D55E00"
-#: Colors of other models and runs.
-_OTHERS = tuple(color for color in COLORS if color not in (BASELINE, MIRO))
-#: Models of the radars, in the order of the legend, with their colors.
-RADAR_MODELS = {
-    "Baseline": BASELINE,
-    **dict(zip(("Aesthetic", "CLIP", "HPSv2", "Image Reward"), _OTHERS, strict=False)),
-    "MIRO": MIRO,
-    "Synth MIRO": _OTHERS[4],
-}
-FILE_DPI = 150
+GENEVAL = "geneval"
+#: Behind the key of a strip, for the scores of its images.
+SCORES = "-scores"
 
 
-@dataclass(frozen=True)
-class FigureRun:
-    """One run.
+def draw_figures(
+    folder: Path, runs: Runs, only: Sequence[str] = (), further: Sequence[str] = (), cards: Cards = NO_CARDS
+) -> Drawn:
+    """Write every figure as PNG, and in ``further`` formats; those of which there is nothing are named in the notes.
 
-    Attributes:
-        row: the row of Table 1 that it stands for.
-        means: tag (per cent) or metric id -> mean; what was measured on the paper's prompts alone.
-        best_of: metric id -> expected best of 1, 2, ... images of a prompt; empty with one image a prompt, and without
-            metrics that ``paper table1`` would not compare.
-        prompts: for the legend: over how many prompts.
-        not_drawn: why metrics and scores that the run has are in no figure.
-    """
-
-    name: str
-    row: str
-    means: dict[str, float]
-    best_of: dict[str, tuple[float, ...]]
-    prompts: str
-    not_drawn: tuple[str, ...] = ()
-
-
-def figure_runs(inputs: Sequence[str], cards: Cards = NO_CARDS) -> list[FigureRun]:
-    """Read runs as :func:`reports.paper.measured.measure` does, by the rows of Table 1.
+    Args:
+        folder: made if need be.
+        runs: where they are; a figure without any shows its published points.
+        only: keys of results; all for none.
+        further: ``pdf``, ``svg``.
+        cards: of the metrics, for their units.
 
     Raises:
-        UserError: no such run, or a run of no row.
+        MiroEvalError: no such figure; see :func:`reports.drawing.save`.
     """
-    return [_figure_run(run) for run in measure(printed_table("table1"), inputs, cards)]
+    drawn, published = Drawn(), []
+    for result in chosen(only, (FIGURE, STRIP)):
+        if result.kind != FIGURE and not _has_scores(result):
+            continue
+        own = runs.of(result)
+        figure = Drawing(result, own, cards).figure()
+        key = result.key + (SCORES if result.kind == STRIP else "")
+        if figure is not None:
+            drawn.paths.extend(save(figure, folder / f"{key}.png", further))
+        elif result.kind == FIGURE:
+            drawn.notes.append(f"not drawn: {key} ({result.title}): no runs; {command(key)} prints what makes them")
+        if figure is not None and not own:
+            published.append(key)
+        if result.kind == FIGURE and Drawing(result, own, cards).has_published:
+            drawn.notes.extend(note for note in why_not_drawn(own, _columns(result)) if note not in drawn.notes)
+    if published:
+        drawn.notes.append(
+            f"published points alone: {', '.join(published)}; {command('KEY')} prints what measures them"
+        )
+    return drawn
 
 
-def _figure_run(run: MeasuredRun) -> FigureRun:
-    means = {column: found.value for column, found in run.columns.items()} | run.further_means
-    curves = {metric: curve for metric, curve in best_of(run.rewards).items() if metric in means}
-    columns_of: dict[str, list[str]] = {}
-    for column, reason in run.unlike.items():
-        columns_of.setdefault(reason, []).append(column)
-    not_drawn = tuple(f"{', '.join(columns)} ({reason})" for reason, columns in columns_of.items())
-    prompts = "" if run.rewards is None else f", {run.rewards.frame['prompt_key'].nunique():,} prompts"
-    return FigureRun(run.name, run.row, means, curves, prompts, not_drawn)
+def _has_scores(result: Result) -> bool:
+    """Whether it is a strip along targets, whose images' scores are worth curves; of training there is Figure 3."""
+    return result.kind == STRIP and any(needed.set.sweep or needed.set.points for needed in result.inputs)
 
 
-def best_of(rewards: RewardTable | None) -> dict[str, tuple[float, ...]]:
-    """Metric id -> expected best of 1, 2, ..., n, over the prompts of which all n images are scored."""
-    curves: dict[str, tuple[float, ...]] = {}
-    for metric in rewards.metrics if rewards is not None else ():
-        groups = [group.to_numpy() for _, group in rewards.frame.groupby("prompt_key")[metric]] if rewards else []
-        images = usual_size([len(group) for group in groups])
-        whole = [group for group in groups if len(group) >= images and not np.isnan(group).any()]
-        if images > 1 and whole:
-            sizes = range(1, images + 1)
-            curves[metric] = tuple(float(np.mean([expected_best(one, size) for one in whole])) for size in sizes)
-    return curves
+def _columns(result: Result) -> list[str]:
+    """The metrics that a figure shows, overall and tags by their names."""
+    return [name for shown in result.shows for name in (("overall", *TAGS) if shown == GENEVAL else (shown,))]
 
 
-def draw_figures(folder: Path, runs: Sequence[FigureRun] = ()) -> list[Path]:
-    """Write all five figures as PNG; ``folder`` is made if need be.
+class Drawing:
+    """One figure: its panels or wheels from what is published and from runs."""
 
-    Raises:
-        MiroEvalError: see :func:`reports.drawing.save`.
-    """
-    makers: dict[str, Callable[[], Figure]] = {
-        "training": training_curves,
-        "best_of_n": lambda: best_of_n(runs),
-        "radar_rewards": lambda: radar_rewards(runs),
-        "radar_geneval": lambda: radar_geneval(runs),
-        "aesthetic_weight": aesthetic_weight,
-    }
-    return [save(make(), folder / f"{name}.png", FILE_DPI) for name, make in makers.items()]
+    def __init__(self, result: Result, runs: Sequence[FigureRun], cards: Cards = NO_CARDS) -> None:
+        self.result, self.runs, self.cards = result, runs, cards
+        self.models = models_of(result)
+        names = row_names()
+        self.names = {model: names.get(model, model) for model in self.models}
+        self.sets: list[RunSet] = list({needed.set.key: needed.set for needed in result.inputs}.values())
+
+    def figure(self) -> Figure | None:
+        """The figure; None where there is nothing to draw."""
+        note = f"Of measured curves: {RANDOM_WEIGHTS}." if self._random else ""
+        if self._kind == "wheels":
+            wheels = self._wheels()
+            return radar(wheels, f"{WORST_TO_BEST} {note}".strip()) if wheels else None
+        panels = [panel for panel in map(self._panel, self._scores) if panel.series]
+        return plot(panels, note=note) if panels else None
+
+    @property
+    def _kind(self) -> str:
+        first = self.sets[0]
+        if first.training:
+            return "training"
+        return "best_of_n" if first.samples > 4 else "sweep" if first.many else "wheels"
+
+    @property
+    def has_published(self) -> bool:
+        """Whether the paper's authors published points of it, beside which only what was measured alike may stand."""
+        if self._kind == "wheels":
+            return any(self._published_values(model, list(_columns(self.result))) for model in self.models)
+        return any(self._published_curve(model, score) for model in self.models for score in self._scores)
+
+    @property
+    def _scores(self) -> list[str]:
+        """What has a panel of its own; of a strip, every metric that its runs are scored with."""
+        shown = self.result.shows or tuple(metric for one in self.sets for metric in one.metrics)
+        return ["overall" if name == GENEVAL else name for name in shown]
+
+    @property
+    def _random(self) -> bool:
+        return not self.has_published and any(one.run.manifest.random_weights for one in self.runs)
+
+    def _values(self, one: FigureRun) -> dict[str, Measurement]:
+        return one.comparable if self.has_published else one.all_values
+
+    # Wheels: one value a model.
+
+    def _wheels(self) -> list[Wheel]:
+        rewards = [name for name in self.result.shows if name != GENEVAL]
+        wheels = [self._wheel(list(TAGS), f"GenEval by tag, % {HIGHER}")] if GENEVAL in self.result.shows else []
+        wheels += [self._wheel(rewards, f"Mean rewards over PartiPrompts {HIGHER}")] if rewards else []
+        return [wheel for wheel in wheels if wheel is not None]
+
+    def _wheel(self, axes: list[str], title: str) -> Wheel | None:
+        """The axes are those that all lines have: of other than the paper's runs, some may lack a metric."""
+        found = {model: self._model_values(model, axes) for model in self.models}
+        axes = [axis for axis in axes if all(axis in values for values, _ in found.values() if values)]
+        lines = [
+            RadarLine(self._label(model, by), tuple(values[axis] for axis in axes), by is not None, place)
+            for place, (model, (values, by)) in enumerate(found.items())
+            if values
+        ]
+        if not lines or len(axes) < FEWEST_AXES:
+            return None
+        cards = [card_of(axis, self.cards) for axis in axes]
+        names = tuple(axis if axis in TAGS else card.label for axis, card in zip(axes, cards, strict=True))
+        return Wheel(names, tuple(lines), title, lower=tuple(card.lower for card in cards))
+
+    def _model_values(self, model: str, axes: Sequence[str]) -> tuple[dict[str, float], FigureRun | None]:
+        """Of the first run that has all axes, else the published ones."""
+        for one in self.runs:
+            at = [place_of(one, run_set) for run_set in self.sets]
+            values = self._values(one) if one.model == model and any(place is not None for place in at) else {}
+            if set(axes) <= values.keys():
+                return {axis: values[axis].value for axis in axes}, one
+        return self._published_values(model, axes), None
+
+    def _published_values(self, model: str, axes: Sequence[str]) -> dict[str, float]:
+        """Exact counts and unrounded means where the authors published them, else what a table prints."""
+        name = self.names[model]
+        record = read_data("figures")["radar_rewards"]
+        means = dict(zip(record["axes"], record["models"].get(name, ()), strict=False))
+        counts = {tag: 100 * float(one.fraction) for tag, one in exact_counts().get(name, {}).items()}
+        rows = [row for key in TABLES for row in printed_table(key).rows if row.name == name]
+        known = {**(rows[0].values if rows else {}), **means, **counts}
+        return {axis: known[axis] for axis in axes if axis in known}
+
+    # Curves: values along an axis.
+
+    def _panel(self, score: str) -> Panel:
+        series = [one for place, model in enumerate(self.models) for one in self._series(model, place, score)]
+        card = card_of(score, self.cards)
+        label = f"GenEval overall {HIGHER}\n%" if score == "overall" else score_label(card)
+        finish = self._speedup_mark(score) if self._kind == "training" else None
+        points = tuple(self.sets[0].points)
+        return Panel(label, self._along, tuple(series), self._kind == "best_of_n", points, finish)
+
+    @property
+    def _along(self) -> str:
+        if self._kind == "training":
+            return "training step"
+        if self._kind == "best_of_n":
+            return "N, images a prompt"
+        axis = axis_of(self.sets[0])
+        others = [
+            part.partition("=")[0] for part in ",".join(self.sets[0].sweep).split(",") if part.startswith("negative.")
+        ]
+        if len(others) > 1:
+            first, second = (name.removeprefix("negative.") for name in others[:2])
+            return f"t; negative targets:\n{first} t,\n{second} 1 - t"
+        return {"guidance_scale": "guidance scale", "": "guided towards"}.get(axis, f"target of {axis}")
+
+    def _series(self, model: str, place: int, score: str) -> Iterator[Series]:
+        if curve := self._published_curve(model, score):
+            yield Series(self._label(model, None), *curve, measured=False, place=place)
+        if self._kind == "best_of_n":
+            yield from self._best_of(model, place, score)
+            return
+        points: dict[float, tuple[FigureRun, Measurement]] = {}
+        for one in self.runs:
+            at = self._place(one)
+            if one.model == model and at is not None and score in self._values(one):
+                points.setdefault(at, (one, self._values(one)[score]))
+        if len(points) > 1 or (points and self.sets[0].points):
+            xs, found = zip(*sorted(points.items()), strict=True)
+            ys, bounds = (tuple(v.value for _, v in found), tuple((v.low, v.high) for _, v in found))
+            yield Series(self._label(model, found[0][0]), xs, ys, bounds=bounds, place=place)
+
+    def _place(self, one: FigureRun) -> float | None:
+        """Where a run lies on the figure's axis; of sets with named points, at the point's place among them."""
+        points = list(self.sets[0].points)
+        if points:
+            return float(points.index(one.point)) if one.point in points else None
+        return next((at for run_set in self.sets if (at := place_of(one, run_set)) is not None), None)
+
+    def _best_of(self, model: str, place: int, score: str) -> Iterator[Series]:
+        for one in self.runs:
+            curve = best_of(one.run, [score]).get(score) if one.model == model and score in self._values(one) else None
+            if curve:
+                bounds = tuple((value.low, value.high) for value in curve.values)
+                ys = tuple(value.value for value in curve.values)
+                yield Series(self._label(model, one), curve.sizes, ys, bounds=bounds, place=place)
+                return
+
+    def _published_curve(self, model: str, score: str) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+        """Steps, sizes or targets, and values."""
+        record = read_data("figures")
+        curves = {"Baseline": "baseline", "MIRO": "miro"}.get(self.names[model])
+        if self._kind == "training" or self._kind == "best_of_n":
+            kept = record[self._kind]
+            found = kept["metrics"].get(score, {}).get(curves)
+            return (tuple(kept.get("steps") or kept["sizes"]), tuple(found)) if found else None
+        kept = record["aesthetic_weight"]
+        found = kept.get(GENEVAL if score == "overall" else score)
+        known = self.names[model] == "Synth MIRO" and axis_of(self.sets[0]) == "aesthetic_score"
+        return (tuple(kept["weights"]), tuple(found)) if known and found else None
+
+    def _speedup_mark(self, score: str) -> Callable[[Axes], None] | None:
+        """Marks where MIRO reaches what the baseline ends with: of measured curves if both are, else of published."""
+        pair: dict[bool, dict[str, Series]] = {True: {}, False: {}}
+        for model in self.models:
+            for series in self._series(model, 0, score):
+                pair[series.measured][self.names[model]] = series
+        for measured, found in pair.items():
+            if {"MIRO", "Baseline"} <= found.keys():
+                return _speedup(found["MIRO"], found["Baseline"], "measured" if measured else "published")
+        return None
+
+    def _label(self, model: str, by: FigureRun | None) -> str:
+        """A model's name with where its numbers are from; a run that was named has its own as well."""
+        if by is None:
+            return f"{self.names[model]}, published"
+        return f"{self.names[model]}, measured" + ("" if by.set else f": {by.run.name}")
 
 
-def training_curves() -> Figure:
-    """Reward against training step, with the step at which MIRO reaches what the baseline ends with."""
-    training = read_data("figures")["training"]
-    steps = training["steps"]
-    figure, grid = _panels(len(training["metrics"]), f"Training curves and speed-ups ({PUBLISHED})")
-    for axes, (metric, curves) in zip(grid, training["metrics"].items(), strict=True):
-        axes.plot(steps, curves["baseline"], marker="o", markersize=3, color=BASELINE, label="baseline")
-        axes.plot(steps, curves["miro"], marker="o", markersize=3, color=MIRO, label="MIRO")
-        _mark_speedup(axes, steps, curves["baseline"], curves["miro"])
-        axes.xaxis.set_major_formatter(lambda step, _: f"{step / 1000:.0f}k")
-        _label(axes, metric, "training step")
-    return figure
+def _speedup(fast: Series, slow: Series, kind: str) -> Callable[[Axes], None] | None:
+    crossing = first_crossing(fast.xs, fast.ys, slow.ys[-1])
+    if crossing is None:
+        return None
+    factor = slow.xs[-1] / crossing
 
+    def mark(axes: Axes) -> None:
+        line: dict[str, Any] = {"color": "#555555", "linestyle": ":", "linewidth": 0.8, "zorder": 1}
+        axes.axhline(slow.ys[-1], **line)
+        axes.axvline(crossing, **line)
+        low, high = axes.get_ylim()
+        axes.set_ylim(bottom=low - 0.4 * (high - low))  # room for the words
+        text = f"{factor:.2f}× sooner\nstep {crossing:,.0f}\n({kind})"
+        axes.text(0.98, 0.03, text, transform=axes.transAxes, fontsize=SMALL, ha="right", va="bottom")
 
-def _mark_speedup(axes: Axes, steps: Sequence[int], slow: Sequence[float], fast: Sequence[float]) -> None:
-    crossing, factor = first_crossing(steps, fast, slow[-1]), speedup(steps, slow, fast)
-    if crossing is None or factor is None:
-        return
-    axes.axhline(slow[-1], color=BASELINE, linestyle=":", linewidth=1)
-    axes.axvline(crossing, color=MIRO, linestyle=":", linewidth=1)
-    axes.annotate(
-        f"{factor:.2f}× sooner\n(step {crossing:,.0f})",
-        (crossing, slow[-1]),
-        xytext=(12, -34),
-        textcoords="offset points",
-        fontsize=8,
-        arrowprops={"arrowstyle": "->", "color": MIRO},
-        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1},
-    )
-
-
-def best_of_n(runs: Sequence[FigureRun] = ()) -> Figure:
-    """Expected reward of the best of N images of a prompt, chosen by that reward."""
-    published = read_data("figures")["best_of_n"]
-    figure, grid = _panels(len(published["metrics"]), "Best of N, chosen by the same reward")
-    colors = _colors(runs)
-    for axes, (metric, curves) in zip(grid, published["metrics"].items(), strict=True):
-        for model, color in (("baseline", BASELINE), ("miro", MIRO)):
-            name = f"{'MIRO' if model == 'miro' else model} ({PUBLISHED})"
-            axes.plot(published["sizes"], curves[model], "--", marker="o", markersize=3, color=color, label=name)
-        for run, color in zip(runs, colors, strict=True):
-            if metric in run.best_of:
-                sizes = range(1, len(run.best_of[metric]) + 1)
-                name = legend_name(f"{run.name} (measured{run.prompts})")
-                axes.plot(sizes, run.best_of[metric], marker="s", color=color, label=name)
-        axes.set_xscale("log", base=2)
-        axes.xaxis.set_major_formatter(lambda size, _: f"{size:.0f}")
-        _label(axes, metric, "N, images a prompt")
-    return figure
-
-
-def _colors(runs: Sequence[FigureRun]) -> list[str]:
-    """The first run of a model has its color; others have colors that are nobody's."""
-    own, free = {"Baseline": BASELINE, "MIRO": MIRO}, cycle(_OTHERS)
-    return [own.pop(run.row, "") or next(free) for run in runs]
-
-
-def radar_rewards(runs: Sequence[FigureRun] = ()) -> Figure:
-    """Mean rewards of the models, each axis from its worst to its best model."""
-    record = read_data("figures")["radar_rewards"]
-    lines = [_radar_line(model, record["axes"], record["models"][model], runs) for model in RADAR_MODELS]
-    return radar(record["axes"], lines, "Rewards (each axis: worst to best)")
-
-
-def radar_geneval(runs: Sequence[FigureRun] = ()) -> Figure:
-    """Tag accuracies of the models, in per cent; each axis from its worst to its best model."""
-    counts = exact_counts()
-    published = {model: [100 * float(counts[model][tag].fraction) for tag in TAGS] for model in RADAR_MODELS}
-    lines = [_radar_line(model, TAGS, values, runs) for model, values in published.items()]
-    return radar(TAGS, lines, "GenEval by tag (each axis: worst to best)")
-
-
-def _radar_line(model: str, axes: Sequence[str], published: Sequence[float], runs: Sequence[FigureRun]) -> RadarLine:
-    """The first run of a model that has a value on every axis stands for it."""
-    run = next((run for run in runs if run.row == model and set(axes) <= run.means.keys()), None)
-    name = f"{model} (measured: {run.name})" if run else f"{model} ({PUBLISHED})"
-    values = [run.means[axis] for axis in axes] if run else published
-    return RadarLine(legend_name(name), tuple(values), run is not None, RADAR_MODELS[model])
-
-
-def aesthetic_weight() -> Figure:
-    """GenEval and rewards of Synth MIRO against the aesthetic target that it is given."""
-    record = read_data("figures")["aesthetic_weight"]
-    metrics = [name for name in record if name != "weights"]
-    figure, grid = _panels(len(metrics), f"Synth MIRO against its aesthetic target ({PUBLISHED})")
-    for axes, metric in zip(grid, metrics, strict=True):
-        best = int(np.argmax(record[metric]))
-        axes.plot(record["weights"], record[metric], marker="o", markersize=3, color=MIRO, label="Synth MIRO")
-        where = (record["weights"][best], record[metric][best])
-        axes.plot(*where, marker="*", markersize=11, linestyle="", color=COLORS[0], label="best")
-        _label(axes, metric, "aesthetic target")
-    return figure
-
-
-def _panels(count: int, title: str) -> tuple[Figure, list[Axes]]:
-    columns = 2 if count <= 4 else 4
-    figure, grid = panels(count, columns, (4.4 if columns == 2 else 3.2, 3.2))
-    figure.suptitle(title)
-    return figure, grid
-
-
-def _label(axes: Axes, metric: str, below: str) -> None:
-    label(axes, "GenEval overall, %" if metric == "geneval" else f"mean {metric}", below, title_size=9)
-    axes.legend(fontsize=7, frameon=False, loc="best")
+    return mark

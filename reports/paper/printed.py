@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,19 +16,49 @@ from wire.errors import UserError
 from wire.vocabulary import TAGS
 
 TABLES = ("table1", "table3")
-FIGURES = ("training", "best_of_n", "radar_rewards", "radar_geneval", "aesthetic_weight")
 #: Columns of GenEval, printed in per cent.
 GENEVAL_COLUMNS = ("overall", *TAGS)
 _DATA = Path(__file__).with_name("data")
 
 
 @dataclass(frozen=True)
+class RowProtocol:
+    """How a row's numbers came about.
+
+    Attributes:
+        suites: kind of column (``verdicts``, ``rewards``) -> prompt suite.
+        samples: images a prompt.
+        steps, guidance_scale: of the sampler; ``own`` for a pipeline's own.
+        reward_targets, negative_reward_targets: axis -> target; those not named are 1, and 0.
+        best_of, by: of how many images of a prompt the best by a reward is kept; 0 where all count.
+    """
+
+    suites: Mapping[str, str]
+    samples: int
+    steps: int | str
+    guidance_scale: float | str
+    reward_targets: Mapping[str, float]
+    negative_reward_targets: Mapping[str, float]
+    best_of: int = 0
+    by: str = ""
+
+
+@dataclass(frozen=True)
 class PrintedRow:
-    """One model of a table; ``values`` by column."""
+    """One model of a table.
+
+    Attributes:
+        model: its name among the paper's checkpoints.
+        values: by column.
+        tflops: of an image's sampling, as printed; None where it is not.
+    """
 
     name: str
     group: str
+    model: str
     values: dict[str, float]
+    protocol: RowProtocol
+    tflops: float | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +98,7 @@ class Footnote:
     columns: tuple[str, ...]
 
 
+@cache
 def read_data(name: str) -> dict[str, Any]:
     """The content of ``data/<name>.toml``: what the paper prints, or its authors published."""
     with (_DATA / f"{name}.toml").open("rb") as file:
@@ -84,7 +116,14 @@ def printed_table(key: str) -> PrintedTable:
         raise UserError(f"unknown table {key!r}; known are {', '.join(TABLES)}")
     record = read_data(key)
     rows = tuple(
-        PrintedRow(row["name"], row["group"], {"overall": row["overall"], **row["tags"], **row["rewards"]})
+        PrintedRow(
+            row["name"],
+            row["group"],
+            row["model"],
+            {"overall": row["overall"], **row["tags"], **row["rewards"]},
+            RowProtocol(**record["protocol"] | row.get("protocol", {})),
+            row.get("tflops"),
+        )
         for row in record["rows"]
     )
     return PrintedTable(key, record["source"], record["title"], record["decimals"], rows, footnotes(key))

@@ -18,6 +18,8 @@ from wire.row_files import numbered_lines
 if TYPE_CHECKING:
     import pandas as pd
 
+    from reports.read.selection import Selection
+
 RESULTS = "results.jsonl"
 REWARDS = "rewards.jsonl"
 MANIFEST = "run.json"
@@ -51,6 +53,7 @@ class RunSource:
     Attributes:
         path: the run directory or bare file.
         searched: its name for notes where the command line does not name it, but a search found it.
+        selection: which image of a prompt is kept, see :mod:`reports.read.selection`; None where all count.
     """
 
     path: Path
@@ -58,6 +61,7 @@ class RunSource:
     folder: Path
     manifest: Manifest
     searched: str = ""
+    selection: Selection | None = None
 
 
 def find_run(path: Path, cards: Cards = NO_CARDS) -> RunSource:

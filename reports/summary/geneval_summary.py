@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import compress
 from statistics import fmean
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from reports.statistics.clusters import Clusters, intraclass_correlation
 from reports.statistics.intervals import Interval, macro_interval, mean_interval
@@ -79,25 +82,32 @@ def summarise_geneval(verdicts: pd.DataFrame, protocol: Mapping[str, str] = NO_P
     images = Clusters.gather(known["prompt_key"].tolist(), known["tag"].tolist(), correct, order=TAGS)
     any_correct = images.prompts_where(images.sums > 0)
     all_correct = images.prompts_where(images.sums == images.counts)
+    # Of an expectation over selections nobody can say that "any" or "all" of its images are right.
+    fractions = not np.isin(correct, (0.0, 1.0)).all()
+    if fractions:
+        any_correct = all_correct = images.only("")
     clusters, *of_prompts = resample_together([images, any_correct, all_correct])
-    tags = {tag: _accuracy(clusters.only(tag), *(part.only(tag) for part in of_prompts)) for tag in TAGS}
+    tags = {
+        tag: _accuracy(clusters.only(tag), *(part.only(tag) for part in of_prompts), fractions=fractions)
+        for tag in TAGS
+    }
     every_tag = len(clusters.strata) == len(TAGS)
     unscored = list(compress(verdicts["reason"].tolist(), ~scored))
     return GenevalSummary(
         overall=mean_of_proportions(tag.images for tag in tags.values()),
         overall_interval=macro_interval(clusters) if every_tag else None,
         tags=tags,
-        pooled=_accuracy(clusters, *of_prompts),
+        pooled=_accuracy(clusters, *of_prompts, fractions=fractions),
         coverage=cover(verdicts, protocol),
         unscored=len(unscored),
         unscored_reasons=counted(unscored),
     )
 
 
-def _accuracy(images: Clusters, any_correct: Clusters, all_correct: Clusters) -> Accuracy:
+def _accuracy(images: Clusters, any_correct: Clusters, all_correct: Clusters, *, fractions: bool) -> Accuracy:
     return Accuracy(
         images=_proportion(images),
-        images_interval=mean_interval(images, proportion=True),
+        images_interval=mean_interval(images, proportion=not fractions),
         any_correct=_proportion(any_correct),
         any_correct_interval=mean_interval(any_correct, proportion=True),
         all_correct=_proportion(all_correct),
@@ -107,4 +117,5 @@ def _accuracy(images: Clusters, any_correct: Clusters, all_correct: Clusters) ->
 
 
 def _proportion(verdicts: Clusters) -> Proportion:
-    return Proportion(int(verdicts.sums.sum()), int(verdicts.counts.sum()))
+    correct = Fraction(float(verdicts.sums.sum()))
+    return Proportion(correct.numerator if correct.denominator == 1 else correct, int(verdicts.counts.sum()))

@@ -15,9 +15,9 @@ REASONS_LISTED = 10
 
 @dataclass(frozen=True)
 class Proportion:
-    """``correct`` of ``total``, exactly."""
+    """``correct`` of ``total``, exactly; a fraction where verdicts are expectations over selections."""
 
-    correct: int
+    correct: int | Fraction
     total: int
 
     @property
@@ -49,7 +49,8 @@ def counted(reasons: Iterable[str]) -> dict[str, int]:
 def plain(value: Any) -> Any:
     """A summary as JSON's types: dataclasses become objects with their fields, proportions also carry their value."""
     if isinstance(value, Proportion):
-        return {"value": value.value, "correct": value.correct, "total": value.total}
+        correct = value.correct if isinstance(value.correct, int) else float(value.correct)
+        return {"value": value.value, "correct": correct, "total": value.total}
     if is_dataclass(value):
         return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, dict):

@@ -16,8 +16,9 @@ from harness import doctor
 from harness.doctor import FAILURE, OK, WARNING, Finding, gpu_fit, host, hub, installed
 from harness.environments import gpu, manager
 from harness.environments.manager import STATE_SCHEMA, Environment, EnvironmentState
-from harness.environments.spec import ENVIRONMENTS
+from harness.environments.spec import DEFAULT, ENVIRONMENTS
 from harness.weights import load_hub, load_weights
+from rewards.scorers import SCORERS
 from tests.harness.test_cli import run
 from tests.harness.weights.hub import put
 from wire.gpus import OLDEST_DRIVER, listed_gpus
@@ -140,7 +141,7 @@ def test_pixi_is_missed_only_where_there_is_a_gpu(monkeypatch: pytest.MonkeyPatc
 def test_there_is_no_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for module in (gpu, host, installed):
         monkeypatch.setattr(module, "has_compiler", lambda: False)
-    assert "none needed: mmcv-lite serves" in host.compiler().text
+    assert "not needed with mmcv-lite" in host.compiler().text
     assert doctor.quick_checks(["geneval"], tmp_path, weights=False) == []
     (finding,) = doctor.quick_checks(["geneval"], tmp_path, weights=False, env_backend="uv")
     is_found(finding, FAILURE, "mmcv is compiled from source", "--env-backend mmcv-lite")
@@ -180,7 +181,7 @@ def test_what_the_detector_runs_on_is_told(monkeypatch: pytest.MonkeyPatch) -> N
     failed = manager.locate(ENVIRONMENTS["geneval"], "uv").failure_file
     failed.parent.mkdir(parents=True)
     failed.write_text("mmcv could not be compiled\n")
-    is_found(host.detector(), WARNING, "mmcv-lite serves in place of uv, which failed (mmcv could not be", "rounding")
+    is_found(host.detector(), WARNING, "using mmcv-lite, because uv failed (mmcv could not be", "rounding")
     failed.unlink()
     set_gpus(monkeypatch, "9.0")
     install("geneval")
@@ -213,17 +214,17 @@ def quick(tmp_path: Path, *names: str, **more: Any) -> list[Finding]:
 
 def test_a_driver_is_too_old_for_an_environment_s_cuda(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     driver(tmp_path, monkeypatch, H100)
-    assert quick(tmp_path, *ENVIRONMENTS, env_backend="uv") == []
+    assert quick(tmp_path, *DEFAULT, env_backend="uv") == []
     driver(tmp_path, monkeypatch, H100.replace("550.54.15", "515.65.01"))
-    (finding, *others) = quick(tmp_path, *ENVIRONMENTS, env_backend="uv")
+    (finding, *others) = quick(tmp_path, *DEFAULT, env_backend="uv")
     assert len(others) == 2
     assert finding.status == FAILURE
     needs = "CUDA 12.8 needs driver 525 or later, and this one is 515.65.01"
     assert finding.text == f"its torch 2.10.0 (CUDA 12.8) cannot use the GPU: {needs}"
     assert finding.hint == "update the driver, or use --device cpu; setting the environment up again does not help"
-    assert quick(tmp_path, *ENVIRONMENTS, env_backend="uv", device="cpu") == []
+    assert quick(tmp_path, *DEFAULT, env_backend="uv", device="cpu") == []
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert quick(tmp_path, *ENVIRONMENTS, env_backend="uv") == []
+    assert quick(tmp_path, *DEFAULT, env_backend="uv") == []
 
 
 def test_a_driver_from_before_capabilities_were_told_is_too_old(
@@ -239,7 +240,7 @@ def test_a_driver_from_before_capabilities_were_told_is_too_old(
 
 def test_a_gpu_is_newer_than_an_environment_s_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     driver(tmp_path, monkeypatch, B200)
-    geneval, rewards = quick(tmp_path, *ENVIRONMENTS, env_backend="uv")
+    geneval, rewards = quick(tmp_path, *DEFAULT, env_backend="uv")
     assert geneval == Finding(
         "environment geneval",
         FAILURE,
@@ -248,7 +249,7 @@ def test_a_gpu_is_newer_than_an_environment_s_torch(tmp_path: Path, monkeypatch:
     )
     is_found(rewards, FAILURE, "its torch 2.5.1 (CUDA 12.4) has no code", "use another GPU or --device cpu")
     driver(tmp_path, monkeypatch, H100, B200)
-    assert [one.status for one in quick(tmp_path, *ENVIRONMENTS, env_backend="uv")] == [WARNING, WARNING]
+    assert [one.status for one in quick(tmp_path, *DEFAULT, env_backend="uv")] == [WARNING, WARNING]
 
 
 def test_an_environment_s_own_torch_is_asked_once_a_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -297,6 +298,19 @@ def test_the_disk_is_too_small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     monkeypatch.setattr(host.shutil, "disk_usage", lambda _path: Usage())
     is_found(host.disk(), FAILURE, "0 GB free", "MIRO_EVAL_HOME")
     is_found(host.room_for_images(tmp_path), WARNING, "a full sweep's images take up to 1.7 GB", "--out")
+
+
+def test_a_model_is_too_large_for_the_machine_s_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cards = {metric: SCORERS[metric].card.weights for metric in ("vqa", "sciscore")}
+    monkeypatch.setattr(host, "memory", lambda: 16 * 10**9)
+    (finding,) = doctor.quick_checks([], tmp_path, weights=False, loaded=cards)
+    takes = "16 GB free, and vqa takes about 32 GB of it while its model is loaded"
+    is_found(finding, WARNING, f"{takes}: it would stay unscored", "or name the others by --metric")
+    (finding,) = doctor.quick_checks([], tmp_path, weights=False, loaded={"vqa": cards["vqa"]})
+    is_found(finding, FAILURE, takes, "use a machine (or a job) with more memory")
+    monkeypatch.setattr(host, "memory", lambda: 64 * 10**9)
+    assert doctor.quick_checks([], tmp_path, weights=False, loaded=cards) == []
+    is_found(host.room_to_load(cards), OK, "64 GB free", "")
 
 
 def test_a_folder_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -390,11 +404,11 @@ def test_the_hub_is_tried_where_it_is_said_to_be(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("variable", "address", "text", "hint"),
     [
-        ("ALL_PROXY", "socks://127.0.0.1:7890", "socks:// is no kind of proxy", "write socks5://"),
-        ("https_proxy", "socks4a://127.0.0.1:7890", "socks4a:// is no kind of proxy", "write socks5://"),
-        ("HTTPS_PROXY", "htp://127.0.0.1:7890", "htp:// is no kind of proxy", "http://127.0.0.1:7890"),
+        ("ALL_PROXY", "socks://127.0.0.1:7890", "socks:// is not a kind of proxy", "write socks5://"),
+        ("https_proxy", "socks4a://127.0.0.1:7890", "socks4a:// is not a kind of proxy", "write socks5://"),
+        ("HTTPS_PROXY", "htp://127.0.0.1:7890", "htp:// is not a kind of proxy", "http://127.0.0.1:7890"),
         ("HTTP_PROXY", "http://127.0.0.1:nonsense", "is not the address of a proxy", "http://127.0.0.1:7890"),
-        ("HTTP_PROXY", "“http://127.0.0.1:7890”", "is no kind of proxy", "http://127.0.0.1:7890"),
+        ("HTTP_PROXY", "“http://127.0.0.1:7890”", "is not a kind of proxy", "http://127.0.0.1:7890"),
         ("all_proxy", "http://", "is not the address of a proxy", "unset it"),
         ("all_proxy", "http://user:secret@127.0.0.1:1", "127.0.0.1:1 does not answer", "unset it"),
     ],
@@ -469,7 +483,7 @@ def test_no_proxy_and_no_token_is_a_bug_of_ours(
 
 
 def test_the_quick_part_finds_what_would_stop_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    names = list(ENVIRONMENTS)
+    names = list(DEFAULT)
     assert doctor.quick_checks(names, tmp_path, weights=False) == []
     (missing,) = doctor.quick_checks(["rewards"], tmp_path, offline=True)
     is_found(missing, WARNING, "not here, and the run is offline: clip-vit-l-14, aesthetic-mlp", "weights bundle")

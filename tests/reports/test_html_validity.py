@@ -26,8 +26,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [
         board.html,
         write_site(board.leaderboard, folder / "site"),
-        write_gallery(first, None, folder / "one").index,
-        write_gallery(first, second, folder / "two").index,
+        write_gallery([first], folder / "one").index,
+        write_gallery([first, second], folder / "two").index,
     ]
 
 

@@ -8,9 +8,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from rewards.scorers import Scorer
+from rewards.scorers import SCORERS, Scorer
 from rewards.scorers.base import Batch
 
+#: Metrics of pairs that run in this environment; others are of several images of a prompt.
+HERE = [m for m, scorer in SCORERS.items() if scorer.card.env == "rewards" and not scorer.card.over_samples]
 #: Prompts as GenEval has them, with a long, an empty and an accented one.
 PROMPTS = [
     "a photo of a bench",

@@ -3,7 +3,7 @@
 function show(place) {
   if (place < 0 || place >= state.shown.length) return;
   state.open = place;
-  const card = state.shown[place], views = make("div", two ? "views two" : "views");
+  const card = state.shown[place], views = make("div", many ? "views two" : "views");
   card.sides.forEach((side, run) => views.append(view(side, run)));
   $("place").textContent = `${place + 1} of ${state.shown.length}`;
   $("before").disabled = place === 0;
@@ -15,7 +15,7 @@ function show(place) {
 }
 function view(side, run) {
   const node = make("section", "view boxes"), left = make("div"), right = make("div");
-  if (two) left.append(make("p", "who", data.runs[run].name));
+  if (many) left.append(make("p", "who", data.runs[run].name));
   left.append(picture(side, true));
   node.append(left, right);
   if (!side) return node;
@@ -23,6 +23,7 @@ function view(side, run) {
   if (side.reason) right.append(make("p", "reason", side.reason));
   if (data.runs[run].metrics.length) right.append(make("h3", "", "Rewards, and where they lie among this run's images"), rewards(side, run));
   if (side.unscored) right.append(make("p", "reason", side.unscored));
+  if (side.questions.length) right.append(make("h3", "", "Questions, and how likely the right answer is"), questions(side));
   if (side.boxes.length) right.append(make("h3", "", "Objects found"), objects(side, left.querySelector("svg")));
   right.append(make("h3", "", "About"), facts(side));
   return node;
@@ -38,6 +39,16 @@ function rewards(side, run) {
     const change = two && run === 1 ? valueOf(state.shown[state.open], metric.id) : null;
     if (change !== null) number.append(make("small", "", ` ${gain(change, metric)}`));
     table.append(name, bar, number);
+  }
+  return table;
+}
+function questions(side) {
+  const table = make("div", "bars questions");
+  for (const [question, answer, skill, p] of side.questions) {
+    const name = make("span", "", `${question} ${answer}.`), bar = make("span", "bar");
+    name.title = skill;
+    bar.append(filled(p));
+    table.append(name, bar, make("span", "", p.toFixed(3)));
   }
   return table;
 }

@@ -15,6 +15,8 @@ from generation.suites import built_prompts
 from reports import report
 from reports.exports.site import write_site
 from reports.gallery import write_gallery
+from reports.paper.figure_runs import Runs
+from reports.paper.figures import draw_figures
 from rewards.scorers import CARDS
 from tests.reports.builders import rewards, verdict
 from tests.reports.gallery.browser import headless
@@ -47,12 +49,14 @@ def example(folder: Path, better: float) -> Path:
 def take(rows: Path, run: Path, out: Path) -> None:
     """Write every picture that README and docs show, and the site at two widths in light and dark."""
     out.mkdir(parents=True, exist_ok=True)
+    (figure,) = draw_figures(out, Runs(None), ["fig3"], cards=CARDS).paths
+    figure.replace(out / "paper-fig3.png")
     with TemporaryDirectory() as scratch, headless(Path(scratch) / "profile") as page:
         folder = Path(scratch)
-        page.visit(write_gallery(rows, None, folder / "rows").index, width=1280, height=800)
+        page.visit(write_gallery([rows], folder / "rows").index, width=1280, height=800)
         page.picture(out / "gallery.png")
-        page.visit(write_gallery(run, None, folder / "run").index, width=1100, height=760, dark=True)
-        page.run("document.getElementById('verdicts').querySelector('.chip').click(); show(1)")
+        page.visit(write_gallery([run], folder / "run").index, width=1100, height=760, dark=True)
+        page.run("show(1)")
         page.picture(out / "gallery-image.png")
         page.visit(report([rows, run], folder / "report").html, width=1280, height=800)
         page.picture(out / "leaderboard.png")
