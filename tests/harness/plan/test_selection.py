@@ -9,6 +9,7 @@ from generation.released import ABLATIONS_REPO, MAIN_REPO
 from harness.plan.open import Model, describe
 from harness.plan.selection import (
     each_checkpoint,
+    grid_directories,
     run_directories,
 )
 from harness.run.settings import GenerationSettings
@@ -138,3 +139,12 @@ def test_two_runs_never_share_a_directory(tmp_path: Path) -> None:
     one = replace(BASE, checkpoint=str(hub_layout(tmp_path / "a")))
     with pytest.raises(UserError, match="several runs would go to"):
         run_directories([model(one), model(replace(one, seed=1))], tmp_path / "out")
+
+
+def test_a_grid_has_a_folder_for_each_of_several_checkpoints(tmp_path: Path) -> None:
+    models = [model(replace(BASE, checkpoint=str(hub_layout(tmp_path / name)))) for name in ("a", "b")]
+    assert grid_directories(models[:1], None) == (tmp_path / "geneval_images" / "a-sweep", [""])
+    assert grid_directories(models[:1], tmp_path / "out") == (tmp_path / "out", [""])
+    assert grid_directories(models, tmp_path / "out") == (tmp_path / "out", ["a", "b"])
+    with pytest.raises(UserError, match="2 checkpoints over one grid: name the folder"):
+        grid_directories(models, None)
