@@ -20,7 +20,7 @@ from wire.protocol import Item, Job, Reporter, RowWriter, cell_key, pending_batc
 
 if TYPE_CHECKING:
     from rewards.scoring import Passes
-    from rewards.text_features import TextCache
+    from wire.arrays import ArrayCache
 
 #: Packages whose version may change a number.
 PACKAGES: tuple[str, ...] = (
@@ -207,10 +207,11 @@ class RewardsStage:
         self._unscored += sum(row["value"] is None for row in rows)
         self._reporter.progress(self._rows, self.total, rows[-1]["filename"])
 
-    def _text_cache(self, scorer: Scorer, device: str) -> TextCache | None:
+    def _text_cache(self, scorer: Scorer, device: str) -> ArrayCache | None:
         """The scorer's features on disk; none for a user's own, and where a weight has no hash to know it by."""
         from rewards.devices import describe, processor
-        from rewards.text_features import TextCache, small_files_digest
+        from rewards.text_features import small_files_digest
+        from wire.arrays import ArrayCache
 
         metric, chosen = scorer.card.metric, self._parameters
         used = [weight for weight in self._used if weight["metric"] == metric]
@@ -223,4 +224,4 @@ class RewardsStage:
             "device": [describe(device), processor()],
             "packages": packages(),
         }
-        return TextCache(Path(chosen.text_cache), identity, self._reporter.warning)
+        return ArrayCache(Path(chosen.text_cache), identity, "text features", self._reporter.warning)
