@@ -55,8 +55,8 @@ class TextEncoder:
             self._encoder = T5EncoderModel.from_pretrained(folder).eval().requires_grad_(False).to(device)
         except Exception as error:  # several libraries', each with classes of its own
             reason = " ".join(str(error).split())[:300] or type(error).__name__
-            told = fault_in_pipeline(folder) or f"{folder} cannot be read ({reason})"
-            raise EnvironmentFailure(f"{TEXT_ENCODER_REPO}: {told}") from error
+            fault = fault_in_pipeline(folder) or f"{folder} cannot be read ({reason})"
+            raise EnvironmentFailure(f"{TEXT_ENCODER_REPO}: {fault}") from error
         if not has_vocabulary(self._tokenizer):
             raise EnvironmentFailure(f"{TEXT_ENCODER_REPO}: {folder} has no vocabulary for its tokenizer")
         self._device, self._precision, self._text_length = device, precision, text_length

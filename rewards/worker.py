@@ -75,7 +75,7 @@ class RewardsStage:
         self._missing = [metric for metric, count in missing.items() if count]
         self.total = sum(missing.values())
         self.failures: dict[str, str] = {}
-        self._told = 0
+        self._warned = 0
         self._weights: dict[str, list[LocalWeight]] = {}
         self._used: list[dict[str, Any]] = []
         self._rows = 0
@@ -132,9 +132,9 @@ class RewardsStage:
 
     def _tell_failures(self) -> None:
         """Warn of the scorers that could not be loaded, of each once."""
-        for metric, reason in list(self.failures.items())[self._told :]:
+        for metric, reason in list(self.failures.items())[self._warned :]:
             self._reporter.warning(f"{metric} is not scored: {reason}")
-        self._told = len(self.failures)
+        self._warned = len(self.failures)
 
     def _report_start(self, device: str) -> None:
         self._reporter.started(
