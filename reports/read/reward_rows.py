@@ -145,7 +145,7 @@ def _questions(rows: Rows) -> tuple[dict[int, Questions], tuple[str, ...]]:
     pairs = ((place, questions_of(rows.records[place])) for place, own in enumerate(rows.column(DETAILS)) if own)
     found = {place: questions for place, questions in pairs if questions is not None}
     asked = {place: questions for place, questions in found.items() if questions}
-    malformed = f"questions that cannot be read are passed over: of {len(found) - len(asked):,} rows"
+    malformed = f"questions that cannot be read are ignored: of {len(found) - len(asked):,} rows"
     return asked, (malformed,) if len(asked) < len(found) else ()
 
 
@@ -158,9 +158,9 @@ def _key_notes(metrics: Mapping[str, str], odd: Mapping[str, Counter[type]], ids
         yield f"metrics with names of our columns are shown under others: {_listed(renamed)}"
     if odd:
         counted = [f"{key} ({_counted(types)})" for key, types in odd.items()]
-        yield f"passed over, for there is no number under them: {_listed(counted)}"
+        yield f"ignored, because they hold no numbers: {_listed(counted)}"
     if ids:
-        yield f"passed over, for whole numbers under such names are no scores: {_listed(ids)}"
+        yield f"ignored, because whole numbers under such names are not scores: {_listed(ids)}"
 
 
 def _counted(types: Counter[type]) -> str:
