@@ -184,7 +184,7 @@ class TinyWorld:
         name, folder = environment.spec.name, self.world(environment.spec.name)
         if folder == self.folder or folder.exists():
             return
-        with FileLock(folder.with_suffix(".lock")):
+        with exclusive(folder.with_suffix(".lock"), progress):
             if not folder.exists():
                 partial = folder.with_suffix(".partial")
                 shutil.rmtree(partial, ignore_errors=True)
