@@ -34,7 +34,8 @@ FILES = {
     "no_python.py": "class Scorer(:\n",
     "no_scorer.py": "class Scorer:\n    pass\n",
     "elsewhere.py": "import dataclasses\nfrom rewards.scorers.aesthetic import Aesthetic\n\n"
-    "class Elsewhere(Aesthetic):\n    env = 'vml'\n    card = dataclasses.replace(Aesthetic.card, metric='elsewhere')\n",
+    "class Elsewhere(Aesthetic):\n    env = 'vml'\n"
+    "    card = dataclasses.replace(Aesthetic.card, metric='elsewhere')\n",
     "cut.jsonl": '{"prompt": "a bench", "tag": ',
     "empty.txt": "",
 }
