@@ -29,15 +29,15 @@ QUESTIONS = {
     "skills": ["object", "count"],
 }
 JUDGES = (
-    "--tiny-world",
-    "--reward-batch-size",
-    "2",
     "--metric",
     "clip_jina",
     "--metric",
     "hpsv3",
     "--metric",
     "soft_tifa",
+    "--reward-batch-size",
+    "2",
+    "--tiny-world",
 )
 
 
