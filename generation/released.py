@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+from pathlib import Path
 
 from wire.errors import UserError
+from wire.untrusted import read_json
 
 MAIN_REPO = "nicolas-dufour/miro"
 MAIN_NAME = "miro"
@@ -16,6 +18,31 @@ VARIANTS = (
     "miro-no-pickscore", "miro-no-sciscore", "miro-no-vqa", "miro-only-aesthetic", "miro-only-clip", "miro-only-hpsv2",
     "miro-only-image-reward", "miro-only-pickscore", "miro-only-sciscore", "miro-only-vqa",
 )  # fmt: skip
+
+
+#: Reward axes of the released checkpoints, by what variants call the reward.
+_AXES = {
+    "clip": "clip_score", "aesthetic": "aesthetic_score", "image-reward": "image_reward_score",
+    "pickscore": "pick_a_score_score", "hpsv2": "hpsv2_score", "vqa": "vqa_score", "sciscore": "sciscore_score",
+}  # fmt: skip
+
+
+def reward_axes(name: str, repo: str = "", folder: Path | None = None) -> tuple[str, ...] | None:
+    """The rewards that a checkpoint was trained on, told without loading it.
+
+    By the name that it has in a released repository, or by a hub layout's configuration; None where neither tells.
+    """
+    if folder is not None:
+        try:
+            keys = read_json(folder / "config.json").get("coherence_keys")
+        except (OSError, ValueError, AttributeError):
+            return None
+        return tuple(map(str, keys)) if isinstance(keys, list) else None
+    if repo not in (MAIN_REPO, ABLATIONS_REPO):
+        return None
+    if name.startswith("miro-only-"):
+        return tuple(axis for reward, axis in _AXES.items() if name == f"miro-only-{reward}")
+    return tuple(axis for reward, axis in _AXES.items() if name != f"miro-no-{reward}")
 
 
 def released_repo(name: str) -> tuple[str, str | None] | None:

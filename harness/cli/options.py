@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,6 +46,10 @@ RunDirectory = Annotated[
     Path | None, typer.Argument(help="directory of images: 00000/metadata.jsonl, 00000/samples/0000.png, ...")
 ]
 Out = Annotated[Path | None, typer.Option(help="run directory [default: <checkpoint dir>/geneval_images/<name>]")]
+FigureFormat = StrEnum("FigureFormat", ["pdf", "svg"])
+Format = Annotated[
+    list[FigureFormat], typer.Option("--format", help="write figures in this format too, beside the PNG; repeatable")
+]
 TinyWorld = Annotated[
     bool,
     typer.Option(

@@ -8,8 +8,12 @@ from typing import Annotated
 
 import typer
 
+from harness.cli import options
+from harness.cli.signature import only, takes_settings
+from harness.run.settings import RunSettings
 from harness.terminal.echo import echo, show, show_text
-from wire.errors import ExitCode
+from wire.errors import UserError
+from wire.settings import pair
 
 app = typer.Typer(help="The MIRO paper's tables and figures, beside what was measured.", no_args_is_help=True)
 
@@ -22,44 +26,43 @@ FigureRuns = Annotated[
     typer.Argument(help="further runs; MODEL=PATH says which of the paper's models one stands for", metavar="[RUN]..."),
 ]
 From = Annotated[Path | None, typer.Option("--from", help="folder that `paper reproduce` has filled")]
-Only = Annotated[list[str], typer.Option(help="one of the figures, e.g. fig3; repeatable [default: all]")]
-Format = Annotated[list[str], typer.Option("--format", help="pdf or svg, written beside the PNG; repeatable")]
+Only = Annotated[list[str], typer.Option(help="one of them, e.g. fig3; repeatable [default: all]")]
 TableOut = Annotated[Path | None, typer.Option(help="also write the table as Markdown and CSV into this folder")]
 
 
 @app.command("list")
 def list_all() -> None:
     """What there is: tables, figures, released checkpoints."""
-    from reports.paper.checkpoints import overview
+    from reports.paper.commands import overview
 
     show_text(overview())
 
 
 @app.command()
-def table1(runs: Runs = None, out: TableOut = None) -> None:
+def table1(runs: Runs = None, out: TableOut = None, folder: From = None) -> None:
     """Table 1 (state of the art, specialists, MIRO) beside runs: differences, intervals, verdicts.
 
     On a terminal as a table; into a file or a pipe as Markdown.
     """
-    _table("table1", runs or [], out)
+    _table("table1", runs or [], out, folder)
 
 
 @app.command()
-def table3(runs: Runs = None, out: TableOut = None) -> None:
+def table3(runs: Runs = None, out: TableOut = None, folder: From = None) -> None:
     """Table 3 (ablations) beside runs: differences, intervals, verdicts.
 
     On a terminal as a table; into a file or a pipe as Markdown.
     """
-    _table("table3", runs or [], out)
+    _table("table3", runs or [], out, folder)
 
 
-def _table(key: str, runs: list[str], out: Path | None) -> None:
+def _table(key: str, runs: list[str], out: Path | None, folder: Path | None) -> None:
     from reports.files import write_text
     from reports.leaderboard.terminal import paper_table
     from reports.paper.tables import reproduce_table, table_csv, table_markdown
     from rewards.scorers import CARDS
 
-    table = reproduce_table(key, runs, CARDS)
+    table = reproduce_table(key, runs, CARDS, folder)
     if out is not None:
         for name, text in ((f"{key}.md", table_markdown(table)), (f"{key}.csv", table_csv(table))):
             echo(f"written: {write_text(out / name, text)}", err=True)
@@ -75,7 +78,7 @@ def figures(
     out: Annotated[Path, typer.Option(help="folder for the images")] = Path("figures"),
     folder: From = None,
     only: Only = [],  # noqa: B006 - typer copies it
-    formats: Format = [],  # noqa: B006 - typer copies it
+    formats: options.Format = [],  # noqa: B006 - typer copies it
 ) -> None:
     """Draw the figures: from runs where there are any, beside the published points; each curve says which it is."""
     from reports.paper.figure_runs import Runs
@@ -83,51 +86,88 @@ def figures(
     from rewards.scorers import CARDS
 
     drawn = draw_figures(out, Runs(folder, runs or [], CARDS), only, formats, CARDS)
-    for path in drawn.paths:
-        echo(path)
-    for note in drawn.notes:
-        echo(note, err=True)
+    _tell(drawn.paths, drawn.notes)
 
 
 @app.command()
-def reproduce(
-    table: Annotated[str, typer.Option(help="table1 (all sixteen checkpoints) or table3")] = "table1",
-    out: Annotated[Path, typer.Option(help="folder that the runs go into")] = Path("paper"),
-    parti: Annotated[str, typer.Option(help="PartiPrompts: a suite by name, or a file of prompts")] = "parti",
-    run: Annotated[
-        bool, typer.Option("--run", help="run them too, one after the other; run again to continue")
-    ] = False,
+def strips(
+    folder: From = None,
+    out: Annotated[Path, typer.Option(help="folder for the images")] = Path("figures"),
+    only: Only = [],  # noqa: B006 - typer copies it
+    formats: options.Format = [],  # noqa: B006 - typer copies it
 ) -> None:
-    """Print every command that it takes to measure a table with the released checkpoints, or run them."""
-    from reports.paper.checkpoints import reproduction_commands
+    """Draw the strips of images: along training, along targets; `view --grid` makes them of any runs."""
+    from reports.paper.strips import draw_strips
+    from rewards.scorers import CARDS
 
-    lines = reproduction_commands(table, str(out), parti)
-    if run:
-        _run(lines)
-    else:
-        echo("\n".join(lines))
+    drawn = draw_strips(out, folder, only, formats, CARDS)
+    _tell(drawn.paths, drawn.notes)
 
 
-def _run(lines: list[str]) -> None:
-    """Run shell lines of ours; unscored items do not stop them, but are reported by the exit code in the end.
+def _tell(paths: list[Path], notes: list[str]) -> None:
+    for path in paths:
+        echo(path)
+    for note in notes:
+        echo(note, err=True)
 
-    Raises:
-        Exit: a command failed, with its exit code; what is finished is kept, and is not done again.
+
+_OWN = "a checkpoint of yours for a model that was not published, e.g. baseline=PATH; repeatable"
+_TRAINING = "the same for checkpoints along training, e.g. baseline='runs/*.ckpt'; repeatable"
+_SAMPLES = "images a prompt, at most [default: the paper's; as many as --limit, where that is given]"
+
+
+@takes_settings
+def reproduce(
+    run: Annotated[RunSettings, only("device", "gpus", "offline")],
+    keys: Annotated[list[str], typer.Argument(help="table1, fig6, ...; see `paper list`", metavar="[KEY]...")] = [],  # noqa: B006 - typer copies it
+    everything: Annotated[bool, typer.Option("--all", help="all tables, figures and strips")] = False,
+    out: Annotated[Path, typer.Option(help="folder that the runs go into")] = Path("paper"),
+    checkpoint: Annotated[list[str], typer.Option(help=_OWN, metavar="MODEL=PATH")] = [],  # noqa: B006 - typer copies it
+    training: Annotated[list[str], typer.Option(help=_TRAINING, metavar="MODEL=PATTERN")] = [],  # noqa: B006 - typer copies it
+    limit: Annotated[int | None, typer.Option(help="prompts of each suite, at most: a trial", min=1)] = None,
+    samples: Annotated[int | None, typer.Option(help=_SAMPLES, min=1)] = None,
+    execute: Annotated[
+        bool, typer.Option("--run", help="run them as well, one after the other; again: goes on")
+    ] = False,
+    tiny_world: options.TinyWorld = False,
+) -> None:
+    """Print every command that makes tables and figures again: suites, images, scores, pictures; or run them.
+
+    --run tells first what it will cost. Released checkpoints are fetched; what was not published needs --checkpoint.
     """
-    import shlex
-    import subprocess
+    from harness.plan.reproduce import execute as run_all
+    from reports.paper.commands import Reproduction, script
 
-    unscored = False
-    for line in lines:
-        echo(line)
-        words = shlex.split(line, comments=True)[1:]
-        if not words:
-            continue
-        command = [sys.executable, "-c", "from miro_eval import main; main()", *words]
-        code = subprocess.run(command, check=False).returncode
-        if code not in (ExitCode.DONE, ExitCode.UNSCORED):
-            known = code in set(ExitCode) - {ExitCode.GATE_FAILED}
-            raise typer.Exit(code if known else int(ExitCode.BUG))  # of another's signal, say
-        unscored |= code == ExitCode.UNSCORED
-    if unscored:
-        raise typer.Exit(ExitCode.UNSCORED)
+    if bool(keys) == everything:
+        raise UserError("name what to reproduce, e.g. table1 fig6 (see `miro-eval paper list`), or --all")
+    own, along = (
+        dict(map(pair(flag, "MODEL=PATH"), given))
+        for flag, given in (("--checkpoint", checkpoint), ("--training", training))
+    )
+    further = [word for name in ("device", "gpus") for word in _given(run, name)]
+    wanted = Reproduction(
+        tuple(keys),
+        str(out),
+        limit,
+        samples,
+        own,
+        along,
+        tiny_world,
+        (*further, *(["--offline"] if run.offline else [])),
+    )
+    if not execute:
+        echo("\n".join(script(wanted)))
+        return
+    code = run_all(wanted, echo)
+    if code:
+        raise typer.Exit(code)
+
+
+app.command()(reproduce)
+
+
+def _given(run: RunSettings, name: str) -> list[str]:
+    """An option of ours as another command takes it; nothing where it was not given."""
+    value = getattr(run, name)
+    text = ",".join(value) if isinstance(value, tuple) else value
+    return [f"--{name}", text] if value != getattr(RunSettings, name) else []

@@ -1,4 +1,4 @@
-"""``miro-eval sweep``: one checkpoint over a grid of reward targets."""
+"""``miro-eval sweep``: one checkpoint over a grid of its protocol."""
 
 from __future__ import annotations
 
@@ -14,46 +14,54 @@ from harness.run.settings import GenerationSettings, GenevalSettings, RewardSett
 from harness.terminal.echo import echo
 from wire.errors import UserError
 
-_AXIS = "an axis and its values, aesthetic_score=0:1:0.125 or aesthetic_score=0,0.5,1; repeatable"
-RewardTarget = Annotated[list[str], typer.Option(help=_AXIS, rich_help_panel="Sampling")]
+_AXIS = (
+    "an axis: guidance_scale=0:30:2, steps=10,25,50, negative.aesthetic_score=0:1:0.25; tied fields: "
+    "negative.clip_score=t,negative.vqa_score=1-t,t=0:1:0.25; repeatable"
+)
+_TARGET = "the same for a reward target, aesthetic_score=0:1:0.125 or aesthetic_score=0,0.5,1; repeatable"
+Sweep = Annotated[list[str] | None, typer.Option(help=_AXIS, rich_help_panel="Sampling", metavar="AXIS")]
+RewardTarget = Annotated[list[str] | None, typer.Option(help=_TARGET, rich_help_panel="Sampling", metavar="AXIS")]
 Out = Annotated[Path | None, typer.Option(help="folder of the points' runs [default: beside all's, NAME-sweep]")]
 
 
 @takes_settings
 def sweep(
-    generation: Annotated[GenerationSettings, without("backend", "generator", "resolution", "reward_targets")],
+    generation: Annotated[GenerationSettings, without("generator", "reward_targets")],
     geneval: GenevalSettings,
     rewards: RewardSettings,
     run: Annotated[RunSettings, without("executor", "shards", "partition", "gres", "arguments")],
     checkpoint: options.Checkpoint,
-    reward_target: RewardTarget,
+    sweep: Sweep = None,
+    reward_target: RewardTarget = None,
     out: Out = None,
     tiny_world: options.TinyWorld = False,
 ) -> None:
-    """Run `all` at every point of a grid of reward targets; one leaderboard, one table, one plot.
+    """Run `all` at every point of a grid over the protocol; one leaderboard, one table, one plot an axis.
 
     Each point has a run directory of its own; models are loaded once for all. The same command again continues.
     """
     from harness.cli.session import run_evaluations
     from harness.environments.manager import environment_backend
     from harness.plan.evaluations import evaluations
+    from harness.plan.grid import TARGET_FLAG, grid, point_directories, protocol_fields, read_axis
     from harness.plan.open import default_directory
-    from harness.plan.selection import axis_values, each_point, point_directories, with_defaults
-    from reports.analysis.sweep import write_sweep
+    from harness.plan.selection import with_defaults
+    from reports.analysis.sweep import SweepPoint, write_sweep
     from rewards.scorers import CARDS
 
-    axes = dict(axis_values(pair) for pair in reward_target)
-    if len(axes) < len(reward_target):
-        raise UserError("--reward-target: an axis is named twice; put its values into one list")
+    axes = [read_axis(text) for text in sweep or []]
+    axes += [read_axis(text, TARGET_FLAG) for text in reward_target or []]
+    if not axes:
+        raise UserError("name at least one axis, e.g. --sweep guidance_scale=0:30:2")
     base = with_defaults(replace(generation, checkpoint=checkpoint))
-    points = each_point(base, axes)
+    points = grid(base, axes)
     plain = default_directory(base.source)
     folder = out or plain.with_name(f"{plain.name}-sweep")
-    places = point_directories(folder, axes, points)
+    places = point_directories(folder, points)
     backend = environment_backend(geneval.detector, run.env_backend)
     common = replace(run, out=folder, geneval=geneval, rewards=rewards, env_backend=backend)
-    runs = evaluations(points, places, common)
-    run_evaluations(runs, tiny_world=tiny_world, report=folder / "report", across=["reward_targets"])
-    targets = [{axis: point.settings.reward_targets[axis] for axis in axes} for point in points]
-    files = write_sweep(list(zip(targets, places, strict=True)), folder / "report", CARDS)
-    echo(f"sweep: {files.csv} and {files.image}")
+    runs = evaluations([point.model for point in points], places, common)
+    run_evaluations(runs, tiny_world=tiny_world, report=folder / "report", across=protocol_fields(axes))
+    drawn = [SweepPoint(point.values, point.places, place) for point, place in zip(points, places, strict=True)]
+    files = write_sweep(drawn, folder / "report", CARDS)
+    echo(f"sweep: {files.csv}, {', '.join(map(str, files.images))}")

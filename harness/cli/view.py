@@ -1,4 +1,4 @@
-"""``miro-eval view``: a gallery of one run, or of two side by side."""
+"""``miro-eval view``: a gallery of one run, or of several side by side."""
 
 from __future__ import annotations
 
@@ -12,20 +12,37 @@ from harness.terminal.echo import echo
 
 
 def view(
-    run: Annotated[Path, typer.Argument(help="run directory, or a file of GenEval or reward rows")],
-    other: Annotated[Path | None, typer.Argument(help="a second run: verdicts that flip come first")] = None,
+    runs: Annotated[
+        list[Path],
+        typer.Argument(help="run directories, or files of rows; of several, verdicts that flip come first"),
+    ],
     out: Annotated[
-        Path | None, typer.Option(help="folder for the gallery [default: RUN/report/gallery, beside a file: gallery]")
+        Path | None,
+        typer.Option(help="folder for the gallery [default: RUN/report/gallery of the first, beside a file: gallery]"),
     ] = None,
     copy: options.Copy = False,
     full_size: options.FullSize = False,
+    grid: Annotated[
+        bool, typer.Option("--grid", help="in rows: prompts down; runs, training steps or targets across; and grid.png")
+    ] = False,
+    prompt: Annotated[
+        list[str],
+        typer.Option(help="of grid.png: a prompt, or part of one; repeatable [default: the first six]"),
+    ] = [],  # noqa: B006 - typer copies it
+    sample: Annotated[int, typer.Option(min=0, help="of grid.png: number of the image of each prompt")] = 0,
+    formats: options.Format = [],  # noqa: B006 - typer copies it
 ) -> None:
     """Make a gallery that opens from disk: images with boxes, verdicts, reasons and rewards, to filter and sort."""
-    from reports.gallery import write_gallery
+    from reports.gallery import SheetSettings, write_gallery
     from rewards.scorers import CARDS
 
-    where = out or (run / "report" / "gallery" if run.is_dir() else run.parent / "gallery")
-    files = write_gallery(run, other, where, options.copied(copy, full_size), CARDS)
-    flips = f", {files.flips:,} verdicts flip" if other else ""
+    first = runs[0]
+    where = out or (first / "report" / "gallery" if first.is_dir() else first.parent / "gallery")
+    sheet = SheetSettings(prompt, sample, formats) if grid else None
+    files = write_gallery(runs, where, options.copied(copy, full_size), CARDS, sheet=sheet)
+    flips = f", {files.flips:,} verdicts flip" if len(runs) > 1 else ""
     missing = f"; files not there: {files.without_picture:,}" if files.without_picture else ""
-    echo(f"gallery: {files.index} ({files.images:,} {'pairs' if other else 'images'}{flips}{missing})")
+    kind = {1: "images", 2: "pairs"}.get(len(runs), "rows")
+    echo(f"gallery: {files.index} ({files.images:,} {kind}{flips}{missing})")
+    for path in files.sheet:
+        echo(f"sheet: {path}")

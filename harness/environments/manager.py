@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 
 from harness.environments import pixi
 from harness.environments.gpu import BLACKWELL, can_compile_mmcv, compute_capabilities
-from harness.environments.spec import ENVIRONMENTS, Backend, EnvironmentSpec, Progress
+from harness.environments.spec import ENVIRONMENTS, OWN, Backend, EnvironmentSpec, Progress, find_spec
 from harness.environments.uv import UvBackend
 from harness.workers.processes import check_dismissed, run_logged
 from wire.errors import EnvironmentFailure, UserError
@@ -110,13 +110,6 @@ class EnvironmentState:
     packages: dict[str, str]
     size_bytes: int
     seconds: float
-
-
-def find_spec(name: str) -> EnvironmentSpec:
-    """The spec of that name, or a UserError that lists the names."""
-    if name not in ENVIRONMENTS:
-        raise UserError(f"unknown environment {name!r}: choose from {', '.join(ENVIRONMENTS)}")
-    return ENVIRONMENTS[name]
 
 
 def locate(spec: EnvironmentSpec, backend: str = "auto") -> Environment:
@@ -259,17 +252,23 @@ def check(environment: Environment) -> dict[str, str]:
     """Run the environment's health check; returns package versions.
     Raises EnvironmentFailure: an import or a compiled operator fails.
     """
-    script = environment_files(environment.spec.name) / "health_check.py"
+    script = environment_files("own" if environment.spec.folder else environment.spec.name) / "health_check.py"
     log = environment.directory / "health.log"
     answer: list[str] = []
-    run_logged(
-        environment.command(str(script), environment.backend),
-        log,
-        failure=f"environment {environment.spec.name} is not healthy: `miro-eval envs remove {environment.spec.name}`, "
-        "then set it up again",
-        environment={"PYTHONPATH": str(stage_code())},
-        on_line=answer.append,
-    )
+    spec = environment.spec
+    unhealthy = f"environment {spec.name} is not healthy: `miro-eval envs remove {spec.name}`, then set it up again"
+    try:
+        run_logged(
+            environment.command(str(script), environment.backend),
+            log,
+            failure=unhealthy,
+            environment={"PYTHONPATH": str(stage_code())},
+            on_line=answer.append,
+        )
+    except EnvironmentFailure as error:
+        if spec.folder is None or not answer:
+            raise
+        raise EnvironmentFailure(f"environment {spec.folder} cannot run a scorer: {answer[-1].strip()}") from error
     packages: dict[str, str] = json.loads(next(line for line in reversed(answer) if line.startswith("{")))
     return packages
 
@@ -284,11 +283,12 @@ def remove(environment: Environment) -> bool:
 
 
 def leftovers() -> list[Path]:
-    """Folders of environments whose lock files have changed since."""
+    """Folders of environments of ours whose lock files have changed since; of users' own nobody can tell."""
     folder = home() / "envs"
     kinds = [(spec, kind) for spec in ENVIRONMENTS.values() for kind in spec.backends if kind in BACKENDS]
     current = {locate(spec, kind).directory for spec, kind in kinds}
-    return sorted(path for path in folder.glob("*-*-*") if path.is_dir() and path not in current)
+    found = (path for path in folder.glob("*-*-*") if path.is_dir() and not path.name.startswith(OWN))
+    return sorted(path for path in found if path not in current)
 
 
 def _disk_usage(directory: Path) -> int:

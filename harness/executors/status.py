@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.executors import queue
 from harness.executors.sharding import Share
 from harness.executors.share_state import FAILED, FINISHED, INTERRUPTED, RUNNING, ShareState, read_state, state_file
-from harness.executors.submission import Submission, job_log, merge_state_file
+from harness.executors.submission import Submission, job_log, merge_state_file, stage_of
 from harness.run.directory import RunDirectory
 from harness.run.manifest import Manifest
 from harness.workers.processes import last_lines
@@ -78,9 +78,11 @@ def _finished_since(run: RunDirectory, tasks: list[TaskStatus]) -> list[TaskStat
         return tasks
     manifest = Manifest.read(run.manifest)
     whole = {name for name, record in manifest.stages.items() if record.finished} if manifest else set()
-    if whole.issuperset(task.stage for task in tasks if task.share):
+    if whole.issuperset(stage_of(task.stage) for task in tasks if task.share):
         whole.add("merge")
-    return [replace(one, state=FINISHED) if one.state == FAILED and one.stage in whole else one for one in tasks]
+    return [
+        replace(one, state=FINISHED) if one.state == FAILED and stage_of(one.stage) in whole else one for one in tasks
+    ]
 
 
 def _task(

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from generation.checkpoint_kinds import IMAGES, CheckpointSource, describe_source
+from generation.precision import PAPER_TEXT_LENGTH, PIPELINE
+from generation.released import reward_axes
 from harness.environments.manager import going_on
 from harness.environments.spec import ENVIRONMENTS
 from harness.executors.submission import refuse_while_queued
@@ -23,6 +25,9 @@ from harness.terminal.display import Display
 from harness.weights.weight_source import WeightSource
 from wire.errors import UserError
 from wire.settings import protocol
+
+#: Of the released checkpoints' configuration, to which ``--precision pipeline`` pads prompts.
+PIPELINE_TEXT_LENGTH = 77
 
 
 @dataclass(frozen=True)
@@ -105,6 +110,7 @@ def open_run(
             suite = load_suite(maker.settings.suite)
             manifest.suite = {"id": suite.id, "sha256": suite.sha256, "prompts": len(suite.lines)}
             manifest.protocol = {"suite": manifest.suite} | protocol(maker.settings)
+            manifest.tflop_per_image = None if source.random else _tflop_per_image(maker)
         if judged := manifest.stages.get("geneval"):
             begun = judged.environment.get("backend", "")
             settings = replace(settings, env_backend=going_on(ENVIRONMENTS["geneval"], settings.env_backend, begun))
@@ -124,6 +130,19 @@ def _maker(settings: RunSettings, model: Model | None) -> Model | None:
         path = maker.source.path
         raise UserError(f"{path}: these images are made already; judge and score them with `miro-eval all`")
     return maker
+
+
+def _tflop_per_image(maker: Model) -> float | None:
+    """Of both branches of the guidance and the VAE's decoder; known of the released checkpoints, all of one size."""
+    from generation.flops import MiroShape, NetworkShape, miro_flops
+
+    axes = reward_axes(maker.source.name, maker.source.repo)
+    if axes is None or not maker.settings.steps:
+        return None
+    shape = MiroShape(network=replace(NetworkShape(), num_rewards=len(axes)))
+    length = PIPELINE_TEXT_LENGTH if maker.settings.precision == PIPELINE.name else PAPER_TEXT_LENGTH
+    flops = miro_flops(shape, text_length=length)
+    return round((flops.sampling(maker.settings.steps) + flops.decode) / 1e12, 3)
 
 
 def identify_checkpoint(source: CheckpointSource, known: dict[str, Any] | None, contents: Contents) -> dict[str, Any]:

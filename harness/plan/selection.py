@@ -1,11 +1,9 @@
-"""Which runs a command asks for: several checkpoints, a repository's variants, the points of a grid."""
+"""Which runs a command asks for: several checkpoints, a repository's variants."""
 
 from __future__ import annotations
 
 import glob
-import itertools
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,9 +23,6 @@ from harness.run.settings import GenerationSettings
 from reports.read.names import distinct_names
 from wire.errors import UserError
 from wire.files import natural_order
-
-#: Most runs one command may ask for by a grid: a mistyped step should not start a year's work.
-MOST_POINTS = 1000
 
 
 def each_checkpoint(base: GenerationSettings, arguments: Sequence[str], variants: str | None = None) -> list[Model]:
@@ -124,40 +119,6 @@ def _variants_in(checkpoint: str) -> list[str]:
     return found
 
 
-def each_point(base: Model, axes: Mapping[str, Sequence[float]]) -> list[Model]:
-    """The grid over reward targets, at most :data:`MOST_POINTS`: every combination, the last axis changing fastest."""
-    points = math.prod(len(values) for values in axes.values())
-    if points > MOST_POINTS:
-        raise UserError(f"the grid has {points} points; at most {MOST_POINTS} are run by one command")
-    fixed = base.settings.reward_targets
-    targets = [fixed | dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
-    return [replace(base, settings=replace(base.settings, reward_targets=one)) for one in targets]
-
-
-def axis_values(pair: str) -> tuple[str, list[float]]:
-    """Parse ``axis=0:1:0.125`` (both ends included) or ``axis=0,0.5,1``; a UserError for any other form."""
-    axis, _, text = pair.partition("=")
-    try:
-        values = _span(text) if ":" in text else [float(part) for part in text.split(",")]
-    except ValueError:
-        values = []
-    if not axis or not values or not all(map(math.isfinite, values)) or len(set(values)) != len(values):
-        raise UserError(
-            f"--reward-target {pair!r}: expected AXIS=FROM:TO:STEP or AXIS=A,B,C, e.g. aesthetic_score=0:1:0.125"
-        )
-    return axis, values
-
-
-def _span(text: str) -> list[float]:
-    start, end, step = (float(part) for part in text.split(":"))
-    if not all(map(math.isfinite, (start, end, step))) or step <= 0 or end < start:
-        raise ValueError(text)
-    count = int((end - start) / step + 1e-9) + 1
-    if count > MOST_POINTS:
-        raise UserError(f"{text}: {count} values; at most {MOST_POINTS} are run by one command")
-    return [round(start + i * step, 12) for i in range(count)]
-
-
 def run_directories(chosen: Sequence[Model], out: Path | None) -> list[Path]:
     """Where each run goes: of one run ``out`` itself, of several a folder in it, by name; without it, upstream's place.
 
@@ -170,9 +131,3 @@ def run_directories(chosen: Sequence[Model], out: Path | None) -> list[Path]:
     if clash:
         raise UserError(f"several runs would go to {min(clash)}: name --out, or run them one by one")
     return places
-
-
-def point_directories(base: Path, axes: Iterable[str], points: Sequence[Model]) -> list[Path]:
-    """A grid's run directories: ``aesthetic_score=0.125`` and so on, in the base folder."""
-    names = list(axes)
-    return [base / ",".join(f"{axis}={point.settings.reward_targets[axis]:g}" for axis in names) for point in points]

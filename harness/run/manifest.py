@@ -41,6 +41,8 @@ class StageRecord:
     Attributes:
         fingerprint: hash of ``settings``, which decide the stage's rows.
         provenance: the worker's own words: packages, device, precision, weights with revision and sha256.
+        environments: of parts of the stage that run in others than its usual one: the same of each, by name.
+        marks: of metrics that more than ``settings`` decides: hash of all that does.
         rows_sha256: hash of the finished file; empty before there is one.
         finished: every item has its row.
     """
@@ -49,6 +51,8 @@ class StageRecord:
     settings: dict[str, Any]
     environment: dict[str, str] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
+    environments: dict[str, dict[str, Any]] = field(default_factory=dict)
+    marks: dict[str, str] = field(default_factory=dict)
     rows: int = 0
     unscored: int = 0
     rows_sha256: str = ""
@@ -70,6 +74,7 @@ class Manifest:
         protocol: how images were made, in the words of the options; runs are compared only under one protocol.
         kept: by stage and fingerprint, what is known of rows that are not in use: those made with other settings
             before, which lie beside the finished file, and those being made while the finished file stays in use.
+        tflop_per_image: of sampling and decoding one image, where the network's sizes are known.
     """
 
     name: str
@@ -82,6 +87,7 @@ class Manifest:
     schema: int = SCHEMA
     commands: list[dict[str, Any]] = field(default_factory=list)
     kept: dict[str, dict[Mark, StageRecord]] = field(default_factory=dict)
+    tflop_per_image: float | None = None
 
     @classmethod
     def read(cls, path: Path, contents: Contents | None = None) -> Manifest | None:
@@ -121,8 +127,14 @@ class Manifest:
             self.commands.append(command)
 
     def write(self, path: Path) -> None:
-        """Write ``run.json`` atomically; ``kept`` only where there is something."""
+        """Write ``run.json`` atomically; what only some runs have only where there is something."""
         record = asdict(self)
+        kept = (one for those in record["kept"].values() for one in those.values())
+        for stage, key in itertools.product([*record["stages"].values(), *kept], ("environments", "marks")):
+            if not stage[key]:
+                del stage[key]
+        if self.tflop_per_image is None:
+            del record["tflop_per_image"]
         if not any(self.kept.values()):
             del record["kept"]
         write_atomically(path, json.dumps(record, indent=2, ensure_ascii=False) + "\n")

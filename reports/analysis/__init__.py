@@ -16,6 +16,9 @@ __all__ = ["AnalysisFiles", "write_analysis"]
 class AnalysisFiles:
     """``analysis.md`` for reading, ``analysis.csv`` with every number in full precision, and radars of all runs.
 
+    ``tradeoffs``: diversity against scores as Markdown, CSV and a figure, where two runs have a diversity. ``judges``:
+    Markdown and CSV, where asked for.
+
     Attributes:
         notes: which runs were passed over; see :class:`reports.read.find.Found`.
     """
@@ -24,17 +27,35 @@ class AnalysisFiles:
     csv: Path
     radars: tuple[Path, ...]
     notes: tuple[str, ...] = ()
+    tradeoffs: tuple[Path, ...] = ()
+    judges: tuple[Path, ...] = ()
 
 
-def write_analysis(inputs: Sequence[Path], out_dir: Path, cards: Cards = NO_CARDS) -> AnalysisFiles:
-    """Analyse runs, each by itself; ``cards`` are of metrics that are known anyway.
+def write_analysis(
+    inputs: Sequence[Path],
+    out_dir: Path,
+    cards: Cards = NO_CARDS,
+    further: Sequence[str] = (),
+    *,
+    judges: bool = False,
+    labels: Path | None = None,
+) -> AnalysisFiles:
+    """Analyse runs, each by itself.
+
+    Args:
+        cards: of metrics that are known anyway.
+        further: formats (pdf, svg) in which figures stand beside the PNGs.
+        judges: also hold the judges of the same images against each other; see :mod:`reports.analysis.judges`.
+        labels: a file of what people say of the images, for that.
 
     Raises:
-        UserError: a run is missing, empty or malformed, or the folder cannot be written to.
+        UserError: a run is missing, empty or malformed, no run has two judges, or the folder cannot be written to.
     """
     from reports.analysis import measures
     from reports.analysis.findings import findings_csv, findings_markdown
+    from reports.analysis.judges import read_labels, write_judges
     from reports.analysis.radar import draw_radars
+    from reports.analysis.tradeoff import write_tradeoffs
     from reports.files import write_text
     from reports.leaderboard.merge import merge_stages
     from reports.read.cards import notes_on_rewards
@@ -42,6 +63,7 @@ def write_analysis(inputs: Sequence[Path], out_dir: Path, cards: Cards = NO_CARD
     from reports.read.names import told_apart
     from reports.read.runs import read_source
 
+    said = read_labels(labels) if labels else None
     found, measured = [], []
     sources, notes = find_runs(inputs, cards)
     for source in told_apart(sources):
@@ -50,11 +72,13 @@ def write_analysis(inputs: Sequence[Path], out_dir: Path, cards: Cards = NO_CARD
         except UserError as error:
             notes = (*notes, fault_note(source.path, source.searched, error))
             continue
-        images, metrics = merge_stages(run), run.rewards.metrics if run.rewards else ()
-        lower = {metric: card_of(metric, run.manifest.cards).lower for metric in metrics}
+        images = merge_stages(run)
+        own = [card_of(metric, run.manifest.cards) for metric in (run.rewards.metrics if run.rewards else ())]
+        # A value over a prompt's images together says nothing of one of them.
+        lower = {card.metric: card.lower for card in own if not card.over_samples}
         parts = [*measures.pass_at_k(run.verdicts), *measures.best_of(images, lower)]
         parts += measures.rewards_against_verdicts(images, lower)
-        parts += measures.reward_correlations(images, metrics)
+        parts += measures.reward_correlations(images, [*lower])
         parts += [*measures.histograms(run.rewards), *measures.breakdown(run.verdicts)]
         found.append((source, parts, tuple(notes_on_rewards(run, run.manifest.cards))))
         measured.append((source.name, run))
@@ -63,6 +87,8 @@ def write_analysis(inputs: Sequence[Path], out_dir: Path, cards: Cards = NO_CARD
     return AnalysisFiles(
         markdown=write_text(out_dir / "analysis.md", findings_markdown(found)),
         csv=write_text(out_dir / "analysis.csv", findings_csv(found)),
-        radars=draw_radars(measured, out_dir),
+        radars=draw_radars(measured, out_dir, further),
         notes=notes,
+        tradeoffs=write_tradeoffs(measured, out_dir, further),
+        judges=write_judges(measured, said, out_dir) if judges else (),
     )

@@ -54,7 +54,7 @@ def placed(sources: Sequence[RunSource]) -> list[PlacedRun]:
         raise UserError(f"no training step known of {unknown[0]}; name its folder like 'step=250000'")
     seen: dict[tuple[str, int], PlacedRun] = {}
     for source, step in zip(sources, steps, strict=True):
-        run = PlacedRun(source, _training(source), step or 0)
+        run = PlacedRun(source, training_of(source), step or 0)
         other = seen.setdefault((run.training, run.step), run)
         if other is not run:
             places = f"{other.source.path} and {source.path}"
@@ -63,7 +63,7 @@ def placed(sources: Sequence[RunSource]) -> list[PlacedRun]:
 
 
 def step_of(source: RunSource) -> int | None:
-    """The training step that a run's manifest records, or that a name of it says; None where neither does."""
+    """A checkpoint's training step, see :func:`placed`; None where none is known."""
     if source.manifest.step is not None:
         return source.manifest.step
     for name in (source.name, source.path.resolve().name, source.manifest.checkpoint_file):
@@ -72,7 +72,7 @@ def step_of(source: RunSource) -> int | None:
     return None
 
 
-def _training(source: RunSource) -> str:
+def training_of(source: RunSource) -> str:
     """What the name says beside the step, else the name of the folder above."""
     path = source.path.resolve()
     for name in (source.name, path.name):

@@ -1,7 +1,8 @@
-"""Scores over a grid of reward targets: the weight sweep of the MIRO paper (arXiv 2510.25897), for any checkpoint."""
+"""Scores over a grid of a protocol's fields: the weight and guidance sweeps of the MIRO paper, for any checkpoint."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,42 +16,60 @@ from reports.read.runs import find_run
 from reports.summary.run_summary import RunSummary
 from wire.cards import NO_CARDS, Cards
 
-#: A point's reward targets: axis -> value.
-Targets = Mapping[str, float]
+#: Axis, or field, -> value: a number, or a word.
+Values = Mapping[str, float | str]
+
+
+@dataclass(frozen=True)
+class SweepPoint:
+    """One run of a grid: the values of its fields, its place on each axis (of several fields, if tied), its folder."""
+
+    values: Values
+    places: Values
+    path: Path
 
 
 @dataclass(frozen=True)
 class SweepFiles:
-    """``sweep.csv`` with every score of every point in full precision, ``sweep.png`` to look at."""
+    """``sweep.csv`` with every score of every point in full precision, and a picture along each axis.
+
+    ``sweep.png`` is along the first axis; others bear their axis' name.
+    """
 
     csv: Path
-    image: Path
+    images: tuple[Path, ...]
 
 
-def write_sweep(points: Sequence[tuple[Targets, Path]], out_dir: Path, cards: Cards = NO_CARDS) -> SweepFiles:
-    """Tabulate and draw the scores of finished runs against their reward targets, all over the same axes in one order.
+def write_sweep(points: Sequence[SweepPoint], out_dir: Path, cards: Cards = NO_CARDS) -> SweepFiles:
+    """Tabulate and draw the scores of finished runs, all over the same axes in one order.
 
-    The first axis is drawn along; each combination of the others' values is a curve of its own.
+    Along each axis, every combination of the others' values is a curve of its own.
 
     Raises:
         UserError: a run is missing, empty or malformed, or the folder cannot be written to.
     """
     with TemporaryDirectory(prefix="miro-eval-") as parts:
-        runs, _ = collect([find_run(path, cards) for _, path in points], Path(parts))
-    summaries, targets = [run.summary for run in runs], [one for one, _ in points]
-    files = SweepFiles(write_text(out_dir / "sweep.csv", _csv(targets, summaries)), out_dir / "sweep.png")
-    draw(sweep_curves(targets, summaries), files.image, known_cards(summaries))
-    return files
+        runs, _ = collect([find_run(point.path, cards) for point in points], Path(parts))
+    summaries, places = [run.summary for run in runs], [point.places for point in points]
+    csv = write_text(out_dir / "sweep.csv", _csv([point.values for point in points], summaries))
+    images = []
+    for number, axis in enumerate(places[0]):
+        images.append(out_dir / ("sweep.png" if number == 0 else f"sweep-{re.sub(r'[^A-Za-z0-9.=-]+', '_', axis)}.png"))
+        draw(sweep_curves(places, summaries, axis), images[-1], known_cards(summaries))
+    return SweepFiles(csv, tuple(images))
 
 
-def sweep_curves(points: Sequence[Targets], summaries: Sequence[RunSummary]) -> list[Curve]:
-    """A curve a metric and combination of the axes after the first."""
-    axis, cards = next(iter(points[0])), known_cards(summaries)
+def sweep_curves(places: Sequence[Values], summaries: Sequence[RunSummary], axis: str = "") -> list[Curve]:
+    """A curve along an axis (the first, if none is named) for each metric and combination of the others."""
+    axis, cards = axis or next(iter(places[0])), known_cards(summaries)
+    words = [value for value in dict.fromkeys(place[axis] for place in places) if isinstance(value, str)]
     found: dict[tuple[str, str], list[Point]] = {}
-    for targets, summary in zip(points, summaries, strict=True):
-        others = ", ".join(f"{name}={value:g}" for name, value in targets.items() if name != axis)
-        for metric, value, interval in scores_of(summary):
-            found.setdefault((metric, others), []).append(Point(targets[axis], value, interval))
+    for place, summary in zip(places, summaries, strict=True):
+        others = ", ".join(f"{name}={_told(value)}" for name, value in place.items() if name != axis)
+        value = place[axis]
+        step = float(words.index(value)) if isinstance(value, str) else float(value)
+        for metric, score, interval in scores_of(summary):
+            found.setdefault((metric, others), []).append(Point(step, score, interval))
     return [
         Curve(
             others,
@@ -59,16 +78,21 @@ def sweep_curves(points: Sequence[Targets], summaries: Sequence[RunSummary]) -> 
             by_order=False,
             axis=axis,
             higher_is_better=higher_is_better(metric, cards),
+            words=tuple(words),
         )
         for (metric, others), own in found.items()
     ]
 
 
-def _csv(points: Sequence[Targets], summaries: Sequence[RunSummary]) -> str:
+def _told(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
+
+
+def _csv(points: Sequence[Values], summaries: Sequence[RunSummary]) -> str:
     """One line a point and metric; bounds are those of the 95 % interval, empty where there is none."""
     lines = (
-        (*targets.values(), metric, value, *bounds(interval))
-        for targets, summary in zip(points, summaries, strict=True)
+        (*values.values(), metric, value, *bounds(interval))
+        for values, summary in zip(points, summaries, strict=True)
         for metric, value, interval in scores_of(summary)
     )
     return csv_text(((*points[0], "metric", "value", "low", "high"), *lines))

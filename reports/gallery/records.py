@@ -1,4 +1,4 @@
-"""What the gallery shows of each image, as plain JSON, and which image of two runs stands beside which."""
+"""What the gallery shows of each image, as plain JSON, and which images of runs stand side by side."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class GalleryRun:
             ``prompt``, ``tag``, ``correct`` (None: unscored), ``reason``, ``asked`` (classes of the prompt), ``boxes``
             (class, x1, y1, x2, y2, score, probabilities of the ten colors or None), ``questions`` (text, answer, skill,
             probability), ``rewards`` (None where unscored), ``unscored`` (why), ``seed``, ``sample``.
-        places: of each record, equal in two runs for images that answer to each other.
+        places: of each record, equal in all runs for images that answer to each other.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Card:
 
     Attributes:
         places: index of the record of each run; None where the run has no such image.
-        flip: right in one run and wrong in the other.
+        flip: right in one run and wrong in another.
     """
 
     places: tuple[int | None, ...]
@@ -59,17 +59,13 @@ class Card:
 
 
 def matched(runs: Sequence[GalleryRun]) -> list[Card]:
-    """The images of one run, or of two side by side; flips first, else in the first run's order."""
-    if len(runs) == 1:
-        return [Card((place,)) for place in range(len(runs[0].records))]
-    first, second = runs
-    partner = {place: number for number, place in enumerate(second.places)}
+    """The images of one run, or of several side by side; flips first, else in the first runs' order."""
+    numbers = [{place: number for number, place in enumerate(run.places)} for run in runs]
     cards = []
-    for left, place in enumerate(first.places):
-        right = partner.pop(place, None)
-        verdicts = {first.records[left]["correct"], None if right is None else second.records[right]["correct"]}
-        cards.append(Card((left, right), flip=verdicts == {True, False}))
-    cards += [Card((None, number)) for number in partner.values()]
+    for place in dict.fromkeys(place for run in runs for place in run.places):
+        places = tuple(own.get(place) for own in numbers)
+        verdicts = {run.records[at]["correct"] for run, at in zip(runs, places, strict=True) if at is not None}
+        cards.append(Card(places, flip={True, False} <= verdicts))
     return sorted(cards, key=lambda card: not card.flip)
 
 

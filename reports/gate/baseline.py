@@ -206,7 +206,7 @@ def write_flips(
     """
     with tempfile.TemporaryDirectory() as folder:
         first, second = (_with_rows(side, Path(folder) / name) for side, name in ((baseline, "1"), (candidate, "2")))
-        return write_gallery(first, second, out, copy, cards, names)
+        return write_gallery([first, second], out, copy, cards, names)
 
 
 def _with_rows(side: Path, folder: Path) -> Path:

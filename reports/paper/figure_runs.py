@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -14,7 +14,8 @@ from reports.analysis.curves import scores_of
 from reports.analysis.steps import step_of
 from reports.paper.measured import Measurement, reward_columns, verdict_columns
 from reports.paper.printed import GENEVAL_COLUMNS, TABLES, printed_table
-from reports.paper.results import Result, RunSet, checkpoints, runs_in
+from reports.paper.results import Result, RunSet, checkpoints, find_result, results, runs_in
+from reports.read.manifest import Manifest
 from reports.read.runs import Run, find_run, read_source
 from reports.statistics.best_of_n import expected_best, sizes_up_to, usual_size
 from reports.statistics.clusters import Clusters
@@ -25,7 +26,29 @@ from wire.cards import NO_CARDS, Cards
 from wire.errors import UserError
 
 #: Settings of the paper's protocol that a figure does not vary but for its own axis.
-_USUAL = {"guidance_scale": 7.0}
+_USUAL = {"guidance_scale": 7.0, "steps": 50.0}
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Files of figures, and what their reader must know: what is published only, what is missing, what was left out."""
+
+    paths: list[Path] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def chosen(only: Sequence[str], kinds: Sequence[str]) -> list[Result]:
+    """The results of those keys, or of those kinds.
+
+    Raises:
+        UserError: no such result.
+    """
+    return [find_result(key) for key in only] or [one for one in results().values() if one.kind in kinds]
+
+
+def command(key: str) -> str:
+    """What prints the commands that make a result's runs."""
+    return f"`miro-eval paper reproduce {key}`"
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,12 +93,8 @@ class FigureRun:
         return scores
 
     def setting(self, name: str) -> float:
-        """A field of the protocol: ``guidance_scale``, an axis's target, or ``negative.`` and an axis."""
-        axis = name.removeprefix("negative.")
-        kind = "negative_reward_targets" if axis != name else "reward_targets"
-        field, usual = (name, _USUAL[name]) if name in _USUAL else (f"{kind}.{axis}", float(axis == name))
-        value = json.loads(self.run.manifest.protocol.get(field, "null"))
-        return float(value) if isinstance(value, (int, float)) else usual
+        """A field of the protocol, see :func:`setting_of`."""
+        return setting_of(self.run.manifest, name)
 
     def is_usual(self, apart: Sequence[str] = ()) -> bool:
         """Whether it was sampled as the paper's tables are, but for the fields named."""
@@ -89,16 +108,39 @@ class FigureRun:
         return all(self.setting(name) == value for name, value in usual.items() if name not in apart)
 
 
+def setting_of(manifest: Manifest, name: str) -> float:
+    """A field of the protocol: ``guidance_scale``, an axis's target, or ``negative.`` and an axis; the paper's usual
+    value where none is recorded.
+    """
+    axis = name.removeprefix("negative.")
+    kind = "negative_reward_targets" if axis != name else "reward_targets"
+    recorded, usual = (name, _USUAL[name]) if name in _USUAL else (f"{kind}.{axis}", float(axis == name))
+    value = json.loads(manifest.protocol.get(recorded, "null"))
+    return float(value) if isinstance(value, (int, float)) else usual
+
+
+def existing(folder: Path | None) -> Path | None:
+    """The folder of ``--from``; a UserError where it is none."""
+    if folder is not None and not folder.is_dir():
+        raise UserError(
+            f"--from {folder}: no such folder; name the one that `miro-eval paper reproduce --run` has filled"
+        )
+    return folder
+
+
 class Runs:
     """The runs that figures may take, each read once.
 
     Args:
         folder: of ``paper reproduce``; None without.
         named: ``MODEL=PATH`` or ``PATH``; a model's name, or that of its row in Table 1 or 3.
+
+    Raises:
+        UserError: no such folder or run, or a run of no model.
     """
 
     def __init__(self, folder: Path | None, named: Sequence[str] = (), cards: Cards = NO_CARDS) -> None:
-        self._folder, self._cards = folder, cards
+        self._folder, self._cards = existing(folder), cards
         self._read: dict[Path, FigureRun] = {}
         self.named = [self._named(text) for text in named]
 
@@ -125,10 +167,13 @@ class Runs:
 
 
 def _model(name: str, path: Path) -> str:
-    known = {**{name.lower(): model for model, name in row_names().items()}, **{one: one for one in checkpoints()}}
-    if name.lower() not in known:
+    """By the row as printed, by the checkpoint, or by the row in other capitals: ``MIRO`` is not ``miro``."""
+    rows = {row: model for model, row in row_names().items()}
+    known = {**{row.lower(): model for row, model in rows.items()}, **{one: one for one in checkpoints()}, **rows}
+    found = known.get(name) or known.get(name.lower())
+    if found is None:
         raise UserError(f"{path}: {name!r} is no model of the paper; say which it stands for: MODEL={path}")
-    return known[name.lower()]
+    return found
 
 
 def row_names() -> dict[str, str]:
@@ -147,19 +192,17 @@ def axis_of(run_set: RunSet) -> str:
     return run_set.sweep[0].partition("=")[0] if run_set.sweep else ""
 
 
+def axis_value(manifest: Manifest, run_set: RunSet) -> float:
+    """Where a run of a set's grid lies on its first axis; 0 without a grid."""
+    return setting_of(manifest, axis_of(run_set)) if run_set.sweep else 0.0
+
+
 def place_of(one: FigureRun, run_set: RunSet) -> float | None:
     """Where a run lies on a set's axis; None where it is none of the set's points."""
-    if one.set:
-        inside = one.set == run_set.key
-        varied = [axis_of(run_set)]
-    else:
-        varied = [axis_of(run_set)] if run_set.sweep else []
-        inside = one.is_usual(varied)
+    inside = one.set == run_set.key if one.set else one.is_usual([axis_of(run_set)])
     if not inside:
         return None
-    if run_set.training:
-        return one.step
-    return one.setting(varied[0]) if run_set.sweep else 0.0
+    return one.step if run_set.training else axis_value(one.run.manifest, run_set)
 
 
 @dataclass(frozen=True)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reports.analysis.radar import FEWEST_AXES, WORST_TO_BEST, RadarLine, Wheel, radar
 from reports.drawing import HIGHER, SMALL, Panel, Series, plot, save, score_label
 from reports.paper.figure_runs import (
+    Drawn,
     FigureRun,
     Runs,
     axis_of,
     best_of,
+    chosen,
+    command,
     models_of,
     place_of,
     row_names,
@@ -21,7 +23,7 @@ from reports.paper.figure_runs import (
 )
 from reports.paper.measured import Measurement
 from reports.paper.printed import TABLES, exact_counts, printed_table, read_data
-from reports.paper.results import FIGURE, STRIP, Result, RunSet, find_result, results
+from reports.paper.results import FIGURE, STRIP, Result, RunSet
 from reports.statistics.crossing import first_crossing
 from reports.summary.notes import RANDOM_WEIGHTS
 from wire.cards import NO_CARDS, Cards, card_of
@@ -34,14 +36,6 @@ if TYPE_CHECKING:
 GENEVAL = "geneval"
 #: Behind the key of a strip, for the scores of its images.
 SCORES = "-scores"
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """Files of figures, and what their reader must know: what is published only, what is missing, what was left out."""
-
-    paths: list[Path] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
 
 
 def draw_figures(
@@ -60,24 +54,23 @@ def draw_figures(
         MiroEvalError: no such figure; see :func:`reports.drawing.save`.
     """
     drawn, published = Drawn(), []
-    for result in [find_result(key) for key in only] or results().values():
-        if result.kind != FIGURE and not _has_scores(result):
-            continue
+    wanted = [result for result in chosen(only, (FIGURE, STRIP)) if result.kind == FIGURE or _has_scores(result)]
+    for result in wanted:
         own = runs.of(result)
         figure = Drawing(result, own, cards).figure()
         key = result.key + (SCORES if result.kind == STRIP else "")
         if figure is not None:
             drawn.paths.extend(save(figure, folder / f"{key}.png", further))
         elif result.kind == FIGURE:
-            drawn.notes.append(f"not drawn: {key} ({result.title}): no runs; {_command(key)} prints what makes them")
+            drawn.notes.append(f"not drawn: {key} ({result.title}): no runs; {command(key)} prints what makes them")
         if figure is not None and not own:
             published.append(key)
         if result.kind == FIGURE and Drawing(result, own, cards).has_published:
             drawn.notes.extend(note for note in why_not_drawn(own, _columns(result)) if note not in drawn.notes)
+    drawn.notes.extend(_in_none(runs, wanted))
     if published:
-        drawn.notes.append(
-            f"published points alone: {', '.join(published)}; {_command('KEY')} prints what measures them"
-        )
+        keys = ", ".join(published)
+        drawn.notes.append(f"published points alone: {keys}; {command('KEY')} prints what measures them")
     return drawn
 
 
@@ -86,8 +79,13 @@ def _has_scores(result: Result) -> bool:
     return result.kind == STRIP and any(needed.set.sweep or needed.set.points for needed in result.inputs)
 
 
-def _command(key: str) -> str:
-    return f"`miro-eval paper reproduce {key}`"
+def _in_none(runs: Runs, wanted: Sequence[Result]) -> Iterator[str]:
+    """Of runs that were named, those that stand in none of the figures."""
+    for one in runs.named:
+        sets = [needed.set for result in wanted for needed in result.inputs if one.model in needed.models]
+        if all(place_of(one, run_set) is None for run_set in sets):
+            otherwise = "sampled otherwise than the paper's models are there"
+            yield f"not drawn: {one.run.name}: {otherwise if sets else f'no figure here is about {one.model}'}"
 
 
 def _columns(result: Result) -> list[str]:
@@ -205,7 +203,7 @@ class Drawing:
         ]
         if len(others) > 1:
             first, second = (name.removeprefix("negative.") for name in others[:2])
-            return f"t: negative target of\n{first}; 1-t of {second}"
+            return f"t; negative targets:\n{first} t,\n{second} 1 - t"
         return {"guidance_scale": "guidance scale", "": "guided towards"}.get(axis, f"target of {axis}")
 
     def _series(self, model: str, place: int, score: str) -> Iterator[Series]:
@@ -282,8 +280,8 @@ def _speedup(fast: Series, slow: Series, kind: str) -> Callable[[Axes], None] | 
         axes.axhline(slow.ys[-1], **line)
         axes.axvline(crossing, **line)
         low, high = axes.get_ylim()
-        axes.set_ylim(bottom=low - 0.3 * (high - low))  # room for the words
-        text = f"{factor:.2f}× sooner, step {crossing:,.0f}\n({kind})"
+        axes.set_ylim(bottom=low - 0.4 * (high - low))  # room for the words
+        text = f"{factor:.2f}× sooner\nstep {crossing:,.0f}\n({kind})"
         axes.text(0.98, 0.03, text, transform=axes.transAxes, fontsize=SMALL, ha="right", va="bottom")
 
     return mark

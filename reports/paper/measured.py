@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from reports.paper.checkpoints import released_runs
-from reports.paper.printed import PrintedTable
+from reports.paper.printed import GENEVAL_COLUMNS, PrintedRow, PrintedTable, RowProtocol
+from reports.paper.results import find_result, runs_in
 from reports.read.cards import outside_range
 from reports.read.names import told_apart
-from reports.read.reward_rows import RewardTable
 from reports.read.runs import Run, read_run
+from reports.read.selection import Selection, cannot_select, select
 from reports.read.suite import PARTI_DIGEST, PARTI_PROMPTS, suite_digest
 from reports.statistics.intervals import Interval
 from reports.summary.coverage import Suite
@@ -24,8 +24,12 @@ from wire.cards import NO_CARDS, Cards
 from wire.errors import UserError
 from wire.vocabulary import TAGS
 
-#: Settings of the paper's sweeps that a manifest records, as JSON text.
-PAPER_SETTINGS = {"samples": "4", "steps": "50", "guidance_scale": "7.0", "seed": "42"}
+#: Of upstream's sweep script, as a manifest records it.
+PAPER_SEED = "42"
+#: What a row's protocol says of a pipeline that is sampled as its makers sample it.
+OWN = "own"
+#: Field of reward targets -> the target of an axis that is not named.
+USUAL_TARGETS = {"reward_targets": 1.0, "negative_reward_targets": 0.0}
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,8 @@ class MeasuredRun:
         row: the table's row that it stands for.
         columns: what was measured on the paper's prompts.
         unlike: column -> why a value that the run has is not the paper's kind of value.
-        further_means: metrics that the table has no column for, measured on the paper's prompts.
-        rewards: the run's rewards, whatever their prompts; None without any, or with random weights.
+        tflop: of making one image that is kept; None where not recorded.
+        hours: stage -> wall time of its busiest worker, for the whole run.
     """
 
     name: str
@@ -54,12 +58,12 @@ class MeasuredRun:
     columns: dict[str, Measurement]
     unlike: dict[str, str]
     notes: tuple[str, ...]
-    further_means: dict[str, float]
-    rewards: RewardTable | None
+    tflop: float | None = None
+    hours: dict[str, float] = field(default_factory=dict)
 
 
 def measure(table: PrintedTable, inputs: Sequence[str], cards: Cards = NO_CARDS) -> list[MeasuredRun]:
-    """Read runs and find their rows.
+    """Read runs and find their rows: one run stands for all rows of its model under its targets.
 
     Args:
         inputs: run directories or files of rows, each as ``PATH`` or ``ROW=PATH``. Without a row, the run's name (a
@@ -68,42 +72,93 @@ def measure(table: PrintedTable, inputs: Sequence[str], cards: Cards = NO_CARDS)
     Raises:
         UserError: no such run, no such row, or a run that names no row.
     """
-    rows, runs = [], []
+    found: list[tuple[Run, list[PrintedRow]]] = []
     for text in inputs:
         row, separator, place = text.partition("=")
         row, path = (row.strip(), Path(place)) if separator and not Path(text).exists() else ("", Path(text))
-        runs.append(read_run(path, cards))
-        rows.append(table.row(row).name if row else _row_of(table, runs[-1], path))
-    return [_measured(table, row, run) for row, run in zip(rows, told_apart(runs), strict=True)]
+        run = read_run(path, cards)
+        found.append((run, [table.row(row)] if row else _rows_of(table, run, path)))
+    named = told_apart([run for run, _ in found])
+    return [_measured(table, row, run) for run, (_, rows) in zip(named, found, strict=True) for row in rows]
 
 
-def _measured(table: PrintedTable, name: str, run: Run) -> MeasuredRun:
+def measure_folder(table: PrintedTable, folder: Path, cards: Cards = NO_CARDS) -> list[MeasuredRun]:
+    """The runs of a table in a folder that ``paper reproduce`` filled: each row from the sets that were made for it.
+
+    Raises:
+        UserError: there are none, or one cannot be read.
+    """
+    sets = {one.set.key: one.set for one in find_result(table.key).inputs}
+    measured: list[MeasuredRun] = []
+    for found in runs_in(folder, table.key):
+        run = replace(read_run(found.path, cards), name="/".join(filter(None, (found.set, found.model, found.point))))
+        rows = _rows_for(table, found.model, run)
+        measured += [_measured(table, row, run) for row in rows if row.protocol.samples == sets[found.set].samples]
+    if not measured:
+        remedy = f"make some: miro-eval paper reproduce {table.key} --out {folder} --run"
+        raise UserError(f"{folder}: no runs of {table.key} in it; {remedy}")
+    return measured
+
+
+def _measured(table: PrintedTable, row: PrintedRow, run: Run) -> MeasuredRun:
     columns: dict[str, Measurement] = {}
-    further: dict[str, float] = {}
     unlike: dict[str, str] = {}
+    notes = (*_protocol_notes(row.protocol, run), *run.repeats, *(run.rewards.notes if run.rewards else ()))
+    per_image = run.manifest.tflop_per_image
+    tflop = None if per_image is None else per_image * max(1, row.protocol.best_of)
+    if reason := _not_comparable(row.protocol, run):
+        own = (*(GENEVAL_COLUMNS if run.verdicts is not None else ()), *(run.rewards.metrics if run.rewards else ()))
+        about = own if run.manifest.random_weights else table.decimals
+        return MeasuredRun(run.name, row.name, {}, dict.fromkeys(about, reason), notes, tflop, run.manifest.hours)
+    if row.protocol.best_of:
+        run = select(run, Selection(row.protocol.best_of, row.protocol.by))
+        notes = (*notes, run.repeats[-1])
     for column, value in (*verdict_columns(run), *reward_columns(run)):
         if isinstance(value, str):
             unlike[column] = value
         elif column in table.decimals:
             columns[column] = value
-        else:
-            further[column] = value.value
-    notes = (*_protocol_notes(run), *run.repeats, *(run.rewards.notes if run.rewards else ()))
+    return MeasuredRun(run.name, row.name, columns, unlike, notes, tflop, run.manifest.hours)
+
+
+def _not_comparable(protocol: RowProtocol, run: Run) -> str:
+    """Why nothing of a run is what the row's protocol gives; empty where it is, as far as the run records it."""
     if run.manifest.random_weights:
-        return MeasuredRun(run.name, name, {}, dict.fromkeys((*columns, *unlike), RANDOM_WEIGHTS), notes, {}, None)
-    return MeasuredRun(run.name, name, columns, unlike, notes, further, run.rewards)
+        return RANDOM_WEIGHTS
+    if protocol.best_of and (reason := cannot_select(run, Selection(protocol.best_of, protocol.by))):
+        return reason
+    recorded = run.manifest.protocol
+    for name in ("steps", "guidance_scale"):
+        wanted = getattr(protocol, name)
+        if wanted != OWN and recorded.get(name, "null") != "null" and json.loads(recorded[name]) != wanted:
+            return f"{name} is {recorded[name]}, the row's is {wanted}"
+    for name, usual in USUAL_TARGETS.items() if recorded else ():
+        wanted, found = getattr(protocol, name), recorded_targets(recorded, name)
+        for axis in dict.fromkeys((*wanted, *found)):
+            if found.get(axis, usual) != wanted.get(axis, usual):
+                told = found.get(axis, f"{usual:g}")
+                return f"{name.replace('_', ' ')}: {axis} is {told}, the row's is {wanted.get(axis, usual):g}"
+    return ""
 
 
-def _row_of(table: PrintedTable, run: Run, path: Path) -> str:
-    prefix = "reward_targets."
-    recorded = run.manifest.protocol.items()
-    targets = {key.removeprefix(prefix): json.loads(value) for key, value in recorded if key.startswith(prefix)}
-    for released in released_runs():
-        if released.name == run.name and released.reward_targets == targets and table.key in released.rows:
-            return released.rows[table.key]
-    if any(row.name.lower() == run.name.lower() for row in table.rows):
-        return table.row(run.name).name
-    raise UserError(f"{path}: run {run.name!r} is no row of {table.key}; say which it stands for: ROW={path}")
+def recorded_targets(recorded: Mapping[str, str], field: str = "reward_targets") -> dict[str, Any]:
+    """Axis -> target, of a flat protocol; whatever stands there."""
+    prefix = f"{field}."
+    return {key.removeprefix(prefix): json.loads(value) for key, value in recorded.items() if key.startswith(prefix)}
+
+
+def _rows_of(table: PrintedTable, run: Run, path: Path) -> list[PrintedRow]:
+    """Rows that a run stands for by its name and its reward targets, those of its best images last."""
+    rows = _rows_for(table, run.name, run) or [row for row in table.rows if row.name.lower() == run.name.lower()]
+    if not rows:
+        raise UserError(f"{path}: run {run.name!r} is no row of {table.key}; say which it stands for: ROW={path}")
+    return sorted(rows, key=lambda row: row.protocol.best_of)
+
+
+def _rows_for(table: PrintedTable, model: str, run: Run) -> list[PrintedRow]:
+    """Rows of a model under the run's reward targets."""
+    found = {axis: value for axis, value in recorded_targets(run.manifest.protocol).items() if value != 1.0}
+    return [row for row in table.rows if row.model == model and dict(row.protocol.reward_targets) == found]
 
 
 def _measurement(value: float | None, interval: Interval | None, reason: str, unit: float = 1.0) -> Measurement | str:
@@ -146,10 +201,10 @@ def reward_columns(run: Run) -> Iterator[tuple[str, Measurement | str]]:
         yield metric, _measurement(summary.mean, summary.interval, other_prompts or outside.get(metric) or part)
 
 
-def _protocol_notes(run: Run) -> Iterator[str]:
+def _protocol_notes(row: RowProtocol, run: Run) -> Iterator[str]:
     protocol = run.manifest.protocol
     if not protocol:
         yield "no protocol is recorded, so it may not be the paper's"
-    for field, paper in PAPER_SETTINGS.items():
-        if protocol and protocol.get(field) not in (None, paper):
-            yield f"{field} is {protocol[field]}, the paper's is {paper}"
+    for name, paper in (("samples", str(row.samples)), ("seed", PAPER_SEED)):
+        if protocol and protocol.get(name) not in (None, paper):
+            yield f"{name} is {protocol[name]}, the paper's is {paper}"

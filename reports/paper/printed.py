@@ -98,6 +98,7 @@ class Footnote:
     columns: tuple[str, ...]
 
 
+@cache
 def read_data(name: str) -> dict[str, Any]:
     """The content of ``data/<name>.toml``: what the paper prints, or its authors published."""
     with (_DATA / f"{name}.toml").open("rb") as file:

@@ -11,7 +11,7 @@ from typing import Any
 from reports.paper.printed import read_data
 from wire.errors import UserError
 
-TABLE, FIGURE, STRIP = "table", "figure", "strip"
+TABLE, FIGURE, STRIP, LEADERBOARD = "table", "figure", "strip", "leaderboard"
 
 
 @dataclass(frozen=True)
@@ -119,8 +119,8 @@ def runs_in(folder: Path, key: str) -> list[PaperRun]:
 
 def _runs(folder: Path, needed: Input, model: str) -> Iterator[PaperRun]:
     place = folder / needed.set.key / model
-    inside = sorted(path.parent.name for path in place.glob("*/run.json")) if needed.set.many else [""]
-    for point in inside:
+    inside = sorted(path.parent.name for path in place.glob("*/run.json")) if needed.set.many else []
+    for point in ("", *inside):  # of one checkpoint along training the folder itself is the run's
         if (place / point / "run.json").is_file() and (not needed.points or point in needed.points):
             yield PaperRun(needed.set.key, model, point, place / point)
 

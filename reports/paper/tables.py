@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 
 from reports.files import csv_text
 from reports.leaderboard.markdown import escape
-from reports.paper.measured import MeasuredRun, Measurement, measure
+from reports.paper.measured import MeasuredRun, Measurement, measure, measure_folder
 from reports.paper.printed import GENEVAL_COLUMNS, Footnote, PrintedRow, PrintedTable, printed_table
 from wire.cards import NO_CARDS, Cards
+
+#: Stages whose time is told.
+STAGES = ("generate", "geneval", "rewards")
 
 
 class Verdict(Enum):
@@ -18,6 +22,7 @@ class Verdict(Enum):
 
     AGREES = "agrees"
     DIFFERS = "differs"
+    NOT_COMPARABLE = "not comparable"
     NOT_MEASURED = "not measured"
 
 
@@ -30,7 +35,7 @@ class Cell:
         run: which run was measured; empty where none.
         measurement: None where not measured.
         verdict: ``agrees`` where the printed value, give or take its rounding, lies in the measured 95 % interval.
-        reason: why a run's value is not compared; empty elsewhere.
+        reason: why the value of a run that stands for the row is not compared; empty elsewhere.
     """
 
     row: str
@@ -57,14 +62,20 @@ class ReproducedTable:
     cells: tuple[Cell, ...]
 
 
-def reproduce_table(key: str, inputs: Sequence[str], cards: Cards = NO_CARDS) -> ReproducedTable:
-    """Compare runs with ``table1`` or ``table3``; see :func:`reports.paper.measured.measure` for ``inputs``.
+def reproduce_table(
+    key: str, inputs: Sequence[str], cards: Cards = NO_CARDS, folder: Path | None = None
+) -> ReproducedTable:
+    """Compare runs with ``table1`` or ``table3``.
+
+    Args:
+        inputs: see :func:`reports.paper.measured.measure`.
+        folder: that ``paper reproduce`` filled: the runs in it as well.
 
     Raises:
-        UserError: an unknown table, run or row.
+        UserError: an unknown table, run or row, or a folder without runs.
     """
     table = printed_table(key)
-    runs = measure(table, inputs, cards)
+    runs = measure(table, inputs, cards) + (measure_folder(table, folder, cards) if folder else [])
     cells = tuple(cell for row in table.rows for cell in _row_cells(table, row, runs))
     return ReproducedTable(table, tuple(runs), cells)
 
@@ -86,12 +97,13 @@ def _row_cells(table: PrintedTable, row: PrintedRow, runs: Sequence[MeasuredRun]
             yield Cell(*about, run.name, value, judge(row.values[column], decimals, value))
         if not found:
             reason = next((run.unlike[column] for run in own if column in run.unlike), "")
-            yield Cell(*about, "", None, Verdict.NOT_MEASURED, reason)
+            yield Cell(*about, "", None, Verdict.NOT_COMPARABLE if reason else Verdict.NOT_MEASURED, reason)
 
 
 _READING = (
     "GenEval columns in per cent, rewards raw. The verdict *agrees* where the measured 95 % interval, give or take the "
-    "rounding of the printed value, holds it. The paper gives no intervals: its own noise is not in the verdict."
+    "rounding of the printed value, holds it; *not comparable* is what was made or measured in another way than the "
+    "row, which the reason names. The paper gives no intervals: its own noise is not in the verdict."
 )
 
 
@@ -101,10 +113,12 @@ def table_markdown(table: ReproducedTable) -> str:
     blocks = [f"# Table {printed.key.removeprefix('table')}: {printed.title}", f"As printed in {printed.source}."]
     rows = {run.row for run in table.runs}
     if rows:
-        lines = [_measured_line(cell) for cell in table.cells if cell.row in rows]
+        lines = [line for row in printed.rows if row.name in rows for line in _measured_lines(table, row.name)]
         counts = {verdict: sum(cell.verdict is verdict for cell in table.cells) for verdict in Verdict}
         counted = ", ".join(f"{count} {verdict.value}" for verdict, count in counts.items()) + "."
         blocks += ["## Measured beside printed", "\n".join([*_MEASURED_HEAD, *lines]), counted]
+    if compute := [*_compute_lines(table)]:
+        blocks += ["## Compute", "\n".join([*_COMPUTE_HEAD, *compute]), _COMPUTE]
     blocks += ["## As printed", "\n".join(_printed_lines(table)), _READING]
     notes = [f"- {escape(run.name)}: {escape(note)}" for run in table.runs for note in run.notes]
     blocks += ["\n".join(notes)] if notes else []
@@ -116,6 +130,36 @@ _MEASURED_HEAD = (
     "| model | column | printed | measured | 95 % interval | difference | verdict | run |",
     "|:--|:--|--:|--:|:--|--:|:--|:--|",
 )
+
+
+_COMPUTE_HEAD = (
+    "| model | TFLOPs, printed | TFLOP an image | hours: generate | geneval | rewards | run |",
+    "|:--|--:|--:|--:|--:|--:|:--|",
+)
+_COMPUTE = (
+    "TFLOP an image: both branches of the guidance and the VAE, a multiplication and an addition being two; of a row "
+    "of best images, all that are made for one. Hours: wall time of the busiest worker, for the whole run."
+)
+
+
+def _compute_lines(table: ReproducedTable) -> Iterator[str]:
+    """A line a run that records what it took."""
+    for run in table.runs:
+        if run.tflop is not None or run.hours:
+            printed = table.printed.row(run.row).tflops
+            numbers = ["" if value is None else f"{value:,.2f}" for value in (printed, run.tflop)]
+            hours = [f"{run.hours[stage]:,.2f}" if stage in run.hours else "" for stage in STAGES]
+            yield f"| {' | '.join([escape(run.row), *numbers, *hours, escape(run.name)])} |"
+
+
+def _measured_lines(table: ReproducedTable, row: str) -> list[str]:
+    """A line a cell; one for all of them where none is comparable, for one reason."""
+    cells = [cell for cell in table.cells if cell.row == row]
+    reasons = {cell.reason for cell in cells}
+    if len(reasons) == 1 and cells[0].reason:
+        verdict = f"{cells[0].verdict.value} ({escape(cells[0].reason)})"
+        return [f"| {escape(row)} | all {len(cells)} |  |  |  |  | {verdict} |  |"]
+    return [_measured_line(cell) for cell in cells]
 
 
 def _measured_line(cell: Cell) -> str:

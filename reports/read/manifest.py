@@ -31,6 +31,8 @@ class Manifest:
         cards: of the metrics, the run's own before others that are known.
         step: training step of the checkpoint; None where not recorded.
         checkpoint_file: name of its file; empty where not recorded.
+        tflop_per_image: of making one image; None where not recorded.
+        hours: stage -> wall time of its busiest worker.
     """
 
     name: str = ""
@@ -39,6 +41,8 @@ class Manifest:
     cards: dict[str, MetricCard] = field(default_factory=dict)
     step: int | None = None
     checkpoint_file: str = ""
+    tflop_per_image: float | None = None
+    hours: dict[str, float] = field(default_factory=dict)
 
 
 def read_manifest(path: Path, cards: Cards = NO_CARDS) -> Manifest:
@@ -73,6 +77,8 @@ def read_manifest(path: Path, cards: Cards = NO_CARDS) -> Manifest:
         cards={**cards, **own_cards},
         step=next((step for step in steps if type(step) is int and abs(step) < _TOO_MANY), None),
         checkpoint_file=str(checkpoint.get("path") or "").rpartition("/")[2],
+        tflop_per_image=tflop if isinstance(tflop := record.get("tflop_per_image"), float) else None,
+        hours={stage: found / 3600 for stage in stages if (found := _seconds(_object(stages, stage)))},
     )
 
 
@@ -110,3 +116,9 @@ def _flat(record: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]
             yield from _flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", json.dumps(value, ensure_ascii=False)
+
+
+def _seconds(stage: dict[str, Any]) -> float:
+    """A stage's time as recorded; 0 where there is none."""
+    seconds = stage.get("seconds")
+    return float(seconds) if isinstance(seconds, (int, float)) and 0 < seconds < _TOO_MANY else 0.0

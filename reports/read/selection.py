@@ -74,6 +74,20 @@ def selected_sources(sources: Sequence[RunSource], chosen: Sequence[Selection]) 
     return [replace(source, selection=one, searched=source.name) for source in sources for one in chosen]
 
 
+def cannot_select(run: Run, selection: Selection) -> str:
+    """Why no prompt of a run can be selected from; empty where one can."""
+    if run.rewards is None or selection.by not in run.rewards.metrics:
+        return f"its images have no {selection.by} to select by"
+    scored = run.rewards.frame[selection.by].notna().groupby(run.rewards.frame["prompt_key"])
+    whole = [len(images) for _, images in scored if images.all()]
+    if max(whole, default=0) >= selection.size:
+        return ""
+    most = max(len(images) for _, images in scored)
+    if most >= selection.size:
+        return f"every prompt has images without {selection.by}"
+    return f"needs {selection.size} samples, has {most}"
+
+
 def select(run: Run, selection: Selection) -> Run:
     """The run that keeps the best image of every prompt: one row a prompt, each value an exact expectation.
 
@@ -84,15 +98,17 @@ def select(run: Run, selection: Selection) -> Run:
         UserError: the run has no such reward, or not one prompt that can be selected from.
     """
     rewards = run.rewards
-    if rewards is None or selection.by not in rewards.metrics:
-        remedy = f"score them: miro-eval rewards {run.folder} --metric {selection.by}"
-        raise UserError(f"{run.name}: {selection.name}: its images have no {selection.by}; {remedy}")
+    if rewards is None or (reason := cannot_select(run, selection)):
+        remedy = (
+            ""
+            if run.rewards and selection.by in run.rewards.metrics
+            else f"; score them: miro-eval rewards {run.folder} --metric {selection.by}"
+        )
+        raise UserError(f"{run.name}: {selection.name}: {reason}{remedy}")
     sign = -1.0 if card_of(selection.by, run.manifest.cards).lower else 1.0
     frame = rewards.frame
     likes = sign * frame[selection.by].to_numpy()
     kept = _kept(frame, likes, rewards.metrics, selection)
-    if not kept.usable:
-        raise UserError(f"{run.name}: {selection.name}: {next(iter(kept.left_out))}")
     verdicts = run.verdicts
     if verdicts is not None:
         of_image = dict(zip(_images(frame, verdicts), likes.tolist(), strict=True))
@@ -105,7 +121,7 @@ def select(run: Run, selection: Selection) -> Run:
         manifest=replace(run.manifest, protocol={**protocol, f"{FIELD}.by": f'"{selection.by}"'}),
         verdicts=verdicts,
         rewards=_with_values(rewards, kept),
-        repeats=(*run.repeats, _note(selection, kept)),
+        repeats=(*run.repeats, _note(selection, kept, run.manifest.tflop_per_image)),
     )
 
 
@@ -187,10 +203,18 @@ def _with_values(rewards: RewardTable, kept: _Kept) -> RewardTable:
     return replace(rewards, frame=kept.frame.assign(**kept.values), reasons=reasons)
 
 
-def _note(selection: Selection, kept: _Kept) -> str:
+def _cost(selection: Selection, tflop: float | None) -> str:
+    return "" if tflop is None else f" ({selection.size * tflop:,.0f} TFLOP to make)"
+
+
+def _note(selection: Selection, kept: _Kept, tflop: float | None) -> str:
     """What the row costs and rests on."""
     images, prompts = kept.images, kept.usable
     exactly = "" if images == selection.size * prompts else f", expected over subsets of {images:,} images"
-    told = f"{selection.name}: one image kept of {selection.size} made and scored, {prompts:,} prompts{exactly}"
-    left = "; ".join(f"{count:,} prompts left out ({reason})" for reason, count in kept.left_out.most_common())
+    told = f"{selection.name}: one image kept of {selection.size} made and scored{_cost(selection, tflop)}, "
+    told += f"{prompts:,} prompts{exactly}"
+    left = "; ".join(
+        f"{count:,} prompt{'' if count == 1 else 's'} left out ({reason})"
+        for reason, count in kept.left_out.most_common()
+    )
     return f"{told}; {left}" if left else told

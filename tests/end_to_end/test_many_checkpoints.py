@@ -113,6 +113,32 @@ def test_a_grid_of_reward_targets(tmp_path: Path) -> None:
     assert miro_eval(*command).stderr.count("nothing to do") == 6
 
 
+def test_a_grid_over_guidance_and_tied_negative_targets(tmp_path: Path) -> None:
+    tied = "negative.aesthetic_score=t,negative.clip_score=1-t,t=0:1:1"
+    command = ["sweep", "miro", "--sweep", "guidance_scale=0,7", "--sweep", tied, *SHORT, "--out", tmp_path / "out"]
+    answer = miro_eval(*command)
+    assert answer.returncode == 0, answer.stderr
+    report = tmp_path / "out" / "report"
+    with (report / "sweep.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["metric"] == "aesthetic"]
+    fields = ("guidance_scale", "negative.aesthetic_score", "negative.clip_score")
+    assert [tuple(float(row[field]) for field in fields) for row in rows] == [
+        *((0, 0, 1), (0, 1, 0), (7, 0, 1), (7, 1, 0))
+    ]
+    assert len({row["value"] for row in rows}) == 3  # without guidance the negative targets have no part
+    drawn = ["sweep-negative.aesthetic_score=t_negative.clip_score=1-t.png", "sweep.png"]
+    assert sorted(path.name for path in report.glob("*.png")) == drawn
+    with (report / "leaderboard.csv").open() as file:
+        assert {row["protocol"] for row in csv.DictReader(file)} == {"P1"}
+    point = "guidance_scale=7,negative.aesthetic_score=1,negative.clip_score=0"
+    protocol = json.loads((tmp_path / "out" / point / "run.json").read_text())["protocol"]
+    assert protocol["negative_reward_targets"] == {"aesthetic_score": 1.0, "clip_score": 0.0}
+    refused = miro_eval("sweep", "miro-only-clip", "--sweep", "aesthetic_score=0,1", "--out", tmp_path / "never")
+    assert refused.returncode == 2
+    assert "was not trained on aesthetic_score" in refused.stderr
+    assert not (tmp_path / "never").exists()
+
+
 def test_checkpoints_are_evaluated_as_training_writes_them(tmp_path: Path) -> None:
     checkpoint(tmp_path, "step=100.ckpt")
     (tmp_path / "last.ckpt").write_bytes(b"rewritten all the time")

@@ -30,39 +30,45 @@ def test_tables_with_and_without_runs(table: str, tmp_path: Path) -> None:
     assert "not measured" in answer(table)
     folder = write_rows(tmp_path / "run" / "results.jsonl", sweep(SMALL)).parent
     text = answer(table, f"MIRO={folder}", "--out", tmp_path / "out")
-    assert "| MIRO | overall | 57 |  |  |  | not measured (12 of 553 prompts only) |  |" in text
+    assert "| MIRO | overall | 57 |  |  |  | not comparable (12 of 553 prompts only) |  |" in text
     assert (tmp_path / "out" / f"{table}.md").read_text() == text
     assert (tmp_path / "out" / f"{table}.csv").read_text().startswith("model,column,printed")
 
 
-def test_figures(tmp_path: Path) -> None:
-    written = answer("figures", "--out", tmp_path / "figures").split()
-    assert [Path(line).name for line in written] == [
-        *("training.png", "best_of_n.png", "radar_rewards.png", "radar_geneval.png", "aesthetic_weight.png")
-    ]
+def test_figures_and_strips(tmp_path: Path) -> None:
+    written = answer("figures", "--out", tmp_path, "--only", "fig3", "--only", "fig2", "--format", "pdf").split()
+    assert [Path(line).name for line in written] == ["fig3.png", "fig3.pdf", "fig2.png", "fig2.pdf"]
+    result = CliRunner().invoke(app, ["strips", "--out", str(tmp_path), "--from", str(tmp_path)])
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "not drawn: fig4 (Figure 4: images along training): no runs" in result.stderr
 
 
-def test_reproduce_prints_commands_that_the_command_line_takes() -> None:
-    lines = answer("reproduce", "--table", "table1", "--out", "runs").splitlines()
+def test_reproduce_prints_a_script_of_commands_and_comments() -> None:
+    lines = answer("reproduce", "table1", "--out", "runs", "--gpus", "0,1").splitlines()
     commands = [line for line in lines if line.startswith("miro-eval")]
-    assert len(commands) == 1 + 17 * 4 + 2
     assert commands[0] == "miro-eval suites fetch parti"
     assert all(line.startswith(("#", "miro-eval")) or not line for line in lines)
-    with pytest.raises(UserError, match="unknown table"):
-        answer("reproduce", "--table", "table9")
+    assert all("--gpus 0,1" in line for line in commands[1:-1])
+    assert commands[-1] == "miro-eval paper table1 --from runs --out runs/tables"
+    with pytest.raises(UserError, match="no 'table9' here"):
+        answer("reproduce", "table9")
+    for wrong in ([], ["table1", "--all"]):
+        with pytest.raises(UserError, match="name what to reproduce"):
+            answer("reproduce", *wrong)
+    with pytest.raises(UserError, match="--checkpoint 'baseline': expected MODEL=PATH"):
+        answer("reproduce", "table1", "--checkpoint", "baseline")
 
 
-def test_reproduce_runs_the_commands_until_one_fails(tmp_path: Path) -> None:
-    rows = write_rows(tmp_path / "rows.jsonl", sweep(SMALL))
-    lines = ["# a comment", "", f"miro-eval report {rows} --out {tmp_path / 'a'}", "miro-eval report nowhere"]
-    code = f"from harness.cli.paper import _run; _run({[*lines, f'miro-eval report {rows} --out never']!r})"
-    script = f"import typer\ntry:\n    {code}\nexcept typer.Exit as error:\n    raise SystemExit(error.exit_code)"
-    result = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert result.returncode == 2, result.stderr
-    assert "nowhere: no such file or run directory" in result.stderr
-    assert result.stdout.startswith(f"# a comment\n\n{lines[2]}\n")
-    assert (tmp_path / "a" / "leaderboard.md").exists()
-    assert not (tmp_path / "never").exists()
+def test_a_table_from_a_folder_of_reproduce(tmp_path: Path) -> None:
+    folder = tmp_path / "paper"
+    with pytest.raises(UserError, match="no runs of table3 in it; make some: miro-eval paper reproduce table3 --out"):
+        answer("table3", "--from", folder)
+    run = folder / "geneval" / "miro-no-clip"
+    write_rows(run / "results.jsonl", sweep(SMALL))
+    (run / "run.json").write_text("{}")
+    assert "| No CLIP | overall | 53 |  |  |  | not comparable (12 of 553 prompts only) |  |" in answer(
+        "table3", "--from", folder
+    )
 
 
 def test_the_verb_is_light() -> None:

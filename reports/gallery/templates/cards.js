@@ -1,7 +1,7 @@
 
 "use strict";
 const data = JSON.parse(document.getElementById("data").textContent);
-const two = data.runs.length === 2, PAGE = 60;
+const two = data.runs.length === 2, many = data.runs.length > 1, PAGE = data.rows ? 20 : 60;
 const $ = (id) => document.getElementById(id);
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -26,22 +26,25 @@ const cards = data.cards.map((places, number) => {
 });
 function outcomeOf(sides) {
   const verdicts = sides.map((side) => (side ? side.correct : null));
-  if (!two) return verdicts[0] === null ? "unscored" : verdicts[0] ? "right" : "wrong";
+  if (!many) return verdicts[0] === null ? "unscored" : verdicts[0] ? "right" : "wrong";
   if (verdicts.includes(null)) return "unscored";
-  if (verdicts[0] === verdicts[1]) return verdicts[0] ? "both right" : "both wrong";
+  if (new Set(verdicts).size === 1) return `${two ? "both" : "all"} ${verdicts[0] ? "right" : "wrong"}`;
+  if (!two) return "verdicts differ";
   return verdicts[0] ? "only first right" : "only second right";
 }
-const OUTCOMES = two ? ["only first right", "only second right", "both right", "both wrong", "unscored"] : ["right", "wrong", "unscored"];
-const isFlip = (card) => card.outcome.startsWith("only");
+const OUTCOMES = !many ? ["right", "wrong", "unscored"] : two
+  ? ["only first right", "only second right", "both right", "both wrong", "unscored"] : ["verdicts differ", "all right", "all wrong", "unscored"];
+const isFlip = (card) => card.outcome.startsWith("only") || card.outcome === "verdicts differ";
 function reward(side, run, metric) {
   const place = data.runs[run].metrics.indexOf(metric);
   return side && place >= 0 ? side.rewards[place] : null;
 }
-/* With two runs a card's value is the second's minus the first's. */
+/* With several runs a card's value is the last one's minus the first's. */
 function valueOf(card, metric) {
   const values = card.sides.map((side, run) => reward(side, run, metric));
-  if (!two) return values[0];
-  return values.includes(null) ? null : values[1] - values[0];
+  const first = values[0], last = values[values.length - 1];
+  if (!many) return first;
+  return first === null || last === null ? null : last - first;
 }
 const ranked = new Map();
 function shareBelow(run, metric, value) {

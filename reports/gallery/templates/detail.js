@@ -3,7 +3,7 @@
 function show(place) {
   if (place < 0 || place >= state.shown.length) return;
   state.open = place;
-  const card = state.shown[place], views = make("div", two ? "views two" : "views");
+  const card = state.shown[place], views = make("div", many ? "views two" : "views");
   card.sides.forEach((side, run) => views.append(view(side, run)));
   $("place").textContent = `${place + 1} of ${state.shown.length}`;
   $("before").disabled = place === 0;
@@ -15,7 +15,7 @@ function show(place) {
 }
 function view(side, run) {
   const node = make("section", "view boxes"), left = make("div"), right = make("div");
-  if (two) left.append(make("p", "who", data.runs[run].name));
+  if (many) left.append(make("p", "who", data.runs[run].name));
   left.append(picture(side, true));
   node.append(left, right);
   if (!side) return node;

@@ -63,21 +63,22 @@ function thumbnail(card) {
   node.type = "button";
   node.setAttribute("aria-label", `${card.any.prompt}: ${card.outcome}`);
   const sides = make("div", "sides"), words = make("div", "words"), about = make("div", "about");
-  card.sides.forEach((side) => sides.append(sideOf(side)));
+  card.sides.forEach((side, run) => sides.append(sideOf(side, run)));
   words.append(make("span", "prompt", card.any.prompt));
-  if (!two && card.any.reason) words.append(make("span", "reason", card.any.reason));
+  if (!many && card.any.reason) words.append(make("span", "reason", card.any.reason));
   const sorted = data.metrics.find((known) => known.id === $("sort").value), value = sorted && valueOf(card, sorted.id);
-  about.append(make("span", isFlip(card) ? "flip" : "", two ? card.outcome : card.any.tag));
-  about.append(make("span", "", sorted ? `${sorted.id} ${two ? gain(value, sorted) : short(value)}` : two ? card.any.tag : ""));
+  about.append(make("span", isFlip(card) ? "flip" : "", many ? card.outcome : card.any.tag));
+  about.append(make("span", "", sorted ? `${sorted.id} ${many ? gain(value, sorted) : short(value)}` : many ? card.any.tag : ""));
   words.append(about);
-  node.append(sides, words);
+  data.rows ? node.append(words, sides) : node.append(sides, words);
   node.addEventListener("click", () => show(state.shown.indexOf(card)));
   return node;
 }
-function sideOf(side) {
+function sideOf(side, run) {
   const node = make("div", "side"), words = make("div", "words");
+  if (data.rows && many) words.append(make("span", "who", data.runs[run].name));
   words.append(verdict(side));
-  if (two && side && side.reason) words.append(make("span", "reason", side.reason));
+  if (many && side && side.reason) words.append(make("span", "reason", side.reason));
   node.append(picture(side, false), words);
   return node;
 }
@@ -87,7 +88,7 @@ function refresh() {
   state.shown = order(chosen());
   state.drawn = 0;
   $("grid").replaceChildren();
-  const total = cards.length.toLocaleString("en"), kind = two ? "pairs" : "images";
+  const total = cards.length.toLocaleString("en"), kind = two ? "pairs" : many ? "rows" : "images";
   address();
   $("count").textContent = `${state.shown.length.toLocaleString("en")} of ${total} ${kind}`;
   if (!state.shown.length) $("grid").append(make("p", "empty", "Nothing matches. Clear a filter to see more."));

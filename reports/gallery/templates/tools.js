@@ -31,20 +31,20 @@ function summary(run) {
   const judged = run.records.filter((record) => record.correct !== null), right = judged.filter((record) => record.correct).length;
   const images = `${run.records.length.toLocaleString("en")} images`;
   const share = judged.length ? `, ${right.toLocaleString("en")} of ${judged.length.toLocaleString("en")} right` : "";
-  return `${two ? `${run.name}: ` : ""}${images}${share}`;
+  return `${many ? `${run.name}: ` : ""}${images}${share}`;
 }
 function prepare() {
   const flips = cards.filter(isFlip).length;
-  $("summary").textContent = [...data.runs.map(summary), ...(two ? [`${flips.toLocaleString("en")} verdicts flip`] : [])].join(" · ");
-  $("grid").className = two ? "two" : "";
+  $("summary").textContent = [...(data.runs.length > 4 ? [] : data.runs.map(summary)), ...(many ? [`${flips.toLocaleString("en")} verdicts flip`] : [])].join(" · ");
+  $("grid").className = data.rows ? "two rows" : two ? "two" : "";
   chips($("tags"), data.tags, counted((card) => card.any.tag), "tags");
   chips($("verdicts"), OUTCOMES, counted((card) => card.outcome), "outcomes");
-  option($("sort"), "place", two ? "flips first" : "prompt number");
+  option($("sort"), "place", many ? "flips first" : "prompt number");
   option($("sort"), "prompt", "prompt text");
   option($("sort"), "verdict", "verdict");
   for (const metric of data.metrics) {
     const way = metric.lower === null ? "" : ` (${metric.lower ? "lower" : "higher"} is better)`;
-    option($("sort"), metric.id, two ? `change in ${metric.id}${way}` : metric.id);
+    option($("sort"), metric.id, many ? `change in ${metric.id}${way}` : metric.id);
     option($("metric"), metric.id, metric.id);
   }
   document.querySelector(".range").hidden = !data.metrics.length;

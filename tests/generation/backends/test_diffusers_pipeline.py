@@ -19,7 +19,7 @@ from PIL import Image  # noqa: E402
 from generation.backends import diffusers_pipeline  # noqa: E402
 from generation.checkpoint_kinds import DIFFUSERS, describe_checkpoint  # noqa: E402
 from generation.noise import image_seed  # noqa: E402
-from generation.tiny_world.__main__ import DIFFUSERS_REPO  # noqa: E402
+from generation.tiny_world.__main__ import DIFFUSERS_REPOS  # noqa: E402
 from tests.fake_hub import COMMIT, FakeHub, serving  # noqa: E402
 from tests.generation.conftest import World  # noqa: E402
 from tests.generation.jobs import Outcome, items_of, make_job, outcome, run_here, start_process, upstream_noise  # noqa: E402
@@ -108,10 +108,10 @@ def test_neither_order_nor_neighbours_nor_history_change_an_image(
 
 
 def test_repository_makes_the_same_images(world: World, reference: Outcome, tmp_path: Path) -> None:
-    made = run_here(make_job(tmp_path, ITEMS[:2], checkpoint=DIFFUSERS_REPO, kind=DIFFUSERS))
+    made = run_here(make_job(tmp_path, ITEMS[:2], checkpoint=DIFFUSERS_REPOS[1], kind=DIFFUSERS))
     assert made.rows == reference.rows[:2]
     (weights,) = made.event("started")["weights"]
-    assert weights["repo"] == DIFFUSERS_REPO
+    assert weights["repo"] == DIFFUSERS_REPOS[1]
     assert len(weights["revision"]) == 40
 
 

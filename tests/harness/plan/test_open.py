@@ -93,3 +93,19 @@ def test_images_made_already_are_not_generated(tmp_path: Path) -> None:
 def test_a_checkpoint_has_no_coverage_to_tell() -> None:
     settings = GenerationSettings("org/name")
     assert describe_images(Model(settings, describe(settings))) == []
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "precision", "tflop"),
+    [("miro", "paper", 17.9), ("miro-only-clip", "auto", 17.9), ("miro", "pipeline", 17.4), ("my/miro", "auto", None)],
+)
+def test_a_released_checkpoint_s_arithmetic_is_recorded(
+    tmp_path: Path, checkpoint: str, precision: str, tflop: float | None
+) -> None:
+    settings = RunSettings(tmp_path, GenerationSettings(checkpoint, precision=precision))
+    with Display() as display, open_run(settings, PublishedWeights(), display) as pipeline:
+        assert pipeline.manifest.tflop_per_image == (tflop and pytest.approx(tflop, abs=0.1))
+        pipeline.manifest.write(tmp_path / "run.json")
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert ("tflop_per_image" in record) is (tflop is not None)
+    assert Manifest.read(tmp_path / "run.json") == pipeline.manifest

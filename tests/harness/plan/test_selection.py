@@ -10,10 +10,7 @@ import pytest
 from generation.released import ABLATIONS_REPO, MAIN_REPO
 from harness.plan.open import Model, describe
 from harness.plan.selection import (
-    axis_values,
     each_checkpoint,
-    each_point,
-    point_directories,
     run_directories,
     with_defaults,
 )
@@ -131,41 +128,6 @@ def test_all_variants_of_a_repository_nobody_knows(tmp_path: Path) -> None:
 def test_both_ways_to_name_a_variant(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="use one of them"):
         each_checkpoint(replace(BASE, variant="a"), [str(tmp_path)], "a,b")
-
-
-@pytest.mark.parametrize(
-    ("pair", "values"),
-    [
-        ("x=0:1:0.25", [0, 0.25, 0.5, 0.75, 1]),
-        ("x=0:1:0.1", [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1]),
-        ("x=0:1:0.3", [0, 0.3, 0.6, 0.9]),
-        ("x=0.5:0.5:1", [0.5]),
-        ("x=1,0,-2", [1, 0, -2]),
-    ],
-)
-def test_an_axis_s_values(pair: str, values: list[float]) -> None:
-    assert axis_values(pair) == ("x", values)
-
-
-@pytest.mark.parametrize("pair", ["x", "=1", "x=", "x=a", "x=0:1", "x=0:1:0", "x=1:0:1", "x=0:1:nan", "x=1,1", "x=inf"])
-def test_a_malformed_axis_is_refused_with_an_example(pair: str) -> None:
-    with pytest.raises(UserError, match=r"aesthetic_score=0:1:0\.125"):
-        axis_values(pair)
-
-
-def test_an_absurd_number_of_points_is_refused() -> None:
-    with pytest.raises(UserError, match="at most 1000"):
-        axis_values("x=0:1:0.0001")
-    with pytest.raises(UserError, match="1089 points"):
-        each_point(model(BASE), {"x": range(33), "y": range(33)})
-
-
-def test_a_grid_has_every_combination_and_a_directory_for_each() -> None:
-    base = replace(BASE, reward_targets={"z": 1.0})
-    points = each_point(model(base), {"x": [0, 0.5], "y": [1, 2]})
-    assert [point.settings.reward_targets for point in points][1] == {"z": 1.0, "x": 0, "y": 2}
-    folders = point_directories(Path("out"), ["x", "y"], points)
-    assert [str(folder) for folder in folders] == ["out/x=0,y=1", "out/x=0,y=2", "out/x=0.5,y=1", "out/x=0.5,y=2"]
 
 
 def test_run_directories(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from reports.gallery import Copied, write_gallery
+from reports.gallery import Copied, GalleryFiles, SheetSettings, write_gallery
 from tests.reports.builders import write_rows
 from tests.reports.gallery.browser import Page, headless
 from tests.reports.gallery.runs import HOSTILE, judged, make_run
@@ -29,13 +29,13 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 
 @pytest.fixture
 def one(tmp_path: Path) -> Path:
-    return write_gallery(make_run(tmp_path / "a", wrong={0, 1}), None, tmp_path / "out").index
+    return write_gallery([make_run(tmp_path / "a", wrong={0, 1})], tmp_path / "out").index
 
 
 @pytest.fixture
 def two(tmp_path: Path) -> Path:
     first, second = make_run(tmp_path / "a", wrong={0, 1}), make_run(tmp_path / "b", wrong={0, 4}, reward=1.0)
-    return write_gallery(first, second, tmp_path / "out").index
+    return write_gallery([first, second], tmp_path / "out").index
 
 
 def choose(page: Page, **values: str) -> None:
@@ -63,7 +63,7 @@ def test_an_image_in_full_shows_its_questions_with_their_probabilities(page: Pag
     lines = made_up_lines(2)
     lines[0]["vqa_list"][0][0] = "<img src=x onerror=alert(1)>"
     run = write_run(tmp_path / "run", lines, [[[0.25, 0.5, 0.75, 1.0]], [[0.5] * 5]])
-    page.visit(write_gallery(run, None, tmp_path / "out").index)
+    page.visit(write_gallery([run], tmp_path / "out").index)
     page.run("show(0)")
     shown = page.run("[...document.querySelectorAll('#detail .questions > span')].map(node => node.textContent)")
     assert shown[::3] == [f"{question} {answer}." for question, answer in lines[0]["vqa_list"]]
@@ -163,6 +163,59 @@ def test_two_runs_begin_with_the_flips(page: Page, two: Path) -> None:
     assert page.complaints == []
 
 
+@pytest.fixture
+def three(tmp_path: Path) -> GalleryFiles:
+    runs = [
+        make_run(tmp_path / name, wrong, reward)
+        for name, wrong, reward in (("a", {0}, 0), ("b", {0}, 1), ("c", {4}, 3))
+    ]
+    return write_gallery(runs, tmp_path / "out", sheet=SheetSettings(["counting"], 1, ["pdf"]))
+
+
+def test_any_number_of_runs_stand_in_rows(page: Page, three: GalleryFiles) -> None:
+    page.visit(three.index)
+    assert (
+        page.run("[...document.querySelectorAll('.card')].map(card => card.querySelectorAll('.side').length)")
+        == [3] * 12
+    )
+    assert page.run("[...document.querySelector('.card').querySelectorAll('.who')].map(node => node.textContent)") == [
+        "a",
+        "b",
+        "c",
+    ]
+    outcomes = page.run("[...document.querySelectorAll('.card .about > :first-child')].map(node => node.textContent)")
+    assert outcomes == ["verdicts differ"] * 4 + ["all right"] * 8
+    assert "4 verdicts flip" in page.run("document.getElementById('summary').textContent")
+    click(page, "verdicts differ")
+    assert page.run(CARDS) == 4
+    choose(page, sort="image_reward")
+    assert "image_reward +3.0000" in page.run("document.querySelector('.card').textContent")
+    page.run("show(0)")
+    assert page.run("document.querySelectorAll('#body .view').length") == 3
+    assert page.complaints == []
+
+
+def test_a_grid_is_also_a_picture_for_a_paper(three: GalleryFiles) -> None:
+    assert [path.name for path in three.sheet] == ["grid.png", "grid.pdf"]
+    assert three.sheet[0].read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("width", [360, 1400])
+def test_rows_do_not_stick_out(page: Page, three: GalleryFiles, width: int) -> None:
+    page.visit(three.index, width=width)
+    assert page.run("document.documentElement.scrollWidth") <= width
+
+
+def test_a_grid_of_checkpoints_is_in_the_order_of_the_steps(page: Page, tmp_path: Path) -> None:
+    runs = []
+    for step in (100_000, 25_000):
+        runs.append(make_run(tmp_path / f"step={step}"))
+        (runs[-1] / "run.json").write_text(json.dumps({"name": "mine", "step": step}))
+    page.visit(write_gallery(runs, tmp_path / "out", sheet=SheetSettings()).index)
+    heads = "[...document.querySelector('.card').querySelectorAll('.who')].map(node => node.textContent)"
+    assert page.run(heads) == ["step 25k", "step 100k"]
+
+
 def test_a_change_says_its_sign_and_whether_it_is_better(page: Page, tmp_path: Path) -> None:
     cards = records({"image_reward": MetricCard(metric="image_reward", scale="any", higher_is_better=False)})
     first, second = make_run(tmp_path / "a"), make_run(tmp_path / "b", reward=-1.0)
@@ -170,7 +223,7 @@ def test_a_change_says_its_sign_and_whether_it_is_better(page: Page, tmp_path: P
         record = json.loads((run / "run.json").read_text())
         stages = {"rewards": {"provenance": {"cards": cards}}}
         (run / "run.json").write_text(json.dumps(record | {"stages": stages}))
-    page.visit(write_gallery(first, second, tmp_path / "out").index)
+    page.visit(write_gallery([first, second], tmp_path / "out").index)
     choose(page, sort="image_reward")
     assert "image_reward \u22121.0000, better" in page.run("document.querySelector('.card').textContent")
     options = page.run("[...document.getElementById('sort').options].map(node => node.textContent)")
@@ -212,7 +265,7 @@ def test_nothing_sticks_out(page: Page, two: Path, width: int) -> None:
 
 
 def test_copied_images_move_with_the_gallery(page: Page, tmp_path: Path) -> None:
-    write_gallery(make_run(tmp_path / "a"), None, tmp_path / "out", Copied.WHOLE)
+    write_gallery([make_run(tmp_path / "a")], tmp_path / "out", Copied.WHOLE)
     moved = (tmp_path / "out").rename(tmp_path / "elsewhere")
     page.visit(moved / "index.html")
     page.run("document.images[0].decode()")
@@ -223,13 +276,13 @@ def test_an_image_that_is_none_has_a_placeholder(page: Page, tmp_path: Path) -> 
     run = write_rows(tmp_path / "results.jsonl", [judged(0, 0, "colors", True)])
     (tmp_path / "00000" / "samples").mkdir(parents=True)
     (tmp_path / "00000" / "samples" / "0000.png").write_text("text")
-    page.visit(write_gallery(run, None, tmp_path / "out").index)
+    page.visit(write_gallery([run], tmp_path / "out").index)
     page.wait_for("document.querySelector('.missing')")
     assert page.run("document.querySelector('.missing').textContent").startswith("image cannot be shown")
 
 
 def test_the_real_file_without_its_images(page: Page, tmp_path: Path) -> None:
-    files = write_gallery(shared("data/geneval/genediteval_results.jsonl"), None, tmp_path)
+    files = write_gallery([shared("data/geneval/genediteval_results.jsonl")], tmp_path)
     assert (files.images, files.without_picture) == (2212, 2212)
     assert files.index.stat().st_size < 2_000_000
     page.visit(files.index)
@@ -246,5 +299,5 @@ def test_the_real_file_without_its_images(page: Page, tmp_path: Path) -> None:
 
 def test_the_same_rows_make_the_same_page(tmp_path: Path) -> None:
     run = make_run(tmp_path / "a")
-    once, again = (write_gallery(run, None, tmp_path / "out").index.read_bytes() for _ in range(2))
+    once, again = (write_gallery([run], tmp_path / "out").index.read_bytes() for _ in range(2))
     assert once == again

@@ -130,8 +130,8 @@ def test_a_prompt_that_cannot_be_selected_from_is_left_out_and_counted(tmp_path:
     assert (summary.geneval.unscored, summary.geneval.unscored_reasons) == (2, left_out)
     note = next(note for note in summary.notes if note.startswith("best of 6"))
     assert note == (
-        "best of 6 by pick_score: one image kept of 6 made and scored, 10 prompts; 1 prompts left out (1 of 6 images "
-        "have no pick_score to select by); 1 prompts left out (needs 6 samples, has 5)"
+        "best of 6 by pick_score: one image kept of 6 made and scored, 10 prompts; 1 prompt left out (1 of 6 images "
+        "have no pick_score to select by); 1 prompt left out (needs 6 samples, has 5)"
     )
 
 
@@ -139,7 +139,7 @@ def test_a_prompt_that_cannot_be_selected_from_is_left_out_and_counted(tmp_path:
     ("selection", "message"),
     [
         (Selection(8, "pick_score"), "needs 8 samples, has 6"),
-        (Selection(2, "vqa"), r"have no vqa; score them: miro-eval rewards .* --metric vqa"),
+        (Selection(2, "vqa"), r"have no vqa to select by; score them: miro-eval rewards .* --metric vqa"),
     ],
 )
 def test_a_run_that_cannot_be_selected_from_says_what_it_needs(
