@@ -20,7 +20,7 @@ from wire.protocol import Item, Job, Reporter, RowWriter, cell_key, pending_batc
 if TYPE_CHECKING:
     from rewards.memory import Parts
     from rewards.scoring import Passes
-    from rewards.text_features import TextCache
+    from wire.arrays import ArrayCache
 
 #: Packages whose version may change a number.
 PACKAGES: tuple[str, ...] = (
@@ -76,7 +76,7 @@ class RewardsStage:
         self._missing = [metric for metric, count in missing.items() if count]
         self.total = sum(missing.values())
         self.failures: dict[str, str] = {}
-        self._told = 0
+        self._warned = 0
         self._weights: dict[str, list[LocalWeight]] = {}
         self._used: list[dict[str, Any]] = []
         self._rows = 0
@@ -128,9 +128,9 @@ class RewardsStage:
 
     def _tell_failures(self) -> None:
         """Warn of the scorers that could not be loaded, of each once."""
-        for metric, reason in list(self.failures.items())[self._told :]:
+        for metric, reason in list(self.failures.items())[self._warned :]:
             self._reporter.warning(f"{metric} is not scored: {reason}")
-        self._told = len(self.failures)
+        self._warned = len(self.failures)
 
     def _report_start(self, device: str) -> None:
         self._reporter.started(
@@ -221,10 +221,11 @@ class RewardsStage:
         self._unscored += sum(row["value"] is None for row in rows)
         self._reporter.progress(self._rows, self.total, ", ".join(dict.fromkeys(row["metric"] for row in rows)))
 
-    def _text_cache(self, scorer: Scorer, device: str) -> TextCache | None:
+    def _text_cache(self, scorer: Scorer, device: str) -> ArrayCache | None:
         """The scorer's features on disk; none for a user's own, and where a weight has no hash to know it by."""
         from rewards.devices import describe, processor
-        from rewards.text_features import TextCache, small_files_digest
+        from rewards.text_features import small_files_digest
+        from wire.arrays import ArrayCache
 
         metric, chosen = scorer.card.metric, self._parameters
         used = [weight for weight in self._used if weight["metric"] == metric]
@@ -237,4 +238,4 @@ class RewardsStage:
             "device": [describe(device), processor()],
             "packages": packages(),
         }
-        return TextCache(Path(chosen.text_cache), identity, self._reporter.warning)
+        return ArrayCache(Path(chosen.text_cache), identity, "text features", self._reporter.warning)
