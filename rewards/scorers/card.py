@@ -110,6 +110,7 @@ class SpecCard(MetricCard):
             "direction": self.direction,
             "in MIRO's data": self.miro_normalised,
             "preprocessing": self.preprocessing,
+            "environment": self.env,
             "reference precision": f"{self.reference_dtype}, the default: the authors' own format, or a finer one",
             "differs by at most": str(self.tolerance),
         }
