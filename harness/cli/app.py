@@ -49,6 +49,7 @@ SECTIONS = {
         "track": "Scores against the training step; speed-up factors",
         "baseline": "Keep a run as one small file to compare later runs with",
         "paper": "The MIRO paper's tables and figures, reproduced",
+        "publish": "Rows and scores as a dataset on the Hugging Face hub",
     },
     "Many runs and clusters": {
         "sweep": "Run the main job over a grid of reward targets",

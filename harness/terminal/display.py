@@ -31,11 +31,13 @@ class Step:
     Attributes:
         total: 0 while it is unknown.
         begun: when it was first heard of; seconds of the monotonic clock, as all times here.
+        heard: when it was last heard of: what has ended takes no longer.
         clock: when the first item was done; None before.
         counted: items that were done by then.
     """
 
     begun: float
+    heard: float = 0.0
     done: int = 0
     total: int = 0
     label: str = ""
@@ -48,7 +50,7 @@ class Step:
             self.clock, self.counted = None, done
         elif self.clock is None and done > self.counted:
             self.clock, self.counted = now, done
-        self.done, self.total, self.label = done, total, label
+        self.heard, self.done, self.total, self.label = now, done, total, label
 
     @property
     def ended(self) -> bool:
@@ -70,6 +72,7 @@ class Step:
         """Rate and time, e.g. ``12.3/s, 40 s left``; slow steps the other way round, e.g. ``8.1 s each``."""
         if self.total <= 1:
             return ""
+        now = self.heard if self.ended else now
         seconds = now - self.clock if self.clock is not None else 0.0
         rate = (self.done - self.counted) / seconds if seconds >= SHORTEST else 0.0
         took = [duration(now - self.begun)] if self.ended else []

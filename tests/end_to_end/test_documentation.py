@@ -56,6 +56,8 @@ BY_ANOTHER_TEST = {
     "miro-eval rewards RUN --metric diversity_dinov2 --metric vendi_dinov2": (
         "tests/end_to_end/test_within_prompts.py"
     ),
+    "miro-eval analyse RUN --judges": "tests/reports/analysis/test_judges.py",
+    "miro-eval analyse RUN --labels labels.csv": "tests/reports/analysis/test_judges.py",
     "miro-eval suites fetch geneval2": "tests/generation/suites/test_fetched.py",
     "miro-eval all path/to/last.ckpt --suite geneval2": "tests/harness/plan/test_evaluations.py",
     "miro-eval rewards RUN --scorer my_scorer.py:Brightness": "tests/harness/test_rewards_verbs.py",

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from harness import cli
 from harness.cli.app import INSIDE, SECTIONS, VERBS, _Commands
+from harness.environments.spec import ENVIRONMENTS
 from harness.run.directory import RunDirectory
 from harness.terminal.echo import plain
 
@@ -230,7 +231,7 @@ def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
 def test_an_environment_that_is_not_set_up(tmp_path: Path) -> None:
     one_line(run("envs", "check", "miro", MIRO_EVAL_HOME=str(tmp_path)), 4, "miro-eval envs setup miro")
     listing = run("envs", "list", MIRO_EVAL_HOME=str(tmp_path))
-    assert listing.stdout.count("not set up") == 4
+    assert listing.stdout.count("not set up") == len(ENVIRONMENTS)
     removed = run("envs", "remove", "miro", MIRO_EVAL_HOME=str(tmp_path))
     assert "miro: was not there" in removed.stdout
 
