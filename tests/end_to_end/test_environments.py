@@ -23,6 +23,22 @@ PAGE = (ROOT / "docs" / "own_scorer.md").read_text(encoding="utf-8")
 BRIGHTNESS, CONTRAST = (part.split("```")[0] for part in PAGE.split("```python\n")[1:])
 PROJECT = PAGE.split("```toml\n")[2].split("```")[0]
 IMAGES = 12
+#: What GenEval 2's suite has beside a prompt.
+QUESTIONS = {
+    "vqa_list": [["Is it noise?", "Yes"], ["How many dots are there?", "three"]],
+    "skills": ["object", "count"],
+}
+JUDGES = (
+    "--metric",
+    "clip_jina",
+    "--metric",
+    "hpsv3",
+    "--metric",
+    "soft_tifa",
+    "--reward-batch-size",
+    "2",
+    "--tiny-world",
+)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +53,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(["uv", "lock", "--quiet", "--project", folder / "contrast_env"], check=True)
     for index in range(IMAGES):
         (folder / "images" / f"{index:05d}" / "samples").mkdir(parents=True)
-        (folder / "images" / f"{index:05d}" / "metadata.jsonl").write_text(json.dumps({"prompt": f"noise {index}"}))
+        (folder / "images" / f"{index:05d}" / "metadata.jsonl").write_text(
+            json.dumps({"prompt": f"noise {index}"} | QUESTIONS)
+        )
         pixels = np.random.default_rng(index).integers(0, 40 + 10 * index, (64, 64, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(folder / "images" / f"{index:05d}" / "samples" / "0000.png")
     world()
@@ -127,6 +145,28 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(place: Path, one: Path
     assert score(place, run).returncode == 0
     assert (run / "rewards.jsonl").read_bytes() == (one / "rewards.jsonl").read_bytes()
     assert not list((run / "work").glob("*.rows.jsonl"))
+
+
+def test_judges_that_are_killed_end_with_the_same_bytes(place: Path) -> None:
+    """The published judges' code, on stand-ins that are made in their environment."""
+    runs = [place / name for name in ("judged", "judged-killed")]
+    for run in runs:
+        shutil.copytree(place / "images", run)
+        for index in range(4, IMAGES):
+            shutil.rmtree(run / f"{index:05d}")
+    lines = [
+        [str(MIRO_EVAL), "rewards", str(run), *JUDGES, "--scorer", str(place / "contrast.py:Contrast")] for run in runs
+    ]
+    whole = subprocess.run(lines[0], capture_output=True, text=True, check=False)
+    assert whole.returncode == 0, whole.stderr
+    assert all({"clip_jina", "hpsv3", "soft_tifa", "contrast"} <= row.keys() for row in rows(runs[0]))
+    process = subprocess.Popen(lines[1], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while process.poll() is None and not found_rows(runs[1], "rewards.vlm"):
+        time.sleep(0.005)
+    process.kill()
+    process.wait()
+    assert subprocess.run(lines[1], capture_output=True, check=False).returncode == 0
+    assert (runs[1] / "rewards.jsonl").read_bytes() == (runs[0] / "rewards.jsonl").read_bytes()
 
 
 def found_rows(run: Path, part: str) -> int:
