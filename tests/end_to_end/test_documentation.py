@@ -39,7 +39,6 @@ FILLED_IN = {
         "geneval --rejudge images/results.jsonl --out stricter.jsonl --confidence-threshold 0.5"
     ),
     "miro-eval show RUN 00123/0002": "show images FIRST_IMAGE",
-    "uv run miro-eval all path/to/last.ckpt": "plan path/to/last.ckpt",
 }
 #: Commands that another test runs, for they need a cluster, other weights or files of the user's.
 BY_ANOTHER_TEST = {
