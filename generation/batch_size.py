@@ -13,13 +13,14 @@ from pathlib import Path
 
 from generation.backends import Backend, OutOfMemory
 from generation.batches import Batch
+from generation.settings import UPSTREAM_BATCH
 from wire.protocol import Item, UserError
 
 #: Beyond this many images there is nothing to gain: one step of 64 takes 22 TFLOP (:mod:`generation.flops`), 22 ms of
 #: an H100's bf16 peak, against some 1,400 kernel launches of a few microseconds each.
 LARGEST = 64
-#: On a CPU: what upstream takes.
-ON_CPU = 4
+#: On a CPU, which gains nothing from more.
+ON_CPU = UPSTREAM_BATCH
 #: Part of the free memory that is taken: the rest is for what the allocator cannot use.
 SHARE = 0.8
 
@@ -62,19 +63,29 @@ def find_size(backend: Backend, item: Item) -> int:
 
 
 def first_guess(backend: Backend, item: Item) -> int:
-    """What the free memory should hold, from what the second image of a batch takes; on a CPU a fixed size."""
+    """What the free memory should hold, from what the second image of a batch takes; on a CPU a fixed size.
+
+    Raises:
+        OutOfMemory: not even one image fits.
+    """
     import torch
 
-    if not torch.cuda.is_available() or not backend.uses_gpu:
+    gpu = backend.gpu
+    if gpu is None or not torch.cuda.is_available():
         return ON_CPU
     peaks = []
     for size in (1, 2):
-        torch.cuda.reset_peak_memory_stats()
-        backend.probe(Batch((item,), (0,), size))
-        peaks.append(torch.cuda.max_memory_allocated())
+        torch.cuda.reset_peak_memory_stats(gpu)
+        try:
+            backend.probe(Batch((item,), (0,), size))
+        except OutOfMemory:
+            if size == 1:
+                raise
+            return 1
+        peaks.append(torch.cuda.max_memory_allocated(gpu))
     torch.cuda.empty_cache()
-    free = torch.cuda.mem_get_info()[0]
-    return fitting(free, peaks[0] - torch.cuda.memory_allocated(), peaks[1] - peaks[0])
+    free = torch.cuda.mem_get_info(gpu)[0]
+    return fitting(free, peaks[0] - torch.cuda.memory_allocated(gpu), peaks[1] - peaks[0])
 
 
 def fitting(free: int, first: int, further: int) -> int:

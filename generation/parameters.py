@@ -60,7 +60,7 @@ class Parameters(GenerationSettings):
     @property
     def fixed_batch_size(self) -> int:
         """The batch size, where it is not ``auto``."""
-        return int(self.batch_size)
+        return int(self.batch_size or 0)
 
     @property
     def parsed_sweep(self) -> Sweep:

@@ -13,8 +13,8 @@ from generation.precision import FORMATS, PROFILES
 from wire.errors import UserError
 from wire.settings import EXTENT, IDLE, check, option, pair
 
-#: A batch size to be found by trial.
-AUTO = "auto"
+#: A batch size to be found by trial, and the one for those who cannot have that: upstream's.
+AUTO, UPSTREAM_BATCH = "auto", 4
 
 #: Of upstream's sweep script and the paper's tables.
 PAPER_STEPS = 50
@@ -39,7 +39,7 @@ class GenerationSettings:
     ``checkpoint`` is a Lightning ``.ckpt``, a folder in hub layout or of a diffusers pipeline, a repo id (``org/name``
     or ``org/name@revision``), or a released checkpoint's name; beside a generator, what that is called with, or
     nothing. For MIRO, a guidance scale of 7 is 8 in diffusers' terms. The value of ``batch_size`` decides the last bits
-    of an image, as does ``compile``.
+    of an image, as does ``compile``; where None is given, it becomes ``auto`` or upstream's.
     """
 
     checkpoint: str = _model("", "what is evaluated", panel="", compared=False)
@@ -66,9 +66,10 @@ class GenerationSettings:
     resolution: str | None = _sampling(None, "WIDTHxHEIGHT or one number", unset="the model's own")
     seed: int = _sampling(42, "seed of the noise", low=0)
     noise: str = _sampling(IMAGE, "image (per image), or upstream: replays the sweep script's", choices=MODES)
-    batch_size: int | str = _sampling(
-        4, "images per forward pass of the generator, or auto: as many as memory holds", low=1, choices=(AUTO,),
-        metavar="INTEGER|auto",
+    batch_size: int | str | None = _sampling(
+        None, "images per forward pass of the generator, or auto: as many as the GPU's memory holds", low=1,
+        choices=(AUTO,), metavar="INTEGER|auto",
+        unset=f"auto; {UPSTREAM_BATCH} on a CPU, with upstream's noise and with a generator of your own",
     )  # fmt: skip
     compile: bool = _sampling(False, "compile MIRO's network: a minute's wait, then faster; other last bits")
     precision: str = _sampling(
@@ -82,6 +83,12 @@ class GenerationSettings:
         "negative-reward-target", "the same for the unconditional branch; repeatable"
     )
     trust_checkpoint: bool = _model(False, "load a .ckpt that asks for unknown pickled types", decides=IDLE)
+
+    def __post_init__(self) -> None:
+        """Of a generator of one's own it is not known what a larger call does, and a trial is a whole call."""
+        if self.batch_size is None:
+            fixed = self.noise == UPSTREAM or self.generator
+            object.__setattr__(self, "batch_size", UPSTREAM_BATCH if fixed else AUTO)  # the class is frozen
 
     def check(self) -> None:
         """See that every setting is of its kind and in its range, whatever the checkpoint.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from rewards.own_scorer import own_fault
-from rewards.scorers.base import Scorer
+from rewards.scorers.base import Scorer, Unfit
 from wire.host import processors
 from wire.pictures import UnreadablePicture, read_picture, to_rgb
 from wire.protocol import Item
@@ -105,10 +105,14 @@ def prepare(item: Item, run_dir: Path, scorers: Sequence[Scorer]) -> Prepared:
     for scorer in scorers:
         metric = scorer.card.metric
         try:
+            if reason := scorer.refusal(item.metadata):
+                raise Unfit(reason)
             key = scorer.pixel_key(image.size)
             if key not in prepared.tensors:
                 prepared.tensors[key] = scorer.prepare_image(image)
             prepared.keys[metric] = key
+        except Unfit as error:
+            prepared.errors[metric] = str(error)
         except Exception as error:
             prepared.errors[metric] = own_fault(scorer, error)
     return prepared

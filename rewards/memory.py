@@ -10,14 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wire.errors import EnvironmentFailure
 from wire.host import memory
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from rewards.hub import LocalWeight
 
 #: A model may need twice its files' size (half precision on disk, float32 in memory).
@@ -124,20 +122,24 @@ class Parts:
         """Whether a whole piece did not fit, or was not expected to."""
         return self._size < self._whole
 
-    def __call__(self, compute: Callable[[Sequence[int]], Tensor]) -> Tensor:
+    def __call__(self, compute: Callable[[Sequence[int]], Any], join: Callable[[list[Any]], Any] | None = None) -> Any:
         """The result for every row of a whole piece, (size, ...); ``compute`` makes rows from their numbers.
+
+        Args:
+            join: puts parts together; without it they are tensors.
 
         Raises:
             EnvironmentFailure: a single row does not fit.
         """
         import torch
 
+        joined = join or torch.cat
         while True:
             filled = -(-self._whole // self._size) * self._size
             rows = [min(row, self._whole - 1) for row in range(filled)]
             cut = [rows[start : start + self._size] for start in range(0, filled, self._size)]
             try:
-                return torch.cat([compute(part) for part in cut])[: self._whole]
+                return joined([compute(part) for part in cut])[: self._whole]
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise

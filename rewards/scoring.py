@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rewards.images import Prepared
 from rewards.own_scorer import own_fault
-from rewards.scorers.base import Batch, Scorer
+from rewards.scorers.base import Batch, Judged, Outcome, Scorer
 from wire.errors import MiroEvalError
 from wire.protocol import Item
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from rewards.memory import Parts
     from rewards.text_features import TextFeatures
 
-#: A value, or the reason why there is none.
-Outcome = float | str
-
 
 def cell(item: Item, sha256: str | None, metric: str, result: Outcome) -> dict[str, Any]:
-    """One output row: ``value`` is a float and ``error`` null, or the other way round."""
-    scored = isinstance(result, float)
+    """One output row: ``value`` is a float and ``error`` null, or the other way round; ``details`` where there are."""
+    details = {"details": result.details} if isinstance(result, Judged) else {}
+    value = result.value if isinstance(result, Judged) else result
+    scored = isinstance(value, float)
     return {
         "filename": item.filename,
         "prompt_index": item.prompt_index,
         "sample_index": item.sample_index,
         "image_sha256": sha256,
         "metric": metric,
-        "value": result if scored else None,
-        "error": None if scored else result,
+        "value": value if scored else None,
+        "error": None if scored else value,
+        **details,
     }
 
 
@@ -60,33 +60,50 @@ class Passes:
 
         ``stacks`` keeps tensors of the whole batch for scorers that share them.
         """
+        pieces = (batch[start : start + self._size] for start in range(0, len(batch), self._size))
+        return [outcome for piece in pieces for outcome in self._piece(piece, stacks)]
+
+    def _piece(self, batch: Sequence[Prepared], stacks: dict[tuple[Hashable, ...], Tensor]) -> list[Outcome]:
+        """The same for at most ``size`` images, in one batch."""
         values: Sequence[Outcome] = [""] * len(batch)
         if readable := next((prepared for prepared in batch if self.metric in prepared.keys), None):
             rows = [prepared if self.metric in prepared.keys else readable for prepared in batch]
             rows += [readable] * (self._size - len(rows))
             try:
-                found = self._values(rows, stacks)
-                values = [value if math.isfinite(value) else f"the model gave {value}" for value in found]
+                values = list(map(_finite, self._values(rows, stacks)))
             except MiroEvalError:
                 raise
             except Exception as error:
                 values = [own_fault(self._scorer, error)] * len(batch)
         return [prepared.errors.get(self.metric, value) for prepared, value in zip(batch, values, strict=False)]
 
-    def _values(self, rows: Sequence[Prepared], stacks: dict[tuple[Hashable, ...], Tensor]) -> list[float]:
-        import torch
-
-        keys = tuple(row.keys[self.metric] for row in rows)
-        if keys not in stacks:
-            stacks[keys] = torch.stack([row.tensors[key] for row, key in zip(rows, keys, strict=True)]).to(self._device)
-        pixels, prompts = stacks[keys], [row.item.prompt for row in rows]
+    def _values(self, rows: Sequence[Prepared], stacks: dict[tuple[Hashable, ...], Any]) -> list[Outcome]:
+        pixels, lines = self._pixels(rows, stacks), [row.item.metadata for row in rows]
+        prompts = [row.item.prompt for row in rows]
         text = self._texts.rows(prompts) if self._texts else None
 
-        def score(part: Sequence[int]) -> Tensor:
+        def judge(part: Sequence[int]) -> list[Outcome]:
+            images = [pixels[row] for row in part] if self._scorer.any_shape else pixels[part]
+            texts = None if text is None else text[part]
             chosen = [prompts[row] for row in part]
-            return self._scorer.score(Batch(pixels[part], chosen, None if text is None else text[part]))
+            return self._scorer.judge(Batch(images, chosen, texts, [lines[row] for row in part]))
 
-        values = self._parts(score)
-        if values.shape != (self._size,):
-            raise ValueError(f"it gave values of shape {tuple(values.shape)} for {self._size} pairs")
-        return values.tolist()
+        return self._parts(judge, lambda parts: [outcome for part in parts for outcome in part])
+
+    def _pixels(self, rows: Sequence[Prepared], stacks: dict[tuple[Hashable, ...], Any]) -> Any:
+        """The rows' tensors on the device: one of all, or a list where their shapes may differ."""
+        import torch
+
+        # scorers with equal keys may have been given different images, where one of them refuses some
+        keys = (self._scorer.any_shape, *((row.item.filename, row.keys[self.metric]) for row in rows))
+        if keys not in stacks:
+            tensors = [row.tensors[row.keys[self.metric]] for row in rows]
+            listed = [one.to(self._device) for one in tensors] if self._scorer.any_shape else None
+            stacks[keys] = listed or torch.stack(tensors).to(self._device)
+        return stacks[keys]
+
+
+def _finite(found: Outcome) -> Outcome:
+    """What was found, or why it is no score."""
+    value = found.value if isinstance(found, Judged) else found
+    return found if isinstance(value, str) or math.isfinite(value) else f"the model gave {value}"

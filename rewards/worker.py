@@ -19,6 +19,7 @@ from wire.hub_client import tell
 from wire.protocol import Item, Job, Reporter, RowWriter, cell_key, pending_batches
 
 if TYPE_CHECKING:
+    from rewards.memory import Parts
     from rewards.scoring import Passes
     from rewards.text_features import TextCache
 
@@ -60,8 +61,9 @@ def not_loaded(failures: Mapping[str, str]) -> EnvironmentFailure:
 
 
 def packages() -> dict[str, str]:
-    """Installed versions of :data:`PACKAGES`."""
-    return {name: metadata.version(name) for name in PACKAGES}
+    """Versions of those of :data:`PACKAGES` that this environment has."""
+    there = {distribution.name.lower().replace("_", "-") for distribution in metadata.distributions()}
+    return {name: metadata.version(name) for name in PACKAGES if name in there}
 
 
 class RewardsStage:
@@ -122,8 +124,8 @@ class RewardsStage:
         try:
             scorer = kind()
             weights = scorer.resolve(self._parameters.files)
-            code = [] if metric in SCORERS else [LocalWeight(kind.__qualname__, None, source_of(kind))]
-            self._used += [{"metric": metric, **file.provenance()} for file in (*weights, *code)]
+            code = [] if metric in SCORERS else [LocalWeight(kind.__qualname__, None, source_of(kind)).provenance()]
+            self._used += [{"metric": metric, **file} for file in (*scorer.provenance(weights), *code)]
         except Exception as error:  # users' scorers raise whatever they like
             self.failures[metric] = load_fault(error, self._parameters.device)
             return None
@@ -150,16 +152,18 @@ class RewardsStage:
     def _run_group(self, scorers: Sequence[Scorer], device: str, writer: RowWriter) -> None:
         from rewards.devices import free_memory
         from rewards.images import prepared_batches
+        from rewards.scorers.diversity import Diversity
         from rewards.scoring import cell
 
         free = free_memory(device)
-        passes = [self._passes(scorer, device, free) for scorer in scorers]
+        alone = [scorer for scorer in scorers if not isinstance(scorer, Diversity)]
+        passes = [self._passes(scorer, device, free) for scorer in alone]
 
         def is_done(item: Item) -> bool:
             return not any(self._lacks(item, one.metric) for one in passes)
 
         batches = pending_batches(self._job.items, self._parameters.batch_size, is_done)
-        for batch in prepared_batches(batches, Path(self._job.run_dir), scorers):
+        for batch in prepared_batches(batches, Path(self._job.run_dir), alone):
             stacks: dict[Any, Any] = {}
             pending = [one for one in passes if any(self._lacks(prepared.item, one.metric) for prepared in batch)]
             results = {one.metric: one.outcomes(batch, stacks) for one in pending}
@@ -170,19 +174,34 @@ class RewardsStage:
                 if self._lacks(prepared.item, metric)
             ]
             self._write(rows, writer)
+        if together := [scorer for scorer in scorers if isinstance(scorer, Diversity)]:
+            from rewards.within_prompts import Loaded, rows_of_prompts
+
+            size = self._parameters.batch_size
+            loaded = [Loaded(scorer, device, size, self._parts(scorer, free)) for scorer in together]
+            for rows in rows_of_prompts(self._job.items, Path(self._job.run_dir), loaded, self._lacks):
+                self._write(rows, writer)
+
+    def _parts(self, scorer: Scorer, free: int) -> Parts:
+        """Computes the scorer's batches, in parts where memory is short; see :meth:`_passes`."""
+        from rewards.memory import Parts, bytes_per_pair, rows_that_fit
+
+        metric, size = scorer.card.metric, self._parameters.batch_size
+        dtype = scorer.dtypes.get(self._parameters.precision, "float32")
+        per_pair = bytes_per_pair(scorer.card.network, dtype, sum(weight.size for weight in self._weights[metric]))
+        return Parts(metric, size, self._reporter.warning, rows_that_fit(size, per_pair, free))
 
     def _passes(self, scorer: Scorer, device: str, free: int) -> Passes:
         """The scorer's passes; where memory is short (``free`` bytes, the models being loaded), in parts at once."""
-        from rewards.memory import Parts, bytes_per_pair, rows_that_fit
+        from rewards.memory import Parts
         from rewards.scoring import Passes
         from rewards.text_features import TextFeatures
 
-        metric, size, warn = scorer.card.metric, self._parameters.batch_size, self._reporter.warning
+        metric, warn = scorer.card.metric, self._reporter.warning
+        size = 1 if scorer.one_by_one and device == "cpu" else self._parameters.batch_size
         if scorer.logit_scale is not None:  # it decides a score's size, and is lost in half precision
             print(f"{metric}: exp(logit_scale) = {scorer.logit_scale!r}", file=sys.stderr)  # noqa: T201
-        dtype = scorer.dtypes.get(self._parameters.precision, "float32")
-        per_pair = bytes_per_pair(scorer.card.network, dtype, sum(weight.size for weight in self._weights[metric]))
-        parts, texts = Parts(metric, size, warn, rows_that_fit(size, per_pair, free)), None
+        parts, texts = self._parts(scorer, free), None
         if scorer.encodes_text:
             prompts, whole = [item.prompt for item in self._job.items], Parts(f"{metric} text", size, warn)
             texts = TextFeatures(scorer, prompts, whole, size, device, self._text_cache(scorer, device))
@@ -205,7 +224,7 @@ class RewardsStage:
         writer.write(rows)
         self._rows += len(rows)
         self._unscored += sum(row["value"] is None for row in rows)
-        self._reporter.progress(self._rows, self.total, rows[-1]["filename"])
+        self._reporter.progress(self._rows, self.total, ", ".join(dict.fromkeys(row["metric"] for row in rows)))
 
     def _text_cache(self, scorer: Scorer, device: str) -> TextCache | None:
         """The scorer's features on disk; none for a user's own, and where a weight has no hash to know it by."""

@@ -4,8 +4,8 @@ A tensor on it keeps its values in a tensor of the CPU and says that it is on ``
 one that mixes the GPU's tensors with the CPU's fails as it would on a GPU, and one for whose result the host has to
 wait is counted, with the line of ours that asked for it.
 
-What it cannot see: CUDA's own kernels (the numbers are the CPU's), streams, races, memory, compiled operators of other
-packages, speed.
+What it cannot see: CUDA's own kernels (the numbers are the CPU's), streams, races, memory beyond that of live tensors,
+compiled operators of other packages, speed.
 
 ``python -m tests.pretended_gpu STAGE JOB.json REPORT.json [MISTAKE]`` does a job on it; see :func:`on_pretended_gpu`.
 """
@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import traceback
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -31,6 +32,8 @@ from typing import Any
 from wire.protocol import Job
 
 ROOT = Path(__file__).resolve().parents[1]
+#: Environment variable: bytes of the GPU's memory.
+MEMORY = "PRETENDED_GPU_MEMORY"
 STAGES = ("generation", "geneval", "rewards")
 
 
@@ -44,8 +47,8 @@ class Outcome:
     log: str
 
 
-def on_pretended_gpu(job: Job, mistake: str = "") -> Outcome:
-    """Do a job on the pretended GPU, in a process of its own.
+def on_pretended_gpu(job: Job, mistake: str = "", memory: int = 80 * 2**30) -> Outcome:
+    """Do a job on the pretended GPU, which has so many bytes of ``memory``, in a process of its own.
 
     ``mistake`` is ``MODULE:NAME``: what that function of ours returns is taken back to the CPU, as if forgotten there.
     """
@@ -55,6 +58,7 @@ def on_pretended_gpu(job: Job, mistake: str = "") -> Outcome:
     report = folder / "gpu-report.json"
     command = [sys.executable, "-m", "tests.pretended_gpu", job.stage, folder / "gpu-job.json", report, mistake]
     variables = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "LD_PRELOAD": str(_runtime())}
+    variables[MEMORY] = str(memory)
     ended = subprocess.run(command, capture_output=True, text=True, timeout=300, env=variables, check=False)
     events = [json.loads(line) for line in ended.stdout.splitlines()]
     return Outcome(ended.returncode, events, json.loads(report.read_text()) if report.exists() else {}, ended.stderr)
@@ -130,29 +134,61 @@ def _pretended() -> Iterator[dict[str, int]]:
     import torch
 
     gpu = _Gpu()
-    _claim_presence(torch)
+    _claim_presence(torch, gpu.memory)
     torch.nn.functional.scaled_dot_product_attention = gpu.attention
     with torch.no_grad(), gpu.functions(), gpu.operators():
         yield gpu.waits
 
 
-def _claim_presence(torch: Any) -> None:
+class _Memory:
+    """What the tensors that live on the GPU take, each storage once; beyond ``total`` bytes it is full."""
+
+    def __init__(self, torch: Any, total: int) -> None:
+        self.total, self.used, self.peak = total, 0, 0
+        self._full = torch.OutOfMemoryError
+        self._holders: collections.Counter[int] = collections.Counter()
+
+    def hold(self, tensor: Any) -> None:
+        """Count the tensor until it dies."""
+        storage = tensor.held.untyped_storage()
+        place, size = storage.data_ptr(), storage.nbytes()
+        if not self._holders[place]:
+            if self.used + size > self.total:
+                raise self._full("CUDA out of memory.")
+            self.used += size
+            self.peak = max(self.peak, self.used)
+        self._holders[place] += 1
+        weakref.finalize(tensor, self._release, place, size)
+
+    def _release(self, place: int, size: int) -> None:
+        self._holders[place] -= 1
+        self.used -= 0 if self._holders[place] else size
+
+    def reset(self) -> None:
+        """The peak is what is used now."""
+        self.peak = self.used
+
+
+def _claim_presence(torch: Any, memory: _Memory) -> None:
     """Let ``torch.cuda`` say that an H100 is there, and turn off what would reach CUDA's kernels behind our back."""
-    memory, name = 80 * 2**30, "Pretended H100"
-    properties = SimpleNamespace(major=9, minor=0, name=name, multi_processor_count=132, total_memory=memory)
+    name = "Pretended H100"
+    properties = SimpleNamespace(major=9, minor=0, name=name, multi_processor_count=132, total_memory=memory.total)
     answers: dict[str, Any] = {
         **dict.fromkeys(("_lazy_init", "empty_cache", "synchronize", "set_device", "manual_seed", "manual_seed_all")),
         **dict.fromkeys(("is_available", "is_initialized", "is_bf16_supported"), True),
-        **dict.fromkeys(("current_device", "memory_allocated", "max_memory_allocated", "reset_peak_memory_stats"), 0),
+        "current_device": 0,
         "device_count": 1,
         "_is_in_bad_fork": False,
         "get_device_name": name,
         "get_device_capability": (9, 0),
         "get_device_properties": properties,
-        "mem_get_info": (memory * 7 // 8, memory),
     }
     for function, answer in answers.items():
         setattr(torch.cuda, function, lambda *_args, _answer=answer, **_kwargs: _answer)
+    torch.cuda.mem_get_info = lambda *_device: (memory.total - memory.used, memory.total)
+    torch.cuda.memory_allocated = lambda *_device: memory.used
+    torch.cuda.max_memory_allocated = lambda *_device: memory.peak
+    torch.cuda.reset_peak_memory_stats = lambda *_device: memory.reset()
     torch.cuda.amp.common.amp_definitely_not_available = lambda: False
     torch.backends.cudnn.enabled = False
     torch.backends.mha.set_fastpath_enabled(False)
@@ -183,11 +219,12 @@ class _Gpu:
 
         self.torch, self.tree = torch, _pytree
         self.waits: collections.Counter[str] = collections.Counter()
+        self.memory = _Memory(torch, int(os.environ[MEMORY]))
         self.tensor_class = self._tensor_class()
         self._generators: dict[int, tuple[Any, Any]] = {}
 
     def _tensor_class(self) -> Any:
-        torch, compute = self.torch, self.compute
+        torch, compute, hold = self.torch, self.compute, self.memory.hold
 
         class OnGpu(torch.Tensor):  # type: ignore[misc, name-defined]
             """Its values are in ``held``, a tensor of the CPU."""
@@ -197,6 +234,7 @@ class _Gpu:
                 like = {"strides": held.stride(), "storage_offset": held.storage_offset(), "dtype": held.dtype}
                 made = torch.Tensor._make_wrapper_subclass(cls, held.size(), device=torch.device("cuda:0"), **like)
                 made.held = held
+                hold(made)
                 return made
 
             __torch_function__ = torch._C._disabled_torch_function_impl

@@ -15,7 +15,7 @@ from tests.real_environments import ROOT, miro_sdist, with_pytest
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_a_stage_s_suite_passes_in_its_environment(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     environment = with_pytest(name)
-    folder = f"tests/{environment.spec.stage}"
+    folder = f"tests/{name if environment.spec.on_demand else environment.spec.stage}"
     command = environment.command("-m", "pytest", folder, "-p", "no:cacheprovider", "--durations=5")
     sdist = {"MIRO_T2I_SDIST": str(miro_sdist())} if name == "miro" else {}
     variables = os.environ | sdist | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}

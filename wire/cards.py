@@ -40,6 +40,7 @@ class MetricCard:
             number. Other words say that there is none.
         upstream: the metric's name in files of MIRO's own ``score_images.py``; empty where it is in none.
         source: paper and code.
+        over_samples: it is of a prompt's images taken together, and depends on how many these are.
     """
 
     metric: str
@@ -51,6 +52,7 @@ class MetricCard:
     miro_normalised: str = ""
     upstream: str = ""
     source: str = ""
+    over_samples: bool = False
 
     @property
     def name(self) -> str:
@@ -135,11 +137,13 @@ def _read_card(metric: str, record: Any) -> MetricCard:
         raise ValueError(f"card of {metric!r}: schema {schema!r}, this version reads {SCHEMA!r}")
     facts = {field.name: record[field.name] for field in fields(MetricCard) if field.name in record}
     bounds = facts.pop("range", [None, None])
-    better = facts.pop("higher_is_better", None)
+    better, together = facts.pop("higher_is_better", None), facts.pop("over_samples", False)
     texts = all(isinstance(text, str) for text in facts.values()) and facts.get("metric") == metric
-    if not texts or "scale" not in facts or not _is_range(bounds) or not (better is None or isinstance(better, bool)):
+    flags = (better is None or isinstance(better, bool)) and isinstance(together, bool)
+    if not texts or "scale" not in facts or not _is_range(bounds) or not flags:
         raise ValueError(f"card of {metric!r} is malformed")
-    return MetricCard(**facts | {"metric": shown_name(metric)}, range=(bounds[0], bounds[1]), higher_is_better=better)
+    facts |= {"metric": shown_name(metric), "range": (bounds[0], bounds[1])}
+    return MetricCard(**facts, higher_is_better=better, over_samples=together)
 
 
 def _is_range(bounds: Any) -> bool:

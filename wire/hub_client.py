@@ -71,6 +71,19 @@ def ask(repo: str, revision: str) -> Any:
     return client().HfApi(endpoint=endpoint()).model_info(repo, revision=revision, files_metadata=True, timeout=TIMEOUT)
 
 
+def read(path: str, timeout: float) -> bytes:
+    """A small file by its path on the hub, with the user's login, which goes to the hub alone.
+    Raises EnvironmentFailure: it is not to be had, and why.
+    """
+    if is_off():
+        raise EnvironmentFailure(f"{path}: HF_HUB_OFFLINE is set")
+    with asking(path):
+        utils = import_module("huggingface_hub.utils")
+        answer = utils.get_session().get(f"{endpoint()}/{path}", headers=utils.build_hf_headers(), timeout=timeout)
+        answer.raise_for_status()
+        return bytes(answer.content)
+
+
 def bar(progress: Bytes, total: int) -> type:
     """What the client takes for progress bars, each of a file; it adds them up."""
     done = 0

@@ -22,10 +22,11 @@ Standard library only and Python >= 3.10: this module is imported on both sides.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -37,6 +38,7 @@ from wire.row_files import MAX_LINE, RowWriter, read_rows, unique_keys
 __all__ = [
     "MAX_LINE",
     "PROTOCOL_VERSION",
+    "SAMPLES_DIGEST",
     "EnvironmentFailure",
     "Item",
     "Job",
@@ -44,12 +46,17 @@ __all__ = [
     "RowWriter",
     "UserError",
     "cell_key",
+    "digest_of",
     "pending_batches",
     "read_rows",
+    "samples_of",
     "unique_keys",
 ]
 
 PROTOCOL_VERSION = 2
+
+#: Key in a cell's ``details`` of what :func:`digest_of` gives, where its value is over a prompt's images together.
+SAMPLES_DIGEST = "images_sha256"
 
 #: Set in a worker's environment when its standard input is the orchestrator's life line, and brings further jobs.
 WATCH_STDIN = "MIRO_EVAL_WATCH_STDIN"
@@ -89,6 +96,19 @@ class Item:
 def cell_key(filename: str, metric: str) -> str:
     """How ``Job.done`` names one metric of one image."""
     return f"{filename}#{metric}"
+
+
+def samples_of(items: Iterable[Item]) -> dict[int, list[Item]]:
+    """Images by line of the suite, in order: each line's are the samples of its prompt."""
+    found: dict[int, list[Item]] = {}
+    for item in items:
+        found.setdefault(item.prompt_index, []).append(item)
+    return found
+
+
+def digest_of(hashes: Iterable[str | None]) -> str:
+    """Of a prompt's images, whatever their order: it tells whether a value over all of them still holds."""
+    return hashlib.sha256("\n".join(sorted(map(str, hashes))).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)

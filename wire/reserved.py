@@ -6,18 +6,18 @@ refuse these names, reports show foreign metrics under others.
 
 from __future__ import annotations
 
-from wire.vocabulary import TAGS
+from wire.vocabulary import GENEVAL2_SCORES, TAGS
 
 #: Keys of a row of rewards that are about its image, whatever they hold.
-ROW_KEYS = frozenset({"filename", "prompt", "prompt_index", "sample_index", "image_sha256", "unscored"})
+ROW_KEYS = frozenset({"filename", "prompt", "prompt_index", "sample_index", "image_sha256", "unscored", "details"})
 #: What else rows say of an image in words; a number under one of them is a metric, under an unfit name.
 ROW_WORDS = frozenset({"tag", "metadata", "status", "error", "seed"})
-_VERDICTS = ("correct", "reason", "details", "detector", "colors", "masks")
+_VERDICTS = ("correct", "reason", "detector", "colors", "masks")
 _CELLS = ("metric", "value")
 _LEADERBOARD = (
     *("model", "overall", *TAGS, "images", "prompts", "rank", "group", "protocol", "suite", "fingerprint", "coverage"),
     *("samples_per_prompt", "pooled", "scored", "any_of_n", "all_of_n", "intraclass_correlation", "random_weights"),
-    "notes",
+    *("notes", *GENEVAL2_SCORES),
 )
 _TABLES = ("prompt_key", "unscored_rewards", "judged", "geneval")
 _BASELINES = ("key", "samples", "files")

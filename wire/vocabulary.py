@@ -24,5 +24,20 @@ COLORS: tuple[str, ...] = ("red", "orange", "yellow", "green", "blue", "purple",
 #: GenEval's six tags, in the suite's order.
 TAGS: tuple[str, ...] = ("single_object", "two_object", "counting", "colors", "position", "color_attr")
 
+#: Metric id of GenEval 2's judge, which asks the questions that a prompt brings (Kamath et al. 2025, arXiv 2512.16853).
+SOFT_TIFA = "soft_tifa"
+
+#: What its questions test, in the order of the authors' ``soft_tifa_analysis.py``; atoms of a prompt, 100 prompts each.
+SKILLS: tuple[str, ...] = ("object", "attribute", "count", "position", "verb")
+ATOMS: tuple[int, ...] = tuple(range(3, 11))
+#: Its scores, from 0 to 100, the headline first, and what tables head them with.
+GENEVAL2_LABELS: dict[str, str] = {
+    "geneval2": "geneval2",
+    "geneval2_am": "am",
+    **{f"geneval2_{skill}": skill for skill in SKILLS},
+    **{f"geneval2_atoms_{atoms}": f"{atoms} atoms" for atoms in ATOMS},
+}
+GENEVAL2_SCORES: tuple[str, ...] = tuple(GENEVAL2_LABELS)
+
 #: Metric ids of the seven rewards MIRO is conditioned on; an id names model and version.
 SEVEN_REWARDS: tuple[str, ...] = ("clip_jina", "aesthetic", "image_reward", "pick_score", "hpsv2.1", "vqa", "sciscore")

@@ -25,8 +25,8 @@ class Backend(Protocol):
 
     #: Goes into ``run.json``: device, packages, weights, precision, hparams.
     provenance: dict[str, Any]
-    #: Whether its memory is the first GPU's.
-    uses_gpu: bool
+    #: The GPU whose memory it takes, e.g. ``cuda:0``; None for the CPU's.
+    gpu: str | None
 
     def prepare(self, batches: Sequence[Batch], say: Say, warn: Say) -> None:
         """Do once what all ``batches`` share, before the first ``make``; their cut may still change."""
@@ -86,7 +86,7 @@ def memory_errors(device: Any, size: int) -> Iterator[None]:
         known = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
         if not known and "can't allocate memory" not in str(error):
             raise
-        raise OutOfMemory(
-            f"out of memory on {device} with batch size {size}; use a smaller one (of a run that has images already, "
-            "in another --out: one run has one batch size)"
-        ) from error
+        hint = "use a smaller one (of a run that has images already, in another --out: one run has one batch size)"
+        if size == 1:
+            hint = "free some of its memory, or use a device that has more"
+        raise OutOfMemory(f"out of memory on {device} with batch size {size}; {hint}") from error

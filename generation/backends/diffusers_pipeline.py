@@ -48,7 +48,7 @@ class DiffusersBackend:
             self._pipeline = _load_once(folder, self._place, source.variant, dtype, parameters.trust_checkpoint)
         self._pipeline.set_progress_bar_config(disable=True)
         self._pipeline.to(self._device)
-        self.uses_gpu = self._device.type == "cuda"
+        self.gpu = str(self._device) if self._device.type == "cuda" else None
         self._arguments = _call_arguments(self._pipeline, parameters)
         self.provenance = {
             "device": device_name(self._device),

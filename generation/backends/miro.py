@@ -49,7 +49,7 @@ class MiroBackend:
         self._text_length = self._precision.text_length or self._model.pipeline_text_length
         self._prompts: dict[int, EncodedPrompt] = {}
         self._network = self._model.network
-        self.uses_gpu = self._device.type == "cuda"
+        self.gpu = str(self._device) if self._device.type == "cuda" else None
         self.provenance = {
             "device": device_name(self._device),
             "packages": package_versions(*PACKAGES),

@@ -34,7 +34,7 @@ class OwnFunctionBackend:
             raise UserError(f"{foreign[0]} has no meaning for a generator of your own; it takes prompts and seeds")
         if parameters.noise == UPSTREAM:
             raise UserError("noise upstream replays MIRO's sweep script; a generator of your own needs noise image")
-        self.uses_gpu = True  # if there is one
+        self.gpu: str | None = "cuda:0"  # if there is one
         self._name, self._seed = str(source.generator), parameters.seed
         self._function = import_function(source.generator)
         self._more = {"checkpoint": source.argument} if source.argument else {}

@@ -9,7 +9,7 @@ from typing import Any
 from generation.suites.catalogue import ALIASES, PUBLISHED, find_published
 from generation.suites.fetched import is_fetched, read_fetched
 from generation.suites.geneval import build_geneval, geneval_jsonl
-from generation.suites.suite import Metadata, Suite, read_suite
+from generation.suites.suite import Metadata, Suite, has_questions, read_suite
 from wire.errors import UserError
 from wire.paths import home
 from wire.stratified import stratified_order
@@ -22,9 +22,9 @@ __all__ = [
     "build_geneval",
     "built_prompts",
     "geneval_jsonl",
+    "has_questions",
     "limit_indices",
     "load_suite",
-    "suite_has_geneval",
     "suites_folder",
 ]
 
@@ -65,11 +65,6 @@ def load_suite(name_or_path: str) -> Suite:
         names = ", ".join([*SUITES, *PUBLISHED])
         raise UserError(f"{name_or_path}: no such suite or file; known suites: {names}")
     return _named(read_suite(path))
-
-
-def suite_has_geneval(name_or_path: str) -> bool:
-    """Whether GenEval's judge has anything to decide in that suite; raises as :func:`load_suite`."""
-    return load_suite(name_or_path).has_geneval
 
 
 def _named(suite: Suite) -> Suite:

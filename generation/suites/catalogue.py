@@ -54,6 +54,8 @@ class PublishedSuite:
     prompts: int
     licence: str
     files: tuple[SuiteFile, ...]
+    #: Who says of an image whether it shows its prompt: ``geneval``, or a metric id; empty where nobody here does.
+    judge: str = ""
     #: :attr:`generation.suites.suite.Suite.sha256` of the whole; empty where it is not known.
     content: str = ""
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from generation.suites.catalogue import HUB, PublishedSuite, SuiteFile
 from generation.suites.suite import MAX_BYTES, Suite
+from wire import hub_client
 from wire.errors import EnvironmentFailure, UserError
 from wire.files import replacing
-from wire.hub_client import endpoint, shown
 from wire.untrusted import read_bytes, read_json
 
 #: Takes a line for the user.
@@ -114,15 +114,17 @@ def _brought(suite: PublishedSuite, paths: Sequence[Path]) -> list[bytes]:
 
 
 def _download(suite: PublishedSuite, file: SuiteFile) -> bytes:
-    url = f"{endpoint()}/{file.url.removeprefix(HUB)}" if file.url.startswith(HUB) else file.url
+    elsewhere = f"get it elsewhere, then `miro-eval suites fetch {suite.id} --from FILE`"
+    if file.url.startswith(HUB):
+        try:
+            return hub_client.read(file.url.removeprefix(HUB), TIMEOUT)
+        except EnvironmentFailure as error:
+            raise EnvironmentFailure(f"suite {suite.id}: {error}; {elsewhere}") from error
     try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:  # noqa: S310 - our own list
+        with urllib.request.urlopen(file.url, timeout=TIMEOUT) as answer:  # noqa: S310 - our own list
             content: bytes = answer.read()
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise EnvironmentFailure(
-            f"suite {suite.id}: {shown(url)} cannot be had ({error}); get it elsewhere, then "
-            f"`miro-eval suites fetch {suite.id} --from FILE`"
-        ) from error
+        raise EnvironmentFailure(f"suite {suite.id}: {file.url} cannot be had ({error}); {elsewhere}") from error
     return content
 
 

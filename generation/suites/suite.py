@@ -6,7 +6,7 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -125,6 +125,11 @@ class Suite:
     def has_geneval(self) -> bool:
         """Whether any of its prompts says what GenEval's judge should find; a line that does not is left unscored."""
         return any(isinstance(line.get("tag"), str) and isinstance(line.get("include"), list) for line in self.lines)
+
+
+def has_questions(metadata: Mapping[str, Any]) -> bool:
+    """Whether a suite's line brings questions for Soft-TIFA, as those of GenEval 2 do."""
+    return isinstance(metadata.get("vqa_list"), list)
 
 
 def read_suite(path: Path) -> Suite:

@@ -8,7 +8,7 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NoReturn, TextIO
 
 from harness.terminal.echo import echo
@@ -64,14 +64,26 @@ def _verb() -> int:
         if (shown := as_bytes(word)) != word:
             raise UserError(f"{shown}: not UTF-8, which names must be: rename it, or name another")
     try:
-        from harness.cli.app import app
+        from harness.cli.app import COMPLETE, app
     except ImportError as error:
         raise EnvironmentFailure(f"the installation is not whole, install miro-eval again ({error})") from error
 
+    if os.environ.get(COMPLETE):
+        return _complete(app)
     code = int(app(prog_name="miro-eval", standalone_mode=False) or ExitCode.DONE)
     if code == ExitCode.INTERRUPTED:  # what the library makes of Ctrl-C
         raise KeyboardInterrupt
     return code
+
+
+def _complete(app: Callable[..., object]) -> int:
+    """Answer a shell that completes a line; see ``miro-eval --completion``."""
+    from typer._completion_classes import completion_init
+
+    completion_init()
+    with contextlib.suppress(SystemExit):
+        app(prog_name="miro-eval")
+    return ExitCode.DONE
 
 
 def as_bytes(name: str) -> str:

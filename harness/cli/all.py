@@ -38,10 +38,15 @@ def all_stages(
     settle: Settle = 30.0,
     tiny_world: options.TinyWorld = False,
 ) -> None:
-    """Generate the sweep, judge it, score it, report. The same command again continues or finds nothing to do.
+    """Generate images, judge them, score them, report. The same command again continues, or finds nothing to do.
 
-    Several checkpoints are run side by side, model by model, into one leaderboard. A folder of images made already is
-    judged and scored where it is.
+    Several checkpoints share one leaderboard. A folder of images made already is judged and scored where it is.
+
+    \b
+    Examples:
+      miro-eval all path/to/last.ckpt
+      miro-eval all nicolas-dufour/miro --limit 100 --metric image_reward
+      miro-eval all 'runs/*/last.ckpt' --out evaluations --gpus 0,1,2,3
     """
     from harness.cli.session import run_evaluations
     from harness.environments.manager import environment_backend

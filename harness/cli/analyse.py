@@ -7,18 +7,20 @@ from typing import Annotated
 
 import typer
 
+from harness.cli import options
 from harness.terminal.echo import echo
 
 
 def analyse(
     runs: Annotated[list[Path], typer.Argument(help="run directories, or files of GenEval or reward rows")],
     out: Annotated[Path, typer.Option(help="folder for analysis.md, analysis.csv and radars")] = Path("report"),
+    formats: options.Format = [],  # noqa: B006 - typer copies it
 ) -> None:
     """pass@k, best of N, rewards against verdicts, histograms, accuracy by class, relation, color and count; radars."""
     from reports.analysis import write_analysis
     from rewards.scorers import CARDS
 
-    files = write_analysis(runs, out, CARDS)
+    files = write_analysis(runs, out, CARDS, formats)
     for note in files.notes:
         echo(note, err=True)
     echo(f"analysis: {files.markdown}")

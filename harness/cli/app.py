@@ -16,37 +16,60 @@ from wire.errors import UserError
 
 #: Bytes in a file's name, on every file system in use.
 LONGEST_NAME = 255
+#: Cells that lines of help have at most; on a narrower terminal they are as long as that is wide.
+WIDEST = 120
+#: Variable by which a shell asks for completions.
+COMPLETE = "_MIRO_EVAL_COMPLETE"
 
-
-#: Verb -> its line in ``miro-eval --help``, at most 64 characters, so that it is shown whole. The module of that name
-#: holds a function of that name, or an ``app`` of verbs of its own.
-VERBS = {
-    "demo": "Set everything up and run the main job on tiny random models",
-    "all": "Generate the sweep, judge it, score it, report",
-    "generate": "Generate images only",
-    "geneval": "Judge the images in a directory, whoever made them",
-    "rewards": "Score the images in a directory, whoever made them",
-    "status": "What of a run on Slurm waits, runs, has failed",
-    "cancel": "End a run's jobs on Slurm; finished rows are kept",
-    "sweep": "Run the main job over a grid of reward targets",
-    "plan": "Cost of a sweep before it runs: images, FLOPs, GPU time, disk",
-    "report": "Write a leaderboard of finished runs",
-    "show": "Explain a verdict, and draw it on the image",
-    "compare": "Compare two runs on the prompts and samples they share",
-    "check": "Judge a run against a baseline by a policy: exit 0 or 1",
-    "baseline": "Keep a run as one small file to compare later runs with",
-    "view": "Make a gallery of images, verdicts and rewards",
-    "analyse": "Best of N, rewards against verdicts, accuracy by class",
-    "track": "Scores against the training step; speed-up factors",
-    "paper": "The MIRO paper's tables and figures, reproduced",
-    "suites": "List, fetch and find prompt suites",
-    "envs": "List, set up, check and remove the stages' environments",
-    "weights": "List, fetch, verify and bundle the weights",
-    "doctor": "Check tools, GPU, disk, environments, weights and the hub",
-    "verify": "Recompute the hashes of a finished run's rows and images",
-    "repro": "The commands, locks and hashes that made a run",
-    "calibrate": "Score fixed pairs, compare with stored values",
+#: Heading -> verb -> its line in ``miro-eval --help``, at most 64 characters, so that it is shown whole on 80 columns.
+#: The module of a verb's name holds a function of that name, or an ``app`` of verbs of its own.
+SECTIONS = {
+    "First steps": {
+        "demo": "Set everything up and run the main job on tiny random models",
+        "all": "Generate images, judge them, score them, report",
+        "report": "Write a leaderboard of finished runs",
+        "check": "Judge a run against a baseline by a policy: exit 0 or 1",
+        "compare": "Compare two runs on the prompts and samples they share",
+        "view": "Make a gallery of images, verdicts and rewards",
+        "doctor": "Check tools, GPU, disk, environments, weights and the hub",
+    },
+    "One stage": {
+        "generate": "Generate images only",
+        "geneval": "Judge the images in a directory, whoever made them",
+        "rewards": "Score the images in a directory, whoever made them",
+    },
+    "Set-up": {
+        "envs": "List, set up, check and remove the stages' environments",
+        "weights": "List, fetch, verify and bundle the weights",
+        "suites": "List, fetch and find prompt suites",
+        "calibrate": "Score fixed pairs, compare with stored values",
+    },
+    "Analysis": {
+        "analyse": "Best of N, rewards against verdicts, accuracy by class",
+        "track": "Scores against the training step; speed-up factors",
+        "baseline": "Keep a run as one small file to compare later runs with",
+        "paper": "The MIRO paper's tables and figures, reproduced",
+    },
+    "Many runs and clusters": {
+        "sweep": "Run the main job over a grid of reward targets",
+        "plan": "Cost of a sweep before it runs: images, FLOPs, GPU time, disk",
+        "jobs": "Follow or cancel a run's jobs on Slurm",
+        "run": "Verify or reproduce a finished run, explain one of its verdicts",
+    },
 }
+#: Verbs that are shown under another one's name. Their own still works by itself.
+INSIDE = {
+    "jobs": {
+        "status": "Show which jobs of a run wait, run, have finished or failed",
+        "cancel": "End a run's jobs on Slurm; finished rows are kept",
+    },
+    "run": {
+        "verify": "Recompute the hashes of a finished run's rows and images",
+        "repro": "Print the commands, locks and hashes that made a run",
+        "show": "Explain a verdict, and draw it on the image",
+    },
+}
+VERBS = {name: line for verbs in (*SECTIONS.values(), *INSIDE.values()) for name, line in verbs.items()}
 
 
 class _Commands(Mapping[str, Any]):
@@ -55,11 +78,14 @@ class _Commands(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         if name not in VERBS:
             raise KeyError(name)
-        module = import_module(f"harness.cli.{name}")
         home = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+        if name in INSIDE:
+            home.add_typer(_inside(name), name=name, cls=_Group)
+            return typer.main.get_group(home).commands[name]
+        module = import_module(f"harness.cli.{name}")
         if hasattr(module, "app"):
             for inner in module.app.registered_commands:
-                inner.cls = _Checked
+                inner.cls = _Command
             home.add_typer(module.app, name=name, cls=_Group)
         else:
             home.command(name, cls=_Command)(getattr(module, name, None) or module.all_stages)
@@ -72,8 +98,16 @@ class _Commands(Mapping[str, Any]):
         return len(VERBS)
 
 
-class _Checked(TyperCommand):
-    """A verb that refuses names that no file can have."""
+def _inside(name: str) -> typer.Typer:
+    """The verbs under a name that has no module of its own."""
+    group = typer.Typer(help=f"{VERBS[name]}.", no_args_is_help=True, rich_markup_mode=None)
+    for verb in INSIDE[name]:
+        group.command(verb, cls=_Command)(getattr(import_module(f"harness.cli.{verb}"), verb))
+    return group
+
+
+class _Command(TyperCommand):
+    """A verb whose help groups its options, and that refuses names that no file can have."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the verb.
@@ -88,21 +122,25 @@ class _Checked(TyperCommand):
                 raise UserError(f"{part[:60]}...{part[-20:]}: {words}")
         return super().invoke(ctx)
 
-
-class _Command(_Checked):
-    """A verb, whose help groups its options."""
-
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments, the verb's own options, and then each panel's."""
         panels: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
         for parameter in self.get_params(ctx):
             kind = "Options" if parameter.param_type_name == "option" else "Arguments"
             if record := parameter.get_help_record(ctx):
-                panels.setdefault(getattr(parameter, "rich_help_panel", None) or kind, []).append(record)
+                panel = getattr(parameter, "rich_help_panel", None) or kind
+                panels.setdefault(panel, []).append((_in_words(record[0], kind == "Options"), record[1]))
         for panel, records in panels.items():
             if records:
-                with formatter.section(panel):
+                with formatter.section(typer.style(panel, bold=True)):
                     formatter.write_dl(records)
+
+
+def _in_words(name: str, option: bool) -> str:
+    """An option's value by a word, not by its type in Python's words; an argument's name says what it is."""
+    flags, given, kind = name.partition(" <")
+    words = (("path", "PATH"), ("int", "N"), ("float", "X"), ("", "TEXT"))
+    return f"{flags} {next(word for part, word in words if part in kind)}" if given and option else flags
 
 
 class _Group(TyperGroup):
@@ -112,11 +150,18 @@ class _Group(TyperGroup):
         """The option ``--help``."""
         return _spared(super().get_help_option(ctx))
 
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the verbs, each with the whole of its line."""
+        lines = [(name, verb.get_short_help_str(limit=1000)) for name, verb in self.commands.items() if not verb.hidden]
+        with formatter.section(typer.style("Commands", bold=True)):
+            formatter.write_dl(lines)
+
 
 def _spared(option: Any) -> Any:
-    """A flag spared the library's conversion of values: that alone imports pydantic, 0.2 s."""
+    """An option spared the library's conversion of values: that alone imports pydantic, 0.2 s."""
     if option is not None:
-        option.process_value = lambda ctx, value: option.callback(ctx, option, bool(value))
+        kind = bool if option.is_flag else str
+        option.process_value = lambda ctx, value: option.callback(ctx, option, kind(value or ""))
     return option
 
 
@@ -127,17 +172,19 @@ class _Verbs(_Group):
         self.params = [_spared(one) for one in self.params]
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return list(VERBS)
+        return [name for verbs in SECTIONS.values() for name in verbs]
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write the list of verbs, from the table alone."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(VERBS.items()))
+        """Write the verbs in their sections, from the table alone."""
+        for heading, verbs in SECTIONS.items():
+            with formatter.section(typer.style(heading, bold=True)):
+                formatter.write_dl([(f"{name:<9}", line) for name, line in verbs.items()])
 
 
 app = typer.Typer(
     name="miro-eval", cls=_Verbs, no_args_is_help=True, add_completion=False, rich_markup_mode=None,
-    pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDEST},
 )  # fmt: skip
 
 
@@ -147,10 +194,26 @@ def _show_version(asked: bool) -> None:
         raise typer.Exit
 
 
+def _show_completion(shell: str) -> None:
+    if shell:
+        from typer._completion_shared import get_completion_script
+
+        if shell not in ("bash", "zsh", "fish"):
+            raise UserError(f"--completion {shell!r}: expected bash, zsh or fish")
+        echo(get_completion_script(prog_name="miro-eval", complete_var=COMPLETE, shell=shell))
+        raise typer.Exit
+
+
 @app.callback()
 def main(
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, help="Show the version and exit.")
     ] = False,
+    completion: Annotated[
+        str,
+        typer.Option(
+            callback=_show_completion, metavar="SHELL", help="Print completion for bash, zsh or fish, and exit."
+        ),
+    ] = "",
 ) -> None:
     """Evaluate a text-to-image checkpoint: GenEval, seven reward models, a leaderboard."""

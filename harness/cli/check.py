@@ -30,6 +30,8 @@ def check(
     policy: Annotated[Path | None, typer.Option(help="TOML; see --init [default: what --init writes]")] = None,
     out: Annotated[Path | None, typer.Option(help="also write gate.md, gate.json and gate.xml (JUnit) here")] = None,
     gallery: Annotated[Path | None, typer.Option(help="write a gallery into here, flipped verdicts first")] = None,
+    copy: options.Copy = False,
+    full_size: options.FullSize = False,
     subset: Annotated[bool, typer.Option(help="compare on the candidate's prompts, made with --limit")] = False,
     looks: Annotated[
         str, typer.Option(help="look after so many prompts, stop when certain: 100,200,553 [default: the policy's]")
@@ -74,7 +76,9 @@ def check(
         from rewards.scorers import CARDS
 
         shown = (gate.comparison.first, gate.comparison.second)
-        gate = replace(gate, flips=write_flips(baseline, candidate, gallery, CARDS, shown))
+        gate = replace(
+            gate, flips=write_flips(baseline, candidate, gallery, CARDS, shown, options.copied(copy, full_size))
+        )
     _show(gate, out)
     if not gate.passes:
         raise typer.Exit(int(ExitCode.GATE_FAILED))
@@ -99,12 +103,12 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 def _show(gate: Gate, out: Path | None) -> None:
     """All formats that are asked for; the verdict is the last line on standard output."""
-    from reports.gate.gate_formats import add_to_summary, markdown_gate, terminal_gate, workflow_commands, write_gate
+    from reports.gate.gate_formats import tell_actions, terminal_gate, workflow_commands, write_gate
 
     if out is not None:
         for path in write_gate(gate, out):
             echo(f"written: {path}", err=True)
-    add_to_summary(markdown_gate(gate), os.environ)
+    tell_actions(gate, os.environ)
     show(terminal_gate(gate))
     if in_actions():
         for line in workflow_commands(gate):

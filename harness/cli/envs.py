@@ -7,38 +7,35 @@ from typing import Annotated
 import typer
 
 from harness.cli.signature import only, takes_settings
-from harness.environments.spec import ENVIRONMENTS, EnvironmentSpec
+from harness.environments.spec import DEFAULT, ENVIRONMENTS, EnvironmentSpec
 from harness.run.settings import RunSettings
 from harness.terminal.display import Display
-from harness.terminal.echo import echo
+from harness.terminal.echo import echo, show_list
 
 app = typer.Typer(help="The stages' isolated environments.", no_args_is_help=True, rich_markup_mode=None)
 
 Backend = Annotated[RunSettings, only("env_backend")]
-Names = Annotated[list[str] | None, typer.Argument(help="miro, geneval, rewards [default: all]", metavar="[NAME]...")]
+Names = Annotated[
+    list[str] | None, typer.Argument(help="miro, geneval, rewards; vlm [default: the first three]", metavar="[NAME]...")
+]
 
 
 @app.command("list")
 @takes_settings
 def list_environments(run: Backend) -> None:
     """Backend, lock hash, size and health of each environment."""
-    from rich.console import Console
-    from rich.table import Table
-
     from harness.environments import manager
 
-    table = Table("environment", "backend", "lock", "size", "health")
-    table.add_column("folder", overflow="fold")
+    rows = []
     for spec in ENVIRONMENTS.values():
         environment = manager.locate(spec, run.env_backend)
         state = environment.state()
         size = f"{state.size_bytes / 1e9:.1f} GB" if state else "-"
         health = "ready" if state else ("half-made" if environment.directory.exists() else "not set up")
-        row = (spec.name, environment.backend, environment.lock_hash, size, health, str(environment.directory))
-        table.add_row(*row)
-    for folder in manager.leftovers():
-        table.add_row(folder.name.split("-")[0], "", "", "-", "of an older lock", str(folder))
-    Console(soft_wrap=True).print(table)
+        rows.append((spec.name, environment.backend, environment.lock_hash, size, health, str(environment.directory)))
+    old = manager.leftovers()
+    rows += [(folder.name.split("-")[0], "-", "-", "-", "of an older lock", str(folder)) for folder in old]
+    show_list(("environment", "backend", "lock", "size", "health", "folder"), rows)
 
 
 @app.command()
@@ -63,7 +60,7 @@ def check(run: Backend, names: Names = None) -> None:
     from harness.environments import manager
     from wire.errors import EnvironmentFailure
 
-    for spec in _specs(names):
+    for spec in _specs(names, there=run.env_backend):
         environment = manager.locate(spec, run.env_backend)
         if not environment.ready:
             raise EnvironmentFailure(f"environment {spec.name} is not set up: `miro-eval envs setup {spec.name}`")
@@ -79,7 +76,7 @@ def remove(run: Backend, names: Names = None) -> None:
 
     from harness.environments import manager
 
-    for spec in _specs(names):
+    for spec in _specs(names, there=run.env_backend):
         existed = manager.remove(manager.locate(spec, run.env_backend))
         echo(f"{spec.name}: {'removed' if existed else 'was not there'}")
     for folder in manager.leftovers():
@@ -87,7 +84,11 @@ def remove(run: Backend, names: Names = None) -> None:
         echo(f"{folder.name}: removed")
 
 
-def _specs(names: list[str] | None) -> list[EnvironmentSpec]:
+def _specs(names: list[str] | None, there: str = "") -> list[EnvironmentSpec]:
+    """The environments named; without names the default ones, and others that are made, of the kind ``there``."""
     from harness.environments import manager
 
-    return [manager.find_spec(name) for name in names] if names else list(ENVIRONMENTS.values())
+    if names:
+        return [manager.find_spec(name) for name in names]
+    made = [spec for spec in ENVIRONMENTS.values() if there and manager.locate(spec, there).directory.exists()]
+    return list(dict.fromkeys([*(ENVIRONMENTS[name] for name in DEFAULT), *made]))

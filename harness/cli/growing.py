@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from reports.read.runs import Run
 
 #: Settings of a sweep that a baseline records as they are.
-_RECORDED = ("samples", "steps", "guidance_scale", "resolution", "seed", "noise", "batch_size", "precision")
+_RECORDED = ("samples", "steps", "guidance_scale", "resolution", "seed", "noise", "precision")
 _TARGETS = ("reward_targets", "negative_reward_targets")
 
 

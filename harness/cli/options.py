@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from wire.errors import UserError
+
+if TYPE_CHECKING:
+    from reports.gallery import Copied
 
 _FOLDER = "a folder (hub layout, diffusers pipeline, images made already)"
 _KINDS = f"a Lightning .ckpt (config.yaml beside it), {_FOLDER}, a repo id, "
@@ -40,9 +46,31 @@ RunDirectory = Annotated[
     Path | None, typer.Argument(help="directory of images: 00000/metadata.jsonl, 00000/samples/0000.png, ...")
 ]
 Out = Annotated[Path | None, typer.Option(help="run directory [default: <checkpoint dir>/geneval_images/<name>]")]
+FigureFormat = StrEnum("FigureFormat", ["pdf", "svg"])
+Format = Annotated[
+    list[FigureFormat], typer.Option("--format", help="write figures in this format too, beside the PNG; repeatable")
+]
 TinyWorld = Annotated[
     bool,
     typer.Option(
         help="small random models instead of the published weights, to try things out", rich_help_panel="Where it runs"
     ),
 ]
+
+Copy = Annotated[
+    bool, typer.Option("--copy", help="put small copies of the images into the gallery, so that it can be moved")
+]
+FullSize = Annotated[bool, typer.Option("--full-size", help="with --copy: the images as they are")]
+
+
+def copied(copy: bool, full_size: bool) -> Copied | None:
+    """What ``--copy`` and ``--full-size`` ask for.
+
+    Raises:
+        UserError: ``--full-size`` without ``--copy``.
+    """
+    from reports.gallery import Copied
+
+    if full_size and not copy:
+        raise UserError("--full-size says how images are copied: add --copy")
+    return (Copied.WHOLE if full_size else Copied.SMALL) if copy else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ import typer
 from harness.cli import options
 from harness.cli.signature import only, takes_settings
 from harness.run.settings import RunSettings
-from harness.terminal.echo import echo
+from harness.terminal.echo import echo, show, show_text
 from wire.errors import UserError
 from wire.settings import pair
 
@@ -26,7 +27,6 @@ FigureRuns = Annotated[
 ]
 From = Annotated[Path | None, typer.Option("--from", help="folder that `paper reproduce` has filled")]
 Only = Annotated[list[str], typer.Option(help="one of them, e.g. fig3; repeatable [default: all]")]
-Format = Annotated[list[str], typer.Option("--format", help="pdf or svg, written beside the PNG; repeatable")]
 TableOut = Annotated[Path | None, typer.Option(help="also write the table as Markdown and CSV into this folder")]
 
 
@@ -35,23 +35,30 @@ def list_all() -> None:
     """What there is: tables, figures, released checkpoints."""
     from reports.paper.commands import overview
 
-    echo(overview())
+    show_text(overview())
 
 
 @app.command()
 def table1(runs: Runs = None, out: TableOut = None, folder: From = None) -> None:
-    """Table 1 (state of the art, specialists, MIRO) beside runs: differences, intervals, verdicts."""
+    """Table 1 (state of the art, specialists, MIRO) beside runs: differences, intervals, verdicts.
+
+    On a terminal as a table; into a file or a pipe as Markdown.
+    """
     _table("table1", runs or [], out, folder)
 
 
 @app.command()
 def table3(runs: Runs = None, out: TableOut = None, folder: From = None) -> None:
-    """Table 3 (ablations) beside runs: differences, intervals, verdicts."""
+    """Table 3 (ablations) beside runs: differences, intervals, verdicts.
+
+    On a terminal as a table; into a file or a pipe as Markdown.
+    """
     _table("table3", runs or [], out, folder)
 
 
 def _table(key: str, runs: list[str], out: Path | None, folder: Path | None) -> None:
     from reports.files import write_text
+    from reports.leaderboard.terminal import paper_table
     from reports.paper.tables import reproduce_table, table_csv, table_markdown
     from rewards.scorers import CARDS
 
@@ -59,7 +66,10 @@ def _table(key: str, runs: list[str], out: Path | None, folder: Path | None) -> 
     if out is not None:
         for name, text in ((f"{key}.md", table_markdown(table)), (f"{key}.csv", table_csv(table))):
             echo(f"written: {write_text(out / name, text)}", err=True)
-    echo(table_markdown(table), end="")
+    if sys.stdout.isatty():
+        show(paper_table(table))
+    else:
+        echo(table_markdown(table), end="")
 
 
 @app.command()
@@ -68,7 +78,7 @@ def figures(
     out: Annotated[Path, typer.Option(help="folder for the images")] = Path("figures"),
     folder: From = None,
     only: Only = [],  # noqa: B006 - typer copies it
-    formats: Format = [],  # noqa: B006 - typer copies it
+    formats: options.Format = [],  # noqa: B006 - typer copies it
 ) -> None:
     """Draw the figures: from runs where there are any, beside the published points; each curve says which it is."""
     from reports.paper.figure_runs import Runs
@@ -84,7 +94,7 @@ def strips(
     folder: From = None,
     out: Annotated[Path, typer.Option(help="folder for the images")] = Path("figures"),
     only: Only = [],  # noqa: B006 - typer copies it
-    formats: Format = [],  # noqa: B006 - typer copies it
+    formats: options.Format = [],  # noqa: B006 - typer copies it
 ) -> None:
     """Draw the strips of images: along training, along targets; `view --grid` makes them of any runs."""
     from reports.paper.strips import draw_strips

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -124,15 +125,29 @@ def show_report(
     names: Sequence[str] = (),
     selections: Sequence[Selection] = (),
 ) -> ReportFiles:
-    """Write the leaderboard where it does not stand, print it, and return its files; see :func:`reports.report`."""
+    """Write the leaderboard where it does not stand, print it, and return its files; see :func:`reports.report`.
+
+    The last lines say where it is, and what can be done next.
+    """
     from reports import report, terminal_tables
     from rewards.scorers import CARDS
 
     files = report(inputs, out, across, CARDS, names=names, selections=selections, known=known, anew=anew)
     display.close()
     show(terminal_tables(files))
-    echo(f"report: {files.markdown}")
+    others = ", ".join(file.suffix for file in (files.markdown, files.csv, files.latex, files.json))
+    echo(f"\nreport: {files.html} (beside it: {others})")
+    _say_what_next(inputs)
     return files
+
+
+def _say_what_next(inputs: Sequence[Path]) -> None:
+    """Commands for the runs just reported; of a folder of runs, with names to fill in."""
+    runs = [path for path in inputs if path.is_file() or any(path.glob("*.jsonl"))]
+    first, second = ([shlex.quote(str(run)) for run in runs[:2]] + ["RUN", "OTHER_RUN"][len(runs) :])[:2]
+    echo(f"next:   look at the images:   miro-eval view {first}")
+    echo(f"        pass or fail a run:   miro-eval check NEW_RUN --baseline {first}")
+    echo(f"        compare two runs:     miro-eval compare {first} {second}")
 
 
 def leave(outcome: Outcome) -> None:

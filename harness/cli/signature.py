@@ -54,7 +54,7 @@ class _Choice:
 
     def parameter(self, taken: set[str]) -> inspect.Parameter:
         """The option as the command-line library reads it; ``taken`` are names that other options have."""
-        one, types = self.option, kinds(self.field)
+        one, types = self.option, [name for name in kinds(self.field) if name != "None"]
         short = [f"--{one.alone}"] if one.alone and one.alone not in taken else []
         kind: Any = list[str] if self.default == [] else str if one.parse else _TYPES[types[-1 if one.choices else 0]]
         shown = typer.Option(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.terminal.echo import echo
+from harness.terminal.echo import echo, show_list
 
 app = typer.Typer(help="Prompt suites.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -19,22 +19,21 @@ Brought = Annotated[
 
 @app.command("list")
 def list_suites() -> None:
-    """Every suite known by name: prompts, whether GenEval can judge it, whether it is here."""
-    from rich.console import Console
-    from rich.table import Table
-
+    """Every suite known by name: prompts, who judges its images, whether it is here."""
     from generation.suites import PUBLISHED, SUITES, suites_folder
     from generation.suites.fetched import is_fetched
 
-    table = Table("suite", "prompts", "here", "hash", "what")
-    for suite in SUITES.values():
-        table.add_row(suite.id, str(len(suite.lines)), "built in", suite.sha256[:12], "made from its rules")
+    rows = [
+        (suite.id, str(len(suite.lines)), "geneval", "built in", suite.sha256[:12], "made from its rules")
+        for suite in SUITES.values()
+    ]
     for published in PUBLISHED.values():
         here = "yes" if is_fetched(published, suites_folder()) else "no"
         pinned = all(file.sha256 for file in published.files)
         digest = "published" if pinned else "of first fetch"
-        table.add_row(published.id, str(published.prompts), here, digest, published.title)
-    Console(soft_wrap=True).print(table)
+        judge = published.judge or "none: rewards alone"
+        rows.append((published.id, str(published.prompts), judge, here, digest, published.title))
+    show_list(("suite", "prompts", "judge", "here", "hash", "what"), rows)
 
 
 @app.command()

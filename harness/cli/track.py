@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli import options
 from harness.terminal.echo import echo
 
 
@@ -15,6 +16,7 @@ def track(
         list[Path], typer.Argument(help="runs of a training run's checkpoints, or DIR/*.ckpt; several such")
     ],
     out: Annotated[Path, typer.Option(help="folder for track.md, track.csv and track.png")] = Path("track"),
+    formats: options.Format = [],  # noqa: B006 - typer copies it
 ) -> None:
     """Scores against the training step, with intervals; of two training runs, how much sooner one gets there.
 
@@ -23,7 +25,7 @@ def track(
     from reports.analysis.track import write_track
     from rewards.scorers import CARDS
 
-    files = write_track(runs, out, CARDS)
+    files = write_track(runs, out, CARDS, formats)
     for note in files.notes:
         echo(note, err=True)
     echo(f"curves: {files.markdown} and {files.image}")

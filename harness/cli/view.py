@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli import options
 from harness.terminal.echo import echo
 
 
@@ -19,7 +20,8 @@ def view(
         Path | None,
         typer.Option(help="folder for the gallery [default: RUN/report/gallery of the first, beside a file: gallery]"),
     ] = None,
-    copy: Annotated[bool, typer.Option("--copy", help="copy the images into it, so that it can be moved")] = False,
+    copy: options.Copy = False,
+    full_size: options.FullSize = False,
     grid: Annotated[
         bool, typer.Option("--grid", help="in rows: prompts down; runs, training steps or targets across; and grid.png")
     ] = False,
@@ -28,9 +30,7 @@ def view(
         typer.Option(help="of grid.png: a prompt, or part of one; repeatable [default: the first six]"),
     ] = [],  # noqa: B006 - typer copies it
     sample: Annotated[int, typer.Option(min=0, help="of grid.png: number of the image of each prompt")] = 0,
-    formats: Annotated[
-        list[str], typer.Option("--format", help="pdf or svg, written beside grid.png; repeatable")
-    ] = [],  # noqa: B006 - typer copies it
+    formats: options.Format = [],  # noqa: B006 - typer copies it
 ) -> None:
     """Make a gallery that opens from disk: images with boxes, verdicts, reasons and rewards, to filter and sort."""
     from reports.gallery import SheetSettings, write_gallery
@@ -38,7 +38,8 @@ def view(
 
     first = runs[0]
     where = out or (first / "report" / "gallery" if first.is_dir() else first.parent / "gallery")
-    files = write_gallery(runs, where, copy, CARDS, sheet=SheetSettings(prompt, sample, formats) if grid else None)
+    sheet = SheetSettings(prompt, sample, formats) if grid else None
+    files = write_gallery(runs, where, options.copied(copy, full_size), CARDS, sheet=sheet)
     flips = f", {files.flips:,} verdicts flip" if len(runs) > 1 else ""
     missing = f"; files not there: {files.without_picture:,}" if files.without_picture else ""
     kind = {1: "images", 2: "pairs"}.get(len(runs), "rows")

@@ -11,7 +11,7 @@ import typer
 from harness.cli.signature import only, takes_settings
 from harness.run.settings import RunSettings
 from harness.terminal.display import Display
-from harness.terminal.echo import echo
+from harness.terminal.echo import echo, show_list
 
 app = typer.Typer(help="The weights of every stage.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -32,11 +32,13 @@ def list_weights(
     if json:
         echo(json_module.dumps(rows, indent=2))
         return
+    lines = []
     for row in rows:
         place = row["from"] + (f"@{row['revision'][:12]}" if row["revision"] else "")
         size = f"{row['bytes'] / 1e9:.2f} GB" if row["bytes"] else "-"
-        pinned, here = row["pinned"] + (", extra" if row["extra"] else ""), "here" if row["here"] else "-"
-        echo(f"{row['name']:24} {here:5} {size:>9}  {pinned:36} {place}  ({row['licence']})")
+        pinned, here = row["pinned"] + (", extra" if row["extra"] else ""), "yes" if row["here"] else "no"
+        lines.append((row["name"], here, size, pinned, place, row["licence"]))
+    show_list(("weights", "here", "size", "pinned", "from", "licence"), lines)
     if code := [f"{row['from']}@{row['revision'][:12]}" for row in rows if row["runs_code"]]:
         echo("Code from the hub is run from these revisions only: " + ", ".join(code))
 

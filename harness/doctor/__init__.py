@@ -12,8 +12,11 @@ from types import MappingProxyType
 
 from harness.doctor import gpu_fit, host, hub, installed
 from harness.doctor.host import FAILURE, OK, WARNING, Finding
+from rewards.scorers import SCORERS
+from rewards.scorers.card import Weight
 from wire.gpus import hidden
 from wire.hub_client import is_off
+from wire.vocabulary import SEVEN_REWARDS
 
 __all__ = ["CHECKS", "FAILURE", "OK", "WARNING", "Finding", "examine", "quick_checks"]
 
@@ -45,6 +48,7 @@ def examine(out: Path | None = None) -> Iterable[Finding]:
     for check in CHECKS:
         found = check()
         yield from [found] if isinstance(found, Finding) else found
+    yield host.room_to_load({metric: SCORERS[metric].card.weights for metric in SEVEN_REWARDS})
     yield host.room_for_images(out or Path.cwd())
 
 
@@ -57,6 +61,7 @@ def quick_checks(
     weights: bool = True,
     offline: bool = False,
     wanted: Mapping[str, Collection[str]] = MappingProxyType({}),
+    loaded: Mapping[str, Collection[Weight]] = MappingProxyType({}),
     images: int = host.SWEEP,
 ) -> list[Finding]:
     """What would stop a run, found in well under a second: no file is hashed, and no program started but ``nvidia-smi``
@@ -65,12 +70,13 @@ def quick_checks(
     Args:
         weights: the run uses the published weights.
         wanted: which of them, by stage, where it is not all.
+        loaded: what metrics are to be computed with.
         images: how many are to be made.
 
     Returns:
         Warnings and failures only. A failure means that the run cannot work.
     """
-    found = [*installed.unmade(environments, env_backend), host.room_for_images(out, images)]
+    found = [*installed.unmade(environments, env_backend), host.room_for_images(out, images), host.room_to_load(loaded)]
     if device != "cpu" and not hidden():
         gpu = host.gpu()
         in_the_way = gpu.status == FAILURE or gpu == host.other_gpu()

@@ -13,7 +13,7 @@ from typing import Any
 from harness.doctor.host import FAILURE, WARNING, Finding
 from harness.environments import manager
 from harness.environments.manager import BACKENDS, Environment
-from harness.environments.spec import ENVIRONMENTS
+from harness.environments.spec import DEFAULT, ENVIRONMENTS
 from wire.errors import EnvironmentFailure
 from wire.files import write_atomically
 from wire.gpus import Gpu, hidden, listed_gpus, too_old_for
@@ -33,7 +33,8 @@ _REBUILD = "setting the environment up again does not help"
 
 def all_environments() -> Iterator[Finding]:
     """For ``doctor``; see :func:`misfits`."""
-    return misfits(list(ENVIRONMENTS), "auto")
+    there = [name for name, spec in ENVIRONMENTS.items() if name in DEFAULT or manager.locate(spec).ready]
+    return misfits(there, "auto")
 
 
 def misfits(names: Sequence[str], env_backend: str) -> Iterator[Finding]:

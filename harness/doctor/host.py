@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,9 +20,11 @@ from harness.environments.gpu import (
     host_mmcv_build,
     nvcc_version,
 )
-from harness.environments.spec import ENVIRONMENTS
+from harness.environments.spec import DEFAULT, ENVIRONMENTS
+from rewards.scorers.card import Weight
 from wire.errors import EnvironmentFailure
 from wire.gpus import listed_gpus
+from wire.host import memory
 from wire.paths import home
 
 #: Seconds for a program to answer.
@@ -141,7 +143,7 @@ def existing(folder: Path) -> Path:
     return folder
 
 
-def disk(env_backend: str = "auto", names: Sequence[str] = tuple(ENVIRONMENTS)) -> Finding:
+def disk(env_backend: str = "auto", names: Sequence[str] = DEFAULT) -> Finding:
     """Space for those of the environments that are missing."""
     missing = [name for name in names if not manager.locate(ENVIRONMENTS[name], env_backend).ready]
     needed, free = sum(ENVIRONMENTS[name].disk_gb for name in missing), _free_gb(existing(home()))
@@ -172,6 +174,19 @@ def room_for_images(out: Path, images: int = SWEEP) -> Finding:
     if free < images * IMAGE_GB:
         return Finding("output", WARNING, text, "free some space, or choose another --out")
     return Finding("output", OK, text)
+
+
+def room_to_load(weights: Mapping[str, Collection[Weight]]) -> Finding:
+    """Whether this machine's memory holds each metric's model while it is loaded; the GPU's is another matter."""
+    free, needed = memory(), {metric: sum(weight.loading for weight in its) for metric, its in weights.items()}
+    large = [f"{metric} takes about {size / 1e9:.0f} GB" for metric, size in needed.items() if size > free]
+    text, hint = f"{free / 1e9:.0f} GB free", "use a machine (or a job) with more memory"
+    if not large:
+        return Finding("memory", OK, text)
+    text += f", and {', '.join(large)} of it while its model is loaded"
+    if len(large) == len(weights):
+        return Finding("memory", FAILURE, text, hint)
+    return Finding("memory", WARNING, f"{text}: it would stay unscored", f"{hint}, or name the others by --metric")
 
 
 def _free_gb(folder: Path) -> float:

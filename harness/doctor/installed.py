@@ -30,8 +30,11 @@ def environments() -> Iterator[Finding]:
 def _environment(environment: Environment) -> Iterator[Finding]:
     name = f"environment {environment.spec.name}"
     setup = f"miro-eval envs setup {environment.spec.name}"
+    half = environment.directory.exists()
+    if environment.spec.on_demand and not half:
+        yield Finding(name, OK, "not set up: it is made when a metric that runs in it is asked for")
+        return
     if not environment.ready:
-        half = environment.directory.exists()
         state = "half-made: its set-up was interrupted" if half else "not set up"
         yield Finding(name, WARNING, state, f"{setup}, which goes on where it stopped" if half else setup)
         return

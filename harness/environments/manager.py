@@ -139,6 +139,12 @@ def choose_backend(spec: EnvironmentSpec, requested: str) -> str:
     return next(kind for kind in spec.backends if LITE not in spec.backends or kind == LITE or _serves(spec, kind))
 
 
+def going_on(spec: EnvironmentSpec, requested: str, begun: str) -> str:
+    """The backend to request for a run that was ``begun`` in one: where none is demanded that, if it serves here."""
+    fits = begun in spec.backends and begun != "no-mmcv" and (begun == LITE or _serves(spec, begun))
+    return begun if requested == "auto" and fits else requested
+
+
 def _serves(spec: EnvironmentSpec, kind: str) -> bool:
     environment, gpus = locate(spec, kind), compute_capabilities()
     if environment.failure_file.exists() or any(float(one) >= BLACKWELL for one in gpus):
@@ -184,7 +190,12 @@ def _make(environment: Environment, progress: Progress) -> None:
     with _exclusive(environment, progress):
         if not environment.ready:
             environment.directory.mkdir(parents=True, exist_ok=True)
-            _set_up(environment, progress)
+            try:
+                _set_up(environment, progress)
+            except EnvironmentFailure:
+                progress(1, 1, "failed")
+                raise
+    progress(1, 1, "ready")
 
 
 def substitution(spec: EnvironmentSpec, backend: str) -> str:

@@ -1,4 +1,4 @@
-"""The three environments, and what an environment kind must be able to do."""
+"""The environments, and what an environment kind must be able to do."""
 
 from __future__ import annotations
 
@@ -20,19 +20,24 @@ class EnvironmentSpec:
         stage: the worker module that runs in it.
         backends: kinds it can be made with, best first.
         disk_gb: what a fresh installation needs, measured, rounded up.
+        on_demand: made only when it is named, or a metric asked for runs in it.
     """
 
     name: str
     stage: str
     backends: tuple[str, ...]
     disk_gb: int
+    on_demand: bool = False
 
 
 ENVIRONMENTS: dict[str, EnvironmentSpec] = {
     "miro": EnvironmentSpec("miro", "generation", ("uv",), disk_gb=8),
     "geneval": EnvironmentSpec("geneval", "geneval", ("pixi", "uv", "mmcv-lite", "no-mmcv"), disk_gb=9),
     "rewards": EnvironmentSpec("rewards", "rewards", ("uv",), disk_gb=6),
+    "vlm": EnvironmentSpec("vlm", "rewards", ("uv",), disk_gb=8, on_demand=True),
 }
+#: Those that are made, and looked for, where none is named.
+DEFAULT = tuple(name for name, spec in ENVIRONMENTS.items() if not spec.on_demand)
 
 
 class Backend(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +16,14 @@ from harness.workers.processes import run_logged
 from wire.errors import EnvironmentFailure
 from wire.paths import environment_files
 
+#: Where pip puts it, though the virtual environment may not be activated.
+_BESIDE = str(Path(sys.executable).with_name("uv"))
+
 
 def find() -> str | None:
-    """uv itself: the one that started us (``uv run`` says which), else the one on PATH."""
+    """uv itself: the one that started us (``uv run`` says which), the one on PATH, or the one beside our Python."""
     started_by = os.environ.get("UV")
-    return started_by if started_by and Path(started_by).exists() else shutil.which("uv")
+    return started_by if started_by and Path(started_by).exists() else shutil.which("uv") or shutil.which(_BESIDE)
 
 
 @dataclass(frozen=True)

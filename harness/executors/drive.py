@@ -70,6 +70,7 @@ def _check_host(pipelines: Sequence[Pipeline], stages: Sequence[Stage]) -> None:
         return
     names = list(dict.fromkeys(stage.environment for stage in stages))
     published, images = not pipeline.source.random, sum(_images_to_make(one, stages) for one in pipelines)
+    lacking = [stage for stage in stages if published and any(_lacks_rows(one, stage) for one in pipelines)]
     failures = []
     for finding in quick_checks(
         names,
@@ -79,6 +80,7 @@ def _check_host(pipelines: Sequence[Pipeline], stages: Sequence[Stage]) -> None:
         weights=published,
         offline=settings.offline,
         wanted={stage.module: () for stage in stages if stage.weights(settings)},  # looked at above
+        loaded={metric: its for stage in lacking for metric, its in stage.weights(settings).items()},
         images=images,
     ):
         if finding.status == FAILURE:

@@ -156,8 +156,7 @@ class LocalRun:
                 self._note(f"{work.stage.name}: {event['message']}")
             case "started" if event["total"]:
                 record = self.pipeline.records[work.stage.name]
-                record.environment = state.environment
-                self.pipeline.note_provenance(work.stage, record, event)
+                self.pipeline.note_provenance(work.stage, record, event, state.environment)
 
     def ended(self, work: ShareWork, failure: MiroEvalError | None) -> None:
         """A share of a stage is through; with the last one the stage is merged."""

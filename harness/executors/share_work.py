@@ -141,7 +141,6 @@ def merge_stage(pipeline: Pipeline, stage: Stage, record: StageRecord) -> None:
     for state in (state for state in states if state and state.fingerprint == record.fingerprint):
         seconds[state.log] += state.seconds
         if state.provenance:
-            pipeline.note_provenance(stage, record, state.provenance)
-            record.environment = state.environment
+            pipeline.note_provenance(stage, record, state.provenance, state.environment)
     record.seconds = max(seconds.values(), default=record.seconds)
     pipeline.finish(stage, record, with_new_rows(pipeline.run, stage, pipeline.plan(stage)))

@@ -16,6 +16,7 @@ from generation.flops import MiroShape, miro_flops
 from generation.suites import limit_indices, load_suite
 from geneval.flops import color_flops, detector_flops
 from geneval.judge.suite import check_metadata, normalise
+from harness.plan.evaluations import judged
 from harness.plan.open import Model
 from harness.run.settings import GenerationSettings, RewardSettings
 from rewards.flops import PROMPT_TOKENS
@@ -107,6 +108,7 @@ def sweep_cost(model: Model, rewards: RewardSettings) -> Cost:
     if suite.has_geneval:
         parts += _geneval(lines, generation.samples, side)
         notes.append("colors: one crop for each object whose color is asked")
+    _, rewards, _ = judged(suite.lines, rewards)
     cards = [SCORERS[metric].card for metric in rewards.metrics if metric in SCORERS]
     for card, cost in [(card, card.cost(PROMPT_TOKENS)) for card in cards if card.cost]:
         flops = images * cost.image + prompts * cost.prompt

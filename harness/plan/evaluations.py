@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from generation.checkpoint_kinds import IMAGES
-from generation.suites import suite_has_geneval
+from generation.suites import has_questions, load_suite
 from geneval.judge.suite import is_for_geneval
 from harness.executors import find
 from harness.executors.drive import run_together
 from harness.plan.open import Model, describe_images, open_run
 from harness.run.directory import RunDirectory
-from harness.run.settings import RunSettings
+from harness.run.settings import RewardSettings, RunSettings
 from harness.stages.context import Pipeline, check_environments
 from harness.stages.registry import STAGES, validate
 from harness.terminal.display import Display
 from harness.weights.weight_source import WeightSource
 from reports.read.names import distinct_names
 from wire.errors import ExitCode, MiroEvalError, UserError
+from wire.vocabulary import SOFT_TIFA
 
 #: Runs worked on at a time. Their models are loaded once; more would hold more files open and show results later.
 TOGETHER = 32
@@ -82,11 +84,26 @@ class Outcome:
             self.unscored += result
 
 
+def judged(prompts: Sequence[Mapping[str, Any]], rewards: RewardSettings) -> tuple[list[str], RewardSettings, str]:
+    """The stages that judge and score images of prompts, by the prompts' metadata.
+
+    Also the rewards' settings, with Soft-TIFA among the metrics where prompts bring questions, and a note where
+    GenEval's stage is left out, as its judge has nothing to decide.
+    """
+    by_rules, by_questions = any(map(is_for_geneval, prompts)), any(map(has_questions, prompts))
+    note = "" if by_rules else "these prompts have no GenEval metadata, so there are rewards and no verdicts"
+    if by_questions:
+        rewards = replace(rewards, metrics=tuple(dict.fromkeys((*rewards.metrics, SOFT_TIFA))))
+        if not by_rules:
+            note = f"these prompts bring questions: {SOFT_TIFA} judges them, GenEval's detector has nothing to decide"
+    return ["geneval", "rewards"] if by_rules else ["rewards"], rewards, note
+
+
 def evaluation(model: Model, out: Path, common: RunSettings, name: str | None = None) -> Evaluation:
     """The whole job for one checkpoint, or for one folder of images made already.
 
-    Where the prompts have no GenEval metadata the verdicts are left out, and a note says so. ``name`` is the run's in
-    tables, where the checkpoint's does not tell it from others.
+    The prompts tell who judges, see :func:`judged`. ``name`` is the run's in tables, where the checkpoint's does not
+    tell it from others.
 
     Raises:
         UserError: no such suite, or images that are elsewhere than in ``out``.
@@ -94,16 +111,13 @@ def evaluation(model: Model, out: Path, common: RunSettings, name: str | None = 
     made, generation, run = model.source.kind == IMAGES, model.settings, RunDirectory(out, model.contents)
     if made and run.path != RunDirectory(model.source.path or out).path:
         raise UserError("images made already are judged where they are: omit --out")
-    judged = (
-        any(is_for_geneval(item.metadata) for item in run.listed()) if made else suite_has_geneval(generation.suite)
-    )
-    stages = ["geneval", "rewards"] if made else ["generate", "geneval", "rewards"]
+    prompts = [item.metadata for item in run.listed()] if made else load_suite(generation.suite).lines
+    stages, rewards, note = judged(prompts, common.rewards)
     notes = [f"{model.fault}; the others go on"] if model.fault else describe_images(model)
-    if not judged:
-        stages.remove("geneval")
-        notes.append(f"{out}: these prompts have no GenEval metadata, so there are rewards and no verdicts")
-    settings = replace(common, out=out, name=name, generation=None if made else generation)
-    return Evaluation(settings, tuple(stages), tuple(notes), model)
+    if note:
+        notes.append(f"{out}: {note}")
+    settings = replace(common, out=out, name=name, generation=None if made else generation, rewards=rewards)
+    return Evaluation(settings, (*([] if made else ["generate"]), *stages), tuple(notes), model)
 
 
 def evaluations(chosen: Sequence[Model], places: Sequence[Path], common: RunSettings) -> list[Evaluation]:
@@ -141,10 +155,12 @@ def _evaluate(
         for one in runs:
             with outcome.failing(one):
                 opened.append(stack.enter_context(open_run(one.settings, source, display, one.model)))
-        for pipeline, result in zip(opened, run_together(opened, stages), strict=True):
-            outcome.note(pipeline.settings.out, result)
-            if isinstance(result, int):
-                _summarise(pipeline, outcome)
+        for _, alike in itertools.groupby(opened, key=lambda pipeline: pipeline.settings.env_backend):
+            together = list(alike)
+            for pipeline, result in zip(together, run_together(together, stages), strict=True):
+                outcome.note(pipeline.settings.out, result)
+                if isinstance(result, int):
+                    _summarise(pipeline, outcome)
 
 
 def _summarise(pipeline: Pipeline, outcome: Outcome) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 from generation.checkpoint_kinds import IMAGES, CheckpointSource, describe_source
 from generation.precision import PAPER_TEXT_LENGTH, PIPELINE
 from generation.released import reward_axes
+from harness.environments.manager import going_on
+from harness.environments.spec import ENVIRONMENTS
 from harness.executors.submission import refuse_while_queued
 from harness.run.contents import Contents
 from harness.run.directory import RunDirectory, read_metadata
@@ -109,6 +111,9 @@ def open_run(
             manifest.suite = {"id": suite.id, "sha256": suite.sha256, "prompts": len(suite.lines)}
             manifest.protocol = {"suite": manifest.suite} | protocol(maker.settings)
             manifest.tflop_per_image = None if source.random else _tflop_per_image(maker)
+        if judged := manifest.stages.get("geneval"):
+            begun = judged.environment.get("backend", "")
+            settings = replace(settings, env_backend=going_on(ENVIRONMENTS["geneval"], settings.env_backend, begun))
         yield Pipeline(run, manifest, settings, source, display)
         write_hparams(run, manifest, settings)
 

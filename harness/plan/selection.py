@@ -7,7 +7,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from generation.checkpoint_kinds import FOLDER, HUB_FILES, LIGHTNING, REPO, CheckpointSource
+from generation.checkpoint_kinds import (
+    DIFFUSERS_FILE,
+    FOLDER,
+    HUB_FILES,
+    LIGHTNING,
+    MIRO,
+    REPO,
+    CheckpointSource,
+)
+from generation.image_folder import is_image_folder
 from generation.released import ABLATIONS_REPO, MAIN_NAME, MAIN_REPO, VARIANTS
 from harness.plan.open import Model, default_directory, describe
 from harness.run.settings import GenerationSettings
@@ -52,7 +61,12 @@ def _looked_at(settings: GenerationSettings) -> Model:
 
 
 def with_defaults(settings: GenerationSettings) -> Model:
-    """The checkpoint looked at: MIRO's steps and guidance are upstream's; a diffusers pipeline has its own defaults."""
+    """The checkpoint looked at: MIRO's steps and guidance are upstream's; a diffusers pipeline has its own defaults.
+
+    A folder that holds nothing else to evaluate stands for the only ``.ckpt`` in it.
+    """
+    if not (settings.generator or settings.variant) and settings.backend in ("auto", MIRO, LIGHTNING):
+        settings = replace(settings, checkpoint=_only_checkpoint(settings.checkpoint))
     source = describe(settings)
     if source.kind in (LIGHTNING, FOLDER, REPO):
         unset = [name for name in ("steps", "guidance_scale") if getattr(settings, name) is None]
@@ -67,6 +81,15 @@ def _matches(argument: str) -> list[str]:
     if not found:
         raise UserError(f"{argument}: no file or folder matches this pattern")
     return found
+
+
+def _only_checkpoint(text: str) -> str:
+    """The one ``.ckpt`` of a folder that is no checkpoint, pipeline or folder of images itself; else the text."""
+    folder = Path(text).expanduser()
+    if not text or not folder.is_dir() or any((folder / name).exists() for name in (*HUB_FILES, DIFFUSERS_FILE)):
+        return text
+    inside = [path for path in folder.glob("*.ckpt") if path.is_file()]
+    return str(inside[0]) if len(inside) == 1 and not is_image_folder(folder) else text
 
 
 def _variants(settings: GenerationSettings, variants: str) -> list[GenerationSettings]:

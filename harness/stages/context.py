@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.environments.making import Making
-from harness.environments.manager import Environment, ensure, locate, substitution
+from harness.environments.manager import Environment, choose_backend, ensure, locate, substitution
 from harness.environments.spec import ENVIRONMENTS
 from harness.run.directory import RunDirectory
 from harness.run.manifest import Manifest, StageRecord
@@ -91,11 +91,18 @@ class Pipeline:
         """
         spec = ENVIRONMENTS[stage.environment]
         environment = ensure(spec, self.settings.env_backend, self.display.step(f"environment {spec.name}"))
-        if line := substitution(spec, self.settings.env_backend):
+        if line := substitution(spec, self.settings.env_backend) or self._not_auto(stage, environment):
             self.display.note(line)
         if arguments := stage.probe(self.settings):
             run_probe(tuple(environment.command(*arguments)))
         return environment
+
+    def _not_auto(self, stage: Stage, environment: Environment) -> str:
+        """A line where the stage goes on in the environment it was begun in, and ``auto`` would take another."""
+        begun, auto = self.manifest.stages.get(stage.name), choose_backend(environment.spec, "auto")
+        if begun is None or begun.environment.get("backend") != environment.backend or environment.backend == auto:
+            return ""
+        return f"{stage.name} goes on in {environment.backend}, as it was begun; a new run would take {auto}"
 
     def check_weights(self, stage: Stage) -> None:
         """Fetch what the stage cannot do without, else say which of its results must be lacking for want of weights.
@@ -145,7 +152,9 @@ class Pipeline:
             self.manifest.kept.setdefault(stage.name, {})[record.fingerprint] = record
         self.manifest.write(self.run.manifest)
 
-    def note_provenance(self, stage: Stage, record: StageRecord, event: dict[str, Any]) -> None:
+    def note_provenance(
+        self, stage: Stage, record: StageRecord, event: dict[str, Any], environment: dict[str, str]
+    ) -> None:
         """Keep what the worker says of its models, now: an interrupted stage must go on with the same ones."""
         before, now = record.provenance, provenance_of(event)
         if not stage.needs_images and before.get("weights", now["weights"]) != now["weights"]:
@@ -156,6 +165,10 @@ class Pipeline:
         if before.get("device", now["device"]) != now["device"]:
             devices = f"begun on {before['device']}, goes on on {now['device']}"
             self.display.note(f"{stage.name}: {devices}: last bits differ")
+        kinds = [one.get("backend") for one in (record.environment or environment, environment)]
+        if kinds[0] != kinds[1]:
+            self.display.note(f"{stage.name}: begun in {kinds[0]}, goes on in {kinds[1]}: last bits differ")
+        record.environment = environment
         for line in self.source.note_use(now.get("weights", [])):
             self.display.note(f"{stage.name}: {line}")
         # What an earlier worker scored other metrics with stays.

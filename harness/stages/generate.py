@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from generation.noise import UPSTREAM
 from generation.settings import AUTO
 from harness.run.directory import RunDirectory, image_name
-from harness.run.manifest import Manifest, differing_fields
+from harness.run.manifest import Manifest, StageRecord, differing_fields
 from harness.run.settings import GenerationSettings, RunSettings
 from harness.stages.base import Merged, Prompts, Row, Stage, StagePlan, keyed_rows, known_rows
 from harness.weights.weight_source import WeightSource
@@ -28,8 +29,11 @@ def plan(run: RunDirectory, manifest: Manifest, settings: RunSettings, source: W
     """
     generation = _generation(settings)
     items = sweep_items(generation)
-    deciding = image_settings(generation, manifest, source)
     record = manifest.stages.get("generate")
+    asked, size = generation.batch_size, generation.batch_size
+    if record is not None:
+        asked, size = one_size(asked, record)
+    deciding = image_settings(replace(generation, batch_size=asked), manifest, source)
     if record is not None and (changes := differing_fields(record.settings, deciding)):
         raise UserError(
             f"{run.path} holds images made with other settings ({'; '.join(changes)}): choose another --out, "
@@ -37,11 +41,22 @@ def plan(run: RunDirectory, manifest: Manifest, settings: RunSettings, source: W
         )
     known = keyed_rows(known_rows(run, manifest, "generate", "images.jsonl", deciding), None)
     done = frozenset(item.filename for item in items if _is_intact(run, known.get(item.filename)))
-    parameters = _parameters(settings, generation, items) | {"run_id": fingerprint(deciding)}
+    parameters = _parameters(settings, generation, items) | {"run_id": fingerprint(deciding), "batch_size": size}
     parameters["planned"] = planned_files(manifest)
-    if generation.batch_size == AUTO and record:  # the first worker of a run finds it; then it holds for all of it
-        parameters["batch_size"] = record.provenance.get("batch_size") or AUTO
     return StagePlan(items, done, len(items), deciding, parameters, known)
+
+
+def one_size(asked: int | str | None, record: StageRecord) -> tuple[Any, Any]:
+    """A run has one batch size: how its settings name it, and what it is, of which the first worker may be in search.
+
+    ``auto`` takes the size that the run has; the number that ``auto`` found is no other setting than ``auto``.
+    """
+    named, found = record.settings.get("batch_size", asked), record.provenance.get("batch_size")
+    if asked == AUTO and named != AUTO:
+        return named, named
+    if named == AUTO and asked in (AUTO, found):
+        return AUTO, found or AUTO
+    return asked, asked
 
 
 def planned_files(manifest: Manifest) -> dict[str, str]:
@@ -95,7 +110,7 @@ def _parameters(settings: RunSettings, generation: GenerationSettings, items: li
     if generation.noise == UPSTREAM:  # a worker must know the whole sweep, whatever part of it is its own
         prompts = dict.fromkeys((item.prompt_index, item.prompt) for item in items)
         chosen["sweep"] = {"prompts": list(prompts), "samples": generation.samples}
-    chosen |= {"kind": chosen.pop("backend"), "device": settings.device, "batch_size": generation.batch_size}
+    chosen |= {"kind": chosen.pop("backend"), "device": settings.device}
     return chosen | {"text_cache": str(home() / "text-embeddings")}
 
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 #: Control characters but newline and tab, marks that turn or hide text, and halves of characters.
@@ -51,10 +55,39 @@ def show(tables: RenderableType) -> None:
     from rich.segment import Segment, Segments
 
     console = Console()
-    # Once they are laid out and cut to the terminal's width: what is folded or wrapped may begin a line.
-    lines = Segment.split_and_crop_lines(console.render(tables), console.width, pad=False)
-    parts = [part if part.control else Segment(plain(part.text), part.style) for line in lines for part in line]
+    # Once they are laid out: what is folded or wrapped may begin a line. A path that is longer than one stays whole.
+    lines = Segment.split_lines(console.render(tables))
+    parts = [
+        part if part.control else Segment(plain(part.text), part.style)
+        for line in lines
+        for part in (*line, Segment.line())
+    ]
     console.print(Segments(parts), end="", crop=False)
+
+
+def show_list(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows under heads. On a terminal too narrow, the last columns stand on a line of their own below the others:
+    nothing is cut or broken. In a file or a pipe a row is always one line.
+    """
+    table = [heads, *rows]
+    widths = [max(map(len, column)) + 2 for column in zip(*table, strict=True)]
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else sum(widths)
+    beside = max(1, sum(end - 2 <= room for end in accumulate(widths)))
+    for row in table:
+        echo("".join(cell.ljust(width) for cell, width in zip(row[:beside], widths, strict=False)).rstrip())
+        if below := "  ".join(filter(None, row[beside:])):
+            echo(f"    {below}")
+
+
+def show_text(text: str) -> None:
+    """Print lines; on a terminal those that are too long are wrapped between words, and indented as they begin."""
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    for line in text.splitlines():
+        indent = " " * (len(line) - len(line.lstrip()) + 2)
+        wrap = 0 < room < len(line)
+        echo(
+            fill(line, room, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False) if wrap else line
+        )
 
 
 def say_as_is(text: str) -> None:

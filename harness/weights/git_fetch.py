@@ -8,17 +8,22 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+import urllib.parse
 from collections.abc import Iterable
 from pathlib import Path
 
 from harness.weights import git_proof
-from wire.hub_client import endpoint, is_off
+from wire.hub_client import endpoint, is_off, shown
 
 #: Seconds for git as a whole to bring a commit and its trees, a few kilobytes.
 TIMEOUT = 60.0
 _SETTINGS = (
     *("core.hooksPath=/dev/null", "core.fsmonitor=false", "credential.helper=", "protocol.ext.allow=never"),
     *("gc.auto=0", "maintenance.auto=false", "http.lowSpeedLimit=1", "http.lowSpeedTime=30"),
+)
+#: Answers git's question for a login, from the environment: command lines can be read by everyone on the machine.
+_LOGIN = (
+    'credential.helper=!f() { test "$1" != get || printf "username=%s\\npassword=%s\\n" "$HUB_USER" "$HUB_PASS"; }; f'
 )
 _FETCH = ("fetch", "--quiet", "--depth=1", "--filter=blob:none", "--no-tags", "--no-recurse-submodules")
 
@@ -39,7 +44,7 @@ def objects_of(repo: str, commit: str, names: Iterable[str]) -> dict[str, bytes]
             return objects[name]
 
         _git(Path(folder), "init", "--quiet", "--bare", "--template=")
-        _git(Path(folder), *_FETCH, "--", f"{endpoint()}/{repo}", commit)
+        _git(Path(folder), "-c", _LOGIN, *_FETCH, "--", f"{shown(endpoint())}/{repo}", commit)
         for name in names:
             git_proof.blob_at(read, commit, name)
     return objects
@@ -57,7 +62,11 @@ def _git(folder: Path, *arguments: str) -> bytes:
 def _environment(home: Path) -> dict[str, str]:
     """The caller's, for proxies and certificates, but without what would lead git to other places or programs."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("GIT_") or key.startswith("GIT_SSL_")}
+    address = urllib.parse.urlsplit(endpoint())
+    name, word = (urllib.parse.unquote(part or "") for part in (address.username, address.password))
     return kept | {
+        "HUB_USER": name,
+        "HUB_PASS": word,
         "GIT_ALLOW_PROTOCOL": "https:http:file",
         "GIT_ASKPASS": "true",
         "GIT_CONFIG_GLOBAL": os.devnull,

@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from harness.environments.making import Making
 from harness.environments.manager import LITE, locate
-from harness.environments.spec import ENVIRONMENTS, Progress
+from harness.environments.spec import DEFAULT, ENVIRONMENTS, Progress
 from harness.weights import WeightFile, ensure_weights, weights_of
 from harness.weights.at_hand import lacking
 from harness.weights.by_address import ensure as ensure_weight
@@ -183,7 +183,7 @@ def make_tiny_world(env_backend: str, steps: Steps) -> TinyWorld:
 def _recipe_hash() -> str:
     """Hash of the builders' sources and of the environments they run in."""
     digest = hashlib.sha256()
-    for spec in ENVIRONMENTS.values():
+    for spec in (ENVIRONMENTS[name] for name in DEFAULT):
         for source in sorted((stage_code() / spec.stage / "tiny_world").rglob("*")):
             if source.is_file() and "__pycache__" not in source.parts:
                 digest.update(source.name.encode() + source.read_bytes())
@@ -194,12 +194,12 @@ def _build(folder: Path, env_backend: str, steps: Steps) -> None:
     partial = folder.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)
     with Making(env_backend, steps) as making:
-        for spec in ENVIRONMENTS.values():
+        for spec in (ENVIRONMENTS[name] for name in DEFAULT):
             # The stand-in for the detector is made with mmdet, and nobody shall wait for a compiler to see it.
             there = locate(spec, env_backend).ready and env_backend != "no-mmcv"
             making.begin(spec, None if there or LITE not in spec.backends else LITE)
         progress = steps("tiny world")
-        for spec in ENVIRONMENTS.values():
+        for spec in (ENVIRONMENTS[name] for name in DEFAULT):
             environment = making.begin(spec).result()
             progress(0, 0, spec.stage)
             run_logged(

@@ -26,8 +26,11 @@ class AnalysisFiles:
     notes: tuple[str, ...] = ()
 
 
-def write_analysis(inputs: Sequence[Path], out_dir: Path, cards: Cards = NO_CARDS) -> AnalysisFiles:
-    """Analyse runs, each by itself; ``cards`` are of metrics that are known anyway.
+def write_analysis(
+    inputs: Sequence[Path], out_dir: Path, cards: Cards = NO_CARDS, further: Sequence[str] = ()
+) -> AnalysisFiles:
+    """Analyse runs, each by itself; ``cards`` are of metrics that are known anyway. Radars are PNG; in ``further``
+    formats (pdf, svg) they stand beside.
 
     Raises:
         UserError: a run is missing, empty or malformed, or the folder cannot be written to.
@@ -63,6 +66,6 @@ def write_analysis(inputs: Sequence[Path], out_dir: Path, cards: Cards = NO_CARD
     return AnalysisFiles(
         markdown=write_text(out_dir / "analysis.md", findings_markdown(found)),
         csv=write_text(out_dir / "analysis.csv", findings_csv(found)),
-        radars=draw_radars(measured, out_dir),
+        radars=draw_radars(measured, out_dir, further),
         notes=notes,
     )

@@ -12,6 +12,7 @@ from reports.read.runs import RunSource
 from reports.summary.notes import RANDOM_WEIGHTS
 from wire.cards import LOWER, NO_CARDS, Cards, card_of
 
+OVER_PROMPTS = "reward_correlation_over_prompts"
 #: Analysis -> what its table says, in the order of the page. ``best_of_N`` stands for any N.
 EXPLANATIONS = {
     "best_of": "Expected values of the image that is best by one reward among {n} of a prompt; exactly.",
@@ -21,7 +22,11 @@ EXPLANATIONS = {
         "and among those of one prompt; and mean rewards of right and wrong images. A reward near 0.5 does not know "
         "what the verdict knows: training for it alone need not raise GenEval."
     ),
-    "reward_correlation": "Spearman's rank correlation of rewards, over images.",
+    "reward_correlation": "Spearman's rank correlation of rewards, over images; 95 % intervals over prompts.",
+    OVER_PROMPTS: (
+        "The same of prompts' mean rewards: how far two rewards find the same prompts hard. Where it is high and that "
+        "over images is low, they agree on prompts, and not on which image of one is better."
+    ),
     "histogram": (
         "Share of images in each tenth of the way from the lowest to the highest value. A few images far from all "
         "others are often no scores, but what a scorer writes when it fails."

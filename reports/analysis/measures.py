@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reports.analysis.findings import Finding
+from reports.analysis.findings import OVER_PROMPTS, Finding
 from reports.read.rows import json_object
 from reports.statistics.best_of_n import expected_best, expected_of_best, sizes_up_to, usual_size
 from reports.statistics.clusters import Clusters
+from reports.statistics.correlation import rank_correlation
 from reports.statistics.intervals import mean_interval
 from wire.vocabulary import TAGS
 
@@ -116,13 +117,30 @@ def _ordered_pairs(images: pd.DataFrame, metric: str, lower: bool) -> tuple[floa
 
 
 def reward_correlations(images: pd.DataFrame, metrics: Sequence[str]) -> Iterator[Finding]:
-    """Spearman's rank correlation of every two rewards, over images that have both; none where one is constant."""
-    for row in metrics:
-        for column in metrics:
-            both = images[images[row].notna() & images[column].notna()]
-            ranks = [both[name].astype("float64").rank() for name in (row, column)]
-            if len(both) > 2 and all(rank.nunique() > 1 for rank in ranks):
-                yield Finding("reward_correlation", row, column, float(ranks[0].corr(ranks[1])), len(both))
+    """Spearman's rank correlation of every two rewards, over images and over prompts' means, with intervals.
+
+    Over the images that have both; none where one is constant.
+    """
+    named = list(metrics)
+    means = images.groupby("prompt_key", as_index=False)[named].mean() if named else images
+    for analysis, frame, unit in (("reward_correlation", images, "images"), (OVER_PROMPTS, means, "prompts")):
+        pairs = [(row, column) for place, row in enumerate(named) for column in named[place:]]
+        found = {pair: _correlated(frame, *pair) for pair in pairs}
+        for row in named:
+            for column in named:
+                value, low, high, size = found.get((row, column)) or found[column, row]
+                if value is not None:
+                    yield Finding(analysis, row, column, value, size, unit, low, high)
+
+
+def _correlated(frame: pd.DataFrame, row: str, column: str) -> tuple[float | None, float | None, float | None, int]:
+    """Correlation, its bounds, and over how many; a reward's with itself is 1 without bounds."""
+    both = frame[frame[row].notna() & frame[column].notna()]
+    values = [both[name].to_numpy(dtype=np.float64) for name in (row, column)]
+    found = rank_correlation(both["prompt_key"].astype(str).tolist(), values[0], values[1])
+    value, bounds = found or (None, None)
+    low, high = bounds if bounds and row != column else (None, None)
+    return value, low, high, len(both)
 
 
 def histograms(rewards: RewardTable | None) -> Iterator[Finding]:

@@ -57,8 +57,12 @@ class SpeedUp:
     mutual: bool = False
 
 
-def write_track(inputs: Sequence[Path], out_dir: Path, cards: Cards = NO_CARDS) -> TrackFiles:
+def write_track(
+    inputs: Sequence[Path], out_dir: Path, cards: Cards = NO_CARDS, further: Sequence[str] = ()
+) -> TrackFiles:
     """Draw and tabulate the curves of one training run, or of several, from runs of its checkpoints in any order.
+
+    The image is a PNG; in ``further`` formats (pdf, svg) it stands beside it.
 
     Raises:
         UserError: a run is missing, empty or malformed, its step is unknown where others' are known, two runs stand
@@ -77,7 +81,7 @@ def write_track(inputs: Sequence[Path], out_dir: Path, cards: Cards = NO_CARDS) 
         image=out_dir / "track.png",
         notes=notes,
     )
-    draw(curves, files.image, known_cards(summaries))
+    draw(curves, files.image, known_cards(summaries), further)
     return files
 
 

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import Enum
 from pathlib import Path
 
 from wire.cards import NO_CARDS, Cards
 
-__all__ = ["GalleryFiles", "SheetSettings", "write_gallery"]
+__all__ = ["Copied", "GalleryFiles", "SheetSettings", "write_gallery"]
+
+
+class Copied(Enum):
+    """How images are put into a gallery, so that it can be moved: scaled down, or as they are."""
+
+    SMALL = "small"
+    WHOLE = "whole"
 
 
 @dataclass(frozen=True)
@@ -41,9 +49,10 @@ class SheetSettings:
 def write_gallery(
     paths: Sequence[Path],
     out_dir: Path,
-    copy: bool = False,
+    copy: Copied | None = None,
     cards: Cards = NO_CARDS,
     names: Sequence[str] = (),
+    home: str = "",
     sheet: SheetSettings | None = None,
 ) -> GalleryFiles:
     """Write the gallery of a run, or of several.
@@ -51,9 +60,10 @@ def write_gallery(
     Args:
         paths: run directories, or files of GenEval or reward rows.
         out_dir: made if need be; ``index.html`` in it is the page.
-        copy: put the images into the folder too, so that it can be moved; else the page refers to them where they are.
+        copy: how the images are put into the folder too; None for a page that refers to them where they are.
         cards: of metrics that are known anyway, for runs that bear none.
         names: of the runs; none for their own.
+        home: address of a page that this one belongs to, for a link.
         sheet: lay the page out in rows, a prompt each, and write ``grid.png`` for a paper.
 
     Raises:
@@ -64,18 +74,23 @@ def write_gallery(
     from reports.gallery.page import gallery_html
     from reports.gallery.pictures import Pictures
     from reports.gallery.records import gallery_run, matched
-    from reports.gallery.sheet import draw_sheet, make_sheet, sheet_runs
+    from reports.gallery.sheet import draw_sheet, headings, make_sheet, sheet_run
     from reports.read.names import told_apart
     from reports.read.runs import find_run
 
     sources = told_apart([find_run(path, cards) for path in paths], names)
+    placed = headings(sources) if sheet and len(sources) > 1 else []
+    sources = [replace(one, name=f"{row} {column}".strip()) for one, column, row in placed] or sources
     runs = [
-        gallery_run(source, Pictures(source.folder, out_dir, f"images/{number}" if copy else None))
+        gallery_run(
+            source, Pictures(source.folder, out_dir, f"images/{number}" if copy else None, copy is Copied.SMALL)
+        )
         for number, source in enumerate(sources, start=1)
     ]
     entries = matched(runs)
-    drawn = draw_sheet(make_sheet(sheet_runs(sources), sheet.prompts, sheet.sample)) if sheet else None
-    index = write_text(out_dir / "index.html", gallery_html(runs, entries, rows=sheet is not None))
+    columns = [sheet_run(*one) for one in placed or [(source, source.name, "") for source in sources]] if sheet else []
+    drawn = draw_sheet(make_sheet(columns, sheet.prompts, sheet.sample)) if sheet else None
+    index = write_text(out_dir / "index.html", gallery_html(runs, entries, home, rows=sheet is not None))
     shown = [record for run in runs for record in run.records]
     return GalleryFiles(
         index=index,

@@ -24,8 +24,10 @@ _SCRIPTS = ("cards.js", "grid.js", "detail.js", "tools.js")
 _ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 
 
-def gallery_html(runs: Sequence[GalleryRun], cards: Sequence[Card], rows: bool = False) -> str:
-    """The page that shows runs, one record of :class:`GalleryRun` a card, as one file; ``rows``: a card a line."""
+def gallery_html(runs: Sequence[GalleryRun], cards: Sequence[Card], home: str = "", rows: bool = False) -> str:
+    """The page that shows runs, one record of :class:`GalleryRun` a card, as one file; ``home`` is a link's address;
+    ``rows``: a card a line.
+    """
     style = _TEMPLATES.joinpath("gallery.css").read_text(encoding="utf-8")
     script = "".join(_TEMPLATES.joinpath(name).read_text(encoding="utf-8") for name in _SCRIPTS)
     return render(
@@ -37,6 +39,7 @@ def gallery_html(runs: Sequence[GalleryRun], cards: Sequence[Card], rows: bool =
         policy="; img-src 'self' file:",
         data=_embedded(_data(runs, cards) | {"rows": rows or len(runs) > 2}),
         names=[run.name for run in runs],
+        home=home,
         random=[run.name for run in runs if run.random_weights],
         random_note=RANDOM_WEIGHTS,
     )
@@ -63,6 +66,7 @@ def _data(runs: Sequence[GalleryRun], cards: Sequence[Card]) -> dict[str, Any]:
                 "title": card.name,
                 "scale": f"{card.scale}; {card.direction}" if card.lower else card.scale,
                 "normal": card.normal_form,
+                "lower": card.lower if card.higher_is_better is not None else None,
             }
             for card in metrics.values()
         ],

@@ -5,13 +5,20 @@ from __future__ import annotations
 import os
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from reports.files import writing
+from wire.pictures import UnreadablePicture, read_picture, to_rgb
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 #: What browsers show; a row may name any file, and only images may be linked or copied.
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif"})
+#: Pixels of a scaled copy's longer side: sharp on a card, and some 15 KB.
+LONGEST = 320
 
 
 @dataclass(frozen=True)
@@ -22,14 +29,16 @@ class Pictures:
         run_dir: what the rows' file names are relative to.
         out_dir: the gallery.
         copy_to: folder within the gallery that images are copied into; None to refer to them where they are.
+        small: whether copies are scaled down to :data:`LONGEST`.
     """
 
     run_dir: Path
     out_dir: Path
     copy_to: str | None = None
+    small: bool = False
 
     def find(self, filename: str) -> Path | None:
-        """The image's file; None where there is none, or where the name leads out of the run's folder."""
+        """The image's file; None where there is none, or where its name leads out of the run's folder."""
         folder = self.run_dir.resolve()
         try:
             path = (folder / filename).resolve()
@@ -38,20 +47,40 @@ class Pictures:
             return None
         return path if known else None
 
-    def address(self, filename: str) -> str | None:
-        """The image as a relative URL; None where :meth:`find` has none.
+    def shown(self, filename: str) -> dict[str, Any]:
+        """``image``: its relative URL, None where :meth:`find` has none.
+
+        And ``size`` [width, height] in pixels of the whole image, to which boxes refer, where the copy is smaller.
 
         Raises:
             MiroEvalError: see :func:`reports.files.writing`.
         """
         path = self.find(filename)
         if path is None:
-            return None
+            return {"image": None}
         if self.copy_to is None:
-            return quote(os.path.relpath(path, self.out_dir.resolve()))
-        place = f"{self.copy_to}/{path.relative_to(self.run_dir.resolve()).as_posix()}"
-        target = self.out_dir / place
-        with writing(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
-        return quote(place)
+            return {"image": quote(os.path.relpath(path, self.out_dir.resolve()))}
+        place = PurePosixPath(self.copy_to, path.relative_to(self.run_dir.resolve()).as_posix())
+        with writing(self.out_dir / place):
+            (self.out_dir / place).parent.mkdir(parents=True, exist_ok=True)
+            if self.small and (scaled := self._scaled(path, place)):
+                return scaled
+            shutil.copyfile(path, self.out_dir / place)
+        return {"image": quote(str(place))}
+
+    def _scaled(self, path: Path, place: PurePosixPath) -> dict[str, Any] | None:
+        """A smaller copy, as of :meth:`shown`; None of what only a browser may read."""
+        try:
+            small, size = read_picture(path.read_bytes(), lambda picture: (thumbnail(picture), picture.size))
+        except UnreadablePicture:
+            return None
+        place = place.with_name(f"{place.name}.jpg")
+        small.save(self.out_dir / place, "JPEG", quality=85)
+        return {"image": quote(str(place)), "size": list(size)}
+
+
+def thumbnail(picture: Image, longest: int = LONGEST) -> Image:
+    """A picture of at most so many pixels a side, in 8 bits of red, green and blue; one that is smaller stays."""
+    small = to_rgb(picture)
+    small.thumbnail((longest, longest))
+    return small

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ from typing import Any
 from reports.compare.pairing import image_places
 from reports.gallery.pictures import Pictures
 from reports.leaderboard.merge import merge_stages
+from reports.read.questions import QUESTIONS
 from reports.read.rows import json_object, read_rows, within_run
-from reports.read.runs import RESULTS, RunSource, read_source
+from reports.read.runs import RESULTS, Run, RunSource, read_source
 from wire.cards import Cards
 from wire.vocabulary import COLORS
 
@@ -28,9 +30,10 @@ class GalleryRun:
     Attributes:
         metrics: metric ids, in the order of each record's ``rewards``.
         cards: of the metrics, as far as they are known.
-        records: one an image: ``file``, ``image`` (URL or None), ``prompt``, ``tag``, ``correct`` (None: unscored),
-            ``reason``, ``asked`` (classes of the prompt), ``boxes`` (class, x1, y1, x2, y2, score, probabilities of the
-            ten colors or None), ``rewards`` (None where unscored), ``unscored`` (why), ``seed``, ``sample``.
+        records: one an image: ``file``, ``image`` and ``size`` (see :meth:`Pictures.shown`), ``key`` (of the prompt),
+            ``prompt``, ``tag``, ``correct`` (None: unscored), ``reason``, ``asked`` (classes of the prompt), ``boxes``
+            (class, x1, y1, x2, y2, score, probabilities of the ten colors or None), ``questions`` (text, answer, skill,
+            probability), ``rewards`` (None where unscored), ``unscored`` (why), ``seed``, ``sample``.
         places: of each record, equal in all runs for images that answer to each other.
     """
 
@@ -75,11 +78,17 @@ def gallery_run(source: RunSource, pictures: Pictures) -> GalleryRun:
     run = read_source(source)
     frame = merge_stages(run)
     metrics = run.rewards.metrics if run.rewards else ()
-    rows = source.path / RESULTS if source.path.is_dir() else source.path
-    objects = {} if run.verdicts is None else _objects(rows)
+    judged = source.path / RESULTS if source.path.is_dir() else source.path
+    objects = {} if run.verdicts is None else _objects(judged)
     manifest = source.manifest
     seed = manifest.protocol.get("seed", "")
-    records = [_record(row, metrics, objects, pictures, seed) for row in frame.to_dict("records")]
+    asked = _questions(run)
+    with ThreadPoolExecutor() as pool:  # decoding and scaling leave the interpreter to others
+        shown = pool.map(pictures.shown, frame["filename"])
+        rows = zip(frame.to_dict("records"), shown, strict=True)
+        records = [_record(row, metrics, objects, seed) | image for row, image in rows]
+    for record in records:
+        record["questions"] = asked.get((record["file"], record["prompt"]), [])
     return GalleryRun(source.name, manifest.random_weights, metrics, manifest.cards, records, image_places(frame))
 
 
@@ -87,13 +96,12 @@ def _record(
     row: Mapping[Any, Any],
     metrics: tuple[str, ...],
     objects: Mapping[tuple[str, str], Record],
-    pictures: Pictures,
     seed: str,
 ) -> Record:
     found = objects.get((row["filename"], row["prompt"])) or objects.get((row["filename"], "")) or {}
     return {
         "file": row["filename"],
-        "image": pictures.address(row["filename"]),
+        "key": _text(row["prompt_key"]),
         "prompt": _text(row["prompt"]) or _text(row["prompt_key"]),
         "tag": _text(row["tag"]),
         "correct": bool(row["correct"]) if isinstance(row["correct"], bool) else None,
@@ -104,6 +112,19 @@ def _record(
         "unscored": _text(row["unscored_rewards"]),
         "seed": found.get("seed") or seed,
         "sample": _whole(row["sample_index"]),
+    }
+
+
+def _questions(run: Run) -> dict[tuple[str, str], list[list[Any]]]:
+    """(file name, prompt) -> what was asked of the image, as far as rows tell."""
+    frame = None if run.rewards is None else run.rewards.frame
+    if frame is None or QUESTIONS not in frame:
+        return {}
+    columns = (frame[name].tolist() for name in ("filename", "prompt", QUESTIONS))
+    return {
+        (name, prompt): [[*question[:-1], round(question.p, DECIMALS)] for question in questions]
+        for name, prompt, questions in zip(*columns, strict=True)
+        if questions
     }
 
 

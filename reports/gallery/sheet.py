@@ -12,12 +12,12 @@ import numpy as np
 
 from reports.analysis.steps import step_of, training_of
 from reports.compare.pairing import image_places
-from reports.drawing import DPI, PAGE, SMALL, TEXT, plain_name
-from reports.gallery.pictures import Pictures
+from reports.drawing import PAGE, SMALL, TEXT, plain_name
+from reports.gallery.pictures import Pictures, thumbnail
 from reports.leaderboard.merge import merge_stages
 from reports.read.runs import RunSource, read_source
 from wire.errors import UserError
-from wire.pictures import UnreadablePicture, read_picture, to_rgb
+from wire.pictures import UnreadablePicture, read_picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 
 #: Prompts on a sheet where none are named.
 PROMPTS = 6
-#: Inches: the largest side of an image, the words on the left, the words above, between images.
-_LARGEST, _LEFT, _ABOVE, _GAP = 1.25, 0.95, 0.34, 0.03
+#: Inches: the largest side of an image, the words on the left, a line of words above, between images.
+_LARGEST, _LEFT, _LINE, _GAP = 1.25, 0.95, 0.11, 0.03
 _LETTER = 0.052
+#: Pixels an inch of an image: more are not seen in print, and make the file heavy.
+_DOTS = 200
 
 
 @dataclass(frozen=True)
@@ -69,18 +71,19 @@ def sheet_run(source: RunSource, column: str, row: str = "") -> SheetRun:
     return SheetRun(column, row, {(text, sample): pictures.find(name) for text, sample, name in places})
 
 
-def sheet_runs(sources: Sequence[RunSource]) -> list[SheetRun]:
-    """Runs under the headings that tell them apart: the step of checkpoints of training, else what their protocols
-    differ in, else their names; of several training runs each has rows of its own.
+def headings(sources: Sequence[RunSource]) -> list[tuple[RunSource, str, str]]:
+    """Runs in the order of their columns, each with its column and row: the step of checkpoints of training, with a row
+    a training run; else what their protocols differ in, else their names.
     """
     steps = [step_of(source) for source in sources]
     known = [step for step in steps if step is not None]
     if len(known) == len(sources) and len(set(known)) > 1:
         several = len({training_of(source) for source in sources}) > 1
-        placed = sorted(zip(known, sources, strict=True), key=lambda one: one[0])
-        return [sheet_run(one, step_heading(step), training_of(one) if several else "") for step, one in placed]
-    headings = _differences(sources)
-    return [sheet_run(source, heading) for source, heading in zip(sources, headings, strict=True)]
+        ordered = sorted(zip(known, sources, strict=True), key=lambda one: one[0])
+        placed = [(one, step_heading(step), training_of(one) if several else "") for step, one in ordered]
+        if len({(column, row) for _, column, row in placed}) == len(placed):
+            return placed
+    return [(source, heading, "") for source, heading in zip(sources, _differences(sources), strict=True)]
 
 
 def step_heading(step: int) -> str:
@@ -95,8 +98,8 @@ def _differences(sources: Sequence[RunSource]) -> list[str]:
     protocols = [{_plain(name): value for name, value in one if not name.startswith(apart)} for one in recorded]
     names = sorted({name for one in protocols for name in one})
     differing = [name for name in names if len({one.get(name) for one in protocols}) > 1]
-    headings = ["\n".join(f"{name} {one[name]}" for name in differing if name in one) or "default" for one in protocols]
-    return headings if len(differing) <= 2 and len(set(headings)) == len(sources) else [one.name for one in sources]
+    columns = [", ".join(f"{name} {one[name]}" for name in differing if name in one) or "default" for one in protocols]
+    return columns if len(differing) <= 2 and len(set(columns)) == len(sources) else [one.name for one in sources]
 
 
 def _plain(field: str) -> str:
@@ -146,19 +149,20 @@ def draw_sheet(sheet: Sheet) -> Figure:
     from matplotlib.figure import Figure
 
     side = min(_LARGEST, (PAGE - _LEFT) / len(sheet.columns) - _GAP)
-    width, height = _LEFT + len(sheet.columns) * (side + _GAP), _ABOVE + len(sheet.rows) * (side + _GAP)
-    figure = Figure(figsize=(width, height))
     letters = max(4, int(side / _LETTER))
+    above = [textwrap.wrap(column, letters, max_lines=4, placeholder="…") for column in sheet.columns]
+    room = 0.06 + _LINE * max(map(len, above))
+    width, height = _LEFT + len(sheet.columns) * (side + _GAP), room + len(sheet.rows) * (side + _GAP)
+    figure = Figure(figsize=(width, height))
     for number, (prompt, label, images) in enumerate(sheet.rows):
-        top = 1 - (_ABOVE + number * (side + _GAP)) / height
+        top = 1 - (room + number * (side + _GAP)) / height
         _describe(figure, prompt, label, top, side / height, number == 0 or sheet.rows[number - 1][0] != prompt)
         for place, image in enumerate(images):
             left = (_LEFT + place * (side + _GAP)) / width
             axes = figure.add_axes((left, top - side / height, side / width, side / height))
-            _show(axes, image, round(side * DPI))
+            _show(axes, image, round(side * _DOTS))
             if number == 0:
-                lines = textwrap.wrap(sheet.columns[place], letters, max_lines=2, placeholder="…")
-                axes.set_title(plain_name("\n".join(lines)), fontsize=SMALL, pad=2, linespacing=1.05)
+                axes.set_title(plain_name("\n".join(above[place])), fontsize=SMALL, pad=2, linespacing=1.05)
     return figure
 
 
@@ -180,18 +184,7 @@ def _show(axes: Any, image: Path | None, pixels: int) -> None:
 
 def _pixels(path: Path, most: int) -> NDArray[np.uint8] | str:
     """The image, no larger than it is printed; or why it cannot be shown."""
-
-    def small(picture: Any) -> NDArray[np.uint8]:
-        whole = to_rgb(picture)
-        whole.thumbnail((most, most))
-        return np.asarray(whole, dtype=np.uint8)
-
     try:
-        return read_picture(path.read_bytes(), small)
+        return read_picture(path.read_bytes(), lambda picture: np.asarray(thumbnail(picture, most), dtype=np.uint8))
     except (OSError, UnreadablePicture):
         return "cannot be shown"
-
-
-def missing_images(sheet: Sheet) -> int:
-    """How many of a sheet's images are not there."""
-    return sum(image is None for _, _, images in sheet.rows for image in images)

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reports.files import write_text
-from reports.gallery import GalleryFiles, write_gallery
-from reports.read.manifest import Manifest, display_name
+from reports.gallery import Copied, GalleryFiles, write_gallery
+from reports.read.manifest import Manifest, comparable, display_name
 from reports.read.prompts import gather_prompts, twice_note
 from reports.read.reward_rows import LARGEST, RewardTable, is_number, metric_id
 from reports.read.rows import is_index
@@ -117,7 +117,7 @@ def _plain(column: pd.Series[Any]) -> list[Any]:
 
 
 def _run(record: dict[str, Any], path: Path, cards: Cards) -> Run:
-    protocol = {str(name): str(value) for name, value in record["protocol"].items()}
+    protocol = comparable({str(name): str(value) for name, value in record["protocol"].items()})
     name = display_name(str(record["name"]))
     own = {**cards, **read_cards(record.get("cards", {}))}
     manifest = Manifest(name=name, random_weights=record["random_weights"] is True, protocol=protocol, cards=own)
@@ -186,7 +186,12 @@ def _images(prompt: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def write_flips(
-    baseline: Path, candidate: Path, out: Path, cards: Cards = NO_CARDS, names: Sequence[str] = ()
+    baseline: Path,
+    candidate: Path,
+    out: Path,
+    cards: Cards = NO_CARDS,
+    names: Sequence[str] = (),
+    copy: Copied | None = None,
 ) -> GalleryFiles:
     """Write the gallery that belongs to a verdict: the two side by side, verdicts that flip first.
 
@@ -194,13 +199,14 @@ def write_flips(
         baseline, candidate: as of ``check``. Of a saved baseline there are verdicts alone: its images are placeholders.
         cards: of metrics that are known anyway, for runs that bear none.
         names: of the two; none for their own.
+        copy: see :func:`reports.gallery.write_gallery`.
 
     Raises:
         UserError: the folder cannot be written, or a saved baseline has no verdicts.
     """
     with tempfile.TemporaryDirectory() as folder:
         first, second = (_with_rows(side, Path(folder) / name) for side, name in ((baseline, "1"), (candidate, "2")))
-        return write_gallery([first, second], out, cards=cards, names=names)
+        return write_gallery([first, second], out, copy, cards, names)
 
 
 def _with_rows(side: Path, folder: Path) -> Path:

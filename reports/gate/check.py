@@ -73,6 +73,12 @@ class Gate:
         return any(one.fails and one.certain for one in self.judgements) or all(one.certain for one in self.judgements)
 
     @property
+    def outcome(self) -> Outcome:
+        """The verdict in one word; ``CANNOT_TELL`` where the gate passes, but not every metric is known to."""
+        unsettled = any(one.outcome is Outcome.CANNOT_TELL for one in self.judgements)
+        return Outcome.FAILS if not self.passes else Outcome.CANNOT_TELL if unsettled else Outcome.PASSES
+
+    @property
     def verdict(self) -> str:
         """E.g. ``gate: fails: overall, colors (after 100 of 553 prompts)``."""
         unsettled = [one.metric for one in self.judgements if one.outcome is Outcome.CANNOT_TELL]

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 SCHEMA = "miro-eval/gate/1"
 STYLES = {Outcome.PASSES: "green", Outcome.FAILS: "bold red", Outcome.CANNOT_TELL: "yellow", Outcome.WATCHED: "dim"}
 JUNIT_SUITE = "miro-eval gate"
+#: Annotations of a kind that GitHub shows of one step.
+ANNOTATIONS = 10
 #: What XML 1.0 cannot hold, in whatever spelling (section 2.2 of the recommendation).
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -192,13 +194,32 @@ def _xml(text: str) -> str:
 
 
 def workflow_commands(gate: Gate) -> Iterator[str]:
-    """Annotations in GitHub Actions: an error for each metric that the gate fails by, a warning where none can tell."""
-    for one in gate.judgements:
-        kind = "error" if one.fails else "warning" if one.outcome is Outcome.CANNOT_TELL else None
-        if kind:
-            title = _command(f"miro-eval gate: {one.metric} {one.outcome.value}")
-            title = title.replace(":", "%3A").replace(",", "%2C")
-            yield f"::{kind} title={title}::{_command(one.text)}"
+    """Annotations in GitHub Actions: errors for what the gate fails by, warnings for what cannot be told.
+
+    GitHub shows ten of a kind a step: the gravest come first, and the tenth counts the rest.
+    """
+    gravest = sorted(gate.judgements, key=_gravity)
+    errors = [one for one in gravest if one.fails]
+    warnings = [one for one in gravest if one.outcome is Outcome.CANNOT_TELL and not one.fails]
+    for kind, found in (("error", errors), ("warning", warnings)):
+        shown = found if len(found) <= ANNOTATIONS else found[: ANNOTATIONS - 1]
+        for one in shown:
+            yield _annotation(kind, f"{one.metric} {one.outcome.value}", one.text)
+        if rest := found[len(shown) :]:
+            names = ", ".join(one.metric for one in rest)
+            yield _annotation(kind, f"{len(rest)} more metrics", f"see the job's summary: {names}")
+
+
+def _gravity(one: Judgement) -> tuple[bool, float, float]:
+    """What is shown before what only may be, the surest first; then the largest drop in standard errors."""
+    evidence = one.measured.evidence
+    drop = 0.0 if evidence is None else -evidence.difference / max(evidence.standard_error, 1e-12)
+    return one.outcome is not Outcome.FAILS, 1.0 if one.p_value is None else one.p_value, -drop
+
+
+def _annotation(kind: str, title: str, text: str) -> str:
+    title = _command(f"miro-eval gate: {title}").replace(":", "%3A").replace(",", "%2C")
+    return f"::{kind} title={title}::{_command(text)}"
 
 
 def _command(text: str) -> str:
@@ -206,17 +227,18 @@ def _command(text: str) -> str:
     return visible(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
-def add_to_summary(markdown: str, environment: Mapping[str, str]) -> None:
-    """Append to the file that ``GITHUB_STEP_SUMMARY`` names, if it does.
+def tell_actions(gate: Gate, environment: Mapping[str, str]) -> None:
+    """Append the verdict to the files that GitHub Actions names: the job's summary, and the step's output ``verdict``.
 
     Raises:
-        UserError: the file cannot be written.
+        UserError: one of them cannot be written.
     """
-    path = environment.get("GITHUB_STEP_SUMMARY")
-    if not path:
-        return
-    try:
-        with Path(path).open("a", encoding="utf-8", errors="backslashreplace") as summary:
-            summary.write(markdown)
-    except OSError as error:
-        raise UserError(f"GITHUB_STEP_SUMMARY: {path}: cannot be written ({error.strerror})") from error
+    texts = {"GITHUB_STEP_SUMMARY": markdown_gate(gate), "GITHUB_OUTPUT": f"verdict={gate.outcome.value}\n"}
+    for name, text in texts.items():
+        if not environment.get(name):
+            continue
+        try:
+            with Path(environment[name]).open("a", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(text)
+        except OSError as error:
+            raise UserError(f"{name}: {environment[name]}: cannot be written ({error.strerror})") from error

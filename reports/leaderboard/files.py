@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -19,6 +20,7 @@ from reports.leaderboard.table import FURTHER_SCORES, Leaderboard
 from reports.summary.run_summary import GENEVAL
 from reports.summary.scored import scored_text
 from wire.cards import MetricCard
+from wire.vocabulary import GENEVAL2_LABELS, GENEVAL2_SCORES, SOFT_TIFA
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,7 +82,10 @@ def leaderboard_record(board: Leaderboard) -> dict[str, Any]:
             "heading": section.heading,
             "group": section.group,
             "protocol": section.protocol,
-            "runs": [_run(*both, board.metrics) for both in zip(section.rows, section.marks, strict=True)],
+            "runs": [
+                _run(*both, board.metrics, section.scores or SCORES)
+                for both in zip(section.rows, section.marks, strict=True)
+            ],
         }
         for section in sections(board)
     ]
@@ -88,12 +93,12 @@ def leaderboard_record(board: Leaderboard) -> dict[str, Any]:
     return {"schema": SCHEMA, "metrics": facts, "protocols": board.protocols, "sections": parts, "notes": notes}
 
 
-def _run(row: dict[str, Any], marks: dict[str, str], metrics: Sequence[str]) -> dict[str, Any]:
+def _run(row: dict[str, Any], marks: dict[str, str], metrics: Sequence[str], scores: Sequence[str]) -> dict[str, Any]:
     counts = ("images", "prompts", "unscored", *FURTHER_SCORES)
     return {
         "model": row["model"],
         "rank": _plain(row["rank"]),
-        "scores": {name: _value(row, name, marks) for name in SCORES},
+        "scores": {name: _value(row, name, marks) for name in scores},
         "rewards": {metric: _value(row, metric, marks) for metric in metrics},
         "scored_images": {name: asdict(found) for name, found in scored_images(row, (GENEVAL, *metrics)).items()},
         **{name: _plain(row[name]) for name in counts},
@@ -129,7 +134,7 @@ def model_index(board: Leaderboard) -> str:
     """
     lines = ["model-index:"]
     for row in board.frame[~board.frame["random_weights"]].to_dict("records"):
-        results = [*_geneval_results(row), *_reward_results(row, board.cards)]
+        results = [*_geneval_results(row), *_geneval2_results(row), *_reward_results(row, board.cards)]
         if results:
             lines += [f"- name: {_text(row['model'])}", "  results:", *results]
     return "\n".join(lines if len(lines) > 1 else ["model-index: []"]) + "\n"
@@ -141,6 +146,14 @@ def _geneval_results(row: dict[Any, Any]) -> Iterator[str]:
         about = f"{row['coverage']}; {_images(row, GENEVAL)}"
         metrics = [(f"geneval_{name}", f"GenEval {name} ({about})", row[name]) for name in names]
         yield from _result("GenEval", "geneval", metrics)
+
+
+def _geneval2_results(row: dict[Any, Any]) -> Iterator[str]:
+    names = [name for name in GENEVAL2_SCORES if math.isfinite(row.get(name, math.nan))]
+    if names:
+        about = f"{row['coverage']}; {_images(row, SOFT_TIFA)}"
+        metrics = [(name, f"GenEval 2 {GENEVAL2_LABELS[name]} ({about}), 0 to 100", row[name]) for name in names]
+        yield from _result("GenEval 2", "geneval2", metrics)
 
 
 def _reward_results(row: dict[Any, Any], cards: Mapping[str, MetricCard]) -> Iterator[str]:

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reports.leaderboard.markdown import count_text, fixed, interval_text
-from reports.leaderboard.sections import SCORES, Section, sections
+from reports.leaderboard.markdown import GENEVAL2_TEXT, count_text, interval_text, shown
+from reports.leaderboard.sections import Section, sections
 from reports.pages import render
 from reports.statistics.resampling import RESAMPLES, SEED
 from reports.summary.notes import RANDOM_WEIGHTS
 from reports.summary.scored import WHOLE
+from wire.vocabulary import GENEVAL2_LABELS, GENEVAL2_SCORES
 
 if TYPE_CHECKING:
     from reports.leaderboard.table import Leaderboard
@@ -35,7 +36,8 @@ def leaderboard_html(board: Leaderboard) -> str:
         style,
         script,
         sections=parts,
-        score_names=SCORES,
+        labels=GENEVAL2_LABELS,
+        geneval2=GENEVAL2_TEXT if GENEVAL2_SCORES[0] in board.frame else "",
         metrics=[board.cards[metric] for metric in found],
         notes=board.notes,
         random=board.random,
@@ -48,16 +50,18 @@ def leaderboard_html(board: Leaderboard) -> str:
 
 def _lines(section: Section, metrics: Sequence[str]) -> Iterator[dict[str, Any]]:
     """The runs as the template shows them; what one lacks is empty."""
-    bounds = [row[name] for row in section.rows for name in ("overall_low", "overall_high") if row[name] == row[name]]
+    first = section.scores[0] if section.scores else "overall"
+    names = (f"{first}_low", f"{first}_high")
+    bounds = [row[name] for row in section.rows for name in names if row[name] == row[name]]
     low, high = min(bounds, default=0.0), max(bounds, default=1.0)
     for row, marks in zip(section.rows, section.marks, strict=True):
         yield {
             "rank": count_text(row["rank"]),
             "model": row["model"],
             "random": row["random_weights"],
-            "interval": interval_text(row, "overall"),
-            "bar": _bar(row, low, high),
-            "scores": [_cell(row, name, marks) for name in SCORES],
+            "interval": interval_text(row, first),
+            "bar": _bar(row, first, low, high),
+            "scores": [_cell(row, name, marks) for name in section.scores],
             "rewards": [_cell(row, name, marks) for name in metrics],
             "counts": [
                 {"text": count_text(row[name]), "sort": row[name]} for name in ("images", "prompts", "unscored")
@@ -74,14 +78,14 @@ def _cell(row: dict[str, Any], column: str, marks: dict[str, str]) -> dict[str, 
     parts = [f"95 % interval {interval}"] if (interval := interval_text(row, column)) else []
     if f"{column}_normalised" in row:
         parts.append(f"MIRO-normalised {row[f'{column}_normalised']:.4f}")
-    texts = {"text": fixed(value), "sort": repr(float(value)), "title": "; ".join(parts)}
+    texts = {"text": shown(row, column), "sort": repr(float(value)), "title": "; ".join(parts)}
     return texts | ({"mark": marks[column]} if column in marks else {})
 
 
-def _bar(row: dict[str, Any], lowest: float, highest: float) -> dict[str, float] | None:
-    """Where overall and its interval lie between the section's lowest and highest bound, from 0 to 100."""
-    if row["overall_low"] != row["overall_low"]:
+def _bar(row: dict[str, Any], score: str, lowest: float, highest: float) -> dict[str, float] | None:
+    """Where a score and its interval lie between the section's lowest and highest bound, from 0 to 100."""
+    if row[f"{score}_low"] != row[f"{score}_low"]:
         return None
     unit = _SCALE / max(highest - lowest, 1e-9)
-    low, high, value = ((row[name] - lowest) * unit for name in ("overall_low", "overall_high", "overall"))
+    low, high, value = ((row[name] - lowest) * unit for name in (f"{score}_low", f"{score}_high", score))
     return {"low": round(low, 2), "width": round(high - low, 2), "value": round(value, 2)}

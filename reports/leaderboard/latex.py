@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from reports.leaderboard.markdown import count_text, fixed
+from reports.leaderboard.markdown import count_text, interval_text, shown
 from reports.leaderboard.sections import BEST, SCORES, SECOND, Section, scored_images, sections
 from reports.summary.run_summary import GENEVAL
 from reports.summary.scored import scored_text
 from wire.cards import LOWER, MetricCard
+from wire.vocabulary import GENEVAL2_LABELS, SOFT_TIFA
 
 if TYPE_CHECKING:
     from reports.leaderboard.table import Leaderboard
@@ -33,6 +34,12 @@ _COMMANDS = {
     "…": r"\ldots{}",
     LOWER: r"$\downarrow$",
 }
+#: What the tables of judged scores show, with the heading in them.
+_GENEVAL = "GenEval: {}. Fractions of correct images, higher is better; overall is the mean of the six tags"
+_GENEVAL2 = (
+    "Soft-TIFA: {}. From 0 to 100, higher is better; am and skills are arithmetic means of answers' probabilities; "
+    "geneval2, by atoms too, is the mean over prompts of their geometric mean"
+)
 _EMPHASIS = {BEST: r"\textbf{%s}", SECOND: r"\underline{%s}", "": "%s"}
 #: Letters beyond Latin ones need fonts that a document may lack.
 _NOT_TYPESET = re.compile("[^ -~\u00c0-\u017f]")
@@ -62,13 +69,14 @@ def leaderboard_latex(board: Leaderboard) -> str:
 
 
 def _tables(section: Section, cards: Mapping[str, MetricCard], number: int) -> Iterator[str]:
-    if section.group != "no geneval":
+    if section.scores:
+        what = (_GENEVAL if section.scores == SCORES else _GENEVAL2).format(escape_latex(section.heading))
         caption = (
-            f"GenEval: {escape_latex(section.heading)}. Fractions of correct images, higher is better; overall is the "
-            r"mean of the six tags, with its 95\,\% interval. Best in bold, second best underlined. Scored "
-            "images are of those that the whole sweep has."
+            rf"{what}, with its 95\,\% interval. Best in bold, second best underlined. Scored images are of those that "
+            "the whole sweep has."
         )
-        yield _table(section, {score: score for score in SCORES}, caption, f"tab:geneval-{number}", with_interval=True)
+        heads = {score: GENEVAL2_LABELS.get(score, score) for score in section.scores}
+        yield _table(section, heads, caption, f"tab:geneval-{number}", with_interval=True)
     found = section.found(tuple(cards))
     if found:
         heads = {metric: cards[metric].label for metric in found}
@@ -102,15 +110,14 @@ def _table(section: Section, columns: Mapping[str, str], caption: str, label: st
 
 
 def _lines(section: Section, columns: Sequence[str], with_interval: bool) -> Iterator[str]:
-    counted = (GENEVAL,) if with_interval else columns
+    counted = columns if not with_interval else (GENEVAL,) if section.scores == SCORES else (SOFT_TIFA,)
     for row, marks in zip(section.rows, section.marks, strict=True):
         values = [
-            _EMPHASIS[marks.get(column, "")] % text.replace("-", "$-$") if (text := fixed(row[column])) else "--"
+            _EMPHASIS[marks.get(column, "")] % text.replace("-", "$-$") if (text := shown(row, column)) else "--"
             for column in columns
         ]
         if with_interval:
-            low, high = fixed(row["overall_low"]), fixed(row["overall_high"])
-            values.insert(1, f"{low}--{high}" if low else "--")
+            values.insert(1, interval_text(row, columns[0], "--") or "--")
         scored = scored_text(scored_images(row, counted), alone=with_interval)
         yield _line([count_text(row["rank"]), escape_latex(row["model"]), *values, escape_latex(scored) or "--"])
 

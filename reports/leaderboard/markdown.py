@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from reports.leaderboard.sections import BEST, SECOND, Section, sections
 from reports.statistics.resampling import RESAMPLES, SEED
 from reports.summary.scored import WHOLE
-from wire.vocabulary import TAGS
+from wire.vocabulary import GENEVAL2_LABELS, GENEVAL2_SCORES
 
 if TYPE_CHECKING:
     from reports.leaderboard.table import Leaderboard
 
+#: What GenEval 2's headline is.
+GENEVAL2_TEXT = (
+    "GenEval 2's headline, Soft-TIFA GM: 100 x the mean over prompts of the geometric mean of the probabilities with "
+    "which an image's questions are answered right; of several images of a prompt, their mean."
+)
 _EMPHASIS = {BEST: "**{}**", SECOND: "*{}*", "": "{}"}
 #: Markdown's signs, HTML's, and what begins a link or a mention; an underscore within a word is plain text anyway.
 _SPECIAL = re.compile(r"[\\`*\[\]#|~$&<>@]|(?<!\w)_|_(?!\w)|:(?=//)|(?<=www)\.", re.IGNORECASE)
@@ -54,7 +59,8 @@ def leaderboard_markdown(board: Leaderboard) -> str:
 
 
 def _table(section: Section, board: Leaderboard) -> str:
-    scores = ["overall", "95 % interval", *TAGS] if section.scores else []
+    scores = [GENEVAL2_LABELS.get(name, name) for name in section.scores]
+    scores[1:1] = ["95 % interval"] if scores else []
     numbers = [*scores, *(board.cards[metric].label for metric in section.found(board.metrics))]
     counts = ["images", "prompts", "unscored"]
     header = ["rank", "model", *(escape(name) for name in numbers), *counts, "coverage", "scored images"]
@@ -65,8 +71,8 @@ def _table(section: Section, board: Leaderboard) -> str:
 def _cells(section: Section, metrics: Sequence[str]) -> Iterator[list[str]]:
     for row, marks in zip(section.rows, section.marks, strict=True):
         columns = (*section.scores, *section.found(metrics))
-        numbers = [_EMPHASIS[marks.get(name, "")].format(fixed(row[name])) for name in columns]
-        numbers[1:1] = [interval_text(row, "overall")] if section.scores else []
+        numbers = [_EMPHASIS[marks.get(name, "")].format(shown(row, name)) for name in columns]
+        numbers[1:1] = [interval_text(row, section.scores[0])] if section.scores else []
         yield [
             count_text(row["rank"]),
             escape(row["model"]),
@@ -81,6 +87,7 @@ def _legend(board: Leaderboard) -> list[str]:
     lines = [
         "- **overall**: GenEval score, the unweighted mean of the six tag accuracies; fraction of 1, higher is better. "
         "It is not the share of correct images over all tags (`pooled` in the CSV).",
+        *_geneval2_legend(board),
         "- **rank**: 1 + the number of runs whose overall is higher by the paired t test of the two (p < 0.05, "
         "two-sided, each pair by itself, not corrected for their number): column p of `compare`, not p (Holm), and not "
         "the margin of `check`. Runs that cannot be told apart mostly share a rank.",
@@ -100,15 +107,30 @@ def _legend(board: Leaderboard) -> list[str]:
     return lines
 
 
+def _geneval2_legend(board: Leaderboard) -> Iterator[str]:
+    """What GenEval 2's columns are, where there are any."""
+    if GENEVAL2_SCORES[0] in board.frame:
+        yield (
+            f"- **geneval2**: {GENEVAL2_TEXT} **am**: the same with arithmetic means. **object** to **verb**: 100 x "
+            "the mean over all questions of the skill. **3 atoms** to **10 atoms**: geneval2 over the prompts of that "
+            "atomicity. Higher is better. What is said of overall holds of it, over prompts without tags."
+        )
+
+
 def fixed(value: float) -> str:
     """Four decimals, as GenEval scores are usually printed; empty where there is no value."""
     return "" if value != value else f"{value:.4f}"
 
 
-def interval_text(row: dict[Any, Any], column: str) -> str:
+def shown(row: Mapping[Any, Any], column: str) -> str:
+    """A number of a run, or a bound, as tables have it: two decimals of GenEval 2's, else four; empty where none is."""
+    value, score = row[column], column.removesuffix("_low").removesuffix("_high")
+    return f"{value:.2f}" if score in GENEVAL2_SCORES and value == value else fixed(value)
+
+
+def interval_text(row: Mapping[Any, Any], column: str, between: str = " to ") -> str:
     """E.g. ``0.5527 to 0.5949``; empty where there is none."""
-    low, high = row[f"{column}_low"], row[f"{column}_high"]
-    return "" if low != low else f"{low:.4f} to {high:.4f}"
+    return between.join(filter(None, (shown(row, f"{column}_{end}") for end in ("low", "high"))))
 
 
 def count_text(value: Any) -> str:

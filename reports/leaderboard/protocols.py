@@ -19,8 +19,9 @@ Protocol = tuple[tuple[str, str], ...]
 
 NOT_RECORDED = ("protocol", "not recorded")
 RANDOM = ("weights", "random")
-#: Fields of the reward stage do not decide whether two GenEval scores can be compared.
+#: Fields of the reward stage do not decide whether two GenEval scores can be compared; those of GenEval 2 come from it.
 _APART = "rewards."
+_APART_FROM_GENEVAL2 = "geneval."
 #: Names written out in a note where several runs share a value.
 _NAMES_LISTED = 3
 
@@ -47,16 +48,19 @@ class Labels:
 
 
 def ranking_protocol(run: RunSummary, across: Sequence[str] = ()) -> Protocol:
-    """What must be equal for two GenEval scores to be ranked together.
+    """What must be equal for two GenEval scores, or two of GenEval 2, to be ranked together.
 
     Fields of ``across`` may differ; ``reward_targets`` stands for ``reward_targets.aesthetic_score`` too.
     """
     recorded = run.manifest.protocol.items()
-    fields = [(name, value) for name, value in recorded if not name.startswith(_APART) and not _within(name, across)]
+    apart = _APART if run.geneval2 is None else _APART_FROM_GENEVAL2
+    fields = [(name, value) for name, value in recorded if not name.startswith(apart) and not _within(name, across)]
     if not fields:
         fields = [NOT_RECORDED]
     if run.geneval is not None:
         fields.append(("samples per prompt", str(run.geneval.coverage.samples_per_prompt)))
+    elif run.geneval2 is not None:
+        fields.append(("samples per prompt", str(run.geneval2.samples_per_prompt)))
     if run.manifest.random_weights:
         fields.append(RANDOM)
     return tuple(sorted(fields))
@@ -82,9 +86,8 @@ def labelled(runs: Sequence[RunSummary], across: Sequence[str] = ()) -> Labels:
             raise UserError(f"--across {field}: no field of these runs' protocols; they have {', '.join(allowed)}")
     best: dict[Protocol, float] = {}
     for run in runs:
-        overall = run.geneval.overall if run.geneval else None
         protocol = ranking_protocol(run, across)
-        best[protocol] = max(best.get(protocol, 0.0), overall or 0.0)
+        best[protocol] = max(best.get(protocol, 0.0), run.headline or 0.0)
     ordered = sorted(best, key=lambda one: (RANDOM in one, NOT_RECORDED in one, -best[one], one))
     return Labels({protocol: f"P{number}" for number, protocol in enumerate(ordered, start=1)}, tuple(across))
 

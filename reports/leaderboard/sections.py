@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from reports.summary.run_summary import GENEVAL
 from reports.summary.scored import WHOLE, Scored
-from wire.vocabulary import TAGS
+from wire.vocabulary import GENEVAL2_SCORES, SOFT_TIFA, TAGS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +19,8 @@ HEADINGS = {
     "complete": "Complete sweeps",
     "incomplete": "Incomplete sweeps, ranked apart",
     "other prompts": "Prompts that are not GenEval's own, ranked apart",
+    "geneval 2": "GenEval 2, complete sweeps",
+    "geneval 2 incomplete": "GenEval 2, incomplete sweeps, ranked apart",
     "no geneval": "Without GenEval verdicts, not ranked",
 }
 SCORES = ("overall", *TAGS)
@@ -43,12 +45,17 @@ class Section:
 
     @property
     def scores(self) -> tuple[str, ...]:
-        """GenEval's columns; none where no run was judged."""
-        return () if self.group == "no geneval" else SCORES
+        """The judged columns, the headline first; none where no run was judged."""
+        return scores_of(self.group)
 
     def found(self, metrics: Sequence[str]) -> list[str]:
         """The metrics that any run of the section has."""
         return [metric for metric in metrics if any(row[metric] == row[metric] for row in self.rows)]
+
+
+def scores_of(group: str) -> tuple[str, ...]:
+    """The judged columns of a group, the headline first: fractions of GenEval, GenEval 2's from 0 to 100."""
+    return () if group == "no geneval" else GENEVAL2_SCORES if group.startswith("geneval 2") else SCORES
 
 
 def sections(board: Leaderboard) -> Iterator[Section]:
@@ -60,7 +67,7 @@ def sections(board: Leaderboard) -> Iterator[Section]:
         if several:
             heading += f"; protocol {protocol}: {board.protocols[protocol]}"
         rows = tuple({str(column): value for column, value in row.items()} for row in frame.to_dict("records"))
-        marks = _marks(frame, board, group == "incomplete")
+        marks = _marks(frame, board, group)
         yield Section(heading, group, protocol, rows, marks)
 
 
@@ -72,19 +79,19 @@ def scored_images(row: Mapping[str, Any], names: Sequence[str]) -> dict[str, Sco
     return {name: Scored(*map(int, pair)) for name, pair in counts.items() if not pd.isna(pair[1])}
 
 
-def _marks(frame: pd.DataFrame, board: Leaderboard, incomplete: bool) -> tuple[dict[str, str], ...]:
+def _marks(frame: pd.DataFrame, board: Leaderboard, group: str) -> tuple[dict[str, str], ...]:
     """The best and the second best of each column; none where nobody has said which way is better.
 
     Nor of incomplete sweeps, nor of values that stand for a part of the expected images, or that cards rule out.
     """
     cards = board.cards
     marks: tuple[dict[str, str], ...] = tuple({} for _ in range(len(frame)))
-    if incomplete:
+    if group.endswith("incomplete"):
         return marks
     lower = {metric: card.lower for metric, card in cards.items() if card.higher_is_better is not None}
-    for column, ascending in {**dict.fromkeys(SCORES, False), **lower}.items():
+    for column, ascending in {**dict.fromkeys(scores_of(group), False), **lower}.items():
         ruled_out = frame["model"].map(lambda model, name=column: name in board.outside.get(model, ()))
-        counted = column if column in cards else GENEVAL
+        counted = column if column in cards else SOFT_TIFA if column in GENEVAL2_SCORES else GENEVAL
         scored, expected = (frame[f"{counted}_{kind}"].astype("Float64").fillna(0) for kind in ("scored", "expected"))
         values = frame[column].where(scored >= WHOLE * expected).mask(ruled_out)
         places = values.rank(method="min", ascending=ascending).tolist()

@@ -1,4 +1,4 @@
-"""The leaderboard: runs ranked by GenEval's overall score, as one table for every format."""
+"""The leaderboard: runs ranked by GenEval's overall score, or GenEval 2's, as one table for every format."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from reports.summary.scored import scored_text
 from wire.cards import MetricCard, card_of
 from wire.errors import UserError
 from wire.reserved import SUFFIXES
-from wire.vocabulary import SEVEN_REWARDS, TAGS
+from wire.vocabulary import GENEVAL2_SCORES, SEVEN_REWARDS, TAGS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,6 +36,8 @@ class Group(Enum):
     COMPLETE = "complete"
     INCOMPLETE = "incomplete"
     OTHER_PROMPTS = "other prompts"
+    GENEVAL2 = "geneval 2"
+    GENEVAL2_INCOMPLETE = "geneval 2 incomplete"
     NO_GENEVAL = "no geneval"
 
 
@@ -48,6 +50,7 @@ class Leaderboard:
             NaN where there is none. Then further metrics, ``rank`` (1 + the number of runs of the same ``group`` and
             ``protocol`` that are shown to be better), ``group``, ``protocol``, ``suite``, ``fingerprint``,
             ``coverage``, ``scored`` (images, in words), :data:`FURTHER_SCORES`,
+            :data:`wire.vocabulary.GENEVAL2_SCORES` (0 to 100; not where no run is of GenEval 2),
             ``geneval_scored``, ``geneval_expected``, ``<metric>_scored``, ``<metric>_expected`` (images),
             ``<column>_low`` and ``<column>_high`` (95 % bounds), ``<metric>_normalised`` where defined,
             ``random_weights``, ``notes`` (joined by "; ").
@@ -97,6 +100,8 @@ def make_leaderboard(runs: Sequence[RunSummary], across: Sequence[str] = (), not
     known = {metric: card for run in reversed(named) for metric, card in run.manifest.cards.items()}
     cards = {metric: card_of(metric, known) for metric in metrics}
     frame = pd.DataFrame.from_records([_row(run, cards, labels) for run in named])
+    if not any(run.geneval2 for run in named):
+        frame = frame.drop(columns=[f"{name}{end}" for name in GENEVAL2_SCORES for end in ("", "_low", "_high")])
     counts = [f"{name}_{kind}" for name in (GENEVAL, *metrics) for kind in ("scored", "expected")]
     frame = frame.astype(dict.fromkeys(("samples_per_prompt", *counts), "Int64")).copy()  # in one piece again
     ranks_by_run = pd.Series(_ranks(named, labels), dtype="Int64")
@@ -106,6 +111,8 @@ def make_leaderboard(runs: Sequence[RunSummary], across: Sequence[str] = (), not
 
 
 def _group(run: RunSummary) -> Group:
+    if run.geneval is None and run.geneval2 is not None:
+        return Group.GENEVAL2 if run.geneval2.complete else Group.GENEVAL2_INCOMPLETE
     if run.geneval is None:
         return Group.NO_GENEVAL
     coverage = run.geneval.coverage
@@ -116,20 +123,20 @@ def _group(run: RunSummary) -> Group:
 
 
 def _rank_key(run: RunSummary, labels: Labels) -> tuple[int, int, float, str]:
-    overall = run.geneval.overall if run.geneval else None
-    return list(Group).index(_group(run)), labels.place(run), math.inf if overall is None else -overall, run.name
+    score = run.headline
+    return list(Group).index(_group(run)), labels.place(run), math.inf if score is None else -score, run.name
 
 
 def _ranks(runs: Sequence[RunSummary], labels: Labels) -> list[int | None]:
     """Rank within group and protocol; none without a score, its interval, or the images of its own prompts."""
     parts: dict[tuple[Group, str], list[int]] = {}
     for place, run in enumerate(runs):
-        if run.effects is not None and not (run.geneval and run.geneval.coverage.gaps):
+        if run.effects is not None and not run.gaps:
             parts.setdefault((_group(run), labels.of(run)), []).append(place)
     ranked: list[int | None] = [None] * len(runs)
     for places in parts.values():
         effects = [effect for place in places if (effect := runs[place].effects) is not None]
-        scores = [_number(summary.overall) for place in places if (summary := runs[place].geneval) is not None]
+        scores = [_number(runs[place].headline) for place in places]
         for place, rank in zip(places, ranks(scores, effects), strict=True):
             ranked[place] = rank
     return ranked
@@ -142,6 +149,8 @@ def _suite_and_coverage(run: RunSummary) -> tuple[str, str]:
     if run.geneval is not None:
         coverage = run.geneval.coverage
         return Suite.GENEVAL.value if coverage.suite is Suite.GENEVAL else suite, coverage.text
+    if run.geneval2 is not None:
+        return Suite.GENEVAL2.value if run.geneval2.suite is Suite.GENEVAL2 else suite, run.geneval2.text
     expected = f" of {protocol['suite.prompts']}" if protocol.get("suite.prompts") else ""
     return suite, f"{run.prompts}{expected} prompts"
 
@@ -170,7 +179,7 @@ def _row(run: RunSummary, cards: Mapping[str, MetricCard], labels: Labels) -> di
         "fingerprint": fingerprint(run),
         "coverage": coverage,
         "scored": scored_text(run.scored),
-        **{name: _number(scores.get(name)) for name in FURTHER_SCORES},
+        **{name: _number(scores.get(name)) for name in (*FURTHER_SCORES, *GENEVAL2_SCORES)},
         **{f"{name}_{kind}": getattr(one, kind, None) for name, one in counts for kind in ("scored", "expected")},
         **_bounds(score_intervals),
         **_bounds(intervals),
@@ -181,10 +190,12 @@ def _row(run: RunSummary, cards: Mapping[str, MetricCard], labels: Labels) -> di
 
 
 def _geneval(run: RunSummary) -> tuple[dict[str, float | None], dict[str, Interval | None]]:
-    """Scores by column, none without GenEval rows; intervals of overall and the tags."""
+    """Scores by column, as far as the run has them; intervals of overall and the tags, and of GenEval 2's."""
     summary = run.geneval
+    own = run.geneval2.scores if run.geneval2 else {}
+    of_geneval2 = {name: own[name].interval if name in own else None for name in GENEVAL2_SCORES}
     if summary is None:
-        return {}, dict.fromkeys(("overall", *TAGS))
+        return {name: score.value for name, score in own.items()}, dict.fromkeys(("overall", *TAGS)) | of_geneval2
     scores: dict[str, float | None] = {
         "overall": summary.overall,
         **{tag: accuracy.images.value for tag, accuracy in summary.tags.items()},
@@ -195,7 +206,7 @@ def _geneval(run: RunSummary) -> tuple[dict[str, float | None], dict[str, Interv
         "intraclass_correlation": summary.pooled.intraclass_correlation,
     }
     intervals = {tag: accuracy.images_interval for tag, accuracy in summary.tags.items()}
-    return scores, {"overall": summary.overall_interval, **intervals}
+    return scores, {"overall": summary.overall_interval, **intervals, **of_geneval2}
 
 
 def _number(value: float | None) -> float:

@@ -73,13 +73,19 @@ def read_manifest(path: Path, cards: Cards = NO_CARDS) -> Manifest:
     return Manifest(
         name=display_name(str(record.get("name") or _checkpoint_name(record.get("checkpoint")))),
         random_weights=record.get("random_weights") is True,
-        protocol=dict(_flat(_object(record, "protocol") | settings)),
+        protocol=comparable(dict(_flat(_object(record, "protocol") | settings))),
         cards={**cards, **own_cards},
         step=next((step for step in steps if type(step) is int and abs(step) < _TOO_MANY), None),
         checkpoint_file=str(checkpoint.get("path") or "").rpartition("/")[2],
         tflop_per_image=tflop if isinstance(tflop := record.get("tflop_per_image"), float) else None,
         hours={stage: found / 3600 for stage in stages if (found := _seconds(_object(stages, stage)))},
     )
+
+
+def comparable(protocol: dict[str, str]) -> dict[str, str]:
+    """Without the generator's batch size: it moves last bits alone, where each image has noise of its own."""
+    own_noise = protocol.get("noise") == '"image"'
+    return {name: value for name, value in protocol.items() if not (own_noise and name == "batch_size")}
 
 
 def display_name(text: str) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reports.read.manifest import display_name
+from reports.read.questions import DETAILS, QUESTIONS, Questions, questions_of
 from reports.read.rows import ORIGIN, Rows, prompt_keys, read_rows, sample_numbers, with_our_ids, within_run
 from wire.cards import NO_CARDS, Cards
 from wire.errors import UserError
@@ -42,7 +43,8 @@ class RewardTable:
 
     Attributes:
         frame: one row an image, sorted by prompt and file name: ``prompt_key``, ``filename``, ``prompt``,
-            ``sample_index``, ``image_sha256``, then one float column a metric id, NaN where unscored.
+            ``sample_index``, ``image_sha256``, then one float column a metric id, NaN where unscored; where any row has
+            them, an image's questions under :data:`reports.read.questions.QUESTIONS`.
         metrics: metric ids: the seven first, in their order, then others by name.
         reasons: metric id -> file name -> why it is unscored, as far as the rows say.
         origin: whose rows they are, where metric names were mapped; empty for our own.
@@ -65,6 +67,7 @@ class _Image:
     place: int
     values: dict[str, float]
     unscored: dict[str, str]
+    questions: Questions | None = None
 
 
 def read_rewards(path: Path, cards: Cards = NO_CARDS) -> RewardTable:
@@ -90,7 +93,8 @@ def read_rewards(path: Path, cards: Cards = NO_CARDS) -> RewardTable:
         "image_sha256": rows.optional_texts("image_sha256"),
     }
     keys, notes = _reward_keys(rows, cards)
-    images, twice = _joined(rows, about, keys)
+    asked, malformed = _questions(rows)
+    images, twice = _joined(rows, about, keys, asked)
     known = {metric for image in images for metric in (*image.values, *image.unscored)}
     metrics = (*(metric for metric in SEVEN_REWARDS if metric in known), *sorted(known - {*SEVEN_REWARDS}))
     frame = pd.DataFrame(about, dtype=object).iloc[[image.place for image in images]].reset_index(drop=True)
@@ -98,13 +102,15 @@ def read_rewards(path: Path, cards: Cards = NO_CARDS) -> RewardTable:
     frame.insert(0, "prompt_key", pd.Series(prompts, dtype=object))
     values = pd.DataFrame([image.values for image in images], columns=[*metrics], dtype="float64")
     frame = pd.concat([frame.drop(columns="prompt_index"), values], axis="columns")
+    if asked:
+        frame[QUESTIONS] = pd.Series([image.questions for image in images], dtype=object)
     frame = frame.sort_values(["prompt_key", "filename"], kind="stable", ignore_index=True)
     reasons: dict[str, dict[str, str]] = {metric: {} for metric in metrics}
     for image in images:
         for metric, reason in image.unscored.items():
             if metric not in image.values:
                 reasons[metric][filenames[image.place]] = reason
-    return RewardTable(frame, metrics, reasons, "" if rows is found else ORIGIN, twice, notes)
+    return RewardTable(frame, metrics, reasons, "" if rows is found else ORIGIN, twice, (*notes, *malformed))
 
 
 def _reward_keys(rows: Rows, cards: Cards) -> tuple[dict[str, str], tuple[str, ...]]:
@@ -132,6 +138,15 @@ def _reward_keys(rows: Rows, cards: Cards) -> tuple[dict[str, str], tuple[str, .
         if taken.setdefault(metric, key) != key:
             raise UserError(f"{rows.path}: {taken[metric]!r} and {key!r} are both shown as {metric}; rename one")
     return metrics, tuple(_key_notes(metrics, odd, ids))
+
+
+def _questions(rows: Rows) -> tuple[dict[int, Questions], tuple[str, ...]]:
+    """The questions of rows that have some, by place, and a note on malformed ones."""
+    pairs = ((place, questions_of(rows.records[place])) for place, own in enumerate(rows.column(DETAILS)) if own)
+    found = {place: questions for place, questions in pairs if questions is not None}
+    asked = {place: questions for place, questions in found.items() if questions}
+    malformed = f"questions that cannot be read are passed over: of {len(found) - len(asked):,} rows"
+    return asked, (malformed,) if len(asked) < len(found) else ()
 
 
 def _all_whole(values: Sequence[Any]) -> bool:
@@ -173,7 +188,7 @@ def is_metric(key: str, value: Any) -> bool:
 
 
 def _joined(
-    rows: Rows, about: dict[str, list[Any]], metrics: Mapping[str, str]
+    rows: Rows, about: dict[str, list[Any]], metrics: Mapping[str, str], asked: Mapping[int, Questions]
 ) -> tuple[list[_Image], tuple[str, ...]]:
     """One entry an image, with what is about it taken from the place of its first row with the last bytes.
 
@@ -183,7 +198,7 @@ def _joined(
     twice: list[str] = []
     hashes = about["image_sha256"]
     for place, image in enumerate(zip(about["filename"], about["prompt"], strict=True)):
-        found = _Image(place, *_values(rows, place, metrics))
+        found = _Image(place, *_values(rows, place, metrics), asked.get(place))
         earlier = images.setdefault(image, found)
         if hashes[earlier.place] != hashes[place]:
             images[image] = found
@@ -195,6 +210,7 @@ def _joined(
                     name = rows.records[place]["filename"]
                     raise rows.error(place, f"{name!r} has two values of {metric!r}; is the file two runs in one?")
             earlier.unscored.update(found.unscored)
+            earlier.questions = earlier.questions or found.questions
     return list(images.values()), tuple(twice)
 
 

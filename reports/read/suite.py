@@ -1,4 +1,4 @@
-"""GenEval's prompt suite, as far as a report needs it: how many prompts there are, and whether these are they."""
+"""GenEval's prompt suites, as far as a report needs them: how many prompts there are, and whether these are they."""
 
 from __future__ import annotations
 
@@ -19,6 +19,13 @@ GENEVAL_DIGEST = "c57497b6bc432330f8f5300919635ba9a168e076684c39762b433768623a87
 #: Likewise of PartiPrompts (Yu et al. 2022, arXiv 2206.10789), 1,632 prompts without tags, as in google-research/parti.
 PARTI_PROMPTS = 1632
 PARTI_DIGEST = "ac6b4749a2491fc4fa9713248b6a5f9781d3793148a788aa4e58c5f17e4ebd48"
+
+
+#: Likewise of GenEval 2 (Kamath et al. 2025, arXiv 2512.16853), 800 prompts without tags.
+GENEVAL2_PROMPTS = 800
+GENEVAL2_DIGEST = "043337eaab421a00ea0fa8427680f927143d34caf8d5d1768c4d56ea73edd42e"
+#: sha256 of its published file, as runs record it.
+GENEVAL2_SHA256 = "09233adbc9f877fba205f1a20efa4a8640e7e62a91dfd55893562bed8a928e43"
 
 
 def suite_digest(prompts: Iterable[tuple[str, str]]) -> str:

@@ -22,9 +22,10 @@ _Texts = tuple[str, ...]
 
 
 class Suite(Enum):
-    """Whether the prompts are GenEval's own."""
+    """Whether the prompts are GenEval's own, or GenEval 2's."""
 
     GENEVAL = "geneval"
+    GENEVAL2 = "geneval2"
     OTHER = "other"
     UNKNOWN = "unknown"
 

@@ -9,6 +9,7 @@ from reports.summary.coverage import Suite
 from reports.summary.scored import WHOLE
 
 if TYPE_CHECKING:
+    from reports.summary.geneval2_summary import Geneval2Summary
     from reports.summary.geneval_summary import GenevalSummary
     from reports.summary.rewards_summary import RewardsSummary
 
@@ -22,11 +23,17 @@ _HPSV2 = (
 VALUE_WIDTH = 40
 
 
-def run_notes(random_weights: bool, geneval: GenevalSummary | None, rewards: RewardsSummary | None) -> tuple[str, ...]:
+def run_notes(
+    random_weights: bool,
+    geneval: GenevalSummary | None,
+    rewards: RewardsSummary | None,
+    geneval2: Geneval2Summary | None = None,
+) -> tuple[str, ...]:
     """Notes on one run, the gravest first; empty where there is nothing to say."""
     return (
         *([RANDOM_WEIGHTS] if random_weights else []),
         *(_geneval_notes(geneval) if geneval else ()),
+        *(geneval2.notes if geneval2 else ()),
         *(_reward_notes(rewards) if rewards else ()),
     )
 

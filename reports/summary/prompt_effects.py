@@ -1,4 +1,4 @@
-"""What each prompt adds to a run's overall score: enough to compare every run of a table with every other.
+"""What each prompt adds to a run's headline score: enough to compare every run of a table with every other.
 
 The difference of two runs has the variance of the sum, over prompts, of (effect in one - effect in the other)^2. So one
 matrix of effects, runs by prompts, holds the paired standard errors of all pairs.
@@ -15,7 +15,7 @@ from scipy import special  # type: ignore[import-untyped]
 
 from reports.read.prompts import prompt_identities
 from reports.statistics.clusters import Floats, Layout
-from reports.statistics.intervals import LEVEL, MEAN_OF_STRATA, linear_effects
+from reports.statistics.intervals import LEVEL, MEAN_OF_STRATA, RATIO_OF_TOTALS, linear_effects
 from wire.vocabulary import TAGS
 
 if TYPE_CHECKING:
@@ -27,12 +27,12 @@ _BLOCK = 500
 
 @dataclass(frozen=True, eq=False)
 class PromptEffects:
-    """The linearised overall score of one run.
+    """The linearised headline score of one run.
 
     Attributes:
         prompts: (C,) what each prompt is recognised by in other runs.
-        effects: (C,) its effect; their squares add up to the squared standard error of overall.
-        degrees_of_freedom: of that error: prompts minus tags.
+        effects: (C,) its effect; their squares add up to the squared standard error of the score.
+        degrees_of_freedom: of that error: prompts minus strata.
     """
 
     prompts: tuple[str, ...]
@@ -53,15 +53,24 @@ class PromptEffects:
         prompts = tuple(identity for _, identity in layout.prompts)
         return cls(prompts, effects, len(prompts) - len(TAGS))
 
+    @classmethod
+    def of_means(cls, prompts: Sequence[str], means: Sequence[float]) -> PromptEffects | None:
+        """Of a mean over prompts, (C,) prompts and their means; None below two."""
+        layout = Layout.of(prompts, [""] * len(prompts))
+        if len(layout.prompts) < 2:
+            return None
+        effects = linear_effects(layout.clusters(means), RATIO_OF_TOTALS)
+        return cls(tuple(identity for _, identity in layout.prompts), effects, len(layout.prompts) - 1)
+
 
 def ranks(scores: Sequence[float], effects: Sequence[PromptEffects]) -> list[int]:
-    """1 + the number of runs that are shown to be better: by a paired t test of overall, two-sided, p < 0.05.
+    """1 + the number of runs that are shown to be better: by a paired t test of the score, two-sided, p < 0.05.
 
     Runs that cannot be told apart share a rank, or lie closer in rank than in place. Each pair is tested by itself: no
     correction for their number is made.
 
     Args:
-        scores: (R,) overall scores.
+        scores: (R,) headline scores.
         effects: (R,) of the same runs.
     """
     values = np.asarray(scores, dtype=np.float64)

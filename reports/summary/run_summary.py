@@ -9,6 +9,7 @@ from reports.files import write_json
 from reports.read.cards import notes_on_rewards, outside_range
 from reports.read.manifest import Manifest
 from reports.read.runs import Run, read_run
+from reports.summary.geneval2_summary import Geneval2Summary, geneval2_effects, summarise_geneval2
 from reports.summary.geneval_summary import GenevalSummary, summarise_geneval
 from reports.summary.notes import run_notes
 from reports.summary.numbers import plain
@@ -36,7 +37,8 @@ class RunSummary:
         folder: where its rows are; tells apart runs of one name.
         images, prompts: those with a row of either kind.
         unscored: images that lack a verdict or the value of a metric of the run.
-        effects: of each prompt on the overall score, for ranking; None without an interval of it.
+        effects: of each prompt on the headline score, for ranking; None without an interval of it.
+        geneval2: of a run without verdicts on GenEval 2's prompts.
         outside: metrics with values that their cards rule out.
         notes: what a reader must know beside the numbers, the gravest first.
         rewards_notes: those of :func:`reports.read.cards.notes_on_rewards` alone.
@@ -54,6 +56,19 @@ class RunSummary:
     outside: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
     rewards_notes: tuple[str, ...] = ()
+    geneval2: Geneval2Summary | None = None
+
+    @property
+    def headline(self) -> float | None:
+        """GenEval's overall score, else GenEval 2's: what a run is ranked by."""
+        if self.geneval is not None:
+            return self.geneval.overall
+        return self.geneval2.overall.value if self.geneval2 else None
+
+    @property
+    def gaps(self) -> bool:
+        """The prompts that were found lack too many judged images for the run to be ranked."""
+        return self.geneval.coverage.gaps if self.geneval else self.geneval2 is None or self.geneval2.gaps
 
     @property
     def scored(self) -> dict[str, Scored]:
@@ -81,6 +96,10 @@ def summarise_run(run: Run) -> RunSummary:
     geneval = None if run.verdicts is None else summarise_geneval(run.verdicts, protocol)
     judged = geneval.coverage.scored.expected if geneval else 0
     rewards = None if run.rewards is None else summarise_rewards(run.rewards, tags, protocol, judged)
+    geneval2 = summarise_geneval2(run.rewards, protocol) if run.rewards and geneval is None else None
+    effects = None if run.verdicts is None else PromptEffects.of_verdicts(run.verdicts)
+    if run.rewards and geneval2:
+        effects = geneval2_effects(run.rewards)
     class_note = None if run.verdicts is None else run.verdicts.attrs.get("class_note")
     rewards_notes = tuple(notes_on_rewards(run, run.manifest.cards))
     return RunSummary(
@@ -92,15 +111,16 @@ def summarise_run(run: Run) -> RunSummary:
         images=len(prompt_of),
         prompts=len(set(prompt_of.values())),
         unscored=len(unscored),
-        effects=None if run.verdicts is None else PromptEffects.of_verdicts(run.verdicts),
+        effects=effects,
         outside=frozenset(outside_range(run, run.manifest.cards)),
         notes=(
-            *run_notes(run.manifest.random_weights, geneval, rewards),
+            *run_notes(run.manifest.random_weights, geneval, rewards, geneval2),
             *run.repeats,
             *filter(None, [class_note]),
             *rewards_notes,
         ),
         rewards_notes=rewards_notes,
+        geneval2=geneval2,
     )
 
 
@@ -116,10 +136,13 @@ def write_summaries(run_dir: Path) -> list[Path]:
         UserError: the directory has no rows, or malformed ones.
     """
     summary = summarise_run(read_run(run_dir))
+    rewards = None if summary.rewards is None else plain(summary.rewards)
+    if rewards and summary.geneval2:
+        rewards["geneval2"] = plain(summary.geneval2)
     about = {"model": summary.name, "random_weights": summary.manifest.random_weights, "notes": list(summary.notes)}
-    parts = (("geneval", GENEVAL_SCHEMA, summary.geneval), ("rewards", REWARDS_SCHEMA, summary.rewards))
+    parts = (("geneval", GENEVAL_SCHEMA, plain(summary.geneval)), ("rewards", REWARDS_SCHEMA, rewards))
     return [
-        write_json(_made_room(run_dir / f"{stage}_summary.json"), {"schema": schema, **about, **plain(part)})
+        write_json(_made_room(run_dir / f"{stage}_summary.json"), {"schema": schema, **about, **part})
         for stage, schema, part in parts
         if part is not None
     ]

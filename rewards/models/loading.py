@@ -38,14 +38,16 @@ def read_checkpoint(path: Path) -> Any:
         raise EnvironmentFailure(f"{path}: not a readable checkpoint ({reason}); fetch it again") from error
 
 
-def load_strictly(model: M, state: Mapping[str, Any], what: str) -> M:
+def load_strictly(model: M, state: Mapping[str, Any], what: str, assign: bool = False) -> M:
     """Fill ``model`` from ``state``; both must have the same keys and shapes, computed buffers aside.
+
+    With ``assign`` the model takes the tensors themselves, in their own number format, instead of copies.
 
     Raises:
         EnvironmentFailure: they do not.
     """
     with clear_errors(what):
-        found = model.load_state_dict(state, strict=False)
+        found = model.load_state_dict(state, strict=False, assign=assign)
     check_keys(what, found.missing_keys, found.unexpected_keys)
     return model
 

@@ -8,9 +8,13 @@ from rewards.scorers.aesthetic import Aesthetic
 from rewards.scorers.base import Scorer
 from rewards.scorers.clip_jina import ClipJina
 from rewards.scorers.clip_pair import ClipOpenai, PickScore, SciScore
+from rewards.scorers.diversity import DiversityClip, DiversityDinov2, VendiClip, VendiDinov2
 from rewards.scorers.hps import HpsV20, HpsV21
+from rewards.scorers.hpsv3 import Hpsv3
 from rewards.scorers.image_reward import ImageReward
+from rewards.scorers.soft_tifa import SoftTifa
 from rewards.scorers.vqa import Vqa, VqaXl
+from rewards.scorers.vqa_qwen3vl import VqaQwen3Vl
 from wire.cards import Cards, read_cards, records
 from wire.errors import UserError
 from wire.vocabulary import SEVEN_REWARDS
@@ -23,6 +27,8 @@ SCORERS: dict[str, type[Scorer]] = {
     for scorer in (
         *(ClipJina, Aesthetic, ImageReward, PickScore, HpsV21, Vqa, SciScore),
         *(HpsV20, ClipOpenai, VqaXl),
+        *(DiversityDinov2, VendiDinov2, DiversityClip, VendiClip),
+        *(SoftTifa, Hpsv3, VqaQwen3Vl),
     )
 }
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rewards.scorers.card import SpecCard
 
@@ -28,19 +28,38 @@ RESOLUTION = 224
 FLOAT32_REFERENCE: Mapping[str, str] = {"reference": "float32", "fast": "bfloat16"}
 
 
+class Unfit(Exception):
+    """Why a scorer cannot take an image: the reason in its row, while the others are scored."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A value, and what it is made of: JSON, kept in the image's row under ``details``."""
+
+    value: float
+    details: Any
+
+
+#: A value, or the reason why there is none.
+Outcome = float | Judged | str
+
+
 @dataclass(frozen=True)
 class Batch:
     """Image-prompt *pairs*: row i of every field belongs to pair i. Nothing is ever compared across rows.
 
     Attributes:
-        pixels: (N, 3, H, W) float32, on the scorer's device, as ``prepare_image`` made them.
+        pixels: (N, 3, H, W) float32, on the scorer's device, as ``prepare_image`` made them; N tensors of a scorer
+            with ``any_shape``.
         prompts: N texts.
         text: (N, D) float32 rows of ``encode_text``; None for a scorer without text features.
+        lines: N lines of the suite, each with its ``prompt``.
     """
 
-    pixels: Tensor
+    pixels: Any
     prompts: Sequence[str]
     text: Tensor | None = None
+    lines: Sequence[Mapping[str, Any]] = ()
 
 
 class Scorer(ABC):
@@ -51,12 +70,21 @@ class Scorer(ABC):
         encodes_text: whether ``encode_text`` gives features that depend on the prompt alone (and may be cached);
             image-conditioned models read ``Batch.prompts`` instead.
         logit_scale: the loaded model's exp(logit scale); None where there is none.
+        any_shape: images become tensors of different shapes, and ``Batch.pixels`` a list of them.
+        one_by_one: on a CPU a batch is one pair, for larger ones gain nothing there; no pair has to fill it up.
     """
 
     card: ClassVar[SpecCard]
     dtypes: Mapping[str, str] = FLOAT32_REFERENCE
     encodes_text: ClassVar[bool] = False
     logit_scale: float | None = None
+    any_shape: ClassVar[bool] = False
+    one_by_one: ClassVar[bool] = False
+
+    @classmethod
+    def refusal(cls, _line: Mapping[str, Any]) -> str:
+        """Why images of this line of a suite cannot be scored, whatever they show; empty where they can."""
+        return ""
 
     @abstractmethod
     def resolve(self, files: Mapping[str, str]) -> list[LocalWeight]:
@@ -68,6 +96,10 @@ class Scorer(ABC):
         Raises:
             EnvironmentFailure: a file is missing and cannot be fetched.
         """
+
+    def provenance(self, weights: Sequence[LocalWeight]) -> list[dict[str, Any]]:
+        """What ``run.json`` says of the files that :meth:`resolve` gave."""
+        return [weight.provenance() for weight in weights]
 
     @abstractmethod
     def load(self, device: str, precision: str, files: Mapping[str, str]) -> None:
@@ -88,7 +120,11 @@ class Scorer(ABC):
 
     @abstractmethod
     def prepare_image(self, image: Image) -> Tensor:
-        """Preprocess one RGB image to (3, H, W) float32; safe to call from several threads."""
+        """Preprocess one RGB image to (3, H, W) float32; safe to call from several threads.
+
+        Raises:
+            Unfit: the scorer does not take such an image.
+        """
 
     def encode_text(self, prompts: Sequence[str]) -> Tensor:
         """Text features, (N, D) float32 of unit length; each row depends on its own prompt only."""
@@ -101,6 +137,14 @@ class Scorer(ABC):
     @abstractmethod
     def score(self, batch: Batch) -> Tensor:
         """Raw scores of N pairs: (N,) float32 on the CPU."""
+
+    def judge(self, batch: Batch) -> list[Outcome]:
+        """What comes of N pairs: raw scores, unless a scorer has more to say of each."""
+        values = self.score(batch)
+        shape = tuple(getattr(values, "shape", ()))
+        if shape != (len(batch.prompts),):
+            raise ValueError(f"it gave values of shape {shape} for {len(batch.prompts)} pairs")
+        return list(values.tolist())
 
     def unload(self) -> None:
         """Drop the model and everything else that ``load`` made."""

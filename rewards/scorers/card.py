@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from rewards.flops import Cost
 from rewards.memory import Network
@@ -24,12 +25,14 @@ class Weight:
         file: file name; several formats of one model are separated by ``|``.
         revision: full commit hash, :data:`UNPINNED`, or :data:`LISTED`.
         sha256: digest of the file, or None where its publisher's file has not been seen.
+        loading: about how many bytes of the machine's memory, not the GPU's, it takes while it is loaded; 0 for little.
     """
 
     source: str
     file: str
     revision: str = UNPINNED
     sha256: str | None = None
+    loading: int = 0
 
     def __str__(self) -> str:
         digest = f", sha256 {self.sha256}" if self.sha256 else ""
@@ -76,7 +79,9 @@ class SpecCard(MetricCard):
         tolerance: how far machines and precisions may differ.
         network: what needs most memory of it; None where that is not known.
         cost: its arithmetic, from the length of a prompt in tokens; None where that is not known.
-        env: the environment that its code runs in: a folder under ``envs/``.
+        env: the environment that its code runs in, a folder under ``envs/``; for a user's own scorer also a folder of
+            the user's: absolute, or from the scorer's file on.
+        decides: what else decides its numbers, in JSON's types; outside ``rewards`` it is part of their fingerprint.
     """
 
     higher_is_better: bool
@@ -88,6 +93,7 @@ class SpecCard(MetricCard):
     network: Network | None = None
     cost: Callable[[int], Cost] | None = None
     env: str = "rewards"
+    decides: Mapping[str, Any] = field(default_factory=dict)
 
     def describe(self, fast_measured: str | None = None) -> str:
         """The card as text: the id, then a line for each property.

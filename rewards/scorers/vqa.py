@@ -117,9 +117,9 @@ _CARD: dict[str, Any] = {
 }
 
 
-def _weights(model: str, tokenizer: str) -> tuple[Weight, ...]:
+def _weights(model: str, tokenizer: str, loading: int) -> tuple[Weight, ...]:
     return (
-        Weight(model, "pytorch_model.bin (sharded)"),
+        Weight(model, "pytorch_model.bin (sharded)", loading=loading),
         Weight(VISION_REPO, "config.json; model.safetensors|pytorch_model.bin if the shards lack its tower"),
         Weight(tokenizer, "tokenizer files"),
     )
@@ -134,7 +134,7 @@ class Vqa(ClipFlanT5Scorer):
         title="VQAScore with CLIP-FlanT5-XXL",
         scale="likelihood of the answer, 0 to 1",
         miro_normalised="x",
-        weights=_weights(repo, tokenizer_repo),
+        weights=_weights(repo, tokenizer_repo, 32 * 10**9),  # and the largest of its files, 10 GB
         network=Network(644, 4096, 4 * 10_240, 64),
         cost=partial(flan_t5_cost, width=4096, hidden=10_240),
         **_CARD,
@@ -150,7 +150,7 @@ class VqaXl(ClipFlanT5Scorer):
         title="VQAScore with CLIP-FlanT5-XL",
         scale="likelihood of the answer, 0 to 1; not comparable with xxl",
         miro_normalised="not a MIRO reward",
-        weights=_weights(repo, tokenizer_repo),
+        weights=_weights(repo, tokenizer_repo, 14 * 10**9),  # in one file
         network=Network(644, 2048, 4 * 5120, 32),
         cost=partial(flan_t5_cost, width=2048, hidden=5120),
         **_CARD,

@@ -32,6 +32,16 @@ def write_clip_repositories(hub: Path) -> None:
         write_tokenizer(folder)
 
 
+def write_dinov2(hub: Path) -> None:
+    """DINOv2-large: of the published layout, width 32, its positions interpolated as the published ones are."""
+    from transformers import Dinov2Config, Dinov2Model
+
+    config = Dinov2Config(
+        hidden_size=32, num_hidden_layers=2, num_attention_heads=2, mlp_ratio=2, image_size=112, patch_size=28
+    )
+    randomise(Dinov2Model(config), seed=25).half().save_pretrained(repository(hub, "facebook/dinov2-large"))
+
+
 def write_clip_tower(hub: Path) -> None:
     """CLIP ViT-L/14-336, whose image half CLIP-FlanT5 reads."""
     write_clip(repository(hub, "openai/clip-vit-large-patch14-336"), seed=24, resolution=336, patch=84, layers=3)

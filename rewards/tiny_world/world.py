@@ -7,7 +7,13 @@ from pathlib import Path
 import torch
 
 from rewards.tiny_world.blip import write_image_reward
-from rewards.tiny_world.clip import write_clip_repositories, write_clip_tower, write_hps, write_openai_clip
+from rewards.tiny_world.clip import (
+    write_clip_repositories,
+    write_clip_tower,
+    write_dinov2,
+    write_hps,
+    write_openai_clip,
+)
 from rewards.tiny_world.flan_t5 import write_clip_flant5, write_tokenizers
 from rewards.tiny_world.jina import write_jina
 from rewards.tiny_world.parts import linear_head_state
@@ -26,6 +32,7 @@ def write_world(folder: Path) -> None:
     if not (files / "clip-vit-l-14.pt").exists():
         write_openai_clip(files / "clip-vit-l-14.pt")
     write_clip_repositories(hub)
+    write_dinov2(hub)
     write_hps(hub)
     write_image_reward(hub)
     write_clip_tower(hub)

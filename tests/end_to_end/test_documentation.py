@@ -19,7 +19,7 @@ from tests.real_environments import ROOT, miro_eval, world
 ELSEWHERE = {
     "pip install uv && uv run miro-eval demo": "test_demo.py",
     "uv run miro-eval demo --full --env-backend uv --out miro-eval-demo-full": "test_demo.py",
-    "uv run pytest": "this very run",
+    "uv run --group dev pytest": "this very run",
     "uv run miro-eval envs remove rewards": "test_environments.py",
 }
 #: Commands that pages show with placeholders, and what is run in their place after all the others.
@@ -44,7 +44,7 @@ FILLED_IN = {
 #: Commands that another test runs, for they need a cluster, other weights or files of the user's.
 BY_ANOTHER_TEST = {
     "miro-eval check NEW_RUN --checkpoint CHECKPOINT --baseline baseline.json --looks 100,200,553": (
-        "tests/reports/gate/test_tiny_world.py"
+        "tests/end_to_end/test_ci.py"
     ),
     "miro-eval geneval --self-test": "tests/geneval/test_self_test.py",
     "miro-eval all images": "tests/end_to_end/test_other_generators.py",
@@ -53,6 +53,8 @@ BY_ANOTHER_TEST = {
     "miro-eval all stabilityai/stable-diffusion-xl-base-1.0 --backend diffusers": (
         "tests/generation/backends/test_diffusers_pipeline.py"
     ),
+    "miro-eval suites fetch geneval2": "tests/generation/suites/test_fetched.py",
+    "miro-eval all path/to/last.ckpt --suite geneval2": "tests/harness/plan/test_evaluations.py",
     "miro-eval rewards RUN --scorer my_scorer.py:Brightness": "tests/harness/test_rewards_verbs.py",
     "miro-eval rewards RUN --scorer brightness": "tests/harness/test_rewards_verbs.py",
     "miro-eval calibrate [--metric ID] [--published-images FOLDER]": "tests/rewards/test_calibration.py",
@@ -103,7 +105,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_readme_shows_the_two_commands() -> None:
-    assert {"pip install uv && uv run miro-eval demo", "uv run pytest"} <= set(documented_commands())
+    assert {"pip install uv && uv run miro-eval demo", "uv run --group dev pytest"} <= set(documented_commands())
+
+
+def test_ci_runs_what_the_readme_and_contributing_show() -> None:
+    ci = (ROOT / ".ci" / "run").read_text()
+    shown = re.findall(r"```sh\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
+    lines = [line for block in shown for line in block.splitlines()]
+    assert len(lines) == 4
+    assert all(line.replace("uv sync", "uv sync --quiet") in ci.splitlines() for line in lines)
+    assert ci.splitlines()[-1].endswith('" uv run --group dev pytest')
 
 
 def test_documented_commands_work_in_the_order_shown(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

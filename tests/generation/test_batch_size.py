@@ -69,7 +69,7 @@ def test_shards_and_those_who_come_later_use_the_size_that_was_found(tmp_path: P
 
 
 def test_not_even_one_image_fits(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"out of memory on .* with batch size 1; use a smaller one"):
+    with pytest.raises(UserError, match=r"out of memory on .* with batch size 1; free some of its memory"):
         run(tmp_path / "run", generator(tmp_path / "code", 0))
     assert not list(tmp_path.rglob("*.png"))
 

@@ -13,7 +13,12 @@ from wire.errors import UserError
 
 def test_defaults_are_the_papers_protocol() -> None:
     parameters = Parameters.parse({"checkpoint": "x.ckpt"})
-    assert (parameters.steps, parameters.guidance_scale, parameters.seed, parameters.batch_size) == (50, 7.0, 42, 4)
+    assert (parameters.steps, parameters.guidance_scale, parameters.seed, parameters.batch_size) == (
+        50,
+        7.0,
+        42,
+        "auto",
+    )
     assert not parameters.trust_checkpoint
 
 

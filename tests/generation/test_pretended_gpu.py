@@ -20,6 +20,9 @@ WAITS_A_BATCH = 3
 #: Once: noise in upstream's order is drawn on the GPU; the text's embeddings are kept on the CPU.
 WAITS_A_SWEEP = 3
 
+#: Of the pretended GPU: enough for anything.
+MEMORY = 80 * 2**30
+
 Runs = Callable[..., Outcome]
 
 
@@ -27,18 +30,29 @@ Runs = Callable[..., Outcome]
 def runs(world: World, tmp_path: Path) -> Runs:
     """A job of the tiny checkpoint, at the device that ``auto`` finds."""
 
-    def run(mistake: str = "", **parameters: Any) -> Outcome:
-        settings = {"checkpoint": str(world.checkpoint), "device": "auto"} | parameters
-        return on_pretended_gpu(make_job(tmp_path / "job", items_of(PROMPTS), **settings), mistake)
+    def run(mistake: str = "", memory: int = MEMORY, **parameters: Any) -> Outcome:
+        settings = {"checkpoint": str(world.checkpoint), "device": "auto", "batch_size": 4} | parameters
+        return on_pretended_gpu(make_job(tmp_path / "job", items_of(PROMPTS), **settings), mistake, memory)
 
     return run
+
+
+def started(made: Outcome) -> dict[str, Any]:
+    assert made.code == 0, made.log
+    return next(event for event in made.events if event["event"] == "started")
+
+
+@pytest.mark.parametrize(("megabytes", "size"), [(2048, 64), (80, 2), (32, 1)])
+def test_the_batch_is_as_large_as_the_gpu_s_memory_allows(runs: Runs, megabytes: int, size: int) -> None:
+    made = started(runs(batch_size="auto", memory=megabytes * 2**20))
+    assert (made["batch_size"], made["hparams"]["batch_size"]) == (size, size)
 
 
 @pytest.mark.parametrize("precision", ["paper", "pipeline"])
 def test_a_sweep_is_made_on_the_gpu_that_auto_finds(runs: Runs, precision: str, tmp_path: Path) -> None:
     made = runs(precision=precision)
     assert made.code == 0, made.log
-    assert made.events[0]["device"] == "Pretended H100"
+    assert started(made)["device"] == "Pretended H100"
     assert len(list(read_rows(tmp_path / "job" / "rows.jsonl"))) == len(PROMPTS)
     assert sum(made.waits.values()) <= WAITS_A_BATCH + WAITS_A_SWEEP, made.waits
 

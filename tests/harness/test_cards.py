@@ -242,5 +242,5 @@ def test_cards_of_metrics_scored_earlier_stay_in_the_record() -> None:
     pipeline = Pipeline(None, None, None, Silent(), None)  # type: ignore[arg-type]
     object.__setattr__(pipeline, "save", lambda stage, record: None)
     event = {"event": "started", "total": 1, "device": "cpu", "cards": {"noise": 2}}
-    pipeline.note_provenance(REWARDS, record, event)
+    pipeline.note_provenance(REWARDS, record, event, {})
     assert record.provenance == {"device": "cpu", "cards": {"vqa": 1, "noise": 2}}

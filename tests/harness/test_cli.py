@@ -3,6 +3,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 import zipfile
@@ -15,7 +17,7 @@ import pytest
 from typer.testing import CliRunner
 
 from harness import cli
-from harness.cli.app import VERBS, _Commands
+from harness.cli.app import INSIDE, SECTIONS, VERBS, _Commands
 from harness.run.directory import RunDirectory
 from harness.terminal.echo import plain
 
@@ -25,7 +27,10 @@ OFFERED = json.loads(Path(__file__).with_name("options_of_0.1.json").read_text(e
 #: What went since, as CHANGELOG.md says.
 GONE = {"weights fetch": {"--env-backend"}}
 #: Defaults that have changed since.
-CHANGED = {"demo": {"--env-backend": "mmcv-lite", "--limit": "24", "--samples": "2"}}
+CHANGED = {
+    "demo": {"--device": "auto", "--env-backend": "mmcv-lite", "--limit": "24", "--samples": "2"},
+    **{verb: {"--batch-size": "None"} for verb in ("all", "generate", "sweep")},
+}
 
 
 @dataclass(frozen=True)
@@ -59,10 +64,59 @@ def test_the_console_script() -> None:
     assert "Did you mean 'check'?" in answer.stderr
 
 
-def test_help_shows_every_verb_s_line_whole() -> None:
-    answer = run("--help")
+def test_help_shows_every_verb_s_line_whole_in_its_section() -> None:
+    answer = run("--help", COLUMNS="80")
     assert answer.returncode == 0
-    assert all(f"\n  {name} " in answer.stdout and f" {help_}\n" in answer.stdout for name, help_ in VERBS.items())
+    for heading, verbs in SECTIONS.items():
+        section = answer.stdout.partition(f"\n{heading}:\n")[2].partition("\n\n")[0]
+        assert [line.split(maxsplit=1) for line in section.splitlines()] == [[*one] for one in verbs.items()]
+    assert list(SECTIONS["First steps"]) == ["demo", "all", "report", "check", "compare", "view", "doctor"]
+
+
+@pytest.mark.parametrize("group", INSIDE)
+def test_verbs_under_another_name_are_hidden_and_still_work(group: str) -> None:
+    listed = run(group, "--help").stdout
+    for verb in INSIDE[group]:
+        assert f"\n  {verb} " in listed
+        assert f"\n  {verb} " not in run("--help").stdout
+        alone, inside = run(verb, "--help"), run(group, verb, "--help")
+        assert inside.stdout.replace(f"miro-eval {group} ", "miro-eval ") == alone.stdout
+    one_line(run(group, next(iter(INSIDE[group])), "nowhere"), 2, "nowhere")
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("verb", ["all", "check", "weights"])
+def test_help_is_as_wide_as_the_terminal(verb: str, width: int) -> None:
+    command, variables = [str(MIRO_EVAL), verb, "--help"], os.environ | {"COLUMNS": str(width)}
+    answer = subprocess.run(command, env=variables, capture_output=True, text=True, check=True)
+    lines = answer.stdout.splitlines()[1:]
+    longest = max(map(len, lines))
+    assert longest <= width
+    assert (longest > 80) == (width == 120)
+    assert not [line for line in lines if line.endswith("...")]
+
+
+def test_examples_in_help_can_be_run() -> None:
+    examples = re.findall(r"^ +miro-eval (.*)$", run("all", "--help").stdout, re.MULTILINE)
+    assert len(examples) == 3
+    for words in map(shlex.split, examples):
+        _Commands()[words[0]].make_context(words[0], words[1:])
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_complete_verbs_and_options(shell: str) -> None:
+    assert "_MIRO_EVAL_COMPLETE" in run("--completion", shell).stdout
+    one_line(run("--completion", "tcsh"), 2, "bash, zsh or fish")
+
+
+def test_bash_completes_verbs_and_options() -> None:
+    def completed(*words: str) -> list[str]:
+        variables = {"COMP_WORDS": " ".join(["miro-eval", *words]), "COMP_CWORD": str(len(words))}
+        return run(_MIRO_EVAL_COMPLETE="complete_bash", **variables).stdout.split()
+
+    assert completed("che") == ["check"]
+    assert completed("weights", "ve") == ["verify"]
+    assert "--reward-precision" in completed("all", "--rew")
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -176,7 +230,7 @@ def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
 def test_an_environment_that_is_not_set_up(tmp_path: Path) -> None:
     one_line(run("envs", "check", "miro", MIRO_EVAL_HOME=str(tmp_path)), 4, "miro-eval envs setup miro")
     listing = run("envs", "list", MIRO_EVAL_HOME=str(tmp_path))
-    assert listing.stdout.count("not set up") == 3
+    assert listing.stdout.count("not set up") == 4
     removed = run("envs", "remove", "miro", MIRO_EVAL_HOME=str(tmp_path))
     assert "miro: was not there" in removed.stdout
 

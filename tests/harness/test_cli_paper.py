@@ -35,10 +35,12 @@ def test_tables_with_and_without_runs(table: str, tmp_path: Path) -> None:
     assert (tmp_path / "out" / f"{table}.csv").read_text().startswith("model,column,printed")
 
 
-def test_figures(tmp_path: Path) -> None:
-    written = answer("figures", "--out", tmp_path / "figures").split()
-    names = [Path(line).name for line in written]
-    assert {"fig2.png", "fig3.png", "fig6.png", "fig14.png"} <= {*names}
+def test_figures_and_strips(tmp_path: Path) -> None:
+    written = answer("figures", "--out", tmp_path, "--only", "fig3", "--only", "fig2", "--format", "pdf").split()
+    assert [Path(line).name for line in written] == ["fig3.png", "fig3.pdf", "fig2.png", "fig2.pdf"]
+    result = CliRunner().invoke(app, ["strips", "--out", str(tmp_path), "--from", str(tmp_path)])
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "not drawn: fig4 (Figure 4: images along training): no runs" in result.stderr
 
 
 def test_reproduce_prints_a_script_of_commands_and_comments() -> None:

@@ -25,7 +25,16 @@ def test_a_gallery_of_two_runs(tmp_path: Path) -> None:
     first, second = make_run(tmp_path / "a"), make_run(tmp_path / "b", wrong={1})
     answer = view(first, second, "--out", tmp_path / "out", "--copy")
     assert "12 pairs, 2 verdicts flip" in answer.stdout
-    assert (tmp_path / "out" / "images" / "2" / "00000" / "samples" / "0000.png").is_file()
+    assert (tmp_path / "out" / "images" / "2" / "00000" / "samples" / "0000.png.jpg").is_file()
+
+
+def test_a_grid_of_three_runs(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path / name) for name in "abc"]
+    answer = view(*runs, "--grid", "--prompt", "position", "--format", "svg", "--out", tmp_path / "out")
+    assert "12 rows, 0 verdicts flip" in answer.stdout
+    text = (tmp_path / "out" / "grid.svg").read_text()
+    assert [f">{name}<" in text for name in "abc"] == [True] * 3
+    assert text.count("<image") == 3
 
 
 def test_a_run_that_is_not_there(tmp_path: Path) -> None:

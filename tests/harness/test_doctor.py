@@ -16,8 +16,9 @@ from harness import doctor
 from harness.doctor import FAILURE, OK, WARNING, Finding, gpu_fit, host, hub, installed
 from harness.environments import gpu, manager
 from harness.environments.manager import STATE_SCHEMA, Environment, EnvironmentState
-from harness.environments.spec import ENVIRONMENTS
+from harness.environments.spec import DEFAULT, ENVIRONMENTS
 from harness.weights import load_hub, load_weights
+from rewards.scorers import SCORERS
 from tests.harness.test_cli import run
 from tests.harness.weights.hub import put
 from wire.gpus import OLDEST_DRIVER, listed_gpus
@@ -213,17 +214,17 @@ def quick(tmp_path: Path, *names: str, **more: Any) -> list[Finding]:
 
 def test_a_driver_is_too_old_for_an_environment_s_cuda(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     driver(tmp_path, monkeypatch, H100)
-    assert quick(tmp_path, *ENVIRONMENTS, env_backend="uv") == []
+    assert quick(tmp_path, *DEFAULT, env_backend="uv") == []
     driver(tmp_path, monkeypatch, H100.replace("550.54.15", "515.65.01"))
-    (finding, *others) = quick(tmp_path, *ENVIRONMENTS, env_backend="uv")
+    (finding, *others) = quick(tmp_path, *DEFAULT, env_backend="uv")
     assert len(others) == 2
     assert finding.status == FAILURE
     needs = "CUDA 12.8 needs driver 525 or later, and this one is 515.65.01"
     assert finding.text == f"its torch 2.10.0 (CUDA 12.8) cannot use the GPU: {needs}"
     assert finding.hint == "update the driver, or use --device cpu; setting the environment up again does not help"
-    assert quick(tmp_path, *ENVIRONMENTS, env_backend="uv", device="cpu") == []
+    assert quick(tmp_path, *DEFAULT, env_backend="uv", device="cpu") == []
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert quick(tmp_path, *ENVIRONMENTS, env_backend="uv") == []
+    assert quick(tmp_path, *DEFAULT, env_backend="uv") == []
 
 
 def test_a_driver_from_before_capabilities_were_told_is_too_old(
@@ -239,7 +240,7 @@ def test_a_driver_from_before_capabilities_were_told_is_too_old(
 
 def test_a_gpu_is_newer_than_an_environment_s_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     driver(tmp_path, monkeypatch, B200)
-    geneval, rewards = quick(tmp_path, *ENVIRONMENTS, env_backend="uv")
+    geneval, rewards = quick(tmp_path, *DEFAULT, env_backend="uv")
     assert geneval == Finding(
         "environment geneval",
         FAILURE,
@@ -248,7 +249,7 @@ def test_a_gpu_is_newer_than_an_environment_s_torch(tmp_path: Path, monkeypatch:
     )
     is_found(rewards, FAILURE, "its torch 2.5.1 (CUDA 12.4) has no code", "use another GPU or --device cpu")
     driver(tmp_path, monkeypatch, H100, B200)
-    assert [one.status for one in quick(tmp_path, *ENVIRONMENTS, env_backend="uv")] == [WARNING, WARNING]
+    assert [one.status for one in quick(tmp_path, *DEFAULT, env_backend="uv")] == [WARNING, WARNING]
 
 
 def test_an_environment_s_own_torch_is_asked_once_a_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -297,6 +298,19 @@ def test_the_disk_is_too_small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     monkeypatch.setattr(host.shutil, "disk_usage", lambda _path: Usage())
     is_found(host.disk(), FAILURE, "0 GB free", "MIRO_EVAL_HOME")
     is_found(host.room_for_images(tmp_path), WARNING, "a full sweep's images take up to 1.7 GB", "--out")
+
+
+def test_a_model_is_too_large_for_the_machine_s_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cards = {metric: SCORERS[metric].card.weights for metric in ("vqa", "sciscore")}
+    monkeypatch.setattr(host, "memory", lambda: 16 * 10**9)
+    (finding,) = doctor.quick_checks([], tmp_path, weights=False, loaded=cards)
+    takes = "16 GB free, and vqa takes about 32 GB of it while its model is loaded"
+    is_found(finding, WARNING, f"{takes}: it would stay unscored", "or name the others by --metric")
+    (finding,) = doctor.quick_checks([], tmp_path, weights=False, loaded={"vqa": cards["vqa"]})
+    is_found(finding, FAILURE, takes, "use a machine (or a job) with more memory")
+    monkeypatch.setattr(host, "memory", lambda: 64 * 10**9)
+    assert doctor.quick_checks([], tmp_path, weights=False, loaded=cards) == []
+    is_found(host.room_to_load(cards), OK, "64 GB free", "")
 
 
 def test_a_folder_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -469,7 +483,7 @@ def test_no_proxy_and_no_token_is_a_bug_of_ours(
 
 
 def test_the_quick_part_finds_what_would_stop_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    names = list(ENVIRONMENTS)
+    names = list(DEFAULT)
     assert doctor.quick_checks(names, tmp_path, weights=False) == []
     (missing,) = doctor.quick_checks(["rewards"], tmp_path, offline=True)
     is_found(missing, WARNING, "not here, and the run is offline: clip-vit-l-14, aesthetic-mlp", "weights bundle")

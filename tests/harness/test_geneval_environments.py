@@ -14,8 +14,20 @@ from typer.testing import CliRunner
 
 from harness.cli.app import app
 from harness.environments import manager, pixi, uv
+from harness.plan.open import open_run
+from harness.run.manifest import Manifest, StageRecord
+from harness.run.settings import RunSettings
+from harness.stages.registry import STAGES
+from harness.terminal.display import Display
+from harness.weights.weight_source import PublishedWeights
 from wire.errors import UserError
 from wire.paths import pixi_manifest
+
+
+def make(kind: str) -> None:
+    state = manager.locate(manager.find_spec("geneval"), kind).state_file
+    state.parent.mkdir(parents=True)
+    state.write_text("{}")
 
 
 @pytest.mark.parametrize(
@@ -35,10 +47,35 @@ def test_the_environment_that_a_detector_needs(
 ) -> None:
     monkeypatch.setenv("MIRO_EVAL_HOME", str(tmp_path))
     if there:
-        state = manager.locate(manager.find_spec("geneval"), there).state_file
-        state.parent.mkdir(parents=True)
-        state.write_text("{}")
+        make(there)
     assert manager.environment_backend(detector, requested) == chosen
+
+
+@pytest.mark.parametrize(
+    ("begun", "requested", "chosen", "note"),
+    [
+        ("mmcv-lite", "auto", "mmcv-lite", "geneval goes on in mmcv-lite, as it was begun; a new run would take uv"),
+        ("mmcv-lite", "uv", "uv", ""),
+        ("uv", "auto", "uv", ""),
+        ("pixi", "auto", "uv", ""),  # it does not serve here
+        ("no-mmcv", "auto", "uv", ""),  # it has not what this detector needs
+        ("", "auto", "uv", ""),
+    ],
+)
+def test_a_run_goes_on_in_the_environment_that_it_was_begun_in(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, begun: str, requested: str, chosen: str, note: str
+) -> None:
+    monkeypatch.setenv("MIRO_EVAL_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("harness.environments.pixi.find", lambda: None)
+    make("uv")
+    make("mmcv-lite")
+    settings, display, notes = RunSettings(tmp_path, env_backend=requested), Display(), list[str]()
+    monkeypatch.setattr(display, "note", notes.append)
+    record = StageRecord("0", {}, environment={"name": "geneval", "backend": begun, "lock": "0"} if begun else {})
+    Manifest("x", stages={"geneval": record}).write(tmp_path / "run.json")
+    with open_run(settings, PublishedWeights(), display) as pipeline:
+        assert pipeline.environment(STAGES["geneval"]).backend == chosen
+    assert "".join(notes) == note
 
 
 def test_mmdet_cannot_go_without_mmcv(tmp_path: Path) -> None:

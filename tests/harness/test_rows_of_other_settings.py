@@ -182,18 +182,24 @@ def test_a_metric_that_is_added_later_leaves_the_others_weights(
     with open_run(RunSettings(run), PublishedWeights(), Display()) as pipeline:
         record = StageRecord("f", {})
         for metrics in told:
-            pipeline.note_provenance(STAGES["rewards"], record, scored_by(*metrics))
+            pipeline.note_provenance(STAGES["rewards"], record, scored_by(*metrics), {})
     assert "".join(weight["metric"] for weight in record.provenance["weights"]) == expected
     assert set(record.provenance["cards"]) == set(expected)
 
 
-def test_verdicts_have_the_weights_of_the_last_worker(run: Path) -> None:
+def test_verdicts_have_the_weights_and_the_environment_of_the_last_worker(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes = list[str]()
     with opened(run, "A") as pipeline:
+        monkeypatch.setattr(pipeline.display, "note", notes.append)
         record = StageRecord("f", {})
-        for sha256 in ("1", "2"):
+        for sha256, backend in (("1", "mmcv-lite"), ("2", "mmcv-lite"), ("3", "uv")):
             words = {"event": "started", "total": 3, "device": "cpu", "weights": [{"sha256": sha256}]}
-            pipeline.note_provenance(GENEVAL, record, words)
-    assert record.provenance["weights"] == [{"sha256": "2"}]
+            pipeline.note_provenance(GENEVAL, record, words, {"backend": backend})
+    assert record.provenance["weights"] == [{"sha256": "3"}]
+    assert record.environment == {"backend": "uv"}
+    assert notes == ["geneval: begun in mmcv-lite, goes on in uv: last bits differ"]
 
 
 def test_a_foreign_file_is_kept_once_there_are_rows_of_ours(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from harness.stages.generate import GENERATE
 from harness.stages.geneval import GENEVAL
 from harness.stages.rewards import REWARDS
 from harness.weights.weight_source import PublishedWeights
+from reports.read.reward_rows import read_rewards
 from wire.errors import UserError
 from wire.files import write_rows
+from wire.protocol import SAMPLES_DIGEST, digest_of, samples_of
 
 SOURCE = PublishedWeights()
 
@@ -72,6 +75,53 @@ def finished(run: RunDirectory, *metrics: str) -> Manifest:
     return manifest
 
 
+def over_samples(run: RunDirectory) -> Manifest:
+    """A manifest after a stage with a value of each image, and one of each prompt's two."""
+    manifest, both = Manifest("x"), settings(run, "aesthetic", "vendi_clip")
+    plan = REWARDS.plan(run, manifest, both, SOURCE)
+    digests = {prompt: digest_of(i.image_sha256 for i in items) for prompt, items in samples_of(run.scan()).items()}
+    own = [
+        cell | {"details": {"samples": 2, SAMPLES_DIGEST: digests[cell["prompt_index"]]}}
+        for cell in cells(run, "vendi_clip")
+    ]
+    write_rows(run.work(work_file("rewards", plan.settings)), [*own, *cells(run, "aesthetic")])
+    REWARDS.merge(run, REWARDS.plan(run, manifest, both, SOURCE), run.rows("rewards.jsonl"))
+    run.work(work_file("rewards", plan.settings)).unlink()
+    manifest.stages["rewards"] = StageRecord(plan.fingerprint, plan.settings, finished=True)
+    return manifest
+
+
+@pytest.mark.parametrize("change", ["changed", "gone", "more"])
+def test_a_value_over_a_prompt_s_images_holds_for_just_these(run: RunDirectory, change: str) -> None:
+    """Another image, one less or one more: all of that prompt's are pending, of the other prompt none."""
+    manifest, both = over_samples(run), settings(run, "aesthetic", "vendi_clip")
+    row = json.loads(run.rows("rewards.jsonl").read_text().splitlines()[0])
+    assert list(row["details"]) == ["vendi_clip"]
+    assert REWARDS.plan(run, manifest, both, SOURCE).pending == 0
+    path = run.path / image_name(0, 2 if change == "more" else 1)
+    path.unlink() if change == "gone" else path.write_bytes(b"another")
+    again = RunDirectory(run.path)
+    plan = REWARDS.plan(again, manifest, both, SOURCE)
+    there = {"changed": 2, "gone": 1, "more": 3}[change]
+    alone = {"changed": 1, "gone": 0, "more": 1}[change]
+    assert plan.pending == there + alone
+    assert {key for key in plan.done if key.endswith("vendi_clip")} == {
+        f"{image_name(1, sample)}#vendi_clip" for sample in range(2)
+    }
+    # Merged without being scored anew, the old values are nowhere any more.
+    REWARDS.merge(again, plan, again.rows("rewards.jsonl"))
+    rows = [json.loads(line) for line in again.rows("rewards.jsonl").read_text().splitlines()]
+    assert [row["vendi_clip"] for row in rows] == [None] * there + [1.5] * 2
+    assert REWARDS.plan(again, manifest, both, SOURCE).pending == there + alone
+
+
+def test_shares_of_a_sweep_hold_whole_prompts_where_values_are_over_them() -> None:
+    sweep = RunSettings(generation=GenerationSettings(samples=3), rewards=RewardSettings(("aesthetic",)))
+    assert REWARDS.batch(sweep) == 16
+    assert REWARDS.batch(replace(sweep, rewards=RewardSettings(("vendi_clip",)))) == 48
+    assert REWARDS.batch(replace(sweep, generation=None, rewards=RewardSettings(("vendi_clip",)))) == 16
+
+
 def test_a_metric_added_later_touches_only_its_column(run: RunDirectory) -> None:
     manifest = finished(run, "aesthetic")
     before = [json.loads(line) for line in run.rows("rewards.jsonl").read_text().splitlines()]
@@ -83,6 +133,37 @@ def test_a_metric_added_later_touches_only_its_column(run: RunDirectory) -> None
     after = [json.loads(line) for line in run.rows("rewards.jsonl").read_text().splitlines()]
     assert list(after[0]) == [*list(before[0])[:5], "clip_jina", "aesthetic", "unscored"]
     assert [row | {"clip_jina": 0.25} for row in before] == after
+
+
+def test_details_of_a_metric_stay_in_its_rows_and_nowhere_else(run: RunDirectory) -> None:
+    manifest = finished(run, "aesthetic")
+    both = settings(run, "aesthetic", "image_reward")
+    plan = REWARDS.plan(run, manifest, both, SOURCE)
+    told = [row | {"details": {"style": 3.5}} for row in cells(run, "image_reward", 3.5)[:2]]
+    write_rows(run.work(work_file("rewards", plan.settings)), [*told, *cells(run, "image_reward", None, "no")[2:]])
+    path = run.rows("rewards.jsonl")
+    REWARDS.merge(run, REWARDS.plan(run, manifest, both, SOURCE), path)
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [list(row)[5:] for row in rows[1:3]] == [
+        ["aesthetic", "image_reward", "unscored", "details"],
+        ["aesthetic", "image_reward", "unscored"],
+    ]
+    assert rows[0]["details"] == {"image_reward": {"style": 3.5}}
+    run.work(work_file("rewards", plan.settings)).unlink()
+    before = path.read_bytes()
+    REWARDS.merge(run, REWARDS.plan(run, manifest, both, SOURCE), path)
+    assert path.read_bytes() == before
+    assert read_rewards(path).metrics == ("aesthetic", "image_reward")
+
+
+def test_a_metric_that_can_score_none_of_the_prompts_is_refused_before_anything_is_made(run: RunDirectory) -> None:
+    asked = {"prompt": "a dog", "vqa_list": [["How many dogs are in the image?", "one"]]}
+    chosen = settings(run, "soft_tifa")
+    assert REWARDS.validate(chosen, {0: {"prompt": "a cat"}, 1: asked}) == []
+    with pytest.raises(UserError, match=r"soft_tifa can score none of these prompts: the prompt has no questions"):
+        REWARDS.validate(chosen, {0: {"prompt": "a cat"}})
+    with pytest.raises(UserError, match="soft_tifa can score none of these prompts"):
+        REWARDS.plan(run, Manifest("x"), chosen, SOURCE)
 
 
 def test_a_changed_image_is_scored_again_and_the_others_are_not(run: RunDirectory) -> None:

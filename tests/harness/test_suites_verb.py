@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -34,10 +35,13 @@ def drawbench(folder: Path) -> Path:
 
 
 def test_list_names_every_suite_and_what_is_here(tmp_path: Path) -> None:
-    rows = {line.split()[1]: line for line in answer("list").splitlines() if line.startswith("│")}
+    rows = {line.split()[0]: line for line in answer("list").splitlines()[1:]}
     assert set(rows) == {"geneval", *PUBLISHED}
     assert "553" in rows["geneval"]
     assert "built in" in rows["geneval"]
+    judges = {name: re.split(r"\s{2,}", rows[name])[2] for name in rows}
+    assert judges["geneval"] == judges["geneval-long-bagel"] == judges["geneval-long-miro"] == "geneval"
+    assert (judges["geneval2"], judges["parti"]) == ("soft_tifa", "none: rewards alone")
     assert " no " in rows["drawbench"]
     answer("fetch", "drawbench", "--from", drawbench(tmp_path))
     assert " yes " in next(line for line in answer("list").splitlines() if "drawbench" in line)

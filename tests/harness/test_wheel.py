@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -51,3 +52,19 @@ def test_the_wheel_finds_its_locks_and_shows_workers_our_packages_alone(installe
     assert found["code"] == ["generation", "geneval", "rewards", "wire"]
     assert found["pixi"] is True
     assert found["weights"] == ["aesthetic-mlp", "clip-vit-l-14", "mask2former"]
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="the list of files is git's")
+def test_the_source_archive_holds_what_its_tests_read_and_says_what_it_is(tmp_path: Path) -> None:
+    tool = uv.find()
+    assert tool is not None
+    subprocess.run([tool, "build", "--quiet", "--sdist", "--out-dir", tmp_path, ROOT], check=True)
+    (path,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(path) as archive:
+        files = {Path(*Path(name).parts[1:]) for name in archive.getnames()}
+        said = archive.extractfile(f"{path.name.removesuffix('.tar.gz')}/PKG-INFO")
+        assert said is not None
+        metadata = said.read().decode().partition("\n\n")[0]
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert {Path(name) for name in tracked.splitlines()} <= files
+    assert all(f"\n{field}: " in metadata for field in ("Author", "Keywords", "Project-URL", "Classifier"))

@@ -1,6 +1,6 @@
 """Leaderboards in experiment trackers, with the trackers' own packages; those that are not installed are skipped.
 
-All three: ``uv run --extra wandb --extra mlflow --extra tensorboard pytest tests/reports/test_exports.py``.
+All three: ``uv run --group dev --extra wandb --extra mlflow --extra tensorboard pytest tests/reports/test_exports.py``.
 """
 
 from __future__ import annotations

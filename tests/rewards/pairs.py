@@ -8,9 +8,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from rewards.scorers import Scorer
+from rewards.scorers import SCORERS, Scorer
 from rewards.scorers.base import Batch
 
+#: Metrics that run in this environment.
+HERE = [metric for metric, scorer in SCORERS.items() if scorer.card.env == "rewards"]
 #: Prompts as GenEval has them, with a long, an empty and an accented one.
 PROMPTS = [
     "a photo of a bench",

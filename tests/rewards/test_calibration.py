@@ -17,7 +17,7 @@ from PIL import Image
 from rewards.calibration.golden import Golden, changes, compare, compare_published, values_of
 from rewards.calibration.pairs import PAIRS, PUBLISHED, write_pairs
 from rewards.calibration.worker import STAGE, work
-from rewards.scorers import SCORERS
+from tests.rewards.pairs import HERE
 from tests.shared_data import shared
 from wire.errors import UserError
 from wire.protocol import Job, Reporter, read_rows
@@ -49,10 +49,10 @@ def test_the_pairs_never_change(tmp_path: Path) -> None:
 def test_the_tiny_world_scores_as_stored(precision: str, tmp_path: Path, files: Mapping[str, str]) -> None:
     """Where the tiny world was changed on purpose: `miro-eval calibrate --tiny-world --update` for all metrics."""
     golden = Golden.read(GOLDEN)
-    parameters = {"files": files, "metrics": list(SCORERS), "precision": precision}
+    parameters = {"files": files, "metrics": HERE, "precision": precision}
     values, started = calibrated(tmp_path, parameters)
     findings = compare(golden.values[precision], values, precision)
-    assert [finding.name for finding in findings] == list(SCORERS)
+    assert [finding.name for finding in findings] == HERE
     assert [str(f) for f in findings if not f.passed and f.name not in OTHER_STAGES_WEIGHTS] == []
     assert {change.partition(":")[0] for change in changes(golden, precision, started)} <= OTHER_STAGES_WEIGHTS
 

@@ -13,9 +13,9 @@ import pytest
 import torch
 from PIL import Image
 
-from rewards.scorers import SCORERS, Scorer
+from rewards.scorers import Scorer
 from tests.rewards.jobs import Row, make_job, run_job
-from tests.rewards.pairs import picture, scores
+from tests.rewards.pairs import HERE, picture, scores
 from tests.rewards.test_scorers import assert_equal_scores
 from tests.wire.test_pictures import POSTSCRIPT, SAVED, avif_without_pixels, plant_ghostscript
 from wire.pictures import UNKNOWN
@@ -82,7 +82,7 @@ def test_every_kind_of_image_is_scored_and_a_broken_one_disturbs_none(
 ) -> None:
     mark = plant_ghostscript(tmp_path, monkeypatch)
     items = written(tmp_path / "run", ODD_IMAGES | BROKEN)
-    parameters = {"files": files, "metrics": list(SCORERS), "batch_size": 4, "device": "cpu"}
+    parameters = {"files": files, "metrics": HERE, "batch_size": 4, "device": "cpu"}
     rows, events = run_job(make_job(tmp_path, items, parameters))
     good = {item.filename for item in items[: len(ODD_IMAGES)]}
     assert all((row["value"] is not None) == (row["filename"] in good) for row in rows)
@@ -96,12 +96,12 @@ def test_every_kind_of_image_is_scored_and_a_broken_one_disturbs_none(
     assert not mark.exists()
     assert events[-1] == {
         "event": "finished",
-        "rows": len(items) * len(SCORERS),
-        "unscored": len(BROKEN) * len(SCORERS),
+        "rows": len(items) * len(HERE),
+        "unscored": len(BROKEN) * len(HERE),
     }
 
 
-ALL = pytest.mark.parametrize("metric", list(SCORERS))
+ALL = pytest.mark.parametrize("metric", HERE)
 
 
 @ALL

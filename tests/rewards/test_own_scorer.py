@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,45 @@ def test_the_documentations_scorer_gives_a_column_like_any_other(
         "sha256": hashlib.sha256(EXAMPLE.encode()).hexdigest(),
     } in started["weights"]
     assert started["cards"]["brightness"]["range"] == [0.0, 1.0]
+
+
+def test_a_scorer_may_tell_more_than_a_number_and_refuse_prompts_and_images(tmp_path: Path, example: str) -> None:
+    (tmp_path / "brightness_example.py").write_text(
+        EXAMPLE.replace(
+            "from rewards.scorers.base import Scorer", "from rewards.scorers.base import Judged, Scorer, Unfit"
+        )
+        + """
+    any_shape = True
+    one_by_one = True
+    @classmethod
+    def refusal(cls, line):
+        return "it is not about a bench" if "bench" not in line["prompt"] else ""
+    def pixel_key(self, size):
+        return "64x64"
+    def prepare_image(self, image):
+        if image.width < 90:
+            raise Unfit("it is too narrow")
+        from torchvision.transforms import functional
+        return functional.to_tensor(image)
+    def judge(self, batch):
+        assert len(batch.pixels) == len(batch.lines) == 1
+        return [Judged(float(one.mean()), {"tag": line["tag"]}) for one, line in zip(batch.pixels, batch.lines)]
+""",
+        encoding="utf-8",
+    )
+    items = image_items(tmp_path / "run", prompts=2, samples=3)
+    for item, size in zip(items, [(96, 96), (80, 96), (120, 96)], strict=False):
+        picture(1, size).save(tmp_path / "run" / item.filename)
+    items = [replace(item, image_sha256=None) for item in items]
+    parameters = {"scorers": [example], "metrics": ["brightness"], "batch_size": 4, "device": "cpu"}
+    rows, _ = run_job(make_job(tmp_path, items, parameters))
+    assert [row["error"] for row in rows] == [None, "it is too narrow", None, *["it is not about a bench"] * 3]
+    assert [row.get("details") for row in rows] == [
+        {"tag": "single_object"},
+        None,
+        {"tag": "single_object"},
+        *[None] * 3,
+    ]
 
 
 def test_the_example_is_as_short_as_promised() -> None:

@@ -12,6 +12,7 @@ import pytest
 from rewards.scorers import DEFAULT_METRICS, SCORERS
 from tests.pretended_gpu import Outcome, on_pretended_gpu
 from tests.rewards.jobs import image_items, make_job, run_job
+from tests.rewards.pairs import HERE
 from wire.protocol import read_rows
 
 PROMPTS, BATCH = 3, 3
@@ -30,7 +31,7 @@ def _on_gpu(folder: Path, files: Mapping[str, str], mistake: str = "", **more: A
 def test_every_scorer_runs_and_the_host_waits_once_a_batch(
     precision: str, tmp_path: Path, files: Mapping[str, str]
 ) -> None:
-    metrics = sorted(SCORERS)
+    metrics = sorted(HERE)
     there = _on_gpu(tmp_path, files, precision=precision, metrics=metrics)
     assert there.code == 0, there.log
     assert there.events[0]["device"] == "cuda:0 (Pretended H100)"

@@ -7,15 +7,15 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from rewards.scorers import SCORERS, Scorer
-from tests.rewards.pairs import PROMPTS, picture, pictures, scores
+from rewards.scorers import Scorer
+from tests.rewards.pairs import HERE, PROMPTS, picture, pictures, scores
 
 #: Largest change by batch size or order, float32 against float32: other shapes, other order of sums.
 ABSOLUTE = {"aesthetic": 1e-5, "image_reward": 1e-4}
 COSINE = 1e-6
 LIKELIHOOD = 1e-5  # relative
 
-ALL = pytest.mark.parametrize("metric", list(SCORERS))
+ALL = pytest.mark.parametrize("metric", HERE)
 
 
 def assert_equal_scores(metric: str, found: torch.Tensor, expected: torch.Tensor) -> None:

@@ -39,7 +39,7 @@ function reward(side, run, metric) {
   const place = data.runs[run].metrics.indexOf(metric);
   return side && place >= 0 ? side.rewards[place] : null;
 }
-/* With several runs a card's value is the last one's gain over the first. */
+/* With several runs a card's value is the last one's minus the first's. */
 function valueOf(card, metric) {
   const values = card.sides.map((side, run) => reward(side, run, metric));
   const first = values[0], last = values[values.length - 1];

@@ -11,6 +11,7 @@ function show(place) {
   $("body").replaceChildren(make("h2", "", card.any.prompt), views);
   if (!$("detail").open) $("detail").showModal();
   $("detail").scrollTop = 0;
+  address();
 }
 function view(side, run) {
   const node = make("section", "view boxes"), left = make("div"), right = make("div");
@@ -22,6 +23,7 @@ function view(side, run) {
   if (side.reason) right.append(make("p", "reason", side.reason));
   if (data.runs[run].metrics.length) right.append(make("h3", "", "Rewards, and where they lie among this run's images"), rewards(side, run));
   if (side.unscored) right.append(make("p", "reason", side.unscored));
+  if (side.questions.length) right.append(make("h3", "", "Questions, and how likely the right answer is"), questions(side));
   if (side.boxes.length) right.append(make("h3", "", "Objects found"), objects(side, left.querySelector("svg")));
   right.append(make("h3", "", "About"), facts(side));
   return node;
@@ -34,7 +36,19 @@ function rewards(side, run) {
     if (value !== null) bar.append(filled(shareBelow(run, metric.id, value)));
     const number = make("span", "", value === null ? "unscored" : short(value));
     if (value !== null && metric.normal) number.title = `MIRO-normalised ${((value + metric.normal[0]) / metric.normal[1]).toFixed(4)}`;
+    const change = two && run === 1 ? valueOf(state.shown[state.open], metric.id) : null;
+    if (change !== null) number.append(make("small", "", ` ${gain(change, metric)}`));
     table.append(name, bar, number);
+  }
+  return table;
+}
+function questions(side) {
+  const table = make("div", "bars questions");
+  for (const [question, answer, skill, p] of side.questions) {
+    const name = make("span", "", `${question} ${answer}.`), bar = make("span", "bar");
+    name.title = skill;
+    bar.append(filled(p));
+    table.append(name, bar, make("span", "", p.toFixed(3)));
   }
   return table;
 }

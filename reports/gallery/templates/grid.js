@@ -16,9 +16,11 @@ function loaded(side, frame, boxes, large) {
   image.decoding = "async";
   image.alt = side.prompt;
   image.addEventListener("load", () => {
-    fit(boxes, image.naturalWidth, image.naturalHeight);
-    if (large && image.naturalHeight) frame.style.aspectRatio = `${image.naturalWidth} / ${image.naturalHeight}`;
-    frame.classList.toggle("small", image.naturalWidth < 200);
+    /* Boxes refer to the whole image, which a copy may be smaller than. */
+    const [width, height] = side.size ?? [image.naturalWidth, image.naturalHeight];
+    fit(boxes, width, height);
+    if (large && height) frame.style.aspectRatio = `${width} / ${height}`;
+    frame.classList.toggle("small", width < 200);
   });
   image.addEventListener("error", () => { image.remove(); absent(frame, `image cannot be shown: ${side.file}`); });
   image.src = side.image;
@@ -50,6 +52,12 @@ function verdict(side) {
   return make("span", `verdict ${side.correct ? "right" : "wrong"}`, side.correct ? "✓ right" : "✗ wrong");
 }
 const short = (value) => (value === null ? "none" : value.toFixed(Math.abs(value) >= 10 ? 2 : 4));
+/* The second run's value minus the first's, with its sign and what it means. */
+function gain(value, metric) {
+  if (value === null) return "none";
+  const word = metric.lower === null || value === 0 ? "" : value > 0 === !metric.lower ? ", better" : ", worse";
+  return `${value > 0 ? "+" : value < 0 ? "\u2212" : "\u00b1"}${short(Math.abs(value))}${word}`;
+}
 function thumbnail(card) {
   const node = make("button", "card");
   node.type = "button";
@@ -58,9 +66,9 @@ function thumbnail(card) {
   card.sides.forEach((side, run) => sides.append(sideOf(side, run)));
   words.append(make("span", "prompt", card.any.prompt));
   if (!many && card.any.reason) words.append(make("span", "reason", card.any.reason));
-  const metric = $("sort").value, sorted = data.metrics.some((known) => known.id === metric);
+  const sorted = data.metrics.find((known) => known.id === $("sort").value), value = sorted && valueOf(card, sorted.id);
   about.append(make("span", isFlip(card) ? "flip" : "", many ? card.outcome : card.any.tag));
-  about.append(make("span", "", sorted ? `${metric} ${short(valueOf(card, metric))}` : many ? card.any.tag : ""));
+  about.append(make("span", "", sorted ? `${sorted.id} ${many ? gain(value, sorted) : short(value)}` : many ? card.any.tag : ""));
   words.append(about);
   data.rows ? node.append(words, sides) : node.append(sides, words);
   node.addEventListener("click", () => show(state.shown.indexOf(card)));
@@ -81,6 +89,7 @@ function refresh() {
   state.drawn = 0;
   $("grid").replaceChildren();
   const total = cards.length.toLocaleString("en"), kind = two ? "pairs" : many ? "rows" : "images";
+  address();
   $("count").textContent = `${state.shown.length.toLocaleString("en")} of ${total} ${kind}`;
   if (!state.shown.length) $("grid").append(make("p", "empty", "Nothing matches. Clear a filter to see more."));
   grow();

@@ -1,13 +1,14 @@
 
 /* The tools. */
-function chips(place, names, counts, set) {
+function chips(place, names, counts, kind) {
   for (const name of names.filter((one) => counts.get(one))) {
     const chip = make("button", "chip", name);
     chip.type = "button";
+    chip.dataset.name = name;
     chip.setAttribute("aria-pressed", "false");
     chip.append(make("small", "", counts.get(name).toLocaleString("en")));
     chip.addEventListener("click", () => {
-      const on = !set.has(name);
+      const set = state[kind], on = !set.has(name);
       on ? set.add(name) : set.delete(name);
       chip.setAttribute("aria-pressed", String(on));
       refresh();
@@ -34,16 +35,16 @@ function summary(run) {
 }
 function prepare() {
   const flips = cards.filter(isFlip).length;
-  $("summary").textContent = [...data.runs.map(summary), ...(many ? [`${flips.toLocaleString("en")} verdicts flip`] : [])].join(" · ");
+  $("summary").textContent = [...(data.runs.length > 4 ? [] : data.runs.map(summary)), ...(many ? [`${flips.toLocaleString("en")} verdicts flip`] : [])].join(" · ");
   $("grid").className = data.rows ? "two rows" : two ? "two" : "";
-  document.documentElement.style.setProperty("--runs", data.runs.length);
-  chips($("tags"), data.tags, counted((card) => card.any.tag), state.tags);
-  chips($("verdicts"), OUTCOMES, counted((card) => card.outcome), state.outcomes);
+  chips($("tags"), data.tags, counted((card) => card.any.tag), "tags");
+  chips($("verdicts"), OUTCOMES, counted((card) => card.outcome), "outcomes");
   option($("sort"), "place", many ? "flips first" : "prompt number");
   option($("sort"), "prompt", "prompt text");
   option($("sort"), "verdict", "verdict");
   for (const metric of data.metrics) {
-    option($("sort"), metric.id, many ? `gain in ${metric.id}` : metric.id);
+    const way = metric.lower === null ? "" : ` (${metric.lower ? "lower" : "higher"} is better)`;
+    option($("sort"), metric.id, many ? `change in ${metric.id}${way}` : metric.id);
     option($("metric"), metric.id, metric.id);
   }
   document.querySelector(".range").hidden = !data.metrics.length;
@@ -63,6 +64,37 @@ function clear() {
   turn(false);
   refresh();
 }
+/* The page's address names filters, order and the image that is open, so that it can be sent to somebody. */
+const FIELDS = ["find", "sort", "metric", "least", "most"];
+function address() {
+  const query = new URLSearchParams();
+  for (const id of FIELDS) if ($(id).value && $(id).selectedIndex !== 0) query.set(id, $(id).value);
+  for (const tag of state.tags) query.append("tag", tag);
+  for (const outcome of state.outcomes) query.append("verdict", outcome);
+  if (state.falling) query.set("order", "falling");
+  if ($("detail").open) {
+    query.set("prompt", state.shown[state.open].any.key);
+    if (state.shown[state.open].any.sample !== null) query.set("sample", state.shown[state.open].any.sample);
+  }
+  const text = query.toString();
+  if (text !== location.hash.slice(1)) history.replaceState(null, "", `${location.pathname}${text && `#${text}`}`);
+}
+function follow() {
+  const query = new URLSearchParams(location.hash.slice(1));
+  $("detail").close();
+  $("filters").reset();
+  state.tags = new Set(query.getAll("tag"));
+  state.outcomes = new Set(query.getAll("verdict"));
+  for (const id of FIELDS) if (query.has(id)) $(id).value = query.get(id);
+  for (const select of [$("sort"), $("metric")]) select.selectedIndex = Math.max(0, select.selectedIndex);
+  for (const chip of document.querySelectorAll(".chip")) {
+    chip.setAttribute("aria-pressed", String(state.tags.has(chip.dataset.name) || state.outcomes.has(chip.dataset.name)));
+  }
+  turn(query.get("order") === "falling");
+  refresh();
+  const key = query.get("prompt"), sample = query.get("sample");
+  if (key !== null) show(state.shown.findIndex(({ any }) => any.key === key && (sample === null || String(any.sample) === sample)));
+}
 function listen() {
   $("filters").addEventListener("submit", (event) => event.preventDefault());
   for (const id of ["find", "least", "most"]) $(id).addEventListener("input", refresh);
@@ -75,7 +107,8 @@ function listen() {
   $("after").addEventListener("click", () => show(state.open + 1));
   $("close").addEventListener("click", () => $("detail").close());
   $("detail").addEventListener("click", (event) => { if (event.target === $("detail")) $("detail").close(); });
-  $("detail").addEventListener("close", () => $("grid").children[state.open]?.focus());
+  $("detail").addEventListener("close", () => { if (!$("detail").open) { address(); $("grid").children[state.open]?.focus(); } });
+  addEventListener("hashchange", follow);
   $("theme").addEventListener("click", () => {
     const root = document.documentElement, dark = matchMedia("(prefers-color-scheme: dark)").matches;
     root.dataset.theme = (root.dataset.theme ?? (dark ? "dark" : "light")) === "dark" ? "light" : "dark";
@@ -104,6 +137,5 @@ function move(event) {
   if (next) { event.preventDefault(); next.focus(); }
 }
 prepare();
-turn(false);
 listen();
-refresh();
+follow();

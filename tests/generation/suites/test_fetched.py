@@ -8,13 +8,15 @@ import http.server
 import json
 import re
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 
-from generation.suites import PUBLISHED, SUITES, load_suite, suite_has_geneval, suites_folder
+from generation.suites import PUBLISHED, SUITES, has_questions, load_suite, suites_folder
 from generation.suites.catalogue import HUB, PublishedSuite, SuiteFile, find_published
 from generation.suites.fetched import RECORD, fetch, is_fetched, read_fetched
 from tests.shared_data import shared
@@ -36,6 +38,16 @@ def site(tmp_path: Path) -> Iterator[tuple[Path, str]]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield folder, f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The hub may be asked."""
+    for variable in ("HF_HUB_OFFLINE", "HF_TOKEN", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "token"))
+    huggingface_hub.close_session()  # it may have been opened for another test's proxy
 
 
 @pytest.fixture
@@ -103,11 +115,49 @@ def test_server_that_has_no_such_file(pets: PublishedSuite, site: tuple[Path, st
 
 
 def test_hub_address_can_be_changed(
-    pets: PublishedSuite, site: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    hub: None, pets: PublishedSuite, site: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_ENDPOINT", f"{site[1]}/")
     mirrored = replace(pets, files=(replace(pets.files[0], url=f"{HUB}pets.tsv"),))
     assert len(fetch(mirrored, tmp_path, print).lines) == 2
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(EnvironmentFailure, match=r"pets\.tsv: HF_HUB_OFFLINE is set; get it elsewhere"):
+        fetch(mirrored, tmp_path, print)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "variables", "login"),
+    [
+        ("http://", {}, None),
+        ("http://", {"HF_TOKEN": "hf_secret"}, "Bearer hf_secret"),
+        ("http://me:a%2Fb@", {}, "Basic bWU6YS9i"),
+    ],
+)
+def test_the_hub_is_given_the_user_s_login(
+    hub: None,
+    pets: PublishedSuite,
+    site: tuple[Path, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    endpoint: str,
+    variables: dict[str, str],
+    login: str | None,
+) -> None:
+    seen: list[str | None] = []
+    monkeypatch.setattr(_Quiet, "log_message", lambda self, *_: seen.append(self.headers.get("Authorization")))
+    monkeypatch.setenv("HF_ENDPOINT", site[1].replace("http://", endpoint))
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    fetch(pets, tmp_path, print)
+    assert seen == [None], "a place that is not the hub's learns nothing"
+    mirrored = replace(pets, files=(replace(pets.files[0], url=f"{HUB}pets.tsv"),))
+    fetch(mirrored, tmp_path / "again", print)
+    assert seen[1:] == [login]
+    (site[0] / "pets.tsv").unlink()
+    with pytest.raises(EnvironmentFailure, match=r"suite pets: .*404.*suites fetch pets --from FILE") as refused:
+        fetch(mirrored, tmp_path / "gone", print)
+    assert "secret" not in str(refused.value)
+    assert "a%2Fb" not in str(refused.value)
 
 
 def test_brought_files(pets: PublishedSuite, tmp_path: Path) -> None:
@@ -143,9 +193,8 @@ def test_unfetched_and_unknown_names(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setenv("MIRO_EVAL_HOME", str(tmp_path))
     with pytest.raises(UserError, match="suite parti is not here yet; get it with `miro-eval suites fetch parti`"):
         load_suite("parti")
-    with pytest.raises(
-        UserError, match="known are geneval-long-bagel, geneval-long-miro, miro-testbed, parti, hpdv2, drawbench, dpg"
-    ):
+    known = "geneval-long-bagel, geneval2, geneval-long-miro, miro-testbed, parti, hpdv2, drawbench, dpg"
+    with pytest.raises(UserError, match=f"known are {known}"):
         find_published("coco")
 
 
@@ -153,9 +202,9 @@ def test_only_some_suites_have_something_for_geneval(tmp_path: Path) -> None:
     assert SUITES["geneval"].has_geneval
     path = tmp_path / "mixed.jsonl"
     path.write_text('{"prompt": "a"}\n{"prompt": "b", "tag": "x", "include": [{"class": "cat", "count": 1}]}\n')
-    assert suite_has_geneval(str(path))
+    assert load_suite(str(path)).has_geneval
     path.write_text('{"prompt": "a", "tag": "x"}\n')
-    assert not suite_has_geneval(str(path))
+    assert not load_suite(str(path)).has_geneval
 
 
 def test_published_data_are_recognised(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -170,6 +219,44 @@ def test_published_data_are_recognised(monkeypatch: pytest.MonkeyPatch, tmp_path
     copy = tmp_path / "copy.jsonl"
     copy.write_bytes(load_suite("drawbench").jsonl)
     assert load_suite(str(copy)).id == "drawbench"
+
+
+def test_geneval2_is_pinned_and_counted(tmp_path: Path) -> None:
+    """Counts of the published file, which may not be shipped; the prompts' questions say who judges."""
+    suite = fetch(PUBLISHED["geneval2"], tmp_path, print, [shared("data/geneval2/geneval2_data.jsonl")])
+    assert suite.sha256 == PUBLISHED["geneval2"].content
+    assert Counter(line["atom_count"] for line in suite.lines) == dict.fromkeys(range(3, 11), 100)
+    assert len({line["prompt"] for line in suite.lines}) == 800
+    asked = [
+        (*question, skill, line["atom_count"])
+        for line in suite.lines
+        for question, skill in zip(line["vqa_list"], line["skills"], strict=True)
+    ]
+    assert len(asked) == 6012
+    assert len({question for question, *_ in asked}) == 1626
+    skills = {"count": 2025, "object": 2025, "attribute": 1214, "position": 662, "verb": 86}
+    assert Counter(skill for _, _, skill, _ in asked) == skills
+    assert all(question.startswith("How many") is (skill == "count") for question, _, skill, _ in asked)
+    counts = {"one": 812, "two": 179, "three": 237, "four": 204, "five": 205, "six": 204, "seven": 184}
+    assert Counter(answer for _, answer, skill, _ in asked if skill == "count") == counts
+    assert {answer for _, answer, skill, _ in asked if skill != "count"} == {"Yes"}
+    questions = [len(line["vqa_list"]) for line in suite.lines]
+    assert Counter(questions) == dict(zip(range(3, 12), (59, 21, 101, 105, 75, 113, 128, 143, 55), strict=True))
+    atoms = [sum(answer != "one" for _, answer in line["vqa_list"]) for line in suite.lines]
+    assert atoms == [line["atom_count"] for line in suite.lines], "what is asked as one is no atom"
+
+
+def test_who_judges_a_published_suite_is_what_its_lines_say(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MIRO_EVAL_HOME", str(tmp_path))
+    files = {
+        "geneval-long-bagel": "prompts/geneval_metadata_long_bagel.jsonl",
+        "geneval2": "geneval2/geneval2_data.jsonl",
+    }
+    for name, file in (files | {"parti": "prompts/parti_prompts.jsonl"}).items():
+        suite = load_suite(str(shared(f"data/{file}")))
+        said = {"geneval": suite.has_geneval, "soft_tifa": any(map(has_questions, suite.lines))}
+        assert suite.id == name
+        assert [judge for judge, judges in said.items() if judges] == [*filter(None, [PUBLISHED[name].judge])]
 
 
 def test_geneval_long_is_pinned_to_the_published_file(tmp_path: Path) -> None:

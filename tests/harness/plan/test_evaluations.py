@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness.plan.evaluations import Outcome, evaluation, evaluations
 from harness.plan.open import Model, describe
-from harness.run.settings import GenerationSettings, RunSettings
+from harness.run.settings import GenerationSettings, RewardSettings, RunSettings
 from tests.harness.plan.test_selection import hub_layout
 from wire.errors import EnvironmentFailure, ExitCode, UserError, WorkerFailure
+from wire.vocabulary import SEVEN_REWARDS
 
 COMMON = RunSettings(out=Path())
 
@@ -82,6 +84,22 @@ def test_prompts_without_geneval_metadata_are_not_judged_and_it_is_said(tmp_path
     one = evaluation(looked_at(GenerationSettings(str(folder))), folder, COMMON)
     assert one.stages == ("rewards",)
     assert "no verdicts" in one.notes[-1]
+
+
+def test_prompts_that_bring_questions_are_judged_by_soft_tifa(tmp_path: Path) -> None:
+    """By what the prompts say: in a suite as in a folder of images, with GenEval's judge where both can."""
+    questions = {"prompt": "a pig", "vqa_list": [["Is it a pig?", "Yes"]], "skills": ["object"], "atom_count": 1}
+    suite = tmp_path / "mine.jsonl"
+    suite.write_text(json.dumps(questions))
+    asked = GenerationSettings(str(hub_layout(tmp_path / "model")), suite=str(suite))
+    one = evaluation(looked_at(asked), tmp_path / "out", replace(COMMON, rewards=RewardSettings(("clip_jina",))))
+    assert one.stages == ("generate", "rewards")
+    assert one.settings.rewards.metrics == ("clip_jina", "soft_tifa")
+    assert "soft_tifa judges them, GenEval's detector has nothing to decide" in one.notes[-1]
+    folder = images(tmp_path / "images", questions | {"tag": "single_object", "include": []})
+    both = evaluation(looked_at(GenerationSettings(str(folder))), folder, COMMON)
+    assert both.stages == ("geneval", "rewards")
+    assert both.settings.rewards.metrics == (*SEVEN_REWARDS, "soft_tifa")
 
 
 def test_several_runs_have_names_that_tell_them_apart(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shutil
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from harness.plan.selection import (
     each_checkpoint,
     grid_directories,
     run_directories,
+    with_defaults,
 )
 from harness.run.settings import GenerationSettings
 from wire.errors import UserError
@@ -148,3 +151,20 @@ def test_a_grid_has_a_folder_for_each_of_several_checkpoints(tmp_path: Path) -> 
     assert grid_directories(models, tmp_path / "out") == (tmp_path / "out", ["a", "b"])
     with pytest.raises(UserError, match="2 checkpoints over one grid: name the folder"):
         grid_directories(models, None)
+
+
+def test_a_folder_stands_for_the_only_checkpoint_in_it(tmp_path: Path) -> None:
+    def chosen(**settings: str) -> str:
+        return str(with_defaults(replace(BASE, checkpoint=str(tmp_path), **settings)).source.path)
+
+    (tmp_path / "config.yaml").write_text("model: {}\n")
+    with zipfile.ZipFile(tmp_path / "last.ckpt", "w") as archive:
+        archive.writestr("last/data.pkl", b"")
+    (tmp_path / "geneval_images").mkdir()
+    assert chosen() == str(tmp_path / "last.ckpt")
+    shutil.copy(tmp_path / "last.ckpt", tmp_path / "step=9.ckpt")
+    with pytest.raises(UserError, match=r"name the file \(last.ckpt, step=9.ckpt\)"):
+        chosen()
+    hub_layout(tmp_path / "hub")
+    shutil.copy(tmp_path / "last.ckpt", tmp_path / "hub")
+    assert with_defaults(replace(BASE, checkpoint=str(tmp_path / "hub"))).source.path == tmp_path / "hub"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import http.server
 import os
@@ -12,12 +13,18 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def serving(root: Path) -> Iterator[str]:
-    """The repositories below ``root``; yields the address."""
+def serving(root: Path, login: str = "") -> Iterator[str]:
+    """The repositories below ``root``, for whom knows the ``NAME:PASSWORD``; yields the address."""
+    wanted = f"Basic {base64.b64encode(login.encode()).decode()}"
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            _answer(self, root)
+            if login and self.headers.get("Authorization") != wanted:
+                self.send_response(401)
+                self.send_header("WWW-Authenticate", 'Basic realm="the mirror"')
+                self.end_headers()
+            else:
+                _answer(self, root)
 
         do_POST = do_GET  # noqa: N815 - the library's name
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+import shutil
 import socket
 import subprocess
 from collections.abc import Callable
@@ -458,6 +459,26 @@ def test_the_hub_is_asked_over_http(hub: World, tmp_path: Path, monkeypatch: pyt
         assert bundle.write([hub.entry], tmp_path / "b.tar", nothing).notes == []
         objects = git_fetch.objects_of("org/code", hub.commit, hub.files)
     assert sorted(data.partition(b" ")[0] for data in objects.values()) == [b"commit", b"tree", b"tree"]
+
+
+def test_a_password_of_the_hub_s_address_is_on_no_command_line(
+    hub: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines, git = tmp_path / "lines", shutil.which("git")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "git").write_text(f'#!/bin/sh\necho "$*" >> {lines}\nexec {git} "$@"\n')
+    (tmp_path / "bin" / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with serving(tmp_path / "server", "me:a/b c") as address:
+        monkeypatch.setenv("HF_ENDPOINT", address.replace("//", "//me:a%2Fb%20c@"))
+        assert bundle.write([hub.entry], tmp_path / "b.tar", nothing).notes == []
+        monkeypatch.setenv("HF_ENDPOINT", address.replace("//", "//me:wrong@"))
+        (note,) = bundle.write([hub.entry], tmp_path / "c.tar", nothing).notes
+    assert "Authentication failed" in note
+    assert "wrong" not in note
+    assert f"{address}/org/code" in lines.read_text()
+    assert not any(word in lines.read_text() for word in ("a/b c", "a%2Fb", "wrong"))
 
 
 def test_the_writer_refuses_what_the_commit_does_not_have(hub: World, tmp_path: Path) -> None:

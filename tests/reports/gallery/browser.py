@@ -58,14 +58,14 @@ class Page:
         answer: dict[str, Any] = json.loads(message)
         return answer
 
-    def visit(self, path: Path, width: int = 1400, height: int = 1000, dark: bool = False) -> None:
+    def visit(self, path: Path, width: int = 1400, height: int = 1000, dark: bool = False, fragment: str = "") -> None:
         self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
         self.events.clear()
-        self.call("Page.navigate", url=path.resolve().as_uri())
+        self.call("Page.navigate", url=path.resolve().as_uri() + fragment)
         self.wait_for("document.readyState === 'complete' && location.protocol === 'file:'")
 
     def run(self, script: str) -> Any:

@@ -11,12 +11,17 @@ from tempfile import TemporaryDirectory
 
 from reports import report
 from reports.gallery import write_gallery
+from reports.paper.figure_runs import Runs
+from reports.paper.figures import draw_figures
+from rewards.scorers import CARDS
 from tests.reports.gallery.browser import headless
 
 
 def take(rows: Path, run: Path, out: Path) -> None:
-    """Write ``gallery.png``, ``gallery-image.png`` and ``leaderboard.png``."""
+    """Write ``gallery.png``, ``gallery-image.png``, ``leaderboard.png`` and ``paper-fig3.png``."""
     out.mkdir(parents=True, exist_ok=True)
+    (figure,) = draw_figures(out, Runs(None), ["fig3"], cards=CARDS).paths
+    figure.replace(out / "paper-fig3.png")
     with TemporaryDirectory() as scratch, headless(Path(scratch) / "profile") as page:
         folder = Path(scratch)
         page.visit(write_gallery([rows], folder / "rows").index, width=1280, height=800)

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from reports.gallery import write_gallery
+from reports.gallery import Copied, GalleryFiles, SheetSettings, write_gallery
 from tests.reports.builders import write_rows
 from tests.reports.gallery.browser import Page, headless
 from tests.reports.gallery.runs import HOSTILE, judged, make_run
+from tests.reports.geneval2 import made_up_lines, write_run
 from tests.shared_data import shared
+from wire.cards import MetricCard, records
 
 CARDS = "document.querySelectorAll('.card').length"
 PROMPTS = "[...document.querySelectorAll('.card .prompt')].map(node => node.textContent)"
@@ -55,6 +57,17 @@ def test_data_are_inert_text(one: Path) -> None:
     assert not set(block) & set("<>&\u2028\u2029")
     assert json.loads(block)["runs"][0]["records"][2]["prompt"] == HOSTILE
     assert "default-src 'none'; script-src 'sha256-" in html.replace("&#39;", "'")
+
+
+def test_an_image_in_full_shows_its_questions_with_their_probabilities(page: Page, tmp_path: Path) -> None:
+    lines = made_up_lines(2)
+    lines[0]["vqa_list"][0][0] = "<img src=x onerror=alert(1)>"
+    run = write_run(tmp_path / "run", lines, [[[0.25, 0.5, 0.75, 1.0]], [[0.5] * 5]])
+    page.visit(write_gallery([run], tmp_path / "out").index)
+    page.run("show(0)")
+    shown = page.run("[...document.querySelectorAll('#detail .questions > span')].map(node => node.textContent)")
+    assert shown[::3] == [f"{question} {answer}." for question, answer in lines[0]["vqa_list"]]
+    assert shown[2::3] == ["0.250", "0.500", "0.750", "1.000"]
 
 
 def test_a_hostile_prompt_is_text_and_runs_nothing(page: Page, one: Path) -> None:
@@ -143,9 +156,103 @@ def test_two_runs_begin_with_the_flips(page: Page, two: Path) -> None:
     click(page, "only first right")
     assert page.run(CARDS) == 2
     choose(page, sort="image_reward")
-    assert "image_reward 1.0000" in page.run("document.querySelector('.card').textContent")
+    assert "image_reward +1.0000" in page.run("document.querySelector('.card').textContent")
     page.run("show(0)")
+    assert "1.0000" in page.run("document.querySelector('#body .view:last-child .bars small').textContent")
     assert page.run("document.querySelectorAll('#body .view').length") == 2
+    assert page.complaints == []
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> GalleryFiles:
+    runs = [
+        make_run(tmp_path / name, wrong, reward)
+        for name, wrong, reward in (("a", {0}, 0), ("b", {0}, 1), ("c", {4}, 3))
+    ]
+    return write_gallery(runs, tmp_path / "out", sheet=SheetSettings(["counting"], 1, ["pdf"]))
+
+
+def test_any_number_of_runs_stand_in_rows(page: Page, three: GalleryFiles) -> None:
+    page.visit(three.index)
+    assert (
+        page.run("[...document.querySelectorAll('.card')].map(card => card.querySelectorAll('.side').length)")
+        == [3] * 12
+    )
+    assert page.run("[...document.querySelector('.card').querySelectorAll('.who')].map(node => node.textContent)") == [
+        "a",
+        "b",
+        "c",
+    ]
+    outcomes = page.run("[...document.querySelectorAll('.card .about > :first-child')].map(node => node.textContent)")
+    assert outcomes == ["verdicts differ"] * 4 + ["all right"] * 8
+    assert "4 verdicts flip" in page.run("document.getElementById('summary').textContent")
+    click(page, "verdicts differ")
+    assert page.run(CARDS) == 4
+    choose(page, sort="image_reward")
+    assert "image_reward +3.0000" in page.run("document.querySelector('.card').textContent")
+    page.run("show(0)")
+    assert page.run("document.querySelectorAll('#body .view').length") == 3
+    assert page.complaints == []
+
+
+def test_a_grid_is_also_a_picture_for_a_paper(three: GalleryFiles) -> None:
+    assert [path.name for path in three.sheet] == ["grid.png", "grid.pdf"]
+    assert three.sheet[0].read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("width", [360, 1400])
+def test_rows_do_not_stick_out(page: Page, three: GalleryFiles, width: int) -> None:
+    page.visit(three.index, width=width)
+    assert page.run("document.documentElement.scrollWidth") <= width
+
+
+def test_a_grid_of_checkpoints_is_in_the_order_of_the_steps(page: Page, tmp_path: Path) -> None:
+    runs = []
+    for step in (100_000, 25_000):
+        runs.append(make_run(tmp_path / f"step={step}"))
+        (runs[-1] / "run.json").write_text(json.dumps({"name": "mine", "step": step}))
+    page.visit(write_gallery(runs, tmp_path / "out", sheet=SheetSettings()).index)
+    heads = "[...document.querySelector('.card').querySelectorAll('.who')].map(node => node.textContent)"
+    assert page.run(heads) == ["step 25k", "step 100k"]
+
+
+def test_a_change_says_its_sign_and_whether_it_is_better(page: Page, tmp_path: Path) -> None:
+    cards = records({"image_reward": MetricCard(metric="image_reward", scale="any", higher_is_better=False)})
+    first, second = make_run(tmp_path / "a"), make_run(tmp_path / "b", reward=-1.0)
+    for run in (first, second):
+        record = json.loads((run / "run.json").read_text())
+        stages = {"rewards": {"provenance": {"cards": cards}}}
+        (run / "run.json").write_text(json.dumps(record | {"stages": stages}))
+    page.visit(write_gallery([first, second], tmp_path / "out").index)
+    choose(page, sort="image_reward")
+    assert "image_reward \u22121.0000, better" in page.run("document.querySelector('.card').textContent")
+    options = page.run("[...document.getElementById('sort').options].map(node => node.textContent)")
+    assert "change in image_reward (lower is better)" in options
+
+
+def test_the_address_says_what_is_shown_and_leads_back_to_it(page: Page, one: Path) -> None:
+    page.visit(one)
+    click(page, "wrong")
+    choose(page, sort="image_reward", find="single")
+    page.run("show(1)")
+    fragment = page.run("location.hash")
+    expected = "#find=single&sort=image_reward&verdict=wrong&order=falling&prompt=00000&sample=0"
+    assert fragment == expected
+    page.visit(one.parent / "index.html", fragment="#verdict=right")
+    assert page.run(CARDS) == 8
+    page.visit(one, fragment=fragment)
+    page.wait_for("document.getElementById('detail').open")
+    assert page.run(CARDS) == 2
+    assert page.run("document.getElementById('place').textContent") == "2 of 2"
+    assert page.run("location.hash") == expected
+    page.run("document.getElementById('detail').close()")
+    page.wait_for("!location.hash.includes('prompt')")
+    # An address that names what is not there shows what there is.
+    page.visit(one, fragment="#prompt=99999&sort=nothing&tag=%3Cb%3E")
+    assert page.run(CARDS) == 0
+    click(page, "Clear")
+    assert page.run(CARDS) == 12
+    assert page.run("location.hash") == ""
     assert page.complaints == []
 
 
@@ -158,7 +265,7 @@ def test_nothing_sticks_out(page: Page, two: Path, width: int) -> None:
 
 
 def test_copied_images_move_with_the_gallery(page: Page, tmp_path: Path) -> None:
-    write_gallery([make_run(tmp_path / "a")], tmp_path / "out", copy=True)
+    write_gallery([make_run(tmp_path / "a")], tmp_path / "out", Copied.WHOLE)
     moved = (tmp_path / "out").rename(tmp_path / "elsewhere")
     page.visit(moved / "index.html")
     page.run("document.images[0].decode()")

@@ -11,6 +11,7 @@ from reports.gallery.records import GalleryRun, gallery_run, matched
 from reports.read.runs import find_run
 from tests.reports.builders import rewards, unscored, write_rows
 from tests.reports.gallery.runs import ANSWER, judged, make_run
+from tests.reports.geneval2 import made_up_lines, random_answers, write_run
 
 
 def read(path: Path) -> GalleryRun:
@@ -31,6 +32,15 @@ def test_a_record_has_all_that_the_rows_have(tmp_path: Path) -> None:
     assert dict(zip(run.metrics, first["rewards"], strict=True)) == {"image_reward": 0.0, "vqa": 0.5}
     assert (first["seed"], first["sample"], first["tag"]) == ("42", 0, "single_object")
     assert (first["image"], run.records[-1]["image"]) == ("00000/samples/0000.png", None)
+
+
+def test_a_record_has_the_questions_that_were_asked(tmp_path: Path) -> None:
+    lines = made_up_lines(2)
+    lines[1]["vqa_list"][0][0] = "<b>Is it?</b>"
+    run = read(write_run(tmp_path / "run", lines, random_answers(lines, 2)))
+    assert [len(record["questions"]) for record in run.records] == [4, 4, 5, 5]
+    asked = json.loads((tmp_path / "run" / "rewards.jsonl").read_text().splitlines()[2])["details"]["soft_tifa"][0]
+    assert run.records[2]["questions"][0] == ["<b>Is it?</b>", "Yes", "object", round(asked["p"], 3)]
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,9 @@ from reports.gate.baseline import write_flips
 from reports.gate.check import Gate, rules_for
 from reports.gate.compare import compare_paths, json_text, markdown_comparison
 from reports.gate.gate_formats import (
-    add_to_summary,
     junit_gate,
     markdown_gate,
+    tell_actions,
     terminal_gate,
     workflow_commands,
     write_gate,
@@ -198,13 +198,28 @@ def test_looks_and_the_gallery_are_told_and_linked(looked_at: Gate, tmp_path: Pa
 
 def test_annotations_are_one_line_each(gate: Gate) -> None:
     lines = list(workflow_commands(gate))
-    assert [line.split(" title=")[0] for line in lines] == ["::error", "::warning", "::error"]
+    assert [line.split(" title=")[0] for line in lines] == ["::error", "::error", "::warning"]
     assert all("\n" not in line and line.count("::") == 2 for line in lines)
 
 
-def test_a_summary_is_added_to_and_only_where_asked(tmp_path: Path) -> None:
-    path = tmp_path / "summary.md"
-    for text in ("one\n", "two\n"):
-        add_to_summary(text, {"GITHUB_STEP_SUMMARY": str(path)})
-    add_to_summary("three\n", {})
-    assert path.read_text() == "one\ntwo\n"
+def test_of_many_annotations_the_gravest_are_shown_and_the_rest_counted(gate: Gate) -> None:
+    """GitHub shows ten of a kind: a thirteenth failing metric must not hide the worst."""
+    colors = next(one for one in gate.judgements if one.metric == "colors")
+    others = [
+        replace(colors, measured=replace(colors.measured, metric=f"m{place}"), p_value=0.01 + place / 1000)
+        for place in reversed(range(12))
+    ]
+    lines = list(workflow_commands(replace(gate, judgements=(*others, colors))))
+    assert len(lines) == 10
+    assert lines[0].startswith("::error title=miro-eval gate%3A colors fails::")
+    assert lines[1].startswith("::error title=miro-eval gate%3A m0 fails::")
+    assert lines[9] == "::error title=miro-eval gate%3A 4 more metrics::see the job's summary: m8, m9, m10, m11"
+
+
+def test_the_summary_and_the_output_are_added_to_and_only_where_asked(gate: Gate, tmp_path: Path) -> None:
+    summary, output = tmp_path / "summary.md", tmp_path / "output"
+    for _ in range(2):
+        tell_actions(gate, {"GITHUB_STEP_SUMMARY": str(summary), "GITHUB_OUTPUT": str(output)})
+    tell_actions(gate, {})
+    assert summary.read_text() == markdown_gate(gate) * 2
+    assert output.read_text() == "verdict=fails\n" * 2

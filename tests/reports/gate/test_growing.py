@@ -42,9 +42,14 @@ def test_the_sweep_is_the_baseline_s_and_the_checkpoint_is_new(tmp_path: Path) -
     settings = as_recorded(protocol(tmp_path), ASKED)
     assert (settings.checkpoint, settings.variant, settings.trust_checkpoint) == ("org/new", "small", True)
     for name, value in RECORDED.items():
-        if name != "suite":
+        if name not in ("suite", "batch_size"):  # the size moves last bits alone: it is the machine's matter
             assert getattr(settings, name) == value
-    assert settings.limit is None
+    assert (settings.limit, settings.batch_size) == (None, "auto")
+
+
+def test_the_batch_size_counts_under_upstream_s_noise_only(tmp_path: Path) -> None:
+    assert "batch_size" not in protocol(tmp_path)
+    assert protocol(tmp_path, noise="upstream")["batch_size"] == "8"
 
 
 def test_what_cannot_be_followed_is_refused(tmp_path: Path) -> None:
