@@ -201,7 +201,7 @@ def main() -> NoReturn:
     try:
         from harness.cli import main
     except ImportError as error:
-        _give_up(f"the installation is not whole, install miro-eval again ({error})")
+        _give_up(f"the installation is incomplete: install miro-eval again ({error})")
     main()
 
 

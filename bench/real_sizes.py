@@ -1,6 +1,9 @@
-"""Random weights of a metric's real size in a tiny world, in half precision as published: for ``bench.rewards --real``.
+"""Random weights of real size in a tiny world: for ``bench.rewards --real`` and ``bench.generation --real``.
 
 PYTHONPATH=. <rewards environment's python> -m bench.real_sizes FOLDER METRIC
+PYTHONPATH=. <generation environment's python> -m bench.real_sizes FOLDER generation
+
+A metric's are in half precision, as published; of generation 8 GB are written, in float32.
 """
 
 from __future__ import annotations
@@ -58,6 +61,49 @@ BLIP_VISION: dict[str, int] = {
 BLIP_TEXT: dict[str, int] = {"num_hidden_layers": 12, "intermediate_size": 3072}
 #: Smaller than the tiny world's: deep networks would be driven into extremes.
 GAIN = 1.0
+#: Of MIRO's network, and smaller for the same reason.
+EMA_NOISE = 0.002
+
+
+def write_miro(world: Path) -> None:
+    """A tiny world in which MIRO's network, the VAE and FLAN-T5-XL's encoder have their real sizes.
+
+    The vocabulary stays the tiny world's: looking up an embedding is no arithmetic.
+    """
+    from generation.tiny_world.__main__ import write_world
+
+    write_world(world)  # from here on the hub's libraries know the world
+    import json
+
+    import torch
+    from diffusers import AutoencoderKL
+    from miro.models.diffusion import DiffusionModule
+    from omegaconf import OmegaConf
+    from transformers import T5Config, T5EncoderModel
+
+    from bench.gpu.generation import NETWORK, VAE
+    from generation.flops import TextShape
+    from wire.hub import Repository
+
+    torch.manual_seed(0)
+    vae, text = (Repository(repo).snapshot for repo in ("stabilityai/sdxl-vae", "google/flan-t5-xl"))
+    AutoencoderKL(**VAE, sample_size=256, scaling_factor=0.13025).save_pretrained(vae)
+    small = json.loads((text / "config.json").read_text(encoding="utf-8"))
+    gated = {"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}
+    T5EncoderModel(T5Config(vocab_size=small["vocab_size"], **vars(TextShape()), **gated)).save_pretrained(text)
+    folder = world / "checkpoints" / "tiny-miro"
+    config = OmegaConf.load(folder / "config.yaml")
+    config.data.img_resolution, config.data.data_resolution = 8 * NETWORK["data_size"], NETWORK["data_size"]
+    sizes = {name: NETWORK[name] for name in NETWORK.keys() & config.model.network.instance.keys()}
+    config.model.network.instance.update(sizes | {"coherence_keys": "${model.network.coherence_keys}"})
+    OmegaConf.save(config, folder / "config.yaml", resolve=False)
+    module = DiffusionModule(config.model)
+    with torch.no_grad():
+        for parameter in module.ema_network.parameters():  # layers that start at zero have something to say
+            if parameter.is_floating_point():
+                parameter.add_(torch.randn_like(parameter) * EMA_NOISE)
+    version = {"pytorch-lightning_version": "2.6.0", "epoch": 0, "global_step": 1}
+    torch.save({"state_dict": module.state_dict(), **version}, folder / "last.ckpt")
 
 
 def write_real(metric: str, world: Path) -> None:
@@ -143,4 +189,5 @@ _WRITERS: dict[str, Callable[[Path], None]] = {
 
 
 if __name__ == "__main__":
-    write_real(sys.argv[2], Path(sys.argv[1]))
+    place, what = Path(sys.argv[1]).resolve(), sys.argv[2]
+    write_miro(place) if what == "generation" else write_real(what, place)

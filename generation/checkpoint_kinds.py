@@ -94,7 +94,7 @@ def describe_source(
             raise UserError("no checkpoint given; name one, or --generator module:function")
         return describe_checkpoint(checkpoint, kind, revision, variant)
     if kind != "auto" or revision or variant:
-        raise UserError("a backend, revision or variant has no meaning beside --generator")
+        raise UserError("--generator takes no backend, revision or variant")
     found = find_generator(generator, folder or Path.cwd())
     name = Path(checkpoint).stem if checkpoint else found.module.split(".")[-1]
     return CheckpointSource(GENERATOR, name, path=found.file, generator=found, argument=checkpoint)
@@ -116,9 +116,9 @@ def describe_checkpoint(
         raise UserError(f"checkpoint kind {kind!r} is unknown; expected auto, {', '.join(KINDS)}")
     found = _look(text, kind, revision, variant)
     if revision and not found.repo:
-        raise UserError(f"{text}: a revision ({revision}) has a meaning for hub repositories only")
+        raise UserError(f"{text}: a revision ({revision}) applies to hub repositories only")
     if variant and found.kind in (LIGHTNING, IMAGES):
-        raise UserError(f"{text}: a variant ({variant}) has a meaning for hub repositories and folders only")
+        raise UserError(f"{text}: a variant ({variant}) applies to hub repositories and folders only")
     if kind not in ("auto", found.kind) and not (kind == MIRO and found.kind in (LIGHTNING, FOLDER, REPO)):
         raise UserError(f"{text}: looks like kind {found.kind}, not {kind} as demanded")
     return found

@@ -60,7 +60,7 @@ def check_variant(repo: str, variant: str | None) -> None:
     """
     if repo == MAIN_REPO and variant:
         raise UserError(
-            f"{repo}: holds one model, so variant {variant} has no meaning; the variants are in {ABLATIONS_REPO}"
+            f"{repo}: holds one model, so it has no variant {variant}; the variants are in {ABLATIONS_REPO}"
         )
     if repo != ABLATIONS_REPO or variant in VARIANTS:
         return

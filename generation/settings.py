@@ -55,7 +55,7 @@ class GenerationSettings:
     )
     samples: int = _sampling(4, "images per prompt", low=1, decides=EXTENT, compared=True)
     limit: int | None = _sampling(
-        None, "only this many prompts, the same for everyone, in proportion to the tags", low=1, decides=EXTENT
+        None, "only this many prompts: a fixed subset, in proportion to the tags", low=1, decides=EXTENT
     )
     steps: int | None = _sampling(
         PAPER_STEPS, "sampler steps", low=1, open=True, unset="50; of a diffusers pipeline, its own"
@@ -65,13 +65,17 @@ class GenerationSettings:
     )
     resolution: str | None = _sampling(None, "WIDTHxHEIGHT or one number", unset="the model's own")
     seed: int = _sampling(42, "seed of the noise", low=0)
-    noise: str = _sampling(IMAGE, "image (per image), or upstream: replays the sweep script's", choices=MODES)
+    noise: str = _sampling(
+        IMAGE, "image (a seed of its own for each), or upstream (as the sweep script drew it)", choices=MODES
+    )
     batch_size: int | str | None = _sampling(
         None, "images per forward pass of the generator, or auto: as many as the GPU's memory holds", low=1,
         choices=(AUTO,), metavar="INTEGER|auto",
         unset=f"auto; {UPSTREAM_BATCH} on a CPU, with upstream's noise and with a generator of your own",
     )  # fmt: skip
-    compile: bool = _sampling(False, "compile MIRO's network: a minute's wait, then faster; other last bits")
+    compile: bool = _sampling(
+        False, "compile MIRO's network: takes a minute, then faster; images differ in the last bits"
+    )
     precision: str = _sampling(
         "auto", "auto; MIRO: paper (the sweep script's) or pipeline; diffusers: fp32, bf16 or fp16",
         choices=("auto", *PROFILES, *FORMATS),
@@ -82,7 +86,9 @@ class GenerationSettings:
     negative_reward_targets: dict[str, float] = _target(
         "negative-reward-target", "the same for the unconditional branch; repeatable"
     )
-    trust_checkpoint: bool = _model(False, "load a .ckpt that asks for unknown pickled types", decides=IDLE)
+    trust_checkpoint: bool = _model(
+        False, "load a .ckpt of unknown pickled types, which can run its maker's code", decides=IDLE
+    )
 
     def __post_init__(self) -> None:
         """Of a generator of one's own it is not known what a larger call does, and a trial is a whole call."""

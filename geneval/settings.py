@@ -26,7 +26,7 @@ class ColorOptions:
     any notation that Pillow knows, or ``original`` to leave them as they are.
     """
 
-    crop: bool = _judging(True, "show CLIP an object's box, or the whole image", open=True, unset="crop")
+    crop: bool = _judging(True, "crop the image to an object for CLIP, or show CLIP all of it", open=True, unset="crop")
     background: str = _judging("#999", 'color around an object, or "original"', open=True)
 
     def faults(self) -> Iterator[str]:
@@ -55,7 +55,7 @@ class GenevalSettings:
     color_options: ColorOptions = group(ColorOptions)
     detector: str = _judging(
         next(iter(DETECTORS)), choices=tuple(DETECTORS),
-        help="mmdet (the reference) or transformers (the same weights, no mmcv): who runs Mask2Former",
+        help="what runs Mask2Former: mmdet (the reference) or transformers (the same weights, without mmcv)",
     )  # fmt: skip
     precision: str = _judging(
         PRECISIONS[0],
@@ -118,7 +118,7 @@ def validate(settings: GenevalSettings, lines: Sequence[Mapping[str, Any]]) -> V
     if lines and not any(map(is_for_geneval, lines)):
         wrong.append(
             f"none of the prompts can be judged by GenEval (the first: {unscored[0]}); "
-            "run the geneval stage on GenEval's suite, or leave it out"
+            "use GenEval's suite, or skip the geneval stage"
         )
     return Validation(wrong, unscored)
 

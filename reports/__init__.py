@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -123,6 +123,7 @@ def _make(
         if selections and not any(run.source.selection for run in runs):
             raise UserError("; ".join(faults))
         board = make_leaderboard([run.summary for run in runs], across, (*notes, *faults))
+        board = replace(board, sources={run.summary.name: run.source for run in runs})
         place = {name: number for number, name in enumerate(board.frame["model"])}
         rows = beside.submit(_write_rows, sorted(runs, key=lambda run: place[run.summary.name]), out_dir)
         files = write_tables(board, out_dir)

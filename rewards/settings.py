@@ -37,12 +37,12 @@ class RewardSettings:
     scorers: tuple[str, ...] = _rewards(
         (),
         "a scorer of your own, module:Class, file.py:Class or an installed package's name for it; repeatable; "
-        "without --metric alone",
+        "without --metric, only these are computed",
         name="scorer",
         decides=EXTENT,
     )
     rescore: tuple[str, ...] = _rewards(
-        (), "metric id to compute again although it is there; repeatable; without --metric alone", decides=EXTENT
+        (), "metric id to compute again; repeatable; without --metric, only these are computed", decides=EXTENT
     )
 
     @property

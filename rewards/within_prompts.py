@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rewards.images import Prepared, prepared_batches
+from rewards.scorers.base import Judged
 from rewards.scoring import cell
 from wire.protocol import SAMPLES_DIGEST, Item, digest_of, samples_of
 
@@ -118,7 +119,7 @@ def _cells(samples: Sequence[Prepared], one: Loaded, features: Features, usual: 
             details = {"samples": count, SAMPLES_DIGEST: digest_of([image.sha256 for image in samples])}
             values = one.scorer.of_prompt(vectors)
             return [
-                cell(image.item, image.sha256, metric, value) | {"details": details}
+                cell(image.item, image.sha256, metric, Judged(value, details))
                 for image, value in zip(samples, values, strict=True)
             ]
         reason = "the model gave features that are no directions"

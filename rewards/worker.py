@@ -178,15 +178,15 @@ class RewardsStage:
             from rewards.within_prompts import Loaded, rows_of_prompts
 
             size = self._parameters.batch_size
-            loaded = [Loaded(scorer, device, size, self._parts(scorer, free)) for scorer in together]
+            loaded = [Loaded(scorer, device, size, self._parts(scorer, size, free)) for scorer in together]
             for rows in rows_of_prompts(self._job.items, Path(self._job.run_dir), loaded, self._lacks):
                 self._write(rows, writer)
 
-    def _parts(self, scorer: Scorer, free: int) -> Parts:
-        """Computes the scorer's batches, in parts where memory is short; see :meth:`_passes`."""
+    def _parts(self, scorer: Scorer, size: int, free: int) -> Parts:
+        """Computes the scorer's batches of ``size``, in parts where memory is short; see :meth:`_passes`."""
         from rewards.memory import Parts, bytes_per_pair, rows_that_fit
 
-        metric, size = scorer.card.metric, self._parameters.batch_size
+        metric = scorer.card.metric
         dtype = scorer.dtypes.get(self._parameters.precision, "float32")
         per_pair = bytes_per_pair(scorer.card.network, dtype, sum(weight.size for weight in self._weights[metric]))
         return Parts(metric, size, self._reporter.warning, rows_that_fit(size, per_pair, free))
@@ -201,7 +201,7 @@ class RewardsStage:
         size = 1 if scorer.one_by_one and device == "cpu" else self._parameters.batch_size
         if scorer.logit_scale is not None:  # it decides a score's size, and is lost in half precision
             print(f"{metric}: exp(logit_scale) = {scorer.logit_scale!r}", file=sys.stderr)  # noqa: T201
-        parts, texts = self._parts(scorer, free), None
+        parts, texts = self._parts(scorer, size, free), None
         if scorer.encodes_text:
             prompts, whole = [item.prompt for item in self._job.items], Parts(f"{metric} text", size, warn)
             texts = TextFeatures(scorer, prompts, whole, size, device, self._text_cache(scorer, device))

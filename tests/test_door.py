@@ -58,7 +58,7 @@ def test_a_door_without_its_house_says_so(tmp_path: Path) -> None:
         [sys.executable, "-S", "-c", script], cwd=tmp_path / "site", capture_output=True, text=True, check=False
     )
     assert (answer.returncode, answer.stderr.count("\n")) == (4, 1), answer.stderr
-    assert "the installation is not whole" in answer.stderr
+    assert "the installation is incomplete" in answer.stderr
 
 
 @pytest.mark.parametrize("safe_path", ["", "1"])

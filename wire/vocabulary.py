@@ -38,6 +38,8 @@ GENEVAL2_LABELS: dict[str, str] = {
     **{f"geneval2_atoms_{atoms}": f"{atoms} atoms" for atoms in ATOMS},
 }
 GENEVAL2_SCORES: tuple[str, ...] = tuple(GENEVAL2_LABELS)
+#: Metric id of DPG-Bench's judge, which asks the questions of that suite (Hu et al. 2024, arXiv 2403.05135).
+DPG = "dpg"
 
 #: Metric ids of the seven rewards MIRO is conditioned on; an id names model and version.
 SEVEN_REWARDS: tuple[str, ...] = ("clip_jina", "aesthetic", "image_reward", "pick_score", "hpsv2.1", "vqa", "sciscore")

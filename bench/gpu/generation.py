@@ -21,13 +21,25 @@ AXES = ("clip_score", "aesthetic_score", "image_reward_score", "pick_a_score_sco
         "sciscore_score")  # fmt: skip
 #: Dense bf16 TFLOP/s by a part of the GPU's name (NVIDIA's data sheets: half of what they print with sparsity).
 PEAKS = {"H200": 989.4, "H100": 989.4, "A100": 312.0, "L40S": 362.1}
+#: The released network's and the SDXL VAE's shapes (miro-t2i 0.1.4's ``multi_cad``).
+NETWORK = {
+    "data_size": 32, "num_input_channels": 4, "label_dim": 2048, "num_cond_tokens": 77, "data_dim": 512,
+    "num_latents": 256, "latents_dim": 1024, "num_processing_layers": 4, "num_blocks": 4, "patch_size": 2,
+    "read_write_heads": 16, "compute_heads": 32, "data_mlp_multiplier": 4, "latent_mlp_multiplier": 4,
+    "num_text_registers": 16, "coherence_keys": list(AXES), "coherence_dropout": 0.0, "dropout_strategy": "binomial",
+    "use_cond_rin_block": True, "concat_cond_token_to_latents": False, "use_self_conditioning": True,
+}  # fmt: skip
+VAE = {
+    "block_out_channels": (128, 256, 512, 512), "layers_per_block": 2, "latent_channels": 4,
+    "down_block_types": ("DownEncoderBlock2D",) * 4, "up_block_types": ("UpDecoderBlock2D",) * 4,
+}  # fmt: skip
 TEXT_LENGTH = 256
 #: What sampling should reach of it.
 TARGET = 0.35
 
 
 def build(device: Any) -> MiroModel:
-    """The released network's and the SDXL VAE's shapes (miro-t2i 0.1.4's ``multi_cad``), random weights."""
+    """The released model's shapes, random weights."""
     import torch
     from diffusers import AutoencoderKL
     from miro.models.networks.rin import CADRINTextCond
@@ -36,17 +48,7 @@ def build(device: Any) -> MiroModel:
     from miro.models.scheduler import LinearScheduler
 
     torch.manual_seed(0)
-    network = CADRINTextCond(
-        data_size=32, num_input_channels=4, label_dim=2048, num_cond_tokens=77, data_dim=512, num_latents=256,
-        latents_dim=1024, num_processing_layers=4, num_blocks=4, patch_size=2, read_write_heads=16, compute_heads=32,
-        data_mlp_multiplier=4, latent_mlp_multiplier=4, num_text_registers=16, coherence_keys=list(AXES),
-        coherence_dropout=0.0, dropout_strategy="binomial", use_cond_rin_block=True,
-        concat_cond_token_to_latents=False, use_self_conditioning=True,
-    )  # fmt: skip
-    vae = AutoencoderKL(
-        block_out_channels=(128, 256, 512, 512), layers_per_block=2, latent_channels=4,
-        down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
-    )  # fmt: skip
+    network, vae = CADRINTextCond(**NETWORK), AutoencoderKL(**VAE)
     model = MiroModel(
         network=network,
         preconditioning=FlowPrecond(num_latents=256, latents_dim=1024),

@@ -95,7 +95,7 @@ class DiffusersBackend:
 
 def _refuse_miro_settings(parameters: Parameters) -> None:
     if parameters.reward_targets or parameters.negative_reward_targets:
-        raise UserError("reward targets have a meaning for MIRO checkpoints only, not for a diffusers pipeline")
+        raise UserError("reward targets apply to MIRO checkpoints only, not to a diffusers pipeline")
     if parameters.compile:
         raise UserError("--compile is for MIRO's network; a diffusers pipeline is run as it is")
     if parameters.noise == UPSTREAM:

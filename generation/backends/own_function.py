@@ -31,7 +31,7 @@ class OwnFunctionBackend:
         if source.generator is None:
             raise UserError("no generator given")
         if foreign := [name for name in FOREIGN if getattr(parameters, name)]:
-            raise UserError(f"{foreign[0]} has no meaning for a generator of your own; it takes prompts and seeds")
+            raise UserError(f"{foreign[0]} does not apply to a generator of your own: it takes prompts and seeds")
         if parameters.noise == UPSTREAM:
             raise UserError("noise upstream replays MIRO's sweep script; a generator of your own needs noise image")
         self.gpu: str | None = "cuda:0"  # if there is one

@@ -9,7 +9,7 @@ from typing import Any
 from generation.suites.catalogue import ALIASES, PUBLISHED, find_published
 from generation.suites.fetched import is_fetched, read_fetched
 from generation.suites.geneval import build_geneval, geneval_jsonl
-from generation.suites.suite import Metadata, Suite, has_questions, read_suite
+from generation.suites.suite import Metadata, Suite, questions_judge, read_suite
 from wire.errors import UserError
 from wire.paths import home
 from wire.stratified import stratified_order
@@ -22,9 +22,9 @@ __all__ = [
     "build_geneval",
     "built_prompts",
     "geneval_jsonl",
-    "has_questions",
     "limit_indices",
     "load_suite",
+    "questions_judge",
     "suites_folder",
 ]
 

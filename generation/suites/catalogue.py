@@ -7,6 +7,7 @@ address). The others are trusted on first use: their hash is recorded then, and 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,9 @@ class SuiteFile:
     #: Of the official file; empty where it is not known.
     sha256: str = ""
     #: Columns to keep, as (name in the file, name in the suite); empty keeps all.
-    keep: tuple[tuple[str, str], ...] = ()
+    keep: Sequence[Sequence[str]] = ()
+    #: A key of a prompt's line, and the columns there of each of the prompt's rows, with the ``row``'s place.
+    gather: tuple[str, Sequence[Sequence[str]]] = ("", ())
     #: What every line is given besides.
     add: Metadata = field(default_factory=dict)
     #: Give each line its position in the file as ``idx``.
@@ -40,7 +43,11 @@ class SuiteFile:
         lines = parse(text, self.name.rpartition(".")[2], place)
         if self.keep:
             kept = [tuple((new, line.get(old, "")) for old, new in self.keep) for line in lines]
-            lines = [dict(pairs) for pairs in dict.fromkeys(kept)]
+            key, columns = self.gather
+            rows: dict[Any, list[Metadata]] = {pairs: [] for pairs in kept}
+            for row, (pairs, line) in enumerate(zip(kept, lines, strict=True)):
+                rows[pairs].append({new: line.get(old, "") for old, new in columns} | {"row": row})
+            lines = [dict(pairs) | ({key: own} if key else {}) for pairs, own in rows.items()]
         number = [{"idx": index} if self.numbered else {} for index in range(len(lines))]
         return [self.add | idx | line for idx, line in zip(number, lines, strict=True)]
 
@@ -73,8 +80,7 @@ def find_published(name: str) -> PublishedSuite:
 
 
 def _published(record: dict[str, Any]) -> PublishedSuite:
-    files = [{**file, "keep": tuple(map(tuple, file.get("keep", ())))} for file in record["files"]]
-    return PublishedSuite(**{**record, "files": tuple(SuiteFile(**file) for file in files)})
+    return PublishedSuite(**{**record, "files": tuple(SuiteFile(**file) for file in record["files"])})
 
 
 _RECORDS = json.loads(Path(__file__).with_name("published.json").read_text(encoding="utf-8"))

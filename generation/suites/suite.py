@@ -14,6 +14,7 @@ from typing import Any
 
 from wire.errors import UserError
 from wire.untrusted import is_text, read_bytes
+from wire.vocabulary import DPG, SOFT_TIFA
 
 Metadata = dict[str, Any]
 
@@ -127,9 +128,13 @@ class Suite:
         return any(isinstance(line.get("tag"), str) and isinstance(line.get("include"), list) for line in self.lines)
 
 
-def has_questions(metadata: Mapping[str, Any]) -> bool:
-    """Whether a suite's line brings questions for Soft-TIFA, as those of GenEval 2 do."""
-    return isinstance(metadata.get("vqa_list"), list)
+#: Key of a line that holds questions -> the metric that asks them: GenEval 2's and DPG-Bench's.
+_QUESTIONS = {"vqa_list": SOFT_TIFA, "dpg": DPG}
+
+
+def questions_judge(metadata: Mapping[str, Any]) -> str:
+    """The metric that asks what a suite's line brings questions for; empty where it brings none."""
+    return next((metric for key, metric in _QUESTIONS.items() if isinstance(metadata.get(key), list)), "")
 
 
 def read_suite(path: Path) -> Suite:

@@ -23,13 +23,17 @@ class JudgeOptions:
     which the offset between two centers shrinks before a relation is named.
     """
 
-    confidence_threshold: float = _threshold(0.3, "a detection counts above this score", low=0, high=1)
+    confidence_threshold: float = _threshold(0.3, "detections above this score count", low=0, high=1)
     counting_threshold: float = _threshold(0.9, "the same for counting prompts", low=0, high=1)
-    max_objects: int = _threshold(16, "detections kept of a class, best first", low=1)
+    max_objects: int = _threshold(16, "most detections kept of each class, best first", low=1)
     max_overlap: float = _threshold(
-        1.0, "IoU with a better detection of its class that drops one", unset="1, off", low=0, high=1
+        1.0,
+        "a detection is dropped if its IoU with a better one of its class is above this",
+        unset="1, off",
+        low=0,
+        high=1,
     )
-    position_threshold: float = _threshold(0.1, "share of two boxes' sizes that their offset must exceed", low=0)
+    position_threshold: float = _threshold(0.1, "least offset of two boxes, as a share of their sizes", low=0)
 
     def threshold(self, tag: str) -> float:
         """Score that a detection must exceed for a prompt of this tag."""

@@ -62,11 +62,11 @@ def _verb() -> int:
         raise EnvironmentFailure(f"standard {' and '.join(closed)} closed: send it to a file, or to /dev/null")
     for word in sys.argv[1:]:
         if (shown := as_bytes(word)) != word:
-            raise UserError(f"{shown}: not UTF-8, which names must be: rename it, or name another")
+            raise UserError(f"{shown}: not UTF-8, as names must be: rename it, or use another")
     try:
         from harness.cli.app import COMPLETE, app
     except ImportError as error:
-        raise EnvironmentFailure(f"the installation is not whole, install miro-eval again ({error})") from error
+        raise EnvironmentFailure(f"the installation is incomplete: install miro-eval again ({error})") from error
 
     if os.environ.get(COMPLETE):
         return _complete(app)

@@ -62,9 +62,9 @@ def all_stages(
 
     if watch:
         if checkpoint or common.out != Path():
-            raise UserError("--watch finds the checkpoints, and runs lie beside them: omit CHECKPOINT and --out")
+            raise UserError("--watch finds checkpoints by itself and writes beside them: omit CHECKPOINT and --out")
         if common.executor != "local":
-            raise UserError("--watch works with --executor local: it reports when a run has ended")
+            raise UserError("--watch needs --executor local: it waits for each run to end")
         return _watch(watch, settle, runs_of, common, tiny_world)
     runs = runs_of(checkpoint)
     for note in (note for one in runs for note in one.notes):

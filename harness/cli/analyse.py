@@ -16,7 +16,10 @@ def analyse(
     out: Annotated[Path, typer.Option(help="folder for analysis.md, analysis.csv and radars")] = Path("report"),
     formats: options.Format = [],  # noqa: B006 - typer copies it
 ) -> None:
-    """pass@k, best of N, rewards against verdicts, histograms, accuracy by class, relation, color and count; radars."""
+    """pass@k, best of N, rewards against verdicts, histograms, accuracy by class, relation, color and count; radars.
+
+    Of runs with a diversity within prompts (``rewards --metric diversity_dinov2``), that against every score.
+    """
     from reports.analysis import write_analysis
     from rewards.scorers import CARDS
 
@@ -24,3 +27,5 @@ def analyse(
     for note in files.notes:
         echo(note, err=True)
     echo(f"analysis: {files.markdown}")
+    if files.tradeoffs:
+        echo(f"diversity against scores: {files.tradeoffs[0]}")

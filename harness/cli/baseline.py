@@ -29,6 +29,6 @@ def save(
     from wire.errors import UserError
 
     if file.suffix != ".json":
-        raise UserError(f"{file}: a baseline's name must end in .json, by which it is told from rows")
+        raise UserError(f"{file}: a baseline's name must end in .json")
     path = save_baseline(read_run(run, CARDS), file)
     echo(f"written: {path} ({path.stat().st_size / 1024:.0f} KB)")

@@ -41,8 +41,10 @@ def calibrate(
     """Score fixed pairs with every reward model, compare with stored values; exits 1 where one has drifted."""
     from harness.cli import session
     from rewards.calibration.golden import Golden
-    from rewards.scorers import check_metrics, weight_sources
+    from rewards.scorers import CARDS, check_metrics, weight_sources
 
+    if together := [metric for metric in check_metrics(chosen.metrics) if CARDS[metric].over_samples]:
+        raise UserError(f"{', '.join(together)}: of several images of a prompt, and the fixed pairs have one each")
     path, precision = golden or default_golden(tiny_world), chosen.precision
     stored = Golden.read(path)
     parameters: dict[str, Any] = {"metrics": list(check_metrics(chosen.metrics)), "precision": precision}
@@ -51,8 +53,8 @@ def calibrate(
         parameters["published_images"] = str(published_images.absolute())
     if not (update or published_images or stored.values.get(precision)):
         raise UserError(
-            f"{path}: no golden values at {precision} precision; where the models are known to be right, "
-            "store theirs with --update"
+            f"{path}: no golden values at {precision} precision; store them with --update on a machine "
+            "whose models are known to be right"
         )
     stage = "rewards.calibration"
     rows, started = session.run_alone(
@@ -77,7 +79,7 @@ def _store(golden: Golden, path: Path, precision: str, rows: list[dict[str, Any]
     from wire.files import write_atomically
 
     if unscored := sorted({f"{row['metric']}: {row['error']}" for row in rows if row["value"] is None}):
-        raise UserError(f"nothing stored, for want of scores: {'; '.join(unscored)}")
+        raise UserError(f"nothing stored, because scores are missing: {'; '.join(unscored)}")
     golden.update(precision, values_of(rows), started)
     write_atomically(path, golden.text())
     echo(f"{len(rows)} scores at {precision} precision stored in {path}")

@@ -26,19 +26,27 @@ def check(
     sweep: Annotated[GenerationSettings, only("variant", "suite", "trust_checkpoint")],
     run: Annotated[RunSettings, only("device", "gpus", "env_backend", "offline")],
     candidate: Annotated[Path | None, typer.Argument(help="run directory, file of rows, or saved baseline")] = None,
-    baseline: Annotated[Path | None, typer.Option(help="what it is held against; the same kinds")] = None,
+    baseline: Annotated[
+        Path | None, typer.Option(help="what to compare it with: a run, a file of rows, or a saved baseline")
+    ] = None,
     policy: Annotated[Path | None, typer.Option(help="TOML; see --init [default: what --init writes]")] = None,
     out: Annotated[Path | None, typer.Option(help="also write gate.md, gate.json and gate.xml (JUnit) here")] = None,
     gallery: Annotated[Path | None, typer.Option(help="write a gallery into here, flipped verdicts first")] = None,
     copy: options.Copy = False,
     full_size: options.FullSize = False,
-    subset: Annotated[bool, typer.Option(help="compare on the candidate's prompts, made with --limit")] = False,
+    subset: Annotated[
+        bool, typer.Option(help="compare only the prompts that the candidate has, if made with --limit")
+    ] = False,
     looks: Annotated[
-        str, typer.Option(help="look after so many prompts, stop when certain: 100,200,553 [default: the policy's]")
+        str,
+        typer.Option(
+            help="test after so many prompts, stop once the verdict is certain: 100,200,553 [default: the policy's]"
+        ),
     ] = "",
-    init: Annotated[Path | None, typer.Option(help="write a commented policy to this file, and end")] = None,
+    init: Annotated[Path | None, typer.Option(help="write a commented policy to this file, and exit")] = None,
     checkpoint: Annotated[
-        str, typer.Option(help="make the candidate from this, as its baseline was, no further than the looks need")
+        str,
+        typer.Option(help="make the candidate from this checkpoint, as the baseline was made, as far as --looks needs"),
     ] = "",
     name: options.Names = None,
     best_of: options.BestOf = None,
@@ -57,14 +65,14 @@ def check(
         echo(f"written: {write_text(init, default_text())}")
         return
     if candidate is None or baseline is None:
-        raise UserError("name a candidate and a --baseline (or --init FILE for a policy to begin with)")
+        raise UserError("name a candidate and a --baseline, or write a first policy with --init FILE")
     numbers, names = _numbers(looks), (name or [])[::-1]  # on the command line the candidate comes first
     chosen = one_selection(best_of, by or [])
     _refuse(chosen, {"--checkpoint": checkpoint, "--gallery": gallery})
     if not checkpoint:
         gate = gate_of(candidate, baseline, policy, subset=subset, looks=numbers, names=names, selection=chosen)
     elif subset:
-        raise UserError("--subset compares, once, what prompts there are: omit it or --checkpoint")
+        raise UserError("--subset and --checkpoint cannot be combined: omit one")
     else:
         from harness.cli.growing import growing_run
 

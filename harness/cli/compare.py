@@ -25,7 +25,9 @@ def compare(
     second: Annotated[Path, typer.Argument(help="the same; differences are this one minus the first")],
     out: Annotated[Path | None, typer.Option(help="also write comparison.md and comparison.json into here")] = None,
     format_: Annotated[Format, typer.Option("--format", help="what to print")] = Format.TERMINAL,
-    allow_unlike: Annotated[bool, typer.Option(help="compare although protocols differ, and say where")] = False,
+    allow_unlike: Annotated[
+        bool, typer.Option(help="compare runs made with different settings, and say which")
+    ] = False,
     name: options.Names = None,
     best_of: options.BestOf = None,
     by: options.By = None,

@@ -42,7 +42,7 @@ def demo(
             display.note(note)
         if run.env_backend == "no-mmcv" and geneval.detector == "mmdet":
             geneval = replace(geneval, detector="transformers")
-            display.note("--env-backend no-mmcv leaves mmdet out: objects are detected with --detector transformers")
+            display.note("--env-backend no-mmcv has no mmdet: using --detector transformers")
         world = make_tiny_world(run.env_backend, display.step)
         made = replace(generation, checkpoint=str(world.checkpoint))
         outcome = run_stages(

@@ -23,7 +23,7 @@ Names = Annotated[
 @app.command("list")
 @takes_settings
 def list_environments(run: Backend) -> None:
-    """Backend, lock hash, size and health of each environment."""
+    """List the environments: backend, lock hash, size, health and folder."""
     from harness.environments import manager
 
     rows = []
@@ -56,7 +56,7 @@ def setup(run: Backend, names: Names = None) -> None:
 @app.command()
 @takes_settings
 def check(run: Backend, names: Names = None) -> None:
-    """Import everything, and run what is compiled, in each environment; exit 4 where one does not work."""
+    """Import the packages of each environment and run its compiled operators; exit 4 if one does not work."""
     from harness.environments import manager
     from wire.errors import EnvironmentFailure
 

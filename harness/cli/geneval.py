@@ -15,11 +15,12 @@ from harness.terminal.echo import echo
 from wire.errors import ExitCode, UserError
 
 Rejudge = Annotated[
-    Path | None, typer.Option(help="decide the rows of this file again, from their boxes: no images, no models")
+    Path | None,
+    typer.Option(help="judge the rows of this file again, from their stored boxes: needs no images and no models"),
 ]
 Out = Annotated[Path | None, typer.Option(help="with --rejudge: the file to write")]
 SelfTest = Annotated[
-    bool, typer.Option("--self-test", help="judge drawn scenes: does the detector see, are colors told apart?")
+    bool, typer.Option("--self-test", help="test the detector and the color classifier on drawn scenes")
 ]
 
 
@@ -40,7 +41,7 @@ def geneval(
     if [directory is not None, rejudge is not None, self_test].count(True) != 1:
         raise UserError("name a directory of images, --rejudge results.jsonl or --self-test; one of the three")
     if out is not None and rejudge is None:
-        raise UserError("--out goes with --rejudge: the rows of a directory of images stay in it")
+        raise UserError("--out needs --rejudge: results of a directory of images are written into it")
     if rejudge is not None:
         _rejudge(rejudge, out, judging)
         return
@@ -62,9 +63,9 @@ def _rejudge(rows: Path, out: Path | None, judging: GenevalSettings) -> None:
     from wire.files import write_rows
 
     if out is None or out.resolve() == rows.resolve():
-        raise UserError("--rejudge needs --out, another file than the one it reads")
+        raise UserError("--rejudge needs --out: a file other than the one it reads")
     if colors := judging.chosen().get("color_options"):
-        raise UserError(f"--{next(iter(colors))} decides what CLIP saw: it needs the images, not --rejudge")
+        raise UserError(f"--{next(iter(colors))} changes what CLIP sees: it needs the images, so omit --rejudge")
     decided = rejudge_file(rows, judging.options)
     stored = decided[0][0].get("judge_options")
     if not stored and (manifest := Manifest.read(rows.with_name("run.json"))):
@@ -73,13 +74,16 @@ def _rejudge(rows: Path, out: Path | None, judging: GenevalSettings) -> None:
     before = JudgeOptions.from_mapping(stored or {})
     if names := out_of_reach(judging.options, before):
         was = ", ".join(f"{name} {getattr(before, name)}" for name in names)
-        echo(f"the rows were made with {was} and hold nothing beyond: a looser value changes nothing", err=True)
+        echo(
+            f"the rows were made with {was} ; what that left out is not stored, so a looser value changes nothing",
+            err=True,
+        )
     if note := note_on_classes(old for old, _ in decided):
         echo(note, err=True)
     write_rows(out, [new for _, new in decided])
     changed = sum(old.get("correct") != new.get("correct") for old, new in decided)
     was_right, is_right = (sum(row.get("correct") is True for row in column) for column in zip(*decided, strict=True))
-    echo(f"{len(decided)} rows decided again: {is_right} correct, {was_right} before, {changed} verdicts changed")
+    echo(f"{len(decided)} rows judged again: {is_right} correct, {was_right} before, {changed} verdicts changed")
     if kept := sum(new.get("color_source") == VERDICT for _, new in decided):
         echo(f"{kept} rows hold no color answers and keep their color verdict (color_source: {VERDICT})")
     echo(f"scores: miro-eval report {out}")

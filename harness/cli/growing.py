@@ -63,7 +63,9 @@ def as_recorded(protocol: Mapping[str, str], asked: GenerationSettings) -> Gener
         raise UserError(f"the baseline does not record {', '.join(missing)}: make the candidate with `miro-eval all`")
     recorded: dict[str, Any] = {name: json.loads(protocol[name]) for name in _RECORDED}
     if recorded["noise"] == "upstream":
-        raise UserError("the baseline's noise is upstream's, one sequence over the whole sweep: such a run cannot grow")
+        raise UserError(
+            "the baseline used --noise upstream, one sequence for the whole sweep: such a run cannot be made in parts"
+        )
     if load_suite(asked.suite).sha256 != json.loads(protocol["suite.sha256"]):
         raise UserError(f"{asked.suite} is not the baseline's suite ({protocol.get('suite.id')}): name it by --suite")
     for name in _TARGETS:

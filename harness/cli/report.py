@@ -12,7 +12,7 @@ from harness.terminal.display import Display
 from harness.terminal.echo import echo
 
 Export = Annotated[
-    list[str] | None, typer.Option(help="hand the runs to wandb, mlflow or tensorboard as well; repeatable")
+    list[str] | None, typer.Option(help="hand the runs to wandb, mlflow, tensorboard or trackio as well; repeatable")
 ]
 Out = Annotated[Path, typer.Option(help="folder for the leaderboard, in five formats, and for all scores")]
 _FIELD = "rank runs together that differ in this field of their protocol, e.g. guidance_scale; repeatable"
@@ -26,6 +26,9 @@ def report(
     out: Out = Path("report"),
     across: Across = None,
     export: Export = None,
+    site: Annotated[
+        Path | None, typer.Option(help="also a static site into this folder: the leaderboard, with a gallery a run")
+    ] = None,
     name: options.Names = None,
     best_of: options.BestOf = None,
     by: options.By = None,
@@ -35,14 +38,21 @@ def report(
     --best-of 8 --by pick_score adds a row for each run's best images; --by is repeatable.
     """
     from harness.cli.session import show_report
-    from reports.exports import check_trackers
-    from reports.exports import export as hand_over
+    from reports.exports.trackers import check_trackers
+    from reports.exports.trackers import export as hand_over
     from reports.read.selection import selections
 
     chosen = selections(best_of, by or [])
     check_trackers(export or [])
     with Display() as display:
-        files = show_report(runs, out, display, across or [], anew=bool(export), names=name or [], selections=chosen)
+        files = show_report(
+            runs, out, display, across or [], anew=bool(export or site), names=name or [], selections=chosen
+        )
     if files.leaderboard is not None:
+        if site is not None:
+            from reports.exports.site import write_site
+            from rewards.scorers import CARDS
+
+            echo(f"site: {write_site(files.leaderboard, site, CARDS)}")
         for tracker in export or []:
             echo(f"exported: {hand_over(files.leaderboard, tracker, out)}")

@@ -162,7 +162,7 @@ def leave(outcome: Outcome) -> None:
             raise failure
         echo(f"miro-eval: {out}: {failure}", err=True)
     if outcome.failures:
-        echo(f"{len(outcome.failures)} of {runs} runs did not come to their end; run again to go on", err=True)
+        echo(f"{len(outcome.failures)} of {runs} runs did not finish; run the same command again to continue", err=True)
     if outcome.unscored:
         echo(f"{outcome.unscored} items are unscored; their rows say why. Run again to retry them.", err=True)
     if outcome.exit_code:

@@ -35,7 +35,7 @@ def show(
     try:
         echo(explain(row))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{run / 'results.jsonl'}: {image}: not a whole GenEval row ({error!r})") from error
+        raise UserError(f"{run / 'results.jsonl'}: {image}: not a complete GenEval row ({error!r})") from error
     prompt, sample = _place(row) or (0, 0)
     where = out or run / "report" / "show" / f"{prompt:05d}-{sample:04d}.png"
     picture = _draw(run, row, where)

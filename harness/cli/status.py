@@ -20,7 +20,7 @@ Run = Annotated[Path, typer.Argument(help="run directory, as given to --out", me
 
 
 def status(run: Run) -> None:
-    """Say what waits, runs and has failed, with the end of each failure's log; exits 5 where shards have failed."""
+    """Show how many shards wait, run, finished or failed, with the end of each failed log; exit 5 if any failed."""
     from harness.executors.share_state import FAILED
     from harness.executors.status import run_status
 
@@ -37,7 +37,7 @@ def status(run: Run) -> None:
         tail = "".join(f"\n  | {line}" for line in task.tail)
         echo(f"\n{task.name}{job} failed: {task.why}{where}{tail}")
     if failed:
-        echo("\nThe command that began the run makes what is missing, and nothing else.", err=True)
+        echo("\nGive the command that began the run again: it makes what is missing.", err=True)
         raise typer.Exit(int(ExitCode.UNSCORED))
 
 
@@ -53,7 +53,7 @@ def open_submission(path: Path) -> tuple[RunDirectory, Submission]:
     run = RunDirectory(path)
     submission = Submission.read(run)
     if submission is None:
-        what = "no such run directory" if not run.manifest.exists() else "no work on it is on record"
+        what = "no such run directory" if not run.manifest.exists() else "no jobs are recorded for it"
         raise UserError(f"{path}: {what}; name the directory of a run")
     return run, submission
 

@@ -13,13 +13,13 @@ app = typer.Typer(help="Prompt suites.", no_args_is_help=True, rich_markup_mode=
 
 Names = Annotated[list[str], typer.Argument(help="as `suites list` shows them", metavar="NAME...")]
 Brought = Annotated[
-    list[Path], typer.Option("--from", help="the suite's file, brought along; once for each of its files")
+    list[Path], typer.Option("--from", help="a local copy of the suite's file; repeat for each of its files")
 ]
 
 
 @app.command("list")
 def list_suites() -> None:
-    """Every suite known by name: prompts, who judges its images, whether it is here."""
+    """List the suites: their prompts, who judges their images, whether they are here."""
     from generation.suites import PUBLISHED, SUITES, suites_folder
     from generation.suites.fetched import is_fetched
 
@@ -38,14 +38,14 @@ def list_suites() -> None:
 
 @app.command()
 def fetch(names: Names, brought: Brought = []) -> None:  # noqa: B006 - typer copies it
-    """Get suites from their official places and check their hashes."""
+    """Download suites from their official places, and verify their hashes."""
     from generation.suites import suites_folder
     from generation.suites.catalogue import find_published
     from generation.suites.fetched import fetch as fetch_suite
     from wire.errors import UserError
 
     if brought and len(names) > 1:
-        raise UserError("--from brings the files of one suite; name only that one")
+        raise UserError("--from takes the files of one suite: name only that one")
     for suite in [find_published(name) for name in names]:
         made = fetch_suite(suite, suites_folder(), lambda line: echo(line, err=True), brought)
         echo(f"{suite.id}: {len(made.lines)} prompts, sha256 {made.sha256}, in {suites_folder() / suite.id}")

@@ -13,12 +13,12 @@ from harness.terminal.echo import echo
 
 def track(
     runs: Annotated[
-        list[Path], typer.Argument(help="runs of a training run's checkpoints, or DIR/*.ckpt; several such")
+        list[Path], typer.Argument(help="runs of the checkpoints of one or more training runs, or DIR/*.ckpt")
     ],
     out: Annotated[Path, typer.Option(help="folder for track.md, track.csv and track.png")] = Path("track"),
     formats: options.Format = [],  # noqa: B006 - typer copies it
 ) -> None:
-    """Scores against the training step, with intervals; of two training runs, how much sooner one gets there.
+    """Draw scores against the training step, with intervals; for two training runs, how much sooner one gets there.
 
     The step is read from run.json, or from a name like 'step=250000'; else the order given counts.
     """

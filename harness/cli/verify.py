@@ -19,5 +19,5 @@ def verify(run: Annotated[Path, typer.Argument(help="run directory")]) -> None:
     for problem in problems:
         echo(problem)
     if problems:
-        raise UserError(f"{len(problems)} of {checked} files in {run} are not what they were")
-    echo(f"{checked} files are what they were")
+        raise UserError(f"{len(problems)} of {checked} files in {run} have changed or are missing")
+    echo(f"{checked} files are unchanged")

@@ -15,7 +15,7 @@ from harness.terminal.echo import echo, show_list
 
 app = typer.Typer(help="The weights of every stage.", no_args_is_help=True, rich_markup_mode=None)
 
-Names = Annotated[list[str] | None, typer.Argument(help="as `weights list` calls them", metavar="[NAME]...")]
+Names = Annotated[list[str] | None, typer.Argument(help="names from `weights list`", metavar="[NAME]...")]
 Stage = Annotated[list[str] | None, typer.Option(help="generation, geneval or rewards; repeatable [default: all]")]
 
 
@@ -23,9 +23,9 @@ Stage = Annotated[list[str] | None, typer.Option(help="generation, geneval or re
 def list_weights(
     names: Names = None,
     stage: Stage = None,
-    json: Annotated[bool, typer.Option("--json", help="everything that is known, as JSON")] = False,
+    json: Annotated[bool, typer.Option("--json", help="all details, as JSON")] = False,
 ) -> None:
-    """What is needed, where it is from, and what is here. Reads nothing but the list and the caches' folders."""
+    """List the weights: whether they are here, how they are pinned, where they are from, their licence."""
     from harness.weights.inventory import inventory
 
     rows = inventory(names or [], stage or [])
@@ -51,10 +51,10 @@ def fetch(
     stage: Stage = None,
     brought: Annotated[
         Path | None,
-        typer.Option("--from", help="take the one weight named from this file, brought along", metavar="FILE"),
+        typer.Option("--from", help="take the weight named from this local file", metavar="FILE"),
     ] = None,
 ) -> None:
-    """Fetch what is missing, several at a time, and verify all of it; what breaks off is continued."""
+    """Fetch missing weights, several at a time, and verify all; an interrupted download continues."""
     from harness.weights.fetching import fetch as fetch_weights
     from harness.weights.fetching import is_here, select, take
     from wire.errors import EnvironmentFailure
@@ -73,7 +73,7 @@ def fetch(
 
 @app.command()
 def verify(names: Names = None, stage: Stage = None) -> None:
-    """Hash what is here; a file with other bytes than promised is set aside. Exit 4 where there was one."""
+    """Hash the weights that are here, and set aside files whose hash is wrong; exit 4 if there were any."""
     from harness.weights.inventory import verify_here
     from wire.errors import EnvironmentFailure
 
@@ -104,7 +104,8 @@ def bundle(
 def unpack(
     bundle: Annotated[Path, typer.Argument(help="what `weights bundle` wrote")],
     trust: Annotated[
-        bool, typer.Option("--trust", help="take code that nothing proves to be of its pinned commit: it will be run")
+        bool,
+        typer.Option("--trust", help="accept code without proof that it is from its pinned commit; it will be run"),
     ] = False,
 ) -> None:
     """Put a bundle's weights where the stages look for them, each verified."""
@@ -113,13 +114,13 @@ def unpack(
     with Display() as display:
         done = unpack_bundle(bundle, display.step("unpack"), trust)
     for place in done.unproved:
-        words = "taken with --trust, nothing proves that it is of the pinned commit; its repository's code is run"
+        words = "accepted with --trust, without proof that it is from the pinned commit; its repository's code is run"
         echo(f"{place}: {words}")
     for place in done.on_its_word:
-        echo(f"{place}: pinned by nobody")
+        echo(f"{place}: not pinned")
     if done.on_its_word:
         echo(
-            f"{len(done.on_its_word)} files rest on the bundle's word alone: compare its sha256 with its maker's, or, "
-            "after `miro-eval weights verify`, what `weights list --json` says here and on a machine that fetched them"
+            f"{len(done.on_its_word)} files cannot be verified here: compare the bundle's sha256 with its maker's, or "
+            "`weights list --json`, after `miro-eval weights verify`, with that of a machine that fetched them"
         )
     echo(f"{bundle}: {len(done.written)} files put in place; the others were here")

@@ -80,7 +80,7 @@ def _tool(name: str, path: str | None, absent: str, hint: str) -> Finding:
 
 def compiler() -> Finding:
     """mmcv is compiled from source where there is one; else mmcv-lite serves."""
-    return Finding("C++ compiler", OK, "found" if has_compiler() else "none, and none needed: mmcv-lite serves")
+    return Finding("C++ compiler", OK, "found" if has_compiler() else "none; not needed with mmcv-lite")
 
 
 def gpu() -> Finding:
@@ -112,7 +112,7 @@ def detector() -> Finding:
     """What GenEval's detector runs on, and who computes its deformable attention."""
     capabilities, environment = compute_capabilities(), manager.locate(ENVIRONMENTS["geneval"])
     if line := manager.substitution(environment.spec, "auto"):
-        return Finding("detector", WARNING, line, "nothing need be done: the numbers agree up to rounding")
+        return Finding("detector", WARNING, line, "nothing to do: the numbers agree up to rounding")
     if environment.backend == "pixi":
         return Finding("detector", OK, f"mmcv compiled by pixi for the GPU found ({', '.join(capabilities)})")
     build = host_mmcv_build()

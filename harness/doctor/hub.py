@@ -89,7 +89,7 @@ def _proxy(subject: str, address: str, tried: bool) -> Finding:
     if scheme not in _SCHEMES:
         known = ", ".join(f"{known}://" for known in _SCHEMES)
         remedy = "write socks5:// for it, or unset it" if scheme.startswith("socks") else remedy
-        return Finding(subject, WARNING, f"{scheme}:// is no kind of proxy; known are {known}", remedy)
+        return Finding(subject, WARNING, f"{scheme}:// is not a kind of proxy that is known; expected {known}", remedy)
     try:
         parts = urllib.parse.urlsplit(address)
         place = (parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(scheme, 1080))

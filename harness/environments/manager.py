@@ -169,7 +169,7 @@ def ensure(spec: EnvironmentSpec, backend: str, progress: Progress) -> Environme
     except EnvironmentFailure as error:
         if backend != "auto" or environment.backend == LITE or LITE not in spec.backends:
             raise
-        progress(0, 0, f"{environment.backend} failed, {LITE} is made in its place")
+        progress(0, 0, f"{environment.backend} failed; installing {LITE} instead")
         substitute = locate(spec, LITE)
         _make(substitute, progress)
         environment.directory.mkdir(parents=True, exist_ok=True)
@@ -205,7 +205,7 @@ def substitution(spec: EnvironmentSpec, backend: str) -> str:
         if failed.exists():
             again = f"try again with `miro-eval envs setup {spec.name} --env-backend {kind}`"
             reason = failed.read_text(encoding="utf-8").strip()
-            return f"environment {spec.name}: {LITE} serves in place of {kind}, which failed ({reason}); {again}"
+            return f"environment {spec.name}: using {LITE}, because {kind} failed ({reason}); {again}"
     return ""
 
 
@@ -306,7 +306,7 @@ def environment_backend(detector: str, requested: str) -> str:
     Raises UserError: the kind demanded lacks what the detector needs.
     """
     if detector == "mmdet" and requested == "no-mmcv":
-        raise UserError("--env-backend no-mmcv leaves mmdet out: add --detector transformers")
+        raise UserError("--env-backend no-mmcv has no mmdet: add --detector transformers")
     if detector == "mmdet" or requested != "auto":
         return requested
     return next((kind for kind in ("auto", LITE) if locate(find_spec("geneval"), kind).ready), "no-mmcv")

@@ -35,6 +35,7 @@ ENVIRONMENTS: dict[str, EnvironmentSpec] = {
     "geneval": EnvironmentSpec("geneval", "geneval", ("pixi", "uv", "mmcv-lite", "no-mmcv"), disk_gb=9),
     "rewards": EnvironmentSpec("rewards", "rewards", ("uv",), disk_gb=6),
     "vlm": EnvironmentSpec("vlm", "rewards", ("uv",), disk_gb=8, on_demand=True),
+    "mplug": EnvironmentSpec("mplug", "rewards", ("uv",), disk_gb=6, on_demand=True),
 }
 #: Those that are made, and looked for, where none is named.
 DEFAULT = tuple(name for name, spec in ENVIRONMENTS.items() if not spec.on_demand)

@@ -130,7 +130,7 @@ class LocalRun:
         self.failure = self.failure or failure
         self._left = {work: None for work in self._left if work.stage is not stage and stage.needs_images}
         if self._left:
-            self._note(f"{stage.name} is left out, all else goes on: {str(failure).splitlines()[0]}")
+            self._note(f"{stage.name} is skipped, the other stages go on: {str(failure).splitlines()[0]}")
 
     def is_ready(self, work: ShareWork) -> bool:
         """Images of a share are made before they are judged; those of other shares may come later."""

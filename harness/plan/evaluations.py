@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from generation.checkpoint_kinds import IMAGES
-from generation.suites import has_questions, load_suite
+from generation.suites import load_suite, questions_judge
 from geneval.judge.suite import is_for_geneval
 from harness.executors import find
 from harness.executors.drive import run_together
@@ -23,7 +23,6 @@ from harness.terminal.display import Display
 from harness.weights.weight_source import WeightSource
 from reports.read.names import distinct_names
 from wire.errors import ExitCode, MiroEvalError, UserError
-from wire.vocabulary import SOFT_TIFA
 
 #: Runs worked on at a time. Their models are loaded once; more would hold more files open and show results later.
 TOGETHER = 32
@@ -87,15 +86,16 @@ class Outcome:
 def judged(prompts: Sequence[Mapping[str, Any]], rewards: RewardSettings) -> tuple[list[str], RewardSettings, str]:
     """The stages that judge and score images of prompts, by the prompts' metadata.
 
-    Also the rewards' settings, with Soft-TIFA among the metrics where prompts bring questions, and a note where
+    Also the rewards' settings, with the judge of questions among the metrics where prompts bring some, and a note where
     GenEval's stage is left out, as its judge has nothing to decide.
     """
-    by_rules, by_questions = any(map(is_for_geneval, prompts)), any(map(has_questions, prompts))
+    by_rules, judges = any(map(is_for_geneval, prompts)), dict.fromkeys(filter(None, map(questions_judge, prompts)))
     note = "" if by_rules else "these prompts have no GenEval metadata, so there are rewards and no verdicts"
-    if by_questions:
-        rewards = replace(rewards, metrics=tuple(dict.fromkeys((*rewards.metrics, SOFT_TIFA))))
+    if judges:
+        rewards = replace(rewards, metrics=tuple(dict.fromkeys((*rewards.metrics, *judges))))
         if not by_rules:
-            note = f"these prompts bring questions: {SOFT_TIFA} judges them, GenEval's detector has nothing to decide"
+            named = ", ".join(judges)
+            note = f"these prompts bring questions: {named} judges them, GenEval's detector has nothing to decide"
     return ["geneval", "rewards"] if by_rules else ["rewards"], rewards, note
 
 

@@ -47,7 +47,7 @@ def gate_of(
     if not looks:
         return check_once(first, finished, rules, subset=subset)
     if subset:
-        raise UserError("--subset compares, once, what prompts there are: omit it or the looks")
+        raise UserError("--subset cannot be combined with looks: omit one of them")
     return check_growing(lambda _: finished, first, rules, looks, built_prompts())
 
 

@@ -39,7 +39,7 @@ def verify(path: Path) -> tuple[int, list[str]]:
     problems += [line for folder, prompt in prompts.items() if (line := _prompt_problem(run, folder, prompt))]
     found = (file for file in run.path.glob("[0-9]*/samples/*") if is_picture_name(file.name) and not file.is_dir())
     names = sorted(str(file.relative_to(run.path)) for file in found)
-    problems += [f"{name}: no row speaks of it" for name in names if name not in images]
+    problems += [f"{name}: no row mentions it" for name in names if name not in images]
     return len(finished) + len(hashes), problems
 
 
@@ -71,9 +71,9 @@ def _collect(
     for row in rows:
         image, digest = row.get("filename"), row.get("image_sha256")
         if not isinstance(image, str) or not isinstance(digest, str) or not _is_inside(image):
-            yield f"{rows_file}: a row of no image of this run ({str(image)[:100]!r})"
+            yield f"{rows_file}: a row for an image that this run does not have ({str(image)[:100]!r})"
         elif images.setdefault(image, digest) != digest:
-            yield f"{rows_file}: {image} was another image than in an earlier stage"
+            yield f"{rows_file}: {image} is not the image that an earlier stage saw"
         elif isinstance(row.get("prompt"), str):
             prompts.setdefault(image.split("/", 1)[0], row["prompt"])
 
@@ -88,7 +88,7 @@ def _without_rows(run: RunDirectory, manifest: Manifest, name: str) -> str:
         return ""
     if record is not None:
         return f"{rows_file}: missing; {name} was begun and has not finished"
-    return f"{rows_file}: missing; {summary} speaks of it" if run.rows(summary).exists() else ""
+    return f"{rows_file}: missing, but {summary} was made from it" if run.rows(summary).exists() else ""
 
 
 def _kept_rows(manifest: Manifest) -> dict[str, str]:

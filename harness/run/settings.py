@@ -31,7 +31,7 @@ class SlurmSettings:
     """What is asked of Slurm for each shard; ``arguments`` are further options of ``sbatch``, by their long names."""
 
     partition: str | None = _where(None, "Slurm partition", unset="the cluster's")
-    gres: str | None = _where(None, "what Slurm gives each shard, e.g. gpu:1")
+    gres: str | None = _where(None, "what to ask Slurm for, for each shard, e.g. gpu:1")
     arguments: dict[str, str] = _where(
         {}, "a further sbatch option, e.g. time=2:00:00; repeatable", name="slurm-arg", metavar="NAME=VALUE",
         parse=pair("--slurm-arg", "NAME=VALUE, e.g. time=2:00:00"),
@@ -64,9 +64,9 @@ class RunSettings:
         parse=gpu_ids,
     )
     env_backend: str = _where("auto", "auto, pixi, uv, mmcv-lite or no-mmcv: how the GenEval environment is made")
-    offline: bool = _where(False, "never fetch weights; fail where one is missing")
-    executor: str = _where("local", "local, or slurm: submit to a cluster and leave; see docs/slurm.md")
-    shards: int | None = _where(None, "into how many parts the sweep is cut", unset="one per GPU", low=1)
+    offline: bool = _where(False, "never fetch weights; fail if one is missing")
+    executor: str = _where("local", "local, or slurm: submit jobs to a cluster and exit; see docs/slurm.md")
+    shards: int | None = _where(None, "number of parts that the sweep is split into", unset="one per GPU", low=1)
     slurm: SlurmSettings = group(SlurmSettings)
 
     def check(self) -> None:

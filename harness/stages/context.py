@@ -115,9 +115,11 @@ class Pipeline:
         lacking = self.source.lacking(wanted)
         if lacking and len(lacking) == len(wanted):
             metric, reason = next(iter(lacking.items()))
-            raise EnvironmentFailure(f"{stage.name}: nothing can be scored for want of weights; {metric}: {reason}")
+            raise EnvironmentFailure(
+                f"{stage.name}: nothing can be scored, because weights are missing; {metric}: {reason}"
+            )
         for metric, reason in lacking.items():
-            self.display.note(f"{stage.name}: what is not there of {metric} stays unscored: {reason}")
+            self.display.note(f"{stage.name}: images that lack {metric} stay unscored: {reason}")
 
     def prepare(self, stage: Stage, step: str) -> None:
         """Fetch and verify the stage's files by address; of those that it can do without, a lacking one is noted.
@@ -163,11 +165,12 @@ class Pipeline:
                 f"({before['weights']} -> {now['weights']}): choose another --out, or name a revision"
             )
         if before.get("device", now["device"]) != now["device"]:
-            devices = f"begun on {before['device']}, goes on on {now['device']}"
-            self.display.note(f"{stage.name}: {devices}: last bits differ")
+            devices = f"begun on {before['device']}, continued on {now['device']}"
+            self.display.note(f"{stage.name}: {devices}: the last bits of its results differ")
         kinds = [one.get("backend") for one in (record.environment or environment, environment)]
         if kinds[0] != kinds[1]:
-            self.display.note(f"{stage.name}: begun in {kinds[0]}, goes on in {kinds[1]}: last bits differ")
+            kind = f"begun in {kinds[0]}, continued in {kinds[1]}"
+            self.display.note(f"{stage.name}: {kind}: the last bits of its results differ")
         record.environment = environment
         for line in self.source.note_use(now.get("weights", [])):
             self.display.note(f"{stage.name}: {line}")

@@ -227,8 +227,8 @@ def _unproved(path: Path, links: list[Link]) -> EnvironmentFailure:
     others = f" (and {len(links) - 1} other files)" if len(links) > 1 else ""
     return EnvironmentFailure(
         f"{links[0].place}{others}: its repository's code is run, and {path} has no proof that the file is of the "
-        f"pinned commit {links[0].revision[:12]}: nothing is unpacked; have the bundle made where git and a network "
-        "are, or take it for its maker's word with --trust"
+        f"pinned commit {links[0].revision[:12]}: nothing is unpacked; make the bundle on a machine with git and a "
+        "network, or accept it without proof with --trust"
     )
 
 

@@ -75,7 +75,7 @@ class Crew:
     def check(self) -> None:
         """Raises Interrupted: the crew was dismissed."""
         if self._dismissed:
-            raise Interrupted("stopped before it was through")
+            raise Interrupted("stopped before it had finished")
 
     @contextlib.contextmanager
     def at_work(self, program: subprocess.Popen[str]) -> Iterator[None]:

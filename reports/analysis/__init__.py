@@ -16,6 +16,8 @@ __all__ = ["AnalysisFiles", "write_analysis"]
 class AnalysisFiles:
     """``analysis.md`` for reading, ``analysis.csv`` with every number in full precision, and radars of all runs.
 
+    ``tradeoffs``: diversity against scores as Markdown, CSV and a figure, where two runs have a diversity.
+
     Attributes:
         notes: which runs were passed over; see :class:`reports.read.find.Found`.
     """
@@ -24,6 +26,7 @@ class AnalysisFiles:
     csv: Path
     radars: tuple[Path, ...]
     notes: tuple[str, ...] = ()
+    tradeoffs: tuple[Path, ...] = ()
 
 
 def write_analysis(
@@ -38,6 +41,7 @@ def write_analysis(
     from reports.analysis import measures
     from reports.analysis.findings import findings_csv, findings_markdown
     from reports.analysis.radar import draw_radars
+    from reports.analysis.tradeoff import write_tradeoffs
     from reports.files import write_text
     from reports.leaderboard.merge import merge_stages
     from reports.read.cards import notes_on_rewards
@@ -53,11 +57,13 @@ def write_analysis(
         except UserError as error:
             notes = (*notes, fault_note(source.path, source.searched, error))
             continue
-        images, metrics = merge_stages(run), run.rewards.metrics if run.rewards else ()
-        lower = {metric: card_of(metric, run.manifest.cards).lower for metric in metrics}
+        images = merge_stages(run)
+        own = [card_of(metric, run.manifest.cards) for metric in (run.rewards.metrics if run.rewards else ())]
+        # A value over a prompt's images together says nothing of one of them.
+        lower = {card.metric: card.lower for card in own if not card.over_samples}
         parts = [*measures.pass_at_k(run.verdicts), *measures.best_of(images, lower)]
         parts += measures.rewards_against_verdicts(images, lower)
-        parts += measures.reward_correlations(images, metrics)
+        parts += measures.reward_correlations(images, [*lower])
         parts += [*measures.histograms(run.rewards), *measures.breakdown(run.verdicts)]
         found.append((source, parts, tuple(notes_on_rewards(run, run.manifest.cards))))
         measured.append((source.name, run))
@@ -68,4 +74,5 @@ def write_analysis(
         csv=write_text(out_dir / "analysis.csv", findings_csv(found)),
         radars=draw_radars(measured, out_dir, further),
         notes=notes,
+        tradeoffs=write_tradeoffs(measured, out_dir),
     )

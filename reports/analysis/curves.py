@@ -54,16 +54,23 @@ def known_cards(summaries: Sequence[RunSummary]) -> Cards:
 
 
 def scores_of(summary: RunSummary) -> Iterator[tuple[str, float, Interval | None]]:
-    """A run's scores with their intervals: overall, the tags, then rewards; those it lacks are left out."""
-    if summary.geneval is not None:
-        if summary.geneval.overall is not None:
-            yield "overall", summary.geneval.overall, summary.geneval.overall_interval
-        for tag, accuracy in summary.geneval.tags.items():
-            if accuracy.images.value is not None:
-                yield tag, accuracy.images.value, accuracy.images_interval
+    """A run's scores with their intervals: GenEval's, GenEval 2's, then rewards; those it lacks are left out."""
+    yield from _judged(summary)
     for metric, found in (summary.rewards.metrics if summary.rewards else {}).items():
         if found.mean is not None:
             yield metric, found.mean, found.interval
+
+
+def _judged(summary: RunSummary) -> Iterator[tuple[str, float, Interval | None]]:
+    """GenEval's overall and tags; GenEval 2's but for the atoms."""
+    scores: dict[str, tuple[float | None, Interval | None]] = {}
+    if summary.geneval is not None:
+        scores["overall"] = summary.geneval.overall, summary.geneval.overall_interval
+        scores |= {tag: (one.images.value, one.images_interval) for tag, one in summary.geneval.tags.items()}
+    for name, score in (summary.geneval2.scores if summary.geneval2 else {}).items():
+        if not name.startswith("geneval2_atoms"):
+            scores[name] = score.value, score.interval
+    yield from ((name, value, interval) for name, (value, interval) in scores.items() if value is not None)
 
 
 def bounds(interval: Interval | None) -> tuple[float | None, float | None]:

@@ -87,7 +87,8 @@ def findings_markdown(found: Found) -> str:
         cards = source.manifest.cards
         ordered = (one.subject for one in findings if one.analysis.startswith(BY_DIRECTION))
         blocks += [f"{escape(note)}." for note in (*notes, *guessed(ordered, cards))]
-        for analysis in dict.fromkeys(one.analysis for one in findings):
+        # The best of one image is that image, whichever reward chooses.
+        for analysis in dict.fromkeys(one.analysis for one in findings if one.analysis != "best_of_1"):
             blocks += _table(analysis, [one for one in findings if one.analysis == analysis], cards)
     return "\n\n".join(blocks) + "\n"
 

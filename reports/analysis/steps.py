@@ -63,7 +63,7 @@ def placed(sources: Sequence[RunSource]) -> list[PlacedRun]:
 
 
 def step_of(source: RunSource) -> int | None:
-    """The training step that a run's manifest records, or that a name of it says; None where neither does."""
+    """A checkpoint's training step, see :func:`placed`; None where none is known."""
     if source.manifest.step is not None:
         return source.manifest.step
     for name in (source.name, source.path.resolve().name, source.manifest.checkpoint_file):

@@ -11,6 +11,7 @@ from reports.read.cards import notes_on_rewards
 from reports.read.runs import Run
 from reports.statistics.intervals import MEAN_OF_STRATA, RATIO_OF_TOTALS, Estimator
 from reports.statistics.paired import PairedDifference, holm, paired_difference
+from reports.summary.scored import samples_expected
 from wire.cards import Cards, card_of
 from wire.errors import UserError
 from wire.vocabulary import TAGS
@@ -69,12 +70,12 @@ def compare(first: Run, second: Run) -> Comparison:
     verdicts = pair_verdicts(*judged) if len(judged) == 2 else None
     lines = [*(_verdict_lines(verdicts) if verdicts else ()), *_reward_lines(first, second, cards)]
     if not lines:
-        why = "; ".join(("two are needed", *_not_compared(first, second, set())))
+        why = "; ".join(("two are needed", *_not_compared(first, second, set(), cards)))
         raise UserError(f"{first.name} and {second.name} share no scored prompts to be compared on ({why})")
     corrected = holm([line.paired.p_value for line in lines])
     metrics = tuple(replace(line, corrected_p_value=value) for line, value in zip(lines, corrected, strict=True))
     notes = (
-        *_not_compared(first, second, {line.metric for line in metrics}),
+        *_not_compared(first, second, {line.metric for line in metrics}, cards),
         *_left_out(metrics, verdicts),
         *(f"{run.name}: {note}" for run in (first, second) for note in (*run.repeats, *notes_on_rewards(run, cards))),
         *(f"{line.metric}: {cards[line.metric].direction}" for line in metrics if card_of(line.metric, cards).lower),
@@ -95,9 +96,17 @@ def _reward_lines(first: Run, second: Run, cards: Cards) -> Iterator[ComparedMet
         return
     tags = {} if first.verdicts is None else dict(zip(first.verdicts["filename"], first.verdicts["tag"], strict=True))
     for metric in first.rewards.metrics:
-        if metric in second.rewards.metrics:
+        if metric in second.rewards.metrics and not other_samples(first, second, metric, cards):
             pairs = pair_rewards(first.rewards, second.rewards, metric, tags)
             yield from _line(metric, pairs, RATIO_OF_TOTALS, card_of(metric, cards).range)
+
+
+def other_samples(first: Run, second: Run, metric: str, cards: Cards) -> str:
+    """Why values over a prompt's images together cannot be compared: of 4 images they are no measure for those of 8."""
+    if not card_of(metric, cards).over_samples or first.rewards is None or second.rewards is None:
+        return ""
+    counts = [samples_expected(run.rewards.frame, run.manifest.protocol) for run in (first, second) if run.rewards]
+    return "" if counts[0] == counts[1] else f"it depends on the samples of a prompt: {counts[0]} and {counts[1]}"
 
 
 def _line(metric: str, pairs: Pairs, estimator: Estimator, bounds: Bounds) -> Iterator[ComparedMetric]:
@@ -121,7 +130,7 @@ def _widest(least: float, most: float, bounds: Bounds) -> float:
     return math.inf if low is None or high is None or least < low or most > high else high - low
 
 
-def _not_compared(first: Run, second: Run, compared: set[str]) -> Iterator[str]:
+def _not_compared(first: Run, second: Run, compared: set[str], cards: Cards) -> Iterator[str]:
     """A stage that one run lacks is named once; metrics of both stages by the reason why they are not compared."""
     missing: list[tuple[str, str]] = []
     stages = (("GenEval verdicts", first.verdicts, second.verdicts), ("rewards", first.rewards, second.rewards))
@@ -135,7 +144,8 @@ def _not_compared(first: Run, second: Run, compared: set[str]) -> Iterator[str]:
         for metric in dict.fromkeys((*first.rewards.metrics, *second.rewards.metrics)):
             lacking = [run.name for run in (first, second) if run.rewards and metric not in run.rewards.metrics]
             if metric not in compared:
-                missing.append((f"{lacking[0]} has no values" if lacking else few, metric))
+                unlike = "" if lacking else other_samples(first, second, metric, cards)
+                missing.append((f"{lacking[0]} has no values" if lacking else unlike or few, metric))
     yield from (f"{names}: not compared, {reason}" for names, reason in _together(missing))
 
 
@@ -158,7 +168,7 @@ def _together(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
 
 def _protocols(left: Mapping[str, str], right: Mapping[str, str]) -> Iterator[str]:
     if not left or not right:
-        yield "no protocol is recorded for one or both, so it is not known whether they are alike"
+        yield "the settings of one or both are not recorded, so it is unknown whether they were made alike"
         return
     for name in sorted(left.keys() | right.keys()):
         if left.get(name) != right.get(name):

@@ -37,30 +37,20 @@ class Pictures:
     copy_to: str | None = None
     small: bool = False
 
-    def find(self, filename: str) -> Path | None:
-        """The image's file; None where there is none, or where its name leads out of the run's folder."""
-        folder = self.run_dir.resolve()
-        try:
-            path = (folder / filename).resolve()
-            known = path.suffix.lower() in SUFFIXES and path.is_relative_to(folder) and path.is_file()
-        except (OSError, ValueError):  # a name that no file can have: a NUL, too many letters
-            return None
-        return path if known else None
-
     def shown(self, filename: str) -> dict[str, Any]:
-        """``image``: its relative URL, None where :meth:`find` has none.
+        """``image``: its relative URL, None where :func:`picture_within` has none.
 
         And ``size`` [width, height] in pixels of the whole image, to which boxes refer, where the copy is smaller.
 
         Raises:
             MiroEvalError: see :func:`reports.files.writing`.
         """
-        path = self.find(filename)
+        path, folder = picture_within(self.run_dir, filename), self.run_dir.resolve()
         if path is None:
             return {"image": None}
         if self.copy_to is None:
             return {"image": quote(os.path.relpath(path, self.out_dir.resolve()))}
-        place = PurePosixPath(self.copy_to, path.relative_to(self.run_dir.resolve()).as_posix())
+        place = PurePosixPath(self.copy_to, path.relative_to(folder).as_posix())
         with writing(self.out_dir / place):
             (self.out_dir / place).parent.mkdir(parents=True, exist_ok=True)
             if self.small and (scaled := self._scaled(path, place)):
@@ -77,6 +67,17 @@ class Pictures:
         place = place.with_name(f"{place.name}.jpg")
         small.save(self.out_dir / place, "JPEG", quality=85)
         return {"image": quote(str(place)), "size": list(size)}
+
+
+def picture_within(run_dir: Path, filename: str) -> Path | None:
+    """The image file that a row names; None where there is none, or where its name leads out of the run's folder."""
+    folder = run_dir.resolve()
+    try:
+        path = (folder / filename).resolve()
+        known = path.suffix.lower() in SUFFIXES and path.is_relative_to(folder) and path.is_file()
+    except (OSError, ValueError):  # a name that no file can have: a NUL, too many letters
+        return None
+    return path if known else None
 
 
 def thumbnail(picture: Image, longest: int = LONGEST) -> Image:

@@ -13,7 +13,7 @@ import numpy as np
 from reports.analysis.steps import step_of, training_of
 from reports.compare.pairing import image_places
 from reports.drawing import PAGE, SMALL, TEXT, plain_name
-from reports.gallery.pictures import Pictures, thumbnail
+from reports.gallery.pictures import picture_within, thumbnail
 from reports.leaderboard.merge import merge_stages
 from reports.read.runs import RunSource, read_source
 from wire.errors import UserError
@@ -62,13 +62,13 @@ def sheet_run(source: RunSource, column: str, row: str = "") -> SheetRun:
         UserError: no rows, or a malformed one.
     """
     frame = merge_stages(read_source(source))
-    pictures = Pictures(source.folder, source.folder)
     texts = [
         text if isinstance(text, str) and text else key
         for text, key in zip(frame["prompt"], frame["prompt_key"], strict=True)
     ]
     places = zip(texts, (sample for _, sample in image_places(frame)), frame["filename"], strict=True)
-    return SheetRun(column, row, {(text, sample): pictures.find(name) for text, sample, name in places})
+    files = {(text, sample): picture_within(source.folder, name) for text, sample, name in places}
+    return SheetRun(column, row, files)
 
 
 def headings(sources: Sequence[RunSource]) -> list[tuple[RunSource, str, str]]:

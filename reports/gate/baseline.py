@@ -215,7 +215,7 @@ def _with_rows(side: Path, folder: Path) -> Path:
         return side
     run = read_baseline(side)
     if run.verdicts is None:
-        raise UserError("the saved baseline has no verdicts, of which any could flip: omit --gallery")
+        raise UserError("the saved baseline has no verdicts, so none can flip: omit --gallery")
     frame = run.verdicts[["filename", "tag", "prompt", "metadata", "sample_index", "correct"]]
     lines = []
     for record in frame.astype(object).where(frame.notna(), None).to_dict("records"):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from reports.compare.comparison import ComparedMetric, Comparison, compare
+from reports.compare.comparison import ComparedMetric, Comparison, compare, other_samples
 from reports.gallery import GalleryFiles
 from reports.gate.decision import Judgement, Measured, Outcome, judge
 from reports.gate.evidence import Evidence
@@ -123,7 +123,7 @@ def rules_for(baseline: Run, policy: Path | None) -> Policy:
     if demanded := [name for name in absent if rules.rule(name).demands]:
         raise UserError(f"the policy judges {', '.join(demanded)}, of which the baseline has no scored images")
     if not any(rules.rule(metric).demands for metric in scored):
-        raise UserError("the policy demands nothing of any metric that the baseline has; give one a margin or a floor")
+        raise UserError("the policy sets no limit for any metric of the baseline: give one a margin or a floor")
     return rules
 
 
@@ -145,12 +145,16 @@ def check_runs(
         interim: whether more looks may follow.
 
     Raises:
-        UserError: they share nothing, or a metric to be judged has values that its card rules out.
+        UserError: they share nothing, or a metric to be judged has values that its card rules out, or is of another
+            number of samples in each.
     """
     comparison = compare(baseline, candidate)
     measured = list(_measured(comparison, baseline, share, earlier or {}))
     judgements = tuple(judge(measured, policy, interim=interim))
     demanded = [one.metric for one in judgements if one.rule.demands]
+    for metric in demanded:
+        if reason := other_samples(baseline, candidate, metric, comparison.cards):
+            raise UserError(f"{metric}: not to be judged, {reason}; make both alike, or watch it in the policy")
     # Values of another scale, or a failed scorer's sentinels, are no ground for a verdict.
     for run in (baseline, candidate) if policy.outside_range == "refuse" else ():
         for metric, text in outside_range(run, comparison.cards).items():

@@ -26,10 +26,10 @@ NARROW_HEADER = ("metric", "first", "second", "change", "low", "high", "p", "Hol
 #: Of the usual metrics' names, "single_object".
 WIDEST = 13
 LEGEND = (
-    "Second minus first over the pairs: same prompt, same sample. 95 % interval: two-sided, resampled prompts, each "
-    "line by itself, not corrected. p: two-sided cluster-robust t test, not corrected, on which a leaderboard's ranks "
-    "rest; p (Holm): corrected for all lines. MDE: the true difference that would be found (p < 0.05, not corrected) "
-    "with 80 % probability. A dash: no spread, as every prompt differs alike, or no difference can be so large."
+    "Differences are second minus first, over the same prompts and samples. 95 % interval: two-sided, from resampled "
+    "prompts, not corrected for the number of lines. p: two-sided cluster-robust t test, not corrected; ranks of a "
+    "leaderboard rest on it. p (Holm): corrected for all lines. MDE: the true difference that would be found with 80 % "
+    "probability (p < 0.05, not corrected). A dash: all prompts differ alike, or no difference can be so large."
 )
 
 

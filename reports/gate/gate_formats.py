@@ -100,9 +100,9 @@ def _tests_line(gate: Gate) -> str:
     tests = sum(one.p_value is not None for one in gate.judgements)
     shown = corrected_text(tests if gate.policy.correction == "holm" else 1)
     return (
-        f"One-sided tests at level {gate.policy.level:g}. That a drop is shown: {shown}. That one beyond the margin is "
-        "excluded, and the largest drop not excluded: each metric by itself, not corrected."
-        f"{' All of it holds over the looks together.' if gate.looks else ''}"
+        f"One-sided tests at level {gate.policy.level:g}. Showing a drop: {shown}. Excluding one beyond the "
+        "margin, and the largest drop not excluded: each metric alone, not corrected."
+        f"{' This holds for all looks together.' if gate.looks else ''}"
     )
 
 

@@ -124,11 +124,11 @@ def check_growing(
         )
     gate, earlier = None, dict[str, tuple[Evidence, ...]]()
     for number, look in enumerate(planned_looks(prompts, policy.spending), start=1):
-        baseline, run = told_apart([baseline, candidate(look.prompts)], names)
+        named, run = told_apart([baseline, candidate(look.prompts)], names)
         if lacking := order.lacking(run, look.prompts):
             return _ended(gate, run, look, lacking)
-        notes = require_alike(baseline, run, policy.may_differ, remedy=REMEDY)
-        first, second = (order.first(side, look.prompts) for side in (baseline, run))
+        notes = require_alike(named, run, policy.may_differ, remedy=REMEDY)
+        first, second = (order.first(side, look.prompts) for side in (named, run))
         gate = check_runs(first, second, policy, notes, share=look.share, earlier=earlier, interim=not look.last)
         gate = replace(gate, looks=Taken(tuple(prompts), number, policy.spending))
         if gate.certain:

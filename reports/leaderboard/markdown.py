@@ -84,27 +84,41 @@ def _cells(section: Section, metrics: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _legend(board: Leaderboard) -> list[str]:
-    lines = [
-        "- **overall**: GenEval score, the unweighted mean of the six tag accuracies; fraction of 1, higher is better. "
-        "It is not the share of correct images over all tags (`pooled` in the CSV).",
-        *_geneval2_legend(board),
-        "- **rank**: 1 + the number of runs whose overall is higher by the paired t test of the two (p < 0.05, "
-        "two-sided, each pair by itself, not corrected for their number): column p of `compare`, not p (Holm), and not "
-        "the margin of `check`. Runs that cannot be told apart mostly share a rank.",
-        "- **bold** is the best of its column, *italic* the second best.",
-        "- **tags**: correct images of the scored images of the tag; fraction of 1, higher is better.",
-        f"- **95 % interval**: of overall, from {RESAMPLES:,} resamples of whole prompts within tags (seed {SEED}); "
-        "the CSV has it for every number.",
+    """What the tables above show, and nothing else."""
+    shown = [*sections(board)]
+    geneval2 = [*_geneval2_legend(board)]
+    lines = _scores_legend() if geneval2 or any(section.scores for section in shown) else []
+    lines += geneval2
+    if len(board.frame) > 1:
+        lines.append(
+            "- **rank**: 1 + the number of runs whose overall is higher by the paired t test of the two (p < 0.05, "
+            "two-sided, each pair by itself, not corrected for their number): column p of `compare`, not p (Holm), and "
+            "not the margin of `check`. Runs that cannot be told apart mostly share a rank."
+        )
+    if any(mark for section in shown for mark in section.marks):
+        lines.append("- **bold** is the best of its column, *italic* the second best.")
+    lines += [
         "- **images**, **prompts**: found; **unscored**: images that lack a verdict or a reward. They are in no mean.",
         "- **coverage**: prompts with a scored image, of the suite's.",
         f"- **scored images**: with a verdict (geneval) or a reward, of those that the whole sweep has. Below "
         f"{WHOLE:.0%} a run is not ranked with complete ones, and no value is marked.",
     ]
-    for metric, card in board.cards.items():
+    found = {metric for section in shown for metric in section.found(board.metrics)}
+    for metric, card in ((metric, card) for metric, card in board.cards.items() if metric in found):
         normal = f" MIRO-normalised in the CSV: {card.formula}." if card.formula else ""
         text = f"mean {escape(card.name)}; {escape(card.scale)}; {card.direction}.{normal}"
         lines.append(f"- **{escape(metric)}**: {text}")
     return lines
+
+
+def _scores_legend() -> list[str]:
+    return [
+        "- **overall**: GenEval score, the unweighted mean of the six tag accuracies; fraction of 1, higher is better. "
+        "It is not the share of correct images over all tags (`pooled` in the CSV).",
+        "- **tags**: correct images of the scored images of the tag; fraction of 1, higher is better.",
+        f"- **95 % interval**: of overall, from {RESAMPLES:,} resamples of whole prompts within tags (seed {SEED}); "
+        "the CSV has it for every number.",
+    ]
 
 
 def _geneval2_legend(board: Leaderboard) -> Iterator[str]:

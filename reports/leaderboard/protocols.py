@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reports.summary.notes import shortened
+from wire.cards import card_of
 from wire.errors import UserError
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Labels:
 
 
 def ranking_protocol(run: RunSummary, across: Sequence[str] = ()) -> Protocol:
-    """What must be equal for two GenEval scores, or two of GenEval 2, to be ranked together.
+    """What must be equal for two GenEval scores, or two of GenEval 2, to be ranked together, and means to be marked.
 
     Fields of ``across`` may differ; ``reward_targets`` stands for ``reward_targets.aesthetic_score`` too.
     """
@@ -61,6 +62,8 @@ def ranking_protocol(run: RunSummary, across: Sequence[str] = ()) -> Protocol:
         fields.append(("samples per prompt", str(run.geneval.coverage.samples_per_prompt)))
     elif run.geneval2 is not None:
         fields.append(("samples per prompt", str(run.geneval2.samples_per_prompt)))
+    elif run.rewards and any(card_of(metric, run.manifest.cards).over_samples for metric in run.rewards.metrics):
+        fields.append(("samples per prompt", str(run.rewards.samples_per_prompt)))  # such values depend on it
     if run.manifest.random_weights:
         fields.append(RANDOM)
     return tuple(sorted(fields))

@@ -22,6 +22,7 @@ from wire.vocabulary import GENEVAL2_SCORES, SEVEN_REWARDS, TAGS
 if TYPE_CHECKING:
     import pandas as pd
 
+    from reports.read.runs import RunSource
     from reports.statistics.intervals import Interval
 
 #: Columns that every leaderboard begins with; the others follow.
@@ -58,6 +59,7 @@ class Leaderboard:
         protocols: label in ``protocol`` -> in what it differs from the others.
         cards: of all metrics in the table; of one that runs have different cards of, the first run's.
         outside: model -> metrics with values that the run's cards rule out, so that its mean bears no mark.
+        sources: model -> where its run is, as far as the caller knows.
     """
 
     frame: pd.DataFrame
@@ -66,6 +68,7 @@ class Leaderboard:
     protocols: dict[str, str] = field(default_factory=dict)
     cards: dict[str, MetricCard] = field(default_factory=dict)
     outside: dict[str, frozenset[str]] = field(default_factory=dict)
+    sources: Mapping[str, RunSource] = field(default_factory=dict)
 
     @property
     def random(self) -> list[str]:

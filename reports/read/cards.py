@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from wire.cards import Cards, card_of
-from wire.vocabulary import TAGS
+from wire.vocabulary import GENEVAL2_SCORES, TAGS
 
 if TYPE_CHECKING:
     from reports.read.runs import Run
@@ -17,7 +17,7 @@ ROUNDING = 1e-4
 
 def higher_is_better(metric: str, cards: Cards) -> bool | None:
     """Of ``overall``, a tag or a metric id; None where nobody has said."""
-    return True if metric in ("overall", *TAGS) else card_of(metric, cards).higher_is_better
+    return True if metric in ("overall", *TAGS, *GENEVAL2_SCORES) else card_of(metric, cards).higher_is_better
 
 
 def guessed(metrics: Iterable[str], cards: Cards) -> Iterator[str]:

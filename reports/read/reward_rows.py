@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reports.read.manifest import display_name
-from reports.read.questions import DETAILS, QUESTIONS, Questions, questions_of
+from reports.read.questions import DETAILS, asked_of
 from reports.read.rows import ORIGIN, Rows, prompt_keys, read_rows, sample_numbers, with_our_ids, within_run
 from wire.cards import NO_CARDS, Cards
 from wire.errors import UserError
@@ -67,7 +67,7 @@ class _Image:
     place: int
     values: dict[str, float]
     unscored: dict[str, str]
-    questions: Questions | None = None
+    asked: dict[str, tuple[Any, ...]]
 
 
 def read_rewards(path: Path, cards: Cards = NO_CARDS) -> RewardTable:
@@ -103,7 +103,8 @@ def read_rewards(path: Path, cards: Cards = NO_CARDS) -> RewardTable:
     values = pd.DataFrame([image.values for image in images], columns=[*metrics], dtype="float64")
     frame = pd.concat([frame.drop(columns="prompt_index"), values], axis="columns")
     if asked:
-        frame[QUESTIONS] = pd.Series([image.questions for image in images], dtype=object)
+        for column in sorted({column for questions in asked.values() for column in questions}):
+            frame[column] = pd.Series([image.asked.get(column) for image in images], dtype=object)
     frame = frame.sort_values(["prompt_key", "filename"], kind="stable", ignore_index=True)
     reasons: dict[str, dict[str, str]] = {metric: {} for metric in metrics}
     for image in images:
@@ -140,13 +141,14 @@ def _reward_keys(rows: Rows, cards: Cards) -> tuple[dict[str, str], tuple[str, .
     return metrics, tuple(_key_notes(metrics, odd, ids))
 
 
-def _questions(rows: Rows) -> tuple[dict[int, Questions], tuple[str, ...]]:
-    """The questions of rows that have some, by place, and a note on malformed ones."""
-    pairs = ((place, questions_of(rows.records[place])) for place, own in enumerate(rows.column(DETAILS)) if own)
-    found = {place: questions for place, questions in pairs if questions is not None}
-    asked = {place: questions for place, questions in found.items() if questions}
-    malformed = f"questions that cannot be read are passed over: of {len(found) - len(asked):,} rows"
-    return asked, (malformed,) if len(asked) < len(found) else ()
+def _questions(rows: Rows) -> tuple[dict[int, dict[str, tuple[Any, ...]]], tuple[str, ...]]:
+    """The questions of rows that have some, by place and column, and a note on malformed ones."""
+    pairs = ((place, asked_of(rows.records[place])) for place, own in enumerate(rows.column(DETAILS)) if own)
+    found = {place: asked for place, asked in pairs if asked}
+    odd = sum(not all(asked.values()) for asked in found.values())
+    malformed = f"questions that cannot be read are passed over: of {odd:,} rows"
+    whole = {place: {column: own for column, own in asked.items() if own} for place, asked in found.items()}
+    return {place: asked for place, asked in whole.items() if asked}, (malformed,) if odd else ()
 
 
 def _all_whole(values: Sequence[Any]) -> bool:
@@ -188,7 +190,7 @@ def is_metric(key: str, value: Any) -> bool:
 
 
 def _joined(
-    rows: Rows, about: dict[str, list[Any]], metrics: Mapping[str, str], asked: Mapping[int, Questions]
+    rows: Rows, about: dict[str, list[Any]], metrics: Mapping[str, str], asked: Mapping[int, dict[str, tuple[Any, ...]]]
 ) -> tuple[list[_Image], tuple[str, ...]]:
     """One entry an image, with what is about it taken from the place of its first row with the last bytes.
 
@@ -198,7 +200,7 @@ def _joined(
     twice: list[str] = []
     hashes = about["image_sha256"]
     for place, image in enumerate(zip(about["filename"], about["prompt"], strict=True)):
-        found = _Image(place, *_values(rows, place, metrics), asked.get(place))
+        found = _Image(place, *_values(rows, place, metrics), dict(asked.get(place, {})))
         earlier = images.setdefault(image, found)
         if hashes[earlier.place] != hashes[place]:
             images[image] = found
@@ -210,7 +212,7 @@ def _joined(
                     name = rows.records[place]["filename"]
                     raise rows.error(place, f"{name!r} has two values of {metric!r}; is the file two runs in one?")
             earlier.unscored.update(found.unscored)
-            earlier.questions = earlier.questions or found.questions
+            earlier.asked = found.asked | earlier.asked
     return list(images.values()), tuple(twice)
 
 

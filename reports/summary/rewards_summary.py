@@ -13,7 +13,7 @@ from reports.statistics.clusters import Layout
 from reports.statistics.intervals import Interval, mean_interval
 from reports.statistics.resampling import resample_together
 from reports.summary.numbers import counted
-from reports.summary.scored import NO_PROTOCOL, Scored, rewards_expected
+from reports.summary.scored import NO_PROTOCOL, Scored, rewards_expected, samples_expected
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ class RewardsSummary:
         metrics: by metric id, the seven first.
         images: images with a reward row.
         unscored: images that lack a value of at least one metric.
+        samples_per_prompt: images that every prompt should have.
         origin: as of :class:`reports.read.reward_rows.RewardTable`.
     """
 
@@ -57,6 +58,7 @@ class RewardsSummary:
     images: int
     prompts: int
     unscored: int
+    samples_per_prompt: int
     origin: str = ""
 
 
@@ -92,4 +94,5 @@ def summarise_rewards(
             expected=expected,
         )
     unscored = int((~np.logical_and.reduce(scored)).sum())
-    return RewardsSummary(metrics, len(table.frame), len(set(prompts)), unscored, table.origin)
+    samples = samples_expected(table.frame, protocol)
+    return RewardsSummary(metrics, len(table.frame), len(set(prompts)), unscored, samples, table.origin)

@@ -9,6 +9,7 @@ from reports.files import write_json
 from reports.read.cards import notes_on_rewards, outside_range
 from reports.read.manifest import Manifest
 from reports.read.runs import Run, read_run
+from reports.summary.dpg_summary import DpgSummary, summarise_dpg
 from reports.summary.geneval2_summary import Geneval2Summary, geneval2_effects, summarise_geneval2
 from reports.summary.geneval_summary import GenevalSummary, summarise_geneval
 from reports.summary.notes import run_notes
@@ -57,6 +58,7 @@ class RunSummary:
     notes: tuple[str, ...] = ()
     rewards_notes: tuple[str, ...] = ()
     geneval2: Geneval2Summary | None = None
+    dpg: DpgSummary | None = None
 
     @property
     def headline(self) -> float | None:
@@ -98,6 +100,7 @@ def summarise_run(run: Run) -> RunSummary:
     rewards = None if run.rewards is None else summarise_rewards(run.rewards, tags, protocol, judged)
     geneval2 = summarise_geneval2(run.rewards, protocol) if run.rewards and geneval is None else None
     effects = None if run.verdicts is None else PromptEffects.of_verdicts(run.verdicts)
+    dpg = summarise_dpg(run.rewards) if run.rewards else None
     if run.rewards and geneval2:
         effects = geneval2_effects(run.rewards)
     class_note = None if run.verdicts is None else run.verdicts.attrs.get("class_note")
@@ -116,11 +119,12 @@ def summarise_run(run: Run) -> RunSummary:
         notes=(
             *run_notes(run.manifest.random_weights, geneval, rewards, geneval2),
             *run.repeats,
-            *filter(None, [class_note]),
+            *filter(None, [dpg and dpg.note, class_note]),
             *rewards_notes,
         ),
         rewards_notes=rewards_notes,
         geneval2=geneval2,
+        dpg=dpg,
     )
 
 
@@ -139,6 +143,8 @@ def write_summaries(run_dir: Path) -> list[Path]:
     rewards = None if summary.rewards is None else plain(summary.rewards)
     if rewards and summary.geneval2:
         rewards["geneval2"] = plain(summary.geneval2)
+    if rewards and summary.dpg:
+        rewards["dpg"] = plain(summary.dpg)
     about = {"model": summary.name, "random_weights": summary.manifest.random_weights, "notes": list(summary.notes)}
     parts = (("geneval", GENEVAL_SCHEMA, plain(summary.geneval)), ("rewards", REWARDS_SCHEMA, rewards))
     return [

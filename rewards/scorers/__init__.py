@@ -9,6 +9,7 @@ from rewards.scorers.base import Scorer
 from rewards.scorers.clip_jina import ClipJina
 from rewards.scorers.clip_pair import ClipOpenai, PickScore, SciScore
 from rewards.scorers.diversity import DiversityClip, DiversityDinov2, VendiClip, VendiDinov2
+from rewards.scorers.dpg import Dpg
 from rewards.scorers.hps import HpsV20, HpsV21
 from rewards.scorers.hpsv3 import Hpsv3
 from rewards.scorers.image_reward import ImageReward
@@ -28,7 +29,7 @@ SCORERS: dict[str, type[Scorer]] = {
         *(ClipJina, Aesthetic, ImageReward, PickScore, HpsV21, Vqa, SciScore),
         *(HpsV20, ClipOpenai, VqaXl),
         *(DiversityDinov2, VendiDinov2, DiversityClip, VendiClip),
-        *(SoftTifa, Hpsv3, VqaQwen3Vl),
+        *(SoftTifa, Hpsv3, VqaQwen3Vl, Dpg),
     )
 }
 

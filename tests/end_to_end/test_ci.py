@@ -151,7 +151,7 @@ def test_the_action_in_another_repository(repository: Repository, policy: str) -
     record = json.loads((gate / "gate.json").read_text())
     assert record["verdict"] in ended.log
     assert record["looks"]["planned"] == [12, 14]
-    assert record["baseline"] != record["candidate"]
+    assert (record["baseline"], record["candidate"]) == ("ci/last", "candidate/last")
     assert ended.outputs == {"verdict": verdict, "exit-code": str(code)}
     assert ended.summary.startswith(f"# Gate {'fails' if code else 'passes'}: ")
     assert ("::error title=" in ended.log, "::warning title=" in ended.log) == (code == 1, policy == "cannot tell")
@@ -159,7 +159,10 @@ def test_the_action_in_another_repository(repository: Repository, policy: str) -
     assert not (gate.parent / "candidate" / "rewards.jsonl").exists()
     # The same checkpoint and settings: the same images, however they came about, and no verdict that flips.
     first, second = (
-        {row["filename"]: row["image_sha256"] for row in map(json.loads, (run / "images.jsonl").open())}
+        {
+            row["filename"]: row["image_sha256"]
+            for row in map(json.loads, (run / "images.jsonl").read_text().splitlines())
+        }
         for run in (repository.folder / "first", gate.parent / "candidate")
     )
     assert len(second) == record["looks"]["prompts"]

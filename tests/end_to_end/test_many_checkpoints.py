@@ -43,7 +43,7 @@ def test_a_checkpoint_that_fails_does_not_keep_the_others_from_their_end(
 ) -> None:
     folder, answer = several
     assert answer.returncode == 2
-    assert "1 of 3 runs did not come to their end" in answer.stderr
+    assert "1 of 3 runs did not finish" in answer.stderr
     failure = next(line for line in answer.stderr.splitlines() if line.startswith("miro-eval: "))
     assert str(folder / "out" / "2") in failure
     assert "blocks" in failure

@@ -26,7 +26,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_finished_run_is_what_it_was(finished: Path) -> None:
     answer = miro_eval("verify", finished)
     assert answer.returncode == 0, answer.stderr
-    assert answer.stdout == "3 files are what they were\n"
+    assert answer.stdout == "3 files are unchanged\n"
 
 
 def test_rot_loss_and_tampering_are_named(finished: Path, tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ TAMPERING = {
     "a way out": (
         "images.jsonl",
         lambda text: re.sub(r"\d+/samples", "../samples", text, count=1),
-        "no image of this run",
+        "image that this run does not have",
     ),
     "no row at all": ("images.jsonl", lambda text: "nonsense\n" + text, "images.jsonl:1: not valid JSON"),
     "other settings": ("run.json", lambda text: text.replace('"seed": 42', '"seed": 43'), "the settings of generate"),
@@ -66,7 +66,7 @@ TAMPERING = {
         lambda text: text.replace("a photo of", "a view of"),
         "another prompt than its rows",
     ),
-    "an image more": ("FIRST/samples/0001.png", lambda text: text, "/samples/0001.png: no row speaks of it"),
+    "an image more": ("FIRST/samples/0001.png", lambda text: text, "/samples/0001.png: no row mentions it"),
 }
 
 

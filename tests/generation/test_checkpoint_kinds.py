@@ -275,8 +275,8 @@ def test_contradictions(lightning: Path, folder: Path) -> None:
     assert "not folder as demanded" in complaint(lightning, kind=FOLDER)
     assert "not diffusers as demanded" in complaint(lightning, kind="diffusers")
     assert "kind 'torchscript' is unknown" in complaint(lightning, kind="torchscript")
-    assert "revision (v1) has a meaning" in complaint(folder, revision="v1")
-    assert "variant (x) has a meaning" in complaint(lightning, variant="x")
+    assert "revision (v1) applies" in complaint(folder, revision="v1")
+    assert "variant (x) applies" in complaint(lightning, variant="x")
     assert "names revision a" in complaint("org/name@a", revision="b")
     assert "not a repository id" in complaint("not/a/repo", kind=REPO)
 

@@ -62,7 +62,7 @@ def test_source(folder: Path) -> None:
 def test_contradictions(folder: Path) -> None:
     with pytest.raises(UserError, match="no checkpoint given; name one, or --generator"):
         describe_source("")
-    with pytest.raises(UserError, match="has no meaning beside --generator"):
+    with pytest.raises(UserError, match="--generator takes no backend"):
         describe_source("", kind="diffusers", generator="my_model:images", folder=folder)
 
 

@@ -141,7 +141,7 @@ def test_pixi_is_missed_only_where_there_is_a_gpu(monkeypatch: pytest.MonkeyPatc
 def test_there_is_no_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for module in (gpu, host, installed):
         monkeypatch.setattr(module, "has_compiler", lambda: False)
-    assert "none needed: mmcv-lite serves" in host.compiler().text
+    assert "not needed with mmcv-lite" in host.compiler().text
     assert doctor.quick_checks(["geneval"], tmp_path, weights=False) == []
     (finding,) = doctor.quick_checks(["geneval"], tmp_path, weights=False, env_backend="uv")
     is_found(finding, FAILURE, "mmcv is compiled from source", "--env-backend mmcv-lite")
@@ -181,7 +181,7 @@ def test_what_the_detector_runs_on_is_told(monkeypatch: pytest.MonkeyPatch) -> N
     failed = manager.locate(ENVIRONMENTS["geneval"], "uv").failure_file
     failed.parent.mkdir(parents=True)
     failed.write_text("mmcv could not be compiled\n")
-    is_found(host.detector(), WARNING, "mmcv-lite serves in place of uv, which failed (mmcv could not be", "rounding")
+    is_found(host.detector(), WARNING, "using mmcv-lite, because uv failed (mmcv could not be", "rounding")
     failed.unlink()
     set_gpus(monkeypatch, "9.0")
     install("geneval")
@@ -404,11 +404,11 @@ def test_the_hub_is_tried_where_it_is_said_to_be(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("variable", "address", "text", "hint"),
     [
-        ("ALL_PROXY", "socks://127.0.0.1:7890", "socks:// is no kind of proxy", "write socks5://"),
-        ("https_proxy", "socks4a://127.0.0.1:7890", "socks4a:// is no kind of proxy", "write socks5://"),
-        ("HTTPS_PROXY", "htp://127.0.0.1:7890", "htp:// is no kind of proxy", "http://127.0.0.1:7890"),
+        ("ALL_PROXY", "socks://127.0.0.1:7890", "socks:// is not a kind of proxy", "write socks5://"),
+        ("https_proxy", "socks4a://127.0.0.1:7890", "socks4a:// is not a kind of proxy", "write socks5://"),
+        ("HTTPS_PROXY", "htp://127.0.0.1:7890", "htp:// is not a kind of proxy", "http://127.0.0.1:7890"),
         ("HTTP_PROXY", "http://127.0.0.1:nonsense", "is not the address of a proxy", "http://127.0.0.1:7890"),
-        ("HTTP_PROXY", "“http://127.0.0.1:7890”", "is no kind of proxy", "http://127.0.0.1:7890"),
+        ("HTTP_PROXY", "“http://127.0.0.1:7890”", "is not a kind of proxy", "http://127.0.0.1:7890"),
         ("all_proxy", "http://", "is not the address of a proxy", "unset it"),
         ("all_proxy", "http://user:secret@127.0.0.1:1", "127.0.0.1:1 does not answer", "unset it"),
     ],

@@ -174,7 +174,7 @@ def test_where_a_compile_fails_the_one_without_serves_and_it_is_said(kinds: dict
     substitute = manager.ensure(GENEVAL, "auto", quiet)
     assert substitute.identity()["backend"] == "mmcv-lite"
     line = manager.substitution(GENEVAL, "auto")
-    assert "mmcv-lite serves in place of uv, which failed (environment geneval could not be installed)" in line
+    assert "using mmcv-lite, because uv failed (environment geneval could not be installed)" in line
     assert "envs setup geneval --env-backend uv" in line
     assert "\n" not in line
     assert manager.substitution(GENEVAL, "mmcv-lite") == "", "nobody is told of what was asked for"

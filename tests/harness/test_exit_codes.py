@@ -208,4 +208,4 @@ def test_a_row_that_cannot_be_explained(odd: dict[str, object], tmp_path: Path) 
     (tmp_path / "results.jsonl").write_text(
         json.dumps({name: value for name, value in row.items() if value is not None})
     )
-    one_line(run("show", tmp_path, "0/0"), 2, "not a whole GenEval row")
+    one_line(run("show", tmp_path, "0/0"), 2, "not a complete GenEval row")

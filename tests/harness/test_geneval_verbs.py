@@ -74,7 +74,7 @@ TWO_RED_DOGS = [{"class": "dog", "count": 2, "color": "red"}]
 def test_published_rows_are_decided_as_published(tmp_path: Path) -> None:
     source = shared("data/geneval/genediteval_results.jsonl")
     said = answer("geneval", "--rejudge", source, "--out", tmp_path / "out.jsonl")
-    assert "2212 rows decided again: 1238 correct, 1238 before, 0 verdicts changed" in said
+    assert "2212 rows judged again: 1238 correct, 1238 before, 0 verdicts changed" in said
     assert "750 rows hold no color answers and keep their color verdict" in said
     for old, new in zip(read(source), read(tmp_path / "out.jsonl"), strict=True):
         assert (new["correct"], new["details"], new["filename"]) == (old["correct"], old["details"], old["filename"])
@@ -190,12 +190,12 @@ def test_what_cannot_be_is_told_in_one_line(tmp_path: Path) -> None:
     assert 'rows.jsonl: row 2: "correct" is None; expected a row' in refusal("geneval", "--rejudge", rows, "--out", out)
     write_rows(rows, [row(RED_DOG, TWO_DOGS, correct=True) | {"details": "{"}])
     assert '"metadata" or "details"' in refusal("geneval", "--rejudge", rows, "--out", out)
-    assert "another file" in refusal("geneval", "--rejudge", rows, "--out", rows)
+    assert "a file other" in refusal("geneval", "--rejudge", rows, "--out", rows)
     assert "needs --out" in refusal("geneval", "--rejudge", rows)
     assert "needs the images" in refusal("geneval", "--rejudge", rows, "--out", out, "--no-crop")
     assert "one of the three" in refusal("geneval")
     assert "one of the three" in refusal("geneval", tmp_path, "--self-test")
-    assert "--out goes with --rejudge" in refusal("geneval", tmp_path, "--out", out)
+    assert "--out needs --rejudge" in refusal("geneval", tmp_path, "--out", out)
     bad = refusal("geneval", "--rejudge", rows, "--out", out, "--confidence-threshold", "1.5")
     assert bad == "--confidence-threshold 1.5: expected a number from 0 to 1"
     assert not out.exists()

@@ -150,7 +150,9 @@ def test_weights_of_the_hub_are_to_be_had_before_anything_is_made(
     metrics = RewardSettings(("pick_score", "vqa"))
     settings = RunSettings(place / "run", GenerationSettings("someone/model", limit=2), rewards=metrics)
     one = Evaluation(settings, ("generate", "rewards"))
-    with pytest.raises(EnvironmentFailure, match=rf"nothing can be scored for want of weights; pick_score: .*{said}"):
+    with pytest.raises(
+        EnvironmentFailure, match=rf"nothing can be scored, because weights are missing; pick_score: .*{said}"
+    ):
         evaluate([one], PublishedWeights(offline), Display())
     assert nothing_made(place)
 

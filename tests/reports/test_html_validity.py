@@ -10,19 +10,22 @@ import html5lib
 import pytest
 
 import reports
+from reports.exports.site import write_site
 from reports.gallery import write_gallery
 from tests.reports.gallery.runs import HOSTILE, make_run
 
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """A leaderboard and two galleries, of runs whose names and prompts are hostile."""
+    """A leaderboard, a site and two galleries, of runs whose names and prompts are hostile."""
     folder = tmp_path_factory.mktemp("pages")
     first, second = make_run(folder / "a", wrong={0, 1}), make_run(folder / "<b> & 'c'", reward=1.0)
     board = reports.report([first, second], folder / "report")
     assert HOSTILE[:9] in board.scores.read_text()
+    assert board.leaderboard is not None
     return [
         board.html,
+        write_site(board.leaderboard, folder / "site"),
         write_gallery([first], folder / "one").index,
         write_gallery([first, second], folder / "two").index,
     ]

@@ -11,8 +11,8 @@ from PIL import Image
 from rewards.scorers import SCORERS, Scorer
 from rewards.scorers.base import Batch
 
-#: Metrics that run in this environment.
-HERE = [metric for metric, scorer in SCORERS.items() if scorer.card.env == "rewards"]
+#: Metrics of pairs that run in this environment; others are of several images of a prompt.
+HERE = [m for m, scorer in SCORERS.items() if scorer.card.env == "rewards" and not scorer.card.over_samples]
 #: Prompts as GenEval has them, with a long, an empty and an accented one.
 PROMPTS = [
     "a photo of a bench",

@@ -13,8 +13,8 @@ from rewards.tiny_world.parts import randomise, repository, write_json
 from rewards.tiny_world.vlm.tokenizer import CONTROL, NUMBERS, save, train
 
 WIDTH, VISION = 64, 48
-#: How much likelier than other tokens the answers are made, so that their probabilities are not all alike.
-ANSWERS, OTHERS = 4.0, 1.0
+#: Answers get larger output rows than other tokens: their probabilities are neither tiny nor all alike.
+ANSWERS = 4.0
 
 
 def write_qwen3_vl(hub: Path) -> None:
@@ -23,10 +23,10 @@ def write_qwen3_vl(hub: Path) -> None:
     model = make_qwen3_vl(tokenizer, 77)
     with torch.no_grad():
         words = [word for one in NUMBERS.split() for word in (one, one.title())]
-        texts = [space + word for word in ("Yes", "yes", "No", *words, *"1234567 ") for space in ("", " ")]
+        texts = [space + word for word in ("Yes", "yes", "No", *words, *"1234567") for space in ("", " ")]
         head = model.lm_head.weight
-        head *= OTHERS
-        head[sorted({tokenizer.encode(text).ids[0] for text in texts})] *= ANSWERS / OTHERS
+        head[sorted({tokenizer.encode(text).ids[0] for text in texts})] *= ANSWERS
+        head[tokenizer.encode(" ").ids] = head[tokenizer.encode("6").ids]  # counts for every number: no trifle
     save_qwen3_vl(model, tokenizer, repository(hub, "Qwen/Qwen3-VL-8B-Instruct"))
 
 

@@ -267,7 +267,7 @@ def test_pipelines_defaults_are_used_and_recorded(world: World, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"reward_targets": {"clip_score": 1.0}}, "reward targets have a meaning for MIRO"),
+        ({"reward_targets": {"clip_score": 1.0}}, "reward targets apply to MIRO"),
         (upstream_noise(ITEMS[:1]), "a diffusers pipeline needs noise image"),
         ({"precision": "paper"}, "precision paper is MIRO's"),
         ({"compile": True}, "--compile is for MIRO's network"),

@@ -150,5 +150,5 @@ def test_module_that_is_of_no_use(tmp_path: Path, name: str, source: str, told: 
 def test_settings_of_other_kinds_are_refused(example: Path, tmp_path: Path) -> None:
     own = {"checkpoint": "", "generator": "my_model:images", "generator_folder": str(tmp_path)}
     for setting in ({"reward_targets": {"clip_score": 1.0}}, {"resolution": "512"}, {"compile": True}):
-        with pytest.raises(UserError, match="has no meaning for a generator of your own"):
+        with pytest.raises(UserError, match="does not apply to a generator of your own"):
             run_here(make_job(tmp_path / "job", ITEMS[:1], **own, **setting))

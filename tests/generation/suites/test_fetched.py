@@ -16,7 +16,7 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 
-from generation.suites import PUBLISHED, SUITES, has_questions, load_suite, suites_folder
+from generation.suites import PUBLISHED, SUITES, load_suite, questions_judge, suites_folder
 from generation.suites.catalogue import HUB, PublishedSuite, SuiteFile, find_published
 from generation.suites.fetched import RECORD, fetch, is_fetched, read_fetched
 from tests.shared_data import shared
@@ -254,7 +254,10 @@ def test_who_judges_a_published_suite_is_what_its_lines_say(monkeypatch: pytest.
     }
     for name, file in (files | {"parti": "prompts/parti_prompts.jsonl"}).items():
         suite = load_suite(str(shared(f"data/{file}")))
-        said = {"geneval": suite.has_geneval, "soft_tifa": any(map(has_questions, suite.lines))}
+        said = {
+            "geneval": suite.has_geneval,
+            "soft_tifa": {*map(questions_judge, suite.lines)} == {"soft_tifa"},
+        }
         assert suite.id == name
         assert [judge for judge, judges in said.items() if judges] == [*filter(None, [PUBLISHED[name].judge])]
 

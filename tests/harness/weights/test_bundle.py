@@ -84,7 +84,7 @@ def test_what_only_the_bundle_vouches_for_is_not_recorded_by_unpacking(cache: Pa
     files = {f"hub/{link['repository']}/{link['blob']}": b"weights"}
     path = write_bundle(tmp_path / "all.tar", files, [link])
     result = CliRunner().invoke(app, ["unpack", str(path)], catch_exceptions=False)
-    assert "Jialuo21/SciScore/model.safetensors: pinned by nobody\n1 files rest on the bundle's word" in result.stdout
+    assert "Jialuo21/SciScore/model.safetensors: not pinned\n1 files cannot be verified here" in result.stdout
     assert checksums.first_use("Jialuo21/SciScore/model.safetensors") is None
 
 

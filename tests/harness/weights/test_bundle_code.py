@@ -405,7 +405,7 @@ def test_the_verb_says_what_it_took_without_proof(world: World, tmp_path: Path) 
     refused = CliRunner().invoke(app, ["unpack", path])
     assert isinstance(refused.exception, EnvironmentFailure)
     result = CliRunner().invoke(app, ["unpack", path, "--trust"], catch_exceptions=False)
-    assert "org/code/model.py: taken with --trust, nothing proves that it is of the pinned commit" in result.stdout
+    assert "org/code/model.py: accepted with --trust, without proof" in result.stdout
     assert "3 files put in place" in result.stdout
 
 

@@ -59,7 +59,7 @@ def test_what_cannot_be_paired_is_said(tmp_path: Path) -> None:
     comparison = compare(run(tmp_path / "a", rows), run(tmp_path / "b", fewer))
     assert comparison.metrics[0].left_out == "1 image only in the first, 1 image unscored in the second"
     assert any("left out of the comparison: 1 image only" in note for note in comparison.notes)
-    assert any("no protocol is recorded" in note for note in comparison.notes)
+    assert any("are not recorded, so it is unknown" in note for note in comparison.notes)
 
 
 def test_rewards_are_compared_within_tags(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_what_is_lost_is_told_by_side_and_once(tmp_path: Path) -> None:
     lost = [row if row["tag"] != "colors" else unscored(int(row["filename"][:5]), 0, "colors") for row in rows]
     whole, broken = run(tmp_path / "a", rows, scored(rows, x=1.0)), run(tmp_path / "b", lost[::-1], scored(rows, x=2.0))
     for first, second, side in ((whole, broken, "second"), (broken, whole, "first")):
-        notes = [note for note in compare(first, second).notes if "protocol" not in note]
+        notes = [note for note in compare(first, second).notes if "recorded" not in note]
         only = {"first": "second", "second": "first"}[side]
         assert notes == [
             "overall, colors: not compared, the runs share too few scored prompts",

@@ -1,24 +1,53 @@
 """Makes the pictures of docs/: ``python -m tests.reports.gallery.screenshots ROWS RUN docs/images``.
 
-ROWS is a file of GenEval rows (images need not be there), RUN a run directory with images, rows and rewards.
+ROWS is a file of GenEval rows (images need not be there), RUN a run directory with images, rows and rewards. The site's
+runs are made up: their names say so.
 """
 
 from __future__ import annotations
 
+import random
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from generation.suites import built_prompts
 from reports import report
+from reports.exports.site import write_site
 from reports.gallery import write_gallery
 from reports.paper.figure_runs import Runs
 from reports.paper.figures import draw_figures
 from rewards.scorers import CARDS
+from tests.reports.builders import rewards, verdict
 from tests.reports.gallery.browser import headless
+from tests.reports.gate.builders import PROTOCOL, write_run
+from wire.vocabulary import SEVEN_REWARDS, TAGS
+
+#: Run -> how far it is above the first; and what the first has by tag and by reward.
+EXAMPLES = {"example-a": 0.0, "example-b": 0.05, "example-c": -0.04, "example-d-few-steps": -0.12}
+SHARES = dict(zip(TAGS, (0.98, 0.72, 0.51, 0.84, 0.22, 0.38), strict=True))
+MEANS = dict(zip(SEVEN_REWARDS, (0.31, 5.6, 0.62, 0.214, 0.27, 0.64, 0.55), strict=True))
+
+
+def example(folder: Path, better: float) -> Path:
+    """A whole sweep of made-up verdicts and rewards."""
+    chance = random.Random(folder.name)
+    (suite, *_) = built_prompts()
+    places = [(prompt, sample, *about) for prompt, about in enumerate(suite) for sample in range(4)]
+    rows = [
+        verdict(prompt, sample, tag, chance.random() < SHARES[tag] + better, text)
+        for prompt, sample, tag, text in places
+    ]
+    scores = [
+        rewards(prompt, sample, {name: chance.gauss(mean * (1 + better), mean / 12) for name, mean in MEANS.items()})
+        | {"prompt": text}
+        for prompt, sample, _, text in places
+    ]
+    return write_run(folder, rows, scores, PROTOCOL)
 
 
 def take(rows: Path, run: Path, out: Path) -> None:
-    """Write ``gallery.png``, ``gallery-image.png``, ``leaderboard.png`` and ``paper-fig3.png``."""
+    """Write every picture that README and docs show, and the site at two widths in light and dark."""
     out.mkdir(parents=True, exist_ok=True)
     (figure,) = draw_figures(out, Runs(None), ["fig3"], cards=CARDS).paths
     figure.replace(out / "paper-fig3.png")
@@ -31,6 +60,15 @@ def take(rows: Path, run: Path, out: Path) -> None:
         page.picture(out / "gallery-image.png")
         page.visit(report([rows, run], folder / "report").html, width=1280, height=800)
         page.picture(out / "leaderboard.png")
+        examples = [example(folder / name, better) for name, better in EXAMPLES.items()]
+        board = report(examples, folder / "site-report", cards=CARDS).leaderboard
+        assert board is not None
+        index = write_site(board, folder / "site", CARDS)
+        for width, height in ((1400, 760), (400, 800)):
+            for dark in (False, True):
+                fragment = "#against=example-a" if dark else ""
+                page.visit(index, width, height, dark, fragment)
+                page.picture(out / f"site-{width}-{'dark' if dark else 'light'}.png")
 
 
 if __name__ == "__main__":

@@ -114,7 +114,7 @@ def test_a_policy_that_judges_what_the_baseline_lacks_is_a_mistake(tmp_path: Pat
     first = write_run(tmp_path / "a", full_sweep(usual), protocol=PROTOCOL)
     with pytest.raises(UserError, match="judges aesthetic"):
         check_paths(first, first, policy(tmp_path, "[metrics.aesthetic]\nfloor = 5\n"), cards=CARDS)
-    with pytest.raises(UserError, match="demands nothing"):
+    with pytest.raises(UserError, match="sets no limit"):
         check_paths(first, first, policy(tmp_path, "level = 0.05\n"))
 
 
@@ -165,7 +165,7 @@ def test_each_text_says_whether_it_is_corrected(tmp_path: Path) -> None:
     texts = {one.metric: one.text for one in check_paths(second, first, single).judgements}
     assert re.search(r"shown \(p [^,]+, not corrected\)", texts["colors"])
     table = markdown_gate(gate)
-    assert "That a drop is shown: corrected by Holm for 7 metrics." in table
-    assert "each metric by itself, not corrected" in table
+    assert "Showing a drop: corrected by Holm for 7 metrics." in table
+    assert "each metric alone, not corrected" in table
     markdown = markdown_comparison(gate.comparison)
-    assert "95 % interval: two-sided, resampled prompts, each line by itself, not corrected" in markdown
+    assert "95 % interval: two-sided, from resampled prompts, not corrected for the number of lines" in markdown

@@ -140,7 +140,7 @@ def looked_at(runs: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory)
 
 
 def test_json_has_its_documented_form(gate: Gate, looked_at: Gate, runs: tuple[Path, Path], tmp_path: Path) -> None:
-    assert "All of it holds over the looks together." in markdown_gate(looked_at)
+    assert "This holds for all looks together." in markdown_gate(looked_at)
     assert "over the looks" not in markdown_gate(gate)
     for place, one in enumerate((gate, looked_at)):
         write_gate(one, tmp_path / str(place))

@@ -53,7 +53,7 @@ def test_the_batch_size_counts_under_upstream_s_noise_only(tmp_path: Path) -> No
 
 
 def test_what_cannot_be_followed_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="upstream's"):
+    with pytest.raises(UserError, match="--noise upstream"):
         as_recorded(protocol(tmp_path, noise="upstream"), ASKED)
     with pytest.raises(UserError, match=r"geneval is not the baseline's suite \(\"own\"\): name it by --suite"):
         as_recorded(protocol(tmp_path, suite={"id": "own", "sha256": "00"}), ASKED)

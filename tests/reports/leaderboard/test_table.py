@@ -214,7 +214,7 @@ def test_normalised_rewards(tmp_path: Path) -> None:
 
 def test_an_all_zero_sweep_is_pointed_at(tmp_path: Path) -> None:
     notes = run(tmp_path / "a", sweep(dict.fromkeys(TAGS, (0, 8)))).notes
-    assert any("not one image is judged correct" in note for note in notes)
+    assert any("no image is judged correct" in note for note in notes)
 
 
 def test_runs_of_one_name_are_told_apart(tmp_path: Path) -> None:

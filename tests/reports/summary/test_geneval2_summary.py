@@ -172,5 +172,5 @@ def test_terminal_shows_headline_skills_and_atoms(board_runs: list[RunSummary]) 
     with printed.capture() as captured:
         printed.print(terminal_tables(leaderboard_record(make_leaderboard(board_runs))))
     assert "GenEval 2 (Soft-TIFA, 0 to 100)" in captured.get()
-    assert "GenEval 2 by atoms" in captured.get()
+    assert "10 atoms" in captured.get()
     assert f"{geneval2(board_runs[1]).atoms[7].value:.2f}" in captured.get()

@@ -1,0 +1,45 @@
+"""A report as a static site: the leaderboard, and a gallery a run that its rows link into. Any web server will do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reports.files import write_text
+from reports.gallery import Copied, write_gallery
+from reports.leaderboard.html import leaderboard_html
+from wire.cards import NO_CARDS, Cards
+
+if TYPE_CHECKING:
+    from reports.leaderboard.table import Leaderboard
+
+#: What a run's folder is not called.
+_NOT_IN_ADDRESSES = re.compile(r"[^A-Za-z0-9_.=-]+")
+
+
+def write_site(board: Leaderboard, folder: Path, cards: Cards = NO_CARDS) -> Path:
+    """Write ``index.html``, and ``runs/NAME/index.html`` with small copies of the images, for each run.
+
+    Raises:
+        UserError: the folder cannot be written to, or a run has gone since the leaderboard was made.
+    """
+    names = [str(name) for name in board.frame["model"]]
+    places = dict(zip(names, _places(names), strict=True))
+    for name, place in places.items():
+        home = "../../index.html"
+        write_gallery([board.sources[name].path], folder / place, Copied.SMALL, cards, [name], home)
+    galleries = {name: f"{place}/index.html" for name, place in places.items()}
+    return write_text(folder / "index.html", leaderboard_html(board, galleries))
+
+
+def _places(names: Sequence[str]) -> list[str]:
+    """A folder for each run that stays where it is while others come and go, as long as names differ in letters."""
+    taken: dict[str, int] = {}
+    found = []
+    for name in names:
+        base = _NOT_IN_ADDRESSES.sub("-", name).strip("-.")[:80] or "run"
+        taken[base.lower()] = number = taken.get(base.lower(), 0) + 1
+        found.append(f"runs/{base}" + (f"--{number}" if number > 1 else ""))
+    return found

@@ -1,0 +1,111 @@
+"""DPG-Bench in numbers (Hu et al. 2024, arXiv 2403.05135), from 0 to 100, in two ways.
+
+``fixed`` counts every question of every image. ``paper`` does what ``compute_dpg_bench.py`` does (ELLA, 3c228f1): the
+first question of the file is lost, a prompt with a question that rests on one that is not there is dropped, and a
+category counts a prompt's last image alone. That script cuts its images out of a grid; ours come one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from reports.read.questions import DPG_ANSWERS, DpgAnswers
+from wire.dpg import image_score
+from wire.vocabulary import DPG
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from reports.read.reward_rows import RewardTable
+
+
+@dataclass(frozen=True)
+class Mode:
+    """The numbers of one way.
+
+    Attributes:
+        score: mean over prompts; None without any.
+        prompts: that it rests on.
+        categories: mean of the answers, of level 1 (``attribute``) and of level 2 (``attribute - color``).
+        questions: that each category rests on, over all images that it counts.
+    """
+
+    score: float | None
+    prompts: int
+    categories: dict[str, float]
+    questions: dict[str, int]
+
+    @property
+    def text(self) -> str:
+        """E.g. ``83.21 (entity 88.02, global 81.00)``."""
+        listed = ", ".join(f"{name} {value:.2f}" for name, value in self.categories.items() if " - " not in name)
+        return "none" if self.score is None else f"{self.score:.2f} ({listed})"
+
+
+@dataclass(frozen=True)
+class DpgSummary:
+    """Both ways, and how many prompts the script's way drops."""
+
+    fixed: Mode
+    paper: Mode
+    dropped: int
+
+    @property
+    def note(self) -> str:
+        """Both ways in a line."""
+        dropped = f", which drops {self.dropped} of {self.fixed.prompts} prompts" if self.dropped else ""
+        return f"DPG-Bench: {self.fixed.text}; as its script counts{dropped}: {self.paper.text}"
+
+
+def summarise_dpg(table: RewardTable) -> DpgSummary | None:
+    """Summarise a run's answers; None where it has none."""
+    if DPG_ANSWERS not in table.frame:
+        return None
+    prompts = _prompts(table.frame)
+    kept = {prompt: [_without_first(image) for image in images] for prompt, images in prompts.items()}
+    kept = {prompt: images for prompt, images in kept.items() if all(map(_complete, images))}
+    return DpgSummary(
+        fixed=_mode(prompts, [image for images in prompts.values() for image in images]),
+        paper=_mode(kept, [images[-1] for images in kept.values()]),
+        dropped=len(prompts) - len(kept),
+    )
+
+
+def _score(answers: DpgAnswers) -> float:
+    return image_score({one.id: one.yes for one in answers}, {one.id: one.depends for one in answers})
+
+
+def _prompts(frame: pd.DataFrame) -> dict[str, list[DpgAnswers]]:
+    """Prompt -> answers about each of its scored images, by sample."""
+    scored = frame[frame[DPG].notna() & frame[DPG_ANSWERS].notna()].sort_values(["prompt_key", "sample_index"])
+    found: dict[str, list[DpgAnswers]] = {}
+    for prompt, answers in zip(scored["prompt_key"].tolist(), scored[DPG_ANSWERS].tolist(), strict=True):
+        found.setdefault(prompt, []).append(answers)
+    return found
+
+
+def _without_first(answers: DpgAnswers) -> DpgAnswers:
+    return tuple(one for one in answers if one.row > 0)
+
+
+def _complete(answers: DpgAnswers) -> bool:
+    """Whether the script gets through: there are questions, and all that they rest on."""
+    ids = {one.id for one in answers}
+    return bool(answers) and all(parent in ids for one in answers for parent in one.depends)
+
+
+def _mode(prompts: Mapping[str, Sequence[DpgAnswers]], counted: Iterable[DpgAnswers]) -> Mode:
+    answers: dict[str, list[bool]] = {}
+    for one in (one for image in counted for one in image):
+        for name in dict.fromkeys((one.category.split("-")[0].strip(), one.category)):
+            answers.setdefault(name, []).append(one.yes)
+    scores = [100.0 * fmean(map(_score, images)) for images in prompts.values()]
+    return Mode(
+        score=fmean(scores) if scores else None,
+        prompts=len(scores),
+        categories={name: 100.0 * fmean(answers[name]) for name in sorted(answers)},
+        questions={name: len(answers[name]) for name in sorted(answers)},
+    )

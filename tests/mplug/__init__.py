@@ -1,0 +1,1 @@
+"""Tests of DPG-Bench's judge; they run in the environment ``mplug``."""
