@@ -190,6 +190,8 @@ def test_a_folder_of_reproduce_gives_each_row_the_runs_made_for_it(tmp_path: Pat
     run(tmp_path / "weight-geneval" / "miro" / "aesthetic_score=0.625", sweep(SMALL), protocol=targeted)
     run(tmp_path / "weight-geneval" / "miro" / "aesthetic_score=0.5", sweep(SMALL))
     run(tmp_path / "geneval-128" / "miro", sweep(SMALL))
+    (tmp_path / "geneval" / "miro-only-clip").mkdir()  # being made: no rows yet
+    (tmp_path / "geneval" / "miro-only-clip" / "run.json").write_text("{}")
     table = reproduce_table("table1", [], folder=tmp_path)
     assert [(found.name, found.row) for found in table.runs] == [
         ("geneval/miro", "Synth MIRO"),
