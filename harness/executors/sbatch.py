@@ -42,6 +42,9 @@ _VALUES = {
     "tmp": _SIZE,
 }
 ALLOWED = tuple(_VALUES)
+#: As pyxis takes an image: ``user@registry#name:tag``, or the path of a squashfs file; and ``from:to:flags,...``. They
+#: stand in the command that starts a job, quoted for the shell, and in no comment line.
+_IMAGE, _MOUNTS = r"[A-Za-z0-9_./:@#+-]+", r"[A-Za-z0-9_./:,@+-]+"
 _PARTITION, _GRES = _NAMES, r"[A-Za-z0-9_.,:/=-]+"
 #: What the path of a folder, or of the interpreter, may hold to stand in a job script: nothing that a shell or
 #: Slurm's own patterns (``%j``) would make something else of.
@@ -67,6 +70,8 @@ def check(settings: SlurmSettings) -> None:
         raise UserError(f"--slurm-arg {_shown(unknown[0])}: unknown; choose from {', '.join(ALLOWED)}")
     _check_value("--partition ", settings.partition or None, _PARTITION)
     _check_value("--gres ", settings.gres or None, _GRES)
+    _check_value("--container-image ", settings.container_image, _IMAGE)
+    _check_value("--container-mounts ", settings.container_mounts, _MOUNTS)
     if minutes(text := settings.arguments.get("time", str(DEFAULT_MINUTES))) < MIN_MINUTES:
         raise UserError(f"--slurm-arg time={_shown(text)}: too short to begin; expected {MIN_MINUTES} minutes or more")
     parallelism(settings)
@@ -154,4 +159,7 @@ def _parameters(
         "time": minutes(settings.arguments.get("time", str(DEFAULT_MINUTES))),
         "additional_parameters": extra | {"requeue": True},
     }
-    return chosen | ({"partition": settings.partition} if settings.partition else {})
+    chosen |= {"partition": settings.partition} if settings.partition else {}
+    container = {"image": settings.container_image, "mounts": settings.container_mounts}
+    words = [f"--container-{name}={value}" for name, value in container.items() if value]
+    return chosen | ({"srun_args": words} if words else {})

@@ -36,6 +36,8 @@ class SlurmSettings:
         {}, "a further sbatch option, e.g. time=2:00:00; repeatable", name="slurm-arg", metavar="NAME=VALUE",
         parse=pair("--slurm-arg", "NAME=VALUE, e.g. time=2:00:00"),
     )  # fmt: skip
+    container_image: str | None = _where(None, "image that srun runs each job in, by pyxis and enroot", unset="none")
+    container_mounts: str | None = _where(None, "what the image sees, e.g. /shared:/shared", unset="the cluster's")
 
 
 @dataclass(frozen=True)

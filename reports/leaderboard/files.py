@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -24,12 +22,11 @@ from wire.vocabulary import GENEVAL2_LABELS, GENEVAL2_SCORES, SOFT_TIFA
 
 if TYPE_CHECKING:
     import pandas as pd
+    from huggingface_hub import EvalResult
 
 #: Version of the layout (docs/statistics.md); it changes when a key changes its meaning or goes.
 SCHEMA = "miro-eval/leaderboard/1"
 _TEXTS = ("suite", "fingerprint", "coverage", "scored")
-#: What YAML 1.1 takes within quotes by its number only; JSON's escapes for letters beyond 16 bits are none of YAML's.
-_BY_NUMBER = re.compile("[^ -~\u00a0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
 
 def write_tables(board: Leaderboard, out_dir: Path) -> ReportFiles:
@@ -127,63 +124,49 @@ def _plain(value: Any) -> Any:
 
 
 def model_index(board: Leaderboard) -> str:
-    """The ``model-index`` block that the Hugging Face hub reads from a card's YAML head: one entry a run, to be copied.
+    """The ``model-index`` block of a card's YAML head on the Hugging Face hub: one entry a run, to be copied.
 
-    Runs with random weights are left out, for their scores are none. The layout is huggingface_hub's
-    (``ModelCardData``, ``EvalResult``): task, dataset, metrics.
+    Runs with random weights are left out, for their scores are none. Made by huggingface_hub's own classes.
     """
-    lines = ["model-index:"]
+    from huggingface_hub.repocard_data import CardData, eval_results_to_model_index
+
+    entries: list[Any] = []
     for row in board.frame[~board.frame["random_weights"]].to_dict("records"):
         results = [*_geneval_results(row), *_geneval2_results(row), *_reward_results(row, board.cards)]
         if results:
-            lines += [f"- name: {_text(row['model'])}", "  results:", *results]
-    return "\n".join(lines if len(lines) > 1 else ["model-index: []"]) + "\n"
+            entries += eval_results_to_model_index(str(row["model"]), results)
+    head: dict[str, Any] = {"model-index": entries}
+    return CardData(**head).to_yaml() + "\n"
 
 
-def _geneval_results(row: dict[Any, Any]) -> Iterator[str]:
-    names = [name for name in SCORES if row[name] == row[name]]
-    if names:
-        about = f"{row['coverage']}; {_images(row, GENEVAL)}"
-        metrics = [(f"geneval_{name}", f"GenEval {name} ({about})", row[name]) for name in names]
-        yield from _result("GenEval", "geneval", metrics)
+def _geneval_results(row: dict[Any, Any]) -> Iterator[EvalResult]:
+    about = f"{row['coverage']}; {_images(row, GENEVAL)}"
+    for name in SCORES:
+        if row[name] == row[name]:
+            yield _result("GenEval", "geneval", f"geneval_{name}", f"GenEval {name} ({about})", row[name])
 
 
-def _geneval2_results(row: dict[Any, Any]) -> Iterator[str]:
-    names = [name for name in GENEVAL2_SCORES if math.isfinite(row.get(name, math.nan))]
-    if names:
-        about = f"{row['coverage']}; {_images(row, SOFT_TIFA)}"
-        metrics = [(name, f"GenEval 2 {GENEVAL2_LABELS[name]} ({about}), 0 to 100", row[name]) for name in names]
-        yield from _result("GenEval 2", "geneval2", metrics)
+def _geneval2_results(row: dict[Any, Any]) -> Iterator[EvalResult]:
+    for name in GENEVAL2_SCORES:
+        if math.isfinite(row.get(name, math.nan)):
+            about = f"{row['coverage']}; {_images(row, SOFT_TIFA)}"
+            title = f"GenEval 2 {GENEVAL2_LABELS[name]} ({about}), 0 to 100"
+            yield _result("GenEval 2", "geneval2", name, title, row[name])
 
 
-def _reward_results(row: dict[Any, Any], cards: Mapping[str, MetricCard]) -> Iterator[str]:
-    metrics = []
+def _reward_results(row: dict[Any, Any], cards: Mapping[str, MetricCard]) -> Iterator[EvalResult]:
     for metric, card in cards.items():
         if row[metric] == row[metric]:
             direction = f"{card.direction}; " if card.lower else ""
-            metrics.append((metric, f"mean {card.name} ({direction}{_images(row, metric)})", row[metric]))
-    if metrics:
-        yield from _result(f"prompts of {row['suite']}", str(row["suite"]), metrics)
+            name = f"mean {card.name} ({direction}{_images(row, metric)})"
+            yield _result(f"prompts of {row['suite']}", str(row["suite"]), metric, name, row[metric])
 
 
 def _images(row: dict[Any, Any], name: str) -> str:
     return f"{scored_text(scored_images(row, [name]), alone=True)} images"
 
 
-def _result(dataset: str, kind: str, metrics: list[tuple[str, str, float]]) -> Iterator[str]:
-    yield from ("  - task:", "      type: text-to-image", "    dataset:")
-    yield from (f"      name: {_text(dataset)}", f"      type: {_text(kind)}", "    metrics:")
-    for metric, name, value in metrics:
-        yield from (f"    - type: {_text(metric)}", f"      name: {_text(name)}", f"      value: {_number(value)}")
+def _result(dataset: str, kind: str, metric: str, name: str, value: float) -> EvalResult:
+    from huggingface_hub import EvalResult
 
-
-def _text(text: str) -> str:
-    """A text in double quotes for YAML; half a surrogate pair, which no file can hold, becomes its escape."""
-    encodable = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    return _BY_NUMBER.sub(lambda sign: f"\\u{ord(sign[0]):04x}", json.dumps(encodable, ensure_ascii=False))
-
-
-def _number(value: float) -> str:
-    """A number that YAML 1.1 takes for one: ``1e-05`` without a dot is a text there."""
-    mantissa, exponent, power = json.dumps(float(value)).partition("e")
-    return mantissa + (".0" if exponent and "." not in mantissa else "") + exponent + power
+    return EvalResult("text-to-image", kind, dataset, metric, float(value), metric_name=name)

@@ -35,6 +35,7 @@ FILES = TEXT.filter(lambda text: text not in ("", ".", "..") and len(text.encode
 #: Values as they are meant, and such with something else in them.
 MEANT = (
     *("a100|h100", "[gpu&ib]", "(a|b)&c", "gpu*2", "n[1-4,7]", "a:2,b:1", "now+1hour", "2030-01-20T12:34:00"),
+    *("nvcr.io#nvidia/pytorch:24.01-py3", "/images/miro_eval.sqsh", "/shared:/shared,/data:/data:ro"),
     *("64G", "8", "-100", "you@example.org", "END,FAIL", "TOP", "for the paper, 2nd try", "gpu:a100:2", "2-12:30"),
 )
 VALUES = st.one_of(
@@ -43,7 +44,8 @@ VALUES = st.one_of(
     st.tuples(st.sampled_from(HOSTILE), st.sampled_from(MEANT)).map("".join),
     TEXT.filter(bool),
 )
-OPTIONS = st.sampled_from(["partition", "gres", *sbatch.ALLOWED])
+CONTAINER = ("container-image", "container-mounts")
+OPTIONS = st.sampled_from(["partition", "gres", *CONTAINER, *sbatch.ALLOWED])
 
 #: Never in a value, whatever the option.
 FORBIDDEN = set("\n\r'\"\\`$%#;<>~!?{}^")
@@ -124,7 +126,9 @@ class Script:
                 assert name == "nice" or not value.startswith("-")
         outputs = ["--output", f"{folder}/{ids}_%t_log.out", "--error", f"{folder}/{ids}_%t_log.err"]
         python = [sys.executable, "-u", "-m", "submitit.core._submit", folder]
-        assert [word for word in self.words if word != "-P"] == ["srun", "--unbuffered", *outputs, *python]
+        container = [f"--{name}={given[name]}" for name in CONTAINER if name in given]
+        words = ["srun", "--unbuffered", *outputs, *container, *python]
+        assert [word for word in self.words if word != "-P"] == words
 
 
 def check_scripts(slurm: FakeSlurm, count: int, given: dict[str, str] | None = None) -> list[Script]:
@@ -178,8 +182,9 @@ def test_a_value_is_refused_in_a_line_or_reaches_slurm_as_it_is(
     slurm: FakeSlurm, tmp_path: Path, option: str, value: str
 ) -> None:
     slurm.scripts()
-    main = {"partition": None, "gres": None} | ({option: value} if option in ("partition", "gres") else {})
-    chosen = SlurmSettings(**main, arguments={} if option in main else {option: value})
+    main = ("partition", "gres", *CONTAINER)
+    own, others = ({option.replace("-", "_"): value}, {}) if option in main else ({}, {option: value})
+    chosen = SlurmSettings(**own, arguments=others)
     if (refusal := refused(chosen)) is None:
         submit(pipeline(tmp_path / "run", slurm=chosen))
         check_scripts(slurm, 3, {option: value})

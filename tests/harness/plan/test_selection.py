@@ -144,15 +144,6 @@ def test_two_runs_never_share_a_directory(tmp_path: Path) -> None:
         run_directories([model(one), model(replace(one, seed=1))], tmp_path / "out")
 
 
-def test_a_grid_has_a_folder_for_each_of_several_checkpoints(tmp_path: Path) -> None:
-    models = [model(replace(BASE, checkpoint=str(hub_layout(tmp_path / name)))) for name in ("a", "b")]
-    assert grid_directories(models[:1], None) == (tmp_path / "geneval_images" / "a-sweep", [""])
-    assert grid_directories(models[:1], tmp_path / "out") == (tmp_path / "out", [""])
-    assert grid_directories(models, tmp_path / "out") == (tmp_path / "out", ["a", "b"])
-    with pytest.raises(UserError, match="2 checkpoints over one grid: name the folder"):
-        grid_directories(models, None)
-
-
 def test_a_folder_stands_for_the_only_checkpoint_in_it(tmp_path: Path) -> None:
     def chosen(**settings: str) -> str:
         return str(with_defaults(replace(BASE, checkpoint=str(tmp_path), **settings)).source.path)
@@ -168,3 +159,12 @@ def test_a_folder_stands_for_the_only_checkpoint_in_it(tmp_path: Path) -> None:
     hub_layout(tmp_path / "hub")
     shutil.copy(tmp_path / "last.ckpt", tmp_path / "hub")
     assert with_defaults(replace(BASE, checkpoint=str(tmp_path / "hub"))).source.path == tmp_path / "hub"
+
+
+def test_a_grid_has_a_folder_for_each_of_several_checkpoints(tmp_path: Path) -> None:
+    models = [model(replace(BASE, checkpoint=str(hub_layout(tmp_path / name)))) for name in ("a", "b")]
+    assert grid_directories(models[:1], None) == (tmp_path / "geneval_images" / "a-sweep", [""])
+    assert grid_directories(models[:1], tmp_path / "out") == (tmp_path / "out", [""])
+    assert grid_directories(models, tmp_path / "out") == (tmp_path / "out", ["a", "b"])
+    with pytest.raises(UserError, match="2 checkpoints over one grid: name the folder"):
+        grid_directories(models, None)

@@ -1,0 +1,219 @@
+"""Rows and scores as a dataset of the Hugging Face hub, and a model's scores as its ``.eval_results`` file.
+
+Everything is written into a folder first, and sent only on request. No path of this host and no token is in any of it:
+texts that may hold some (reasons, notes, names of files) are cleaned.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reports.files import write_text, writing
+from reports.gallery.pictures import picture_within, thumbnail
+from reports.leaderboard.files import leaderboard_record
+from reports.leaderboard.markdown import leaderboard_markdown
+from reports.leaderboard.sections import SCORES, scored_images
+from reports.summary.run_summary import GENEVAL
+from wire.errors import EnvironmentFailure, MiroEvalError, UserError
+from wire.pictures import UnreadablePicture, read_picture
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from reports.leaderboard.table import Leaderboard
+
+ROWS, CARD, SCORES_FILE = "data/rows.parquet", "README.md", "leaderboard.json"
+#: Absolute paths, of which the last part stays; and what the hub's and other services' tokens look like.
+_PATH = re.compile(r"(?<![\w.:/])(?:/[\w.@+=,-]+)+/(?=[\w.@+=,-])")
+_TOKEN = re.compile(r"\b(?:hf_|sk-|ghp_|github_pat_|glpat-)[A-Za-z0-9_-]{12,}")
+_REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+#: Columns that hold what others than the suite's authors wrote.
+_FOREIGN = ("model", "filename", "reason", "unscored_rewards")
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What would be sent to one repository.
+
+    Attributes:
+        repo: ``owner/name``.
+        kind: ``dataset`` or ``model``.
+        files: name in the repository -> file here.
+    """
+
+    repo: str
+    kind: str
+    files: Mapping[str, Path]
+
+    @property
+    def lines(self) -> list[str]:
+        """What is sent where, for a user to look at."""
+        sizes = [f"  {name} ({path.stat().st_size / 1024:,.0f} KB): {path}" for name, path in self.files.items()]
+        return [f"{self.kind} {self.repo}:", *sizes]
+
+
+def cleaned(text: str) -> str:
+    """A text without absolute paths (their last part stays) and without tokens."""
+    return _TOKEN.sub("[token]", _PATH.sub("", text))
+
+
+def _cleaned(record: Any) -> Any:
+    if isinstance(record, dict):
+        return {key: _cleaned(value) for key, value in record.items()}
+    if isinstance(record, list):
+        return [_cleaned(value) for value in record]
+    return cleaned(record) if isinstance(record, str) else record
+
+
+def dataset_upload(board: Leaderboard, report: Path, out: Path, repo: str, thumbnails: bool = False) -> Upload:
+    """Write a dataset: rows as parquet, the leaderboard as JSON, a card.
+
+    Args:
+        report: the folder with ``scores.parquet`` of that leaderboard.
+        thumbnails: whether each row gets a small copy of its image, as the hub's viewer shows it.
+
+    Raises:
+        UserError: not a repository's name, or the folder cannot be written.
+    """
+    import pandas as pd
+
+    _check_repo(repo)
+    rows = pd.read_parquet(report / "scores.parquet")
+    for column in _FOREIGN:
+        rows[column] = rows[column].map(cleaned)
+    _write_rows(
+        rows, out / ROWS, _thumbnails(board, pd.read_parquet(report / "scores.parquet")) if thumbnails else None
+    )
+    record = json.dumps(leaderboard_record(board), ensure_ascii=False, indent=2)
+    write_text(out / SCORES_FILE, cleaned(record) + "\n")
+    write_text(out / CARD, _card(board, repo, len(rows)))
+    return Upload(repo, "dataset", {name: out / name for name in (CARD, ROWS, SCORES_FILE)})
+
+
+def model_upload(board: Leaderboard, out: Path, repo: str, benchmark: str, dataset: str) -> Upload:
+    """Write ``.eval_results/NAME.yaml`` for the model of a leaderboard's only run, by huggingface_hub's own classes.
+
+    Args:
+        repo: the model's repository.
+        benchmark: the registered benchmark dataset; its tasks are called ``overall`` and as GenEval's tags.
+        dataset: the dataset that the scores rest on, as their source.
+
+    Raises:
+        UserError: a name is no repository's, or there is no GenEval score of one run to send.
+    """
+    from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
+    from huggingface_hub.repocard_data import CardData
+
+    for name in (repo, benchmark):
+        _check_repo(name)
+    rows = board.frame[board.frame["overall"].notna() & ~board.frame["random_weights"]].to_dict("records")
+    if len(board.frame) != 1 or not rows:
+        raise UserError(f"--model {repo}: needs one run with GenEval scores of trained weights")
+    row: dict[Any, Any] = rows[0]
+    scored = scored_images(row, [GENEVAL])[GENEVAL]
+    notes = f"{row['coverage']}, {scored.scored:,} of {scored.expected:,} images"
+    notes += f"; protocol {row['fingerprint']}" if row["fingerprint"] else ""
+    about = {"source_url": f"https://huggingface.co/datasets/{dataset}", "source_name": "rows", "notes": notes}
+    tasks = [task for task in SCORES if row[task] == row[task]]
+    entries: Any = [EvalResultEntry(benchmark, task, float(row[task]), **about) for task in tasks]
+    # The card's writer of YAML takes an object: the list is what stands below its only key.
+    text = CardData(results=eval_result_entries_to_yaml(entries)).to_yaml().removeprefix("results:\n")
+    name = f".eval_results/{benchmark.partition('/')[2]}.yaml"
+    return Upload(repo, "model", {name: write_text(out / "model" / name, text + "\n")})
+
+
+def send(upload: Upload, *, private: bool = True) -> str:
+    """Send it in one commit: a dataset is made if need be, to a model's repository goes a pull request.
+
+    Returns:
+        The address of the commit or of the pull request.
+
+    Raises:
+        UserError: no token, or one that may not write there.
+        EnvironmentFailure: the hub is out of reach, or refuses it for another reason.
+    """
+    from wire.hub_client import client, endpoint
+
+    try:
+        hub = client()
+        api = hub.HfApi(endpoint=endpoint())
+        if upload.kind == "dataset":
+            api.create_repo(upload.repo, repo_type="dataset", private=private, exist_ok=True)
+        parts = [hub.CommitOperationAdd(name, path) for name, path in upload.files.items()]
+        pull = upload.kind == "model"
+        done = api.create_commit(
+            upload.repo, parts, commit_message="Scores by miro-eval", repo_type=upload.kind, create_pr=pull
+        )
+    except Exception as error:  # the client raises what it likes
+        raise _failure(upload, error) from error
+    return str(done.pr_url if pull else done.commit_url)
+
+
+def _failure(upload: Upload, error: Exception) -> MiroEvalError:
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    words = cleaned(" ".join(str(error).split()))[:200]
+    told = f"{upload.kind} {upload.repo}: not sent ({type(error).__name__}: {words})"
+    if status in (401, 403, 404) or type(error).__name__ == "LocalTokenNotFoundError":
+        return UserError(f"{told}; log in with `hf auth login` and a token that may write there")
+    return EnvironmentFailure(told)
+
+
+def _check_repo(name: str) -> None:
+    if not _REPO.fullmatch(name):
+        raise UserError(f"{name!r}: not a repository on the hub; expected owner/name")
+
+
+def _thumbnails(board: Leaderboard, rows: pd.DataFrame) -> list[dict[str, Any] | None]:
+    """Of each row the JPEG as the hub's datasets hold images; None where there is no image to be read."""
+    folders = {model: source.folder for model, source in board.sources.items()}
+    found: list[dict[str, Any] | None] = []
+    for model, filename in zip(rows["model"], rows["filename"], strict=True):
+        path, content = picture_within(folders[model], filename), BytesIO()
+        try:
+            if path is not None:
+                read_picture(path.read_bytes(), thumbnail).save(content, "JPEG", quality=85)
+        except (OSError, UnreadablePicture):
+            path = None
+        found.append(None if path is None else {"bytes": content.getvalue(), "path": None})
+    return found
+
+
+def _write_rows(rows: pd.DataFrame, path: Path, images: list[dict[str, Any] | None] | None) -> None:
+    import pyarrow  # type: ignore[import-untyped,unused-ignore]
+    from pyarrow import parquet
+
+    table = pyarrow.Table.from_pandas(rows, preserve_index=False).replace_schema_metadata(None)
+    if images is not None:
+        kind = pyarrow.struct({"bytes": pyarrow.binary(), "path": pyarrow.string()})
+        table = table.append_column("image", pyarrow.array(images, kind))
+        # Which tells the hub's viewer that the bytes are a picture.
+        about = {"info": {"features": {"image": {"_type": "Image"}}}}
+        table = table.replace_schema_metadata({"huggingface": json.dumps(about)})
+    with writing(path, also=pyarrow.ArrowException):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        parquet.write_table(table, path, compression="zstd")
+
+
+def _card(board: Leaderboard, repo: str, rows: int) -> str:
+    from huggingface_hub import DatasetCard, DatasetCardData
+
+    sizes = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 1_000_000: "100K<n<1M"}
+    data = DatasetCardData(
+        pretty_name=f"miro-eval rows: {repo.partition('/')[2]}",
+        task_categories=["text-to-image"],
+        tags=["geneval", "miro-eval", "text-to-image"],
+        size_categories=[next((name for most, name in sizes.items() if rows < most), "n>1M")],
+        configs=[{"config_name": "default", "data_files": ROWS}],
+    )
+    about = (
+        "One row an image: GenEval's verdict and its reason, the rewards, and why what has none is unscored. "
+        "The columns are those of `scores.csv` in miro-eval's docs/statistics.md."
+    )
+    text = f"---\n{data.to_yaml()}\n---\n# Scores\n\n{about}\n\n{leaderboard_markdown(board)}"
+    return str(DatasetCard(cleaned(text)))
