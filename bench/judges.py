@@ -3,8 +3,8 @@
     PYTHONPATH=. <vlm environment's python> -m bench.judges evaluation.py [--images 2] [--edge 512] [--rounds 2]
 
 ``evaluation.py`` is the authors' (github.com/facebookresearch/GenEval2), run as it is on the model that ours uses. That
-has the published widths, vocabulary and heads, random weights, and fewer layers, for a CPU to hold (``--layers`` of text
-and as many of vision). The sides take turns; what they spend in the image tower and in the text layers is timed inside.
+has the published widths, vocabulary and heads, random weights, and fewer layers, for a CPU: ``--layers`` of text
+and as many of vision. The sides take turns; what they spend in the image tower and in the text layers is timed inside.
 """
 
 from __future__ import annotations

@@ -180,7 +180,7 @@ def _make(environment: Environment, progress: Progress) -> None:
             f"environment {environment.spec.name} is not on {platform.node()}, and {environment.directory} cannot be "
             f"written ({error.strerror}): set MIRO_EVAL_HOME to a folder that can, on a cluster one that all nodes see"
         ) from error
-    with _exclusive(environment, progress):
+    with exclusive(environment.directory.with_name(environment.directory.name + ".lock"), progress):
         if not environment.ready:
             environment.directory.mkdir(parents=True, exist_ok=True)
             try:
@@ -203,9 +203,9 @@ def substitution(spec: EnvironmentSpec, backend: str) -> str:
 
 
 @contextlib.contextmanager
-def _exclusive(environment: Environment, progress: Progress) -> Iterator[None]:
-    """One process at a time sets an environment up; the others wait, and find it ready."""
-    lock = FileLock(environment.directory.with_name(environment.directory.name + ".lock"))
+def exclusive(path: Path, progress: Progress) -> Iterator[None]:
+    """One process at a time sets something up; the others wait, say so, and find it ready. ``path`` is the lock's."""
+    lock = FileLock(path)
     try:
         lock.acquire(timeout=0)
     except Timeout:

@@ -61,9 +61,9 @@ def run_status(run: RunDirectory, submission: Submission) -> tuple[list[TaskStat
         known = submission.entries()
         active = sum(entry.active for entry in known.values())
         if submission.token and not submission.merge:
-            note = f"submitting did not come to its end; `miro-eval cancel` ends the {active} tasks that wait or run"
+            note = f"submission was interrupted; `miro-eval cancel` ends the {active} tasks that wait or run"
             if not active:
-                raise UserError(f"{run.path}: submitting did not come to its end: give the command again")
+                raise UserError(f"{run.path}: submission was interrupted: give the command again")
     except EnvironmentFailure as error:
         note = f"Slurm cannot be asked, this is what the tasks themselves have written ({error})"
     places = [(stage, share, job, state_file(run, stage, share)) for stage, share, job in submission.tasks()]
@@ -112,7 +112,7 @@ def judge(told: ShareState | None, entry: queue.QueueEntry | None, *, ask: bool)
     held_back = entry is not None and entry.state == "CANCELLED" and "Dependency" in entry.reason
     if told is None:
         return FAILED, f"never started: {'what it waits for has failed' if held_back else _lower(entry)}"
-    return FAILED, f"ended without a word: {_lower(entry)}"
+    return FAILED, f"ended without a message: {_lower(entry)}"
 
 
 def _local(told: ShareState | None, run: RunDirectory) -> tuple[str, str]:
@@ -120,7 +120,7 @@ def _local(told: ShareState | None, run: RunDirectory) -> tuple[str, str]:
     if told is None:
         return WAITING, "not begun"
     if told.state == RUNNING and not run.is_held():
-        return FAILED, "ended without a word: its command is gone"
+        return FAILED, "ended without a message: its command is gone"
     return (told.state, told.message) if told.state in STATES else (WAITING, told.state)
 
 

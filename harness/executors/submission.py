@@ -170,7 +170,7 @@ def refuse_while_queued(run: RunDirectory) -> None:
             f"Slurm answers; if you know that none is left, remove {submission_file(run)}"
         ) from error
     if active:
-        partly = "" if submission.merge else ", and submitting did not come to its end"
+        partly = "" if submission.merge else ", and their submission was interrupted"
         raise UserError(
             f"{run.path}: {len(active)} of its jobs wait or run ({active[0]}, ...){partly}: see "
             f"`miro-eval status {out}`, or end them with `miro-eval cancel {out}`"

@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from filelock import FileLock
-
 from harness.environments.making import Making
-from harness.environments.manager import LITE, Environment, locate
+from harness.environments.manager import LITE, Environment, exclusive, locate
 from harness.environments.spec import DEFAULT, ENVIRONMENTS, Progress
 from harness.weights import WeightFile, ensure_weights, weights_of
 from harness.weights.at_hand import lacking
@@ -186,7 +184,7 @@ class TinyWorld:
         name, folder = environment.spec.name, self.world(environment.spec.name)
         if folder == self.folder or folder.exists():
             return
-        with FileLock(folder.with_suffix(".lock")):
+        with exclusive(folder.with_suffix(".lock"), progress):
             if not folder.exists():
                 partial = folder.with_suffix(".partial")
                 shutil.rmtree(partial, ignore_errors=True)
@@ -205,9 +203,12 @@ def make_tiny_world(env_backend: str, steps: Steps) -> TinyWorld:
     """
     folder = home() / "tiny-world" / _recipe_hash()
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):
+    there, progress = folder.exists(), steps("tiny world")
+    with exclusive(folder.with_suffix(".lock"), progress):
         if not folder.exists():
-            _build(folder, env_backend, steps)
+            _build(folder, env_backend, steps, progress)
+    if not there:
+        progress(1, 1, "ready")
     return TinyWorld(folder)
 
 
@@ -243,7 +244,7 @@ def _write_stand_ins(environment: Environment, module: str, folder: Path, log: P
     )
 
 
-def _build(folder: Path, env_backend: str, steps: Steps) -> None:
+def _build(folder: Path, env_backend: str, steps: Steps, progress: Progress) -> None:
     partial = folder.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)
     with Making(env_backend, steps) as making:
@@ -251,10 +252,8 @@ def _build(folder: Path, env_backend: str, steps: Steps) -> None:
             # The stand-in for the detector is made with mmdet, and nobody shall wait for a compiler to see it.
             there = locate(spec, env_backend).ready and env_backend != "no-mmcv"
             making.begin(spec, None if there or LITE not in spec.backends else LITE)
-        progress = steps("tiny world")
         for spec in (ENVIRONMENTS[name] for name in DEFAULT):
             environment = making.begin(spec).result()
-            progress(0, 0, spec.stage)
+            progress(0, 0, f"models of {spec.name}")
             _write_stand_ins(environment, f"{spec.stage}.tiny_world", partial, folder.with_suffix(".log"))
-            progress(1, 1, spec.stage)
     os.replace(partial, folder)

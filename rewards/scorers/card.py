@@ -105,6 +105,7 @@ class SpecCard(MetricCard):
         lines |= {
             "definition": self.definition,
             "scale": self.scale,
+            **({"taken over": "all samples of a prompt"} if self.over_samples else {}),
             "range": self.bounds,
             "direction": self.direction,
             "in MIRO's data": self.miro_normalised,

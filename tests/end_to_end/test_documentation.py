@@ -39,7 +39,6 @@ FILLED_IN = {
         "geneval --rejudge images/results.jsonl --out stricter.jsonl --confidence-threshold 0.5"
     ),
     "miro-eval show RUN 00123/0002": "show images FIRST_IMAGE",
-    "uv run miro-eval all path/to/last.ckpt": "plan path/to/last.ckpt",
 }
 #: Commands that another test runs, for they need a cluster, other weights or files of the user's.
 BY_ANOTHER_TEST = {
@@ -59,7 +58,9 @@ BY_ANOTHER_TEST = {
     "miro-eval analyse RUN --judges": "tests/reports/analysis/test_judges.py",
     "miro-eval analyse RUN --labels labels.csv": "tests/reports/analysis/test_judges.py",
     "miro-eval suites fetch geneval2": "tests/generation/suites/test_fetched.py",
-    "miro-eval all path/to/last.ckpt --suite geneval2": "tests/harness/plan/test_evaluations.py",
+    "miro-eval suites fetch dpg": "tests/generation/suites/test_fetched.py",
+    "miro-eval all path/to/last.ckpt --suite dpg": "tests/end_to_end/test_dpg.py",
+    "miro-eval all path/to/last.ckpt --suite geneval2": "tests/end_to_end/test_geneval2.py",
     "miro-eval rewards RUN --scorer my_scorer.py:Brightness": "tests/harness/test_rewards_verbs.py",
     "miro-eval rewards RUN --scorer brightness": "tests/harness/test_rewards_verbs.py",
     "miro-eval calibrate [--metric ID] [--published-images FOLDER]": "tests/rewards/test_calibration.py",

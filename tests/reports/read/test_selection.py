@@ -173,7 +173,7 @@ def test_a_report_has_a_row_for_each_selection(tmp_path: Path) -> None:
     expected = fmean(by_hand(read_run(run), 4, "aesthetic", "aesthetic").values())
     assert models["run, best of 4 by aesthetic"] == pytest.approx(expected)
     text = (out / "leaderboard.md").read_text()
-    assert "passed over: short: best of 4 by pick_score: needs 4 samples, has 2" in text
+    assert "ignored: short: best of 4 by pick_score: needs 4 samples, has 2" in text
     assert "selection.best_of 4" in text
     assert (out / "scores.csv").read_text().count("\n") == 1 + PROMPTS * (SAMPLES + 2)
     assert "needs 4 samples" in answer("report", short, "--out", out, "--best-of", "4", "--by", "aesthetic", code=2)
