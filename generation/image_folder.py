@@ -58,7 +58,7 @@ def coverage(
     here = [index for index in prompts if found[index] is not None]
     other = [index for index in here if found[index] != prompts[index]]
     if not here or len(other) == len(here):
-        return f"{folder}: its prompts are not those of suite {suite}; cannot say what is missing"
+        return f"{folder}: its prompts are not those of suite {suite}; what is missing is not known"
     lacks = [
         _tell("without images", [index for index in prompts if not counts[index]]),
         _tell(f"with fewer than {samples} images", [index for index in prompts if 0 < counts[index] < samples]),

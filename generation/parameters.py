@@ -1,4 +1,4 @@
-"""The parameters of a generation job: the user's settings, and what only a worker is told."""
+"""The parameters of a generation job: the user's settings, and what only a worker is given."""
 
 from __future__ import annotations
 

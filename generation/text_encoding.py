@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from generation.file_faults import fault_in_pipeline
 from generation.hub import file_sha256
 from generation.miro_model import TEXT_ENCODER_REPO
 from generation.precision import Precision
+from wire.arrays import ArrayCache
 from wire.errors import EnvironmentFailure
 from wire.hub import MODEL_WEIGHTS, Repository
 
@@ -54,8 +55,8 @@ class TextEncoder:
             self._encoder = T5EncoderModel.from_pretrained(folder).eval().requires_grad_(False).to(device)
         except Exception as error:  # several libraries', each with classes of its own
             reason = " ".join(str(error).split())[:300] or type(error).__name__
-            told = fault_in_pipeline(folder) or f"{folder} cannot be read ({reason})"
-            raise EnvironmentFailure(f"{TEXT_ENCODER_REPO}: {told}") from error
+            fault = fault_in_pipeline(folder) or f"{folder} cannot be read ({reason})"
+            raise EnvironmentFailure(f"{TEXT_ENCODER_REPO}: {fault}") from error
         if not has_vocabulary(self._tokenizer):
             raise EnvironmentFailure(f"{TEXT_ENCODER_REPO}: {folder} has no vocabulary for its tokenizer")
         self._device, self._precision, self._text_length = device, precision, text_length
@@ -102,6 +103,34 @@ class TextEncoder:
             inputs = {"input_ids": tokens.to(self._device), "attention_mask": mask.long().to(self._device)}
             embeddings = self._encoder(**inputs).last_hidden_state
         return embeddings.to(self._precision.embedding_dtype()).cpu()
+
+
+def encode_with_cache(
+    prompts: Iterable[str], open_encoder: Callable[[], TextEncoder], open_cache: Callable[[], ArrayCache | None]
+) -> Iterator[tuple[str, EncodedPrompt]]:
+    """Yield each distinct prompt with its embedding: first those that are kept, then the others, which then are too.
+
+    An embedding depends on its prompt alone, so it is kept prompt by prompt. The encoder, 11 GB on disk, is loaded only
+    where something is missing. There is no cache where what is kept cannot be known to be of this encoder; it is asked
+    for again once that is loaded, for loading may have brought its weights here.
+    """
+    import torch
+
+    cache, missing = open_cache(), []
+    for prompt in dict.fromkeys(prompts):
+        kept = cache.load(prompt) if cache else None
+        if kept is None:
+            missing.append(prompt)
+        else:
+            yield prompt, EncodedPrompt(torch.from_numpy(kept))
+    if not missing:
+        return
+    encoder = open_encoder()
+    cache = cache or open_cache()
+    for prompt, encoded in encoder.encode(missing):
+        if cache:
+            cache.store(prompt, encoded.embedding.numpy())
+        yield prompt, encoded
 
 
 def stack_prompts(prompts: list[EncodedPrompt], length: int, device: Any) -> tuple[Any, Any]:

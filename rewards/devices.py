@@ -1,25 +1,47 @@
-"""Which models a device holds at once, and how it computes."""
+"""Which models a device holds at once, and how it computes.
+
+A user's own environment may have no torch: what is computed there is computed on the CPU, by numpy or what it will.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import importlib.util
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from rewards.hub import LocalWeight
 from rewards.memory import estimate, free_memory, is_out_of_memory
 from rewards.scorers.base import Scorer
 from wire.allocator import return_freed_memory
 from wire.errors import MiroEvalError
+from wire.gpus import choose_device
+from wire.host import processors
 from wire.own_code import reason_of
+
+torch: Any = importlib.import_module("torch") if importlib.util.find_spec("torch") else None
+
+
+def choose(wanted: str) -> str:
+    """The device to compute on; see :func:`wire.gpus.choose_device`. Without torch it is the CPU."""
+    return choose_device(wanted) if torch else "cpu"
+
+
+def computing() -> contextlib.AbstractContextManager[object]:
+    """A block in which models compute and nothing is kept for training; transformers gives no advice meanwhile."""
+    if importlib.util.find_spec("transformers"):
+        # Its advice on unused and new weights: keys are checked here.
+        importlib.import_module("transformers.utils.logging").set_verbosity_error()
+    return torch.inference_mode() if torch else contextlib.nullcontext()
 
 
 def make_deterministic() -> None:
     """Full float32 on GPUs (no TF32), and no choice of algorithm by timing."""
+    if torch is None:
+        return
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = False
@@ -29,7 +51,7 @@ def make_deterministic() -> None:
 def describe(device: str) -> str:
     """For the manifest: the GPU's name, or ``cpu`` with its number of threads."""
     if device == "cpu":
-        return f"cpu ({torch.get_num_threads()} threads)"
+        return f"cpu ({torch.get_num_threads() if torch else processors()} threads)"
     return f"{device} ({torch.cuda.get_device_name(device)})"
 
 
@@ -130,5 +152,5 @@ def _release(scorers: list[Scorer]) -> None:
     scorers.clear()
     gc.collect()
     return_freed_memory()
-    if torch.cuda.is_available():
+    if torch and torch.cuda.is_available():
         torch.cuda.empty_cache()

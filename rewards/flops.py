@@ -1,6 +1,6 @@
 """What a metric costs in arithmetic, from its model's published sizes; each scorer's card adds up its own.
 
-Standard library only. Sizes are those of the models' configuration files on the hub. A metric's cost is told for a
+Standard library only. Sizes are those of the models' configuration files on the hub. A metric's cost is given for a
 prompt of some tokens; lengths are rounded up as the scorers do, and cut at each model's context.
 
 Counted are the multiplications and additions of matrix products (two operations for each pair), which are all but a

@@ -8,6 +8,8 @@ process: so the first guess is made beforehand (:func:`rows_that_fit`).
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -90,9 +92,8 @@ def rows_that_fit(size: int, per_row: int, free: int) -> int:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception says that memory has run out, on whatever device."""
-    import torch
-
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+    torch = sys.modules.get("torch")
+    if isinstance(error, MemoryError) or (torch and isinstance(error, torch.OutOfMemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in _SIGNS)
 
@@ -131,9 +132,7 @@ class Parts:
         Raises:
             EnvironmentFailure: a single row does not fit.
         """
-        import torch
-
-        joined = join or torch.cat
+        joined = join or importlib.import_module("torch").cat
         while True:
             filled = -(-self._whole // self._size) * self._size
             rows = [min(row, self._whole - 1) for row in range(filled)]
@@ -146,14 +145,12 @@ class Parts:
             self._halve()  # out here, where the exception no longer holds the tensors of the failed pass
 
     def _halve(self) -> None:
-        import torch
-
         if self._size == 1:
             raise EnvironmentFailure(
                 f"{self._what}: out of memory with a single pair; free the device, use one with more memory, "
                 "or --reward-precision fast"
             )
-        if torch.cuda.is_available():
+        if (torch := sys.modules.get("torch")) and torch.cuda.is_available():
             torch.cuda.empty_cache()
         before, self._size = self._size, -(-self._size // 2)
         self._tell(f"{before} at a time do not fit into memory, going on with {self._size}")

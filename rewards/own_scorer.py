@@ -7,6 +7,7 @@ Standard library only: the orchestrator reads the scorer's id before it makes an
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib
 import importlib.util
@@ -14,7 +15,7 @@ import inspect
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
@@ -86,6 +87,43 @@ def load_scorers(texts: Iterable[str]) -> dict[str, type[Scorer]]:
 def registry(texts: Iterable[str]) -> dict[str, type[Scorer]]:
     """Our scorers, then the user's; raises as :func:`load_scorers`."""
     return {**SCORERS, **load_scorers(texts)}
+
+
+def environment_of(scorer: type[Scorer]) -> str:
+    """The environment that a scorer's code runs in: a name, or the path of a folder of the user's.
+
+    A class attribute ``env`` says so, or else its card; a path starts from the scorer's file.
+    """
+    named = str(getattr(scorer, "env", "") or scorer.card.env)
+    return str((source_of(scorer).parent / Path(named).expanduser()).resolve()) if "/" in named else named
+
+
+def check_imports(texts: Iterable[str]) -> None:
+    """Import the scorers, in the environment that they will run in, and look for what their methods import.
+
+    An import that is tried, or depends on something, may be missing.
+
+    Raises:
+        UserError: as :func:`load_scorers`; or a package is not there.
+    """
+    for text in texts:
+        for scorer in load_scorers([text]).values():
+            names = {name.partition(".")[0] for name in _imports(ast.parse(source_of(scorer).read_bytes()))}
+            if lacking := sorted(name for name in names if importlib.util.find_spec(name) is None):
+                raise UserError(
+                    f"scorer {text}: it imports {', '.join(lacking)}, which environment {environment_of(scorer)} does "
+                    "not have: add it there, or name another in env"
+                )
+
+
+def _imports(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and not node.level:
+        yield str(node.module)
+    elif not isinstance(node, ast.If | ast.Try | ast.With):
+        for inner in ast.iter_child_nodes(node):
+            yield from _imports(inner)
 
 
 def source_of(scorer: type[Scorer]) -> Path:

@@ -92,15 +92,23 @@ class Passes:
 
     def _pixels(self, rows: Sequence[Prepared], stacks: dict[tuple[Hashable, ...], Any]) -> Any:
         """The rows' tensors on the device: one of all, or a list where their shapes may differ."""
-        import torch
-
         # scorers with equal keys may have been given different images, where one of them refuses some
         keys = (self._scorer.any_shape, *((row.item.filename, row.keys[self.metric]) for row in rows))
         if keys not in stacks:
             tensors = [row.tensors[row.keys[self.metric]] for row in rows]
             listed = [one.to(self._device) for one in tensors] if self._scorer.any_shape else None
-            stacks[keys] = listed or torch.stack(tensors).to(self._device)
+            stacks[keys] = listed or self._stacked(tensors)
         return stacks[keys]
+
+    def _stacked(self, images: Sequence[Any]) -> Any:
+        """Torch's tensors on the device, or numpy's arrays, where a user's own environment has no torch."""
+        import numpy as np
+
+        if isinstance(images[0], np.ndarray):
+            return np.stack(images)
+        import torch
+
+        return torch.stack(list(images)).to(self._device)
 
 
 def _finite(found: Outcome) -> Outcome:

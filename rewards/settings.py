@@ -70,7 +70,7 @@ class RewardSettings:
 
 
 def validate(settings: RewardSettings, folder: Path) -> list[str]:
-    """All that is wrong with the settings, a line each, to be told before any stage begins; empty if nothing is.
+    """All that is wrong with the settings, a line each, to be shown before any stage begins; empty if nothing is.
 
     The user's scorers are imported, torch is not.
 
@@ -82,7 +82,7 @@ def validate(settings: RewardSettings, folder: Path) -> list[str]:
 
     faults: list[str] = []
 
-    def told(look: Callable[[], T]) -> T | None:
+    def noted(look: Callable[[], T]) -> T | None:
         """What ``look`` gives; None where it finds a fault, which is noted."""
         try:
             return look()
@@ -91,14 +91,14 @@ def validate(settings: RewardSettings, folder: Path) -> list[str]:
             return None
 
     for setting, _ in options_of(settings):
-        told(partial(check, replace(RewardSettings(), **{setting.name: getattr(settings, setting.name)})))
+        noted(partial(check, replace(RewardSettings(), **{setting.name: getattr(settings, setting.name)})))
     if settings.metrics or not settings.scorers:
-        told(lambda: check_metrics(settings.metrics))
-    places = [told(partial(absolute, text, folder)) for text in settings.scorers]
-    alone = [place for place in places if place and told(partial(load_scorers, [place])) is not None]
-    own = told(lambda: load_scorers(alone)) or {}
+        noted(lambda: check_metrics(settings.metrics))
+    places = [noted(partial(absolute, text, folder)) for text in settings.scorers]
+    alone = [place for place in places if place and noted(partial(load_scorers, [place])) is not None]
+    own = noted(lambda: load_scorers(alone)) or {}
     if len(alone) == len(settings.scorers):  # else a metric may be missing for want of its scorer
-        told(lambda: check_rescored(settings.rescore, (*settings.metrics, *own)))
+        noted(lambda: check_rescored(settings.rescore, (*settings.metrics, *own)))
     return faults
 
 
@@ -121,12 +121,14 @@ class Parameters(RewardSettings):
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         text_cache: folder that keeps text features for later runs; None to keep none.
         group: how many models are loaded at once: ``auto`` as many as fit into free memory, ``all``, or ``one``.
+        alone: no worker in another environment scores, too: if no model can be loaded, the job fails.
     """
 
     files: Mapping[str, str] = field(default_factory=dict)
     device: str = "auto"
     text_cache: str | None = None
     group: str = "auto"
+    alone: bool = True
 
     @property
     def registry(self) -> Mapping[str, type[Scorer]]:

@@ -10,79 +10,22 @@ chunk by chunk they are the same bits. Another suite, limit or batch size makes 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import os
-import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from rewards.scorers.base import Scorer
+from wire.arrays import ArrayCache
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from rewards.memory import Parts
 
-#: Version of the file format (sha256 of the rest, then a ``.npy`` file) and of how texts are encoded.
-FORMAT = 2
-_DIGEST = 32
 _SMALL = (".json", ".txt", ".model", ".py")
-
-
-class TextCache:
-    """Chunks of one scorer's text features.
-
-    A file appears whole or not at all, and is believed only if it carries its own digest; any other is computed and
-    written again. Runs side by side at worst do the same work twice.
-
-    Args:
-        folder: where all caches live; made when first needed.
-        identity: everything besides the prompts that decides the features.
-    """
-
-    def __init__(self, folder: Path, identity: Mapping[str, Any], warn: Callable[[str], object]) -> None:
-        self._folder = folder
-        self._identity = {**identity, "format": FORMAT}
-        self._warn = warn
-        self._writes = True
-
-    def load(self, prompts: Sequence[str]) -> Tensor | None:
-        """The chunk's features, (N, D) float32 on the CPU; None if they are not there, or damaged."""
-        try:
-            content = self._path(prompts).read_bytes()
-            if hashlib.sha256(content[_DIGEST:]).digest() != content[:_DIGEST]:
-                return None
-            features = np.load(io.BytesIO(content[_DIGEST:]), allow_pickle=False)
-        except (OSError, ValueError):
-            return None
-        return torch.from_numpy(features) if len(features) == len(prompts) else None
-
-    def store(self, prompts: Sequence[str], features: Tensor) -> None:
-        """Keep a chunk. A folder that cannot be written to is reported once, and costs nothing but time."""
-        if not self._writes:
-            return
-        packed = io.BytesIO()
-        np.save(packed, features.cpu().numpy(), allow_pickle=False)
-        content = packed.getvalue()
-        path = self._path(prompts)
-        partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_bytes(hashlib.sha256(content).digest() + content)
-            os.replace(partial, path)
-        except OSError as error:
-            self._writes = False
-            self._warn(f"text features are not kept for the next run ({error.strerror}: {self._folder})")
-
-    def _path(self, prompts: Sequence[str]) -> Path:
-        key = json.dumps([self._identity, list(prompts)], sort_keys=True)
-        name = hashlib.sha256(key.encode()).hexdigest()
-        return self._folder / name[:2] / name
 
 
 def small_files_digest(folders: Iterable[Path]) -> str:
@@ -116,7 +59,7 @@ class TextFeatures:
         parts: Parts,
         size: int,
         device: str,
-        cache: TextCache | None = None,
+        cache: ArrayCache | None = None,
     ) -> None:
         self._scorer = scorer
         self._prompts = list(dict.fromkeys(prompts))
@@ -137,9 +80,10 @@ class TextFeatures:
 
     def _chunk(self, prompts: Sequence[str]) -> Tensor:
         """Features of a whole chunk, from the cache or computed."""
-        if self._cache and (found := self._cache.load(prompts)) is not None:
-            return found.to(self._device)
+        key = json.dumps(prompts)
+        if self._cache and (found := self._cache.load(key)) is not None:
+            return torch.from_numpy(found).to(self._device)
         features = self._parts(lambda rows: self._scorer.encode_text([prompts[row] for row in rows]))
         if self._cache and not self._parts.halved:  # a chunk encoded in parts is not what the cache promises
-            self._cache.store(prompts, features)
+            self._cache.store(key, features.cpu().numpy())
         return features

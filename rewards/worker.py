@@ -14,19 +14,18 @@ from rewards.scorers import SCORERS, Scorer
 from rewards.settings import Parameters
 from wire.cards import records
 from wire.errors import EnvironmentFailure
-from wire.gpus import choose_device
 from wire.hub_client import tell
 from wire.protocol import Item, Job, Reporter, RowWriter, cell_key, pending_batches
 
 if TYPE_CHECKING:
     from rewards.memory import Parts
     from rewards.scoring import Passes
-    from rewards.text_features import TextCache
+    from wire.arrays import ArrayCache
 
 #: Packages whose version may change a number.
 PACKAGES: tuple[str, ...] = (
     *("torch", "torchvision", "transformers", "tokenizers", "huggingface-hub", "safetensors", "sentencepiece"),
-    *("open-clip-torch", "openai-clip", "timm", "einops", "pillow", "numpy"),
+    *("open-clip-torch", "openai-clip", "timm", "modelscope", "einops", "pillow", "numpy"),
 )
 
 
@@ -77,7 +76,7 @@ class RewardsStage:
         self._missing = [metric for metric, count in missing.items() if count]
         self.total = sum(missing.values())
         self.failures: dict[str, str] = {}
-        self._told = 0
+        self._warned = 0
         self._weights: dict[str, list[LocalWeight]] = {}
         self._used: list[dict[str, Any]] = []
         self._rows = 0
@@ -88,27 +87,22 @@ class RewardsStage:
 
     def run(self) -> None:
         """Load the models that have missing cells, group by group, and fill the cells."""
-        import torch
-        from transformers.utils import logging
-
-        from rewards.devices import describe, loaded_groups, make_deterministic
-
-        logging.set_verbosity_error()  # its advice on unused and new weights: keys are checked here
+        from rewards.devices import choose, computing, describe, loaded_groups, make_deterministic
 
         chosen = self._parameters
-        device = choose_device(chosen.device)
+        device = choose(chosen.device)
         make_deterministic()
         scorers = [scorer for metric in self._missing if (scorer := self._found(metric))]
         groups = loaded_groups(
             scorers, self._weights, device, chosen.precision, chosen.files, chosen.group, self.failures
         )
-        with RowWriter(Path(self._job.output)) as writer, torch.inference_mode():
+        with RowWriter(Path(self._job.output)) as writer, computing():
             for number, group in enumerate(groups):
                 if number == 0:
                     self._report_start(describe(device))
                 self._tell_failures()
                 self._run_group(group, device, writer)
-            if len(self.failures) == len(chosen.metrics):
+            if chosen.alone and len(self.failures) == len(chosen.metrics):
                 raise not_loaded(self.failures)
             if len(self.failures) == len(self._missing):  # no model was loaded: what is known of earlier ones stays
                 self._reporter.started(0, describe(device), packages())
@@ -134,9 +128,9 @@ class RewardsStage:
 
     def _tell_failures(self) -> None:
         """Warn of the scorers that could not be loaded, of each once."""
-        for metric, reason in list(self.failures.items())[self._told :]:
+        for metric, reason in list(self.failures.items())[self._warned :]:
             self._reporter.warning(f"{metric} is not scored: {reason}")
-        self._told = len(self.failures)
+        self._warned = len(self.failures)
 
     def _report_start(self, device: str) -> None:
         self._reporter.started(
@@ -195,7 +189,6 @@ class RewardsStage:
         """The scorer's passes; where memory is short (``free`` bytes, the models being loaded), in parts at once."""
         from rewards.memory import Parts
         from rewards.scoring import Passes
-        from rewards.text_features import TextFeatures
 
         metric, warn = scorer.card.metric, self._reporter.warning
         size = 1 if scorer.one_by_one and device == "cpu" else self._parameters.batch_size
@@ -203,6 +196,8 @@ class RewardsStage:
             print(f"{metric}: exp(logit_scale) = {scorer.logit_scale!r}", file=sys.stderr)  # noqa: T201
         parts, texts = self._parts(scorer, size, free), None
         if scorer.encodes_text:
+            from rewards.text_features import TextFeatures
+
             prompts, whole = [item.prompt for item in self._job.items], Parts(f"{metric} text", size, warn)
             texts = TextFeatures(scorer, prompts, whole, size, device, self._text_cache(scorer, device))
         return Passes(scorer, device, size, parts, texts)
@@ -226,10 +221,11 @@ class RewardsStage:
         self._unscored += sum(row["value"] is None for row in rows)
         self._reporter.progress(self._rows, self.total, ", ".join(dict.fromkeys(row["metric"] for row in rows)))
 
-    def _text_cache(self, scorer: Scorer, device: str) -> TextCache | None:
+    def _text_cache(self, scorer: Scorer, device: str) -> ArrayCache | None:
         """The scorer's features on disk; none for a user's own, and where a weight has no hash to know it by."""
         from rewards.devices import describe, processor
-        from rewards.text_features import TextCache, small_files_digest
+        from rewards.text_features import small_files_digest
+        from wire.arrays import ArrayCache
 
         metric, chosen = scorer.card.metric, self._parameters
         used = [weight for weight in self._used if weight["metric"] == metric]
@@ -242,4 +238,4 @@ class RewardsStage:
             "device": [describe(device), processor()],
             "packages": packages(),
         }
-        return TextCache(Path(chosen.text_cache), identity, self._reporter.warning)
+        return ArrayCache(Path(chosen.text_cache), identity, "text features", self._reporter.warning)

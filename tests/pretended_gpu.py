@@ -32,8 +32,8 @@ from typing import Any
 from wire.protocol import Job
 
 ROOT = Path(__file__).resolve().parents[1]
-#: Environment variable: bytes of the GPU's memory.
-MEMORY = "PRETENDED_GPU_MEMORY"
+#: Environment variable: bytes of the GPU's memory, and what it is otherwise.
+MEMORY, LARGE = "PRETENDED_GPU_MEMORY", 80 * 2**30
 STAGES = ("generation", "geneval", "rewards")
 
 
@@ -47,7 +47,7 @@ class Outcome:
     log: str
 
 
-def on_pretended_gpu(job: Job, mistake: str = "", memory: int = 80 * 2**30) -> Outcome:
+def on_pretended_gpu(job: Job, mistake: str = "", memory: int = LARGE) -> Outcome:
     """Do a job on the pretended GPU, which has so many bytes of ``memory``, in a process of its own.
 
     ``mistake`` is ``MODULE:NAME``: what that function of ours returns is taken back to the CPU, as if forgotten there.
@@ -219,7 +219,7 @@ class _Gpu:
 
         self.torch, self.tree = torch, _pytree
         self.waits: collections.Counter[str] = collections.Counter()
-        self.memory = _Memory(torch, int(os.environ[MEMORY]))
+        self.memory = _Memory(torch, int(os.environ.get(MEMORY, LARGE)))
         self.tensor_class = self._tensor_class()
         self._generators: dict[int, tuple[Any, Any]] = {}
 

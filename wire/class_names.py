@@ -49,9 +49,9 @@ def class_note(found: Collection[str], lines: Iterable[str]) -> str:
     prompts = sum(any(own in text for own in lost) for text in texts)
     known = [f"{_shown(name)} (GenEval: {own})" for name, own in meant.items() if own]
     unknown = [_shown(name) for name, own in meant.items() if not own]
-    told = _listed(known) + [f"{', '.join(_listed(unknown))} (not in GenEval)"] * bool(unknown)
+    parts = _listed(known) + [f"{', '.join(_listed(unknown))} (not in GenEval)"] * bool(unknown)
     cost = f"; prompts that ask for these classes can only fail: {prompts}" if prompts else ""
-    return f"boxes under names that the suite does not know: {', '.join(told)}{cost}"
+    return f"boxes under names that the suite does not know: {', '.join(parts)}{cost}"
 
 
 def own_name(name: str) -> str:

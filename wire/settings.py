@@ -34,7 +34,7 @@ class Option:
         parse: from the command line's text to the value; of a mapping, from one ``NAME=VALUE`` to a pair.
         decides: one of ``ROWS``, ``EXTENT``, ``IDLE``.
         compared: two comparable runs share it, as ``run.json``'s protocol says; None: if it decides the rows.
-        added: came after runs had been recorded: told only where it differs from its default, so that those runs
+        added: came after runs had been recorded: written only where it differs from its default, so that those runs
             stay what they are.
     """
 
@@ -58,8 +58,8 @@ def option(default: Any, help: str, panel: str, **facts: Any) -> Any:  # noqa: A
     """A dataclass's field that a user can set; ``facts`` are those of :class:`Option`."""
     if facts.get("open"):
         facts.setdefault("unset", str(default))
-    told = {"option": Option(help, panel, **facts)}
-    return field(default_factory=dict, metadata=told) if default == {} else field(default=default, metadata=told)
+    known = {"option": Option(help, panel, **facts)}
+    return field(default_factory=dict, metadata=known) if default == {} else field(default=default, metadata=known)
 
 
 def group(kind: type[Any]) -> Any:
@@ -94,15 +94,15 @@ def pair(flag: str, form: str, value: Callable[[str], Any] = str) -> Callable[[s
 
 def values(settings: Any, decides: Collection[str] = (ROWS,)) -> dict[str, Any]:
     """Those settings that decide such things, by name."""
-    return _told(settings, lambda one: one.decides in decides)
+    return _chosen(settings, lambda one: one.decides in decides)
 
 
 def protocol(settings: Any) -> dict[str, Any]:
     """Those settings that comparable runs share, by name."""
-    return _told(settings, lambda one: one.decides == ROWS if one.compared is None else one.compared)
+    return _chosen(settings, lambda one: one.decides == ROWS if one.compared is None else one.compared)
 
 
-def _told(settings: Any, wanted: Callable[[Option], bool]) -> dict[str, Any]:
+def _chosen(settings: Any, wanted: Callable[[Option], bool]) -> dict[str, Any]:
     every, known = asdict(settings), [(its.name, its.default, one) for its, one in options_of(settings) if wanted(one)]
     return {name: every[name] for name, default, one in known if not (one.added and every[name] == default)}
 

@@ -14,7 +14,6 @@ from generation.batches import Batch, prompts_of
 from generation.checkpoint_kinds import CheckpointSource
 from generation.checkpoints import load_checkpoint
 from generation.device import device_name, free_memory, torch_device
-from generation.embedding_cache import EmbeddingCache, encode_with_cache
 from generation.hub import repo_weights
 from generation.miro_model import TEXT_ENCODER_REPO, LoadedCheckpoint
 from generation.noise import UPSTREAM, UpstreamNoise, image_noise, upstream_generator
@@ -29,7 +28,14 @@ from generation.sampling import (
     sample_latents,
     sampler_settings,
 )
-from generation.text_encoding import EncodedPrompt, TextEncoder, encoder_identity, stack_prompts
+from generation.text_encoding import (
+    EncodedPrompt,
+    TextEncoder,
+    encode_with_cache,
+    encoder_identity,
+    stack_prompts,
+)
+from wire.arrays import ArrayCache
 from wire.protocol import Item, UserError
 
 #: Packages whose versions go into the manifest.
@@ -115,9 +121,9 @@ class MiroBackend:
             yield from encode_groups(TextEncoder(*kind), batches)
             return
 
-        def open_cache() -> EmbeddingCache | None:
+        def open_cache() -> ArrayCache | None:
             identity = encoder_identity(*kind) if folder else None
-            return EmbeddingCache(Path(folder), identity, warn) if folder and identity else None
+            return ArrayCache(Path(folder), identity, "text embeddings", warn) if folder and identity else None
 
         indices: dict[str, list[int]] = {}
         for index, prompt in prompts_of(batches).items():

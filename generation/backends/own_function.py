@@ -71,9 +71,9 @@ class OwnFunctionBackend:
             raise UserError(f"generator {self._name} failed ({type(error).__name__}: {reason})") from error
         found = list(images) if isinstance(images, Sequence) else None
         if found is None or len(found) != len(items):
-            told = type(images).__name__ if found is None else f"{len(found)} images"
+            given = type(images).__name__ if found is None else f"{len(found)} images"
             wanted = f"{len(items)} prompts; expected a list of {len(items)} PIL images"
-            raise UserError(f"generator {self._name}: returned {told} for {wanted}")
+            raise UserError(f"generator {self._name}: returned {given} for {wanted}")
         return [_pixels(image, self._name) for image in found[: len(batch.items)]]
 
 

@@ -36,7 +36,7 @@ def is_fetched(suite: PublishedSuite, folder: Path) -> bool:
 def fetch(suite: PublishedSuite, folder: Path, tell: Tell, brought: Sequence[Path] = ()) -> Suite:
     """Get a suite's files, check them, and keep them in ``folder``, where all suites live.
 
-    ``brought`` are the files, in order, where they came another way; ``tell`` is told what is trusted without a
+    ``brought`` are the files, in order, where they came another way; ``tell`` takes what is trusted without a
     published hash.
 
     Raises:

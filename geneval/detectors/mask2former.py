@@ -106,9 +106,9 @@ def find_instances(raw: RawOutput, max_per_image: int, floor: float) -> Detectio
     labels, queries = pairs % scores.shape[1], pairs // scores.shape[1]
     used, places = queries.unique(return_inverse=True)
     masks, certainty, corners = _masks(raw, used.to(scores.device))
-    told = torch.cat([corners, certainty[:, None]], dim=1).cpu()[places]
-    found = (best * told[:, 4]).tolist()
-    boxes = [Box(*corner, score) for corner, score in zip(told[:, :4].tolist(), found, strict=True)]
+    rated = torch.cat([corners, certainty[:, None]], dim=1).cpu()[places]
+    found = (best * rated[:, 4]).tolist()
+    boxes = [Box(*corner, score) for corner, score in zip(rated[:, :4].tolist(), found, strict=True)]
     return Detections(labels.tolist(), boxes, masks[places.to(masks.device)])
 
 

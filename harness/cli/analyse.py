@@ -14,18 +14,26 @@ from harness.terminal.echo import echo
 def analyse(
     runs: Annotated[list[Path], typer.Argument(help="run directories, or files of GenEval or reward rows")],
     out: Annotated[Path, typer.Option(help="folder for analysis.md, analysis.csv and radars")] = Path("report"),
+    judges: Annotated[bool, typer.Option("--judges", help="also GenEval, Soft-TIFA, VQAScore side by side")] = False,
+    labels: Annotated[
+        Path | None, typer.Option(help="what people say of the images, as CSV, for --judges; see docs/judges.md")
+    ] = None,
     formats: options.Format = [],  # noqa: B006 - typer copies it
 ) -> None:
     """pass@k, best of N, rewards against verdicts, histograms, accuracy by class, relation, color and count; radars.
 
-    Of runs with a diversity within prompts (``rewards --metric diversity_dinov2``), that against every score.
+    With --judges, how far the judges of the same images agree, by tag, and with people. Of runs with a diversity within
+    prompts (``rewards --metric diversity_dinov2``), that against every score.
     """
     from reports.analysis import write_analysis
     from rewards.scorers import CARDS
 
-    files = write_analysis(runs, out, CARDS, formats)
+    held = judges or labels is not None
+    files = write_analysis(runs, out, CARDS, formats, judges=held, labels=labels)
     for note in files.notes:
         echo(note, err=True)
     echo(f"analysis: {files.markdown}")
+    for judged in files.judges[:1]:
+        echo(f"judges side by side: {judged}")
     if files.tradeoffs:
         echo(f"diversity against scores: {files.tradeoffs[0]}")

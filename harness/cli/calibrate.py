@@ -41,12 +41,14 @@ def calibrate(
     """Score fixed pairs with every reward model, compare with stored values; exits 1 where one has drifted."""
     from harness.cli import session
     from rewards.calibration.golden import Golden
-    from rewards.scorers import CARDS, check_metrics, weight_sources
+    from rewards.scorers import CARDS, SCORERS, check_metrics, weight_sources
 
     if together := [metric for metric in check_metrics(chosen.metrics) if CARDS[metric].over_samples]:
         raise UserError(f"{', '.join(together)}: of several images of a prompt, and the fixed pairs have one each")
     path, precision = golden or default_golden(tiny_world), chosen.precision
     stored = Golden.read(path)
+    if elsewhere := [metric for metric in check_metrics(chosen.metrics) if SCORERS[metric].card.env != "rewards"]:
+        raise UserError(f"{', '.join(elsewhere)}: golden values are kept of environment rewards alone; leave it out")
     parameters: dict[str, Any] = {"metrics": list(check_metrics(chosen.metrics)), "precision": precision}
     parameters |= {"device": run.device, "batch_size": BATCH_SIZE}
     if published_images:

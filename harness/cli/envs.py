@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from harness.cli.signature import only, takes_settings
-from harness.environments.spec import DEFAULT, ENVIRONMENTS, EnvironmentSpec
+from harness.environments.spec import DEFAULT, ENVIRONMENTS, EnvironmentSpec, find_spec
 from harness.run.settings import RunSettings
 from harness.terminal.display import Display
 from harness.terminal.echo import echo, show_list
@@ -16,18 +16,22 @@ app = typer.Typer(help="The stages' isolated environments.", no_args_is_help=Tru
 
 Backend = Annotated[RunSettings, only("env_backend")]
 Names = Annotated[
-    list[str] | None, typer.Argument(help="miro, geneval, rewards; vlm [default: the first three]", metavar="[NAME]...")
+    list[str] | None,
+    typer.Argument(
+        help="miro, geneval, rewards, vlm or a folder of your own, e.g. ./my_env [default: the first three]",
+        metavar="[NAME]...",
+    ),
 ]
 
 
 @app.command("list")
 @takes_settings
-def list_environments(run: Backend) -> None:
+def list_environments(run: Backend, names: Names = None) -> None:
     """List the environments: backend, lock hash, size, health and folder."""
     from harness.environments import manager
 
     rows = []
-    for spec in ENVIRONMENTS.values():
+    for spec in _specs(names) if names else ENVIRONMENTS.values():
         environment = manager.locate(spec, run.env_backend)
         state = environment.state()
         size = f"{state.size_bytes / 1e9:.1f} GB" if state else "-"
@@ -63,7 +67,8 @@ def check(run: Backend, names: Names = None) -> None:
     for spec in _specs(names, there=run.env_backend):
         environment = manager.locate(spec, run.env_backend)
         if not environment.ready:
-            raise EnvironmentFailure(f"environment {spec.name} is not set up: `miro-eval envs setup {spec.name}`")
+            named = spec.folder or spec.name
+            raise EnvironmentFailure(f"environment {spec.name} is not set up: `miro-eval envs setup {named}`")
         packages = manager.check(environment)
         echo(f"{spec.name}: healthy  " + "  ".join(f"{name} {version}" for name, version in packages.items()))
 
@@ -89,6 +94,6 @@ def _specs(names: list[str] | None, there: str = "") -> list[EnvironmentSpec]:
     from harness.environments import manager
 
     if names:
-        return [manager.find_spec(name) for name in names]
+        return [find_spec(name) for name in names]
     made = [spec for spec in ENVIRONMENTS.values() if there and manager.locate(spec, there).directory.exists()]
     return list(dict.fromkeys([*(ENVIRONMENTS[name] for name in DEFAULT), *made]))

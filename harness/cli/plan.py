@@ -31,7 +31,7 @@ def plan(
     utilisation: Utilisation = 0.35,
     gpus: Annotated[int, typer.Option(help="devices that share the work", min=1)] = 1,
 ) -> None:
-    """Images, arithmetic, expected GPU minutes and disk of `all` on these checkpoints, and the stage that binds.
+    """Images, arithmetic, expected GPU minutes and disk of `all` on these checkpoints, and which stage takes longest.
 
     Nothing is loaded or run. Minutes are arithmetic over the hardware's data-sheet rate times --utilisation; loading
     and files come on top.
@@ -51,7 +51,7 @@ def plan(
     images, rows = sum(one.image_bytes for one in costs), sum(one.row_bytes for one in costs)
     echo(f"checkpoints: {len(costs)}, prompts: {costs[0].prompts}, images: {sum(one.images for one in costs):,}")
     echo(f"GPU minutes: {whole:,.1f} at {utilisation:.0%} of the data sheet's rate{shared}")
-    echo(f"binds: {binding}, {minutes[binding] / whole:.0%} of the time")
+    echo(f"bottleneck: {binding}, {minutes[binding] / whole:.0%} of the time")
     echo(f"disk: at most {images / 1e9:.2f} GB of images and {rows / 1e9:.2f} GB of rows")
     for note in costs[0].notes:
         echo(f"assumed: {note}")

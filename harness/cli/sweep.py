@@ -1,4 +1,4 @@
-"""``miro-eval sweep``: one checkpoint over a grid of its protocol."""
+"""``miro-eval sweep``: checkpoints over a grid of their protocol."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def sweep(
     geneval: GenevalSettings,
     rewards: RewardSettings,
     run: Annotated[RunSettings, without("executor", "shards", "partition", "gres", "arguments")],
-    checkpoint: options.Checkpoint,
+    checkpoint: options.Checkpoints,
     sweep: Sweep = None,
     reward_target: RewardTarget = None,
     out: Out = None,
@@ -38,14 +38,14 @@ def sweep(
 ) -> None:
     """Run `all` at every point of a grid over the protocol; one leaderboard, one table, one plot an axis.
 
-    Each point has a run directory of its own; models are loaded once for all. The same command again continues.
+    Each point has a run directory of its own; models are loaded once for all. Several checkpoints go over the same
+    grid, into a folder each. The same command again continues.
     """
     from harness.cli.session import run_evaluations
     from harness.environments.manager import environment_backend
     from harness.plan.evaluations import evaluations
-    from harness.plan.grid import TARGET_FLAG, grid, point_directories, protocol_fields, read_axis
-    from harness.plan.open import default_directory
-    from harness.plan.selection import with_defaults
+    from harness.plan.grid import TARGET_FLAG, grid, protocol_fields, read_axis
+    from harness.plan.selection import each_checkpoint, grid_directories
     from reports.analysis.sweep import SweepPoint, write_sweep
     from rewards.scorers import CARDS
 
@@ -53,15 +53,18 @@ def sweep(
     axes += [read_axis(text, TARGET_FLAG) for text in reward_target or []]
     if not axes:
         raise UserError("name at least one axis, e.g. --sweep guidance_scale=0:30:2")
-    base = with_defaults(replace(generation, checkpoint=checkpoint))
-    points = grid(base, axes)
-    plain = default_directory(base.source)
-    folder = out or plain.with_name(f"{plain.name}-sweep")
-    places = point_directories(folder, points)
+    models = each_checkpoint(generation, checkpoint)
+    for fault in (model.fault for model in models if model.fault):
+        raise fault
+    folder, names = grid_directories(models, out)
+    points = [(name, point) for name, model in zip(names, models, strict=True) for point in grid(model, axes)]
+    places = [folder / name / point.name for name, point in points]
     backend = environment_backend(geneval.detector, run.env_backend)
     common = replace(run, out=folder, geneval=geneval, rewards=rewards, env_backend=backend)
-    runs = evaluations([point.model for point in points], places, common)
+    runs = evaluations([point.model for _, point in points], places, common)
     run_evaluations(runs, tiny_world=tiny_world, report=folder / "report", across=protocol_fields(axes))
-    drawn = [SweepPoint(point.values, point.places, place) for point, place in zip(points, places, strict=True)]
+    drawn = [
+        SweepPoint(point.values, point.places, place, name) for (name, point), place in zip(points, places, strict=True)
+    ]
     files = write_sweep(drawn, folder / "report", CARDS)
     echo(f"sweep: {files.csv}, {', '.join(map(str, files.images))}")

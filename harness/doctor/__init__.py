@@ -18,7 +18,7 @@ from wire.gpus import hidden
 from wire.hub_client import is_off
 from wire.vocabulary import SEVEN_REWARDS
 
-__all__ = ["CHECKS", "FAILURE", "OK", "WARNING", "Finding", "examine", "quick_checks"]
+__all__ = ["CHECKS", "FAILURE", "OK", "WARNING", "Finding", "examine", "quick_checks", "unfit"]
 
 #: In the order shown: first what everything else needs.
 CHECKS: tuple[Callable[[], Finding | Iterable[Finding]], ...] = (
@@ -50,6 +50,14 @@ def examine(out: Path | None = None) -> Iterable[Finding]:
         yield from [found] if isinstance(found, Finding) else found
     yield host.room_to_load({metric: SCORERS[metric].card.weights for metric in SEVEN_REWARDS})
     yield host.room_for_images(out or Path.cwd())
+
+
+def unfit(environments: Sequence[str], device: str, env_backend: str) -> list[Finding]:
+    """What keeps environments from being made here, or from computing on this machine's GPUs."""
+    found = [*installed.unmade(environments, env_backend)]
+    computes_on_gpu = device != "cpu" and not hidden()
+    found += gpu_fit.misfits(environments, env_backend) if computes_on_gpu else []
+    return [finding for finding in found if finding.status != OK]
 
 
 def quick_checks(

@@ -13,7 +13,7 @@ from typing import Any
 from harness.doctor.host import FAILURE, WARNING, Finding
 from harness.environments import manager
 from harness.environments.manager import BACKENDS, Environment
-from harness.environments.spec import DEFAULT, ENVIRONMENTS
+from harness.environments.spec import DEFAULT, ENVIRONMENTS, find_spec
 from wire.errors import EnvironmentFailure
 from wire.files import write_atomically
 from wire.gpus import Gpu, hidden, listed_gpus, too_old_for
@@ -43,14 +43,19 @@ def misfits(names: Sequence[str], env_backend: str) -> Iterator[Finding]:
         gpus = () if hidden() else listed_gpus()
     except EnvironmentFailure:  # which :func:`harness.doctor.host.gpu` tells
         return
-    environments = [manager.locate(ENVIRONMENTS[name], env_backend) for name in names]
+    environments = [manager.locate(find_spec(name), env_backend) for name in names]
     if gpus and environments:
         with ThreadPoolExecutor() as pool:
             yield from filter(None, pool.map(lambda environment: _misfit(environment, gpus), environments))
 
 
 def _misfit(environment: Environment, gpus: Sequence[Gpu]) -> Finding | None:
-    torch, cuda = locked_torch(environment)
+    try:
+        torch, cuda = locked_torch(environment)
+    except EnvironmentFailure:
+        if environment.spec.folder:  # a user's own may compute with anything
+            return None
+        raise
     subject, its = f"environment {environment.spec.name}", f"its torch {torch} (CUDA {cuda})"
     if why := too_old_for(gpus[0].driver, cuda):
         hint = f"update the driver, or use --device cpu; {_REBUILD}"

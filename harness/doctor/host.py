@@ -20,7 +20,7 @@ from harness.environments.gpu import (
     host_mmcv_build,
     nvcc_version,
 )
-from harness.environments.spec import DEFAULT, ENVIRONMENTS
+from harness.environments.spec import DEFAULT, ENVIRONMENTS, find_spec
 from rewards.scorers.card import Weight
 from wire.errors import EnvironmentFailure
 from wire.gpus import listed_gpus
@@ -145,8 +145,8 @@ def existing(folder: Path) -> Path:
 
 def disk(env_backend: str = "auto", names: Sequence[str] = DEFAULT) -> Finding:
     """Space for those of the environments that are missing."""
-    missing = [name for name in names if not manager.locate(ENVIRONMENTS[name], env_backend).ready]
-    needed, free = sum(ENVIRONMENTS[name].disk_gb for name in missing), _free_gb(existing(home()))
+    missing = [name for name in names if not manager.locate(find_spec(name), env_backend).ready]
+    needed, free = sum(find_spec(name).disk_gb for name in missing), _free_gb(existing(home()))
     text = f"{free:.0f} GB free at {home()}, {needed} GB needed for environments"
     if free < needed:
         return Finding("disk", FAILURE, text, "free some space, or set MIRO_EVAL_HOME to another disk")

@@ -12,7 +12,7 @@ from harness.doctor.host import FAILURE, OK, WARNING, Finding, disk
 from harness.environments import manager, uv
 from harness.environments.gpu import has_compiler
 from harness.environments.manager import Environment
-from harness.environments.spec import ENVIRONMENTS
+from harness.environments.spec import ENVIRONMENTS, find_spec
 from harness.workers.processes import describe_failure
 from wire.errors import EnvironmentFailure
 from wire.paths import environment_files, home, stage_code
@@ -78,7 +78,7 @@ def leftovers() -> Iterator[Finding]:
 
 def unmade(names: Sequence[str], env_backend: str) -> Iterable[Finding]:
     """What stands in the way of making the environments that are missing; nothing where all are there."""
-    missing = [name for name in names if not manager.locate(ENVIRONMENTS[name], env_backend).ready]
+    missing = [name for name in names if not manager.locate(find_spec(name), env_backend).ready]
     if missing and uv.find() is None:
         yield Finding("uv", FAILURE, "not installed", "pip install uv")
     compiled = "geneval" in missing and manager.locate(ENVIRONMENTS["geneval"], env_backend).backend == "uv"

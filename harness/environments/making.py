@@ -20,7 +20,7 @@ class Making:
     def __init__(self, backend: str, steps: Callable[[str], Progress]) -> None:
         self._backend, self._steps, self._crew = backend, steps, Crew()
         self._pool = ThreadPoolExecutor(max_workers=8, initializer=self._crew.join)
-        self._made: dict[str, Future[Environment]] = {}
+        self._made: dict[EnvironmentSpec, Future[Environment]] = {}
 
     def __enter__(self) -> Making:
         return self
@@ -32,13 +32,13 @@ class Making:
     def begin(self, spec: EnvironmentSpec, backend: str | None = None) -> Future[Environment]:
         """Make an environment, unless it is there or begun; its ``result()`` raises as :func:`ensure` does."""
         backend = backend or self._backend
-        if spec.name in self._made:
-            return self._made[spec.name]
+        if spec in self._made:
+            return self._made[spec]
         there = locate(spec, backend)
         if there.ready:
-            self._made[spec.name] = Future()
-            self._made[spec.name].set_result(there)
+            self._made[spec] = Future()
+            self._made[spec].set_result(there)
         else:
             step = self._steps(f"environment {spec.name}")
-            self._made[spec.name] = self._pool.submit(ensure, spec, backend, step)
-        return self._made[spec.name]
+            self._made[spec] = self._pool.submit(ensure, spec, backend, step)
+        return self._made[spec]

@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 
 from harness.environments import pixi
 from harness.environments.gpu import BLACKWELL, can_compile_mmcv, compute_capabilities
-from harness.environments.spec import ENVIRONMENTS, Backend, EnvironmentSpec, Progress
+from harness.environments.spec import ENVIRONMENTS, OWN, Backend, EnvironmentSpec, Progress, find_spec
 from harness.environments.uv import UvBackend
 from harness.workers.processes import check_dismissed, run_logged
 from wire.errors import EnvironmentFailure, UserError
@@ -112,13 +112,6 @@ class EnvironmentState:
     seconds: float
 
 
-def find_spec(name: str) -> EnvironmentSpec:
-    """The spec of that name, or a UserError that lists the names."""
-    if name not in ENVIRONMENTS:
-        raise UserError(f"unknown environment {name!r}: choose from {', '.join(ENVIRONMENTS)}")
-    return ENVIRONMENTS[name]
-
-
 def locate(spec: EnvironmentSpec, backend: str = "auto") -> Environment:
     """The environment as the current lock files describe it (installed or not)."""
     kind = choose_backend(spec, backend)
@@ -187,7 +180,7 @@ def _make(environment: Environment, progress: Progress) -> None:
             f"environment {environment.spec.name} is not on {platform.node()}, and {environment.directory} cannot be "
             f"written ({error.strerror}): set MIRO_EVAL_HOME to a folder that can, on a cluster one that all nodes see"
         ) from error
-    with _exclusive(environment, progress):
+    with exclusive(environment.directory.with_name(environment.directory.name + ".lock"), progress):
         if not environment.ready:
             environment.directory.mkdir(parents=True, exist_ok=True)
             try:
@@ -210,9 +203,9 @@ def substitution(spec: EnvironmentSpec, backend: str) -> str:
 
 
 @contextlib.contextmanager
-def _exclusive(environment: Environment, progress: Progress) -> Iterator[None]:
-    """One process at a time sets an environment up; the others wait, and find it ready."""
-    lock = FileLock(environment.directory.with_name(environment.directory.name + ".lock"))
+def exclusive(path: Path, progress: Progress) -> Iterator[None]:
+    """One process at a time sets something up; the others wait, say so, and find it ready. ``path`` is the lock's."""
+    lock = FileLock(path)
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -259,17 +252,23 @@ def check(environment: Environment) -> dict[str, str]:
     """Run the environment's health check; returns package versions.
     Raises EnvironmentFailure: an import or a compiled operator fails.
     """
-    script = environment_files(environment.spec.name) / "health_check.py"
+    script = environment_files("own" if environment.spec.folder else environment.spec.name) / "health_check.py"
     log = environment.directory / "health.log"
     answer: list[str] = []
-    run_logged(
-        environment.command(str(script), environment.backend),
-        log,
-        failure=f"environment {environment.spec.name} is not healthy: `miro-eval envs remove {environment.spec.name}`, "
-        "then set it up again",
-        environment={"PYTHONPATH": str(stage_code())},
-        on_line=answer.append,
-    )
+    spec = environment.spec
+    unhealthy = f"environment {spec.name} is not healthy: `miro-eval envs remove {spec.name}`, then set it up again"
+    try:
+        run_logged(
+            environment.command(str(script), environment.backend),
+            log,
+            failure=unhealthy,
+            environment={"PYTHONPATH": str(stage_code())},
+            on_line=answer.append,
+        )
+    except EnvironmentFailure as error:
+        if spec.folder is None or not answer:
+            raise
+        raise EnvironmentFailure(f"environment {spec.folder} cannot run a scorer: {answer[-1].strip()}") from error
     packages: dict[str, str] = json.loads(next(line for line in reversed(answer) if line.startswith("{")))
     return packages
 
@@ -284,11 +283,12 @@ def remove(environment: Environment) -> bool:
 
 
 def leftovers() -> list[Path]:
-    """Folders of environments whose lock files have changed since."""
+    """Folders of environments of ours whose lock files have changed since; of users' own nobody can tell."""
     folder = home() / "envs"
     kinds = [(spec, kind) for spec in ENVIRONMENTS.values() for kind in spec.backends if kind in BACKENDS]
     current = {locate(spec, kind).directory for spec, kind in kinds}
-    return sorted(path for path in folder.glob("*-*-*") if path.is_dir() and path not in current)
+    found = (path for path in folder.glob("*-*-*") if path.is_dir() and not path.name.startswith(OWN))
+    return sorted(path for path in found if path not in current)
 
 
 def _disk_usage(directory: Path) -> int:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from wire.errors import UserError
+from wire.paths import environment_files
 
 #: Called with (done, total, what): total is 0 while it is unknown.
 Progress = Callable[[int, int, str], None]
@@ -13,14 +17,15 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class EnvironmentSpec:
-    """One of the stages' environments.
+    """One of the stages' environments, or one of a user's.
 
     Attributes:
-        name: folder under ``envs/``.
+        name: folder under ``envs/``; of a user's: :data:`OWN` and its folder's name.
         stage: the worker module that runs in it.
         backends: kinds it can be made with, best first.
         disk_gb: what a fresh installation needs, measured, rounded up.
         on_demand: made only when it is named, or a metric asked for runs in it.
+        folder: of a user's: where its ``pyproject.toml`` and ``uv.lock`` are.
     """
 
     name: str
@@ -28,6 +33,11 @@ class EnvironmentSpec:
     backends: tuple[str, ...]
     disk_gb: int
     on_demand: bool = False
+    folder: Path | None = None
+
+    def files(self, lock: str = "") -> Path:
+        """The folder of its lock; ``lock`` is what that of another kind has behind the name."""
+        return self.folder or environment_files(self.name + lock)
 
 
 ENVIRONMENTS: dict[str, EnvironmentSpec] = {
@@ -39,6 +49,26 @@ ENVIRONMENTS: dict[str, EnvironmentSpec] = {
 }
 #: Those that are made, and looked for, where none is named.
 DEFAULT = tuple(name for name, spec in ENVIRONMENTS.items() if not spec.on_demand)
+#: How the name of a user's own environment begins.
+OWN = "own."
+
+
+def find_spec(name: str) -> EnvironmentSpec:
+    """The environment of that name; where there is a slash in it, a user's own in that folder.
+    Raises UserError: there is none; the message lists the names, or says what the folder lacks.
+    """
+    if name in ENVIRONMENTS:
+        return ENVIRONMENTS[name]
+    if "/" not in name:
+        raise UserError(
+            f"unknown environment {name!r}: choose from {', '.join(ENVIRONMENTS)}, or name a folder, e.g. ./{name}"
+        )
+    folder = Path(name).expanduser().absolute()
+    for file, remedy in (("pyproject.toml", "docs/own_scorer.md shows one"), ("uv.lock", "run `uv lock` there")):
+        if not (folder / file).is_file():
+            raise UserError(f"environment {name}: there is no {folder / file}: {remedy}")
+    own = OWN + re.sub(r"[^A-Za-z0-9_]", "_", folder.name)
+    return EnvironmentSpec(own, "rewards", ("uv",), disk_gb=1, on_demand=True, folder=folder)
 
 
 class Backend(Protocol):

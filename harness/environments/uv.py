@@ -14,7 +14,6 @@ from harness.environments.gpu import has_compiler, host_mmcv_build
 from harness.environments.spec import EnvironmentSpec, Progress
 from harness.workers.processes import run_logged
 from wire.errors import EnvironmentFailure
-from wire.paths import environment_files
 
 #: Where pip puts it, though the virtual environment may not be activated.
 _BESIDE = str(Path(sys.executable).with_name("uv"))
@@ -41,12 +40,9 @@ class UvBackend:
     def _compiles_mmcv(self, spec: EnvironmentSpec) -> bool:
         return spec.name == "geneval" and self == UvBackend()
 
-    def _files(self, spec: EnvironmentSpec) -> Path:
-        return environment_files(spec.name + self.lock)
-
     def lock_parts(self, spec: EnvironmentSpec) -> list[bytes]:
         """The lock, what is left out of it and, where mmcv is compiled, how."""
-        parts = [(self._files(spec) / name).read_bytes() for name in ("pyproject.toml", "uv.lock")]
+        parts = [(spec.files(self.lock) / name).read_bytes() for name in ("pyproject.toml", "uv.lock")]
         parts += [repr(self.left_out).encode()] if self.left_out else []
         return [*parts, repr(host_mmcv_build()).encode()] if self._compiles_mmcv(spec) else parts
 
@@ -73,7 +69,7 @@ class UvBackend:
         """What installs the lock's packages."""
         left_out = [part for name in self.left_out for part in ("--no-install-package", name)]
         build = host_mmcv_build().arguments() if self._compiles_mmcv(spec) else []
-        sync = [tool, "sync", "--frozen", "--no-progress", "--project", str(self._files(spec))]
+        sync = [tool, "sync", "--frozen", "--no-progress", "--project", str(spec.files(self.lock))]
         return [*sync, *left_out, *build]
 
     def command(self, _spec: EnvironmentSpec, directory: Path, arguments: Sequence[str]) -> list[str]:
@@ -92,6 +88,7 @@ def report_line(line: str, progress: Progress) -> None:
 #: What uv's output shows, and the cause where that is not in uv.
 _REASONS = {
     r"No space left on device": "the disk is full: free some space, or set MIRO_EVAL_HOME to another disk",
+    r"Network connectivity is disabled": "uv is offline (UV_OFFLINE), and its cache lacks a package",
     r"error sending request|dns error|Connection refused|Temporary failure in name": (
         "the package registry cannot be reached: check the network, then run the command again"
     ),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 
-from harness.environments.manager import locate
-from harness.environments.spec import ENVIRONMENTS
+from harness.environments.manager import Environment, locate
 from harness.executors import find
+from harness.run.settings import RunSettings
 from harness.stages.base import Stage
 from harness.stages.context import Pipeline
 from harness.stages.registry import STAGES
@@ -16,8 +17,8 @@ from wire.errors import EnvironmentFailure, MiroEvalError
 def run_together(pipelines: Sequence[Pipeline], names: Sequence[str]) -> list[int | MiroEvalError | None]:
     """Bring stages to their end in runs with one source and one executor.
 
-    Weights are looked for, and the user's own code is imported in environments that are there, so that what cannot work
-    fails before hours are spent.
+    Weights are looked for, the environments of a stage that needs several are made, and the user's own code is imported
+    in those that are there, so that what cannot work fails before hours are spent.
 
     Returns:
         For each run how many items remain unscored; why it could not go on (rows finished so far are kept); or None
@@ -33,11 +34,59 @@ def run_together(pipelines: Sequence[Pipeline], names: Sequence[str]) -> list[in
             pipelines[0].check_weights(stage)
     if any(_has_work(pipeline, stages) for pipeline in pipelines):
         _check_host(pipelines, stages)
-        for stage in stages:
-            there = locate(ENVIRONMENTS[stage.environment], pipelines[0].settings.env_backend).ready
-            if there and stage.probe(pipelines[0].settings):
+        for stage in (stage for stage in stages if not divided(stage, pipelines[0])):
+            if locate(stage.spec, pipelines[0].settings.env_backend).ready and stage.probe(pipelines[0].settings):
                 pipelines[0].environment(stage)
+    for stage in (stage for stage in stages if divided(stage, pipelines[0])):
+        _make_parts(pipelines, stage)
     return executor.run(pipelines, stages)
+
+
+def divided(stage: Stage, pipeline: Pipeline) -> bool:
+    """Whether the stage needs another environment than its usual one."""
+    return stage.parts(pipeline.settings) != (stage,)
+
+
+def _make_parts(pipelines: Sequence[Pipeline], stage: Stage) -> None:
+    """Make the environments of a stage that needs several; parts whose environment is not to be had are left out.
+    Raises EnvironmentFailure: none is to be had.
+    """
+    lead, failures, coming = pipelines[0], dict[Stage, EnvironmentFailure](), dict[Stage, Future[Environment]]()
+    with lead.making() as making:
+        for part in stage.parts(lead.settings):
+            if not any(_lacks_rows(pipeline, part) for pipeline in pipelines):
+                continue
+            if fault := _unfit(part, lead.settings):
+                failures[part] = EnvironmentFailure(fault)
+            else:
+                coming[part] = making.begin(part.spec)
+        failures |= {part: error for part, future in coming.items() if (error := _failure(lead, part, future))}
+    if len(failures) == len(stage.parts(lead.settings)):
+        raise next(iter(failures.values()))
+    for part, failure in failures.items():
+        reason = f"environment {part.spec.name} is not there ({str(failure).splitlines()[0]})"
+        lead.display.note(f"{', '.join(part.weights(lead.settings))} will be unscored, all else goes on: {reason}")
+        for pipeline in pipelines:
+            pipeline.left_out[part.name] = reason
+
+
+def _failure(pipeline: Pipeline, part: Stage, made: Future[Environment]) -> EnvironmentFailure | None:
+    """Why a part's environment was not made, or is not ready for work."""
+    try:
+        made.result()
+        pipeline.environment(part)
+    except EnvironmentFailure as error:
+        return error
+    return None
+
+
+def _unfit(part: Stage, settings: RunSettings) -> str:
+    """Why a part's environment cannot be made on this machine, or would not compute here; empty where it can."""
+    from harness.doctor import FAILURE, unfit
+
+    found = unfit([part.environment], settings.device, settings.env_backend) if settings.executor == "local" else []
+    failures = (one for one in found if one.status == FAILURE)
+    return "\n".join(f"{one.subject}: {one.text}: {one.hint}" for one in failures)
 
 
 def _has_work(pipeline: Pipeline, stages: Sequence[Stage]) -> bool:
@@ -68,7 +117,7 @@ def _check_host(pipelines: Sequence[Pipeline], stages: Sequence[Stage]) -> None:
     pipeline, settings = pipelines[0], pipelines[0].settings
     if settings.executor != "local":
         return
-    names = list(dict.fromkeys(stage.environment for stage in stages))
+    names = list(dict.fromkeys(stage.environment for stage in stages if not divided(stage, pipeline)))
     published, images = not pipeline.source.random, sum(_images_to_make(one, stages) for one in pipelines)
     lacking = [stage for stage in stages if published and any(_lacks_rows(one, stage) for one in pipelines)]
     failures = []

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.environments.spec import ENVIRONMENTS
 from harness.executors.sharding import Todo, check_shards, shares_of, survey
 from harness.executors.share_state import clear_state, state_file
 from harness.executors.share_work import ShareWork, begin_stage, finish_stage, merge_stage
@@ -37,15 +36,15 @@ class LocalExecutor:
         """
         for pipeline in pipelines:
             check_shards(pipeline.settings.shards or 1)
-        counts = Counts()
+        counts, parts = Counts(), pipelines[0].parts(stages)
         runs = [LocalRun(pipeline, counts, alone=len(pipelines) == 1) for pipeline in pipelines]
         for run in runs:
-            run.begin(stages)
-        wanting = [stage for stage in stages if _prepared(stage, [run for run in runs if run.left(stage)])]
+            run.begin(stages, parts)
+        wanting = [part for part in parts if _prepared(part, [run for run in runs if run.left(part)])]
         with pipelines[0].making() as making:
-            coming = {stage.name: making.begin(ENVIRONMENTS[stage.environment]) for stage in wanting}
+            coming = {part.name: making.begin(part.spec) for part in wanting}
             if coming:
-                Slots(pipelines[0].settings.gpus, stages, runs, {}, coming).work_off()
+                Slots(pipelines[0].settings.gpus, parts, runs, {}, coming).work_off()
         return [run.failure or run.unscored() for run in runs]
 
 
@@ -81,14 +80,18 @@ class LocalRun:
         self._left: dict[ShareWork, None] = {}
         self._making: set[int] = set()
 
-    def begin(self, stages: Sequence[Stage]) -> None:
+    def begin(self, stages: Sequence[Stage], parts: Sequence[Stage]) -> None:
         """Look at what there is. What lacks nothing is merged, or said to be done; all else is made ready."""
         with self._attempt():
-            self._todo = survey(self.pipeline, stages)
+            self._todo = survey(self.pipeline, parts)
             if any(todo.shares for todo in self._todo):
                 self._note_shares()
-            for todo in self._todo:
-                self._begin_stage(todo)
+            for stage in stages:
+                lacking = [todo for todo in self._todo if todo.stage.whole is stage and todo.shares]
+                for todo in lacking:
+                    self._begin_part(todo)
+                if not lacking:
+                    self._merge(stage)
 
     def _note_shares(self) -> None:
         """As for a cluster: ``status`` tells of them, and merging asks for them."""
@@ -101,15 +104,17 @@ class LocalRun:
                 submission.stages.setdefault(todo.stage.name, {})[share.index] = ""
         submission.write(run)
 
-    def _begin_stage(self, todo: Todo) -> None:
+    def _begin_part(self, todo: Todo) -> None:
         stage, plan = todo.stage, todo.plan
-        if todo.shares:
-            begin_stage(self.pipeline, todo)
-            self._counts.done[stage.name] += len(plan.done)
-            self._counts.total[stage.name] += plan.units
-            self._left |= dict.fromkeys(ShareWork(self.pipeline.run, stage, share) for share in todo.shares)
-            self._making |= set() if stage.needs_images else {share.index for share in todo.shares}
-            return
+        begin_stage(self.pipeline, todo)
+        self._counts.done[stage.name] += len(plan.done)
+        self._counts.total[stage.name] += plan.units
+        self._left |= dict.fromkeys(ShareWork(self.pipeline.run, stage, share) for share in todo.shares)
+        self._making |= set() if stage.needs_images else {share.index for share in todo.shares}
+
+    def _merge(self, stage: Stage) -> None:
+        """A stage that nothing can be done for: all is there, or what is not stays without."""
+        plan = self.pipeline.plan(stage)
         record = self.pipeline.record(stage, plan)
         if record.finished and self.pipeline.in_use(stage, record):
             self._note(f"{stage.name}: nothing to do, {plan.units} {stage.unit} are there")
@@ -155,11 +160,11 @@ class LocalRun:
             case "warning":
                 self._note(f"{work.stage.name}: {event['message']}")
             case "started" if event["total"]:
-                record = self.pipeline.records[work.stage.name]
+                record = self.pipeline.records[work.stage.whole.name]
                 self.pipeline.note_provenance(work.stage, record, event, state.environment)
 
     def ended(self, work: ShareWork, failure: MiroEvalError | None) -> None:
-        """A share of a stage is through; with the last one the stage is merged."""
+        """A share of a stage is through; with the last one, of all parts, the stage is merged."""
         self._left.pop(work, None)
         if failure is None and not work.stage.needs_images:
             self._making.discard(work.share.index)
@@ -169,13 +174,14 @@ class LocalRun:
                 self._left.clear()
             elif not work.stage.needs_images:
                 self._left = {other: None for other in self._left if other.share != work.share}
-        if not self.left(work.stage):
+        if not any(other.stage.whole is work.stage.whole for other in self._left):
             with self._attempt():
-                finish_stage(self.pipeline, work.stage)
+                finish_stage(self.pipeline, work.stage.whole)
 
     def unscored(self) -> int:
         """Items without a result, in all stages asked for."""
-        return sum(self.pipeline.manifest.stages[todo.stage.name].unscored for todo in self._todo)
+        names = {todo.stage.whole.name for todo in self._todo}
+        return sum(self.pipeline.manifest.stages[name].unscored for name in names)
 
     @contextlib.contextmanager
     def _attempt(self) -> Iterator[None]:

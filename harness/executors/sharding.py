@@ -17,6 +17,7 @@ from harness.run.settings import RunSettings
 from harness.stages.base import Stage, StagePlan, work_file
 from harness.stages.registry import STAGES
 from wire.errors import UserError
+from wire.files import fingerprint
 from wire.protocol import Item, Job
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class ShareJob:
         pending: rows to be made.
         units: rows that the share has in the end.
         missing: a name of an image that the stage needs and that is not there yet; None if all are.
-        fingerprint: of the stage's settings.
+        fingerprint: of what decides the rows.
     """
 
     job: Job
@@ -137,17 +138,18 @@ def share_job(pipeline: Pipeline, stage: Stage, share: Share, *, all_made: bool 
         plan = stage.plan(view, pipeline.manifest, pipeline.settings, pipeline.source)
     keys = {key: item.filename in view.own for item in plan.items for key in stage.keys(item, plan.parameters)}
     own = {key for key, ours in keys.items() if ours}
-    output = run.work(work_file(stage.name, plan.settings, (share.index, share.count)))
+    ((name, deciding),) = (plan.parts or {stage.name: plan.settings}).items()
+    output = run.work(work_file(name, deciding, (share.index, share.count)))
     absent = (item.filename for item in plan.items if item.filename in view.own and item.image_sha256 is None)
     missing = next(absent, None) if stage.needs_images else None
     done = frozenset(keys.keys() - own | (own & plan.done))
     job = Job(stage.module, str(run.path), str(output), plan.items, plan.parameters, done)
-    return ShareJob(job, len(own - plan.done), len(own), missing, plan.fingerprint)
+    return ShareJob(job, len(own - plan.done), len(own), missing, fingerprint(deciding))
 
 
 @dataclass(frozen=True)
 class Todo:
-    """What a run lacks of a stage: the ``plan`` is for the whole run, images to be made included."""
+    """What a run lacks of a stage's part: the ``plan`` is for the whole run, images to be made included."""
 
     stage: Stage
     plan: StagePlan
@@ -155,7 +157,7 @@ class Todo:
 
 
 def survey(pipeline: Pipeline, stages: Sequence[Stage]) -> list[Todo]:
-    """Look at what each stage lacks; where images are promised, their prompts are written.
+    """Look at what each part of a stage lacks; where images are promised, their prompts are written.
     Raises UserError: the run's images, metadata or settings are not as they should be.
     """
     parts, found = shares_of(pipeline.settings, stages), []

@@ -16,6 +16,7 @@ from harness.run.directory import RunDirectory
 from harness.stages.base import with_new_rows
 from harness.workers.worker import Program
 from wire.errors import ExitCode, MiroEvalError, UserError, WorkerFailure
+from wire.files import fingerprint
 
 if TYPE_CHECKING:
     from harness.environments.manager import Environment
@@ -72,7 +73,7 @@ class ShareWork:
         """What a worker that begins with this share runs, on the GPU named."""
         visible = {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}
         command = environment.worker(self.stage.module, str(job))
-        return Program(self.stage.name, command, self.log, {**pipeline.source.variables(), **visible})
+        return Program(self.stage.name, command, self.log, {**pipeline.source.variables(self.stage.files), **visible})
 
     def done_by(self, program: Program) -> None:
         """A worker has it; where that began with another share, leave word where its words are."""
@@ -113,16 +114,17 @@ def lost_environment(environment: Environment, failure: MiroEvalError) -> MiroEv
 
 def begin_stage(pipeline: Pipeline, todo: Todo) -> None:
     """What workers must find: the stage's entry in ``run.json``."""
-    pipeline.save(todo.stage, pipeline.record(todo.stage, todo.plan))
+    pipeline.save(todo.stage.whole, pipeline.record(todo.stage.whole, todo.plan))
 
 
 def finish_stage(pipeline: Pipeline, stage: Stage) -> str | None:
-    """Merge a stage of which all shares that lacked something have finished; else say what it lacks."""
+    """Merge a stage of which all shares, in all parts, that lacked something have finished; else say what it lacks."""
     submission = Submission.read(pipeline.run)
     if submission is None:
         raise WorkerFailure(f"{pipeline.run.path}: its record of {stage.name} is gone", ExitCode.BUG)
-    if unfinished := submission.unfinished(pipeline.run, stage.name):
-        return f"{stage.name}: {len(unfinished)} of {submission.shards} shards did not finish"
+    for part in submission.parts(stage.name):
+        if unfinished := submission.unfinished(pipeline.run, part):
+            return f"{part}: {len(unfinished)} of {submission.shards} shards did not finish"
     record = pipeline.record(stage, pipeline.plan(stage))
     if not record.finished or not pipeline.in_use(stage, record):
         merge_stage(pipeline, stage, record)
@@ -133,14 +135,17 @@ def merge_stage(pipeline: Pipeline, stage: Stage, record: StageRecord) -> None:
     """Rows of all shares become the finished file; what their workers told of themselves goes into ``run.json``.
 
     Rows that were kept, and are whole, are of earlier workers than those that told of themselves last. One worker does
-    several shares one after the other, so a stage took as long as its busiest worker did. What stands there of rows
-    made with other settings does not count.
+    several shares one after the other, so a part took as long as its busiest worker did, and the stage as all of
+    them. What stands there of rows made with other settings does not count.
     """
-    submission, seconds = Submission.read(pipeline.run), defaultdict[str, float](float)
-    states = submission.states(pipeline.run, stage.name).values() if submission and not record.finished else ()
-    for state in (state for state in states if state and state.fingerprint == record.fingerprint):
-        seconds[state.log] += state.seconds
-        if state.provenance:
-            pipeline.note_provenance(stage, record, state.provenance, state.environment)
-    record.seconds = max(seconds.values(), default=record.seconds)
-    pipeline.finish(stage, record, with_new_rows(pipeline.run, stage, pipeline.plan(stage)))
+    submission, plan, took = Submission.read(pipeline.run), pipeline.plan(stage), list[float]()
+    for part in pipeline.parts([stage]) if submission and not record.finished else ():
+        seconds, mark = defaultdict[str, float](float), fingerprint(plan.parts.get(part.name, plan.settings))
+        states = submission.states(pipeline.run, part.name).values() if submission else ()
+        for state in (state for state in states if state and state.fingerprint == mark):
+            seconds[state.log] += state.seconds
+            if state.provenance:
+                pipeline.note_provenance(part, record, state.provenance, state.environment)
+        took += [max(seconds.values())] if seconds else []
+    record.seconds = sum(took) or record.seconds
+    pipeline.finish(stage, record, with_new_rows(pipeline.run, stage, plan))

@@ -17,7 +17,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.environments.spec import ENVIRONMENTS
 from harness.executors import queue, sbatch
 from harness.executors.local import LOCAL
 from harness.executors.sharding import Share, check_shards, shares_of, survey
@@ -92,18 +91,19 @@ def _attempt(pipeline: Pipeline, stages: Sequence[Stage]) -> int | MiroEvalError
 
 
 def _submit(pipeline: Pipeline, stages: Sequence[Stage]) -> int | MiroEvalError | None:
-    todos = [todo for todo in survey(pipeline, stages) if todo.shares]
+    parts = pipeline.parts(stages)
+    todos = [todo for todo in survey(pipeline, parts) if todo.shares]
     if not todos:
         return LOCAL.run([pipeline], stages)[0]
     with pipeline.making() as making:
-        for future in [making.begin(ENVIRONMENTS[todo.stage.environment]) for todo in todos]:
+        for future in [making.begin(todo.stage.spec) for todo in todos]:
             future.result()
     for todo in todos:
         pipeline.environment(todo.stage)
         begin_stage(pipeline, todo)
         pipeline.prepare(todo.stage, f"{todo.stage.name}: weights")
-    pending = {stage.name: next((todo.shares for todo in todos if todo.stage is stage), []) for stage in stages}
-    submission = _Submitter(pipeline, len(shares_of(pipeline.settings, stages))).submit(stages, pending)
+    pending = {part.name: next((todo.shares for todo in todos if todo.stage is part), []) for part in parts}
+    submission = _Submitter(pipeline, len(shares_of(pipeline.settings, stages))).submit(parts, pending)
     pipeline.display.note(_summary(submission, pipeline.run))
     return None
 
@@ -116,13 +116,14 @@ class _Submitter:
         self._settings = replace(pipeline.settings, out=pipeline.run.path)
         self._source = pipeline.source
         self._name = pipeline.manifest.name
+        self._left_out = pipeline.left_out
         self._note = pipeline.display.note
         self._submission = Submission(shards, cluster=queue.cluster(), token=secrets.token_hex(16))
         clean_job_folders(pipeline.run)
         self._folder = new_job_folder(pipeline.run)
 
     def submit(self, stages: Sequence[Stage], pending: dict[str, list[Share]]) -> Submission:
-        """Submit an array per stage (two, where only some shards wait for images) and the merge."""
+        """Submit an array per stage, or part of one (two, where only some shards wait for images) and the merge."""
         makers = [stage for stage in stages if not stage.needs_images]
         making = [share for stage in makers for share in pending[stage.name]]
         with self._all_or_none():
@@ -182,7 +183,8 @@ class _Submitter:
         after = "afterany:" + ":".join(self._submission.job_ids())
         name, token = sbatch.job_name(self._name, "merge"), self._submission.token
         parameters = sbatch.for_merge(self._settings.slurm, name, token, after)
-        task = MergeTask(tuple(stage.name for stage in stages), self._settings, self._source, token)
+        names = dict.fromkeys(stage.whole.name for stage in stages)
+        task = MergeTask(tuple(names), self._settings, self._source, token, self._left_out)
         (self._submission.merge,) = self._hand_over([task], parameters)
         self._submission.write(self._run)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.executors import queue
 from harness.executors.sharding import Share
 from harness.executors.share_state import FAILED, FINISHED, INTERRUPTED, RUNNING, ShareState, read_state, state_file
-from harness.executors.submission import Submission, job_log, merge_state_file
+from harness.executors.submission import Submission, job_log, merge_state_file, stage_of
 from harness.run.directory import RunDirectory
 from harness.run.manifest import Manifest
 from harness.workers.processes import last_lines
@@ -61,9 +61,9 @@ def run_status(run: RunDirectory, submission: Submission) -> tuple[list[TaskStat
         known = submission.entries()
         active = sum(entry.active for entry in known.values())
         if submission.token and not submission.merge:
-            note = f"submitting did not come to its end; `miro-eval cancel` ends the {active} tasks that wait or run"
+            note = f"submission was interrupted; `miro-eval cancel` ends the {active} tasks that wait or run"
             if not active:
-                raise UserError(f"{run.path}: submitting did not come to its end: give the command again")
+                raise UserError(f"{run.path}: submission was interrupted: give the command again")
     except EnvironmentFailure as error:
         note = f"Slurm cannot be asked, this is what the tasks themselves have written ({error})"
     places = [(stage, share, job, state_file(run, stage, share)) for stage, share, job in submission.tasks()]
@@ -78,9 +78,11 @@ def _finished_since(run: RunDirectory, tasks: list[TaskStatus]) -> list[TaskStat
         return tasks
     manifest = Manifest.read(run.manifest)
     whole = {name for name, record in manifest.stages.items() if record.finished} if manifest else set()
-    if whole.issuperset(task.stage for task in tasks if task.share):
+    if whole.issuperset(stage_of(task.stage) for task in tasks if task.share):
         whole.add("merge")
-    return [replace(one, state=FINISHED) if one.state == FAILED and one.stage in whole else one for one in tasks]
+    return [
+        replace(one, state=FINISHED) if one.state == FAILED and stage_of(one.stage) in whole else one for one in tasks
+    ]
 
 
 def _task(
@@ -110,7 +112,7 @@ def judge(told: ShareState | None, entry: queue.QueueEntry | None, *, ask: bool)
     held_back = entry is not None and entry.state == "CANCELLED" and "Dependency" in entry.reason
     if told is None:
         return FAILED, f"never started: {'what it waits for has failed' if held_back else _lower(entry)}"
-    return FAILED, f"ended without a word: {_lower(entry)}"
+    return FAILED, f"ended without a message: {_lower(entry)}"
 
 
 def _local(told: ShareState | None, run: RunDirectory) -> tuple[str, str]:
@@ -118,7 +120,7 @@ def _local(told: ShareState | None, run: RunDirectory) -> tuple[str, str]:
     if told is None:
         return WAITING, "not begun"
     if told.state == RUNNING and not run.is_held():
-        return FAILED, "ended without a word: its command is gone"
+        return FAILED, "ended without a message: its command is gone"
     return (told.state, told.message) if told.state in STATES else (WAITING, told.state)
 
 

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import secrets
 import shlex
 import shutil
@@ -30,6 +31,7 @@ from wire.files import write_atomically
 from wire.paths import home
 from wire.untrusted import read_bytes, read_json
 
+_NAME = re.compile(r"[a-z]+(\.[A-Za-z0-9_]+){0,2}")
 #: A job's id, or a task's of an array; more digits than Slurm ever gives. Without Slurm there is none.
 JobId = Annotated[str, msgspec.Meta(pattern=r"\A([0-9]{1,12}(_[0-9]{1,7})?)?\Z")]
 
@@ -40,8 +42,8 @@ class Submission:
 
     Attributes:
         shards: into how many shares the run is cut.
-        stages: by stage, in order: job id by index of the share. Shares that lack nothing are not there; the names
-            may be somebody else's words and become names of files, so they are looked at when they are read.
+        stages: by stage or part, in order: job id by index of the share. Shares that lack nothing are not there; the
+            names may be somebody else's words and become names of files, so they are looked at when they are read.
         merge: id of the job that comes last; without it, jobs were not all submitted.
         cluster: name of the cluster that has the jobs.
         token: in the comment of every job; empty for work on this machine.
@@ -107,6 +109,10 @@ class Submission:
         jobs = self.stages.get(stage, {})
         return {index: read_state(state_file(run, stage, Share(index, self.shards))) for index in jobs}
 
+    def parts(self, stage: str) -> list[str]:
+        """The stage's parts that lacked something, or the stage itself."""
+        return [name for name in self.stages if stage_of(name) == stage]
+
     def unfinished(self, run: RunDirectory, stage: str) -> list[int]:
         """Shares whose task has not come to its end."""
         states = self.states(run, stage)
@@ -118,12 +124,18 @@ class Submission:
         return merged is not None and merged.state == FINISHED
 
 
+def stage_of(name: str) -> str:
+    """The stage that a name is of, or a part's name begins with."""
+    return name.partition(".")[0]
+
+
 def _submission(record: Any) -> Submission:
     """Names and numbers become names of files, and words for Slurm's commands."""
     found = msgspec.convert(record, Submission, str_keys=True)
     if not {"stages", "merge"} <= record.keys() or (found.token and not found.cluster):
         raise ValueError("jobs without stages or cluster")
-    if unknown := next((name for name in found.stages if name not in STAGES), None):
+    odd_names = (name for name in found.stages if not _NAME.fullmatch(name) or stage_of(name) not in STAGES)
+    if unknown := next(odd_names, None):
         raise ValueError(f"stage {unknown!r}")
     if odd := next((share for _, share, _ in found.tasks() if not 0 <= share.index < found.shards), None):
         raise ValueError(f"shard {odd.index} of {found.shards}")
@@ -158,7 +170,7 @@ def refuse_while_queued(run: RunDirectory) -> None:
             f"Slurm answers; if you know that none is left, remove {submission_file(run)}"
         ) from error
     if active:
-        partly = "" if submission.merge else ", and submitting did not come to its end"
+        partly = "" if submission.merge else ", and their submission was interrupted"
         raise UserError(
             f"{run.path}: {len(active)} of its jobs wait or run ({active[0]}, ...){partly}: see "
             f"`miro-eval status {out}`, or end them with `miro-eval cancel {out}`"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.executors import queue, sbatch
 from harness.executors.sharding import Share
 from harness.executors.share_state import INTERRUPTED, Journal, ShareState, read_state, state_file
 from harness.executors.share_work import ShareWork, finish_stage
-from harness.executors.submission import Submission, merge_state_file, submission_file
+from harness.executors.submission import Submission, merge_state_file, stage_of, submission_file
 from harness.run.directory import RunDirectory
 from harness.run.manifest import Manifest
 from harness.run.settings import RunSettings
@@ -41,7 +41,7 @@ def _require_current(run: RunDirectory, token: str) -> None:
 
 @dataclass(frozen=True)
 class ShareTask:
-    """One share of one stage.
+    """One share of one stage, or of one part of it.
 
     Begun again after a requeue it looks at the disk anew and makes what is missing, so it is its own checkpoint.
     The ``out`` of its settings is absolute.
@@ -56,7 +56,9 @@ class ShareTask:
     def __call__(self) -> None:
         """Make the share's missing rows. Raises MiroEvalError: why it could not; the state file tells the same."""
         _require_current(RunDirectory(self.settings.out), self.token)
-        work = ShareWork(RunDirectory(self.settings.out), STAGES[self.stage], self.share)
+        parts = STAGES[stage_of(self.stage)].parts(self.settings)
+        stage = next(part for part in parts if part.name == self.stage)
+        work = ShareWork(RunDirectory(self.settings.out), stage, self.share)
         work.begin()
         with work.journal.kept():
             self._do(work)
@@ -94,13 +96,14 @@ class MergeTask:
     """The last job: rows of all shares become the finished files, summaries and the report; it makes no rows itself.
 
     It runs once no share waits or runs any more. A stage of which a share is missing stays unfinished; its rows are
-    kept for the next submission. The ``out`` of its settings is absolute.
+    kept for the next submission. The ``out`` of its settings is absolute; ``left_out`` says why parts have no shares.
     """
 
     stages: tuple[str, ...]
     settings: RunSettings
     source: WeightSource
     token: str
+    left_out: dict[str, str] = field(default_factory=dict)
 
     def __call__(self) -> None:
         """Merge and report. Raises WorkerFailure: a stage lacks shares; everything else is merged."""
@@ -137,4 +140,5 @@ class MergeTask:
         run, display, start = RunDirectory(self.settings.out), stack.enter_context(Display()), time.monotonic()
         while run.is_held() and time.monotonic() - start < PATIENCE:
             time.sleep(LOOK)
-        return stack.enter_context(reopen(self.settings, self.source, display))
+        pipeline = stack.enter_context(reopen(self.settings, self.source, display))
+        return replace(pipeline, left_out=self.left_out)

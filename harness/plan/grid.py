@@ -8,7 +8,6 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from typing import Any
 
 from generation.checkpoint_kinds import CheckpointSource
@@ -231,8 +230,3 @@ def protocol_fields(axes: Sequence[Axis]) -> list[str]:
         field if field in VARYING else NEGATIVE_TARGETS if field.startswith(NEGATIVE) else TARGETS for field in named
     ]
     return [*dict.fromkeys(found)]
-
-
-def point_directories(base: Path, points: Sequence[GridPoint]) -> list[Path]:
-    """A grid's run directories: ``aesthetic_score=0.125`` and so on, in the base folder."""
-    return [base / point.name for point in points]

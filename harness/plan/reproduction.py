@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from harness.environments.manager import locate
 from harness.environments.spec import ENVIRONMENTS
@@ -53,20 +54,28 @@ def _origin(manifest: Manifest) -> Iterator[str]:
 
 def _stage(stage: str, record: StageRecord) -> Iterator[str]:
     yield f"stage {stage}: settings {record.fingerprint}{'' if record.finished else ', not finished'}"
-    name, backend, lock = (record.environment.get(key, "?") for key in ("name", "backend", "lock"))
-    yield f"    environment {name}: {backend}, lock {lock}"
-    if name in ENVIRONMENTS and backend in ENVIRONMENTS[name].backends:
-        here = locate(ENVIRONMENTS[name], backend).lock_hash
-        if here != lock:
-            yield f"        here: lock {here}"
-    packages, weights = record.provenance.get("packages", {}), record.provenance.get("weights", [])
-    yield f"    device {record.provenance.get('device')}; " + ", ".join(f"{k} {v}" for k, v in packages.items())
+    usual = [record.environment | record.provenance] if record.environment or not record.environments else []
+    for told in [*usual, *record.environments.values()]:
+        yield from _environment(told)
+    weights = record.provenance.get("weights", [])
     for weight in weights if isinstance(weights, list) else []:
         if isinstance(weight, dict):
             place = str(weight.get("repo") or weight.get("source") or weight.get("name") or "")
             revision = f"@{weight['revision']}" if weight.get("revision") else ""
             words = ("weights", place + revision, weight.get("file"), "sha256", weight.get("sha256") or "not known")
             yield "    " + " ".join(str(word) for word in words if word)
+
+
+def _environment(told: dict[str, Any]) -> Iterator[str]:
+    """What ``run.json`` tells of an environment and of the worker in it."""
+    name, backend, lock = (told.get(key, "?") for key in ("name", "backend", "lock"))
+    yield f"    environment {name}: {backend}, lock {lock}"
+    if name in ENVIRONMENTS and backend in ENVIRONMENTS[name].backends:
+        here = locate(ENVIRONMENTS[name], backend).lock_hash
+        if here != lock:
+            yield f"        here: lock {here}"
+    packages = told.get("packages", {})
+    yield f"    device {told.get('device')}; " + ", ".join(f"{k} {v}" for k, v in packages.items())
 
 
 def _commands(manifest: Manifest) -> Iterator[str]:

@@ -131,3 +131,16 @@ def run_directories(chosen: Sequence[Model], out: Path | None) -> list[Path]:
     if clash:
         raise UserError(f"several runs would go to {min(clash)}: name --out, or run them one by one")
     return places
+
+
+def grid_directories(chosen: Sequence[Model], out: Path | None) -> tuple[Path, list[str]]:
+    """Where a grid's runs go, and each checkpoint's folder in there: none of one checkpoint, its name of several.
+
+    A UserError where several checkpoints have no folder in common.
+    """
+    places = [default_directory(model.source) for model in chosen]
+    if len(chosen) == 1:
+        return out or places[0].with_name(f"{places[0].name}-sweep"), [""]
+    if out is None:
+        raise UserError(f"{len(chosen)} checkpoints over one grid: name the folder for their runs with --out")
+    return out, distinct_names(places)

@@ -278,4 +278,4 @@ def _note(names: Sequence[str]) -> str:
     """One line about what lies where images do and is none."""
     rest = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     kinds = ", ".join(FORMATS)
-    return f"passed over: {', '.join(names[:NAMED])}{rest}; images are files in a samples folder, of {kinds}"
+    return f"ignored: {', '.join(names[:NAMED])}{rest}; images are files in a samples folder, of {kinds}"

@@ -41,6 +41,8 @@ class StageRecord:
     Attributes:
         fingerprint: hash of ``settings``, which decide the stage's rows.
         provenance: the worker's own words: packages, device, precision, weights with revision and sha256.
+        environments: of parts of the stage that run in others than its usual one: the same of each, by name.
+        marks: of metrics that more than ``settings`` decides: hash of all that does.
         rows_sha256: hash of the finished file; empty before there is one.
         finished: every item has its row.
     """
@@ -49,6 +51,8 @@ class StageRecord:
     settings: dict[str, Any]
     environment: dict[str, str] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
+    environments: dict[str, dict[str, Any]] = field(default_factory=dict)
+    marks: dict[str, str] = field(default_factory=dict)
     rows: int = 0
     unscored: int = 0
     rows_sha256: str = ""
@@ -123,8 +127,12 @@ class Manifest:
             self.commands.append(command)
 
     def write(self, path: Path) -> None:
-        """Write ``run.json`` atomically; ``kept`` and ``tflop_per_image`` only where there is something."""
+        """Write ``run.json`` atomically; what only some runs have only where there is something."""
         record = asdict(self)
+        kept = (one for those in record["kept"].values() for one in those.values())
+        for stage, key in itertools.product([*record["stages"].values(), *kept], ("environments", "marks")):
+            if not stage[key]:
+                del stage[key]
         if self.tflop_per_image is None:
             del record["tflop_per_image"]
         if not any(self.kept.values()):

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from harness.environments.spec import EnvironmentSpec, find_spec
 from harness.run.directory import RunDirectory
-from harness.run.manifest import Manifest
+from harness.run.manifest import Manifest, StageRecord
 from harness.run.settings import RunSettings
 from harness.weights.weight_source import WeightSource
 from rewards.scorers.card import Weight
@@ -34,6 +35,9 @@ class StagePlan:
         settings: everything that decides the rows' values; hashed into the fingerprint.
         parameters: what the worker needs besides: device, seeds and so on.
         known: finished rows by key.
+        parts: where the stage has several, by the name of each what decides its rows; see :func:`work_file`.
+        marks: of metrics that more than the settings decides: fingerprint of all that does.
+        reasons: why metrics cannot be scored now, for rows that lack them.
     """
 
     items: list[Item]
@@ -42,6 +46,9 @@ class StagePlan:
     settings: dict[str, Any]
     parameters: dict[str, Any]
     known: dict[str, Row] = field(default_factory=dict)
+    parts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    marks: dict[str, str] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
 
     @property
     def pending(self) -> int:
@@ -64,11 +71,15 @@ class Merged:
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage, as data.
+    """One stage, as data; or a part of one, which runs in an environment of its own.
+
+    Parts work on the same images and the same rows. Each is planned, has its workers, files of work, states and jobs;
+    the whole has the finished file and the entry in ``run.json``, and is merged when all its parts are through.
 
     Attributes:
-        name: on the command line and in ``run.json``.
-        module: worker module, and key of its environment.
+        name: on the command line and in ``run.json``; of a part, in front of what is its own.
+        module: worker module.
+        environment: name of its environment, or a folder of the user's; of a whole, that of its usual part.
         rows_file: finished rows, in the run directory.
         unit: what its progress counts.
         plan: looks at the run directory and says what is to be done; starts nothing.
@@ -82,6 +93,8 @@ class Stage:
         weights: what each of its results, a metric, is computed with; empty where the worker says by itself, before it
             makes anything, what is not to be had.
         probe: arguments of its environment's Python that import the user's own code; empty where there is none.
+        divide: the parts that the settings need; see :meth:`parts`.
+        part_of: the whole; None for a stage.
     """
 
     name: str
@@ -98,6 +111,27 @@ class Stage:
     promised: Callable[[RunSettings], list[Item]] = lambda _settings: []
     weights: Callable[[RunSettings], dict[str, tuple[Weight, ...]]] = lambda _settings: {}
     probe: Callable[[RunSettings], list[str]] = lambda _settings: []
+    divide: Callable[[RunSettings], tuple[Stage, ...]] = lambda _settings: ()
+    part_of: Stage | None = None
+
+    @property
+    def whole(self) -> Stage:
+        """The stage that this is, or is a part of."""
+        return self.part_of or self
+
+    @property
+    def spec(self) -> EnvironmentSpec:
+        """Its environment. Raises UserError: a folder of the user's is none."""
+        return find_spec(self.environment)
+
+    @property
+    def files(self) -> str:
+        """Under which name ``weights.toml`` and the tiny world have what it is computed with."""
+        return self.module if self.environment == self.whole.environment else self.spec.name
+
+    def parts(self, settings: RunSettings) -> tuple[Stage, ...]:
+        """What its workers do: the stage itself, or its parts where it needs another environment than its usual one."""
+        return self.divide(settings) or (self,)
 
     def wanted(self, settings: RunSettings) -> frozenset[str] | None:
         """Names of files and repositories that its results are computed with; None: it needs all that are listed."""
@@ -115,6 +149,12 @@ def work_files(run: RunDirectory, stage: str, settings: dict[str, Any]) -> list[
     return sorted(run.work("").glob(f"{stage}-{fingerprint(settings)}-*.rows.jsonl"))
 
 
+def record_of(manifest: Manifest, stage: str, mark: str) -> StageRecord | None:
+    """What ``run.json`` says of a stage's rows of that fingerprint, in use or not."""
+    record = manifest.stages.get(stage)
+    return record if record and record.fingerprint == mark else manifest.kept.get(stage, {}).get(mark)
+
+
 def finished_rows(run: RunDirectory, manifest: Manifest, stage: str, rows_file: str, mark: str) -> Path | None:
     """The file with finished rows of that fingerprint: the stage's own, or one kept beside it; None where none is."""
     path, record = run.rows(rows_file), manifest.stages.get(stage)
@@ -125,12 +165,18 @@ def finished_rows(run: RunDirectory, manifest: Manifest, stage: str, rows_file: 
 
 
 def known_rows(
-    run: RunDirectory, manifest: Manifest, stage: str, rows_file: str, settings: dict[str, Any]
+    run: RunDirectory,
+    manifest: Manifest,
+    stage: str,
+    rows_file: str,
+    settings: dict[str, Any],
+    parts: Mapping[str, dict[str, Any]] | None = None,
 ) -> Iterator[Row]:
-    """Rows made under these settings: finished ones, then an interrupted worker's."""
+    """Rows made under these settings: finished ones, then an interrupted worker's, of all ``parts``."""
     finished = finished_rows(run, manifest, stage, rows_file, fingerprint(settings))
     from_finished = run.contents.rows(finished) if finished else iter(())
-    unfinished = (read_rows(path) for path in work_files(run, stage, settings))
+    names = (parts or {stage: settings}).items()
+    unfinished = (read_rows(path) for name, deciding in names for path in work_files(run, name, deciding))
     return filter(_is_finite, itertools.chain(from_finished, *unfinished))
 
 
@@ -142,9 +188,15 @@ def _is_finite(value: Any) -> bool:
     return all(map(_is_finite, parts))
 
 
+def plan_files(run: RunDirectory, stage: Stage, plan: StagePlan) -> list[Path]:
+    """What workers have written by this plan, or by an earlier one like it."""
+    parts = (plan.parts or {stage.name: plan.settings}).items()
+    return [path for name, deciding in parts for path in work_files(run, name, deciding)]
+
+
 def with_new_rows(run: RunDirectory, stage: Stage, plan: StagePlan) -> StagePlan:
     """The plan, with what workers have written since it was made; nothing else is looked at again."""
-    files = (read_rows(path) for path in work_files(run, stage.name, plan.settings))
+    files = (read_rows(path) for path in plan_files(run, stage, plan))
     new = filter(_is_finite, itertools.chain.from_iterable(files))
     return replace(plan, known=plan.known | keyed_rows(new, plan.items if stage.needs_images else None))
 

@@ -13,17 +13,16 @@ import functools
 import os
 import subprocess
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from harness.environments.making import Making
 from harness.environments.manager import Environment, choose_backend, ensure, locate, substitution
-from harness.environments.spec import ENVIRONMENTS
 from harness.run.directory import RunDirectory
 from harness.run.manifest import Manifest, StageRecord
 from harness.run.settings import RunSettings
-from harness.stages.base import Stage, StagePlan, work_files
+from harness.stages.base import Stage, StagePlan, plan_files, record_of
 from harness.stages.generate import write_hparams
 from harness.stages.registry import STAGES
 from harness.terminal.display import Display
@@ -38,8 +37,9 @@ class Pipeline:
     """One run's stages, run in its locked directory; the ``manifest`` is kept up to date on disk.
 
     Attributes:
-        plans: of stages that were looked at and not worked on since.
+        plans: of stages, and parts of them, that were looked at and not worked on since.
         records: of stages that are worked on.
+        left_out: why parts of stages cannot be worked on, by name.
     """
 
     run: RunDirectory
@@ -47,8 +47,9 @@ class Pipeline:
     settings: RunSettings
     source: WeightSource
     display: Display
-    plans: dict[str, StagePlan] = field(default_factory=dict)
+    plans: dict[Stage, StagePlan] = field(default_factory=dict)
     records: dict[str, StageRecord] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
 
     def has_scores(self) -> bool:
         """Whether any verdict or reward is there."""
@@ -61,15 +62,21 @@ class Pipeline:
 
     def plan(self, stage: Stage) -> StagePlan:
         """What the stage would do now; looked at once, until it is worked on."""
-        if stage.name not in self.plans:
-            self.plans[stage.name] = stage.plan(self.run, self.manifest, self.settings, self.source)
+        if stage not in self.plans:
+            self.plans[stage] = stage.plan(self.run, self.manifest, self.settings, self.source)
             if line := self.run.passed_over():
                 self.display.note(f"{self.run.path}: {line}")
-        return self.plans[stage.name]
+        return self.plans[stage]
+
+    def parts(self, stages: Iterable[Stage]) -> list[Stage]:
+        """What workers do of the stages: all their parts but those that are left out."""
+        parts = (part for stage in stages for part in stage.parts(self.settings))
+        return [part for part in parts if part.name not in self.left_out]
 
     def worked_on(self, stage: Stage) -> None:
         """Rows of the stage may have been made, so its plan holds no longer; where images were made, none does."""
-        self.plans.pop(stage.name, None)
+        for other in [other for other in self.plans if other.whole is stage.whole]:
+            del self.plans[other]
         if not stage.needs_images:
             self.plans.clear()
             self.run.changed()
@@ -89,12 +96,13 @@ class Pipeline:
         Raises:
             UserError: the user's code needs what the environment has not.
         """
-        spec = ENVIRONMENTS[stage.environment]
+        spec = stage.spec
         environment = ensure(spec, self.settings.env_backend, self.display.step(f"environment {spec.name}"))
         if line := substitution(spec, self.settings.env_backend) or self._not_auto(stage, environment):
             self.display.note(line)
         if arguments := stage.probe(self.settings):
             run_probe(tuple(environment.command(*arguments)))
+        self.source.furnish(environment, self.display.step("tiny world"))
         return environment
 
     def _not_auto(self, stage: Stage, environment: Environment) -> str:
@@ -111,7 +119,8 @@ class Pipeline:
             EnvironmentFailure: all of them.
         """
         wanted = stage.weights(self.settings)
-        self.prepare(stage, stage.name)
+        for part in self.parts([stage]):
+            self.prepare(part, part.name)
         lacking = self.source.lacking(wanted)
         if lacking and len(lacking) == len(wanted):
             metric, reason = next(iter(lacking.items()))
@@ -127,14 +136,12 @@ class Pipeline:
         Raises:
             EnvironmentFailure: a file that it needs is not to be had.
         """
-        for problem in self.source.prepare(stage.module, self.display.step(step), stage.wanted(self.settings)):
+        for problem in self.source.prepare(stage.files, self.display.step(step), stage.wanted(self.settings)):
             self.display.note(f"{stage.name}: {problem}")
 
     def record(self, stage: Stage, plan: StagePlan) -> StageRecord:
         """The entry in ``run.json`` for the stage with these settings; a new one where there was none."""
-        record = self.manifest.stages.get(stage.name)
-        if record is None or record.fingerprint != plan.fingerprint:
-            record = self.manifest.kept.get(stage.name, {}).get(plan.fingerprint)
+        record = record_of(self.manifest, stage.name, plan.fingerprint)
         if record is None:
             return StageRecord(plan.fingerprint, plan.settings)
         record.finished = record.finished and not plan.pending
@@ -155,10 +162,17 @@ class Pipeline:
         self.manifest.write(self.run.manifest)
 
     def note_provenance(
-        self, stage: Stage, record: StageRecord, event: dict[str, Any], environment: dict[str, str]
+        self, part: Stage, record: StageRecord, event: dict[str, Any], environment: dict[str, str]
     ) -> None:
-        """Keep what the worker says of its models, now: an interrupted stage must go on with the same ones."""
-        before, now = record.provenance, provenance_of(event)
+        """Keep what the worker says of its models, now: an interrupted stage must go on with the same ones.
+
+        What it says of an environment that is not the stage's usual one stands with that environment.
+        """
+        stage, now, before, begun = part.whole, provenance_of(event), record.provenance, record.environment
+        usual = part.environment == stage.environment
+        if not usual:
+            begun = record.environments.get(part.spec.name, {})
+            before = before | {"device": begun.get("device", now["device"])}
         if not stage.needs_images and before.get("weights", now["weights"]) != now["weights"]:
             raise UserError(
                 f"the weights behind this checkpoint have changed since the first images in {self.run.path} were made "
@@ -166,21 +180,20 @@ class Pipeline:
             )
         if before.get("device", now["device"]) != now["device"]:
             devices = f"begun on {before['device']}, continued on {now['device']}"
-            self.display.note(f"{stage.name}: {devices}: the last bits of its results differ")
-        kinds = [one.get("backend") for one in (record.environment or environment, environment)]
+            self.display.note(f"{part.name}: {devices}: the last bits of its results differ")
+        kinds = [one.get("backend") for one in (begun or environment, environment)]
         if kinds[0] != kinds[1]:
             kind = f"begun in {kinds[0]}, continued in {kinds[1]}"
-            self.display.note(f"{stage.name}: {kind}: the last bits of its results differ")
-        record.environment = environment
+            self.display.note(f"{part.name}: {kind}: the last bits of its results differ")
         for line in self.source.note_use(now.get("weights", [])):
             self.display.note(f"{stage.name}: {line}")
-        # What an earlier worker scored other metrics with stays.
-        if cards := before.get("cards", {}) | now.get("cards", {}):
-            now["cards"] = cards
-        loaded = [weight.get("metric") for weight in now.get("weights", [])]
-        if earlier := [weight for weight in before.get("weights", []) if weight.get("metric") not in (None, *loaded)]:
-            now["weights"] = [*earlier, *now.get("weights", [])]
-        record.provenance = now
+        _keep_others(before, now)
+        if usual:
+            record.provenance, record.environment = now, environment
+        else:
+            both = {key: now.pop(key) for key in ("cards", "weights") if key in now}
+            record.provenance = record.provenance | both
+            record.environments[part.spec.name] = {**environment, **now}
         self.save(stage, record)
 
     def finish(self, stage: Stage, record: StageRecord, plan: StagePlan) -> StageRecord:
@@ -193,20 +206,26 @@ class Pipeline:
         path, owner = self.run.rows(stage.rows_file), self._owner(stage)
         ours = owner is not None and owner.fingerprint == plan.fingerprint
         into = path if ours or (owner is None and not path.exists()) else kept_path(path, plan.fingerprint)
-        merged = stage.merge(self.run, plan, into)
+        merged = stage.merge(self.run, replace(plan, reasons=self._reasons(stage)), into)
         record.rows, record.unscored = merged.rows, merged.unscored
         record.rows_sha256 = self.run.contents.sha256(into)
         if into != path and path.exists():
             self._keep(stage, owner, record)
         record.finished = True
+        record.marks = {metric: mark for metric, mark in (record.marks | plan.marks).items() if mark}
         self.manifest.kept.get(stage.name, {}).pop(record.fingerprint, None)
         self.manifest.stages[stage.name] = record
         self.manifest.write(self.run.manifest)
         _take_place(self.run, stage, record)
-        for done in work_files(self.run, stage.name, plan.settings):
+        for done in plan_files(self.run, stage, plan):
             done.unlink()
         self.worked_on(stage)
         return record
+
+    def _reasons(self, stage: Stage) -> dict[str, str]:
+        """Why metrics of parts that are left out have no numbers."""
+        left_out = [part for part in stage.parts(self.settings) if part.name in self.left_out]
+        return {metric: self.left_out[part.name] for part in left_out for metric in part.weights(self.settings)}
 
     def _owner(self, stage: Stage) -> StageRecord | None:
         """Whose the finished file is; None where we have not written it."""
@@ -258,9 +277,9 @@ def check_environments(settings: RunSettings, stages: Iterable[Stage]) -> None:
     Raises:
         UserError: there is no such kind; in an environment that is there the user's code cannot be imported.
     """
-    for stage in stages:
-        environment = locate(ENVIRONMENTS[stage.environment], settings.env_backend)
-        if environment.ready and (arguments := stage.probe(settings)):
+    for part in (part for stage in stages for part in stage.parts(settings)):
+        environment = locate(part.spec, settings.env_backend)
+        if environment.ready and (arguments := part.probe(settings)):
             run_probe(tuple(environment.command(*arguments)))
 
 
@@ -279,6 +298,15 @@ def run_probe(command: tuple[str, ...]) -> None:
 def provenance_of(event: dict[str, Any]) -> dict[str, Any]:
     """What a worker's ``started`` event says of its models, without what concerns the wire alone."""
     return {key: value for key, value in event.items() if key not in ("event", "job", "protocol", "total")}
+
+
+def _keep_others(before: dict[str, Any], now: dict[str, Any]) -> None:
+    """Let what an earlier worker scored other metrics with stay."""
+    if cards := before.get("cards", {}) | now.get("cards", {}):
+        now["cards"] = cards
+    loaded = [weight.get("metric") for weight in now.get("weights", [])]
+    if earlier := [weight for weight in before.get("weights", []) if weight.get("metric") not in (None, *loaded)]:
+        now["weights"] = [*earlier, *now.get("weights", [])]
 
 
 @contextlib.contextmanager

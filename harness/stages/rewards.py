@@ -1,65 +1,168 @@
 """Stage *rewards*: images and prompts to one number per metric.
 
-The worker writes *cells* (image, metric, value or reason); ``rewards.jsonl`` has one row per image.
+The worker writes *cells* (image, metric, value or reason); ``rewards.jsonl`` has one row per image. Metrics of several
+environments are parts of the stage, each with workers of its own.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
+from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from harness.environments.spec import find_spec
 from harness.run.directory import RunDirectory
 from harness.run.manifest import Manifest
 from harness.run.settings import RewardSettings, RunSettings
-from harness.stages.base import Merged, Prompts, Row, Stage, StagePlan, keyed_rows, known_rows
+from harness.stages.base import Merged, Prompts, Row, Stage, StagePlan, keyed_rows, known_rows, record_of
 from harness.weights.weight_source import WeightSource
 from rewards.scorers.card import Weight
 from rewards.settings import validate as faults_of
 from wire.errors import UserError
-from wire.files import write_rows
+from wire.files import fingerprint, write_rows
 from wire.paths import home, stage_code
 from wire.protocol import SAMPLES_DIGEST, Item, cell_key, digest_of, samples_of
 from wire.settings import values
 from wire.vocabulary import SEVEN_REWARDS
 
+T = TypeVar("T")
+
 #: Keys of a row of ``rewards.jsonl`` that are not metrics.
 _IMAGE_KEYS = ("filename", "prompt", "prompt_index", "sample_index", "image_sha256")
 _METRICS_KEYS = ("unscored", "details")
+#: The environment of a metric whose card names no other.
+USUAL = "rewards"
 #: Imports own scorers where they will run: that environment has other packages than the orchestrator's.
 _PROBE = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from rewards.own_scorer import load_scorers
+from rewards.own_scorer import check_imports
 try:
-    load_scorers(sys.argv[2:])
+    check_imports(sys.argv[2:])
 except Exception as error:
     sys.exit(str(error))
 """
 
 
-def plan(run: RunDirectory, manifest: Manifest, settings: RunSettings, source: WeightSource) -> StagePlan:
+def plan(
+    run: RunDirectory, manifest: Manifest, settings: RunSettings, source: WeightSource, environment: str = ""
+) -> StagePlan:
     """All images by all metrics asked for; done are the numbers known for just these bytes.
 
-    Finished values of a metric that is to be rescored are passed over, and replaced when the file is merged; what a
-    worker has written since then counts, so that an interrupted rescoring goes on where it was.
+    Finished values of a metric that is to be rescored, or that something else decides now, are passed over, and
+    replaced when the file is merged; what a worker has written since then counts, so that an interrupted rescoring goes
+    on where it was.
+
+    Args:
+        environment: the part that is meant; without it the whole stage.
 
     Raises:
         UserError: see :func:`validate`; or no readable images.
     """
     validate(settings, {})
-    scorers, metrics = own_scorers(settings.rewards)
+    shares = by_environment(settings.rewards, Path.cwd())
+    meant = {name: share for name, share in shares.items() if environment in ("", name)}
     items, chosen = run.scan(), values(settings.rewards)
     require_prompts(settings, {item.prompt_index: item.metadata for item in items})
     deciding = chosen | {"weights": source.identity_of("rewards")}
-    rows = known_rows(run, manifest, "rewards", "rewards.jsonl", deciding)
-    known = _of_these_samples(keyed_rows(_cells(rows, frozenset(settings.rewards.rescore)), items), items)
-    wanted = {cell_key(item.filename, metric) for item in items for metric in metrics}
+    parts = {_name(one): deciding | _also_deciding(one, source) for one in meant}
+    marks = {
+        metric: "" if one == USUAL else fingerprint(parts[_name(one)])
+        for one, share in meant.items()
+        for metric in own_scorers(share)[1]
+    }
+    record = record_of(manifest, "rewards", fingerprint(deciding))
+    before = record.marks if record else {}
+    passed_over = {*settings.rewards.rescore, *(one for one, mark in marks.items() if before.get(one, "") != mark)}
+    rows = known_rows(run, manifest, "rewards", "rewards.jsonl", deciding, parts)
+    known = _of_these_samples(keyed_rows(_cells(rows, passed_over), items), items)
+    wanted = {cell_key(item.filename, metric) for item in items for metric in marks}
     done = frozenset(key for key in wanted if known.get(key, {}).get("value") is not None)
-    parameters: dict[str, Any] = {"metrics": list(metrics), "device": settings.device} | source.parameters("rewards")
+    scorers = [text for share in meant.values() for text in share.scorers]
+    parameters: dict[str, Any] = {"metrics": list(marks), "device": settings.device}
+    parameters |= source.parameters(find_spec(environment or USUAL).name)
     parameters |= chosen | {"text_cache": str(home() / "text-features")} | ({"scorers": scorers} if scorers else {})
-    return StagePlan(items, done, len(wanted), deciding, parameters, known)
+    parameters |= {"alone": False} if len(shares) > 1 else {}
+    return StagePlan(items, done, len(wanted), deciding, parameters, known, parts, marks)
+
+
+def _name(environment: str) -> str:
+    """What the part in that environment is called."""
+    return "rewards" if environment == USUAL else f"rewards.{find_spec(environment).name}"
+
+
+def _also_deciding(environment: str, source: WeightSource) -> dict[str, Any]:
+    """What decides the numbers of an environment's metrics besides the stage's settings; nothing in the usual one."""
+    from rewards.scorers import SCORERS
+
+    if environment == USUAL:
+        return {}
+    cards = {metric: scorer.card for metric, scorer in SCORERS.items() if scorer.card.env == environment}
+    name = find_spec(environment).name
+    facts = {metric: dict(card.decides) for metric, card in cards.items() if card.decides}
+    return {"environment": name, "its weights": source.identity_of(name), "facts": facts}
+
+
+@cache
+def by_environment(settings: RewardSettings, folder: Path) -> dict[str, RewardSettings]:
+    """The settings of each environment's metrics alone, the usual one's first.
+
+    Args:
+        folder: where the user is, which names of scorers start from.
+
+    Raises:
+        UserError: there is no such environment, two have one name, or as :func:`own_scorers`.
+    """
+    from rewards.own_scorer import environment_of, load_scorers, registry
+
+    scorers, metrics = own_scorers(settings)
+    known, own = registry(scorers), {text: next(iter(load_scorers([text]))) for text in scorers}
+    homes = {metric: environment_of(known[metric]) for metric in metrics}
+    names = dict[str, str]()
+    for home_of in dict.fromkeys(homes.values()):
+        name = find_spec(home_of).name
+        if names.setdefault(name, home_of) != home_of:
+            raise UserError(f"environments {names[name]} and {home_of} are both called {name}: rename a folder")
+
+    def share(environment: str) -> RewardSettings:
+        its = [metric for metric in metrics if homes[metric] == environment]
+        return replace(
+            settings,
+            metrics=tuple(metric for metric in its if metric not in own.values()),
+            scorers=tuple(text for text in scorers if own[text] in its),
+            rescore=tuple(metric for metric in settings.rescore if metric in its),
+        )
+
+    return {one: share(one) for one in sorted(names.values(), key=lambda one: one != USUAL)}
+
+
+def divide(settings: RunSettings) -> tuple[Stage, ...]:
+    """A part for each environment; none where all is scored in the usual one."""
+    shares = by_environment(settings.rewards, Path.cwd())
+    return () if [*shares] == [USUAL] else _parts(tuple(shares.items()))
+
+
+@cache
+def _parts(shares: tuple[tuple[str, RewardSettings], ...]) -> tuple[Stage, ...]:
+    def of_its_own(look: Callable[[RunSettings], T], share: RewardSettings) -> Callable[[RunSettings], T]:
+        return lambda settings: look(replace(settings, rewards=share))
+
+    return tuple(
+        replace(
+            REWARDS,
+            name=_name(environment),
+            environment=environment,
+            plan=partial(plan, environment=environment),
+            weights=of_its_own(weights, share),
+            probe=of_its_own(probe, share),
+            divide=lambda _settings: (),
+            part_of=REWARDS,
+        )
+        for environment, share in shares
+    )
 
 
 def _of_these_samples(known: dict[str, Row], items: Iterable[Item]) -> dict[str, Row]:
@@ -97,6 +200,7 @@ def validate(settings: RunSettings, prompts: Prompts) -> list[str]:
     """Metrics, the user's scorers (they are imported) and the other settings; a UserError that names all faults."""
     if faults := faults_of(settings.rewards, Path.cwd()):
         raise UserError("; ".join(faults))
+    by_environment(settings.rewards, Path.cwd())
     require_prompts(settings, prompts)
     return []
 
@@ -134,8 +238,8 @@ def probe(settings: RunSettings) -> list[str]:
     return ["-c", _PROBE, str(stage_code()), *scorers] if scorers else []
 
 
-def _cells(rows: Iterable[Row], rescored: frozenset[str]) -> Iterator[Row]:
-    """Cells of a mixture of finished rows (one per image), but for the rescored metrics, and the worker's own."""
+def _cells(rows: Iterable[Row], passed_over: Container[str]) -> Iterator[Row]:
+    """Cells of a mixture of finished rows (one per image), but for metrics passed over, and the worker's own."""
     for row in rows:
         if "metric" in row:
             yield row
@@ -143,7 +247,7 @@ def _cells(rows: Iterable[Row], rescored: frozenset[str]) -> Iterator[Row]:
         image = {key: row.get(key) for key in ("filename", "prompt_index", "sample_index", "image_sha256")}
         reasons, details = (told if isinstance(told := row.get(key), dict) else {} for key in _METRICS_KEYS)
         for metric, value in row.items():
-            if metric not in _IMAGE_KEYS and metric not in _METRICS_KEYS and metric not in rescored:
+            if metric not in _IMAGE_KEYS and metric not in _METRICS_KEYS and metric not in passed_over:
                 number = value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
                 cell = image | {"metric": metric, "value": number, "error": reasons.get(metric)}
                 yield cell | ({"details": details[metric]} if metric in details else {})
@@ -151,18 +255,18 @@ def _cells(rows: Iterable[Row], rescored: frozenset[str]) -> Iterator[Row]:
 
 def merge(_run: RunDirectory, plan: StagePlan, into: Path) -> Merged:
     """Write a row an image, in order, the seven metrics first; a missing number is null, with its reason."""
-    there = {cell["metric"] for cell in plan.known.values()}
+    there = {cell["metric"] for cell in plan.known.values()} | plan.reasons.keys()
     metrics = [metric for metric in SEVEN_REWARDS if metric in there] + sorted(there - set(SEVEN_REWARDS))
-    rows = [_row(item, metrics, plan.known) for item in plan.items]
+    rows = [_row(item, metrics, plan.known, plan.reasons) for item in plan.items]
     write_rows(into, rows)
     return Merged(len(rows), sum(len(row["unscored"]) for row in rows))
 
 
-def _row(item: Item, metrics: list[str], known: dict[str, Row]) -> Row:
+def _row(item: Item, metrics: list[str], known: dict[str, Row], why: dict[str, str]) -> Row:
     row: Row = {key: getattr(item, key) for key in _IMAGE_KEYS}
     cells = {metric: known.get(cell_key(item.filename, metric), {}) for metric in metrics}
     row |= {metric: cell.get("value") for metric, cell in cells.items()}
-    reasons = {metric: cell.get("error") or "not scored yet" for metric, cell in cells.items()}
+    reasons = {metric: cell.get("error") or why.get(metric, "not scored yet") for metric, cell in cells.items()}
     row["unscored"] = {metric: reasons[metric] for metric in metrics if row[metric] is None}
     details = {metric: cell["details"] for metric, cell in cells.items() if "details" in cell}
     return row | ({"details": details} if details else {})
@@ -185,4 +289,5 @@ def batch(settings: RunSettings) -> int:
 REWARDS = Stage(
     "rewards", "rewards", "rewards", "rewards.jsonl", "numbers", plan, merge,
     batch=batch, validate=validate, keys=keys, weights=weights, probe=probe,
+    divide=divide,
 )  # fmt: skip

@@ -31,11 +31,13 @@ class Step:
     Attributes:
         total: 0 while it is unknown.
         begun: when it was first heard of; seconds of the monotonic clock, as all times here.
+        heard: when it was last heard of: what has ended takes no longer.
         clock: when the first item was done; None before.
         counted: items that were done by then.
     """
 
     begun: float
+    heard: float = 0.0
     done: int = 0
     total: int = 0
     label: str = ""
@@ -48,12 +50,17 @@ class Step:
             self.clock, self.counted = None, done
         elif self.clock is None and done > self.counted:
             self.clock, self.counted = now, done
-        self.done, self.total, self.label = done, total, label
+        self.heard, self.done, self.total, self.label = now, done, total, label
 
     @property
     def ended(self) -> bool:
         """Whether all of it is done, as far as is known."""
         return 0 < self.total <= self.done
+
+    @property
+    def doing(self) -> str:
+        """Its label; of items that are all done the last one's says nothing more."""
+        return "" if self.ended and self.total > 1 else self.label
 
     @property
     def of_bytes(self) -> bool:
@@ -70,6 +77,7 @@ class Step:
         """Rate and time, e.g. ``12.3/s, 40 s left``; slow steps the other way round, e.g. ``8.1 s each``."""
         if self.total <= 1:
             return ""
+        now = self.heard if self.ended else now
         seconds = now - self.clock if self.clock is not None else 0.0
         rate = (self.done - self.counted) / seconds if seconds >= SHORTEST else 0.0
         took = [duration(now - self.begun)] if self.ended else []
@@ -166,8 +174,7 @@ def bar_lines(steps: dict[str, Step], now: float, width: int, *, turns: bool = T
         full = int(length * min(step.done / step.total, 1)) if step.total else 0
         line = Text(f"{mark} {name:<{names}} ")
         line.append("━" * full, "green").append("━" * (length - full), "bright_black")
-        label = "" if step.ended and step.total > 1 else " ".join(plain(step.label).split())
-        parts = (f"{step.count():>{counts}}", step.pace(now), label)
+        parts = (f"{step.count():>{counts}}", step.pace(now), " ".join(plain(step.doing).split()))
         line.append(f" {'  '.join(part for part in parts if part)}")
         line.truncate(width - 1, overflow="ellipsis")
         yield line
@@ -188,7 +195,7 @@ class _PlainLines:
             return
         (self.ended.add if step.ended else self.ended.discard)(name)
         self.shown[name] = (step.label, now)
-        _print("  ".join(part for part in (name, step.count(), step.pace(now), step.label) if part))
+        _print("  ".join(part for part in (name, step.count(), step.pace(now), step.doing) if part))
 
 
 def _print(line: str) -> None:

@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
-from textwrap import fill
+from textwrap import TextWrapper
 from typing import TYPE_CHECKING
 
 #: Control characters but newline and tab, marks that turn or hide text, and halves of characters.
@@ -76,18 +76,16 @@ def show_list(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for row in table:
         echo("".join(cell.ljust(width) for cell, width in zip(row[:beside], widths, strict=False)).rstrip())
         if below := "  ".join(filter(None, row[beside:])):
-            echo(f"    {below}")
+            show_text(f"    {below}")
 
 
 def show_text(text: str) -> None:
-    """Print lines; on a terminal those that are too long are wrapped between words, and indented as they begin."""
+    """Print lines; on a terminal those that are too long are wrapped between words, further in than they begin."""
     room = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
     for line in text.splitlines():
-        indent = " " * (len(line) - len(line.lstrip()) + 2)
-        wrap = 0 < room < len(line)
-        echo(
-            fill(line, room, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False) if wrap else line
-        )
+        begin = line[: len(line) - len(line.lstrip())]
+        wrapper = TextWrapper(room or 1, begin, f"{begin}  ", break_long_words=False, break_on_hyphens=False)
+        echo(wrapper.fill(line.strip()) if 0 < room < len(line) else line)
 
 
 def say_as_is(text: str) -> None:

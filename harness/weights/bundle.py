@@ -138,7 +138,7 @@ def _proof(entry: HubWeight, files: list[on_hub.CachedFile]) -> dict[str, bytes]
 def _told(error: Exception) -> str:
     """What git ended with, else the error itself, on one line."""
     if isinstance(error, subprocess.TimeoutExpired):
-        return f"git came to no end in {error.timeout:.0f} s"
+        return f"git did not finish in {error.timeout:.0f} s"
     words = error.stderr.decode(errors="replace") if isinstance(error, subprocess.CalledProcessError) else ""
     lines = words.splitlines() or str(error).splitlines() or [type(error).__name__]
     return next((line for line in lines if line.startswith("fatal: ")), lines[-1])[:200]

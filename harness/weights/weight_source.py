@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from filelock import FileLock
-
 from harness.environments.making import Making
-from harness.environments.manager import LITE, locate
+from harness.environments.manager import LITE, Environment, exclusive, locate
 from harness.environments.spec import DEFAULT, ENVIRONMENTS, Progress
 from harness.weights import WeightFile, ensure_weights, weights_of
 from harness.weights.at_hand import lacking
@@ -48,8 +46,8 @@ class WeightSource(Protocol):
     def identity_of(self, stage: str) -> Any:
         """What decides a stage's numbers as far as its weights go."""
 
-    def variables(self) -> dict[str, str]:
-        """Environment variables for workers."""
+    def variables(self, stage: str = "") -> dict[str, str]:
+        """Environment variables for workers of the stage, or of the environment of that name."""
 
     def parameters(self, stage: str) -> dict[str, Any]:
         """Job parameters that point a worker to its files; known without fetching anything."""
@@ -67,6 +65,9 @@ class WeightSource(Protocol):
     def lacking(self, weights: Mapping[str, Iterable[Weight]]) -> dict[str, str]:
         """Metric -> why it cannot be scored, of those of which a weight is neither here nor to be had."""
 
+    def furnish(self, environment: Environment, progress: Progress) -> None:
+        """Make ready what workers in an environment made on demand load."""
+
     def note_use(self, weights: list[dict[str, Any]]) -> list[str]:
         """Take note of the weights that a worker says it has loaded; returns lines for the user."""
 
@@ -83,7 +84,7 @@ class PublishedWeights:
         """The expected hashes of the stage's files."""
         return {weight.name: weight.sha256 for weight in weights_of(stage)}
 
-    def variables(self) -> dict[str, str]:
+    def variables(self, stage: str = "") -> dict[str, str]:
         """Offline, the hub's client must not open a socket."""
         return dict(_OFFLINE) if self.offline else {}
 
@@ -111,6 +112,9 @@ class PublishedWeights:
         """Looked up in the list, in the hub's cache, and on the hub."""
         return lacking(weights, self.offline)
 
+    def furnish(self, environment: Environment, progress: Progress) -> None:
+        """Workers fetch what they load."""
+
     def note_use(self, weights: list[dict[str, Any]]) -> list[str]:
         """Weights that nobody has pinned are recorded on first use; other bytes later on are told."""
         return note_use(weights)
@@ -126,10 +130,18 @@ _STAND_INS = {
 
 @dataclass(frozen=True)
 class TinyWorld:
-    """Small random-weight models under the real names, in a hub cache of their own."""
+    """Small random-weight models under the real names, in a hub cache of their own.
+
+    Those of an environment that is made on demand are a world apart, made when the environment is asked for.
+    """
 
     folder: Path
     random: bool = True
+
+    def world(self, stage: str) -> Path:
+        """The folder, a ``HF_HOME``, of what workers of a stage, or in the environment of that name, load."""
+        sources = _own_sources(stage)
+        return self.folder.with_name(f"{stage}-{_hash_of(sources)}") if sources else self.folder
 
     @property
     def identity(self) -> str:
@@ -142,16 +154,18 @@ class TinyWorld:
         return self.folder / "checkpoints" / "tiny-miro" / "last.ckpt"
 
     def identity_of(self, stage: str) -> Any:
-        """All of the world is made at once."""
-        return self.identity
+        """A world is made at once."""
+        return self.world(stage).name
 
-    def variables(self) -> dict[str, str]:
+    def variables(self, stage: str = "") -> dict[str, str]:
         """The world is the hub. One thread: tiny models lose more to thread start-up than they gain."""
-        return {"HF_HOME": str(self.folder), "OMP_NUM_THREADS": "1", **_OFFLINE}
+        return {"HF_HOME": str(self.world(stage)), "OMP_NUM_THREADS": "1", **_OFFLINE}
 
     def parameters(self, stage: str) -> dict[str, Any]:
         """The stand-ins of the files that do not come from the hub."""
-        files = {weight.name: str(self.folder / "files" / _STAND_INS[weight.name]) for weight in weights_of(stage)}
+        files = {
+            weight.name: str(self.world(stage) / "files" / _STAND_INS[weight.name]) for weight in weights_of(stage)
+        }
         small = {"detector_config": str(self.folder / "files" / "mask2former_tiny.py")} if stage == "geneval" else {}
         return {"files": files, **small}
 
@@ -162,6 +176,21 @@ class TinyWorld:
     def lacking(self, weights: Mapping[str, Iterable[Weight]]) -> dict[str, str]:
         """The world has them all."""
         return {}
+
+    def furnish(self, environment: Environment, progress: Progress) -> None:
+        """Make the stand-ins that belong to an environment, in it.
+        Raises EnvironmentFailure: their builder failed.
+        """
+        name, folder = environment.spec.name, self.world(environment.spec.name)
+        if folder == self.folder or folder.exists():
+            return
+        with exclusive(folder.with_suffix(".lock"), progress):
+            if not folder.exists():
+                partial = folder.with_suffix(".partial")
+                shutil.rmtree(partial, ignore_errors=True)
+                _write_stand_ins(environment, f"rewards.tiny_world.{name}", partial, folder.with_suffix(".log"))
+                os.replace(partial, folder)
+                progress(1, 1, name)
 
     def note_use(self, weights: list[dict[str, Any]]) -> list[str]:
         """Stand-ins are not remembered."""
@@ -174,23 +203,48 @@ def make_tiny_world(env_backend: str, steps: Steps) -> TinyWorld:
     """
     folder = home() / "tiny-world" / _recipe_hash()
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):
+    there, progress = folder.exists(), steps("tiny world")
+    with exclusive(folder.with_suffix(".lock"), progress):
         if not folder.exists():
-            _build(folder, env_backend, steps)
+            _build(folder, env_backend, steps, progress)
+    if not there:
+        progress(1, 1, "ready")
     return TinyWorld(folder)
 
 
 def _recipe_hash() -> str:
-    """Hash of the builders' sources and of the environments they run in."""
+    """Hash of the builders' sources, but for those of environments that are made on demand."""
+    folders = (stage_code() / ENVIRONMENTS[name].stage / "tiny_world" for name in DEFAULT)
+    apart = ENVIRONMENTS.keys() - {*DEFAULT}
+    sources = (source for folder in folders for source in sorted(folder.rglob("*")))
+    return f"tiny-{_hash_of([source for source in sources if not apart & {*source.parts}])}"
+
+
+def _own_sources(name: str) -> list[Path]:
+    """The builder's sources of an environment with stand-ins of its own, and what they share; of others none."""
+    folder = stage_code() / "rewards" / "tiny_world"
+    own = [] if name in DEFAULT or name not in ENVIRONMENTS else sorted((folder / name).rglob("*"))
+    return [*own, folder / "parts.py"] if own else []
+
+
+def _hash_of(sources: Iterable[Path]) -> str:
     digest = hashlib.sha256()
-    for spec in (ENVIRONMENTS[name] for name in DEFAULT):
-        for source in sorted((stage_code() / spec.stage / "tiny_world").rglob("*")):
-            if source.is_file() and "__pycache__" not in source.parts:
-                digest.update(source.name.encode() + source.read_bytes())
-    return f"tiny-{digest.hexdigest()[:12]}"
+    for source in sources:
+        if source.is_file() and "__pycache__" not in source.parts:
+            digest.update(source.name.encode() + source.read_bytes())
+    return digest.hexdigest()[:12]
 
 
-def _build(folder: Path, env_backend: str, steps: Steps) -> None:
+def _write_stand_ins(environment: Environment, module: str, folder: Path, log: Path) -> None:
+    run_logged(
+        environment.worker(module, str(folder)),
+        log,
+        failure=f"the tiny world of {module.partition('.')[0]} could not be built in {environment.spec.name}",
+        environment={"PYTHONPATH": str(stage_code()), "OMP_NUM_THREADS": "1"},
+    )
+
+
+def _build(folder: Path, env_backend: str, steps: Steps, progress: Progress) -> None:
     partial = folder.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)
     with Making(env_backend, steps) as making:
@@ -198,15 +252,8 @@ def _build(folder: Path, env_backend: str, steps: Steps) -> None:
             # The stand-in for the detector is made with mmdet, and nobody shall wait for a compiler to see it.
             there = locate(spec, env_backend).ready and env_backend != "no-mmcv"
             making.begin(spec, None if there or LITE not in spec.backends else LITE)
-        progress = steps("tiny world")
         for spec in (ENVIRONMENTS[name] for name in DEFAULT):
             environment = making.begin(spec).result()
-            progress(0, 0, spec.stage)
-            run_logged(
-                environment.worker(f"{spec.stage}.tiny_world", str(partial)),
-                folder.with_suffix(".log"),
-                failure=f"the tiny world of stage {spec.stage} could not be built",
-                environment={"PYTHONPATH": str(stage_code()), "OMP_NUM_THREADS": "1"},
-            )
-            progress(1, 1, spec.stage)
+            progress(0, 0, f"models of {spec.name}")
+            _write_stand_ins(environment, f"{spec.stage}.tiny_world", partial, folder.with_suffix(".log"))
     os.replace(partial, folder)

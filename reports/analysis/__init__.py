@@ -16,7 +16,8 @@ __all__ = ["AnalysisFiles", "write_analysis"]
 class AnalysisFiles:
     """``analysis.md`` for reading, ``analysis.csv`` with every number in full precision, and radars of all runs.
 
-    ``tradeoffs``: diversity against scores as Markdown, CSV and a figure, where two runs have a diversity.
+    ``tradeoffs``: diversity against scores as Markdown, CSV and a figure, where two runs have a diversity. ``judges``:
+    Markdown and CSV, where asked for.
 
     Attributes:
         notes: which runs were passed over; see :class:`reports.read.find.Found`.
@@ -27,19 +28,32 @@ class AnalysisFiles:
     radars: tuple[Path, ...]
     notes: tuple[str, ...] = ()
     tradeoffs: tuple[Path, ...] = ()
+    judges: tuple[Path, ...] = ()
 
 
 def write_analysis(
-    inputs: Sequence[Path], out_dir: Path, cards: Cards = NO_CARDS, further: Sequence[str] = ()
+    inputs: Sequence[Path],
+    out_dir: Path,
+    cards: Cards = NO_CARDS,
+    further: Sequence[str] = (),
+    *,
+    judges: bool = False,
+    labels: Path | None = None,
 ) -> AnalysisFiles:
-    """Analyse runs, each by itself; ``cards`` are of metrics that are known anyway. Radars are PNG; in ``further``
-    formats (pdf, svg) they stand beside.
+    """Analyse runs, each by itself.
+
+    Args:
+        cards: of metrics that are known anyway.
+        further: formats (pdf, svg) in which figures stand beside the PNGs.
+        judges: also hold the judges of the same images against each other; see :mod:`reports.analysis.judges`.
+        labels: a file of what people say of the images, for that.
 
     Raises:
-        UserError: a run is missing, empty or malformed, or the folder cannot be written to.
+        UserError: a run is missing, empty or malformed, no run has two judges, or the folder cannot be written to.
     """
     from reports.analysis import measures
     from reports.analysis.findings import findings_csv, findings_markdown
+    from reports.analysis.judges import read_labels, write_judges
     from reports.analysis.radar import draw_radars
     from reports.analysis.tradeoff import write_tradeoffs
     from reports.files import write_text
@@ -49,6 +63,7 @@ def write_analysis(
     from reports.read.names import told_apart
     from reports.read.runs import read_source
 
+    said = read_labels(labels) if labels else None
     found, measured = [], []
     sources, notes = find_runs(inputs, cards)
     for source in told_apart(sources):
@@ -74,5 +89,6 @@ def write_analysis(
         csv=write_text(out_dir / "analysis.csv", findings_csv(found)),
         radars=draw_radars(measured, out_dir, further),
         notes=notes,
-        tradeoffs=write_tradeoffs(measured, out_dir),
+        tradeoffs=write_tradeoffs(measured, out_dir, further),
+        judges=write_judges(measured, said, out_dir) if judges else (),
     )

@@ -99,7 +99,6 @@ class Wheel:
         lines: one or more, with a value for each axis.
         bounds: of every axis; None for each from its worst to its best line.
         lower: for each axis, whether its lowest value is the best; empty where none is.
-        digits: significant digits of the ticks.
     """
 
     axes: tuple[str, ...]
@@ -107,7 +106,6 @@ class Wheel:
     title: str
     bounds: tuple[float, float] | None = None
     lower: tuple[bool, ...] = ()
-    digits: int = 3
 
 
 def radar(wheels: Sequence[Wheel], note: str = "") -> Figure:
@@ -156,8 +154,7 @@ def _draw_wheel(axes: Any, wheel: Wheel, labels: Sequence[str]) -> dict[str, Any
     axes.set_title(wheel.title, fontsize=TEXT + 1, pad=8)
     for angle, least, most in zip(angles, worst, best, strict=True):
         for share in (0.0, 0.5, 1.0):
-            text = f"{least + share * (most - least):.{wheel.digits}g}"
-            _tick(axes, angle, HUB + share * (1 - HUB), text)
+            _tick(axes, angle, HUB + share * (1 - HUB), f"{least + share * (most - least):.3g}")
     return handles
 
 

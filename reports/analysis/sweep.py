@@ -20,13 +20,24 @@ from wire.cards import NO_CARDS, Cards
 Values = Mapping[str, float | str]
 
 
+#: Column, and name in legends, of the checkpoint where a grid has several.
+MODEL = "model"
+
+
 @dataclass(frozen=True)
 class SweepPoint:
-    """One run of a grid: the values of its fields, its place on each axis (of several fields, if tied), its folder."""
+    """One run of a grid.
+
+    Attributes:
+        values: of its fields.
+        places: on each axis, of which one may be of several fields.
+        model: its checkpoint's name, where the grid has several.
+    """
 
     values: Values
     places: Values
     path: Path
+    model: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,10 +61,14 @@ def write_sweep(points: Sequence[SweepPoint], out_dir: Path, cards: Cards = NO_C
     """
     with TemporaryDirectory(prefix="miro-eval-") as parts:
         runs, _ = collect([find_run(point.path, cards) for point in points], Path(parts))
-    summaries, places = [run.summary for run in runs], [point.places for point in points]
-    csv = write_text(out_dir / "sweep.csv", _csv([point.values for point in points], summaries))
+    summaries = [run.summary for run in runs]
+    # A checkpoint is a place, too, but no axis to draw along.
+    models: list[Values] = [{MODEL: point.model} if point.model else {} for point in points]
+    places = [{**model, **point.places} for model, point in zip(models, points, strict=True)]
+    values = [{**model, **point.values} for model, point in zip(models, points, strict=True)]
+    csv = write_text(out_dir / "sweep.csv", _csv(values, summaries))
     images = []
-    for number, axis in enumerate(places[0]):
+    for number, axis in enumerate(points[0].places):
         images.append(out_dir / ("sweep.png" if number == 0 else f"sweep-{re.sub(r'[^A-Za-z0-9.=-]+', '_', axis)}.png"))
         draw(sweep_curves(places, summaries, axis), images[-1], known_cards(summaries))
     return SweepFiles(csv, tuple(images))

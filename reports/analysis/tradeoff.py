@@ -87,8 +87,10 @@ def _with_front(places: Sequence[Place], score: str, diversity: str, cards: Card
     return tuple(Place(**vars(one) | {"front": not beaten(point)}) for one, point in zip(places, points, strict=True))
 
 
-def write_tradeoffs(runs: Sequence[tuple[str, Run]], folder: Path) -> tuple[Path, ...]:
+def write_tradeoffs(runs: Sequence[tuple[str, Run]], folder: Path, further: Sequence[str] = ()) -> tuple[Path, ...]:
     """Write ``tradeoff.md``, ``tradeoff.csv`` and ``tradeoff.png``; nothing where no two runs have a diversity.
+
+    The figure is in ``further`` formats (pdf, svg), too.
 
     Raises:
         MiroEvalError: see :func:`reports.files.writing`.
@@ -106,7 +108,7 @@ def write_tradeoffs(runs: Sequence[tuple[str, Run]], folder: Path) -> tuple[Path
     markdown = write_text(folder / "tradeoff.md", _markdown(found, cards))
     table = write_text(folder / "tradeoff.csv", csv_text(_lines(found)))
     figure = plot([_drawn(panel, cards) for panel in found], note=_NOTE)
-    return markdown, table, *save(figure, folder / "tradeoff.png")
+    return markdown, table, *save(figure, folder / "tradeoff.png", further)
 
 
 def _lines(found: Sequence[Panel]) -> Iterator[Sequence[object]]:

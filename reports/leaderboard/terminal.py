@@ -114,7 +114,11 @@ class Fitting:
 
 
 #: Judged scores: title -> what they show.
-_SCORES = {"GenEval": ("overall", *TAGS), "GenEval 2 (Soft-TIFA, 0 to 100)": GENEVAL2_SCORES}
+_SCORES = {
+    "GenEval": ("overall", *TAGS),
+    "GenEval 2 (Soft-TIFA, 0 to 100)": GENEVAL2_SCORES[:7],
+    "GenEval 2 by atoms (0 to 100)": GENEVAL2_SCORES[7:],
+}
 _HEADLINES = ("overall", GENEVAL2_SCORES[0])
 
 

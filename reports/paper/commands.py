@@ -161,7 +161,9 @@ def _suite(wanted: Reproduction, run_set: RunSet) -> str:
 def _of_set(wanted: Reproduction, one: _Wanted) -> Iterator[Command]:
     about = f"{one.set.key}: {wanted.samples_of(one.set)} images a prompt of {one.set.suite}; for {', '.join(one.keys)}"
     names = [name for name in one.models if _source(wanted, one.set, name)]
-    published = [name for name in names if not one.set.many and name not in wanted.own]
+    # Side by side goes what is published and, of a grid, all of it.
+    whole = not (one.set.points or one.set.training) and not any(one.models.values())
+    published = [name for name in names if whole and name not in wanted.own]
     found: list[Command] = []
     for family in ("miro", "diffusers"):
         of_family = [name for name in published if checkpoints()[name].family == family]
@@ -176,8 +178,14 @@ def _of_set(wanted: Reproduction, one: _Wanted) -> Iterator[Command]:
 def _together(wanted: Reproduction, run_set: RunSet, names: Sequence[str]) -> Command:
     """Published models of one family side by side: each goes by its own name into the set's folder."""
     sources, family = [checkpoints()[name].checkpoint for name in names], checkpoints()[names[0]]
-    words = ("all", *sources, *_sampling(family), *_common(wanted, run_set), "--out", f"{wanted.out}/{run_set.key}")
-    return Command(words, _made(wanted, run_set, sources, backend=_backend(family)))
+    common = (*_sampling(family), *_common(wanted, run_set), *_grid(run_set, run_set.sweep))
+    words = ("sweep" if run_set.sweep else "all", *sources, *common, "--out", f"{wanted.out}/{run_set.key}")
+    return Command(words, _made(wanted, run_set, sources, _points(run_set.sweep), _backend(family)))
+
+
+def _grid(run_set: RunSet, axes: Sequence[str]) -> Iterator[str]:
+    yield from (word for axis in axes for word in ("--sweep", axis))
+    yield from _negative(run_set.negative)
 
 
 def _backend(model: Checkpoint) -> str:
@@ -196,8 +204,7 @@ def _alone(wanted: Reproduction, one: _Wanted, name: str) -> Iterator[Command]:
     elif run_set.sweep:
         chosen: list[tuple[str, ...]] = [(point,) for point in one.models[name]]
         for axes in chosen or [run_set.sweep]:
-            swept = [word for axis in axes for word in ("--sweep", axis)]
-            words = ("sweep", source, *common, *swept, *_negative(run_set.negative), "--out", place)
+            words = ("sweep", source, *common, *_grid(run_set, axes), "--out", place)
             yield Command(words, _made(wanted, run_set, [source], points=_points(axes)))
     else:
         yield Command(

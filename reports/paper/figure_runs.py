@@ -26,7 +26,7 @@ from wire.cards import NO_CARDS, Cards
 from wire.errors import UserError
 
 #: Settings of the paper's protocol that a figure does not vary but for its own axis.
-_USUAL = {"guidance_scale": 7.0}
+_USUAL = {"guidance_scale": 7.0, "steps": 50.0}
 
 
 @dataclass(frozen=True)
@@ -119,16 +119,28 @@ def setting_of(manifest: Manifest, name: str) -> float:
     return float(value) if isinstance(value, (int, float)) else usual
 
 
+def existing(folder: Path | None) -> Path | None:
+    """The folder of ``--from``; a UserError where it is none."""
+    if folder is not None and not folder.is_dir():
+        raise UserError(
+            f"--from {folder}: no such folder; name the one that `miro-eval paper reproduce --run` has filled"
+        )
+    return folder
+
+
 class Runs:
     """The runs that figures may take, each read once.
 
     Args:
         folder: of ``paper reproduce``; None without.
         named: ``MODEL=PATH`` or ``PATH``; a model's name, or that of its row in Table 1 or 3.
+
+    Raises:
+        UserError: no such folder or run, or a run of no model.
     """
 
     def __init__(self, folder: Path | None, named: Sequence[str] = (), cards: Cards = NO_CARDS) -> None:
-        self._folder, self._cards = folder, cards
+        self._folder, self._cards = existing(folder), cards
         self._read: dict[Path, FigureRun] = {}
         self.named = [self._named(text) for text in named]
 

@@ -54,9 +54,8 @@ def draw_figures(
         MiroEvalError: no such figure; see :func:`reports.drawing.save`.
     """
     drawn, published = Drawn(), []
-    for result in chosen(only, (FIGURE, STRIP)):
-        if result.kind != FIGURE and not _has_scores(result):
-            continue
+    wanted = [result for result in chosen(only, (FIGURE, STRIP)) if result.kind == FIGURE or _has_scores(result)]
+    for result in wanted:
         own = runs.of(result)
         figure = Drawing(result, own, cards).figure()
         key = result.key + (SCORES if result.kind == STRIP else "")
@@ -68,16 +67,25 @@ def draw_figures(
             published.append(key)
         if result.kind == FIGURE and Drawing(result, own, cards).has_published:
             drawn.notes.extend(note for note in why_not_drawn(own, _columns(result)) if note not in drawn.notes)
+    drawn.notes.extend(_in_none(runs, wanted))
     if published:
-        drawn.notes.append(
-            f"published points alone: {', '.join(published)}; {command('KEY')} prints what measures them"
-        )
+        keys = ", ".join(published)
+        drawn.notes.append(f"published points alone: {keys}; {command('KEY')} prints what measures them")
     return drawn
 
 
 def _has_scores(result: Result) -> bool:
     """Whether it is a strip along targets, whose images' scores are worth curves; of training there is Figure 3."""
     return result.kind == STRIP and any(needed.set.sweep or needed.set.points for needed in result.inputs)
+
+
+def _in_none(runs: Runs, wanted: Sequence[Result]) -> Iterator[str]:
+    """Of runs that were named, those that stand in none of the figures."""
+    for one in runs.named:
+        sets = [needed.set for result in wanted for needed in result.inputs if one.model in needed.models]
+        if all(place_of(one, run_set) is None for run_set in sets):
+            otherwise = "sampled otherwise than the paper's models are there"
+            yield f"not drawn: {one.run.name}: {otherwise if sets else f'no figure here is about {one.model}'}"
 
 
 def _columns(result: Result) -> list[str]:
@@ -97,7 +105,7 @@ class Drawing:
 
     def figure(self) -> Figure | None:
         """The figure; None where there is nothing to draw."""
-        note = f"Of measured curves: {RANDOM_WEIGHTS}." if self._random else ""
+        note = f"Measured with {RANDOM_WEIGHTS}." if self._random else ""
         if self._kind == "wheels":
             wheels = self._wheels()
             return radar(wheels, f"{WORST_TO_BEST} {note}".strip()) if wheels else None

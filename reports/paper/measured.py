@@ -111,8 +111,9 @@ def _measured(table: PrintedTable, row: PrintedRow, run: Run) -> MeasuredRun:
         about = own if run.manifest.random_weights else table.decimals
         return MeasuredRun(run.name, row.name, {}, dict.fromkeys(about, reason), notes, tflop, run.manifest.hours)
     if row.protocol.best_of:
-        run = select(run, Selection(row.protocol.best_of, row.protocol.by))
-        notes = (*notes, run.repeats[-1])
+        selection = Selection(row.protocol.best_of, row.protocol.by)
+        run = select(run, selection)
+        notes = (*notes, f"{selection.name}: {run.repeats[-1]}")
     for column, value in (*verdict_columns(run), *reward_columns(run)):
         if isinstance(value, str):
             unlike[column] = value

@@ -8,7 +8,7 @@ from pathlib import Path
 from reports.analysis.steps import step_of
 from reports.drawing import save
 from reports.gallery.sheet import SheetRun, draw_sheet, make_sheet, sheet_run, step_heading
-from reports.paper.figure_runs import Drawn, axis_value, chosen, command, row_names
+from reports.paper.figure_runs import Drawn, axis_value, chosen, command, existing, row_names
 from reports.paper.results import STRIP, PaperRun, Result, RunSet, runs_in
 from reports.read.runs import RunSource, find_run
 from wire.cards import NO_CARDS, Cards
@@ -29,7 +29,7 @@ def draw_strips(
     Raises:
         MiroEvalError: no such strip, a run that cannot be read; see :func:`reports.drawing.save`.
     """
-    drawn = Drawn()
+    drawn, runs = Drawn(), existing(runs)
     for result in chosen(only, (STRIP,)):
         found = [(one, find_run(one.path, cards)) for one in (runs_in(runs, result.key) if runs else [])]
         own = _sheet_runs(result, found)

@@ -95,7 +95,7 @@ def fault_note(path: Path, searched: str, error: UserError) -> str:
     """
     if not searched:
         raise error
-    return f"passed over: {display_name(str(error).replace(str(path), searched, 1))}"
+    return f"ignored: {display_name(str(error).replace(str(path), searched, 1))}"
 
 
 def find_places(inputs: Sequence[Path]) -> Found:
@@ -135,7 +135,7 @@ def _notes(passed_over: Sequence[_Place]) -> Iterator[str]:
         names.setdefault(place.passed_over, []).append(display_name(place.name))
     for reason, of_it in names.items():
         rest = f" and {len(of_it) - NAMED} more" if len(of_it) > NAMED else ""
-        yield f"passed over: {', '.join(of_it[:NAMED])}{rest} ({reason})"
+        yield f"ignored: {', '.join(of_it[:NAMED])}{rest} ({reason})"
 
 
 def _places(given: Path) -> Iterator[_Place]:

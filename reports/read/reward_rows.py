@@ -146,7 +146,7 @@ def _questions(rows: Rows) -> tuple[dict[int, dict[str, tuple[Any, ...]]], tuple
     pairs = ((place, asked_of(rows.records[place])) for place, own in enumerate(rows.column(DETAILS)) if own)
     found = {place: asked for place, asked in pairs if asked}
     odd = sum(not all(asked.values()) for asked in found.values())
-    malformed = f"questions that cannot be read are passed over: of {odd:,} rows"
+    malformed = f"questions that cannot be read are ignored: of {odd:,} rows"
     whole = {place: {column: own for column, own in asked.items() if own} for place, asked in found.items()}
     return {place: asked for place, asked in whole.items() if asked}, (malformed,) if odd else ()
 
@@ -160,9 +160,9 @@ def _key_notes(metrics: Mapping[str, str], odd: Mapping[str, Counter[type]], ids
         yield f"metrics with names of our columns are shown under others: {_listed(renamed)}"
     if odd:
         counted = [f"{key} ({_counted(types)})" for key, types in odd.items()]
-        yield f"passed over, for there is no number under them: {_listed(counted)}"
+        yield f"ignored, because they hold no numbers: {_listed(counted)}"
     if ids:
-        yield f"passed over, for whole numbers under such names are no scores: {_listed(ids)}"
+        yield f"ignored, because whole numbers under such names are not scores: {_listed(ids)}"
 
 
 def _counted(types: Counter[type]) -> str:

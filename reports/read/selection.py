@@ -211,7 +211,7 @@ def _note(selection: Selection, kept: _Kept, tflop: float | None) -> str:
     """What the row costs and rests on."""
     images, prompts = kept.images, kept.usable
     exactly = "" if images == selection.size * prompts else f", expected over subsets of {images:,} images"
-    told = f"{selection.name}: one image kept of {selection.size} made and scored{_cost(selection, tflop)}, "
+    told = f"one image kept of {selection.size} made and scored{_cost(selection, tflop)}, "
     told += f"{prompts:,} prompts{exactly}"
     left = "; ".join(
         f"{count:,} prompt{'' if count == 1 else 's'} left out ({reason})"

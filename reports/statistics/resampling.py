@@ -35,6 +35,12 @@ def resample_totals(clusters: Clusters, resamples: int = RESAMPLES, seed: int = 
     return _totals([clusters], resamples, seed)[0]
 
 
+def drawn(prompts: int) -> Floats:
+    """(B, K) how often each of K prompts, two or more, is drawn: for statistics that totals are not enough for."""
+    found: Floats = _times((prompts,), RESAMPLES, SEED, "float64")[0]
+    return found
+
+
 def resample_together(several: Sequence[Clusters]) -> list[Clusters]:
     """The same, each with its resampled totals: made with one pass over the draws for values over the same prompts.
 

@@ -14,6 +14,7 @@ from rewards.scorers.hps import HpsV20, HpsV21
 from rewards.scorers.hpsv3 import Hpsv3
 from rewards.scorers.image_reward import ImageReward
 from rewards.scorers.soft_tifa import SoftTifa
+from rewards.scorers.unified_reward import UnifiedReward, UnifiedReward2b, UnifiedReward4b
 from rewards.scorers.vqa import Vqa, VqaXl
 from rewards.scorers.vqa_qwen3vl import VqaQwen3Vl
 from wire.cards import Cards, read_cards, records
@@ -29,7 +30,7 @@ SCORERS: dict[str, type[Scorer]] = {
         *(ClipJina, Aesthetic, ImageReward, PickScore, HpsV21, Vqa, SciScore),
         *(HpsV20, ClipOpenai, VqaXl),
         *(DiversityDinov2, VendiDinov2, DiversityClip, VendiClip),
-        *(SoftTifa, Hpsv3, VqaQwen3Vl, Dpg),
+        *(SoftTifa, Hpsv3, UnifiedReward, UnifiedReward4b, UnifiedReward2b, VqaQwen3Vl, Dpg),
     )
 }
 

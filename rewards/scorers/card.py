@@ -105,10 +105,12 @@ class SpecCard(MetricCard):
         lines |= {
             "definition": self.definition,
             "scale": self.scale,
+            **({"taken over": "all samples of a prompt"} if self.over_samples else {}),
             "range": self.bounds,
             "direction": self.direction,
             "in MIRO's data": self.miro_normalised,
             "preprocessing": self.preprocessing,
+            "environment": self.env,
             "reference precision": f"{self.reference_dtype}, the default: the authors' own format, or a finer one",
             "differs by at most": str(self.tolerance),
         }

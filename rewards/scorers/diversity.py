@@ -7,7 +7,7 @@ Vendi score: Friedman and Dieng 2023 (arXiv 2210.02410). It was compared with Py
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakValueDictionary
 
@@ -62,9 +62,11 @@ class Diversity(Scorer):
 
     Attributes:
         repo: of the network.
+        network_class: name of its class in transformers.
     """
 
     repo: ClassVar[str]
+    network_class: ClassVar[str]
 
     def resolve(self, files: Mapping[str, str]) -> list[LocalWeight]:
         """See :meth:`Scorer.resolve`."""
@@ -72,6 +74,10 @@ class Diversity(Scorer):
 
         snapshot(self.repo)
         return model_files(self.repo)
+
+    def provenance(self, weights: Sequence[LocalWeight]) -> list[dict[str, Any]]:
+        """With the preprocessing, which moves distances by some per cent; see :meth:`Scorer.provenance`."""
+        return [one | {"preprocessing": self.card.preprocessing} for one in super().provenance(weights)]
 
     def load(self, device: str, precision: str, files: Mapping[str, str]) -> None:
         """See :meth:`Scorer.load`."""
@@ -90,9 +96,6 @@ class Diversity(Scorer):
             found = load_pretrained(kind, snapshot(self.repo), self.repo, torch.float32)
             model = _networks[key] = frozen(found, device, getattr(torch, dtype))
         self._model: Any = model
-
-    #: Name of its class in transformers.
-    network_class: ClassVar[str]
 
     @abstractmethod
     def features(self, pixels: Tensor) -> Tensor:

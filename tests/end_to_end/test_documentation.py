@@ -56,13 +56,21 @@ BY_ANOTHER_TEST = {
     "miro-eval rewards RUN --metric diversity_dinov2 --metric vendi_dinov2": (
         "tests/end_to_end/test_within_prompts.py"
     ),
+    "miro-eval analyse RUN --judges": "tests/reports/analysis/test_judges.py",
+    "miro-eval analyse RUN --labels labels.csv": "tests/reports/analysis/test_judges.py",
     "miro-eval suites fetch geneval2": "tests/generation/suites/test_fetched.py",
+    "miro-eval suites fetch dpg": "tests/generation/suites/test_fetched.py",
+    "miro-eval all path/to/last.ckpt --suite dpg": "tests/end_to_end/test_dpg.py",
     "miro-eval all path/to/last.ckpt --suite geneval2": "tests/harness/plan/test_evaluations.py",
     "miro-eval rewards RUN --scorer my_scorer.py:Brightness": "tests/harness/test_rewards_verbs.py",
     "miro-eval rewards RUN --scorer brightness": "tests/harness/test_rewards_verbs.py",
     "miro-eval calibrate [--metric ID] [--published-images FOLDER]": "tests/rewards/test_calibration.py",
     "miro-eval all CHECKPOINT --out RUN --executor slurm --partition gpu --gres gpu:1 --shards 16 "
     "--slurm-arg time=2:00:00": "tests/slurm/test_slurm.py",
+    "miro-eval paper figures --from paper --out figures --format pdf": "tests/reports/paper/test_figures.py",
+    "miro-eval paper figures MIRO=runs/mine --only fig6": "tests/reports/paper/test_figures.py",
+    "miro-eval paper strips --from paper --out figures --format pdf": "tests/harness/test_cli_paper.py",
+    "miro-eval view A B C --grid": "tests/harness/test_cli_view.py",
     "miro-eval status RUN": "tests/slurm/test_slurm.py",
     "miro-eval cancel RUN": "tests/slurm/test_slurm.py",
 }

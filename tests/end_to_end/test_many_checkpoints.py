@@ -139,6 +139,17 @@ def test_a_grid_over_guidance_and_tied_negative_targets(tmp_path: Path) -> None:
     assert not (tmp_path / "never").exists()
 
 
+def test_several_checkpoints_over_one_grid(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        checkpoint(tmp_path / name)
+    answer = miro_eval("sweep", tmp_path / "*" / "last.ckpt", "--sweep", "steps=1,2", *SHORT, "--out", tmp_path / "out")
+    assert answer.returncode == 0, answer.stderr
+    with (tmp_path / "out" / "report" / "sweep.csv").open() as file:
+        rows = [(row["model"], row["steps"]) for row in csv.DictReader(file) if row["metric"] == "aesthetic"]
+    assert rows == [("a", "1"), ("a", "2"), ("b", "1"), ("b", "2")]
+    assert (tmp_path / "out" / "a" / "steps=2" / "run.json").is_file()
+
+
 def test_checkpoints_are_evaluated_as_training_writes_them(tmp_path: Path) -> None:
     checkpoint(tmp_path, "step=100.ckpt")
     (tmp_path / "last.ckpt").write_bytes(b"rewritten all the time")

@@ -10,11 +10,11 @@ import pytest
 torch = pytest.importorskip("torch", reason="runs in the generation environment")
 pytest.importorskip("miro", reason="runs in the generation environment")
 
-from generation.embedding_cache import EmbeddingCache, encode_with_cache  # noqa: E402
 from generation.precision import PAPER, PIPELINE  # noqa: E402
-from generation.text_encoding import EncodedPrompt, TextEncoder, encoder_identity  # noqa: E402
+from generation.text_encoding import TextEncoder, encode_with_cache, encoder_identity  # noqa: E402
 from tests.generation.conftest import World  # noqa: E402
 from tests.generation.jobs import Outcome, items_of, make_job, run_here  # noqa: E402
+from wire.arrays import ArrayCache  # noqa: E402
 
 CPU = torch.device("cpu")
 ITEMS = items_of([0, 150, 300], samples=2)
@@ -100,23 +100,23 @@ def test_what_decides_an_embedding_decides_where_it_is_kept(world: World, tmp_pa
         encoder_identity(CPU, PAPER, 77),
         encoder_identity(CPU, PIPELINE, 77),
     ]
-    encoded = EncodedPrompt(torch.ones(3, 4))
+    encoded = torch.ones(3, 4).numpy()
     for number, identity in enumerate(identities, start=1):
         assert identity is not None
         assert any(name.endswith((".safetensors", ".bin")) for name in identity["files"])
-        cache = EmbeddingCache(tmp_path, identity, print)
+        cache = ArrayCache(tmp_path, identity, "texts", print)
         assert cache.load("a cat") is None
         cache.store("a cat", encoded)
         assert len(files(tmp_path)) == number
         kept = cache.load("a cat")
         assert kept is not None
-        assert torch.equal(kept.embedding, encoded.embedding)
+        assert (kept == encoded).all()
         assert cache.load("a dog") is None
 
 
 def test_no_identity_before_the_weights_are_here(world: World, tmp_path: Path) -> None:
     """The first run downloads them: it cannot look anything up, and keeps all that it computes."""
-    asked: list[EmbeddingCache | None] = [None, EmbeddingCache(tmp_path, {}, print)]
+    asked: list[ArrayCache | None] = [None, ArrayCache(tmp_path, {}, "texts", print)]
     prompts = dict(encode_with_cache(["a cat", "a cat"], lambda: TextEncoder(CPU, PAPER, 256), lambda: asked.pop(0)))
     assert list(prompts) == ["a cat"]
     assert len(files(tmp_path)) == 1

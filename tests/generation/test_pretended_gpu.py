@@ -11,7 +11,7 @@ import pytest
 
 from tests.generation.conftest import World
 from tests.generation.jobs import items_of, make_job, upstream_noise
-from tests.pretended_gpu import Outcome, on_pretended_gpu
+from tests.pretended_gpu import LARGE, Outcome, on_pretended_gpu
 from wire.protocol import read_rows
 
 PROMPTS = (0, 100, 300)
@@ -20,9 +20,6 @@ WAITS_A_BATCH = 3
 #: Once: noise in upstream's order is drawn on the GPU; the text's embeddings are kept on the CPU.
 WAITS_A_SWEEP = 3
 
-#: Of the pretended GPU: enough for anything.
-MEMORY = 80 * 2**30
-
 Runs = Callable[..., Outcome]
 
 
@@ -30,7 +27,7 @@ Runs = Callable[..., Outcome]
 def runs(world: World, tmp_path: Path) -> Runs:
     """A job of the tiny checkpoint, at the device that ``auto`` finds."""
 
-    def run(mistake: str = "", memory: int = MEMORY, **parameters: Any) -> Outcome:
+    def run(mistake: str = "", memory: int = LARGE, **parameters: Any) -> Outcome:
         settings = {"checkpoint": str(world.checkpoint), "device": "auto", "batch_size": 4} | parameters
         return on_pretended_gpu(make_job(tmp_path / "job", items_of(PROMPTS), **settings), mistake, memory)
 

@@ -291,6 +291,20 @@ def test_every_lock_names_torch_and_its_cuda(monkeypatch: pytest.MonkeyPatch) ->
             assert int(cuda.partition(".")[0]) in OLDEST_DRIVER
 
 
+def test_what_nobody_has_asked_for_need_not_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = by_subject(installed.environments())
+    is_found(found["environment vlm"], OK, "not set up: it is made when", "")
+    is_found(found["environment rewards"], WARNING, "not set up", "miro-eval envs setup rewards")
+    driver(tmp_path, monkeypatch, H100.replace("550.54.15", "515.65.01"))
+    assert "environment vlm" not in by_subject(gpu_fit.all_environments())
+    (finding,) = doctor.unfit(["vlm"], "auto", "auto")
+    is_found(finding, FAILURE, "CUDA 12.8 needs driver 525", "--device cpu")
+    assert doctor.unfit(["vlm"], "cpu", "auto") == []
+    for name in ("pyproject.toml", "uv.lock"):
+        (tmp_path / name).write_text("")
+    assert doctor.unfit([str(tmp_path)], "auto", "auto") == [], "a user's own may compute with anything"
+
+
 def test_the_disk_is_too_small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     class Usage:
         free = 10

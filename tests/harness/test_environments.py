@@ -108,6 +108,26 @@ def test_another_lock_is_another_environment_and_the_old_one_a_leftover(backend:
     assert manager.leftovers() == []
 
 
+def test_a_user_s_environments_are_made_apart_and_are_no_leftovers(
+    backend: ThisInterpreter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    specs = [replace(SPEC, name="own.mine", folder=tmp_path / name, on_demand=True) for name in ("a", "b")]
+    monkeypatch.setattr(backend, "lock_parts", lambda spec: [str(spec.folder).encode()])
+    with Making("auto", lambda _name: quiet) as making:
+        made = [making.begin(spec).result() for spec in specs]
+    assert backend.installations == 2
+    assert len({environment.directory for environment in made}) == 2
+    assert manager.leftovers() == []
+
+
+def test_what_a_user_s_environment_lacks_is_said(backend: ThisInterpreter, tmp_path: Path) -> None:
+    (tmp_path / "health_check.py").write_text("raise SystemExit('it lacks numpy')")
+    spec = replace(SPEC, name="own.mine", folder=tmp_path, on_demand=True)
+    with pytest.raises(EnvironmentFailure, match=rf"^environment {tmp_path} cannot run a scorer: it lacks numpy$"):
+        manager.ensure(spec, "auto", quiet)
+    assert not manager.locate(spec).ready
+
+
 def test_too_small_a_disk_is_told_before_work_starts(backend: ThisInterpreter) -> None:
     greedy = EnvironmentSpec("rewards", "rewards", ("uv",), disk_gb=10**9)
     with pytest.raises(EnvironmentFailure, match=r"needs 1000000000 GB .* MIRO_EVAL_HOME"):
@@ -322,6 +342,7 @@ def test_progress_is_read_from_the_compiler_s_and_uv_s_lines() -> None:
     [
         ("error: No space left on device (os error 28)", "the disk is full"),
         ("error: dns error: failed to lookup address", "registry cannot be reached"),
+        ("  hint: Network connectivity is disabled", "uv is offline (UV_OFFLINE)"),
         ("error: No interpreter found for Python >=3.10", "no Python 3.10 or 3.11"),
     ],
 )

@@ -33,6 +33,9 @@ FILES = {
     "no_module.py": "import a_module_that_is_not_there\n",
     "no_python.py": "class Scorer(:\n",
     "no_scorer.py": "class Scorer:\n    pass\n",
+    "elsewhere.py": "import dataclasses\nfrom rewards.scorers.aesthetic import Aesthetic\n\n"
+    "class Elsewhere(Aesthetic):\n    env = 'vml'\n"
+    "    card = dataclasses.replace(Aesthetic.card, metric='elsewhere')\n",
     "cut.jsonl": '{"prompt": "a bench", "tag": ',
     "empty.txt": "",
 }
@@ -53,6 +56,11 @@ WRONG: dict[str, tuple[str, list[str], str]] = {
     "a scorer that does not parse": ("rewards", ["--scorer", "no_python.py:Scorer"], "invalid syntax"),
     "a scorer that wants a module": ("rewards", ["--scorer", "no_module.py:Scorer"], "a_module_that_is_not_there"),
     "a scorer that is none": ("rewards", ["--scorer", "no_scorer.py:Scorer"], "not a rewards.scorers.base.Scorer"),
+    "a scorer of an environment that there is not": (
+        "rewards",
+        ["--scorer", "elsewhere.py:Elsewhere"],
+        "unknown environment 'vml': choose from miro, geneval, rewards, vlm",
+    ),
     "rescoring what is not scored": ("rewards", ["--metric", "vqa", "--rescore", "aesthetic"], "--rescore aesthetic"),
     "a device that there is not": ("all", ["--device", "tpu"], "device 'tpu' is unknown"),
     "no such kind of environment": ("all", ["--env-backend", "conda"], "unknown environment backend 'conda'"),

@@ -30,8 +30,8 @@ PENDING, AT_WORK = QueueEntry("PENDING", "Priority"), QueueEntry("RUNNING", "Non
         (FAILED, QueueEntry("FAILED", "NonZeroExitCode"), FAILED, "no weights"),
         (FAILED, QueueEntry("CANCELLED", "None"), FAILED, "no weights (Slurm: cancelled)"),
         (FAILED, None, FAILED, "no weights"),
-        (RUNNING, QueueEntry("OUT_OF_MEMORY", "None"), FAILED, "ended without a word: out of memory"),
-        (RUNNING, None, FAILED, "ended without a word: gone from the queue"),
+        (RUNNING, QueueEntry("OUT_OF_MEMORY", "None"), FAILED, "ended without a message: out of memory"),
+        (RUNNING, None, FAILED, "ended without a message: gone from the queue"),
         (None, QueueEntry("CANCELLED", "Dependency"), FAILED, "never started: what it waits for has failed"),
         (None, QueueEntry("CANCELLED", "None"), FAILED, "never started: cancelled"),
         (None, None, FAILED, "never started: gone from the queue"),
@@ -54,7 +54,7 @@ def test_work_on_this_machine_runs_as_long_as_its_command_does(tmp_path: Path) -
         assert [task.state for task in run_status(run, submission)[0]] == [RUNNING, WAITING, WAITING]
     tasks, _ = run_status(run, submission)
     assert [task.state for task in tasks] == [FAILED, WAITING, WAITING]
-    assert tasks[0].why == "ended without a word: its command is gone"
+    assert tasks[0].why == "ended without a message: its command is gone"
 
 
 @pytest.mark.parametrize(

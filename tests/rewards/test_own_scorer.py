@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rewards.own_scorer import GROUP, absolute, load_scorers
+from rewards.own_scorer import GROUP, absolute, check_imports, environment_of, load_scorers
 from rewards.scorers import SCORERS
 from tests.rewards.jobs import image_items, make_job, run_job
 from tests.rewards.pairs import picture
@@ -108,6 +108,27 @@ def test_names_become_absolute_where_there_is_such_a_file(tmp_path: Path) -> Non
     assert absolute("installed.package:A", tmp_path) == "installed.package:A"
     with pytest.raises(UserError, match="expected module:Class"):
         absolute("mine", tmp_path)
+
+
+def test_a_scorer_says_where_it_runs(tmp_path: Path) -> None:
+    (tmp_path / "plain.py").write_text(EXAMPLE)
+    card = EXAMPLE.replace('licence="MIT"', 'licence="MIT", env="vlm"')
+    (tmp_path / "card.py").write_text(card)
+    (tmp_path / "class.py").write_text(card.replace("(Scorer):", '(Scorer):\n    env = "./mine"'))
+    found = [next(iter(load_scorers([f"{tmp_path}/{name}.py:Brightness"]).values())) for name in ("plain", "card")]
+    assert [environment_of(scorer) for scorer in found] == ["rewards", "vlm"]
+    (scorer,) = load_scorers([f"{tmp_path}/class.py:Brightness"]).values()
+    assert environment_of(scorer) == str(tmp_path / "mine")
+
+
+def test_what_its_methods_import_is_looked_for(tmp_path: Path) -> None:
+    (tmp_path / "beside.py").write_text("")
+    needs = "import beside\n        try:\n            import faster\n        except ImportError:\n            pass"
+    (tmp_path / "fine.py").write_text(EXAMPLE.replace("return []", f"{needs}\n        return []"))
+    check_imports([f"{tmp_path}/fine.py:Brightness"])
+    (tmp_path / "lacks.py").write_text(EXAMPLE.replace("return []", "from jaxy.numpy import sum\n        return []"))
+    with pytest.raises(UserError, match="it imports jaxy, which environment rewards does not have: add it there"):
+        check_imports([f"{tmp_path}/lacks.py:Brightness"])
 
 
 @pytest.fixture

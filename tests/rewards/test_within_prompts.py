@@ -83,6 +83,8 @@ def test_rows_are_complete_and_say_of_which_images_they_are(tmp_path: Path, file
     rows, events = run_job(job_of(tmp_path, items, files))
     assert [(row["filename"], row["metric"]) for row in rows] == [(i.filename, m) for i in items for m in METRICS]
     assert events[-1] == {"event": "finished", "rows": 60, "unscored": 0}
+    used = {one["metric"]: one["preprocessing"] for one in events[0]["weights"]}
+    assert used["vendi_dinov2"].startswith("bicubic to 224 x 224 px without a crop, ImageNet mean")
     for row in rows:
         own = [item.image_sha256 for item in items if item.prompt_index == row["prompt_index"]]
         assert row["details"] == {"samples": 3, SAMPLES_DIGEST: digest_of(own)}

@@ -73,9 +73,9 @@ def pipeline(path: Path, name: str = "run", slurm: SlurmSettings | None = None) 
     run.work("shards").mkdir(parents=True, exist_ok=True)
     settings = RunSettings(path, executor="slurm", slurm=slurm or SlurmSettings())
     display = SimpleNamespace(note=print)
-    return cast(
-        Pipeline, SimpleNamespace(run=run, manifest=Manifest(name), settings=settings, source=None, display=display)
-    )
+    made = SimpleNamespace(run=run, manifest=Manifest(name), settings=settings, source=None, display=display)
+    made.left_out = {}
+    return cast(Pipeline, made)
 
 
 def submit(made: Pipeline, shards: int = 2) -> Any:

@@ -72,7 +72,7 @@ def test_whatever_kills_the_command_while_it_submits_its_jobs_are_known(
         answer = miro_eval(*again)
         assert answer.returncode == 2
         assert f"{tasks} of its jobs wait or run" in answer.stderr
-        assert "submitting did not come to its end" in answer.stderr
+        assert "submission was interrupted" in answer.stderr
         assert len(queue(empty, "PENDING")) == tasks
     assert f"ends the {tasks} tasks" in miro_eval("status", run).stderr
     assert miro_eval("cancel", run).stdout.startswith(f"cancelled {tasks} tasks")

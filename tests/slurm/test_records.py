@@ -235,7 +235,7 @@ def test_the_user_s_own_defaults_hide_no_job(slurm: FakeSlurm, tmp_path: Path, m
 def test_an_interrupted_submission_is_known_by_its_token_alone(slurm: FakeSlurm, tmp_path: Path) -> None:
     run = written(tmp_path / "run", json.dumps(GOOD | {"stages": {}, "merge": ""}).encode())
     slurm.jobs.write_text("".join(f"9_{task}|PENDING|None|miro-eval:{TOKEN}\n" for task in range(3)))
-    with pytest.raises(UserError, match=r"3 of its jobs wait or run .*submitting did not come to its end"):
+    with pytest.raises(UserError, match=r"3 of its jobs wait or run .*their submission was interrupted"):
         refuse_while_queued(run)
     assert "ends the 3 tasks" in CliRunner().invoke(app, ["status", str(run.path)]).output
     assert CliRunner().invoke(app, ["cancel", str(run.path)]).output.startswith("cancelled 3 tasks")

@@ -30,8 +30,10 @@ def write_qwen3_vl(hub: Path) -> None:
     save_qwen3_vl(model, tokenizer, repository(hub, "Qwen/Qwen3-VL-8B-Instruct"))
 
 
-def make_qwen3_vl(tokenizer: Tokenizer, seed: int, **text: Any) -> Qwen3VLForConditionalGeneration:
-    """A model of four layers in each tower; ``text`` overrides settings of the one that reads text."""
+def make_qwen3_vl(
+    tokenizer: Tokenizer, seed: int, vision: dict[str, Any] | None = None, **text: Any
+) -> Qwen3VLForConditionalGeneration:
+    """A model of four layers in each tower; ``vision`` and ``text`` override settings of the two."""
     ids = {token: tokenizer.token_to_id(token) for token in CONTROL}
     rows = -(-tokenizer.get_vocab_size() // 64) * 64  # padded beyond the tokens, as the published one is
     settings = {
@@ -49,7 +51,7 @@ def make_qwen3_vl(tokenizer: Tokenizer, seed: int, **text: Any) -> Qwen3VLForCon
         "bos_token_id": ids["<|endoftext|>"],
         "eos_token_id": ids["<|im_end|>"],
     }
-    vision = {
+    tower = {
         "depth": 4,
         "hidden_size": VISION,
         "intermediate_size": 2 * VISION,
@@ -63,7 +65,7 @@ def make_qwen3_vl(tokenizer: Tokenizer, seed: int, **text: Any) -> Qwen3VLForCon
     }
     config = Qwen3VLConfig(
         text_config=settings | text,
-        vision_config=vision,
+        vision_config=tower | (vision or {}),
         image_token_id=ids["<|image_pad|>"],
         video_token_id=ids["<|video_pad|>"],
         vision_start_token_id=ids["<|vision_start|>"],
@@ -71,8 +73,8 @@ def make_qwen3_vl(tokenizer: Tokenizer, seed: int, **text: Any) -> Qwen3VLForCon
     )
     model = randomise(Qwen3VLForConditionalGeneration(config).eval(), seed, gain=1.0)
     with torch.no_grad():  # of unit size, as what the layers add to it
-        model.model.language_model.embed_tokens.weight *= WIDTH**0.5
-        model.model.visual.pos_embed.weight *= VISION**0.5
+        for embedding in (model.model.language_model.embed_tokens.weight, model.model.visual.pos_embed.weight):
+            embedding *= embedding.shape[1] ** 0.5
     ends = [ids["<|im_end|>"], ids["<|endoftext|>"]]
     model.generation_config = GenerationConfig(
         do_sample=True,

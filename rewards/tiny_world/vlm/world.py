@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rewards.tiny_world.vlm.qwen2_vl import write_hpsv3
 from rewards.tiny_world.vlm.qwen3_vl import write_qwen3_vl
+from rewards.tiny_world.vlm.unified_reward import write_unified_reward
 
 
 def write_world(folder: Path) -> None:
@@ -15,3 +16,4 @@ def write_world(folder: Path) -> None:
     (hub / "version.txt").write_text("1", encoding="ascii")
     write_qwen3_vl(hub)
     write_hpsv3(hub)
+    write_unified_reward(hub)

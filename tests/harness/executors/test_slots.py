@@ -73,7 +73,9 @@ class FakeRun:
     works: list[ShareWork]
     failures: dict[str, MiroEvalError] = field(default_factory=dict)
     pipeline: Any = field(
-        default_factory=lambda: SimpleNamespace(source=SimpleNamespace(variables=dict), worked_on=lambda _: None)
+        default_factory=lambda: SimpleNamespace(
+            source=SimpleNamespace(variables=lambda _stage: {}), worked_on=lambda _: None
+        )
     )
 
     def is_ready(self, work: ShareWork) -> bool:

@@ -81,5 +81,5 @@ def test_the_verb_says_what_binds(tmp_path: Path) -> None:
     answer = run("plan", tmp_path / "a", tmp_path / "b", "--limit", "10", "--samples", "2", "--tflops", "100")
     assert answer.returncode == 0, answer.stderr
     assert "checkpoints: 2, prompts: 10, images: 40" in answer.stdout
-    assert "binds: generate" in answer.stdout
+    assert "bottleneck: generate" in answer.stdout
     assert [path.name for path in tmp_path.iterdir() if path.name not in "ab"] == []

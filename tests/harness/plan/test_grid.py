@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli.app import app
-from harness.plan.grid import grid, point_directories, protocol_fields, read_axis
+from harness.plan.grid import grid, protocol_fields, read_axis
 from harness.plan.open import Model, describe
 from harness.run.settings import GenerationSettings
 from wire.errors import UserError
@@ -147,9 +147,8 @@ def test_every_combination_with_fixed_targets_kept() -> None:
     assert found == [(0, 1), (0, 2), (0.5, 1), (0.5, 2)]
     assert {point.model.settings.reward_targets["z_score"] for point in points} == {0.25}
     assert points[0].model.settings.negative_reward_targets == {"z_score": 0.5, "y_score": 1}
-    folders = point_directories(Path("out"), points)
-    assert folders[0] == Path("out/x_score=0,guidance_scale=1,negative.y_score=1")
-    assert folders[-1] == Path("out/x_score=0.5,guidance_scale=2,negative.y_score=1")
+    assert points[0].name == "x_score=0,guidance_scale=1,negative.y_score=1"
+    assert points[-1].name == "x_score=0.5,guidance_scale=2,negative.y_score=1"
     assert protocol_fields(axes) == ["reward_targets", "guidance_scale", "negative_reward_targets"]
 
 

@@ -11,6 +11,7 @@ from generation.released import ABLATIONS_REPO, MAIN_REPO
 from harness.plan.open import Model, describe
 from harness.plan.selection import (
     each_checkpoint,
+    grid_directories,
     run_directories,
     with_defaults,
 )
@@ -158,3 +159,12 @@ def test_a_folder_stands_for_the_only_checkpoint_in_it(tmp_path: Path) -> None:
     hub_layout(tmp_path / "hub")
     shutil.copy(tmp_path / "last.ckpt", tmp_path / "hub")
     assert with_defaults(replace(BASE, checkpoint=str(tmp_path / "hub"))).source.path == tmp_path / "hub"
+
+
+def test_a_grid_has_a_folder_for_each_of_several_checkpoints(tmp_path: Path) -> None:
+    models = [model(replace(BASE, checkpoint=str(hub_layout(tmp_path / name)))) for name in ("a", "b")]
+    assert grid_directories(models[:1], None) == (tmp_path / "geneval_images" / "a-sweep", [""])
+    assert grid_directories(models[:1], tmp_path / "out") == (tmp_path / "out", [""])
+    assert grid_directories(models, tmp_path / "out") == (tmp_path / "out", ["a", "b"])
+    with pytest.raises(UserError, match="2 checkpoints over one grid: name the folder"):
+        grid_directories(models, None)

@@ -94,7 +94,7 @@ def test_what_is_no_image_is_named_and_counted_once(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
     assert len(run.scan()) == 2
     assert run.passed_over() == (
-        "passed over: 00000/samples/0001.gif, 00000/samples/notes.txt, 00001/samples/0001.heic and 2 more; "
+        "ignored: 00000/samples/0001.gif, 00000/samples/notes.txt, 00001/samples/0001.heic and 2 more; "
         "images are files in a samples folder, of PNG, JPEG, WebP, BMP, TIFF, AVIF"
     )
     run.listed()
@@ -106,9 +106,7 @@ def test_a_folder_without_any_image_is_an_error_that_says_what_is_there(tmp_path
     (tmp_path / "00001").mkdir()
     (tmp_path / "00001" / "metadata.jsonl").write_text('{"prompt": "a dog"}')
     (tmp_path / "00001" / "0000.png").touch()
-    with pytest.raises(
-        UserError, match=r"hold no images; passed over: 00000/samples/0000\.gif, 00001/0000\.png; images"
-    ):
+    with pytest.raises(UserError, match=r"hold no images; ignored: 00000/samples/0000\.gif, 00001/0000\.png; images"):
         RunDirectory(tmp_path).scan()
 
 

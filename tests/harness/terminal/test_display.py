@@ -81,9 +81,9 @@ def test_work_after_a_download_has_its_own_rate_and_its_own_end(
             progress(done, 48, "vqa")
     assert capsys.readouterr().err.splitlines()[1:] == [
         "rewards  0.6/1.0 GB  50.0 MB/s, 8 s left  fetching clip (bytes)",
-        "rewards  1.0/1.0 GB  81.8 MB/s, 12 s  fetching clip (bytes)",
+        "rewards  1.0/1.0 GB  81.8 MB/s, 12 s",
         "rewards  16/48  vqa",
-        "rewards  48/48  1.1/s, 1 min 03 s  vqa",
+        "rewards  48/48  1.1/s, 1 min 03 s",
     ]
 
 
@@ -105,7 +105,9 @@ def test_items_that_come_all_at_once_have_no_rate() -> None:
     ],
 )
 def test_pace(done: int, total: int, seconds: float, text: str) -> None:
-    assert Step(0.0, done, total, clock=0.0).pace(seconds) == text
+    step = Step(0.0, heard=seconds, done=done, total=total, clock=0.0)
+    assert step.pace(seconds) == text
+    assert not step.ended or step.pace(seconds + 100) == text, "what has ended takes no longer"
 
 
 def test_durations() -> None:
@@ -117,9 +119,11 @@ def test_durations() -> None:
 @pytest.mark.parametrize("width", [40, 80, 120])
 def test_a_long_prompt_squeezes_nothing_out(width: int) -> None:
     steps = {
-        "generate": Step(0.0, 1048, 2212, LONG, clock=0.0),
-        "rewards": Step(0.0, 11, 15484, "clip_jina, aesthetic, image_reward, pick_score, hpsv2.1, vqa", clock=0.0),
-        "environment geneval": Step(0.0, 1, 1, "ready"),
+        "generate": Step(0.0, done=1048, total=2212, label=LONG, clock=0.0),
+        "rewards": Step(
+            0.0, done=11, total=15484, label="clip_jina, aesthetic, image_reward, pick_score, hpsv2.1, vqa", clock=0.0
+        ),
+        "environment geneval": Step(0.0, done=1, total=1, label="ready"),
     }
     lines = list(bar_lines(steps, 1000.0, width))
     assert all(line.cell_len < width for line in lines)
@@ -153,7 +157,7 @@ def test_a_terminal_gets_bars_with_a_count_and_no_spinner_in_the_end(
 
 def test_lines_are_as_a_console_takes_them() -> None:
     console = Console(width=60, record=True, file=None, force_terminal=False)
-    steps = {name: Step(0.0, 1, 2, LONG, clock=0.0) for name in ("one", "two")}
+    steps = {name: Step(0.0, done=1, total=2, label=LONG, clock=0.0) for name in ("one", "two")}
     with console.capture() as printed:
         console.print(*itertools.islice(bar_lines(steps, 9.0, 60), 2), sep="\n")
     assert len(printed.get().splitlines()) == 2

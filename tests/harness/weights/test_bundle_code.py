@@ -562,4 +562,4 @@ def test_a_server_that_does_not_answer_is_given_up(hub: World, tmp_path: Path, m
         monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
         monkeypatch.setenv("no_proxy", "127.0.0.1")
         (note,) = bundle.write([hub.entry], tmp_path / "b.tar", nothing).notes
-    assert "(git came to no end in 1 s)" in note
+    assert "(git did not finish in 1 s)" in note

@@ -50,9 +50,9 @@ def test_runs_that_a_search_found_are_passed_over_where_they_cannot_be_read(tmp_
     (tmp_path / "parts").mkdir()
     found, notes = collect(runs, tmp_path / "parts", processes)
     assert [one.summary.name for one in found] == ["run1", "run2", "run4"]
-    assert [note.partition(": {")[0][:40] for note in notes] == [
-        "passed over: x/run0/results.jsonl:1: no ",
-        "passed over: x/run3/results.jsonl:1: no ",
+    assert [note.partition(": {")[0][:36] for note in notes] == [
+        "ignored: x/run0/results.jsonl:1: no ",
+        "ignored: x/run3/results.jsonl:1: no ",
     ]
-    with pytest.raises(UserError, match=r"nothing to report; passed over: x/run0/results\.jsonl:1: "):
+    with pytest.raises(UserError, match=r"nothing to report; ignored: x/run0/results\.jsonl:1: "):
         collect([runs[0]], tmp_path / "parts", processes)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 
 from reports.paper.figure_runs import Runs, best_of
 from reports.paper.figures import Drawing, draw_figures
@@ -62,6 +64,18 @@ def test_every_figure_is_drawn_or_said_to_be_missing_with_the_command_that_makes
         if path.suffix == ".png":
             width, _ = struct.unpack(">II", content[16:24])
             assert 3.2 * 300 <= width <= 6.8 * 300, "a column's width, or a page's"
+
+
+@pytest.mark.parametrize("key", ["fig2", "fig3", "fig5", "fig6", "fig7-right", "fig12", "fig14", "fig16", "fig18"])
+def test_no_words_stick_out_or_are_too_small_to_read(key: str) -> None:
+    figure = drawing(key).figure()
+    assert figure is not None
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    drawn, (width, height) = figure.get_tightbbox(canvas.get_renderer()), figure.get_size_inches()
+    assert min(drawn.x0, drawn.y0, width - drawn.x1, height - drawn.y1) > -0.02, "in inches"
+    sizes = {text.get_fontsize() for text in figure.findobj(Text) if isinstance(text, Text) and text.get_text()}
+    assert 5 <= min(sizes) <= max(sizes) <= 8
 
 
 def test_the_same_points_are_the_same_files(tmp_path: Path) -> None:
@@ -176,7 +190,10 @@ def test_a_run_takes_the_place_of_its_models_published_line(tmp_path: Path) -> N
 def test_a_run_that_was_sampled_otherwise_stands_for_no_model(tmp_path: Path) -> None:
     protocol = {"reward_targets": {"aesthetic_score": 0.625}}
     folder = run(tmp_path / "mine", paper_sweep("MIRO"), protocol=protocol)
-    assert "MIRO, published" in legend_of("fig12", Runs(None, [f"MIRO={folder}"]))
+    runs = Runs(None, [f"MIRO={folder}"])
+    assert "MIRO, published" in legend_of("fig12", runs)
+    told = "not drawn: mine: sampled otherwise than the paper's models are there"
+    assert told in draw_figures(tmp_path / "out", runs, ["fig12"]).notes
 
 
 @pytest.mark.parametrize("kind", ["geneval", "rewritten", "few", "random", "whole"])
@@ -226,5 +243,7 @@ def test_bad_input_is_told_in_one_line(tmp_path: Path) -> None:
         draw_figures(tmp_path / "file" / "figures", Runs(None), ["fig3"])
     with pytest.raises(UserError, match="--format jpg: a figure is written as pdf or svg, beside the PNG"):
         draw_figures(tmp_path, Runs(None), ["fig3"], ["jpg"])
+    with pytest.raises(UserError, match=r"--from .*nowhere: no such folder"):
+        Runs(tmp_path / "nowhere")
     with pytest.raises(UserError, match="no 'fig99' here; choose from table1, table3, fig2"):
         draw_figures(tmp_path, Runs(None), ["fig99"])

@@ -58,7 +58,7 @@ def test_runs_at_every_depth_are_found(tmp_path: Path) -> None:
     runs_in(tmp_path, "one/two/three/four")
     found = find_places([tmp_path])
     assert len(found.places) == 4
-    assert found.notes == ("passed over: one/two/three/four (more than 3 levels down)",)
+    assert found.notes == ("ignored: one/two/three/four (more than 3 levels down)",)
 
 
 @pytest.mark.parametrize("search", ["", "*"])
@@ -73,7 +73,7 @@ def test_a_run_without_rows_is_passed_over_and_named(tmp_path: Path, search: str
     (tmp_path / ".hidden").mkdir()
     assert names(tmp_path / search) == ["a", "c"]
     notes = find_places([tmp_path / search]).notes
-    assert notes == ("passed over: b, deep/d (no rows in results.jsonl or rewards.jsonl)",)
+    assert notes == ("ignored: b, deep/d (no rows in results.jsonl or rewards.jsonl)",)
     with pytest.raises(UserError, match=r"b: no rows in results\.jsonl or rewards\.jsonl; run `geneval`"):
         reports.report([tmp_path / "a", tmp_path / "b"], tmp_path / "out")
 
@@ -85,8 +85,8 @@ def test_a_pattern_says_what_else_it_matched(tmp_path: Path) -> None:
     found = find_places([tmp_path / "*"])
     assert [place.name for place in found.places] == ["a"]
     assert found.notes == (
-        "passed over: plots (no run in it)",
-        "passed over: step=9.ckpt (no run of this checkpoint)",
+        "ignored: plots (no run in it)",
+        "ignored: step=9.ckpt (no run of this checkpoint)",
     )
 
 
@@ -96,21 +96,21 @@ def test_many_that_are_passed_over_are_counted_and_one_that_is_named_as_well_is_
         (tmp_path / f"e{number}").mkdir()
         (tmp_path / f"e{number}" / "results.jsonl").touch()
     (note,) = find_places([tmp_path, tmp_path / "w/x/y/z"]).notes
-    assert note.startswith("passed over: e0, e1, e2, e3, e4, e5, e6, e7 and 4 more (no rows")
+    assert note.startswith("ignored: e0, e1, e2, e3, e4, e5, e6, e7 and 4 more (no rows")
 
 
 def test_runs_in_the_folder_of_a_run_that_is_named_are_told(tmp_path: Path) -> None:
     runs_in(tmp_path, "run", "run/ema", "run/report")
     found = find_places([tmp_path / "run"])
     assert [place.name for place in found.places] == ["run"]
-    assert found.notes == ("passed over: ema (in the folder of another run that is named itself)",)
+    assert found.notes == ("ignored: ema (in the folder of another run that is named itself)",)
 
 
 def test_nothing_but_empty_runs_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "results.jsonl").touch()
     for given in (tmp_path, tmp_path / "*"):
-        with pytest.raises(UserError, match=r"nothing to report in it; passed over: a \(no rows in"):
+        with pytest.raises(UserError, match=r"nothing to report in it; ignored: a \(no rows in"):
             find_places([given])
 
 
@@ -122,8 +122,8 @@ def test_a_report_says_what_was_passed_over(tmp_path: Path) -> None:
     (tmp_path / "runs" / "_b" / "run.json").write_text("{}")
     files = reports.report([tmp_path / "runs"], out)
     for file in (files.markdown, files.html, files.json):
-        assert "passed over" in file.read_text(), file
-    assert "\n% passed over: \\_b (no rows in" in files.latex.read_text()
+        assert "ignored" in file.read_text(), file
+    assert "\n% ignored: \\_b (no rows in" in files.latex.read_text()
 
 
 FAULTS = {
@@ -142,10 +142,10 @@ def test_a_run_that_cannot_be_read_is_passed_over_where_a_search_found_it(
     for search in (runs, runs / "*"):
         files = reports.report([search], out, anew=True)
         (note,) = files.leaderboard.notes
-        assert note.startswith(f"passed over: b/{file}:")
+        assert note.startswith(f"ignored: b/{file}:")
         assert str(tmp_path) not in note
     for path in (files.markdown, files.html, files.json, files.latex):
-        assert "passed over: b/" in path.read_text(), path
+        assert "ignored: b/" in path.read_text(), path
     for named in ([runs / "a", runs / "b"], [runs, runs / "b"], [runs / "[b]"]):
         with pytest.raises(UserError, match=f"b/{file}:"):
             reports.report(named, out)
@@ -156,7 +156,7 @@ def test_the_other_readers_pass_it_over_too(tmp_path: Path) -> None:
     (runs / "b" / "results.jsonl").write_text('{"filename": 1}\n')
     for verb in (write_analysis, write_track):
         (note,) = verb([runs], out).notes
-        assert note.startswith("passed over: b/results.jsonl:1: ")
+        assert note.startswith("ignored: b/results.jsonl:1: ")
         for named in ([runs / "a", runs / "b"], [runs / "[b]"]):
             with pytest.raises(UserError, match=r"b/results\.jsonl:1: "):
                 verb(named, out)
@@ -181,4 +181,4 @@ def test_what_a_link_leads_to_again_keeps_its_own_name(tmp_path: Path) -> None:
     (tmp_path / "z-loop").symlink_to(tmp_path)
     found = find_places([tmp_path])
     assert sorted(found.searched.values()) == ["a", "bad"]
-    assert found.notes == ("passed over: empty (no rows in results.jsonl or rewards.jsonl)",)
+    assert found.notes == ("ignored: empty (no rows in results.jsonl or rewards.jsonl)",)

@@ -88,7 +88,7 @@ def test_what_is_no_number_is_counted(tmp_path: Path, value: Any, kind: str) -> 
     rows = [rewards(prompt, 0, {"vqa": 0.5, "hpsv3": value}) for prompt in range(3)]
     table = read(tmp_path, rows)
     assert table.metrics == ("vqa",)
-    assert table.notes == (f"passed over, for there is no number under them: hpsv3 ({kind} in 3 rows)",)
+    assert table.notes == (f"ignored, because they hold no numbers: hpsv3 ({kind} in 3 rows)",)
     table = read(tmp_path, [*rows[:2], rewards(2, 0, {"vqa": 0.5, "hpsv3": 8.4})])
     assert [*table.reasons["hpsv3"].values()] == [f"{kind}, not a number"] * 2
 
@@ -98,7 +98,7 @@ def test_what_is_no_number_is_counted(tmp_path: Path, value: Any, kind: str) -> 
 def test_whole_numbers_that_tell_which_or_how_large_are_no_metric(tmp_path: Path, key: str, value: float) -> None:
     table = read(tmp_path, [rewards(prompt, 0, {"vqa": 0.5, key: value}) for prompt in range(3)])
     assert table.metrics == ("vqa",)
-    assert table.notes == (f"passed over, for whole numbers under such names are no scores: {key}",)
+    assert table.notes == (f"ignored, because whole numbers under such names are not scores: {key}",)
 
 
 @pytest.mark.parametrize(("key", "value"), [("width", 0.5), ("validity", 1), ("grid", 2), ("how", 1)])

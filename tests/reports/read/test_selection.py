@@ -128,9 +128,9 @@ def test_a_prompt_that_cannot_be_selected_from_is_left_out_and_counted(tmp_path:
     assert (pick.images, pick.unscored_reasons) == (PROMPTS - 2, left_out)
     assert (aesthetic.images, aesthetic.unscored_reasons) == (PROMPTS - 3, left_out | {"1 of 6 images have none": 1})
     assert (summary.geneval.unscored, summary.geneval.unscored_reasons) == (2, left_out)
-    note = next(note for note in summary.notes if note.startswith("best of 6"))
+    note = next(note for note in summary.notes if note.startswith("one image kept"))
     assert note == (
-        "best of 6 by pick_score: one image kept of 6 made and scored, 10 prompts; 1 prompt left out (1 of 6 images "
+        "one image kept of 6 made and scored, 10 prompts; 1 prompt left out (1 of 6 images "
         "have no pick_score to select by); 1 prompt left out (needs 6 samples, has 5)"
     )
 
@@ -173,7 +173,7 @@ def test_a_report_has_a_row_for_each_selection(tmp_path: Path) -> None:
     expected = fmean(by_hand(read_run(run), 4, "aesthetic", "aesthetic").values())
     assert models["run, best of 4 by aesthetic"] == pytest.approx(expected)
     text = (out / "leaderboard.md").read_text()
-    assert "passed over: short: best of 4 by pick_score: needs 4 samples, has 2" in text
+    assert "ignored: short: best of 4 by pick_score: needs 4 samples, has 2" in text
     assert "selection.best_of 4" in text
     assert (out / "scores.csv").read_text().count("\n") == 1 + PROMPTS * (SAMPLES + 2)
     assert "needs 4 samples" in answer("report", short, "--out", out, "--best-of", "4", "--by", "aesthetic", code=2)

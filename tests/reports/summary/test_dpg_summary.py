@@ -136,6 +136,6 @@ def test_malformed_answers_are_passed_over_and_said(entry: dict[str, Any], tmp_p
     rows[0]["details"]["dpg"][0] |= entry
     write_rows(tmp_path / "rewards.jsonl", rows)
     found = summarise_run(read_run(tmp_path))
-    assert any("questions that cannot be read are passed over: of 1 rows" in note for note in found.notes)
+    assert any("questions that cannot be read are ignored: of 1 rows" in note for note in found.notes)
     assert found.dpg is not None
     assert found.dpg.fixed.prompts == 2

@@ -108,7 +108,7 @@ def test_the_paper_is_compared_with_whole_suites_alone(tmp_path: Path) -> None:
     write_rows(tmp_path / "rewards.jsonl", rows)
     cells = reproduce_table("table1", [f"MIRO={tmp_path}"]).cells
     (cell,) = [cell for cell in cells if (cell.row, cell.column) == ("MIRO", "aesthetic")]
-    assert (cell.verdict, cell.reason) == (Verdict.NOT_MEASURED, "scored 20 of 1,632")
+    assert (cell.verdict, cell.reason) == (Verdict.NOT_COMPARABLE, "scored 20 of 1,632")
 
 
 def test_verdicts_of_a_part_are_not_compared_with_the_paper(tmp_path: Path) -> None:
