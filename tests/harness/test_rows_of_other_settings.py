@@ -199,7 +199,7 @@ def test_verdicts_have_the_weights_and_the_environment_of_the_last_worker(
             pipeline.note_provenance(GENEVAL, record, words, {"backend": backend})
     assert record.provenance["weights"] == [{"sha256": "3"}]
     assert record.environment == {"backend": "uv"}
-    assert notes == ["geneval: begun in mmcv-lite, goes on in uv: last bits differ"]
+    assert notes == ["geneval: begun in mmcv-lite, continued in uv: the last bits of its results differ"]
 
 
 def test_a_foreign_file_is_kept_once_there_are_rows_of_ours(tmp_path: Path) -> None:
