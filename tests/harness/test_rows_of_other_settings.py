@@ -316,7 +316,7 @@ def test_stages_whose_rows_are_missing_are_listed(run: Path) -> None:
     assert "results.jsonl: missing; geneval was begun and has not finished" in verify(run)[1]
     del record["stages"]["geneval"]
     (run / "run.json").write_text(json.dumps(record))
-    assert "results.jsonl: missing; geneval_summary.json speaks of it" in verify(run)[1]
+    assert "results.jsonl: missing, but geneval_summary.json was made from it" in verify(run)[1]
 
 
 def test_a_kept_copy_that_has_changed_is_named(run: Path) -> None:
