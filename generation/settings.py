@@ -20,6 +20,8 @@ AUTO, UPSTREAM_BATCH = "auto", 4
 PAPER_STEPS = 50
 PAPER_GUIDANCE = 7.0
 
+#: Most samples of a prompt, and most steps: what is beyond is a slip, and ends in a worker's memory.
+MOST = 100_000
 _RESOLUTION = re.compile(r"(?P<width>[1-9]\d{0,4})(x(?P<height>[1-9]\d{0,4}))?")
 
 
@@ -103,6 +105,11 @@ class GenerationSettings:
             UserError: one is not; the message names it.
         """
         check(self)
+        for name in ("samples", "steps"):
+            if (getattr(self, name) or 0) > MOST:
+                raise UserError(f"--{name} {getattr(self, name)}: expected at most {MOST}")
+        if self.noise == UPSTREAM and self.seed >= 2**63:
+            raise UserError(f"--seed {self.seed}: upstream's noise takes seeds below 2^63")
         parse_resolution(self.resolution)
         check_targets("reward_targets", self.reward_targets)
         check_targets("negative_reward_targets", self.negative_reward_targets)

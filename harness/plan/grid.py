@@ -6,6 +6,7 @@ import difflib
 import itertools
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -19,6 +20,8 @@ from wire.settings import ROWS, kinds, options_of
 
 #: Most runs one command may ask for by a grid: a mistyped step should not start a year's work.
 MOST_POINTS = 1000
+#: Whole numbers below it are exact as 64-bit floats.
+EXACT = 2**53
 #: In front of the name of a negative reward target.
 NEGATIVE = "negative."
 #: The option under which every name is a reward target's.
@@ -75,7 +78,8 @@ class GridPoint:
 def _told(value: Value) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    short = f"{value:g}" if isinstance(value, float) else str(value)
+    return short if not isinstance(value, float) or float(short) == value else str(value)
 
 
 def read_axis(text: str, flag: str = "--sweep") -> Axis:
@@ -135,8 +139,8 @@ def _values(field: str, written: str, steps: Sequence[float] | None, text: str, 
         return [*words] if kind == "str" else [_flag_value(word, text, flag) for word in words]
     else:
         numbers = _numbers(written, text, flag)
-    if kind == "int" and any(number != round(number) for number in numbers):
-        raise UserError(f"{flag} {text!r}: {field} takes whole numbers")
+    if kind == "int" and any(number != round(number) or abs(number) >= EXACT for number in numbers):
+        raise UserError(f"{flag} {text!r}: {field} takes whole numbers below {EXACT}")
     return [int(number) if kind == "int" else number for number in numbers]
 
 
@@ -176,10 +180,10 @@ def _span(text: str) -> list[float]:
     start, end, step = (float(part) for part in text.split(":"))
     if not all(map(math.isfinite, (start, end, step))) or step <= 0 or end < start:
         raise ValueError(text)
-    count = int((end - start) / step + 1e-9) + 1
-    if count > MOST_POINTS:
-        raise UserError(f"{text}: {count} values; at most {MOST_POINTS} are run by one command")
-    return [round(start + i * step, 12) for i in range(count)]
+    steps = (end - start) / step + 1e-9
+    if steps >= MOST_POINTS:
+        raise UserError(f"{text}: {steps + 1:.6g} values; at most {MOST_POINTS} are run by one command")
+    return [round(start + i * step, 12) for i in range(int(steps) + 1)]
 
 
 def grid(base: Model, axes: Sequence[Axis]) -> list[GridPoint]:
@@ -196,7 +200,11 @@ def grid(base: Model, axes: Sequence[Axis]) -> list[GridPoint]:
         raise UserError(f"the grid has {count} points; at most {MOST_POINTS} are run by one command")
     _check_targets(base.source, named)
     steps = itertools.product(*(range(len(axis.places)) for axis in axes))
-    return [_point(base, axes, chosen) for chosen in steps]
+    points = [_point(base, axes, chosen) for chosen in steps]
+    names = [point.name for point in points]
+    if twice := next((name for name, times in Counter(names).items() if times > 1), ""):
+        raise UserError(f"--sweep: two points are the same, {twice}")
+    return points
 
 
 def _point(base: Model, axes: Sequence[Axis], chosen: Sequence[int]) -> GridPoint:

@@ -91,6 +91,8 @@ def test_a_malformed_axis_is_refused_with_an_example(text: str) -> None:
         ("a_score=t,b_score=0,1", "is written in t; say t=FROM:TO:STEP"),
         ("a_score=0,1,b_score=0", "tied fields need values of one number"),
         ("x_score=0:1:0.0001", "10001 values; at most 1000"),
+        ("guidance_scale=0:1e300:1e-300", "inf values; at most 1000"),
+        ("seed=9007199254740993", "whole numbers below 9007199254740992"),
     ],
 )
 def test_a_field_that_cannot_vary_so_is_refused_with_what_can(text: str, message: str) -> None:
@@ -105,6 +107,8 @@ def test_a_field_that_cannot_vary_so_is_refused_with_what_can(text: str, message
         ("org/name", ["negative.a_score=0,2"], r"negative_reward_targets: a_score = 2.0; expected a number between"),
         ("org/name", ["precision=paper,best"], "--precision 'best': expected"),
         ("org/name", ["a_score=0:1:0.01", "b_score=0:1:0.1"], "the grid has 1111 points; at most 1000"),
+        ("org/name", ["guidance_scale=5-0*t,t=0,1"], "two points are the same, guidance_scale=5"),
+        ("org/name", ["steps=100001"], "--steps 100001: expected at most 100000"),
         ("org/name", ["a_score=0,1", "a_score=t,t=0,1"], "a_score is named twice"),
         (
             "miro-only-clip",
@@ -121,6 +125,11 @@ def test_a_field_that_cannot_vary_so_is_refused_with_what_can(text: str, message
 def test_a_grid_is_checked_before_anything_is_made(checkpoint: str, texts: list[str], message: str) -> None:
     with pytest.raises(UserError, match=message):
         grid(model(checkpoint=checkpoint), [read_axis(text) for text in texts])
+
+
+def test_close_values_have_folders_of_their_own() -> None:
+    points = grid(model(), [read_axis("guidance_scale=1.0000001,1.0000002,0.5")])
+    assert [one.name for one in points] == [f"guidance_scale={value}" for value in ("1.0000001", "1.0000002", "0.5")]
 
 
 def test_a_target_of_any_name_has_an_option_of_its_own() -> None:
