@@ -13,6 +13,7 @@ says right or wrong have Spearman's rank correlation.
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -82,7 +83,7 @@ def read_labels(path: Path) -> Labels:
         UserError: neither, or a row is malformed; names file and line.
     """
     try:
-        rows = csv.DictReader(read_bytes(path).decode("utf-8-sig").splitlines())
+        rows = csv.DictReader(io.StringIO(read_bytes(path).decode("utf-8-sig"), newline=""))
         heads = set(rows.fieldnames or ())
         plain = {"filename", "correct"} <= heads
         if not plain and not heads >= {*_STUDY.values()}:
@@ -91,8 +92,12 @@ def read_labels(path: Path) -> Labels:
         for row in rows:
             place, vote = _vote(row, plain, f"{path}:{rows.line_num}")
             votes.setdefault(place, []).append(vote)
+            if plain and len(votes[place]) > 1:
+                raise UserError(f"{path}:{rows.line_num}: {place[0]} is labelled twice")
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: not a readable table ({error})") from error
+    if not votes:
+        raise UserError(f"{path}: no labels below its heading")
     return {place: 2 * sum(given) > len(given) for place, given in votes.items()}
 
 
@@ -101,6 +106,8 @@ def _vote(row: Mapping[str, Any], plain: bool, where: str) -> tuple[tuple[str, i
         if plain:
             return (str(row["filename"]), -1), {"1": True, "0": False}[str(row["correct"])]
         fit = int(row[_STUDY["fit"]])
+        if not 0 <= fit <= FULL_MARKS:
+            raise ValueError(f"{fit} of {FULL_MARKS}")
         return (str(row[_STUDY["caption"]]), int(row[_STUDY["sample"]])), fit == FULL_MARKS
     except (KeyError, ValueError, TypeError) as error:
         raise UserError(f"{where}: a malformed label ({error})") from error
@@ -215,7 +222,7 @@ def write_judges(runs: Sequence[tuple[str, Run]], labels: Labels | None, folder:
     """Write ``judges.md`` and ``judges.csv``.
 
     Raises:
-        UserError: no run has two judges of the same images.
+        UserError: no run has two judges of the same images, or an image that is labelled.
     """
     found = [(name, agreements(run, labels)) for name, run in runs]
     if not any(own for _, own in found):
@@ -223,6 +230,8 @@ def write_judges(runs: Sequence[tuple[str, Run]], labels: Labels | None, folder:
             "no two judges of the same images, which are GenEval's verdicts, soft_tifa, metrics called vqa..., and "
             "people's labels (--labels)"
         )
+    if labels and not any(one.reference == HUMAN for _, own in found for one in own):
+        raise UserError(f"none of the {len(labels):,} labelled images (--labels) is in these runs with a judge's word")
     blocks = ["# Judges side by side", EXPLANATION]
     for name, own in found:
         blocks += [f"## {escape(name)}", *(_tables(own) if own else ["Fewer than two judges."])]

@@ -163,7 +163,10 @@ def test_labels_find_their_images_by_prompt_and_sample(tmp_path: Path) -> None:
     [
         ("a,b\n1,2\n", "no labels; expected columns filename and correct"),
         ("filename,correct\nx.png,yes\n", "labels.csv:2: a malformed label"),
+        ("filename,correct\nx.png,1\nx.png,0\n", "labels.csv:3: x.png is labelled twice"),
+        ("filename,correct\n", "no labels below its heading"),
         ("Input.caption,Input.image_id,Answer.task-quality\na,b,c\n", "labels.csv:2: a malformed label"),
+        ("Input.caption,Input.image_id,Answer.task-quality\na,0,5\n", r"labels.csv:2: a malformed label \(5 of 4\)"),
     ],
 )
 def test_labels_that_are_none(text: str, told: str, tmp_path: Path) -> None:
@@ -172,6 +175,13 @@ def test_labels_that_are_none(text: str, told: str, tmp_path: Path) -> None:
         read_labels(tmp_path / "labels.csv")
     with pytest.raises(UserError, match="not a readable table"):
         read_labels(tmp_path / "gone.csv")
+
+
+def test_labels_of_other_images_are_refused(tmp_path: Path) -> None:
+    run_of(tmp_path)
+    (tmp_path / "others.csv").write_text("filename,correct\nelsewhere.png,1\n")
+    with pytest.raises(UserError, match=r"none of the 1 labelled images \(--labels\) is in these runs"):
+        write_judges([("run", read_run(tmp_path, CARDS))], read_labels(tmp_path / "others.csv"), tmp_path)
 
 
 def test_one_judge_alone_is_refused(tmp_path: Path) -> None:
