@@ -14,6 +14,7 @@ from generation.image_folder import is_image_folder
 from generation.own_generator import OwnGenerator, find_generator
 from generation.released import VARIANTS, check_variant, released_repo
 from wire.errors import UserError
+from wire.paths import expanded
 
 #: MIRO: a Lightning ``.ckpt`` beside its Hydra configuration, a folder in the published layout, a hub repository.
 LIGHTNING, FOLDER, REPO = "lightning", "folder", "repo"
@@ -125,7 +126,7 @@ def describe_checkpoint(
 
 
 def _look(text: str, kind: str, revision: str | None, variant: str | None) -> CheckpointSource:
-    path = Path(text).expanduser()
+    path = expanded(text)
     if path.is_symlink() and (fault := fault_of(path)):
         raise UserError(f"{text}: {fault}")
     if kind == REPO or (kind not in (LIGHTNING, FOLDER) and not path.exists() and _reads_like_repo(text)):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wire.errors import UserError
+from wire.paths import expanded
 
 _NAME = re.compile(r"(?P<module>.+):(?P<function>[A-Za-z_]\w*)")
 
@@ -43,7 +44,7 @@ def find_generator(text: str, folder: Path) -> OwnGenerator:
         raise UserError(f"generator {text!r}: expected module:function, e.g. my_model:images")
     module = match["module"]
     if module.endswith(".py"):
-        path = (folder / Path(module).expanduser()).absolute()
+        path = (folder / expanded(module)).absolute()
         found = OwnGenerator(path.parent, path.stem, match["function"])
     else:
         found = OwnGenerator(folder.absolute(), module, match["function"])

@@ -26,6 +26,7 @@ from rewards.scorers.card import SpecCard
 from wire.cards import read_cards, records
 from wire.errors import UserError
 from wire.own_code import import_fault, reason_of
+from wire.paths import expanded
 from wire.reserved import is_reserved
 
 #: Entry points of this group are scorers: ``brightness = "my_package.scorers:Brightness"``.
@@ -49,7 +50,7 @@ def absolute(text: str, folder: Path) -> str:
     if ":" not in text and offered:
         return _place_of(text, offered)
     module, name = _parts(text)
-    path = Path(module).expanduser() if module.endswith(".py") else Path(*module.split(".")).with_suffix(".py")
+    path = expanded(module) if module.endswith(".py") else Path(*module.split(".")).with_suffix(".py")
     found = (folder / path).absolute()
     return f"{found}:{name}" if module.endswith(".py") or found.is_file() else text
 
@@ -95,7 +96,7 @@ def environment_of(scorer: type[Scorer]) -> str:
     A class attribute ``env`` says so, or else its card; a path starts from the scorer's file.
     """
     named = str(getattr(scorer, "env", "") or scorer.card.env)
-    return str((source_of(scorer).parent / Path(named).expanduser()).resolve()) if "/" in named else named
+    return str((source_of(scorer).parent / expanded(named)).resolve()) if "/" in named else named
 
 
 def check_imports(texts: Iterable[str]) -> None:
@@ -213,6 +214,9 @@ def _checked(text: str, scorer: Any) -> type[Scorer]:
         read_cards(records({card.metric: card}))
     except ValueError as error:
         raise UserError(f"scorer {text}: {error}") from error
+    env = getattr(scorer, "env", "") or ""
+    if not isinstance(env, str) or not env.isprintable():
+        raise UserError(f"scorer {text}: env is {env!r}; expected an environment's name or a folder, e.g. './my_env'")
     if not _METRIC.fullmatch(card.metric):
         raise UserError(f"scorer {text}: metric id {card.metric!r}: use lower-case letters, digits and _ . -")
     if is_reserved(card.metric) or card.metric in SCORERS:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from wire.errors import DISK_FAULTS, EnvironmentFailure, MiroEvalError
+from wire.paths import expanded
 
 #: Seconds without an answer after which a question is given up.
 TIMEOUT = 10.0
@@ -38,8 +39,8 @@ class NoSuchFile(Refused):
 
 def cache() -> Path:
     """Where the hub's client keeps repositories."""
-    root = os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface"
-    return Path(os.environ.get("HF_HUB_CACHE") or Path(root) / "hub").expanduser()
+    root = os.environ.get("HF_HOME") or "~/.cache/huggingface"
+    return expanded(os.environ.get("HF_HUB_CACHE") or Path(root) / "hub")
 
 
 def endpoint() -> str:

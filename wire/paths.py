@@ -6,11 +6,23 @@ import hashlib
 import os
 from pathlib import Path
 
+from wire.errors import UserError
+
 _PACKAGE = Path(__file__).resolve().parent
 #: The packages that a worker imports.
 STAGE_PACKAGES = ("wire", "generation", "geneval", "rewards")
 #: All our top-level packages.
 PARTS = (*STAGE_PACKAGES, "reports", "harness")
+
+
+def expanded(text: str | Path) -> Path:
+    """A path in which ``~`` or ``~name`` in front stands for that home folder.
+    Raises UserError: there is no such user, or no home folder.
+    """
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise UserError(f"{text}: no home folder is known for ~: write the path in full") from error
 
 
 def home() -> Path:
@@ -19,8 +31,8 @@ def home() -> Path:
     ``$MIRO_EVAL_HOME``, else ``miro-eval`` in the user's cache folder (``$XDG_CACHE_HOME``, else ``~/.cache``).
     """
     if chosen := os.environ.get("MIRO_EVAL_HOME"):
-        return Path(chosen).expanduser().absolute()
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        return expanded(chosen).absolute()
+    cache = os.environ.get("XDG_CACHE_HOME") or expanded("~/.cache")
     return Path(cache).absolute() / "miro-eval"
 
 

@@ -11,7 +11,7 @@ from generation.suites.fetched import is_fetched, read_fetched
 from generation.suites.geneval import build_geneval, geneval_jsonl
 from generation.suites.suite import Metadata, Suite, questions_judge, read_suite
 from wire.errors import UserError
-from wire.paths import home
+from wire.paths import expanded, home
 from wire.stratified import stratified_order
 
 __all__ = [
@@ -60,7 +60,7 @@ def load_suite(name_or_path: str) -> Suite:
         return SUITES[name_or_path]
     if name_or_path in (*PUBLISHED, *ALIASES):
         return read_fetched(find_published(name_or_path), suites_folder())
-    path = Path(name_or_path).expanduser()
+    path = expanded(name_or_path)
     if not path.exists():
         names = ", ".join([*SUITES, *PUBLISHED])
         raise UserError(f"{name_or_path}: no such suite or file; known suites: {names}")

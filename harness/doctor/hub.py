@@ -8,13 +8,13 @@ import socket
 import urllib.parse
 import urllib.request
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from pathlib import Path
 
 from harness.doctor.host import FAILURE, OK, WARNING, Finding
 from harness.environments.spec import ENVIRONMENTS
 from harness.weights import HubWeight, WeightFile, by_address, checksums, on_hub
 from harness.weights.fetching import Entry, is_here, select
 from wire.hub_client import cache, endpoint, is_off
+from wire.paths import expanded
 
 #: Seconds to wait for the hub, or for a proxy.
 TIMEOUT = 3.0
@@ -111,8 +111,8 @@ def _proxy(subject: str, address: str, tried: bool) -> Finding:
 
 def token() -> Finding:
     """The hub's token, where there is one: only its characters are looked at, and none is shown."""
-    home = Path(os.environ.get("HF_HOME") or "~/.cache/huggingface").expanduser()
-    file = Path(os.environ.get("HF_TOKEN_PATH") or home / "token").expanduser()
+    home = expanded(os.environ.get("HF_HOME") or "~/.cache/huggingface")
+    file = expanded(os.environ.get("HF_TOKEN_PATH") or home / "token")
     name = next((name for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN") if os.environ.get(name)), "")
     try:
         held = os.environ[name] if name else file.read_text(encoding="utf-8")

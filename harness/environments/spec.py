@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from wire.errors import UserError
-from wire.paths import environment_files
+from wire.paths import environment_files, expanded
 
 #: Called with (done, total, what): total is 0 while it is unknown.
 Progress = Callable[[int, int, str], None]
@@ -63,7 +63,7 @@ def find_spec(name: str) -> EnvironmentSpec:
         raise UserError(
             f"unknown environment {name!r}: choose from {', '.join(ENVIRONMENTS)}, or name a folder, e.g. ./{name}"
         )
-    folder = Path(name).expanduser().absolute()
+    folder = expanded(name).absolute()
     for file, remedy in (("pyproject.toml", "docs/own_scorer.md shows one"), ("uv.lock", "run `uv lock` there")):
         if not (folder / file).is_file():
             raise UserError(f"environment {name}: there is no {folder / file}: {remedy}")

@@ -23,6 +23,7 @@ from harness.run.settings import GenerationSettings
 from reports.read.names import distinct_names
 from wire.errors import UserError
 from wire.files import natural_order
+from wire.paths import expanded
 
 
 def each_checkpoint(base: GenerationSettings, arguments: Sequence[str], variants: str | None = None) -> list[Model]:
@@ -56,7 +57,7 @@ def _looked_at(settings: GenerationSettings) -> Model:
     try:
         return with_defaults(settings)
     except UserError as fault:
-        path = Path(settings.checkpoint).expanduser()
+        path = expanded(settings.checkpoint)
         return Model(settings, CheckpointSource("", path.stem, path=path), fault)
 
 
@@ -85,7 +86,7 @@ def _matches(argument: str) -> list[str]:
 
 def _only_checkpoint(text: str) -> str:
     """The one ``.ckpt`` of a folder that is no checkpoint, pipeline or folder of images itself; else the text."""
-    folder = Path(text).expanduser()
+    folder = expanded(text)
     if not text or not folder.is_dir() or any((folder / name).exists() for name in (*HUB_FILES, DIFFUSERS_FILE)):
         return text
     inside = [path for path in folder.glob("*.ckpt") if path.is_file()]
@@ -108,7 +109,7 @@ def _variants(settings: GenerationSettings, variants: str) -> list[GenerationSet
 
 
 def _variants_in(checkpoint: str) -> list[str]:
-    folder = Path(checkpoint).expanduser()
+    folder = expanded(checkpoint)
     inside = sorted(folder.iterdir()) if folder.is_dir() else []
     found = [entry.name for entry in inside if all((entry / name).is_file() for name in HUB_FILES)]
     if not found:

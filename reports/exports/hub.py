@@ -21,6 +21,7 @@ from reports.leaderboard.markdown import leaderboard_markdown
 from reports.leaderboard.sections import SCORES, scored_images
 from reports.summary.run_summary import GENEVAL
 from wire.errors import EnvironmentFailure, MiroEvalError, UserError
+from wire.paths import expanded
 from wire.pictures import UnreadablePicture, read_picture
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Upload:
 
 def cleaned(text: str) -> str:
     """A text without absolute paths (their last part stays; a home folder is ``~``) and without tokens."""
-    home = re.escape(str(Path.home()).rstrip("/"))
+    home = re.escape(str(expanded("~")).rstrip("/"))
     text = re.sub(rf"(?<![\w.]){home}(?![\w/])", "~", text) if home else text
     return _TOKEN.sub("[token]", _PATH.sub("", text))
 

@@ -46,6 +46,26 @@ def ended(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "generate ~no-such-user/x",
+        "all ~no-such-user/x",
+        "generate x --generator ~no-such-user/x.py:f",
+        "envs list ~no-such-user/x",
+        "envs list",
+    ],
+)
+def test_the_home_of_nobody(command: str) -> None:
+    variables = {"MIRO_EVAL_HOME": "~no-such-user/x"} if command == "envs list" else {}
+    one_line(
+        run(*command.split(), **variables),
+        2,
+        "~no-such-user/x",
+        "no home folder is known for ~: write the path in full",
+    )
+
+
 def test_the_gate_that_is_used_here_fails(folder: Path) -> None:
     assert ended(f"miro-eval {GATE}", folder).returncode == 1
 

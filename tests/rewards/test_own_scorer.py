@@ -119,6 +119,11 @@ def test_a_scorer_says_where_it_runs(tmp_path: Path) -> None:
     assert [environment_of(scorer) for scorer in found] == ["rewards", "vlm"]
     (scorer,) = load_scorers([f"{tmp_path}/class.py:Brightness"]).values()
     assert environment_of(scorer) == str(tmp_path / "mine")
+    for place, env in enumerate(('"./a\\0"', "5", '"./a\\n"')):
+        odd = tmp_path / f"odd{place}.py"
+        odd.write_text(EXAMPLE.replace("(Scorer):", f"(Scorer):\n    env = {env}"))
+        with pytest.raises(UserError, match=r"env is .*; expected an environment's name or a folder"):
+            load_scorers([f"{odd}:Brightness"])
 
 
 def test_what_its_methods_import_is_looked_for(tmp_path: Path) -> None:
