@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from wire.errors import UserError
-from wire.untrusted import is_text, read_bytes
+from wire.untrusted import is_text, parse_json, read_bytes
 from wire.vocabulary import DPG, SOFT_TIFA
 
 Metadata = dict[str, Any]
@@ -75,8 +75,8 @@ def _table(delimiter: str) -> Callable[[str, str], Iterator[Metadata]]:
 
 def _json(text: str, place: str) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
+        return parse_json(text)
+    except ValueError as error:
         raise UserError(f"{place}: not valid JSON ({error})") from error
 
 

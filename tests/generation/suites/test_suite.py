@@ -43,6 +43,10 @@ def test_hash_follows_the_content(tmp_path: Path) -> None:
         ('{"text": "a cat"}', "needs a string under 'prompt'"),
         ('{"prompt": null}', "needs a string under 'prompt'"),
         ('{"prompt": 3}', "needs a string under 'prompt'"),
+        ('{"prompt": "a", "n": 1e999}', "a number that is not finite"),
+        ('{"prompt": "a", "n": NaN}', "a number that is not finite"),
+        ('{"prompt": "a", "prompt": "b"}', "the key 'prompt' is there twice"),
+        ('{"prompt": "a", "n": ' + 70 * "[" + 70 * "]" + "}", "nested too deep"),
     ],
 )
 def test_bad_line_is_named(tmp_path: Path, line: str, complaint: str) -> None:
