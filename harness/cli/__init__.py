@@ -63,6 +63,7 @@ def _verb() -> int:
     for word in sys.argv[1:]:
         if (shown := as_bytes(word)) != word:
             raise UserError(f"{shown}: not UTF-8, as names must be: rename it, or use another")
+    _check_hub_address(os.environ.get("HF_ENDPOINT", ""))
     try:
         from harness.cli.app import COMPLETE, app
     except ImportError as error:
@@ -74,6 +75,19 @@ def _verb() -> int:
     if code == ExitCode.INTERRUPTED:  # what the library makes of Ctrl-C
         raise KeyboardInterrupt
     return code
+
+
+def _check_hub_address(address: str) -> None:
+    """The hub's client takes the address apart when it is imported."""
+    if set(address) & set("[]") or not address.isascii():  # others can be taken apart
+        from urllib.parse import urlsplit
+
+        try:
+            urlsplit(address)
+        except ValueError as error:
+            raise UserError(
+                f"HF_ENDPOINT: not an address ({error}): write it like https://HOST, or unset it"
+            ) from error
 
 
 def _complete(app: Callable[..., object]) -> int:

@@ -66,6 +66,12 @@ def test_the_home_of_nobody(command: str) -> None:
     )
 
 
+@pytest.mark.parametrize("command", ["doctor", "report better"])
+def test_a_hub_s_address_that_is_none(command: str, folder: Path) -> None:
+    answer = ended(f"HF_ENDPOINT=http://[::bad miro-eval {command}", folder)
+    one_line(answer, 2, "HF_ENDPOINT: not an address (Invalid IPv6 URL): write it like https://HOST, or unset it")
+
+
 def test_the_gate_that_is_used_here_fails(folder: Path) -> None:
     assert ended(f"miro-eval {GATE}", folder).returncode == 1
 
