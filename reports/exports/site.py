@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,10 +37,11 @@ def write_site(board: Leaderboard, folder: Path, cards: Cards = NO_CARDS) -> Pat
 
 def _places(names: Sequence[str]) -> list[str]:
     """A folder for each run that stays where it is while others come and go, as long as names differ in letters."""
-    taken: dict[str, int] = {}
+    taken: set[str] = set()
     found = []
     for name in names:
         base = _NOT_IN_ADDRESSES.sub("-", name).strip("-.")[:80] or "run"
-        taken[base.lower()] = number = taken.get(base.lower(), 0) + 1
-        found.append(f"runs/{base}" + (f"--{number}" if number > 1 else ""))
+        free = (one for one in chain([base], (f"{base}--{n}" for n in count(2))) if one.lower() not in taken)
+        found.append(f"runs/{next(free)}")
+        taken.add(found[-1].removeprefix("runs/").lower())
     return found

@@ -73,3 +73,4 @@ def test_no_column_is_hidden_at_1400_pixels(page: Page, tmp_path: Path) -> None:
 
 def test_no_two_runs_share_an_address() -> None:
     assert _places(["a b", "a-b", "A:b", "<>"]) == ["runs/a-b", "runs/a-b--2", "runs/A-b--3", "runs/run"]
+    assert _places(["a b", "a?b", "a-b--2"]) == ["runs/a-b", "runs/a-b--2", "runs/a-b--2--2"]
