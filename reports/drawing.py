@@ -100,7 +100,8 @@ def plot(panels: Sequence[Panel], title: str = "", note: str = "") -> Figure:
     if not panels:
         raise UserError("nothing to draw: no run has a score")
     columns = {1: 1, 2: 2, 4: 2, 3: 3, 5: 3, 6: 3, 9: 3}.get(len(panels), 4)
-    figure, grid = _grid(len(panels), columns, (COLUMN / min(columns, 2), PANEL_HEIGHT))
+    height = PANEL_HEIGHT + (0.5 if any(panel.names for panel in panels) else 0.0)  # for names aslant
+    figure, grid = _grid(len(panels), columns, (COLUMN / min(columns, 2), height))
     labels = list(dict.fromkeys(series.label for panel in panels for series in panel.series))
     for axes, panel in zip(grid, panels, strict=True):
         for series in panel.series:
@@ -159,7 +160,9 @@ def _draw(axes: Axes, series: Series, place: int, joined: bool) -> None:
 def _dress(axes: Axes, panel: Panel) -> None:
     """Name the axes, set their ticks, and take away what distracts."""
     axes.set_ylabel(panel.score, fontsize=SMALL, linespacing=1.15)
-    axes.set_xlabel(panel.along, fontsize=SMALL)
+    # A sweep of fields that are tied names them all: one a line, where they would run into the next panel.
+    along = [line for part in panel.along.split("\n") for line in textwrap.wrap(part.replace(",", ", "), 28)]
+    axes.set_xlabel("\n".join(along), fontsize=SMALL)
     axes.tick_params(labelsize=SMALL, length=2, pad=2)
     axes.grid(alpha=0.25, linewidth=0.5)
     axes.spines[["top", "right"]].set_visible(False)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 #: Packages whose version may change a number.
 PACKAGES: tuple[str, ...] = (
     *("torch", "torchvision", "transformers", "tokenizers", "huggingface-hub", "safetensors", "sentencepiece"),
-    *("open-clip-torch", "openai-clip", "timm", "einops", "pillow", "numpy"),
+    *("open-clip-torch", "openai-clip", "timm", "modelscope", "einops", "pillow", "numpy"),
 )
 
 

@@ -123,6 +123,11 @@ class _Command(TyperCommand):
                 raise UserError(f"{part[:60]}...{part[-20:]}: {words}")
         return super().invoke(ctx)
 
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """What stands after the verb's name in the line on its usage."""
+        arguments = (one for one in self.get_params(ctx) if one.param_type_name == "argument")
+        return ["[OPTIONS]", *map(_argument, arguments)]
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments, the verb's own options, and then each panel's."""
         panels: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
@@ -130,18 +135,25 @@ class _Command(TyperCommand):
             kind = "Options" if parameter.param_type_name == "option" else "Arguments"
             if record := parameter.get_help_record(ctx):
                 panel = getattr(parameter, "rich_help_panel", None) or kind
-                panels.setdefault(panel, []).append((_in_words(record[0], kind == "Options"), record[1]))
+                name = _in_words(record[0]) if kind == "Options" else _argument(parameter)
+                panels.setdefault(panel, []).append((name, record[1]))
         for panel, records in panels.items():
             if records:
                 with formatter.section(typer.style(panel, bold=True)):
                     formatter.write_dl(records)
 
 
-def _in_words(name: str, option: bool) -> str:
-    """An option's value by a word, not by its type in Python's words; an argument's name says what it is."""
-    flags, given, kind = name.partition(" <")
+def _in_words(option: str) -> str:
+    """An option with a word for its value, in place of its type in Python's words."""
+    flags, given, kind = option.partition(" <")
     words = (("path", "PATH"), ("int", "N"), ("float", "X"), ("", "TEXT"))
-    return f"{flags} {next(word for part, word in words if part in kind)}" if given and option else flags
+    return f"{flags} {next(word for part, word in words if part in kind)}" if given else flags
+
+
+def _argument(one: Any) -> str:
+    """An argument by its name: ``RUN``, ``[OTHER]``, ``RUNS...``."""
+    name = one.metavar or f"{one.name.upper()}{'...' if one.nargs != 1 else ''}"
+    return name if one.required or one.metavar else f"[{name}]"
 
 
 class _Group(TyperGroup):

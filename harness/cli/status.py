@@ -68,4 +68,4 @@ def _line(stage: str, tasks: list[TaskStatus]) -> str:
     reasons = sorted({task.why for task in tasks if task.state == "waiting" and task.why not in ("", "None")})
     waits = f"; waiting: {', '.join(reasons)}" if reasons else ""
     jobs = ", ".join(dict.fromkeys(task.job.partition("_")[0] for task in tasks))
-    return f"{stage:<10}{told}{rows}{waits}{f' (job {jobs})' if jobs else ''}"
+    return f"{stage:<9} {told}{rows}{waits}{f' (job {jobs})' if jobs else ''}"

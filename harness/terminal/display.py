@@ -58,6 +58,11 @@ class Step:
         return 0 < self.total <= self.done
 
     @property
+    def doing(self) -> str:
+        """Its label; of items that are all done the last one's says nothing more."""
+        return "" if self.ended and self.total > 1 else self.label
+
+    @property
     def of_bytes(self) -> bool:
         """Whether bytes are counted, by its label."""
         return self.label.endswith(("bytes", "bytes)"))
@@ -169,8 +174,7 @@ def bar_lines(steps: dict[str, Step], now: float, width: int, *, turns: bool = T
         full = int(length * min(step.done / step.total, 1)) if step.total else 0
         line = Text(f"{mark} {name:<{names}} ")
         line.append("━" * full, "green").append("━" * (length - full), "bright_black")
-        label = "" if step.ended and step.total > 1 else " ".join(plain(step.label).split())
-        parts = (f"{step.count():>{counts}}", step.pace(now), label)
+        parts = (f"{step.count():>{counts}}", step.pace(now), " ".join(plain(step.doing).split()))
         line.append(f" {'  '.join(part for part in parts if part)}")
         line.truncate(width - 1, overflow="ellipsis")
         yield line
@@ -191,7 +195,7 @@ class _PlainLines:
             return
         (self.ended.add if step.ended else self.ended.discard)(name)
         self.shown[name] = (step.label, now)
-        _print("  ".join(part for part in (name, step.count(), step.pace(now), step.label) if part))
+        _print("  ".join(part for part in (name, step.count(), step.pace(now), step.doing) if part))
 
 
 def _print(line: str) -> None:

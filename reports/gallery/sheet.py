@@ -156,7 +156,7 @@ def draw_sheet(sheet: Sheet) -> Figure:
     figure = Figure(figsize=(width, height))
     for number, (prompt, label, images) in enumerate(sheet.rows):
         top = 1 - (room + number * (side + _GAP)) / height
-        _describe(figure, prompt, label, top, side / height, number == 0 or sheet.rows[number - 1][0] != prompt)
+        _describe(figure, prompt, label, top, side, number == 0 or sheet.rows[number - 1][0] != prompt)
         for place, image in enumerate(images):
             left = (_LEFT + place * (side + _GAP)) / width
             axes = figure.add_axes((left, top - side / height, side / width, side / height))
@@ -166,9 +166,11 @@ def draw_sheet(sheet: Sheet) -> Figure:
     return figure
 
 
-def _describe(figure: Figure, prompt: str, label: str, top: float, share: float, first: bool) -> None:
+def _describe(figure: Figure, prompt: str, label: str, top: float, side: float, first: bool) -> None:
     """The prompt beside the first of its rows, and what the row is of."""
-    words = textwrap.wrap(prompt, int((_LEFT - 0.08) / _LETTER), max_lines=7, placeholder="…") if first else []
+    letters, lines = int((_LEFT - 0.08) / _LETTER), max(1, int(side / _LINE) - bool(label))
+    words = textwrap.wrap(prompt, letters, max_lines=lines, placeholder="…") if first else []
+    share = side / figure.get_figheight()
     figure.text(0.005, top - 0.02 * share, plain_name("\n".join(words)), fontsize=SMALL, va="top", linespacing=1.1)
     figure.text(0.005, top - 0.97 * share, plain_name(label), fontsize=TEXT, va="bottom", weight="bold")
 

@@ -105,7 +105,7 @@ class Drawing:
 
     def figure(self) -> Figure | None:
         """The figure; None where there is nothing to draw."""
-        note = f"Of measured curves: {RANDOM_WEIGHTS}." if self._random else ""
+        note = f"Measured with {RANDOM_WEIGHTS}." if self._random else ""
         if self._kind == "wheels":
             wheels = self._wheels()
             return radar(wheels, f"{WORST_TO_BEST} {note}".strip()) if wheels else None

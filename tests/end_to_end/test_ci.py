@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from harness.environments import uv
-from tests.real_environments import ROOT, world
+from tests.real_environments import ROOT
 
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text())
 SPEC, JOBS = yaml.safe_load_all((ROOT / "templates" / "gate.yml").read_text())
@@ -51,7 +51,11 @@ class Repository:
 
     def inputs(self, policy: str, **others: str) -> dict[str, str]:
         """``out`` is one folder for all jobs, so that the candidate is made once."""
-        given = {"checkpoint": self.checkpoint, "package": str(self.wheel), "options": "--tiny-world --device cpu"}
+        given = {
+            "checkpoint": self.checkpoint,
+            "package": str(self.wheel),
+            "options": "--tiny-world --device cpu --env-backend mmcv-lite",
+        }
         return given | {"policy": f"ci/{policy}.toml", "looks": "12,14"} | others
 
 
@@ -65,7 +69,7 @@ def bash(script: str, folder: Path, **variables: str) -> subprocess.CompletedPro
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    """With a committed baseline and policies."""
+    """With a committed baseline, of the wheel's own demo, and policies."""
     folder = tmp_path_factory.mktemp("training-code")
     tool = uv.find()
     assert tool is not None
@@ -74,17 +78,16 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     (folder / "ci").mkdir()
     for name, text in POLICIES.items():
         (folder / "ci" / f"{name}.toml").write_text(text)
-    checkpoint = str(world().checkpoint)
-    sweep = "--limit 14 --samples 1 --steps 2 --tiny-world --device cpu --out first"
     script = f"""
-        uvx --from {wheel} miro-eval all {checkpoint} {sweep} --metric aesthetic
+        uvx --from {wheel} miro-eval demo --limit 14 --samples 1 --steps 2 --out first
         uvx --from {wheel} miro-eval baseline save first ci/baseline.json
         git init --quiet . && printf 'dist\\nfirst\\nmiro-eval-gate\\n' > .gitignore && git add .
         git -c user.name=t -c user.email=t@t commit --quiet -m baseline
     """
     answer = bash(script, folder)
     assert answer.returncode == 0, answer.stderr
-    return Repository(folder, wheel, checkpoint)
+    record = json.loads((folder / "first" / "run.json").read_text())
+    return Repository(folder, wheel, record["checkpoint"]["path"])
 
 
 def filled(value: Any, known: dict[str, str]) -> Any:

@@ -180,7 +180,7 @@ def test_shards_and_two_gpus_give_the_same_bytes(place: Path, one: Path) -> None
     assert (run / "rewards.jsonl").read_bytes() == (one / "rewards.jsonl").read_bytes()
     assert len(logs(run, "rewards.vlm")) == 3
     assert workers(run, "rewards.own.contrast_env") <= 2
-    assert "rewards.vlm3 finished; 12 of 12 rows" in miro_eval("status", run).stdout.replace("vlm ", "vlm")
+    assert "rewards.vlm 3 finished; 12 of 12 rows" in miro_eval("jobs", "status", run).stdout
 
 
 def test_an_environment_that_cannot_be_made_costs_its_own_metrics_only(place: Path, one: Path) -> None:

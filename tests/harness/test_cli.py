@@ -26,7 +26,7 @@ MIRO_EVAL = Path(sys.executable).with_name("miro-eval")
 #: What version 0.1 offered before options were made from settings: verb -> option's names -> default, as text.
 OFFERED = json.loads(Path(__file__).with_name("options_of_0.1.json").read_text(encoding="utf-8"))
 #: What went since, as CHANGELOG.md says.
-GONE = {"weights fetch": {"--env-backend"}}
+GONE = {"weights fetch": {"--env-backend"}, "paper reproduce": {"--table", "--parti"}}
 #: Defaults that have changed since.
 CHANGED = {
     "demo": {"--device": "auto", "--env-backend": "mmcv-lite", "--limit": "24", "--samples": "2"},

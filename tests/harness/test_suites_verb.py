@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from generation.suites import PUBLISHED
+from generation.suites import PUBLISHED, SUITES
 from harness.cli.app import app
 from wire.errors import UserError
 
@@ -36,7 +36,7 @@ def drawbench(folder: Path) -> Path:
 
 def test_list_names_every_suite_and_what_is_here(tmp_path: Path) -> None:
     rows = {line.split()[0]: line for line in answer("list").splitlines()[1:]}
-    assert set(rows) == {"geneval", *PUBLISHED}
+    assert set(rows) == {*SUITES, *PUBLISHED}
     assert "553" in rows["geneval"]
     assert "built in" in rows["geneval"]
     judges = {name: re.split(r"\s{2,}", rows[name])[2] for name in rows}

@@ -15,6 +15,7 @@ from harness.environments import uv
 from harness.environments.manager import locate
 from harness.environments.spec import ENVIRONMENTS
 from tests.real_environments import ROOT
+from tests.reports.builders import SMALL, sweep, write_rows
 
 SCRIPT = """
 import json
@@ -54,6 +55,31 @@ def test_the_wheel_finds_its_locks_and_shows_workers_our_packages_alone(installe
     assert found["weights"] == ["aesthetic-mlp", "clip-vit-l-14", "mask2former"]
 
 
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13", "3.14"])
+def test_the_wheel_reports_and_checks_in_a_fresh_python(python: str, installed: Path, tmp_path: Path) -> None:
+    """`demo` from the wheel is in tests/end_to_end/test_ci.py."""
+    tool = uv.find()
+    assert tool is not None
+    if subprocess.run([tool, "python", "find", "--system", python], capture_output=True, check=False).returncode:
+        pytest.skip(f"no Python {python} is here")
+    (wheel,) = installed.glob("*.whl")
+    subprocess.run([tool, "venv", "--quiet", "--python", python, tmp_path / "venv"], check=True)
+    subprocess.run([tool, "pip", "install", "--quiet", "--python", tmp_path / "venv", wheel], check=True)
+    run = write_rows(tmp_path / "run" / "results.jsonl", sweep(SMALL)).parent
+    for words in (
+        ["--version"],
+        ["report", run],
+        ["baseline", "save", run, "b.json"],
+        ["check", run, "--baseline", "b.json"],
+    ):
+        answer = subprocess.run(
+            [tmp_path / "venv" / "bin" / "miro-eval", *words], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.splitlines()[-1].startswith("gate: passes")
+    assert (tmp_path / "report" / "leaderboard.html").exists()
+
+
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="the list of files is git's")
 def test_the_source_archive_holds_what_its_tests_read_and_says_what_it_is(tmp_path: Path) -> None:
     tool = uv.find()
@@ -65,6 +91,14 @@ def test_the_source_archive_holds_what_its_tests_read_and_says_what_it_is(tmp_pa
         said = archive.extractfile(f"{path.name.removesuffix('.tar.gz')}/PKG-INFO")
         assert said is not None
         metadata = said.read().decode().partition("\n\n")[0]
+    # The tests that need neither a model nor an environment pass from it alone, without the clone and without git.
+    with tarfile.open(path) as archive:
+        archive.extractall(tmp_path, filter="data")
+    pure = [sys.executable, "-m", "pytest", "--quiet", "-p", "no:cacheprovider"]
+    home = tmp_path / path.name.removesuffix(".tar.gz")
+    for more in (["--collect-only"], ["tests/judge", "tests/wire/test_cards.py", "tests/reports/statistics"]):
+        answer = subprocess.run([*pure, *more], cwd=home, capture_output=True, text=True, check=False)
+        assert answer.returncode == 0, answer.stdout[-2000:]
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     assert {Path(name) for name in tracked.splitlines()} <= files
     assert all(f"\n{field}: " in metadata for field in ("Author", "Keywords", "Project-URL", "Classifier"))

@@ -22,7 +22,7 @@ def test_each_environment_has_its_array_and_one_that_fails_is_begun_again_alone(
     assert answer.returncode == 0, answer.stderr
     assert ", ".join(f"{part}: 2 of 2 shards" for part in PARTS) in answer.stderr
     wait_for_end(cluster)
-    assert miro_eval("status", run).returncode == 0
+    assert miro_eval("jobs", "status", run).returncode == 0
     assert (run / "rewards.jsonl").read_bytes() == (one / "rewards.jsonl").read_bytes()
     record = json.loads((run / "run.json").read_text())["stages"]["rewards"]
     assert record["environments"].keys() == {"vlm", "own.contrast_env"}

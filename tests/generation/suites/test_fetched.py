@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import functools
 import hashlib
 import http.server
@@ -287,6 +288,27 @@ def test_suites_of_miro_lie_at_a_fixed_commit_and_another_file_is_refused(name: 
     other.write_text('{"prompt": "a cat"}\n')
     with pytest.raises(EnvironmentFailure, match=r"1 prompts, 553 expected|is published"):
         fetch(suite, tmp_path, print, [other])
+
+
+def test_dpg_keeps_the_questions_of_each_prompt(tmp_path: Path) -> None:
+    """The published table has a row a question; prompts are the published ones, questions made up."""
+    prompts = [json.loads(line) for line in shared("data/prompts/dpg_bench.jsonl").read_text().splitlines()]
+    with (tmp_path / "dpg_bench.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        heads = ("item_id", "text", "keywords", "proposition_id", "dependency", "category_broad", "category_detailed")
+        table.writerow((*heads, "tuple", "question_natural_language"))
+        for line in prompts:
+            table.writerow((line["id"], line["prompt"], "", 1, 0, "entity", "whole", "entity - whole (x)", "Is it x?"))
+            table.writerow(
+                (line["id"], line["prompt"], "", 2, "1,1", "entity", "part", "entity - part (y)", "Is it, y?")
+            )
+    suite = fetch(PUBLISHED["dpg"], tmp_path / "suites", print, [tmp_path / "dpg_bench.csv"])
+    assert [(line["id"], line["prompt"]) for line in suite.lines] == [(one["id"], one["prompt"]) for one in prompts]
+    assert {*map(questions_judge, suite.lines)} == {"dpg"}
+    assert suite.lines[7]["dpg"] == [
+        {"id": "1", "depends": "0", "tuple": "entity - whole (x)", "question": "Is it x?", "row": 14},
+        {"id": "2", "depends": "1,1", "tuple": "entity - part (y)", "question": "Is it, y?", "row": 15},
+    ]
 
 
 def test_hpdv2_from_its_four_files(tmp_path: Path) -> None:

@@ -81,9 +81,9 @@ def test_work_after_a_download_has_its_own_rate_and_its_own_end(
             progress(done, 48, "vqa")
     assert capsys.readouterr().err.splitlines()[1:] == [
         "rewards  0.6/1.0 GB  50.0 MB/s, 8 s left  fetching clip (bytes)",
-        "rewards  1.0/1.0 GB  81.8 MB/s, 12 s  fetching clip (bytes)",
+        "rewards  1.0/1.0 GB  81.8 MB/s, 12 s",
         "rewards  16/48  vqa",
-        "rewards  48/48  1.1/s, 1 min 03 s  vqa",
+        "rewards  48/48  1.1/s, 1 min 03 s",
     ]
 
 
