@@ -3,9 +3,8 @@
     PYTHONPATH=. <vlm environment's python> -m bench.judges evaluation.py [--images 2] [--edge 512] [--rounds 2]
 
 ``evaluation.py`` is the authors' (github.com/facebookresearch/GenEval2), run as it is on the model that ours uses. That
-has the published widths, vocabulary and heads, random weights, and fewer layers, for a CPU to hold (``--layers`` of
-text and as many of vision). The sides take turns; what they spend in the image tower and in the text layers is timed
-inside.
+has the published widths, vocabulary and heads, random weights, and fewer layers, for a CPU: ``--layers`` of text
+and as many of vision. The sides take turns; what they spend in the image tower and in the text layers is timed inside.
 """
 
 from __future__ import annotations
@@ -137,7 +136,7 @@ def report(
             found[name] = [side(file) for file in files]
             wall, busy = time.perf_counter() - start, time.process_time() - processor
             spent[name].append({"seconds": wall, "CPU seconds": busy, **inside.seconds})
-    off = max(abs(a - b) for x, y in zip(*found.values(), strict=True) for a, b in zip(x, y, strict=True))
+    off = max(abs(a - b) / a for x, y in zip(*found.values(), strict=True) for a, b in zip(x, y, strict=True))
     columns = list(spent["ours"][0])
     mean = {
         name: {column: sum(turn[column] for turn in turns) / rounds / len(files) for column in columns}
@@ -149,11 +148,8 @@ def report(
     lines += [f"| {name} | {' | '.join(f'{row[column]:.2f}' for column in columns)} |" for name, row in mean.items()]
     ratio = {column: mean["evaluation.py"][column] / mean["ours"][column] for column in columns}
     lines.append(f"| ratio | {' | '.join(f'{ratio[column]:.2f}x' for column in columns)} |")
-    load = os.getloadavg()[0]
-    return [
-        *lines,
-        f"rounds {min(ratios):.2f} to {max(ratios):.2f}; probabilities differ by {off:.1e}; load {load:.1f}",
-    ]
+    spread = f"rounds {min(ratios):.2f} to {max(ratios):.2f}, load {os.getloadavg()[0]:.1f}"
+    return [*lines, f"{spread}; probabilities differ by at most {off:.1e} of themselves"]
 
 
 if __name__ == "__main__":

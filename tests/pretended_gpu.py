@@ -394,6 +394,9 @@ class _Gpu:
             zeros = self.torch.zeros(mask.shape, dtype=query.dtype, device=mask.device)
             mask = zeros.masked_fill_(~mask, float("-inf"))
         causal, scale = given.get("is_causal", False), given.get("scale")
+        if given.get("enable_gqa"):
+            heads = query.shape[-3] // key.shape[-3]
+            key, value = (one.repeat_interleave(heads, dim=-3) for one in (key, value))
         by_definition = self.torch._scaled_dot_product_attention_math
         return by_definition(query, key, value, mask, 0.0, causal, scale=scale)[0]
 

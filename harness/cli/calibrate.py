@@ -45,6 +45,8 @@ def calibrate(
 
     if together := [metric for metric in check_metrics(chosen.metrics) if CARDS[metric].over_samples]:
         raise UserError(f"{', '.join(together)}: of several images of a prompt, and the fixed pairs have one each")
+    if elsewhere := [metric for metric in check_metrics(chosen.metrics) if SCORERS[metric].card.env != "rewards"]:
+        raise UserError(f"{', '.join(elsewhere)}: of an environment of their own, and the fixed pairs are for rewards'")
     path, precision = golden or default_golden(tiny_world), chosen.precision
     stored = Golden.read(path)
     if elsewhere := [metric for metric in check_metrics(chosen.metrics) if SCORERS[metric].card.env != "rewards"]:

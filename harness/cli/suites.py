@@ -23,16 +23,15 @@ def list_suites() -> None:
     from generation.suites import PUBLISHED, SUITES, suites_folder
     from generation.suites.fetched import is_fetched
 
-    rows = [
-        (suite.id, str(len(suite.lines)), "geneval", "built in", suite.sha256[:12], "made from its rules")
-        for suite in SUITES.values()
-    ]
+    nobody, rows = "none: rewards alone", []
+    for suite in SUITES.values():
+        judge, what = ("geneval", "made from its rules") if suite.has_geneval else (nobody, "written down here")
+        rows.append((suite.id, str(len(suite.lines)), judge, "built in", suite.sha256[:12], what))
     for published in PUBLISHED.values():
         here = "yes" if is_fetched(published, suites_folder()) else "no"
         pinned = all(file.sha256 for file in published.files)
         digest = "published" if pinned else "of first fetch"
-        judge = published.judge or "none: rewards alone"
-        rows.append((published.id, str(published.prompts), judge, here, digest, published.title))
+        rows.append((published.id, str(published.prompts), published.judge or nobody, here, digest, published.title))
     show_list(("suite", "prompts", "judge", "here", "hash", "what"), rows)
 
 

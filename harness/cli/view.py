@@ -9,6 +9,7 @@ import typer
 
 from harness.cli import options
 from harness.terminal.echo import echo
+from wire.errors import UserError
 
 
 def view(
@@ -36,6 +37,8 @@ def view(
     from reports.gallery import SheetSettings, write_gallery
     from rewards.scorers import CARDS
 
+    if (prompt or sample or formats) and not grid:
+        raise UserError("--prompt, --sample and --format are of grid.png: add --grid")
     first = runs[0]
     where = out or (first / "report" / "gallery" if first.is_dir() else first.parent / "gallery")
     sheet = SheetSettings(prompt, sample, formats) if grid else None

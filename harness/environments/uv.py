@@ -88,6 +88,7 @@ def report_line(line: str, progress: Progress) -> None:
 #: What uv's output shows, and the cause where that is not in uv.
 _REASONS = {
     r"No space left on device": "the disk is full: free some space, or set MIRO_EVAL_HOME to another disk",
+    r"[Ll]ockfile .*needs to be updated": "uv.lock does not fit pyproject.toml: run `uv lock` in that folder",
     r"Network connectivity is disabled": "uv is offline (UV_OFFLINE), and its cache lacks a package",
     r"error sending request|dns error|Connection refused|Temporary failure in name": (
         "the package registry cannot be reached: check the network, then run the command again"

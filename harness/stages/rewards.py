@@ -266,7 +266,7 @@ def _row(item: Item, metrics: list[str], known: dict[str, Row], why: dict[str, s
     row: Row = {key: getattr(item, key) for key in _IMAGE_KEYS}
     cells = {metric: known.get(cell_key(item.filename, metric), {}) for metric in metrics}
     row |= {metric: cell.get("value") for metric, cell in cells.items()}
-    reasons = {metric: cell.get("error") or why.get(metric, "not scored yet") for metric, cell in cells.items()}
+    reasons = {metric: why.get(metric) or cell.get("error") or "not scored yet" for metric, cell in cells.items()}
     row["unscored"] = {metric: reasons[metric] for metric in metrics if row[metric] is None}
     details = {metric: cell["details"] for metric, cell in cells.items() if "details" in cell}
     return row | ({"details": details} if details else {})

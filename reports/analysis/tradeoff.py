@@ -11,7 +11,7 @@ import numpy as np
 
 from reports import drawing
 from reports.analysis.curves import bounds, known_cards, scores_of
-from reports.drawing import COLORS, HIGHER, MARKERS, SMALL, plot, save, score_label
+from reports.drawing import COLORS, HIGHER, MARKERS, SMALL, plain_name, plot, save, score_label
 from reports.files import csv_text, write_text
 from reports.leaderboard.markdown import escape, markdown_table
 from reports.read.cards import higher_is_better
@@ -150,15 +150,13 @@ def _text(value: float, interval: Interval | None) -> str:
 
 def _drawn(panel: Panel, cards: Cards) -> drawing.Panel:
     """The runs by their numbers, with both intervals; those on the front joined by a line."""
-    across, along = (_axis(name, cards) for name in (panel.diversity, panel.score))
-    return drawing.Panel(f"{across}\n{panel.samples} samples", along, (), finish=lambda axes: _draw(axes, panel))
-
-
-def _axis(name: str, cards: Cards) -> str:
-    return score_label(cards[name]) if name in cards else f"{name} {HIGHER}"
+    across, known = f"{plain_name(panel.diversity)} {HIGHER}\n{panel.samples} samples", panel.score in cards
+    along = score_label(cards[panel.score]) if known else f"{panel.score} {HIGHER}"
+    return drawing.Panel(across, along, (), finish=lambda axes: _draw(axes, panel))
 
 
 def _draw(axes: Axes, panel: Panel) -> None:
+    axes.locator_params(axis="x", nbins=3)
     for front, text in ((False, "other runs"), (True, "Pareto front")):
         own = sorted((one for one in panel.places if one.front is front), key=lambda one: one.score)
         if not own:

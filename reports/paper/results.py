@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reports.paper.printed import read_data
+from reports.read.runs import has_rows
 from wire.errors import UserError
 
 TABLE, FIGURE, STRIP, LEADERBOARD = "table", "figure", "strip", "leaderboard"
@@ -113,8 +114,13 @@ def find_result(key: str) -> Result:
 
 
 def runs_in(folder: Path, key: str) -> list[PaperRun]:
-    """The runs of a result that are in a folder of ``paper reproduce``, in the order of its inputs."""
-    return [run for one in find_result(key).inputs for model in one.models for run in _runs(folder, one, model)]
+    """The runs of a result that are in a folder of ``paper reproduce``, in the order of its inputs.
+
+    Those that have no scores yet, as one that is being made, count for a strip alone, which shows images.
+    """
+    result = find_result(key)
+    found = [run for one in result.inputs for model in one.models for run in _runs(folder, one, model)]
+    return [run for run in found if result.kind == STRIP or has_rows(run.path)]
 
 
 def _runs(folder: Path, needed: Input, model: str) -> Iterator[PaperRun]:

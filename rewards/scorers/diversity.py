@@ -156,12 +156,12 @@ _COMMON: dict[str, Any] = {
 }
 _DISTANCE: dict[str, Any] = _COMMON | {
     "definition": "mean of 1 - cosine of an image's features to those of the prompt's other images",
-    "scale": "0 where all images are alike, 1 where none has anything in common; can be above 1",
+    "scale": "mean of 1 - cosine: 0 where all images are alike, 1 where none has anything in common",
     "range": (0.0, 2.0),
 }
 _VENDI: dict[str, Any] = _COMMON | {
     "definition": "exp(entropy of the eigenvalues of K / n), K: cosines of the features of a prompt's n images",
-    "scale": "effective number of different images, from 1 to n; depends on n",
+    "scale": "effective images, from 1 to their number n; depends on n",
     "range": (1.0, None),
 }
 _WEIGHTS = "model.safetensors|pytorch_model.bin"

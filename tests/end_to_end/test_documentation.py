@@ -60,7 +60,7 @@ BY_ANOTHER_TEST = {
     "miro-eval suites fetch geneval2": "tests/generation/suites/test_fetched.py",
     "miro-eval suites fetch dpg": "tests/generation/suites/test_fetched.py",
     "miro-eval all path/to/last.ckpt --suite dpg": "tests/end_to_end/test_dpg.py",
-    "miro-eval all path/to/last.ckpt --suite geneval2": "tests/harness/plan/test_evaluations.py",
+    "miro-eval all path/to/last.ckpt --suite geneval2": "tests/end_to_end/test_geneval2.py",
     "miro-eval rewards RUN --scorer my_scorer.py:Brightness": "tests/harness/test_rewards_verbs.py",
     "miro-eval rewards RUN --scorer brightness": "tests/harness/test_rewards_verbs.py",
     "miro-eval rewards RUN --metric clip_jina --scorer contrast.py:Contrast": "tests/end_to_end/test_environments.py",

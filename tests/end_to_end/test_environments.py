@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -183,28 +185,39 @@ def test_shards_and_two_gpus_give_the_same_bytes(place: Path, one: Path) -> None
     assert "rewards.vlm 3 finished; 12 of 12 rows" in miro_eval("jobs", "status", run).stdout
 
 
+@contextlib.contextmanager
+def changed(place: Path, old: str, new: str) -> Iterator[None]:
+    """The user's environment is another for a while."""
+    files = [place / "contrast_env" / name for name in ("pyproject.toml", "uv.lock")]
+    before = [path.read_bytes() for path in files]
+    files[0].write_text(before[0].decode().replace(old, new))
+    try:
+        subprocess.run(["uv", "lock", "--quiet", "--project", files[0].parent], check=True)
+        yield
+    finally:
+        for path, content in zip(files, before, strict=True):
+            path.write_bytes(content)
+
+
 def test_an_environment_that_cannot_be_made_costs_its_own_metrics_only(place: Path, one: Path) -> None:
     run = place / "unmade"
-    project = place / "contrast_env" / "pyproject.toml"
-    written = project.read_text()
-    project.write_text(written.replace('"numpy", ', ""))
-    lock = place / "contrast_env" / "uv.lock"
-    before = lock.read_bytes()
-    try:
-        subprocess.run(["uv", "lock", "--quiet", "--project", lock.parent], check=True)
-        answer = score(place, run)
-        only = miro_eval("rewards", run, "--tiny-world", "--scorer", place / "contrast.py:Contrast")
-    finally:
-        project.write_text(written)
-        lock.write_bytes(before)
+    with changed(place, "contrast-env", "other-env"):
+        answer = score(place, run, UV_OFFLINE="1", UV_CACHE_DIR=str(place / "empty"))
+    said = "is not there (uv is offline (UV_OFFLINE), and its cache lacks a package)"
     assert answer.returncode == 5, answer.stderr
-    assert "contrast will be unscored, all else goes on: environment own.contrast_env is not there" in answer.stderr
+    assert f"contrast will be unscored, all else goes on: environment own.contrast_env {said}" in answer.stderr
     for row in rows(run):
         assert row["contrast"] is None
-        assert "it lacks numpy, which a worker needs: `uv add numpy`" in row["unscored"]["contrast"]  # type: ignore[index]
+        assert row["unscored"] == {"contrast": f"environment own.contrast_env {said}"}
         assert isinstance(row["brightness"], float)
-    assert only.returncode == 4
-    assert "it lacks numpy" in only.stderr
+    with changed(place, '"numpy", ', ""):
+        answer = score(place, run)
+        alone = miro_eval("rewards", place / "images", "--tiny-world", "--scorer", place / "contrast.py:Contrast")
+    assert answer.returncode == 5
+    assert "contrast_env cannot run a scorer: it lacks numpy, which a worker needs: `uv add numpy`" in answer.stderr
+    assert all("it lacks numpy" in str(row["unscored"]) for row in rows(run)), "the reason of now"
+    assert alone.returncode == 4
+    assert "it lacks numpy" in alone.stderr
     assert score(place, run).returncode == 0, "with the environment it is scored"
     assert (run / "rewards.jsonl").read_bytes() == (one / "rewards.jsonl").read_bytes()
 

@@ -77,7 +77,7 @@ def test_what_is_no_checkpoint_does_not_keep_the_others_from_their_end(tmp_path:
     (tmp_path / "shards.ckpt" / "__0_0.distcp").touch()
     answer = miro_eval("all", tmp_path / "*.ckpt", *SHORT, "--out", tmp_path / "out")
     assert answer.returncode == 2
-    assert "4 of 5 runs did not come to their end" in answer.stderr
+    assert "4 of 5 runs did not finish" in answer.stderr
     before, failures = answer.stderr.split("miro-eval: ", 1)
     for told in ("a link to nowhere", "leads back to itself", "a git-lfs pointer", "a folder that FSDP wrote"):
         assert told in before  # first of all

@@ -37,6 +37,14 @@ def test_a_grid_of_three_runs(tmp_path: Path) -> None:
     assert text.count("<image") == 3
 
 
+def test_options_of_the_grid_need_it(tmp_path: Path) -> None:
+    answer = view(make_run(tmp_path / "a"), "--format", "pdf")
+    assert (answer.returncode, answer.stderr) == (
+        2,
+        "miro-eval: --prompt, --sample and --format are of grid.png: add --grid\n",
+    )
+
+
 def test_a_run_that_is_not_there(tmp_path: Path) -> None:
     answer = view(tmp_path / "none")
     assert answer.returncode == 2

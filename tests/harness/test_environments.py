@@ -342,6 +342,7 @@ def test_progress_is_read_from_the_compiler_s_and_uv_s_lines() -> None:
     [
         ("error: No space left on device (os error 28)", "the disk is full"),
         ("error: dns error: failed to lookup address", "registry cannot be reached"),
+        ("error: The lockfile at `uv.lock` needs to be updated, but", "uv.lock does not fit pyproject.toml"),
         ("  hint: Network connectivity is disabled", "uv is offline (UV_OFFLINE)"),
         ("error: No interpreter found for Python >=3.10", "no Python 3.10 or 3.11"),
     ],

@@ -224,6 +224,11 @@ def test_calibrate_without_golden_values_says_how_to_make_them(calibrate: Any) -
         calibrate({"a": 0.5}, "--reward-precision", "fast")
 
 
+def test_calibrate_is_not_for_judges_of_other_environments() -> None:
+    with pytest.raises(UserError, match="soft_tifa, hpsv3: of an environment of their own"):
+        answer("calibrate", "--metric", "soft_tifa", "--metric", "vqa", "--metric", "hpsv3", "--tiny-world")
+
+
 def test_the_tiny_world_s_golden_values_are_complete() -> None:
     path = ROOT / "rewards" / "calibration" / "golden" / "tiny.json"
     values = json.loads(path.read_text())["values"]

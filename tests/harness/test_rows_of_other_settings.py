@@ -199,7 +199,7 @@ def test_verdicts_have_the_weights_and_the_environment_of_the_last_worker(
             pipeline.note_provenance(GENEVAL, record, words, {"backend": backend})
     assert record.provenance["weights"] == [{"sha256": "3"}]
     assert record.environment == {"backend": "uv"}
-    assert notes == ["geneval: begun in mmcv-lite, goes on in uv: last bits differ"]
+    assert notes == ["geneval: begun in mmcv-lite, continued in uv: the last bits of its results differ"]
 
 
 def test_a_foreign_file_is_kept_once_there_are_rows_of_ours(tmp_path: Path) -> None:
@@ -316,7 +316,7 @@ def test_stages_whose_rows_are_missing_are_listed(run: Path) -> None:
     assert "results.jsonl: missing; geneval was begun and has not finished" in verify(run)[1]
     del record["stages"]["geneval"]
     (run / "run.json").write_text(json.dumps(record))
-    assert "results.jsonl: missing; geneval_summary.json speaks of it" in verify(run)[1]
+    assert "results.jsonl: missing, but geneval_summary.json was made from it" in verify(run)[1]
 
 
 def test_a_kept_copy_that_has_changed_is_named(run: Path) -> None:

@@ -130,6 +130,15 @@ def test_where_no_metric_can_be_loaded_the_stage_ends_with_a_line_for_each(
     assert Path(job.output).read_bytes() == b""
 
 
+def test_where_another_environment_scores_too_they_are_unscored_with_the_reason(tmp_path: Path) -> None:
+    items = image_items(tmp_path / "run", prompts=1)
+    rows, events = run_job(make_job(tmp_path, items, {"files": {}, "metrics": ["aesthetic"], "alone": False}))
+    assert [row["error"].partition(";")[0] for row in rows] == [
+        "weight clip-vit-l-14: the job names no path for it"
+    ] * len(items)
+    assert events[-1] == {"event": "finished", "rows": len(items), "unscored": len(items)}
+
+
 OWN_FAULTS = {
     "made": (
         "    def load(",

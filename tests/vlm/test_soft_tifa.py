@@ -199,5 +199,19 @@ def test_a_worker_s_rows_and_what_it_says_of_its_weights(world: Path, tmp_path: 
     assert sorted(map(str, [rows[0], rows[5], *again])) == sorted(map(str, rows))
 
 
+def test_a_judge_without_its_weights_leaves_its_own_column_unscored(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SoftTifa, "repo", "Qwen/Qwen3-VL-99B-Instruct")
+    items = image_items(tmp_path / "run", prompts=1)
+    parameters = {"metrics": ["soft_tifa", "vqa_qwen3vl"], "batch_size": 2, "device": "cpu"}
+    rows, _ = run_job(make_job(tmp_path, items, parameters))
+    told = {row["metric"]: row["error"] for row in rows}
+    assert told["vqa_qwen3vl"] is None
+    assert told["soft_tifa"].startswith("Qwen/Qwen3-VL-99B-Instruct")
+    with pytest.raises(EnvironmentFailure, match="soft_tifa: Qwen/Qwen3-VL-99B-Instruct"):
+        run_job(make_job(tmp_path / "alone", items, parameters | {"metrics": ["soft_tifa"]}))
+
+
 def test_two_judges_share_a_model(load: Callable[..., Any]) -> None:
     assert load("soft_tifa")._model is load("vqa_qwen3vl")._model

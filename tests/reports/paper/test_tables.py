@@ -182,6 +182,28 @@ def test_best_of_rows_need_their_samples_and_rewards(tmp_path: Path) -> None:
     assert "not comparable (its images have no hpsv2.1 to select by)" in text
 
 
+def test_a_folder_of_reproduce_gives_each_row_the_runs_made_for_it(tmp_path: Path) -> None:
+    """Whatever the runs are called, and though the model of a set has rows that other sets are for."""
+    targeted = {"reward_targets": {"aesthetic_score": 0.625}}
+    run(tmp_path / "geneval" / "miro", sweep(SMALL), name="x")
+    run(tmp_path / "geneval" / "stable-diffusion-xl-base-1.0", sweep(SMALL), name="y", protocol={"steps": 30})
+    run(tmp_path / "weight-geneval" / "miro" / "aesthetic_score=0.625", sweep(SMALL), protocol=targeted)
+    run(tmp_path / "weight-geneval" / "miro" / "aesthetic_score=0.5", sweep(SMALL))
+    run(tmp_path / "geneval-128" / "miro", sweep(SMALL))
+    (tmp_path / "geneval" / "miro-only-clip").mkdir()  # being made: no rows yet
+    (tmp_path / "geneval" / "miro-only-clip" / "run.json").write_text("{}")
+    table = reproduce_table("table1", [], folder=tmp_path)
+    assert [(found.name, found.row) for found in table.runs] == [
+        ("geneval/miro", "Synth MIRO"),
+        ("geneval/stable-diffusion-xl-base-1.0", "SDXL"),
+        ("weight-geneval/miro/aesthetic_score=0.625", "Synth MIRO dagger (aesthetic 0.625)"),
+        *(("geneval-128/miro", row) for row in SCALED),
+    ]
+    cells = {(cell.row, cell.column): cell for cell in table.cells}
+    assert cells["SDXL", "overall"].reason == "12 of 553 prompts only"
+    assert cells["Aesthetic Scaled MIRO", "overall"].reason == "its images have no aesthetic to select by"
+
+
 def test_rewards_are_compared_over_partiprompts_alone(tmp_path: Path) -> None:
     lines = shared("data/prompts/parti_prompts.jsonl").read_text().splitlines()
     values = {"aesthetic": 6.28, "hpsv2.1": 0.29}
