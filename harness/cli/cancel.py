@@ -7,7 +7,7 @@ from harness.terminal.echo import echo
 
 
 def cancel(run: Run) -> None:
-    """End all jobs of a submitted run. Finished rows are kept; the command that began the run goes on."""
+    """Cancel all jobs of a submitted run. Finished rows are kept; the command that started the run resumes it."""
     from harness.executors import queue
 
     _, submission = open_submission(run)
