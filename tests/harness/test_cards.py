@@ -159,7 +159,7 @@ def test_every_format_of_the_leaderboard_follows_the_card(quiet: Path, loud: Pat
     assert "Raw values, higher is better, but of noise: lower is better. noise: Noise meter 2." in texts[".tex"]
     assert '<button type="button">noise ↓</button>' in texts[".html"]
     assert "share of noisy pixels; lower is better" in texts[".html"]
-    assert re.search(r'class="number best"[^>]*>0\.3550<', texts[".html"])
+    assert re.search(r'class="number best"[^>]*><span>0\.3550<', texts[".html"])
     record = json.loads(texts[".json"])
     assert record["metrics"]["noise"]["direction"] == "lower is better"
     marks = {run["model"]: run["rewards"]["noise"]["mark"] for run in record["sections"][0]["runs"]}
