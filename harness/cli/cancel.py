@@ -14,4 +14,4 @@ def cancel(run: Run) -> None:
     if not any(entry.active for entry in submission.entries().values()):
         echo("nothing to cancel: no job is waiting or running")
         return
-    echo(f"cancelled {queue.cancel(submission.token)} tasks; finished rows are kept; the same command goes on")
+    echo(f"cancelled {queue.cancel(submission.token)} tasks; finished rows are kept; the original command resumes it")

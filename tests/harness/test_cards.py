@@ -114,10 +114,10 @@ def test_a_baseline_of_before_reads_as_it_did(quiet: Path, loud: Path, policy: P
 def test_without_any_card_higher_is_taken_to_be_better_and_that_is_said(tmp_path: Path, policy: Path) -> None:
     low, high = noisy_run(tmp_path / "low", 0.35, {}), noisy_run(tmp_path / "high", 0.55, {})
     said = " ".join(verb("check", high, "--baseline", low, "--policy", policy).split())
-    assert said.count("no card says which way noise is better: higher is taken to be") == 1
+    assert said.count("no card says whether higher or lower noise is better: higher is assumed") == 1
     verb("check", low, "--baseline", high, "--policy", policy, code=1)
     verb("analyse", low, "--out", tmp_path / "analysis")
-    assert "no card says which way noise is better" in (tmp_path / "analysis" / "analysis.md").read_text()
+    assert "no card says whether higher or lower noise is better" in (tmp_path / "analysis" / "analysis.md").read_text()
 
 
 def test_limits_on_observed_values_follow_the_direction(quiet: Path, loud: Path, tmp_path: Path) -> None:
