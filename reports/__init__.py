@@ -118,6 +118,9 @@ def _make(
 
     sources, notes = look_up(found, cards)
     named = told_apart(sources, names)
+    called = [one.name for one in named] + [f"{one.name}, {best.name}" for one in named for best in selections]
+    if twice := next((name for name in called if called.count(name) > 1), ""):
+        raise UserError(f"two rows would be called {twice!r}: give the runs other names with --name")
     with TemporaryDirectory(prefix="miro-eval-") as parts, ThreadPoolExecutor(1) as beside:
         runs, faults = collect([*named, *selected_sources(named, selections)], Path(parts))
         if selections and not any(run.source.selection for run in runs):

@@ -37,8 +37,10 @@ def list_environments(run: Backend, names: Names = None) -> None:
         size = f"{state.size_bytes / 1e9:.1f} GB" if state else "-"
         health = "ready" if state else ("half-made" if environment.directory.exists() else "not set up")
         rows.append((spec.name, environment.backend, environment.lock_hash, size, health, str(environment.directory)))
-    old = manager.leftovers()
-    rows += [(folder.name.split("-")[0], "-", "-", "-", "of an older lock", str(folder)) for folder in old]
+    shown = {row[-1] for row in rows}
+    for told, folders in (("of an older lock", manager.leftovers()), ("a user's own", manager.users_own())):
+        others = [folder for folder in folders if str(folder) not in shown]
+        rows += [(folder.name.split("-")[0], "-", "-", "-", told, str(folder)) for folder in others]
     show_list(("environment", "backend", "lock", "size", "health", "folder"), rows)
 
 
@@ -76,17 +78,19 @@ def check(run: Backend, names: Names = None) -> None:
 @app.command()
 @takes_settings
 def remove(run: Backend, names: Names = None) -> None:
-    """Delete environments, and those left over from older locks."""
-    import shutil
-
+    """Delete environments, with those left of their older locks; a folder's name as `list` shows it will do."""
     from harness.environments import manager
 
-    for spec in _specs(names, there=run.env_backend):
-        existed = manager.remove(manager.locate(spec, run.env_backend))
+    old = manager.leftovers()
+    there = {folder.name: folder for folder in (*old, *manager.users_own())}
+    by_name = [name for name in names or () if name not in there]
+    for spec in _specs(by_name, there=run.env_backend) if by_name or not names else ():
+        existed = manager.remove(manager.locate(spec, run.env_backend).directory)
         echo(f"{spec.name}: {'removed' if existed else 'was not there'}")
-    for folder in manager.leftovers():
-        shutil.rmtree(folder)
-        echo(f"{folder.name}: removed")
+    for name, folder in there.items():
+        if name in (names or ()) or (folder in old and (not names or name.split("-")[0] in by_name)):
+            manager.remove(folder)
+            echo(f"{name}: removed")
 
 
 def _specs(names: list[str] | None, there: str = "") -> list[EnvironmentSpec]:

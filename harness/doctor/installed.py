@@ -73,7 +73,7 @@ def _operators(environment: Environment, subject: str, hint: str) -> Finding:
 def leftovers() -> Iterator[Finding]:
     """Environments of older locks: they only take space."""
     for folder in manager.leftovers():
-        yield Finding("environments", WARNING, f"{folder} is of an older lock", "miro-eval envs remove")
+        yield Finding("environments", WARNING, f"{folder} is of an older lock", f"miro-eval envs remove {folder.name}")
 
 
 def unmade(names: Sequence[str], env_backend: str) -> Iterable[Finding]:

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -273,22 +274,31 @@ def check(environment: Environment) -> dict[str, str]:
     return packages
 
 
-def remove(environment: Environment) -> bool:
-    """Delete an environment; tells whether there was one."""
-    existed = environment.directory.exists()
+def remove(directory: Path) -> bool:
+    """Delete an environment's folder; tells whether there was one."""
+    existed = directory.exists()
     if existed:
-        environment.state_file.unlink(missing_ok=True)
-        shutil.rmtree(environment.directory)
+        (directory / "state.json").unlink(missing_ok=True)
+        shutil.rmtree(directory)
     return existed
 
 
 def leftovers() -> list[Path]:
-    """Folders of environments of ours whose lock files have changed since; of users' own nobody can tell."""
-    folder = home() / "envs"
+    """Folders of environments of ours whose lock files have changed since."""
     kinds = [(spec, kind) for spec in ENVIRONMENTS.values() for kind in spec.backends if kind in BACKENDS]
     current = {locate(spec, kind).directory for spec, kind in kinds}
-    found = (path for path in folder.glob("*-*-*") if path.is_dir() and not path.name.startswith(OWN))
-    return sorted(path for path in found if path not in current)
+    ours = {f"{spec.name}-{kind}" for spec, kind in kinds}
+    return [path for path in _folders() if path.name.rpartition("-")[0] in ours and path not in current]
+
+
+def users_own() -> list[Path]:
+    """Folders of users' own environments; whether their lock files have changed nobody can tell."""
+    return [path for path in _folders() if path.name.startswith(OWN)]
+
+
+def _folders() -> list[Path]:
+    named = (path for path in (home() / "envs").glob("*-*-*") if re.fullmatch(r".+-[0-9a-f]{12}", path.name))
+    return sorted(path for path in named if path.is_dir() and not path.is_symlink())
 
 
 def _disk_usage(directory: Path) -> int:

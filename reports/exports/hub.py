@@ -30,11 +30,12 @@ if TYPE_CHECKING:
 
 ROWS, CARD, SCORES_FILE = "data/rows.parquet", "README.md", "leaderboard.json"
 #: Absolute paths, of which the last part stays; and what the hub's and other services' tokens look like.
-_PATH = re.compile(r"(?<![\w.:/])(?:/[\w.@+=,-]+)+/(?=[\w.@+=,-])")
+_PART = r"[\w.@+=,\\-]+"
+_PATH = re.compile(rf"(?:(?<![\w./])|(?<=[:;]//))(?:/{_PART})+/(?={_PART})")
 _TOKEN = re.compile(r"\b(?:hf_|sk-|ghp_|github_pat_|glpat-)[A-Za-z0-9_-]{12,}")
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 #: Columns that hold what others than the suite's authors wrote.
-_FOREIGN = ("model", "filename", "reason", "unscored_rewards")
+_FOREIGN = ("model", "prompt_key", "filename", "reason", "unscored_rewards")
 
 
 @dataclass(frozen=True)
@@ -59,16 +60,10 @@ class Upload:
 
 
 def cleaned(text: str) -> str:
-    """A text without absolute paths (their last part stays) and without tokens."""
+    """A text without absolute paths (their last part stays; a home folder is ``~``) and without tokens."""
+    home = re.escape(str(Path.home()).rstrip("/"))
+    text = re.sub(rf"(?<![\w.]){home}(?![\w/])", "~", text) if home else text
     return _TOKEN.sub("[token]", _PATH.sub("", text))
-
-
-def _cleaned(record: Any) -> Any:
-    if isinstance(record, dict):
-        return {key: _cleaned(value) for key, value in record.items()}
-    if isinstance(record, list):
-        return [_cleaned(value) for value in record]
-    return cleaned(record) if isinstance(record, str) else record
 
 
 def dataset_upload(board: Leaderboard, report: Path, out: Path, repo: str, thumbnails: bool = False) -> Upload:
@@ -165,8 +160,15 @@ def _failure(upload: Upload, error: Exception) -> MiroEvalError:
 
 
 def _check_repo(name: str) -> None:
-    if not _REPO.fullmatch(name):
-        raise UserError(f"{name!r}: not a repository on the hub; expected owner/name")
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils._validators import validate_repo_id
+
+    try:
+        if not _REPO.fullmatch(name):
+            raise UserError(f"{name!r}: not a repository on the hub; expected owner/name")
+        validate_repo_id(name)
+    except HFValidationError as error:
+        raise UserError(f"{name[:120]!r}: not a repository on the hub; {str(error).partition(':')[0]}") from error
 
 
 def _thumbnails(board: Leaderboard, rows: pd.DataFrame) -> list[dict[str, Any] | None]:
@@ -177,7 +179,7 @@ def _thumbnails(board: Leaderboard, rows: pd.DataFrame) -> list[dict[str, Any] |
         path, content = picture_within(folders[model], filename), BytesIO()
         try:
             if path is not None:
-                read_picture(path.read_bytes(), thumbnail).save(content, "JPEG", quality=85)
+                read_picture(path.read_bytes(), thumbnail).save(content, "JPEG", quality=85, comment="")
         except (OSError, UnreadablePicture):
             path = None
         found.append(None if path is None else {"bytes": content.getvalue(), "path": None})

@@ -52,7 +52,7 @@ def selections(size: int | None, by: Sequence[str]) -> list[Selection]:
         return []
     if size is None or not by:
         raise UserError("--best-of N and --by REWARD go together, e.g. --best-of 8 --by pick_score")
-    if size < 1 or len(set(by)) < len(by):
+    if size < 1 or len(set(by)) < len(by) or "" in by:
         raise UserError(f"--best-of {size} --by {', '.join(by)}: expected 1 image or more, and each reward once")
     return [Selection(size, metric) for metric in by]
 
@@ -97,8 +97,8 @@ def select(run: Run, selection: Selection) -> Run:
     Raises:
         UserError: the run has no such reward, or not one prompt that can be selected from.
     """
-    rewards = run.rewards
-    if rewards is None or (reason := cannot_select(run, selection)):
+    rewards, reason = run.rewards, cannot_select(run, selection)
+    if rewards is None or reason:
         remedy = (
             ""
             if run.rewards and selection.by in run.rewards.metrics

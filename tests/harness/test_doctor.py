@@ -383,7 +383,7 @@ def test_an_interpreter_is_gone() -> None:
 def test_an_environment_is_of_an_older_lock() -> None:
     (home() / "envs" / "rewards-uv-000000000000").mkdir(parents=True)
     (finding,) = installed.leftovers()
-    is_found(finding, WARNING, "is of an older lock", "miro-eval envs remove")
+    is_found(finding, WARNING, "is of an older lock", "miro-eval envs remove rewards-uv-000000000000")
 
 
 def test_a_weight_has_other_bytes() -> None:

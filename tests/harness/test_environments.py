@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from typer.testing import CliRunner
 
+from harness.cli.app import app
 from harness.environments import gpu, manager, uv
 from harness.environments.making import Making
 from harness.environments.spec import EnvironmentSpec, Progress
@@ -103,9 +105,37 @@ def test_another_lock_is_another_environment_and_the_old_one_a_leftover(backend:
     backend.lock = b"newer"
     assert manager.leftovers() == [old.directory]
     assert not manager.locate(SPEC).ready
-    assert manager.remove(old)
-    assert not manager.remove(old)
+    assert manager.remove(old.directory)
+    assert not manager.remove(old.directory)
     assert manager.leftovers() == []
+
+
+def test_only_what_is_named_is_removed_and_nothing_that_we_did_not_make(backend: ThisInterpreter) -> None:
+    """Of a user's own environments nobody can tell whether they are in use, of strange folders nothing at all."""
+    folder = manager.ensure(SPEC, "auto", quiet).directory.parent
+    own, other = "own.mine-uv-0123456789ab", "own.mine-uv-0123456789ac"
+    old, older = "rewards-uv-000000000000", "geneval-uv-000000000000"
+    strange = ["my-own-things", "vllm-uv-0123456789ab", "rewards-uv-backup"]
+    for name in (own, other, old, older, *strange):
+        (folder / name).mkdir()
+
+    def asked(*words: str) -> str:
+        answer = CliRunner().invoke(app, ["envs", *words])
+        assert answer.exit_code == 0, answer.output
+        return answer.output
+
+    def left() -> set[str]:
+        return {path.name for path in folder.iterdir() if path.is_dir()}
+
+    shown = asked("list")
+    assert [shown.count(told) for told in ("of an older lock", "a user's own", "my-own-things")] == [2, 2, 0]
+    asked("remove", own)
+    assert left() >= {other, old, older, *strange}
+    assert own not in left()
+    asked("remove", "rewards")
+    assert left() == {other, older, *strange}
+    asked("remove")
+    assert left() == {other, *strange}
 
 
 def test_a_user_s_environments_are_made_apart_and_are_no_leftovers(

@@ -6,6 +6,7 @@ import base64
 import http.server
 import json
 import os
+import re
 import threading
 from collections.abc import Iterator
 from io import BytesIO
@@ -157,6 +158,7 @@ def test_a_refusal_is_one_line(hub: type[Hub], run: Path, status: int, code: int
 def test_what_cannot_be_published_is_refused_before_anything_is_sent(hub: type[Hub], run: Path) -> None:
     for more, told in (
         (["--model", "me/model"], "--model and --benchmark go together"),
+        (["--to", "a--b/c"], "'a--b/c': not a repository on the hub; Cannot have -- or .. in repo_id"),
         (["--model", "a b", "--benchmark", "x/y"], "'a b': not a repository on the hub; expected owner/name"),
     ):
         answer = publish(run, *more, "--send")
@@ -167,5 +169,8 @@ def test_what_cannot_be_published_is_refused_before_anything_is_sent(hub: type[H
 
 def test_paths_and_tokens_go_and_all_else_stays() -> None:
     assert cleaned(f"/home/u/run/0.png: broken, {TOKEN}") == "0.png: broken, [token]"
+    for text in ("file:///home/u/run/0.png", "in:/home/u/run/0.png", "in&#58;///home/u\\_1/run/0.png"):
+        assert re.fullmatch(r"(file:|in:|in&#58;)(//)?0\.png", cleaned(text))
+    assert cleaned(f"in {Path.home()}: x, {Path.home()}/runs/a b") == "in ~: x, a b"
     for text in ("00000/samples/0000.png", "1/2 of a/b", "https://huggingface.co/a/b/c", "(x + 2) / 4", "4 / 5"):
         assert cleaned(text) == text

@@ -179,6 +179,19 @@ def test_a_report_has_a_row_for_each_selection(tmp_path: Path) -> None:
     assert "needs 4 samples" in answer("report", short, "--out", out, "--best-of", "4", "--by", "aesthetic", code=2)
 
 
+def test_a_run_with_the_name_of_a_selection_is_refused(tmp_path: Path) -> None:
+    first, second = write(tmp_path / "first"), write(tmp_path / "second")
+    names = ["--name", "x, best of 2 by pick_score", "--name", "x", "--best-of", "2", "--by", "pick_score"]
+    told = answer("report", first, second, "--out", tmp_path / "out", *names, code=2)
+    assert told == "two rows would be called 'x, best of 2 by pick_score': give the runs other names with --name"
+
+
+def test_verdicts_alone_cannot_be_selected_from(tmp_path: Path) -> None:
+    rows = write(tmp_path / "run") / "results.jsonl"
+    told = answer("report", rows, "--out", tmp_path / "out", "--best-of", "2", "--by", "vqa", code=2)
+    assert "its images have no vqa to select by" in told
+
+
 def test_compare_and_check_take_selections(tmp_path: Path) -> None:
     first, second = write(tmp_path / "first"), write(tmp_path / "second", seed=1)
     chosen = ["--best-of", "3", "--by", "pick_score"]
@@ -192,7 +205,9 @@ def test_compare_and_check_take_selections(tmp_path: Path) -> None:
     assert "omit --gallery" in refused
 
 
-@pytest.mark.parametrize(("size", "by"), [(4, []), (None, ["aesthetic"]), (0, ["aesthetic"]), (2, ["vqa", "vqa"])])
+@pytest.mark.parametrize(
+    ("size", "by"), [(4, []), (None, ["aesthetic"]), (0, ["aesthetic"]), (2, ["vqa", "vqa"]), (2, [""])]
+)
 def test_half_a_selection_is_refused(size: int | None, by: list[str]) -> None:
     with pytest.raises(UserError, match="--best-of"):
         selections(size, by)
