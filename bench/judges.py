@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 
 from bench.rewards import images
 from rewards.models.qwen3_vl import Qwen3VL
@@ -27,6 +26,7 @@ from rewards.scorers.qwen3_vl import SIZE_8B
 from rewards.scorers.soft_tifa import SoftTifa, first_ids
 from rewards.tiny_world.vlm.qwen3_vl import make_qwen3_vl, save_qwen3_vl
 from rewards.tiny_world.vlm.tokenizer import train
+from wire.pictures import read_picture, to_rgb
 
 #: Of one prompt: GenEval 2 has 7.5 in the mean, of 13 tokens.
 QUESTIONS = [
@@ -81,7 +81,7 @@ def ours(loaded: Qwen3VL, folder: Path) -> Callable[[Path], list[float]]:
 
     def score(image: Path) -> list[float]:
         with torch.inference_mode():
-            pixels = scorer.prepare_image(Image.open(image).convert("RGB"))  # noqa: TID251 - written above
+            pixels = scorer.prepare_image(read_picture(image.read_bytes(), to_rgb))
             return [detail["p"] for detail in scorer.judge(Batch([pixels], [line["prompt"]], None, [line]))[0].details]
 
     return score

@@ -49,7 +49,7 @@ class GenerationSettings:
         "auto", "auto, miro or diffusers (needed for a repo id of a diffusers pipeline)", decides=IDLE
     )
     generator: str | None = _model(
-        None, "module:function of your own that makes the images; see docs/own_generator.md", compared=False
+        None, "your own module:function that makes the images; see docs/own_generator.md", compared=False
     )
     variant: str | None = _model(None, "subfolder of a repo with several models, e.g. miro-no-clip", compared=False)
     suite: str = _sampling(
@@ -68,12 +68,12 @@ class GenerationSettings:
     resolution: str | None = _sampling(None, "WIDTHxHEIGHT or one number", unset="the model's own")
     seed: int = _sampling(42, "seed of the noise", low=0)
     noise: str = _sampling(
-        IMAGE, "image (a seed of its own for each), or upstream (as the sweep script drew it)", choices=MODES
+        IMAGE, "image (a seed per image) or upstream (as in the original sweep script)", choices=MODES
     )
     batch_size: int | str | None = _sampling(
         None, "images per forward pass of the generator, or auto: as many as the GPU's memory holds", low=1,
         choices=(AUTO,), metavar="INTEGER|auto",
-        unset=f"auto; {UPSTREAM_BATCH} on a CPU, with upstream's noise and with a generator of your own",
+        unset=f"auto; {UPSTREAM_BATCH} on a CPU, with upstream's noise and with your own generator",
     )  # fmt: skip
     compile: bool = _sampling(
         False, "compile MIRO's network: takes a minute, then faster; images differ in the last bits"
@@ -89,7 +89,7 @@ class GenerationSettings:
         "negative-reward-target", "the same for the unconditional branch; repeatable"
     )
     trust_checkpoint: bool = _model(
-        False, "load a .ckpt of unknown pickled types, which can run its maker's code", decides=IDLE
+        False, "load a .ckpt with unknown pickled types, which can run code from the file", decides=IDLE
     )
 
     def __post_init__(self) -> None:

@@ -26,7 +26,7 @@ class ColorOptions:
     any notation that Pillow knows, or ``original`` to leave them as they are.
     """
 
-    crop: bool = _judging(True, "crop the image to an object for CLIP, or show CLIP all of it", open=True, unset="crop")
+    crop: bool = _judging(True, "show CLIP each object's crop, or the whole image", open=True, unset="crop")
     background: str = _judging("#999", 'color around an object, or "original"', open=True)
 
     def faults(self) -> Iterator[str]:
@@ -59,7 +59,7 @@ class GenevalSettings:
     )  # fmt: skip
     precision: str = _judging(
         PRECISIONS[0],
-        "of the detector: fp32, exact (mmdet's bits on the same device, slower) or bf16 (AMX, AVX512-BF16, GPUs)",
+        "detector: fp32, exact (mmdet's bits on the same device, slower) or bf16 (AMX, AVX512-BF16, GPUs)",
         name="detector-precision", alone="precision", choices=PRECISIONS,
     )  # fmt: skip
     batch_size: int | None = _judging(

@@ -36,7 +36,7 @@ class RewardSettings:
     batch_size: int = _rewards(16, "images per forward pass of a reward model", name="reward-batch-size", low=1)
     scorers: tuple[str, ...] = _rewards(
         (),
-        "a scorer of your own, module:Class, file.py:Class or an installed package's name for it; repeatable; "
+        "your own scorer: module:Class, file.py:Class or an installed package's name for it; repeatable; "
         "without --metric, only these are computed",
         name="scorer",
         decides=EXTENT,

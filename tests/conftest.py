@@ -19,6 +19,11 @@ collect_ignore = [folder for folder, package in _STAGES.items() if importlib.uti
 if len(collect_ignore) < len(_STAGES):  # inside a stage's environment, which lacks the orchestrator's packages
     collect_ignore += ["harness", "reports", "bench", "wire", "slurm", "fuzz", "end_to_end", "test_stage_suites.py"]
 
+#: The same of environments that are made on demand.
+_JUDGES = {"vlm": "torch", "mplug": "modelscope"}
+
+collect_ignore += [folder for folder, package in _JUDGES.items() if importlib.util.find_spec(package) is None]
+
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The longest first, so that workers running side by side end together; the tests of a file share its fixtures."""

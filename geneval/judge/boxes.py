@@ -25,15 +25,15 @@ class JudgeOptions:
 
     confidence_threshold: float = _threshold(0.3, "detections above this score count", low=0, high=1)
     counting_threshold: float = _threshold(0.9, "the same for counting prompts", low=0, high=1)
-    max_objects: int = _threshold(16, "most detections kept of each class, best first", low=1)
+    max_objects: int = _threshold(16, "maximum number of detections kept per class, best first", low=1)
     max_overlap: float = _threshold(
         1.0,
-        "a detection is dropped if its IoU with a better one of its class is above this",
+        "drop a detection if its IoU with a better one of its class reaches this",
         unset="1, off",
         low=0,
         high=1,
     )
-    position_threshold: float = _threshold(0.1, "least offset of two boxes, as a share of their sizes", low=0)
+    position_threshold: float = _threshold(0.1, "minimum offset of two boxes, as a share of their sizes", low=0)
 
     def threshold(self, tag: str) -> float:
         """Score that a detection must exceed for a prompt of this tag."""

@@ -40,7 +40,7 @@ def all_stages(
 ) -> None:
     """Generate images, judge them, score them, report. The same command again continues, or finds nothing to do.
 
-    Several checkpoints share one leaderboard. A folder of images made already is judged and scored where it is.
+    Several checkpoints share one leaderboard. A folder of existing images is judged and scored where it is.
 
     \b
     Examples:

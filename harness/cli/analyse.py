@@ -14,16 +14,16 @@ from harness.terminal.echo import echo
 def analyse(
     runs: Annotated[list[Path], typer.Argument(help="run directories, or files of GenEval or reward rows")],
     out: Annotated[Path, typer.Option(help="folder for analysis.md, analysis.csv and radars")] = Path("report"),
-    judges: Annotated[bool, typer.Option("--judges", help="also GenEval, Soft-TIFA, VQAScore side by side")] = False,
+    judges: Annotated[bool, typer.Option("--judges", help="also compare GenEval, Soft-TIFA and VQAScore")] = False,
     labels: Annotated[
-        Path | None, typer.Option(help="what people say of the images, as CSV, for --judges; see docs/judges.md")
+        Path | None, typer.Option(help="people's answers about the images, as CSV, for --judges; see docs/judges.md")
     ] = None,
     formats: options.Format = [],  # noqa: B006 - typer copies it
 ) -> None:
-    """pass@k, best of N, rewards against verdicts, histograms, accuracy by class, relation, color and count; radars.
+    """Compute pass@k, best of N, rewards against verdicts, histograms, accuracy by class and the like; radars.
 
-    With --judges, how far the judges of the same images agree, by tag, and with people. Of runs with a diversity within
-    prompts (``rewards --metric diversity_dinov2``), that against every score.
+    With --judges, how well the judges of the same images agree, by tag, and with people. If runs have a diversity
+    metric (``rewards --metric diversity_dinov2``), diversity against every score.
     """
     from reports.analysis import write_analysis
     from rewards.scorers import CARDS

@@ -22,7 +22,7 @@ def save(
     run: Annotated[Path, typer.Argument(help="run directory, or a file of GenEval or reward rows")],
     file: Annotated[Path, typer.Argument(help="file to write, ending in .json", metavar="BASELINE.JSON")],
 ) -> None:
-    """Write every prompt's results, which pairing needs; `compare` and `check` take the file for a run."""
+    """Save a run's results per prompt in one file, which `compare` and `check` accept as a run."""
     from reports.gate.baseline import save_baseline
     from reports.read.runs import read_run
     from rewards.scorers import CARDS

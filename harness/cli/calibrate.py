@@ -38,7 +38,7 @@ def calibrate(
     published_images: Published = None,
     tiny_world: options.TinyWorld = False,
 ) -> None:
-    """Score fixed pairs with every reward model, compare with stored values; exits 1 where one has drifted."""
+    """Score fixed pairs with every reward model and compare with stored values; exit 1 if one has drifted."""
     from harness.cli import session
     from rewards.calibration.golden import Golden
     from rewards.scorers import CARDS, SCORERS, check_metrics, weight_sources

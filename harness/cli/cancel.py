@@ -7,11 +7,11 @@ from harness.terminal.echo import echo
 
 
 def cancel(run: Run) -> None:
-    """End all jobs of a submitted run. Finished rows are kept; the command that began the run goes on."""
+    """Cancel all jobs of a submitted run. Finished rows are kept; the command that started the run resumes it."""
     from harness.executors import queue
 
     _, submission = open_submission(run)
     if not any(entry.active for entry in submission.entries().values()):
         echo("nothing to cancel: no job is waiting or running")
         return
-    echo(f"cancelled {queue.cancel(submission.token)} tasks; finished rows are kept; the same command goes on")
+    echo(f"cancelled {queue.cancel(submission.token)} tasks; finished rows are kept; the original command resumes it")

@@ -53,7 +53,7 @@ def check(
     by: options.By = None,
     tiny_world: options.TinyWorld = False,
 ) -> None:
-    """Judge a run against a baseline by a policy: exit 0 where it passes, 1 where it fails."""
+    """Compare a run with a baseline by a policy: exit 0 if it passes, 1 if it fails."""
     from harness.plan.gate import gate_of, growing_gate
     from reports.files import write_text
     from reports.gate.policy import default_text

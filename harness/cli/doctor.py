@@ -16,7 +16,7 @@ def doctor(
     out: Annotated[Path | None, typer.Option(help="where a run would write [default: the current directory]")] = None,
     json: Annotated[bool, typer.Option("--json", help="findings as JSON")] = False,
 ) -> None:
-    """Check tools, GPU, disk, environments, weights and the hub; exit 4 where a run cannot work. Changes nothing."""
+    """Check tools, GPU, disk, environments, weights and the hub; exit 4 if a run cannot work. Changes nothing."""
     from harness.doctor import FAILURE, examine
     from wire.errors import ExitCode
 

@@ -18,7 +18,7 @@ Backend = Annotated[RunSettings, only("env_backend")]
 Names = Annotated[
     list[str] | None,
     typer.Argument(
-        help="miro, geneval, rewards, vlm or a folder of your own, e.g. ./my_env [default: the first three]",
+        help="miro, geneval, rewards, vlm or your own folder, e.g. ./my_env [default: the first three]",
         metavar="[NAME]...",
     ),
 ]
@@ -47,7 +47,7 @@ def list_environments(run: Backend, names: Names = None) -> None:
 @app.command()
 @takes_settings
 def setup(run: Backend, names: Names = None) -> None:
-    """Make environments ready, side by side; an interrupted set-up continues."""
+    """Make environments ready, in parallel; an interrupted set-up resumes."""
     from harness.environments import manager
     from harness.environments.making import Making
 

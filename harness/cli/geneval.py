@@ -34,7 +34,7 @@ def geneval(
     self_test: SelfTest = False,
     tiny_world: options.TinyWorld = False,
 ) -> None:
-    """Judge the images in a directory, whoever made them; writes results.jsonl and geneval_summary.json there."""
+    """Judge the images in a directory by GenEval; writes results.jsonl and geneval_summary.json there."""
     from harness.cli import session
     from harness.environments.manager import environment_backend
 

@@ -13,7 +13,7 @@ from wire.errors import UserError
 if TYPE_CHECKING:
     from reports.gallery import Copied
 
-_FOLDER = "a folder (hub layout, diffusers pipeline, images made already)"
+_FOLDER = "a folder (hub layout, diffusers pipeline, existing images)"
 _KINDS = f"a Lightning .ckpt (config.yaml beside it), {_FOLDER}, a repo id, "
 _ONE = "a Lightning .ckpt (config.yaml beside it), a hub-layout folder, or a repo id"
 
@@ -32,12 +32,12 @@ Checkpoints = Annotated[
 ]
 Names = Annotated[
     list[str] | None,
-    typer.Option(help="what a run is called in tables, one for each run in their order; repeatable", metavar="NAME"),
+    typer.Option(help="name of a run in tables, one for each run in order; repeatable", metavar="NAME"),
 ]
 BestOf = Annotated[
-    int | None, typer.Option(help="keep the best image of every N of a prompt (an exact expectation)", metavar="N")
+    int | None, typer.Option(help="score the best of N images per prompt (exact expected value)", metavar="N")
 ]
-By = Annotated[list[str] | None, typer.Option(help="the reward that --best-of keeps the best by", metavar="REWARD")]
+By = Annotated[list[str] | None, typer.Option(help="the reward by which --best-of chooses", metavar="REWARD")]
 Variants = Annotated[
     str | None,
     typer.Option(help="several models of a repo or folder: all, or names with commas between", rich_help_panel="Model"),
@@ -60,7 +60,7 @@ TinyWorld = Annotated[
 Copy = Annotated[
     bool, typer.Option("--copy", help="put small copies of the images into the gallery, so that it can be moved")
 ]
-FullSize = Annotated[bool, typer.Option("--full-size", help="with --copy: the images as they are")]
+FullSize = Annotated[bool, typer.Option("--full-size", help="with --copy: the images at full size")]
 
 
 def copied(copy: bool, full_size: bool) -> Copied | None:

@@ -32,7 +32,7 @@ TableOut = Annotated[Path | None, typer.Option(help="also write the table as Mar
 
 @app.command("list")
 def list_all() -> None:
-    """What there is: tables, figures, released checkpoints."""
+    """List tables, figures, strips and released checkpoints."""
     from reports.paper.commands import overview
 
     show_text(overview())
@@ -80,7 +80,7 @@ def figures(
     only: Only = [],  # noqa: B006 - typer copies it
     formats: options.Format = [],  # noqa: B006 - typer copies it
 ) -> None:
-    """Draw the figures: from runs where there are any, beside the published points; each curve says which it is."""
+    """Draw the figures: measured curves from your runs beside the published points; the legend says which is which."""
     from reports.paper.figure_runs import Runs
     from reports.paper.figures import draw_figures
     from rewards.scorers import CARDS
@@ -111,9 +111,9 @@ def _tell(paths: list[Path], notes: list[str]) -> None:
         echo(note, err=True)
 
 
-_OWN = "a checkpoint of yours for a model that was not published, e.g. baseline=PATH; repeatable"
+_OWN = "your checkpoint for a model that was not published, e.g. baseline=PATH; repeatable"
 _TRAINING = "the same for checkpoints along training, e.g. baseline='runs/*.ckpt'; repeatable"
-_SAMPLES = "images a prompt, at most [default: the paper's; as many as --limit, where that is given]"
+_SAMPLES = "images per prompt at most [default: the paper's, or --limit if given]"
 
 
 @takes_settings
@@ -127,13 +127,13 @@ def reproduce(
     limit: Annotated[int | None, typer.Option(help="prompts of each suite, at most: a trial", min=1)] = None,
     samples: Annotated[int | None, typer.Option(help=_SAMPLES, min=1)] = None,
     execute: Annotated[
-        bool, typer.Option("--run", help="run them as well, one after the other; again: goes on")
+        bool, typer.Option("--run", help="also run them, one after the other; run again to resume")
     ] = False,
     tiny_world: options.TinyWorld = False,
 ) -> None:
     """Print every command that makes tables and figures again: suites, images, scores, pictures; or run them.
 
-    --run tells first what it will cost. Released checkpoints are fetched; what was not published needs --checkpoint.
+    --run prints the cost first. Released checkpoints are downloaded; unpublished models need --checkpoint.
     """
     from harness.plan.reproduce import execute as run_all
     from reports.paper.commands import Reproduction, script

@@ -31,10 +31,10 @@ def plan(
     utilisation: Utilisation = 0.35,
     gpus: Annotated[int, typer.Option(help="devices that share the work", min=1)] = 1,
 ) -> None:
-    """Images, arithmetic, expected GPU minutes and disk of `all` on these checkpoints, and which stage takes longest.
+    """Estimate images, arithmetic, GPU minutes and disk of `all` on these checkpoints, and which stage takes longest.
 
-    Nothing is loaded or run. Minutes are arithmetic over the hardware's data-sheet rate times --utilisation; loading
-    and files come on top.
+    Nothing is loaded or run. Minutes are arithmetic over the hardware's data-sheet rate times --utilisation,
+    without loading models and writing files.
     """
     from rich.console import Console
 

@@ -14,14 +14,14 @@ from wire.errors import UserError
 
 def publish(
     runs: Annotated[list[Path], typer.Argument(help="run directories, folders of them, or files of rows")],
-    to: Annotated[str, typer.Option(help="dataset on the hub, made if need be", metavar="OWNER/NAME")],
+    to: Annotated[str, typer.Option(help="dataset on the hub, created if missing", metavar="OWNER/NAME")],
     thumbnails: Annotated[bool, typer.Option("--thumbnails", help="a small copy of each image, too")] = False,
     model: Annotated[
-        str, typer.Option(help="its repository: scores go there as a pull request; needs --benchmark")
+        str, typer.Option(help="the model's repository: scores go there as a pull request; needs --benchmark")
     ] = "",
     benchmark: Annotated[str, typer.Option(help="registered benchmark dataset that --model's scores are of")] = "",
     out: Annotated[Path, typer.Option(help="folder that all of it is written into first")] = Path("publish"),
-    public: Annotated[bool, typer.Option("--public", help="a new dataset is public; else it is private")] = False,
+    public: Annotated[bool, typer.Option("--public", help="make a new dataset public [default: private]")] = False,
     sending: Annotated[bool, typer.Option("--send", help="send it; else say what would be sent")] = False,
     name: options.Names = None,
 ) -> None:

@@ -12,7 +12,7 @@ from harness.terminal.display import Display
 from harness.terminal.echo import echo
 
 Export = Annotated[
-    list[str] | None, typer.Option(help="hand the runs to wandb, mlflow, tensorboard or trackio as well; repeatable")
+    list[str] | None, typer.Option(help="also send the runs to wandb, mlflow, tensorboard or trackio; repeatable")
 ]
 Out = Annotated[Path, typer.Option(help="folder for the leaderboard, in five formats, and for all scores")]
 _FIELD = "rank runs together that differ in this field of their protocol, e.g. guidance_scale; repeatable"
@@ -27,7 +27,7 @@ def report(
     across: Across = None,
     export: Export = None,
     site: Annotated[
-        Path | None, typer.Option(help="also a static site into this folder: the leaderboard, with a gallery a run")
+        Path | None, typer.Option(help="also write a static site here: the leaderboard and a gallery per run")
     ] = None,
     name: options.Names = None,
     best_of: options.BestOf = None,

@@ -11,7 +11,7 @@ from harness.terminal.echo import echo
 
 
 def repro(run: Annotated[Path, typer.Argument(help="run directory")]) -> None:
-    """Print a shell script: the commands that made a run, with the locks, weights and hashes they worked with."""
+    """Print a shell script: the commands that made a run, with the locks, weights and hashes they used."""
     from harness.plan.reproduction import reproduction
 
     echo(reproduction(run), end="")

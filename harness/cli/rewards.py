@@ -24,7 +24,7 @@ def rewards(
     cards: Cards = False,
     tiny_world: options.TinyWorld = False,
 ) -> None:
-    """Score the images in a directory, whoever made them; writes rewards.jsonl and rewards_summary.json there."""
+    """Score the images in a directory with reward models; writes rewards.jsonl and rewards_summary.json there."""
     from harness.cli.session import run as run_stages
 
     if cards:

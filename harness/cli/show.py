@@ -22,7 +22,7 @@ def show(
     image: Annotated[str, typer.Argument(help="prompt and sample: 00123/0002", metavar="PROMPT/SAMPLE")],
     out: Annotated[Path | None, typer.Option(help="PNG to write [default: RUN/report/show/00123-0002.png]")] = None,
     terminal: Annotated[
-        bool | None, typer.Option(help="show it in the terminal too [default: where that shows 24-bit colors]")
+        bool | None, typer.Option(help="show it in the terminal too [default: if it shows 24-bit colors]")
     ] = None,
 ) -> None:
     """Explain a verdict: print what was found and why it was judged so, and draw it on the image.

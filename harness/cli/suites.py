@@ -19,7 +19,7 @@ Brought = Annotated[
 
 @app.command("list")
 def list_suites() -> None:
-    """List the suites: their prompts, who judges their images, whether they are here."""
+    """List the suites: prompts, judge, and whether they are here."""
     from generation.suites import PUBLISHED, SUITES, suites_folder
     from generation.suites.fetched import is_fetched
 
@@ -37,7 +37,7 @@ def list_suites() -> None:
 
 @app.command()
 def fetch(names: Names, brought: Brought = []) -> None:  # noqa: B006 - typer copies it
-    """Download suites from their official places, and verify their hashes."""
+    """Download suites from their official sources, and verify their hashes."""
     from generation.suites import suites_folder
     from generation.suites.catalogue import find_published
     from generation.suites.fetched import fetch as fetch_suite
@@ -52,7 +52,7 @@ def fetch(names: Names, brought: Brought = []) -> None:  # noqa: B006 - typer co
 
 @app.command()
 def path(name: Annotated[str, typer.Argument(help="a suite's name", metavar="NAME")]) -> None:
-    """Folder of a fetched suite; exit 2 where it is not here."""
+    """Print the folder of a fetched suite; exit 2 if it is not here."""
     from generation.suites import suites_folder
     from generation.suites.catalogue import find_published
     from generation.suites.fetched import read_fetched

@@ -21,7 +21,9 @@ _AXIS = (
 _TARGET = "the same for a reward target, aesthetic_score=0:1:0.125 or aesthetic_score=0,0.5,1; repeatable"
 Sweep = Annotated[list[str] | None, typer.Option(help=_AXIS, rich_help_panel="Sampling", metavar="AXIS")]
 RewardTarget = Annotated[list[str] | None, typer.Option(help=_TARGET, rich_help_panel="Sampling", metavar="AXIS")]
-Out = Annotated[Path | None, typer.Option(help="folder of the points' runs [default: beside all's, NAME-sweep]")]
+Out = Annotated[
+    Path | None, typer.Option(help="folder for the runs [default: NAME-sweep, beside the usual run directory]")
+]
 
 
 @takes_settings
@@ -36,7 +38,7 @@ def sweep(
     out: Out = None,
     tiny_world: options.TinyWorld = False,
 ) -> None:
-    """Run `all` at every point of a grid over the protocol; one leaderboard, one table, one plot an axis.
+    """Run `all` at every point of a grid of settings; one leaderboard, one table, one plot per axis.
 
     Each point has a run directory of its own; models are loaded once for all. Several checkpoints go over the same
     grid, into a folder each. The same command again continues.

@@ -18,9 +18,9 @@ def track(
     out: Annotated[Path, typer.Option(help="folder for track.md, track.csv and track.png")] = Path("track"),
     formats: options.Format = [],  # noqa: B006 - typer copies it
 ) -> None:
-    """Draw scores against the training step, with intervals; for two training runs, how much sooner one gets there.
+    """Plot scores against the training step, with intervals; for two training runs, with speed-up factors.
 
-    The step is read from run.json, or from a name like 'step=250000'; else the order given counts.
+    The step is read from run.json, or from a name like 'step=250000'; otherwise the order of the arguments counts.
     """
     from reports.analysis.track import write_track
     from rewards.scorers import CARDS

@@ -11,7 +11,7 @@ from harness.terminal.echo import echo
 
 
 def verify(run: Annotated[Path, typer.Argument(help="run directory")]) -> None:
-    """Recompute the hashes of a finished run's rows and images; exit 2 where one is missing or has changed."""
+    """Recompute the hashes of a finished run's rows and images; exit 2 if one is missing or has changed."""
     from harness.plan.verification import verify as verify_run
     from wire.errors import UserError
 

@@ -28,9 +28,9 @@ def view(
     ] = False,
     prompt: Annotated[
         list[str],
-        typer.Option(help="of grid.png: a prompt, or part of one; repeatable [default: the first six]"),
+        typer.Option(help="for grid.png: a prompt, or part of one; repeatable [default: the first six]"),
     ] = [],  # noqa: B006 - typer copies it
-    sample: Annotated[int, typer.Option(min=0, help="of grid.png: number of the image of each prompt")] = 0,
+    sample: Annotated[int, typer.Option(min=0, help="for grid.png: which image of each prompt")] = 0,
     formats: options.Format = [],  # noqa: B006 - typer copies it
 ) -> None:
     """Make a gallery that opens from disk: images with boxes, verdicts, reasons and rewards, to filter and sort."""
@@ -38,7 +38,7 @@ def view(
     from rewards.scorers import CARDS
 
     if (prompt or sample or formats) and not grid:
-        raise UserError("--prompt, --sample and --format are of grid.png: add --grid")
+        raise UserError("--prompt, --sample and --format apply to grid.png: add --grid")
     first = runs[0]
     where = out or (first / "report" / "gallery" if first.is_dir() else first.parent / "gallery")
     sheet = SheetSettings(prompt, sample, formats) if grid else None

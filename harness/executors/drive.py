@@ -65,7 +65,9 @@ def _make_parts(pipelines: Sequence[Pipeline], stage: Stage) -> None:
         raise next(iter(failures.values()))
     for part, failure in failures.items():
         reason = f"environment {part.spec.name} is not there ({str(failure).splitlines()[0]})"
-        lead.display.note(f"{', '.join(part.weights(lead.settings))} will be unscored, all else goes on: {reason}")
+        lead.display.note(
+            f"{', '.join(part.weights(lead.settings))} will be unscored, everything else continues: {reason}"
+        )
         for pipeline in pipelines:
             pipeline.left_out[part.name] = reason
 

@@ -164,7 +164,7 @@ class _Submitter:
             queue.cancel(self._submission.token)
         except (EnvironmentFailure, OSError) as error:
             out = shlex.quote(str(self._run.path))
-            self._note(f"jobs may be left in the queue ({error}): `miro-eval cancel {out}` ends them")
+            self._note(f"jobs may be left in the queue ({error}): `miro-eval jobs cancel {out}` ends them")
 
     def _array(self, stage: Stage, parts: list[Share], dependency: str | None) -> None:
         if not parts:
@@ -228,5 +228,5 @@ def _summary(submission: Submission, run: RunDirectory) -> str:
     elsewhere = "" if folder.is_relative_to(run.path) else f"\nwhat Slurm says, and the job scripts, are in {folder}"
     return (
         f"submitted to Slurm: {', '.join(arrays)}, and job {submission.merge} that merges\n"
-        f"follow it with `miro-eval status {out}`, end it with `miro-eval cancel {out}`{elsewhere}"
+        f"follow it with `miro-eval jobs status {out}`, end it with `miro-eval jobs cancel {out}`{elsewhere}"
     )

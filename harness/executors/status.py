@@ -61,7 +61,7 @@ def run_status(run: RunDirectory, submission: Submission) -> tuple[list[TaskStat
         known = submission.entries()
         active = sum(entry.active for entry in known.values())
         if submission.token and not submission.merge:
-            note = f"submission was interrupted; `miro-eval cancel` ends the {active} tasks that wait or run"
+            note = f"submission was interrupted; `miro-eval jobs cancel` ends the {active} tasks that wait or run"
             if not active:
                 raise UserError(f"{run.path}: submission was interrupted: give the command again")
     except EnvironmentFailure as error:

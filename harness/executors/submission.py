@@ -173,7 +173,7 @@ def refuse_while_queued(run: RunDirectory) -> None:
         partly = "" if submission.merge else ", and their submission was interrupted"
         raise UserError(
             f"{run.path}: {len(active)} of its jobs wait or run ({active[0]}, ...){partly}: see "
-            f"`miro-eval status {out}`, or end them with `miro-eval cancel {out}`"
+            f"`miro-eval jobs status {out}`, or end them with `miro-eval jobs cancel {out}`"
         )
 
 

@@ -31,13 +31,15 @@ class SlurmSettings:
     """What is asked of Slurm for each shard; ``arguments`` are further options of ``sbatch``, by their long names."""
 
     partition: str | None = _where(None, "Slurm partition", unset="the cluster's")
-    gres: str | None = _where(None, "what to ask Slurm for, for each shard, e.g. gpu:1")
+    gres: str | None = _where(None, "Slurm resources of each shard, e.g. gpu:1")
     arguments: dict[str, str] = _where(
         {}, "a further sbatch option, e.g. time=2:00:00; repeatable", name="slurm-arg", metavar="NAME=VALUE",
         parse=pair("--slurm-arg", "NAME=VALUE, e.g. time=2:00:00"),
     )  # fmt: skip
     container_image: str | None = _where(None, "image that srun runs each job in, by pyxis and enroot", unset="none")
-    container_mounts: str | None = _where(None, "what the image sees, e.g. /shared:/shared", unset="the cluster's")
+    container_mounts: str | None = _where(
+        None, "folders mounted in the image, e.g. /shared:/shared", unset="the cluster's"
+    )
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class RunSettings:
     device: str = _where("auto", "auto, cpu, cuda or cuda:N")
     gpus: tuple[str, ...] = _where(
         (),
-        "GPUs to use side by side, one worker each: 0,1,2,3 of those visible, or UUIDs",
+        "GPUs to use in parallel, one worker each: 0,1,2,3 of those visible, or UUIDs",
         metavar="IDS",
         parse=gpu_ids,
     )

@@ -24,7 +24,7 @@ def select(names: Sequence[str], stages: Sequence[str] = ()) -> list[Entry]:
     """
     known: dict[str, Entry] = {**load_weights(), **load_hub()}
     if unknown := [name for name in names if name not in known]:
-        raise UserError(f"unknown weights {', '.join(unknown)}: choose from {', '.join(known)}")
+        raise UserError(f"unknown weights {', '.join(unknown)}: `miro-eval weights list` shows what there is")
     all_stages = sorted({stage for entry in known.values() for stage in entry.stages})
     if strange := [stage for stage in stages if stage not in all_stages]:
         raise UserError(f"unknown stage {', '.join(strange)}: choose from {', '.join(all_stages)}")

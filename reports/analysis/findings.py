@@ -15,21 +15,21 @@ from wire.cards import LOWER, NO_CARDS, Cards, card_of
 OVER_PROMPTS = "reward_correlation_over_prompts"
 #: Analysis -> what its table says, in the order of the page. ``best_of_N`` stands for any N.
 EXPLANATIONS = {
-    "best_of": "Expected values of the image that is best by one reward among {n} of a prompt; exactly.",
-    "pass_at_k": "How likely one of k images of a prompt is right; overall is the mean over tags. pass@1 is GenEval's.",
+    "best_of": "Exact expected values of the image that one reward ranks best among {n} of a prompt.",
+    "pass_at_k": "Probability that one of k images is correct; overall is the mean over tags. pass@1 is GenEval's.",
     "reward_against_verdict": (
-        "How often a right image has a higher reward than a wrong one (AUC: 1 always, 0.5 by chance), among all images "
-        "and among those of one prompt; and mean rewards of right and wrong images. A reward near 0.5 does not know "
-        "what the verdict knows: training for it alone need not raise GenEval."
+        "How often a correct image has a higher reward than a wrong one (AUC: 1 always, 0.5 by chance), among all "
+        "images and among those of one prompt; and mean rewards of correct and wrong images. A reward near 0.5 does "
+        "not predict the verdict: training for it alone need not raise GenEval."
     ),
     "reward_correlation": "Spearman's rank correlation of rewards, over images; 95 % intervals over prompts.",
     OVER_PROMPTS: (
-        "The same of prompts' mean rewards: how far two rewards find the same prompts hard. Where it is high and that "
-        "over images is low, they agree on prompts, and not on which image of one is better."
+        "The same for prompts' mean rewards: how far two rewards find the same prompts hard. If it is high and that "
+        "over images is low, they agree on prompts, but not on which image of a prompt is better."
     ),
     "histogram": (
         "Share of images in each tenth of the way from the lowest to the highest value. A few images far from all "
-        "others are often no scores, but what a scorer writes when it fails."
+        "others are often not scores, but what a scorer writes when it fails."
     ),
     "class": "Correct images among those whose prompt asks for the class. Mind the intervals: most have few prompts.",
     "relation": "Correct images among those whose prompt asks for the relation.",

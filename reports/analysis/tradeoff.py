@@ -31,7 +31,7 @@ _NOTE = "Bars: 95 % intervals over prompts. Numbers: of the runs, as tradeoff.md
 EXPLANATION = (
     "Mean diversity within prompts against every mean score, a number a run, with 95 % intervals over prompts. "
     "**front**: no other run is at least as good in both and better in one, by the point values; where intervals "
-    "overlap, another sweep may say otherwise. Only runs with as many samples of a prompt are held against each other."
+    "overlap, another sweep may say otherwise. Only runs with equally many samples per prompt are compared."
 )
 
 

@@ -215,7 +215,7 @@ def _card(board: Leaderboard, repo: str, rows: int) -> str:
         configs=[{"config_name": "default", "data_files": ROWS}],
     )
     about = (
-        "One row an image: GenEval's verdict and its reason, the rewards, and why what has none is unscored. "
+        "One row per image: GenEval's verdict and its reason, the rewards, and the reasons of unscored ones. "
         "The columns are those of `scores.csv` in miro-eval's docs/statistics.md."
     )
     text = f"---\n{data.to_yaml()}\n---\n# Scores\n\n{about}\n\n{leaderboard_markdown(board)}"

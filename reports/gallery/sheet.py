@@ -121,7 +121,7 @@ def make_sheet(runs: Sequence[SheetRun], prompts: Sequence[str] = (), sample: in
     shared = [text for text in texts if all((text, sample) in run.images for run in runs)]
     chosen = [_prompt(part, runs, sample) for part in prompts] or shared[:PROMPTS]
     if not chosen:
-        raise UserError(f"these runs share no prompt of which all have an image number {sample}")
+        raise UserError(f"these runs share no prompt for which all have an image number {sample}")
     columns = list(dict.fromkeys(run.column for run in runs))
     rows = [
         (text, label, tuple(_image(runs, column, label, (text, sample)) for column in columns))

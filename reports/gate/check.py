@@ -121,7 +121,7 @@ def rules_for(baseline: Run, policy: Path | None) -> Policy:
     scored = _scored_images(baseline)
     absent = [name for name in rules.metrics if name not in (*scored, TAGS_GROUP, REWARDS_GROUP)]
     if demanded := [name for name in absent if rules.rule(name).demands]:
-        raise UserError(f"the policy judges {', '.join(demanded)}, of which the baseline has no scored images")
+        raise UserError(f"the policy judges {', '.join(demanded)}, for which the baseline has no scored images")
     if not any(rules.rule(metric).demands for metric in scored):
         raise UserError("the policy sets no limit for any metric of the baseline: give one a margin or a floor")
     return rules
@@ -154,7 +154,7 @@ def check_runs(
     demanded = [one.metric for one in judgements if one.rule.demands]
     for metric in demanded:
         if reason := other_samples(baseline, candidate, metric, comparison.cards):
-            raise UserError(f"{metric}: not to be judged, {reason}; make both alike, or watch it in the policy")
+            raise UserError(f"{metric}: cannot be judged, {reason}; make both alike, or watch it in the policy")
     # Values of another scale, or a failed scorer's sentinels, are no ground for a verdict.
     for run in (baseline, candidate) if policy.outside_range == "refuse" else ():
         for metric, text in outside_range(run, comparison.cards).items():

@@ -54,7 +54,7 @@ def compare_paths(
     """
     left, right = read_sides(first, second, cards, names, selection)
     if not allow_unlike:
-        require_alike(left, right, remedy="with --allow-unlike they are compared all the same")
+        require_alike(left, right, remedy="--allow-unlike compares them anyway")
         return compare(left, right)
     # The comparison's own notes name recorded fields; what no protocol records is told here.
     comparison = compare(left, right)

@@ -41,7 +41,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Settling:
-    """What would settle a question, the difference staying as it is; each alone would do.
+    """What would settle a question, if the difference stays the same; each alone would do.
 
     So many prompts of the same kind, with as many images each, or so many images of each of the same prompts; None
     where a thousand times as many would not do, or where it is not known.
@@ -82,7 +82,7 @@ class OpenQuestion:
             ways.append(f"{more.samples:,} images of each prompt (now {self.evidence.samples:.3g})")
         what = f"about {' or '.join(ways)} would settle it" if ways else "no number of prompts would settle it"
         drop = f"a {self.evidence.worse} of up to {bound:.4f} ({bound_text(self.level)}) cannot be excluded"
-        return f"{drop}, margin {self.margin:g}; {what}, the difference staying as it is"
+        return f"{drop}, margin {self.margin:g}; {what}, if the difference stays the same"
 
     def _least(self, now: float, grown: Callable[[float], Evidence]) -> int | None:
         """How many settle it: what there is now, times the smallest factor from 1 to a thousand."""

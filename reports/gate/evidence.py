@@ -109,7 +109,7 @@ class Evidence:
         return min(self.widest, *(look._bound(RESERVE * level * look.share) for look in (*self.earlier, self)))
 
     def grown(self, prompts: float = 1.0, samples: float = 1.0) -> Evidence:
-        """What may be expected of so many times the prompts or images a prompt, the difference staying as it is."""
+        """What may be expected of so many times the prompts or images a prompt, if the difference stays the same."""
         within = self.within or 0.0
         error = self.standard_error * math.sqrt((1.0 - within + within / samples) / prompts)
         return replace(

@@ -135,7 +135,7 @@ def check_growing(
             break
         earlier = {one.metric: _so_far(one.measured.evidence) for one in gate.judgements}
     if gate is None:
-        raise UserError("no look: name numbers of prompts to look after")
+        raise UserError("no look: name the numbers of prompts to look at")
     return gate
 
 

@@ -23,7 +23,7 @@ def higher_is_better(metric: str, cards: Cards) -> bool | None:
 def guessed(metrics: Iterable[str], cards: Cards) -> Iterator[str]:
     """A note on metrics whose direction is taken for granted, where there are any."""
     if unknown := [metric for metric in dict.fromkeys(metrics) if higher_is_better(metric, cards) is None]:
-        yield f"no card says which way {', '.join(unknown)} is better: higher is taken to be"
+        yield f"no card says whether higher or lower {', '.join(unknown)} is better: higher is assumed"
 
 
 def outside_range(run: Run, cards: Cards) -> dict[str, str]:

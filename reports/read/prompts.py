@@ -27,7 +27,7 @@ _VERDICT = ("correct", "reason")
 
 @dataclass(frozen=True)
 class _Gathered:
-    """A table whose prompts stand under one key each, and what was found in doing so."""
+    """A table whose prompts have one key each, and what was found in doing so."""
 
     frame: pd.DataFrame
     lines: int
@@ -74,12 +74,12 @@ def twice_note(names: Sequence[str]) -> Iterator[str]:
     """A note on rows that a file has twice; none where there are none."""
     if names:
         rows = "row" if len(names) == 1 else "rows"
-        yield f"{len(names):,} {rows} stood in the file twice, counted once: {_listed(names)}"
+        yield f"{len(names):,} {rows} appear twice in the file, counted once: {_listed(names)}"
 
 
 def _notes(found: _Gathered) -> Iterator[str]:
     if found.lines > found.prompts:
-        yield f"{found.prompts:,} prompts stand under {found.lines:,} numbers: images of one prompt are its samples"
+        yield f"{found.prompts:,} prompts have {found.lines:,} numbers: images of one prompt are its samples"
     if found.copies:
         unlike = f" ({found.unlike:,} with other results than the first)" if found.unlike else ""
         copies = "copy of an image" if len(found.copies) == 1 else "copies of images"

@@ -52,7 +52,7 @@ def _geneval_notes(geneval: GenevalSummary) -> Iterator[str]:
         low, high = geneval.overall_if_missing
         yield (
             f"{coverage.scored.text} images scored, less than {WHOLE:.0%}, so not ranked with complete sweeps: "
-            f"overall would be {low:.4f} were the others all wrong, {high:.4f} were they all right"
+            f"overall would be {low:.4f} if the others were all wrong, {high:.4f} if all right"
         )
     if empty := [tag for tag, accuracy in geneval.tags.items() if not accuracy.images.total]:
         yield f"no overall score, as it is the mean over six tags: no scored image of {', '.join(empty)}"

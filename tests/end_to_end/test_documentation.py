@@ -7,9 +7,9 @@ import re
 import shlex
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
-from click import Context
 from typer.main import get_command
 
 from harness.cli.app import app
@@ -38,7 +38,7 @@ FILLED_IN = {
     "miro-eval geneval --rejudge results.jsonl --out stricter.jsonl --confidence-threshold 0.5": (
         "geneval --rejudge images/results.jsonl --out stricter.jsonl --confidence-threshold 0.5"
     ),
-    "miro-eval show RUN 00123/0002": "show images FIRST_IMAGE",
+    "miro-eval run show RUN 00123/0002": "run show images FIRST_IMAGE",
 }
 #: Commands that another test runs, for they need a cluster, other weights or files of the user's.
 BY_ANOTHER_TEST = {
@@ -61,9 +61,9 @@ BY_ANOTHER_TEST = {
     "miro-eval suites fetch dpg": "tests/generation/suites/test_fetched.py",
     "miro-eval all path/to/last.ckpt --suite dpg": "tests/end_to_end/test_dpg.py",
     "miro-eval all path/to/last.ckpt --suite geneval2": "tests/end_to_end/test_geneval2.py",
-    "miro-eval rewards RUN --metric clip_jina --scorer contrast.py:Contrast": "tests/end_to_end/test_environments.py",
     "miro-eval rewards RUN --scorer my_scorer.py:Brightness": "tests/harness/test_rewards_verbs.py",
     "miro-eval rewards RUN --scorer brightness": "tests/harness/test_rewards_verbs.py",
+    "miro-eval rewards RUN --metric clip_jina --scorer contrast.py:Contrast": "tests/end_to_end/test_environments.py",
     "miro-eval calibrate [--metric ID] [--published-images FOLDER]": "tests/rewards/test_calibration.py",
     "miro-eval all CHECKPOINT --out RUN --executor slurm --partition gpu --gres gpu:1 --shards 16 "
     "--slurm-arg time=2:00:00": "tests/slurm/test_slurm.py",
@@ -71,8 +71,8 @@ BY_ANOTHER_TEST = {
     "miro-eval paper figures MIRO=runs/mine --only fig6": "tests/reports/paper/test_figures.py",
     "miro-eval paper strips --from paper --out figures --format pdf": "tests/harness/test_cli_paper.py",
     "miro-eval view A B C --grid": "tests/harness/test_cli_view.py",
-    "miro-eval status RUN": "tests/slurm/test_slurm.py",
-    "miro-eval cancel RUN": "tests/slurm/test_slurm.py",
+    "miro-eval jobs status RUN": "tests/slurm/test_slurm.py",
+    "miro-eval jobs cancel RUN": "tests/slurm/test_slurm.py",
 }
 #: What a documented sweep is shortened by.
 SHORT = {
@@ -157,6 +157,27 @@ def test_every_other_command_is_run_too_or_by_a_test_that_is_named() -> None:
 @pytest.mark.parametrize("command", sorted(BY_ANOTHER_TEST))
 def test_verbs_and_options_that_pages_show_exist(command: str) -> None:
     words = shlex.split(re.sub(r"[\[\]]", "", command.removeprefix("uv run ")))[1:]
-    verb = get_command(app).get_command(Context(get_command(app)), words[0])
-    assert verb is not None
-    assert verb.make_context(words[0], words[1:])
+    verb: Any = get_command(app)
+    while hasattr(verb, "commands"):
+        name, *words = words
+        assert name in verb.commands
+        verb = verb.commands[name]
+    verb.make_context("miro-eval", words)
+
+
+def anchors(page: Path) -> set[str]:
+    """Names by which GitHub links to a page's headings."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize(
+    "page", [*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md"), *ROOT.glob("bench/*.md")], ids=str
+)
+def test_links_lead_to_files_and_headings(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    for link in re.findall(r"\]\(([^)\s:]+)\)", text):
+        file, _, anchor = link.partition("#")
+        target = page.parent / file if file else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link

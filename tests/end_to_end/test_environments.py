@@ -205,7 +205,7 @@ def test_an_environment_that_cannot_be_made_costs_its_own_metrics_only(place: Pa
         answer = score(place, run, UV_OFFLINE="1", UV_CACHE_DIR=str(place / "empty"))
     said = "is not there (uv is offline (UV_OFFLINE), and its cache lacks a package)"
     assert answer.returncode == 5, answer.stderr
-    assert f"contrast will be unscored, all else goes on: environment own.contrast_env {said}" in answer.stderr
+    assert f"contrast will be unscored, everything else continues: environment own.contrast_env {said}" in answer.stderr
     for row in rows(run):
         assert row["contrast"] is None
         assert row["unscored"] == {"contrast": f"environment own.contrast_env {said}"}

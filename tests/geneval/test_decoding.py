@@ -19,7 +19,7 @@ from geneval.images import ImageFault, read_image  # noqa: E402
 
 #: OpenCV reads no AVIF.
 SUFFIXES = {".png": {}, ".jpg": {"quality": 95}, ".webp": {"lossless": True}, ".bmp": {}, ".tiff": {}}
-#: Where a difference is meant, and how large it may be; docs/files.md tells why.
+#: Where a difference is meant, and how large it may be; docs/files.md says why.
 DIFFERENCES = {("CMYK", ".jpg"): 1, ("LAB", ".tiff"): 255, ("RGBA", ".tiff"): 255}
 #: 32 bits: no common range, and OpenCV does not read them either.
 UNREAD = ("I", "F")

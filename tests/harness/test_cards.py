@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from harness.cli.app import app
@@ -114,10 +115,10 @@ def test_a_baseline_of_before_reads_as_it_did(quiet: Path, loud: Path, policy: P
 def test_without_any_card_higher_is_taken_to_be_better_and_that_is_said(tmp_path: Path, policy: Path) -> None:
     low, high = noisy_run(tmp_path / "low", 0.35, {}), noisy_run(tmp_path / "high", 0.55, {})
     said = " ".join(verb("check", high, "--baseline", low, "--policy", policy).split())
-    assert said.count("no card says which way noise is better: higher is taken to be") == 1
+    assert said.count("no card says whether higher or lower noise is better: higher is assumed") == 1
     verb("check", low, "--baseline", high, "--policy", policy, code=1)
     verb("analyse", low, "--out", tmp_path / "analysis")
-    assert "no card says which way noise is better" in (tmp_path / "analysis" / "analysis.md").read_text()
+    assert "no card says whether higher or lower noise is better" in (tmp_path / "analysis" / "analysis.md").read_text()
 
 
 def test_limits_on_observed_values_follow_the_direction(quiet: Path, loud: Path, tmp_path: Path) -> None:
@@ -159,16 +160,15 @@ def test_every_format_of_the_leaderboard_follows_the_card(quiet: Path, loud: Pat
     assert "Raw values, higher is better, but of noise: lower is better. noise: Noise meter 2." in texts[".tex"]
     assert '<button type="button">noise ↓</button>' in texts[".html"]
     assert "share of noisy pixels; lower is better" in texts[".html"]
-    assert re.search(r'class="number best"[^>]*>0\.3550<', texts[".html"])
+    assert re.search(r'class="number best"[^>]*><span>0\.3550<', texts[".html"])
     record = json.loads(texts[".json"])
     assert record["metrics"]["noise"]["direction"] == "lower is better"
     marks = {run["model"]: run["rewards"]["noise"]["mark"] for run in record["sections"][0]["runs"]}
     assert marks == {"quiet": "best", "loud": "second"}
     first = next(csv.DictReader(texts[".csv"].splitlines()))
     assert float(first["noise_normalised"]) == pytest.approx((float(first["noise"]) + 1) / 2)
-    assert (
-        '"mean Noise meter 2 (lower is better; 48 of 48 images)"' in (tmp_path / "out" / "model-index.yaml").read_text()
-    )
+    index = yaml.safe_load((tmp_path / "out" / "model-index.yaml").read_text())
+    assert "mean Noise meter 2 (lower is better; 48 of 48 images)" in str(index)
 
 
 def test_a_comparison_has_the_arrow(quiet: Path, loud: Path) -> None:

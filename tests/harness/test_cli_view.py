@@ -41,7 +41,7 @@ def test_options_of_the_grid_need_it(tmp_path: Path) -> None:
     answer = view(make_run(tmp_path / "a"), "--format", "pdf")
     assert (answer.returncode, answer.stderr) == (
         2,
-        "miro-eval: --prompt, --sample and --format are of grid.png: add --grid\n",
+        "miro-eval: --prompt, --sample and --format apply to grid.png: add --grid\n",
     )
 
 

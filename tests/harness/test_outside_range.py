@@ -23,6 +23,16 @@ from wire.errors import UserError
 
 #: A usual value of each built-in metric.
 USUAL = dict.fromkeys(CARDS, 0.25) | {"aesthetic": 5.5, "image_reward": 0.6, "vqa": 0.7, "vqa_xl": 0.7}
+USUAL |= {
+    "vendi_dinov2": 2.0,
+    "vendi_clip": 2.0,
+    "hpsv3": 6.0,
+    "unified_reward": 3.0,
+    "unified_reward_4b": 3.0,
+    "unified_reward_2b": 3.0,
+}
+#: What a failed scorer may write, where -10 is possible: the mark of reward hacking.
+SENTINELS = {"hpsv3": 15.5}
 
 
 def scored(path: Path, metric: str, value: float, first: float | None = None) -> Path:
@@ -43,18 +53,23 @@ def verb(*arguments: str | Path) -> str:
     return " ".join(result.output.split())
 
 
-@pytest.mark.parametrize("metric", CARDS)
-@pytest.mark.parametrize("damage", ["times 100", "one sentinel"])
+#: Metrics without an upper bound have no value that is too large.
+DAMAGES = [(m, d) for m in CARDS for d in ("times 100", "one sentinel") if d != "times 100" or CARDS[m].range[1]]
+
+
+@pytest.mark.parametrize(("metric", "damage"), DAMAGES)
 def test_it_is_said_bears_no_mark_and_is_not_judged(metric: str, damage: str, tmp_path: Path) -> None:
     value = USUAL[metric]
     good = scored(tmp_path / "good.jsonl", metric, value)
     second = scored(tmp_path / "second.jsonl", metric, 0.9 * value)
     bad = scored(tmp_path / "bad.jsonl", metric, 100 * value) if damage == "times 100" else None
-    bad = bad or scored(tmp_path / "bad.jsonl", metric, 1.1 * value, first=-10.0)
+    bad = bad or scored(tmp_path / "bad.jsonl", metric, 1.1 * value, first=SENTINELS.get(metric, -10.0))
     board = make_leaderboard([summarise_run(read_run(path, CARDS)) for path in (bad, good, second)])
     (section,) = sections(board)
     marks = {row["model"]: mark.get(metric) for row, mark in zip(section.rows, section.marks, strict=True)}
-    assert marks == {"bad": None, "good": "best", "second": "second"}
+    # without GenEval 2's suite soft_tifa is of an incomplete sweep, which bears no marks
+    usual = (None, None) if metric == "soft_tifa" else ("best", "second")
+    assert marks == {"bad": None, "good": usual[0], "second": usual[1]}
     notes = dict(zip(board.frame["model"], board.frame["notes"], strict=True))
     count = 12 if damage == "times 100" else 1
     text = f"{metric}: values outside {CARDS[metric].bounds}, the range that its card states: {count}"

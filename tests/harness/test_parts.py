@@ -141,7 +141,9 @@ def without(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
 def test_without_one_environment_all_else_goes_on(
     own: RunSettings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = "contrast will be unscored, all else goes on: environment own.contrast_env is not there (environment "
+    said = (
+        "contrast will be unscored, everything else continues: environment own.contrast_env is not there (environment "
+    )
     seen = list[dict[str, str]]()
 
     def work(_self: LocalExecutor, pipelines: list[Pipeline], _stages: list[Stage]) -> list[int]:

@@ -140,7 +140,7 @@ def test_only_what_is_missing_is_submitted_again(story: Story) -> None:
 
 def test_a_run_in_the_queue_is_left_to_slurm(story: Story) -> None:
     assert story.local.returncode == 2
-    assert "miro-eval cancel" in story.local.stderr
+    assert "miro-eval jobs cancel" in story.local.stderr
 
 
 def test_eight_tasks_end_with_the_bytes_of_one_worker(story: Story, alone: Path) -> None:

@@ -10,7 +10,9 @@ from wire.errors import UserError
 
 
 def test_a_manifest_survives_the_trip_through_its_file(tmp_path: Path) -> None:
-    record = StageRecord("f", {"seed": 42}, {"name": "miro"}, {"device": "cpu"}, 5, 1, "0" * 64, 2.5, True)
+    record = StageRecord(
+        "f", {"seed": 42}, {"name": "miro"}, {"device": "cpu"}, {}, {"dpg": "1"}, 5, 1, "0" * 64, 2.5, True
+    )
     manifest = Manifest(
         "last", {"path": "x"}, {"id": "geneval"}, {"steps": 50}, True, {"version": "1"}, {"generate": record}
     )

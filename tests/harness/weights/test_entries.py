@@ -40,7 +40,7 @@ def test_default_metrics_are_fetched_by_default_and_extras_when_named() -> None:
     assert {"jina-clip-v2", "pick-score", "aesthetic-mlp", "clip-flant5-xxl"} <= default
     assert not {"clip-openai", "clip-flant5-xl", "sdxl-vae"} & default
     assert [entry.name for entry in select(["clip-openai"])] == ["clip-openai"]
-    with pytest.raises(UserError, match="unknown weights none: choose from mask2former"):
+    with pytest.raises(UserError, match="unknown weights none: `miro-eval weights list` shows what there is"):
         select(["none"])
     with pytest.raises(UserError, match="unknown stage x: choose from generation, geneval, rewards"):
         select([], ["x"])

@@ -69,5 +69,5 @@ def test_a_gate_on_them_is_refused(tmp_path: Path) -> None:
     policy = tmp_path / "gate.toml"
     policy.write_text('may_differ = ["samples"]\n[metrics.vendi_dinov2]\nmargin = 0.1\n')
     words = ["check", tmp_path / "b", "--baseline", tmp_path / "a", "--policy", policy]
-    with pytest.raises(UserError, match=r"vendi_dinov2: not to be judged, it depends on the samples .*: 4 and 2"):
+    with pytest.raises(UserError, match=r"vendi_dinov2: cannot be judged, it depends on the samples .*: 4 and 2"):
         CliRunner().invoke(app, [*map(str, words)], catch_exceptions=False)

@@ -120,7 +120,7 @@ def test_a_prompt_that_a_merge_left_twice_counts_once(tmp_path: Path, part: str)
     record[part].append(dict(record[part][0]))
     path.write_text(json.dumps(record))
     again = read_baseline(path)
-    assert any("stood in the file twice" in note for note in again.repeats)
+    assert any("appear twice in the file" in note for note in again.repeats)
     gate = check_once(again, run, read_policy(None))
     assert gate.passes
     assert {one.measured.coverage for one in gate.judgements} == {1.0}

@@ -90,5 +90,5 @@ def test_a_sheet_of_any_runs_by_parts_of_prompts(tmp_path: Path) -> None:
     assert texts == ["cannot be shown"]
     with pytest.raises(UserError, match="--prompt 'unicorn': no run has such a prompt"):
         make_sheet(runs, ["unicorn"])
-    with pytest.raises(UserError, match="share no prompt of which all have an image number 7"):
+    with pytest.raises(UserError, match="share no prompt for which all have an image number 7"):
         make_sheet(runs, sample=7)

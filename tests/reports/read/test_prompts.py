@@ -61,7 +61,7 @@ def read(folder: Path, rows: list[Row]) -> Run:
 @pytest.mark.parametrize("layout", [lines, seeds, rounds])
 def test_one_line_an_image_is_the_same_sweep(tmp_path: Path, layout) -> None:  # type: ignore[no-untyped-def]
     plain, other = read(tmp_path / "a", samples()), read(tmp_path / "b", layout(samples()))
-    assert other.repeats == ("553 prompts stand under 2,212 numbers: images of one prompt are its samples",)
+    assert other.repeats == ("553 prompts have 2,212 numbers: images of one prompt are its samples",)
     first, second = summarise_run(plain), summarise_run(other)
     assert second.prompts == 553
     assert first.geneval == second.geneval
@@ -88,7 +88,7 @@ def test_the_gate_passes_a_run_against_its_own_twin(tmp_path: Path) -> None:
 def test_a_padded_list_is_told_and_its_other_images_are_further_samples(tmp_path: Path) -> None:
     rows = samples()
     run = read(tmp_path / "padded", [*rows, *padding(rows)])
-    assert run.repeats == ("553 prompts stand under 560 numbers: images of one prompt are its samples",)
+    assert run.repeats == ("553 prompts have 560 numbers: images of one prompt are its samples",)
     coverage = summarise_run(run).geneval.coverage  # type: ignore[union-attr]
     assert (coverage.prompts_found, coverage.images, coverage.samples_per_prompt, coverage.images_missing) == (
         *(553, 2240, 4),
@@ -137,7 +137,7 @@ def test_rows_that_stand_twice_are_named(tmp_path: Path) -> None:
     rows = samples()
     run = read(tmp_path, [*rows, *rows[:2]])
     assert run.repeats == (
-        "2 rows stood in the file twice, counted once: 00000/samples/0000.png, 00000/samples/0001.png",
+        "2 rows appear twice in the file, counted once: 00000/samples/0000.png, 00000/samples/0001.png",
     )
 
 
@@ -151,6 +151,6 @@ def test_a_suite_that_has_a_prompt_twice_is_complete(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(json.dumps({"protocol": {"suite": {"prompts": 10}, "samples": 4}}))
     summary = summarise_run(read_run(tmp_path))
     assert (summary.prompts, summary.scored["vqa"]) == (9, Scored(40, 40))
-    assert summary.notes == ("9 prompts stand under 10 numbers: images of one prompt are its samples",)
+    assert summary.notes == ("9 prompts have 10 numbers: images of one prompt are its samples",)
     prompts = merge_images(merge_stages(read_run(tmp_path)))
     assert prompts["images"].tolist() == [8] + [4] * 8

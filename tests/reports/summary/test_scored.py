@@ -56,7 +56,7 @@ def test_a_run_without_its_wrong_images_is_not_ranked_with_complete_ones(tmp_pat
     assert board.frame["geneval_scored"].tolist()[0] == IMAGES
     scored = board.frame["geneval_scored"].tolist()[1]
     text = f"{scored:,} of 2,212"
-    assert f"overall would be {runs[0].geneval.overall:.4f} were the others all wrong" in board.frame["notes"][1]
+    assert f"overall would be {runs[0].geneval.overall:.4f} if the others were all wrong" in board.frame["notes"][1]
     assert not any(section.marks[0] for section in sections(board))
     files = write_leaderboard(runs, tmp_path / "out")
     for path in (files.markdown, files.latex, files.html, files.csv, files.index):
