@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rewards.memory import Network
 from rewards.scorers.base import Batch, Judged, Outcome, Scorer
 from rewards.scorers.card import SpecCard, Tolerance, Weight
 from wire.dpg import image_score
@@ -73,6 +74,7 @@ class Dpg(Scorer):
         licence="Apache-2.0",
         tolerance=Tolerance(0.0, 0.0),
         source="arXiv 2403.05135; github.com/TencentQQGYLab/ELLA, dpg_bench/compute_dpg_bench.py; arXiv 2205.12005",
+        network=Network((504 // 14) ** 2 + 1, 1024, 2 * 4096, 16),  # its CLIP ViT-L/14; the published file has the rest
         env="mplug",
     )
 

@@ -164,9 +164,15 @@ def test_jinas_towers() -> None:
     assert_near("clip_jina", counted(lambda: tower(pixels(512))), text_flops)
 
 
+#: The sizes of mPLUG's text layers stand in a file of its repository that has not been seen.
+UNKNOWN = {"dpg"}
+
+
 def test_every_metrics_card_has_a_cost() -> None:
-    assert all(cost(metric).image > 0 for metric in SCORERS)
-    assert all((cost(metric).prompt > 0) == scorer.encodes_text for metric, scorer in SCORERS.items())
+    known = {metric: scorer for metric, scorer in SCORERS.items() if metric not in UNKNOWN}
+    assert all(cost(metric).image > 0 for metric in known)
+    assert all((cost(metric).prompt > 0) == scorer.encodes_text for metric, scorer in known.items())
+    assert all(SCORERS[metric].card.cost is None for metric in UNKNOWN)
     assert cost("pick_score", 5000) == cost("pick_score", 77) != cost("pick_score", 12)
 
 
