@@ -113,6 +113,8 @@ def sweep_cost(model: Model, rewards: RewardSettings) -> Cost:
     for card, cost in [(card, card.cost(PROMPT_TOKENS)) for card in cards if card.cost]:
         flops = images * cost.image + prompts * cost.prompt
         parts.append(Part("rewards", card.metric, flops, card.reference_dtype))
+    if unknown := [card.metric for card in cards if not card.cost]:
+        notes.append(f"not counted, because its cost is not known: {', '.join(unknown)}")
     return Cost(len(lines), images, tuple(parts), images * side * side * 3, images * ROW_BYTES, tuple(notes))
 
 
