@@ -243,6 +243,8 @@ def test_what_is_wrong_with_an_environment_is_said_before_anything_is_made(place
 def test_envs_know_a_folder_that_is_named(place: Path, one: Path) -> None:
     folder = place / "contrast_env"
     assert "ready" in miro_eval("envs", "list", folder).stdout
-    assert "own.contrast_env" not in miro_eval("envs", "list").stdout
+    listed = [line for line in miro_eval("envs", "list").stdout.splitlines() if line.startswith("own.contrast_env ")]
+    assert listed
+    assert all("a user's own" in line for line in listed)
     assert "own.contrast_env: ready (uv)" in miro_eval("envs", "setup", folder).stderr
     assert "own.contrast_env: healthy  python 3." in miro_eval("envs", "check", folder).stdout
