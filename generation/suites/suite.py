@@ -122,6 +122,11 @@ class Suite:
         """Hash of :attr:`jsonl`: two suites with the same content agree, however their files are spaced."""
         return hashlib.sha256(self.jsonl).hexdigest()
 
+    @property
+    def questions(self) -> int:
+        """How many questions its prompts bring for a judge."""
+        return sum(len(asked) for line in self.lines for key in _QUESTIONS if isinstance(asked := line.get(key), list))
+
     @cached_property
     def has_geneval(self) -> bool:
         """Whether any of its prompts says what GenEval's judge should find; a line that does not is left unscored."""

@@ -47,7 +47,8 @@ def fetch(names: Names, brought: Brought = []) -> None:  # noqa: B006 - typer co
         raise UserError("--from takes the files of one suite: name only that one")
     for suite in [find_published(name) for name in names]:
         made = fetch_suite(suite, suites_folder(), lambda line: echo(line, err=True), brought)
-        echo(f"{suite.id}: {len(made.lines)} prompts, sha256 {made.sha256}, in {suites_folder() / suite.id}")
+        asked = f", {made.questions} questions" if made.questions else ""
+        echo(f"{suite.id}: {len(made.lines)} prompts{asked}, sha256 {made.sha256}, in {suites_folder() / suite.id}")
 
 
 @app.command()

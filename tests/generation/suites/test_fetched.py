@@ -233,7 +233,7 @@ def test_geneval2_is_pinned_and_counted(tmp_path: Path) -> None:
         for line in suite.lines
         for question, skill in zip(line["vqa_list"], line["skills"], strict=True)
     ]
-    assert len(asked) == 6012
+    assert len(asked) == suite.questions == 6012
     assert len({question for question, *_ in asked}) == 1626
     skills = {"count": 2025, "object": 2025, "attribute": 1214, "position": 662, "verb": 86}
     assert Counter(skill for _, _, skill, _ in asked) == skills
@@ -305,6 +305,7 @@ def test_dpg_keeps_the_questions_of_each_prompt(tmp_path: Path) -> None:
     suite = fetch(PUBLISHED["dpg"], tmp_path / "suites", print, [tmp_path / "dpg_bench.csv"])
     assert [(line["id"], line["prompt"]) for line in suite.lines] == [(one["id"], one["prompt"]) for one in prompts]
     assert {*map(questions_judge, suite.lines)} == {"dpg"}
+    assert suite.questions == 2 * 1065
     assert suite.lines[7]["dpg"] == [
         {"id": "1", "depends": "0", "tuple": "entity - whole (x)", "question": "Is it x?", "row": 14},
         {"id": "2", "depends": "1,1", "tuple": "entity - part (y)", "question": "Is it, y?", "row": 15},
