@@ -26,12 +26,11 @@ SHARE = 0.8
 
 
 def agreed_size(path: Path, find: Callable[[], int]) -> int:
-    """The size written in ``path``; the first worker that comes finds it, and the others wait for that.
+    """The size written in ``path``, whose folder is there; the first worker finds it, and the others wait for that.
 
     Raises:
         UserError: the file holds something else.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)

@@ -102,7 +102,8 @@ def encode_png(pixels: Any, texts: dict[str, str]) -> bytes:
 def write_png(path: Path, pixels: Any, texts: dict[str, str]) -> str:
     """Encode and write under a temporary name, then rename: nobody ever sees half a file. Returns its sha256."""
     content = encode_png(pixels, texts)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    for folder in (path.parent.parent, path.parent):  # but not the run's own: one that has gone is not made anew
+        folder.mkdir(exist_ok=True)
     with replacing(path) as partial:
         partial.write_bytes(content)
     return hashlib.sha256(content).hexdigest()

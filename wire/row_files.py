@@ -76,7 +76,7 @@ class RowWriter:
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(exist_ok=True)  # but not the run's own folder: one that has gone is not made anew
         self._file: IO[bytes] = path.open("ab+")
         fcntl.flock(self._file, fcntl.LOCK_EX)
         self._file.seek(0)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from reports.paper.results import STRIP, TABLE, results
+from reports.paper.results import FIGURE, LEADERBOARD, TABLE, results
 from tests.real_environments import miro_eval, world
 
 
@@ -43,7 +43,9 @@ def test_every_table_figure_and_strip_is_there(everything: Path) -> None:
         if result.kind == TABLE:
             text = (everything / "tables" / f"{result.key}.md").read_text()
             assert "not comparable (random weights" in text
-        elif result.kind != STRIP:
+        elif result.kind == LEADERBOARD:
+            assert list((everything / result.key).rglob("leaderboard.md")), result.key
+        elif result.kind == FIGURE:
             assert (everything / "figures" / f"{result.key}.png").stat().st_size > 5000, result.key
     for key in ("fig7-left", "interpolation"):
         assert (everything / "figures" / f"{key}.png").stat().st_size > 5000

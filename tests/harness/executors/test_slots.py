@@ -193,7 +193,8 @@ def test_a_stage_begins_when_its_environment_is_made_and_others_go_before(tmp_pa
 
 def test_a_worker_makes_images_while_all_other_environments_are_made(tmp_path: Path) -> None:
     story = work_off(tmp_path, 2, made=dict.fromkeys(("geneval", "rewards"), "generate-1of2.done"))
-    assert story.order == names(2, *CHAIN)
+    assert story.order[:2] == names(2, "generate")
+    assert sorted(story.order) == sorted(names(2, *CHAIN))  # which of the two is made first is a matter of moments
     assert len(story.processes("generate")) == 1
 
 
