@@ -78,6 +78,7 @@ def _job(folder: Path, checkpoint: Path, options: argparse.Namespace) -> Job:
     sweep = {"prompts": [[index, line["prompt"]] for index, line in enumerate(lines)], "samples": options.samples}
     parameters = {"checkpoint": str(checkpoint), "steps": options.steps, "batch_size": BATCH, "device": "cpu"}
     parameters |= {"noise": "upstream", "sweep": sweep}
+    (folder / "ours").mkdir(exist_ok=True)
     job = Job("generation", str(folder / "ours"), str(folder / "rows.jsonl"), items, parameters)
     job.write(folder / "job.json")
     return job

@@ -52,6 +52,8 @@ def make_job(folder: Path, items: list[Item], shard: tuple[int, int] = (0, 1), *
     own = items[len(items) * index // count : len(items) * (index + 1) // count]
     done |= {item.filename for item in items if item not in own}
     settings = {"steps": 2, "run_id": "test", "device": "cpu"} | parameters
+    if not (folder / "run").exists():
+        (folder / "run").mkdir(parents=True)  # a worker finds its run's folder, and makes none
     return Job("generation", str(folder / "run"), str(output), items, settings, done)
 
 

@@ -95,7 +95,7 @@ def test_largest_power_of_two_that_free_memory_holds(free: int, first: int, furt
 
 
 def test_size_is_found_once(tmp_path: Path) -> None:
-    path = tmp_path / "work" / "size"
+    path = tmp_path / "size"
     assert agreed_size(path, lambda: 16) == 16
     assert agreed_size(path, lambda: 1) == 16
     path.write_text("many")
