@@ -9,6 +9,7 @@ rounded down by transformers and to nearest by torchvision. :func:`crop_offset` 
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -22,6 +23,22 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 Rounding = Literal["floor", "nearest"]
 Size = tuple[int, int]
+
+
+def smart_size(size: Size, side: int, fewest: int, most: int) -> Size:
+    """(width, height) in multiples of ``side`` with ``fewest`` to ``most`` pixels, at nearly the same aspect.
+
+    As ``smart_resize`` of qwen-vl-utils 0.0.14.
+    """
+    rounded = [max(side, round(edge / side) * side) for edge in size]
+    area = math.prod(size)
+    if math.prod(rounded) > most:
+        shrink = math.sqrt(area / most)
+        rounded = [math.floor(edge / shrink / side) * side for edge in size]
+    elif math.prod(rounded) < fewest:
+        grow = math.sqrt(fewest / area)
+        rounded = [math.ceil(edge * grow / side) * side for edge in size]
+    return rounded[0], rounded[1]
 
 
 def clip_resized(size: Size, resolution: int) -> Size:

@@ -32,7 +32,7 @@ class ArrayCache:
     Args:
         folder: where all caches live; made when first needed.
         identity: everything besides the key that decides an array.
-        what: the user's word for the arrays, for ``warn``, who is told once of a folder that cannot be written.
+        what: the user's word for the arrays, for ``warn``, called once for a folder that cannot be written.
     """
 
     def __init__(self, folder: Path, identity: Mapping[str, Any], what: str, warn: Callable[[str], object]) -> None:

@@ -15,7 +15,7 @@ from harness.run.settings import GenerationSettings, RewardSettings
 from reports.paper.commands import Command, Made, Reproduction, commands, missing
 from wire.errors import ExitCode, MiroEvalError
 
-#: What the cost is told for, as ``plan`` does where nothing is said.
+#: What the cost is estimated for, as ``plan`` does by default.
 DEVICE, UTILISATION = "h200", 0.35
 
 Tell = Callable[[str], object]

@@ -261,7 +261,7 @@ def _mlflow(runs: Runs, folder: Path) -> str:
                     _mlflow_step(mlflow, entry)
     except BaseException:
         for run_id in made:
-            with suppress(Exception):  # the server may be gone: what is told is why
+            with suppress(Exception):  # the server may be gone: the first error is the one to report
                 mlflow.delete_run(run_id)
         raise
     return f"mlflow at {place}: {len(runs)} runs"

@@ -13,7 +13,7 @@ from reports.paper.measured import MeasuredRun, Measurement, measure, measure_fo
 from reports.paper.printed import GENEVAL_COLUMNS, Footnote, PrintedRow, PrintedTable, printed_table
 from wire.cards import NO_CARDS, Cards
 
-#: Stages whose time is told.
+#: Stages whose time is reported.
 STAGES = ("generate", "geneval", "rewards")
 
 

@@ -7,7 +7,6 @@ a quarter of their spread: positions are therefore given here.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from transformers.modeling_utils import no_init_weights
 
 from rewards.models.loading import clear_errors, frozen, load_strictly
 from rewards.models.official_texts import official_texts
+from rewards.preprocessing import smart_size
 from wire.errors import EnvironmentFailure
 
 #: Every image is brought to this many pixels at most, and near it; sides are multiples of :data:`SIDE`.
@@ -91,7 +91,7 @@ class Hpsv3:
 
     def pixels(self, image: Image.Image) -> Tensor:
         """(rows, columns, values) float32: patches of the image at the fixed budget, by PIL's bicubic filter."""
-        resized = image.resize(budget(*image.size), Image.Resampling.BICUBIC)
+        resized = image.resize(smart_size(image.size, SIDE, PIXELS, PIXELS), Image.Resampling.BICUBIC)
         made = self._images(images=resized, do_resize=False, return_tensors="pt")
         _, rows, columns = made["image_grid_thw"][0].tolist()
         return made["pixel_values"].reshape(rows, columns, -1)
@@ -143,15 +143,3 @@ def split_state(state: dict[str, Tensor], what: str) -> dict[str, dict[str, Tens
         elif name != "lm_head.weight":  # which makes words, of no use here
             raise EnvironmentFailure(f"{what}: the weights are not this model's (unknown {name!r}); fetch them again")
     return parts
-
-
-def budget(width: int, height: int) -> tuple[int, int]:
-    """Size after resizing: sides are multiples of 28, close to :data:`PIXELS`, at nearly the same aspect."""
-    rounded = [max(SIDE, round(side / SIDE) * SIDE) for side in (width, height)]
-    if math.prod(rounded) > PIXELS:
-        shrink = math.sqrt(height * width / PIXELS)
-        rounded = [math.floor(side / shrink / SIDE) * SIDE for side in (width, height)]
-    elif math.prod(rounded) < PIXELS:
-        grow = math.sqrt(PIXELS / (height * width))
-        rounded = [math.ceil(side * grow / SIDE) * SIDE for side in (width, height)]
-    return rounded[0], rounded[1]

@@ -151,6 +151,39 @@ class Scorer(ABC):
         self.__dict__.clear()
 
 
+class Judge(Scorer):
+    """A scorer that says more of a pair than a number, or why there is none: its subclass writes ``judge``."""
+
+    @classmethod
+    def questions(cls, _line: Mapping[str, Any]) -> Sequence[Any]:
+        """What a suite's line has to be asked about its images.
+
+        Raises:
+            ValueError: the line has no such questions; the message says what is wrong with them.
+        """
+        return ()
+
+    @classmethod
+    def refusal(cls, line: Mapping[str, Any]) -> str:
+        """A line without questions, or with odd ones; see :meth:`Scorer.refusal`."""
+        try:
+            cls.questions(line)
+        except ValueError as error:
+            return str(error)
+        return ""
+
+    @abstractmethod
+    def judge(self, batch: Batch) -> list[Outcome]:
+        """See :meth:`Scorer.judge`."""
+
+    def score(self, batch: Batch) -> Tensor:
+        """What :meth:`judge` finds, NaN where it finds a reason."""
+        import torch
+
+        found = [float("nan") if isinstance(one, str) else getattr(one, "value", one) for one in self.judge(batch)]
+        return torch.tensor(found)
+
+
 class ClipPixels:
     """CLIP's own preprocessing, 224 px; ``rounding`` of the crop's offset is that of the library the authors use."""
 

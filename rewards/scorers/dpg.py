@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rewards.memory import Network
-from rewards.scorers.base import Batch, Judged, Outcome, Scorer
+from rewards.scorers.base import Batch, Judge, Judged, Outcome
 from rewards.scorers.card import SpecCard, Tolerance, Weight
 from wire.dpg import image_score
 from wire.vocabulary import DPG
@@ -55,7 +55,7 @@ def _asked(entry: Any) -> Asked:
     return Asked(number, depends, category.split("(")[0].strip(), question, row)
 
 
-class Dpg(Scorer):
+class Dpg(Judge):
     """Answers that are the word yes count; each stands in the row under details."""
 
     dtypes: Mapping[str, str] = {"reference": "float32", "fast": "float32"}
@@ -78,14 +78,7 @@ class Dpg(Scorer):
         env="mplug",
     )
 
-    @classmethod
-    def refusal(cls, line: Mapping[str, Any]) -> str:
-        """A prompt without questions, or with odd ones; see :meth:`Scorer.refusal`."""
-        try:
-            questions(line)
-        except ValueError as error:
-            return str(error)
-        return ""
+    questions = staticmethod(questions)
 
     def resolve(self, files: Mapping[str, str]) -> list[LocalWeight]:
         """See :meth:`Scorer.resolve`."""
@@ -121,9 +114,3 @@ class Dpg(Scorer):
         details = [one._asdict() | {"answer": answer} for one, answer in zip(asked, answers, strict=True)]
         yes = {one.id: answer == "yes" for one, answer in zip(asked, answers, strict=True)}
         return Judged(image_score(yes, {one.id: one.depends for one in asked}), details)
-
-    def score(self, batch: Batch) -> Tensor:
-        """See :meth:`Scorer.score`."""
-        from rewards.scorers.qwen3_vl import values
-
-        return values(self.judge(batch))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from rewards.flops import Cost, layer
 from rewards.memory import Network
-from rewards.scorers.base import Batch, Scorer, Unfit
+from rewards.scorers.base import Judge, Unfit
 from rewards.scorers.card import SpecCard, Tolerance, Weight
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _DECIDING = (
     *("chat_template.json", "chat_template.jinja"),
 )
 FILES = ("*.json", "*.txt", "*.model", "*.jinja")
-#: Tokens of a turn around image and text, and edge in pixels of the image that costs are told for.
+#: Tokens of a turn around image and text, and edge in pixels of the image that costs are estimated for.
 _TURN, _EDGE = 11, 512
 
 
@@ -82,7 +82,7 @@ def card(size: Size, repo: str, asked: int = 1, template: int = 12, answer: int 
     return SpecCard(**common | facts)
 
 
-class Qwen3Judge(Scorer):
+class Qwen3Judge(Judge):
     """A scorer that asks a model of the family, in the authors' number format: ``reference`` is bf16 too."""
 
     dtypes: Mapping[str, str] = {"reference": "bfloat16", "fast": "bfloat16"}
@@ -116,13 +116,6 @@ class Qwen3Judge(Scorer):
         """(rows, columns, values): patches as the model's processor makes them; see :meth:`Scorer.prepare_image`."""
         require_ratio(image.size)
         return self._model.pixels(image)  # type: ignore[no-any-return]
-
-    def score(self, batch: Batch) -> Tensor:
-        """What :meth:`judge` finds, NaN where it finds a reason."""
-        import torch
-
-        found = [float("nan") if isinstance(one, str) else getattr(one, "value", one) for one in self.judge(batch)]
-        return torch.tensor(found)
 
 
 def small_files(repo: str) -> list[LocalWeight]:

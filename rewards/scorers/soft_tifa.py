@@ -112,14 +112,7 @@ class SoftTifa(Qwen3Judge):
         decides={"suffix": SUFFIX, "first_tokens": {answer: list(ids) for answer, ids in FIRST_IDS.items()}},
     )
 
-    @classmethod
-    def refusal(cls, line: Mapping[str, Any]) -> str:
-        """A prompt without questions, or with odd ones; see :meth:`Scorer.refusal`."""
-        try:
-            questions(line)
-        except ValueError as error:
-            return str(error)
-        return ""
+    questions = staticmethod(questions)
 
     def provenance(self, weights: Sequence[LocalWeight]) -> list[dict[str, Any]]:
         """With the token ids that are added up; see :meth:`Scorer.provenance`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
@@ -16,19 +15,7 @@ if TYPE_CHECKING:
 QUESTION = 'Does this figure show "{}"? Please answer Yes or No.'
 ANSWER = "Yes"
 #: The authors resize with qwen-vl-utils 0.0.14: sides of 32, so many pixels at least and at most.
-_SIDE, _FEWEST, _MOST = 32, 4 * 32**2, 16_384 * 32**2
-
-
-def resized(width: int, height: int) -> tuple[int, int]:
-    """Size of an image in the model's eyes (``smart_resize`` of qwen-vl-utils)."""
-    sides = [max(_SIDE, round(side / _SIDE) * _SIDE) for side in (width, height)]
-    if math.prod(sides) > _MOST:
-        shrink = math.sqrt(height * width / _MOST)
-        sides = [math.floor(side / shrink / _SIDE) * _SIDE for side in (width, height)]
-    elif math.prod(sides) < _FEWEST:
-        grow = math.sqrt(_FEWEST / (height * width))
-        sides = [math.ceil(side * grow / _SIDE) * _SIDE for side in (width, height)]
-    return sides[0], sides[1]
+RESIZING = (32, 4 * 32**2, 16_384 * 32**2)
 
 
 class VqaQwen3Vl(Qwen3Judge):
@@ -57,8 +44,11 @@ class VqaQwen3Vl(Qwen3Judge):
         """See :meth:`Qwen3Judge.prepare_image`."""
         from PIL.Image import Resampling
 
+        from rewards.preprocessing import smart_size
+
         require_ratio(image.size)
-        return self._model.pixels(image.resize(resized(*image.size), Resampling.BICUBIC), resize=False)  # type: ignore[no-any-return]
+        resized = image.resize(smart_size(image.size, *RESIZING), Resampling.BICUBIC)
+        return self._model.pixels(resized, resize=False)  # type: ignore[no-any-return]
 
     def judge(self, batch: Batch) -> list[Outcome]:
         """See :meth:`Scorer.judge`; where the likeliest answer is none, the authors' code gives no score either."""

@@ -111,7 +111,9 @@ def test_the_scorer_keeps_every_answer(judge: Mplug, pictures: list[Image.Image]
     scorer.load("cpu", "reference", {})
     pixels = [scorer.prepare_image(picture) for picture in pictures]
     with torch.no_grad():
-        judged = scorer.judge(Batch(pixels, [LINE["prompt"]] * len(pixels), lines=[LINE] * len(pixels)))  # type: ignore[list-item]
+        batch = Batch(pixels, [LINE["prompt"]] * len(pixels), lines=[LINE] * len(pixels))  # type: ignore[list-item]
+        judged = scorer.judge(batch)
+        assert scorer.score(batch).tolist() == pytest.approx([one.value for one in judged])  # type: ignore[union-attr]
     for one in judged:
         answers = [detail["answer"] for detail in one.details]  # type: ignore[union-attr]
         assert [detail["question"] for detail in one.details] == list(QUESTIONS)  # type: ignore[union-attr]

@@ -10,8 +10,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from rewards.models.hpsv3 import Hpsv3, budget
+from rewards.models.hpsv3 import PIXELS, SIDE, Hpsv3
 from rewards.models.official_texts import official_texts
+from rewards.preprocessing import smart_size
 from tests.rewards.pairs import picture
 from tests.vlm import references
 from tests.vlm.pairs import LINES, images, judge, one_by_one
@@ -83,7 +84,7 @@ def test_a_prompt_cannot_bring_a_reward_token_of_its_own(load: Callable[..., Any
     ],
 )
 def test_the_budget_of_pixels(size: tuple[int, int], expected: tuple[int, int]) -> None:
-    assert budget(*size) == expected
+    assert smart_size(size, SIDE, PIXELS, PIXELS) == expected
 
 
 def test_a_tiny_image_is_scored(load: Callable[..., Any], world: Path) -> None:

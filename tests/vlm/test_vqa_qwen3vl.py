@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from rewards.scorers.vqa_qwen3vl import VqaQwen3Vl, resized
+from rewards.preprocessing import smart_size
+from rewards.scorers.vqa_qwen3vl import RESIZING, VqaQwen3Vl
 from tests.rewards.pairs import picture
 from tests.vlm.pairs import LINES, images, judge, one_by_one
 from tests.vlm.references import Generated
@@ -25,9 +26,9 @@ def test_scores_are_those_of_the_authors_template_and_sizes(
 
 
 def test_small_images_are_not_enlarged_as_the_processor_would(load: Callable[..., Any]) -> None:
-    assert resized(200, 130) == (192, 128)
-    assert resized(1, 1) == (64, 64)
-    assert resized(5000, 5000) == (4096, 4096)
+    assert smart_size((200, 130), *RESIZING) == (192, 128)
+    assert smart_size((1, 1), *RESIZING) == (64, 64)
+    assert smart_size((5000, 5000), *RESIZING) == (4096, 4096)
     scorer, small = load("vqa_qwen3vl"), picture(4, (200, 130))
     assert scorer.prepare_image(small).shape[:2] == (8, 12)
     assert load("soft_tifa").prepare_image(small).shape[:2] == (14, 20)
