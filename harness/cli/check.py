@@ -17,6 +17,7 @@ from harness.terminal.echo import echo, in_actions, say_as_is, show
 from wire.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
+    from reports.gallery import Copied
     from reports.gate.check import Gate
     from reports.read.selection import Selection
 
@@ -55,15 +56,10 @@ def check(
 ) -> None:
     """Compare a run with a baseline by a policy: exit 0 if it passes, 1 if it fails."""
     from harness.plan.gate import gate_of, growing_gate
-    from reports.files import write_text
-    from reports.gate.policy import default_text
     from reports.read.selection import one_selection
 
     if init is not None:
-        if init.exists():
-            raise UserError(f"{init}: there is one already; remove it or name another file")
-        echo(f"written: {write_text(init, default_text())}")
-        return
+        return _write_policy(init)
     if candidate is None or baseline is None:
         raise UserError("name a candidate and a --baseline, or write a first policy with --init FILE")
     numbers, names = _numbers(looks), (name or [])[::-1]  # on the command line the candidate comes first
@@ -80,16 +76,28 @@ def check(
         growing = partial(growing_run, made, model, tiny_world=tiny_world)
         gate = growing_gate(baseline, policy, numbers, growing, names)
     if gallery is not None:
-        from reports.gate.baseline import write_flips
-        from rewards.scorers import CARDS
-
-        shown = (gate.comparison.first, gate.comparison.second)
-        gate = replace(
-            gate, flips=write_flips(baseline, candidate, gallery, CARDS, shown, options.copied(copy, full_size))
-        )
+        gate = _with_gallery(gate, baseline, candidate, gallery, options.copied(copy, full_size))
     _show(gate, out)
     if not gate.passes:
         raise typer.Exit(int(ExitCode.GATE_FAILED))
+    return None
+
+
+def _write_policy(path: Path) -> None:
+    from reports.files import write_text
+    from reports.gate.policy import default_text
+
+    if path.exists():
+        raise UserError(f"{path}: there is one already; remove it or name another file")
+    echo(f"written: {write_text(path, default_text())}")
+
+
+def _with_gallery(gate: Gate, baseline: Path, candidate: Path, folder: Path, copied: Copied | None) -> Gate:
+    from reports.gate.baseline import write_flips
+    from rewards.scorers import CARDS
+
+    shown = (gate.comparison.first, gate.comparison.second)
+    return replace(gate, flips=write_flips(baseline, candidate, folder, CARDS, shown, copied))
 
 
 def _refuse(chosen: Selection | None, given: dict[str, object]) -> None:

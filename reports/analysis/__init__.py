@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wire.cards import NO_CARDS, Cards, card_of
 from wire.errors import UserError
+
+if TYPE_CHECKING:
+    from reports.analysis.findings import Finding
+    from reports.read.runs import Run
 
 __all__ = ["AnalysisFiles", "write_analysis"]
 
@@ -51,13 +56,11 @@ def write_analysis(
     Raises:
         UserError: a run is missing, empty or malformed, no run has two judges, or the folder cannot be written to.
     """
-    from reports.analysis import measures
     from reports.analysis.findings import findings_csv, findings_markdown
     from reports.analysis.judges import read_labels, write_judges
     from reports.analysis.radar import draw_radars
     from reports.analysis.tradeoff import write_tradeoffs
     from reports.files import write_text
-    from reports.leaderboard.merge import merge_stages
     from reports.read.cards import notes_on_rewards
     from reports.read.find import fault_note, find_runs
     from reports.read.names import told_apart
@@ -72,15 +75,7 @@ def write_analysis(
         except UserError as error:
             notes = (*notes, fault_note(source.path, source.searched, error))
             continue
-        images = merge_stages(run)
-        own = [card_of(metric, run.manifest.cards) for metric in (run.rewards.metrics if run.rewards else ())]
-        # A value over a prompt's images together says nothing of one of them.
-        lower = {card.metric: card.lower for card in own if not card.over_samples}
-        parts = [*measures.pass_at_k(run.verdicts), *measures.best_of(images, lower)]
-        parts += measures.rewards_against_verdicts(images, lower)
-        parts += measures.reward_correlations(images, [*lower])
-        parts += [*measures.histograms(run.rewards), *measures.breakdown(run.verdicts)]
-        found.append((source, parts, tuple(notes_on_rewards(run, run.manifest.cards))))
+        found.append((source, _measures(run), tuple(notes_on_rewards(run, run.manifest.cards))))
         measured.append((source.name, run))
     if not found:
         raise UserError(f"nothing to analyse; {'; '.join(notes)}")
@@ -92,3 +87,22 @@ def write_analysis(
         tradeoffs=write_tradeoffs(measured, out_dir, further),
         judges=write_judges(measured, said, out_dir) if judges else (),
     )
+
+
+def _measures(run: Run) -> list[Finding]:
+    """All that one run's rows say."""
+    from reports.analysis import measures
+    from reports.leaderboard.merge import merge_stages
+
+    images = merge_stages(run)
+    own = [card_of(metric, run.manifest.cards) for metric in (run.rewards.metrics if run.rewards else ())]
+    # A value over a prompt's images together says nothing of one of them.
+    lower = {card.metric: card.lower for card in own if not card.over_samples}
+    return [
+        *measures.pass_at_k(run.verdicts),
+        *measures.best_of(images, lower),
+        *measures.rewards_against_verdicts(images, lower),
+        *measures.reward_correlations(images, [*lower]),
+        *measures.histograms(run.rewards),
+        *measures.breakdown(run.verdicts),
+    ]
