@@ -11,6 +11,27 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from wire.errors import UserError
+
+#: What every page of ours has near its beginning, as jinja2 escapes :func:`content_policy`.
+_MARK = b"default-src &#39;none&#39;; script-src &#39;sha256-"
+
+
+def own_page(path: Path) -> Path:
+    """The path of a page that is to be written.
+
+    Raises:
+        UserError: another program's file is there.
+    """
+    try:
+        with path.open("rb") as file:
+            found = file.read(2000)
+    except OSError:  # nothing there, or what writing will name
+        return path
+    if _MARK not in found:
+        raise UserError(f"{path}: not a page of miro-eval, so it is not overwritten; name another folder")
+    return path
+
 
 def render(templates: Path, name: str, style: str, script: str, policy: str = "", **values: Any) -> str:
     """A template of a folder; ``policy`` adds to what the page may load."""

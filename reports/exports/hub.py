@@ -30,9 +30,10 @@ if TYPE_CHECKING:
     from reports.leaderboard.table import Leaderboard
 
 ROWS, CARD, SCORES_FILE = "data/rows.parquet", "README.md", "leaderboard.json"
-#: Absolute paths, of which the last part stays; and what the hub's and other services' tokens look like.
+#: Absolute paths, spaces in their folders included, of which the last part stays; and what tokens of the hub and of
+#: other services look like.
 _PART = r"[\w.@+=,\\-]+"
-_PATH = re.compile(rf"(?:(?<![\w./])|(?<=[:;]//))(?:/{_PART})+/(?={_PART})")
+_PATH = re.compile(rf"(?:(?<![\w./])|(?<=[:;]//))(?:/{_PART}(?: {_PART})*)+/(?={_PART})")
 _TOKEN = re.compile(r"\b(?:hf_|sk-|ghp_|github_pat_|glpat-)[A-Za-z0-9_-]{12,}")
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 #: Columns that hold what others than the suite's authors wrote.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from reports.files import write_text
 from reports.gallery import Copied, write_gallery
 from reports.leaderboard.html import leaderboard_html
+from reports.pages import own_page
 from wire.cards import NO_CARDS, Cards
 
 if TYPE_CHECKING:
@@ -23,16 +24,20 @@ _NOT_IN_ADDRESSES = re.compile(r"[^A-Za-z0-9_.=-]+")
 def write_site(board: Leaderboard, folder: Path, cards: Cards = NO_CARDS) -> Path:
     """Write ``index.html``, and ``runs/NAME/index.html`` with small copies of the images, for each run.
 
+    The row of a run's best images links into the gallery of that run.
+
     Raises:
-        UserError: the folder cannot be written to, or a run has gone since the leaderboard was made.
+        UserError: the folder cannot be written to, another program's page is there, or a run has gone since the
+            leaderboard was made.
     """
-    names = [str(name) for name in board.frame["model"]]
+    index = own_page(folder / "index.html")
+    names = [name for name in map(str, board.frame["model"]) if board.sources[name].selection is None]
     places = dict(zip(names, _places(names), strict=True))
     for name, place in places.items():
         home = "../../index.html"
         write_gallery([board.sources[name].path], folder / place, Copied.SMALL, cards, [name], home)
-    galleries = {name: f"{place}/index.html" for name, place in places.items()}
-    return write_text(folder / "index.html", leaderboard_html(board, galleries))
+    galleries = {name: f"{places[source.name]}/index.html" for name, source in board.sources.items()}
+    return write_text(index, leaderboard_html(board, galleries))
 
 
 def _places(names: Sequence[str]) -> list[str]:

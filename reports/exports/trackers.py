@@ -65,7 +65,8 @@ class Entry:
         facts: what it is, by :data:`FACTS`.
         values: column -> number: scores, rewards, bounds of their intervals, counts; those alone that the run has.
         step: training step; 0 where it is not known.
-        images: one row an image: prompt, sample, tag, verdict, reason, rewards.
+        images: one row an image: prompt, sample, tag, verdict, reason, rewards; None for the row of best images, which
+            are among their run's.
         grid: images of the same prompts as every other entry's; None where no image file is there.
     """
 
@@ -73,7 +74,7 @@ class Entry:
     facts: dict[str, str]
     values: dict[str, float]
     step: int
-    images: pd.DataFrame
+    images: pd.DataFrame | None
     grid: Image | None
 
 
@@ -128,18 +129,20 @@ def entries(board: Leaderboard, folder: Path) -> list[Entry]:
     images = dict([*pd.read_parquet(folder / "scores.parquet").groupby("model", sort=False)])
     rows = [{str(key): value for key, value in row.items()} for row in board.frame.to_dict("records")]
     places = _placed(board.sources)
-    shown = _shown_prompts(images[rows[0]["model"]])
-    return [
-        Entry(
-            places[row["model"]][0][:_RUN_LETTERS],
+    shown = _shown_prompts(next(iter(images.values())))
+    found = []
+    for row in rows:
+        (training, step), own = places[row["model"]], images.get(row["model"])
+        entry = Entry(
+            training[:_RUN_LETTERS],
             {name: str(row[name]) for name in FACTS},
             {name: float(value) for name, value in row.items() if name not in FACTS and _is_number(value)},
-            places[row["model"]][1],
-            images[row["model"]].drop(columns=_NOT_IN_TABLES).reset_index(drop=True),
-            _grid(board.sources[row["model"]].folder, images[row["model"]], shown),
+            step,
+            None if own is None else own.drop(columns=_NOT_IN_TABLES).reset_index(drop=True),
+            None if own is None else _grid(board.sources[row["model"]].folder, own, shown),
         )
-        for row in rows
-    ]
+        found.append(entry)
+    return found
 
 
 def _is_number(value: object) -> bool:
@@ -148,7 +151,10 @@ def _is_number(value: object) -> bool:
 
 def _placed(sources: Mapping[str, RunSource]) -> dict[str, tuple[str, int]]:
     """Model -> its training and step; by itself, under its own name, where no other step of the training is known."""
-    found = {name: (training_of(source), step_of(source)) for name, source in sources.items()}
+    found = {
+        name: (", ".join([training_of(one), *([one.selection.name] if one.selection else [])]), step_of(one))
+        for name, one in sources.items()
+    }
     places = list(found.values())
     trainings = [training for training, step in places if step is not None]
     joined = {place for place in places if place[1] is not None and places.count(place) == 1}
@@ -226,7 +232,7 @@ def _wandb(runs: Runs, folder: Path) -> str:
         settings = {"project": project, "name": name, "config": steps[-1].facts, "dir": folder}
         with wandb.init(**settings, reinit="finish_previous") as run:
             for entry in steps:
-                media = {"images": wandb.Table(dataframe=_plain(entry.images))}
+                media = {} if entry.images is None else {"images": wandb.Table(dataframe=_plain(entry.images))}
                 media |= {} if entry.grid is None else {"grid": wandb.Image(entry.grid)}
                 run.log({**entry.values, **media}, step=entry.step)
     offline = os.environ.get("WANDB_MODE") in ("offline", "dryrun")
@@ -271,7 +277,8 @@ def _mlflow_step(mlflow: Any, entry: Entry) -> None:
     values = list(entry.values.items())
     for first in range(0, len(values), _METRICS_AT_ONCE):
         mlflow.log_metrics(dict(values[first : first + _METRICS_AT_ONCE]), step=entry.step)
-    mlflow.log_table(_plain(entry.images), f"images/step-{entry.step}.json")
+    if entry.images is not None:
+        mlflow.log_table(_plain(entry.images), f"images/step-{entry.step}.json")
     if entry.grid is not None:
         mlflow.log_image(entry.grid, f"grid/step-{entry.step}.png")
 
@@ -308,7 +315,7 @@ def _trackio(runs: Runs, folder: Path) -> str:
         with redirect_stdout(sys.stderr):
             run = trackio.init(project=project, name=name, config=steps[-1].facts, **quiet)
             for entry in steps:
-                media = {"images": trackio.Table(dataframe=_plain(entry.images))}
+                media = {} if entry.images is None else {"images": trackio.Table(dataframe=_plain(entry.images))}
                 media |= {} if entry.grid is None else {"grid": trackio.Image(entry.grid)}
                 run.log({**entry.values, **media}, step=entry.step)
             trackio.finish()

@@ -67,7 +67,8 @@ def write_gallery(
         sheet: lay the page out in rows, a prompt each, and write ``grid.png`` for a paper.
 
     Raises:
-        UserError: a run is missing, empty or malformed, or the folder cannot be written to.
+        UserError: a run is missing, empty or malformed, the folder cannot be written to, or another program's page is
+            in it.
     """
     from reports.drawing import save
     from reports.files import write_text
@@ -75,9 +76,11 @@ def write_gallery(
     from reports.gallery.pictures import Pictures
     from reports.gallery.records import gallery_run, matched
     from reports.gallery.sheet import draw_sheet, headings, make_sheet, sheet_run
+    from reports.pages import own_page
     from reports.read.names import told_apart
     from reports.read.runs import find_run
 
+    page = own_page(out_dir / "index.html")
     sources = told_apart([find_run(path, cards) for path in paths], names)
     placed = headings(sources) if sheet and len(sources) > 1 else []
     sources = [replace(one, name=f"{row} {column}".strip()) for one, column, row in placed] or sources
@@ -90,7 +93,7 @@ def write_gallery(
     entries = matched(runs)
     columns = [sheet_run(*one) for one in placed or [(source, source.name, "") for source in sources]] if sheet else []
     drawn = draw_sheet(make_sheet(columns, sheet.prompts, sheet.sample)) if sheet else None
-    index = write_text(out_dir / "index.html", gallery_html(runs, entries, home, rows=sheet is not None))
+    index = write_text(page, gallery_html(runs, entries, home, rows=sheet is not None))
     shown = [record for run in runs for record in run.records]
     return GalleryFiles(
         index=index,

@@ -22,6 +22,7 @@ import reports
 import reports.exports.trackers
 from harness.environments import uv
 from reports.exports.trackers import TRACKERS, Runs, check_trackers, entries, export, fit_names
+from reports.read.selection import Selection
 from tests.real_environments import ROOT
 from tests.reports.builders import SMALL, rewards, sweep, write_rows
 from wire.errors import EnvironmentFailure, UserError
@@ -89,12 +90,22 @@ def test_what_is_handed_over(runs: Path, tmp_path: Path) -> None:
     assert "aesthetic" not in first.values
     assert first.facts["coverage"] == "12 of 553 prompts"
     assert not first.facts.keys() & first.values.keys()
+    assert first.images is not None
     assert len(first.images) == len(sweep(SMALL))
     assert {"prompt_key", "sample_index", "tag", "correct", "reason", "vqa"} <= set(first.images)
     assert first.grid is not None
     assert second.grid is not None
     assert first.grid.size == (640, 480)
     assert [first.grid.getpixel(place) for place in ((80, 80), (240, 80))] == [(255, 0, 0), (128, 128, 128)]
+
+
+def test_best_images_are_a_training_of_their_own_without_a_table(runs: Path, tmp_path: Path) -> None:
+    board = reports.report([runs], tmp_path, selections=[Selection(1, "vqa")]).leaderboard
+    assert board is not None
+    found = [(one.training, one.step, one.images is None, one.values["vqa"]) for one in entries(board, tmp_path)]
+    best = f"{NAME}, best of 1 by vqa"
+    every = [(name, step, name == best, vqa) for name in (NAME, best) for step, vqa in ((1000, 0.25), (2000, 0.5))]
+    assert sorted(found) == sorted(every)
 
 
 def test_runs_of_unknown_step_stand_by_themselves(runs: Path, tmp_path: Path) -> None:

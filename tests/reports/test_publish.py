@@ -172,5 +172,6 @@ def test_paths_and_tokens_go_and_all_else_stays() -> None:
     for text in ("file:///home/u/run/0.png", "in:/home/u/run/0.png", "in&#58;///home/u\\_1/run/0.png"):
         assert re.fullmatch(r"(file:|in:|in&#58;)(//)?0\.png", cleaned(text))
     assert cleaned(f"in {Path.home()}: x, {Path.home()}/runs/a b") == "in ~: x, a b"
+    assert cleaned("/data/my runs/of june/0.png: broken; 1/2 of a/b") == "0.png: broken; 1/2 of a/b"
     for text in ("00000/samples/0000.png", "1/2 of a/b", "https://huggingface.co/a/b/c", "(x + 2) / 4", "4 / 5"):
         assert cleaned(text) == text

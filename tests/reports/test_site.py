@@ -10,10 +10,13 @@ import pytest
 
 import reports
 from reports.exports.site import _places, write_site
+from reports.gallery import write_gallery
+from reports.read.selection import Selection
 from tests.harness.test_cli import run as miro_eval
 from tests.reports.gallery.browser import Page, headless
 from tests.reports.gallery.runs import make_run
 from tests.reports.gallery.screenshots import EXAMPLES, example
+from wire.errors import UserError
 
 CELLS = "[...document.querySelectorAll('.scores tbody tr')].map(row => row.cells[2].textContent)"
 
@@ -69,6 +72,32 @@ def test_no_column_is_hidden_at_1400_pixels(page: Page, tmp_path: Path) -> None:
         assert page.run("[...document.querySelectorAll('.scroll')].every(node => node.scrollWidth <= node.clientWidth)")
     page.visit(html, width=400)
     assert page.run("document.documentElement.scrollWidth") <= 400
+
+
+def test_best_images_link_into_their_runs_gallery(tmp_path: Path) -> None:
+    make_run(tmp_path / "a")
+    chosen = [Selection(1, "image_reward")]
+    board = reports.report([tmp_path / "a"], tmp_path / "report", selections=chosen).leaderboard
+    assert board is not None
+    index = write_site(board, tmp_path / "site").read_text()
+    assert [path.name for path in (tmp_path / "site" / "runs").iterdir()] == ["a"]
+    assert index.count('href="runs/a/index.html"') == 2
+
+
+def test_another_programs_page_is_not_overwritten(tmp_path: Path) -> None:
+    make_run(tmp_path / "a")
+    board = reports.report([tmp_path / "a"], tmp_path / "report").leaderboard
+    assert board is not None
+    write_site(board, tmp_path / "site")
+    index = write_site(board, tmp_path / "site")  # our own may be written again
+    index.write_text("<h1>mine</h1>")
+    for write in (
+        lambda: write_site(board, tmp_path / "site"),
+        lambda: write_gallery([tmp_path / "a"], tmp_path / "site"),
+    ):
+        with pytest.raises(UserError, match=r"index\.html: not a page of miro-eval"):
+            write()
+    assert index.read_text() == "<h1>mine</h1>"
 
 
 def test_no_two_runs_share_an_address() -> None:
