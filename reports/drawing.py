@@ -181,13 +181,18 @@ def _dress(axes: Axes, panel: Panel) -> None:
 
 
 def _reading(panels: Sequence[Panel]) -> str:
-    """What dashes and bands stand for, as far as the figure has them."""
+    """What dashes and bands mean, as far as the figure has them."""
     series = [one for panel in panels for one in panel.series]
-    kinds = {one.measured for one in series}
-    words = ["Solid, filled: measured. Dashed, open: as published."] if len(kinds) == 2 else []
-    words += ["Dashed, open: as published, not measured."] if kinds == {False} else []
-    words += ["Bands or bars: 95 % intervals over prompts."] if any(any(one.bounds) for one in series) else []
-    return " ".join(words)
+    bands = "Bands or bars: 95 % intervals over prompts." if any(any(one.bounds) for one in series) else ""
+    return f"{dashes(one.measured for one in series)} {bands}".strip()
+
+
+def dashes(measured: Iterable[bool]) -> str:
+    """What dashes mean in a figure of such lines; empty where all are measured."""
+    kinds = set(measured)
+    if len(kinds) == 2:
+        return "Solid, filled: measured. Dashed, open: as published."
+    return "Dashed, open: as published, not measured." if kinds == {False} else ""
 
 
 def legend(figure: Figure, handles: dict[Any, Any], note: str = "") -> None:

@@ -10,7 +10,7 @@ from reports.drawing import HIGHER, Bounds, Panel, Series, plain_name, plot, sav
 from reports.statistics.intervals import Interval
 from reports.summary.run_summary import RunSummary
 from wire.cards import LOWER, NO_CARDS, Cards, card_of
-from wire.vocabulary import TAGS
+from wire.vocabulary import GENEVAL2_SCORES, TAGS
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Curve:
         by_order: steps are the numbers of the checkpoints, in the order given.
         axis: what the points lie along, where it is no training.
         higher_is_better: direction; None where nobody has said.
-        words: what stands at 0, 1, ... of an axis that has no numbers.
+        words: what is at 0, 1, ... of an axis that has no numbers.
     """
 
     training: str
@@ -46,11 +46,6 @@ class Curve:
     def label(self) -> str:
         """The metric as tables name it."""
         return f"{self.metric} {LOWER}" if self.higher_is_better is False else self.metric
-
-
-def known_cards(summaries: Sequence[RunSummary]) -> Cards:
-    """Of all runs' metrics, an earlier run's before a later one's."""
-    return {metric: card for summary in reversed(summaries) for metric, card in summary.manifest.cards.items()}
 
 
 def scores_of(summary: RunSummary) -> Iterator[tuple[str, float, Interval | None]]:
@@ -71,6 +66,11 @@ def _judged(summary: RunSummary) -> Iterator[tuple[str, float, Interval | None]]
         if not name.startswith("geneval2_atoms"):
             scores[name] = score.value, score.interval
     yield from ((name, value, interval) for name, (value, interval) in scores.items() if value is not None)
+
+
+def value_text(value: float, interval: Interval | None) -> str:
+    """E.g. ``0.5720 (0.5527 to 0.5949)``."""
+    return f"{value:.4f}" + (f" ({interval.low:.4f} to {interval.high:.4f})" if interval else "")
 
 
 def bounds(interval: Interval | None) -> tuple[float | None, float | None]:
@@ -97,14 +97,16 @@ def _panel(curves: Sequence[Curve], cards: Cards) -> Panel:
     first = curves[0]
     along = first.axis or ("checkpoint" if first.by_order else "training step")
     series = tuple(series_of(curve) for curve in curves)
-    return Panel(axis_label(first, cards), plain_name(along), series, names=tuple(map(plain_name, first.words)))
+    return Panel(axis_label(first.metric, cards), plain_name(along), series, names=tuple(map(plain_name, first.words)))
 
 
-def axis_label(curve: Curve, cards: Cards) -> str:
+def axis_label(metric: str, cards: Cards) -> str:
     """The metric, its direction and its unit, for a y axis."""
-    if curve.metric == "overall" or curve.metric in TAGS:
-        return f"{curve.metric} {HIGHER}\n" + ("mean over tags" if curve.metric == "overall" else "share of images")
-    return score_label(card_of(curve.metric, cards))
+    if metric in ("overall", *TAGS):
+        return f"{metric} {HIGHER}\n" + ("mean over tags" if metric == "overall" else "share of images")
+    if metric in GENEVAL2_SCORES:
+        return f"{metric} {HIGHER}\n0 to 100"
+    return score_label(card_of(metric, cards))
 
 
 def series_of(curve: Curve) -> Series:

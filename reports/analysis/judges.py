@@ -15,7 +15,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import combinations
 from pathlib import Path
@@ -26,7 +26,10 @@ import numpy as np
 from reports.files import csv_text, write_text
 from reports.leaderboard.markdown import escape, markdown_table
 from reports.leaderboard.merge import merge_stages
+from reports.statistics.correlation import rank_correlation
+from reports.statistics.intervals import LEVEL
 from reports.statistics.resampling import drawn
+from reports.summary.run_summary import GENEVAL
 from wire.errors import UserError
 from wire.untrusted import read_bytes
 from wire.vocabulary import SOFT_TIFA, TAGS
@@ -39,11 +42,11 @@ if TYPE_CHECKING:
 
     Weights = NDArray[np.float64]
 
-HUMAN, GENEVAL, ALL = "human", "geneval", "all"
+HUMAN, ALL = "human", "all"
 #: What an annotator of GenEval's study marks where an image "fully captures the meaning of the caption", of 1 to 4.
 FULL_MARKS = 4
 _STUDY = {"caption": "Input.caption", "sample": "Input.image_id", "fit": "Answer.task-quality"}
-_TAIL = (0.025, 0.975)
+_TAIL = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
 
 #: (image's prompt, sample) or (file name, -1) -> whether people call the image right.
 Labels = Mapping[tuple[str, int], bool]
@@ -51,12 +54,12 @@ Labels = Mapping[tuple[str, int], bool]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A statistic with its 95 % bounds; None where there are none. ``draws``: (B,) of the resamples."""
+    """A statistic with its 95 % bounds; None where there are none. ``draws``: (B,) of the resamples, where kept."""
 
     value: float
     low: float | None
     high: float | None
-    draws: NDArray[np.float64]
+    draws: NDArray[np.float64] = field(default_factory=lambda: np.array([]))
 
 
 @dataclass(frozen=True)
@@ -158,10 +161,10 @@ def _against(frame: pd.DataFrame, reference: str, judge: str) -> Iterator[Agreem
 
 def _correlated(frame: pd.DataFrame, first: str, second: str) -> Iterator[Agreement]:
     known = frame[frame[first].notna() & frame[second].notna()]
-    if len(known) > 1:
-        ranks = known[[first, second]].rank().to_numpy()
-        found = _estimate(partial(_pearson, ranks), _weights(known))
-        yield Agreement(first, second, ALL, len(known), known["prompt_key"].nunique(), correlation=found)
+    keys = known["prompt_key"].tolist()
+    if found := rank_correlation(keys, known[first].to_numpy(), known[second].to_numpy()):
+        value, (low, high) = found[0], found[1] or (None, None)
+        yield Agreement(first, second, ALL, len(keys), len(set(keys)), correlation=Estimate(value, low, high))
 
 
 def _cut(scores: NDArray[np.float64], count: int) -> float:
@@ -191,9 +194,8 @@ def _estimate(statistic: Callable[[Weights], Weights], weights: Weights) -> Esti
 
 def _auroc(scores: NDArray[Any], right: NDArray[Any], weights: NDArray[Any]) -> NDArray[np.float64]:
     """(B,) Mann and Whitney's U over its largest, with (B, N) weights; ties count half."""
-    _, groups = np.unique(scores, return_inverse=True)
-    first = np.unique(groups[np.argsort(groups, kind="stable")], return_index=True)[1]
-    order = np.argsort(groups, kind="stable")
+    order = np.argsort(scores, kind="stable")
+    first = np.unique(scores[order], return_index=True)[1]
     won, lost = (np.add.reduceat((weights * mask)[:, order], first, axis=1) for mask in (right, ~right))
     below = np.cumsum(lost, axis=1) - lost
     found: NDArray[np.float64] = (won * (below + lost / 2)).sum(axis=1) / (won.sum(axis=1) * lost.sum(axis=1))
@@ -206,15 +208,6 @@ def _kappa(called: NDArray[Any], right: NDArray[Any], weights: NDArray[Any]) -> 
     agreed, first, second = (weights @ mask / total for mask in (called == right, called, right))
     chance = first * second + (1 - first) * (1 - second)
     found: NDArray[np.float64] = (agreed - chance) / (1 - chance)
-    return found
-
-
-def _pearson(ranks: NDArray[Any], weights: NDArray[Any]) -> NDArray[np.float64]:
-    """(B,) correlation of two columns of ranks, with (B, N) weights."""
-    share = weights / weights.sum(axis=1, keepdims=True)
-    centered = ranks.T[None] - (share @ ranks)[:, :, None]
-    moments = np.einsum("bn,bin,bjn->bij", share, centered, centered)
-    found: NDArray[np.float64] = moments[:, 0, 1] / np.sqrt(moments[:, 0, 0] * moments[:, 1, 1])
     return found
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reports.drawing import COLUMN, HIGHER, PAGE, TEXT, legend, legend_name, look, save
+from reports.drawing import COLUMN, HIGHER, PAGE, TEXT, dashes, legend, legend_name, look, save
+from reports.read.cards import known_cards
 from wire.cards import card_of
 from wire.vocabulary import TAGS
 
@@ -75,7 +76,7 @@ def _rewards(runs: Sequence[tuple[str, Run]]) -> Figure | None:
     lines = _lines(means, shared)
     if len(shared) < FEWEST_AXES or len(lines) < 2:
         return None
-    known = {metric: card for _, run in reversed(runs) for metric, card in run.manifest.cards.items()}
+    known = known_cards([run for _, run in runs])
     cards = [card_of(metric, known) for metric in shared]
     labels, lower = tuple(card.label for card in cards), tuple(card.lower for card in cards)
     return radar([Wheel(labels, tuple(lines), f"Mean rewards {HIGHER}", lower=lower)], WORST_TO_BEST)
@@ -123,11 +124,9 @@ def radar(wheels: Sequence[Wheel], note: str = "") -> Figure:
     for place, wheel in enumerate(wheels, start=1):
         axes: Any = figure.add_subplot(1, len(wheels), place, projection="polar")
         handles |= _draw_wheel(axes, wheel, labels)
-    kinds = {line.measured for wheel in wheels for line in wheel.lines}
-    words = ["Solid, filled: measured; dashed, open: as published."] if len(kinds) == 2 else []
-    words += ["Dashed, open: as published, not measured."] if kinds == {False} else []
+    words = dashes(line.measured for wheel in wheels for line in wheel.lines)
     figure.set_size_inches(width, 3.15 + 0.14 * -(-len(labels) // (2 if width == COLUMN else 4)))
-    legend(figure, handles, " ".join([*words, note]).strip())
+    legend(figure, handles, f"{words} {note}".strip())
     return figure
 
 

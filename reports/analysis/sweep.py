@@ -8,18 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from reports.analysis.curves import Curve, Point, bounds, draw, known_cards, scores_of
+from reports.analysis.curves import Curve, Point, bounds, draw, scores_of
 from reports.files import csv_text, write_text
 from reports.leaderboard.collect import collect
-from reports.read.cards import higher_is_better
+from reports.read.cards import higher_is_better, known_cards
 from reports.read.runs import find_run
 from reports.summary.run_summary import RunSummary
 from wire.cards import NO_CARDS, Cards
 
 #: Axis, or field, -> value: a number, or a word.
 Values = Mapping[str, float | str]
-
-
 #: Column, and name in legends, of the checkpoint where a grid has several.
 MODEL = "model"
 
@@ -80,7 +78,7 @@ def sweep_curves(places: Sequence[Values], summaries: Sequence[RunSummary], axis
     words = [value for value in dict.fromkeys(place[axis] for place in places) if isinstance(value, str)]
     found: dict[tuple[str, str], list[Point]] = {}
     for place, summary in zip(places, summaries, strict=True):
-        others = ", ".join(f"{name}={_told(value)}" for name, value in place.items() if name != axis)
+        others = ", ".join(f"{name}={_text(value)}" for name, value in place.items() if name != axis)
         value = place[axis]
         step = float(words.index(value)) if isinstance(value, str) else float(value)
         for metric, score, interval in scores_of(summary):
@@ -99,7 +97,7 @@ def sweep_curves(places: Sequence[Values], summaries: Sequence[RunSummary], axis
     ]
 
 
-def _told(value: float | str) -> str:
+def _text(value: float | str) -> str:
     return value if isinstance(value, str) else f"{value:g}"
 
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from reports.analysis.curves import Curve, Point, bounds, draw, known_cards, scores_of
+from reports.analysis.curves import Curve, Point, bounds, draw, scores_of, value_text
 from reports.analysis.steps import PlacedRun, placed
 from reports.files import csv_text, write_text
 from reports.leaderboard.collect import collect
 from reports.leaderboard.markdown import escape, markdown_table
-from reports.read.cards import guessed, higher_is_better
+from reports.read.cards import guessed, higher_is_better, known_cards
 from reports.read.find import find_runs
 from reports.statistics.crossing import first_crossing
 from reports.summary.run_summary import RunSummary
@@ -188,7 +188,4 @@ def _table(curves: Sequence[Curve]) -> str:
 
 
 def _cell(point: Point | None) -> str:
-    if point is None:
-        return ""
-    interval = f" ({point.interval.low:.4f} to {point.interval.high:.4f})" if point.interval else ""
-    return f"{point.value:.4f}{interval}"
+    return value_text(point.value, point.interval) if point else ""

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reports import drawing
-from reports.analysis.curves import bounds, known_cards, scores_of
-from reports.drawing import COLORS, HIGHER, MARKERS, SMALL, plain_name, plot, save, score_label
+from reports.analysis.curves import axis_label, bounds, scores_of, value_text
+from reports.drawing import COLORS, MARKERS, SMALL, plot, save
 from reports.files import csv_text, write_text
 from reports.leaderboard.markdown import escape, markdown_table
-from reports.read.cards import higher_is_better
+from reports.read.cards import higher_is_better, known_cards
 from reports.statistics.intervals import Interval
 from reports.summary.run_summary import RunSummary, summarise_run
 from wire.cards import Cards, card_of
@@ -84,7 +84,7 @@ def _with_front(places: Sequence[Place], score: str, diversity: str, cards: Card
     def beaten(own: tuple[float, float]) -> bool:
         return any(other != own and other[0] >= own[0] and other[1] >= own[1] for other in points)
 
-    return tuple(Place(**vars(one) | {"front": not beaten(point)}) for one, point in zip(places, points, strict=True))
+    return tuple(replace(one, front=not beaten(point)) for one, point in zip(places, points, strict=True))
 
 
 def write_tradeoffs(runs: Sequence[tuple[str, Run]], folder: Path, further: Sequence[str] = ()) -> tuple[Path, ...]:
@@ -134,8 +134,8 @@ def _markdown(found: Sequence[Panel], cards: Cards) -> str:
             [
                 str(one.number),
                 escape(one.name),
-                _text(one.score, one.score_interval),
-                _text(one.diversity, one.diversity_interval),
+                value_text(one.score, one.score_interval),
+                value_text(one.diversity, one.diversity_interval),
                 "front" if one.front else "",
             ]
             for one in panel.places
@@ -144,15 +144,10 @@ def _markdown(found: Sequence[Panel], cards: Cards) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def _text(value: float, interval: Interval | None) -> str:
-    return f"{value:.4f}" + (f" ({interval.low:.4f} to {interval.high:.4f})" if interval else "")
-
-
 def _drawn(panel: Panel, cards: Cards) -> drawing.Panel:
     """The runs by their numbers, with both intervals; those on the front joined by a line."""
-    across, known = f"{plain_name(panel.diversity)} {HIGHER}\n{panel.samples} samples", panel.score in cards
-    along = score_label(cards[panel.score]) if known else f"{panel.score} {HIGHER}"
-    return drawing.Panel(across, along, (), finish=lambda axes: _draw(axes, panel))
+    across = f"{axis_label(panel.diversity, cards)}\n{panel.samples} samples"
+    return drawing.Panel(across, axis_label(panel.score, cards), (), finish=lambda axes: _draw(axes, panel))
 
 
 def _draw(axes: Axes, panel: Panel) -> None:

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from reports.leaderboard.protocols import Labels, descriptions, fingerprint, labelled, table_notes
+from reports.read.cards import known_cards
 from reports.read.names import told_apart
 from reports.summary.coverage import Suite
 from reports.summary.prompt_effects import ranks
@@ -100,7 +101,7 @@ def make_leaderboard(runs: Sequence[RunSummary], across: Sequence[str] = (), not
     for metric in metrics:
         if metric in beside:
             raise UserError(f"{metric} and what stands beside {beside[metric]} would be one column; rename one metric")
-    known = {metric: card for run in reversed(named) for metric, card in run.manifest.cards.items()}
+    known = known_cards(named)
     cards = {metric: card_of(metric, known) for metric in metrics}
     frame = pd.DataFrame.from_records([_row(run, cards, labels) for run in named])
     if not any(run.geneval2 for run in named):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from wire.cards import Cards, card_of
@@ -10,6 +10,7 @@ from wire.vocabulary import GENEVAL2_SCORES, TAGS
 
 if TYPE_CHECKING:
     from reports.read.runs import Run
+    from reports.summary.run_summary import RunSummary
 
 #: Values this far outside their range, as a share of its larger bound, are rounding.
 ROUNDING = 1e-4
@@ -18,6 +19,11 @@ ROUNDING = 1e-4
 def higher_is_better(metric: str, cards: Cards) -> bool | None:
     """Of ``overall``, a tag or a metric id; None where nobody has said."""
     return True if metric in ("overall", *TAGS, *GENEVAL2_SCORES) else card_of(metric, cards).higher_is_better
+
+
+def known_cards(runs: Sequence[Run | RunSummary]) -> Cards:
+    """Of all runs' metrics, an earlier run's before a later one's."""
+    return {metric: card for run in reversed(runs) for metric, card in run.manifest.cards.items()}
 
 
 def guessed(metrics: Iterable[str], cards: Cards) -> Iterator[str]:

@@ -40,9 +40,9 @@ class Mode:
 
     @property
     def text(self) -> str:
-        """E.g. ``83.21 (entity 88.02, global 81.00)``."""
+        """E.g. ``83.21 over 1,065 prompts (entity 88.02, global 81.00)``."""
         listed = ", ".join(f"{name} {value:.2f}" for name, value in self.categories.items() if " - " not in name)
-        return "none" if self.score is None else f"{self.score:.2f} ({listed})"
+        return "none" if self.score is None else f"{self.score:.2f} over {self.prompts:,} prompts ({listed})"
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,7 @@ class DpgSummary:
     @property
     def note(self) -> str:
         """Both ways in a line."""
-        dropped = f", which drops {self.dropped} of {self.fixed.prompts} prompts" if self.dropped else ""
-        return f"DPG-Bench: {self.fixed.text}; as its script counts{dropped}: {self.paper.text}"
+        return f"DPG-Bench: {self.fixed.text}; as its script counts: {self.paper.text}"
 
 
 def summarise_dpg(table: RewardTable) -> DpgSummary | None:

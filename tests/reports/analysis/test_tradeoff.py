@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from harness.cli.app import app
 from reports.analysis import write_analysis
+from reports.analysis.curves import axis_label
 from rewards.scorers import CARDS
 from tests.reports.builders import rewards, write_rows
 from tests.reports.geneval2 import made_up_lines, random_answers, rows_of
@@ -63,6 +64,12 @@ def test_a_score_that_is_better_when_lower_turns_the_front_round(tmp_path: Path)
         (run / "run.json").write_text(json.dumps({"name": run.name, "stages": {"rewards": cards}}))
     lines = lines_of(write_analysis(runs, tmp_path / "out", CARDS).tradeoffs)
     assert {line["model"]: line["front"] for line in lines} == {"0": "True", "1": "False", "2": "False"}
+
+
+def test_an_axis_has_a_direction_only_where_one_is_known() -> None:
+    assert axis_label("unheard_of", {}) == "unheard_of"
+    assert axis_label("geneval2", {}) == "geneval2 \u2191\n0 to 100"
+    assert axis_label("diversity_clip", CARDS).startswith("diversity_clip \u2191")
 
 
 def test_runs_of_other_numbers_of_samples_are_apart(tmp_path: Path) -> None:

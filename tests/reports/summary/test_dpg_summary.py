@@ -121,8 +121,8 @@ def test_both_ways_stand_in_the_notes_and_in_the_summary(tmp_path: Path) -> None
     rows = answered(questions(6))
     found = summary_of(tmp_path, rows)
     assert found.note in summarise_run(read_run(tmp_path)).notes
-    assert found.note.startswith(f"DPG-Bench: {found.fixed.score:.2f} (attribute ")
-    assert "as its script counts, which drops" in found.note
+    assert found.note.startswith(f"DPG-Bench: {found.fixed.score:.2f} over {found.fixed.prompts} prompts (attribute ")
+    assert f"as its script counts: {found.paper.score:.2f} over {6 - found.dropped} prompts" in found.note
     write_summaries(tmp_path)
     record = json.loads((tmp_path / "rewards_summary.json").read_text())
     assert record["dpg"]["paper"]["score"] == found.paper.score
