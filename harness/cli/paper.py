@@ -58,8 +58,7 @@ def table3(runs: Runs = None, out: TableOut = None, folder: From = None) -> None
 
 def _table(key: str, runs: list[str], out: Path | None, folder: Path | None) -> None:
     from reports.files import write_text
-    from reports.leaderboard.terminal import paper_table
-    from reports.paper.tables import reproduce_table, table_csv, table_markdown
+    from reports.paper.tables import paper_table, reproduce_table, table_csv, table_markdown
     from rewards.scorers import CARDS
 
     table = reproduce_table(key, runs, CARDS, folder)

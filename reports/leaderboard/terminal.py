@@ -1,4 +1,4 @@
-"""The leaderboard, and the paper's tables, for a terminal: as wide as that is, with no word broken."""
+"""Tables for a terminal, as wide as that is, with no word broken; and the leaderboard as such tables."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, Group, RenderableType
     from rich.table import Table
     from rich.text import Text
-
-    from reports.paper.tables import Cell, ReproducedTable
 
 #: Cells that a column of names has at least, where names are cut into lines.
 _NAMES = 20
@@ -40,10 +38,10 @@ class Grid:
     columns: Sequence[Column]
     breaks: frozenset[int] = frozenset()
 
-    def turned(self, corner: str = "") -> Grid:
+    def turned(self) -> Grid:
         """Rows for columns."""
         heads, cells = zip(*self.columns, strict=True)
-        return Grid(self.title, corner, heads, [(name, texts) for name, *texts in zip(self.names, *cells, strict=True)])
+        return Grid(self.title, "", heads, [(name, texts) for name, *texts in zip(self.names, *cells, strict=True)])
 
     def table(self, whole: bool = True) -> Table:
         """As a table; without ``whole`` names are cut into lines."""
@@ -62,7 +60,7 @@ class Grid:
         return table
 
     def parts(self, room: int) -> Iterator[Grid]:
-        """The columns in groups as wide as ``room``; a column that is wider stands alone. The first has the title."""
+        """The columns in groups as wide as ``room``; a wider column is alone. The first has the title."""
         names, group, used = min(_NAMES, max(map(len, self.names), default=0)), list[Column](), 0
         whole = self
         for head, cells in self.columns:
@@ -87,7 +85,7 @@ class Paragraph:
 
         from rich.text import Text
 
-        lines = wrap(self.text, options.max_width, break_long_words=False, break_on_hyphens=False)
+        lines = wrap(_plain(self.text), options.max_width, break_long_words=False, break_on_hyphens=False)
         yield from (Text(line, no_wrap=True, overflow="ignore") for line in lines)
 
 
@@ -146,7 +144,7 @@ def terminal_tables(board: dict[str, Any]) -> Group:
         grids.append(_grid(runs, "Rewards (raw means)", "rewards", heads))
     random = any(run["random_weights"] for run in runs)
     above = [Text(f"{RANDOM_WEIGHTS.capitalize()}.", style="bold red")] if random else []
-    notes = (Paragraph(_plain(note)) for note in _notes(board["notes"], runs))
+    notes = (Paragraph(note) for note in _notes(board["notes"], runs))
     return Group(*above, Fitting(grids, turn=True), *notes)
 
 
@@ -187,64 +185,3 @@ def _notes(on_all: Sequence[str], runs: Sequence[dict[str, Any]]) -> Iterator[st
     for note, models in about.items():
         named = "" if len(models) == len(runs) else f"{', '.join(models)}: "
         yield f"{named}{note}"
-
-
-def paper_table(table: ReproducedTable) -> Group:
-    """A table of the paper with its footnotes; and, where there are runs, what they give beside what is printed."""
-    from rich.console import Group
-
-    printed = table.printed
-    columns = [
-        (
-            f"{column}{_marks(table, column=column)}",
-            [f"{row.values[column]:.{places}f}{_marks(table, row.name, column)}" for row in printed.rows],
-        )
-        for column, places in printed.decimals.items()
-    ]
-    groups = [row.group for row in printed.rows]
-    title = f"{printed.source}: {printed.title}"
-    grid = Grid(title, "model", [row.name for row in printed.rows], columns, _ends(groups))
-    notes = [f"[{number}] {note.text}" for number, note in enumerate(printed.footnotes, start=1)]
-    texts = ("GenEval in per cent, rewards raw.", *notes)
-    return Group(Fitting([grid]), *map(Paragraph, texts), *_measured(table))
-
-
-def _ends(groups: Sequence[str]) -> frozenset[int]:
-    """The last place of each group but the last group's."""
-    return frozenset(place for place in range(len(groups) - 1) if groups[place] != groups[place + 1])
-
-
-def _measured(table: ReproducedTable) -> Iterator[RenderableType]:
-    """Measured values beside printed ones; then what was not measured, and what is to be said of the runs."""
-    cells = [cell for cell in table.cells if cell.measurement is not None]
-    if cells:
-        facts = [_cell_texts(cell) for cell in cells]
-        heads = ("column", "printed", "measured", "95 % interval", "difference", "verdict", "run")
-        columns: list[Column] = [(head, [fact[place] for fact in facts]) for place, head in enumerate(heads)]
-        names = [cell.row for cell in cells]
-        yield ""
-        yield Fitting([Grid("Measured beside printed", "model", names, columns, _ends(names))])
-        yield Paragraph("A value agrees where the measured 95 % interval holds it, rounding allowed for.")
-    lacking: dict[tuple[str, str], list[str]] = {}
-    for cell in (cell for cell in table.cells if cell.reason):
-        lacking.setdefault((cell.row, cell.reason), []).append(cell.column)
-    for (row, reason), names in lacking.items():
-        what = "all columns" if len(names) == len(table.printed.decimals) else ", ".join(names)
-        yield Paragraph(_plain(f"{row}: {reason}; not compared: {what}"))
-    yield from (Paragraph(_plain(f"{run.name}: {note}")) for run in table.runs for note in run.notes)
-
-
-def _cell_texts(cell: Cell) -> tuple[str, ...]:
-    places = cell.decimals + (1 if cell.column in ("overall", *TAGS) else 2)
-    found, texts = cell.measurement, ("", "", "")
-    if found is not None and cell.difference is not None:
-        interval = f"{found.low:.{places}f} to {found.high:.{places}f}"
-        texts = (f"{found.value:.{places}f}", interval, f"{cell.difference:+.{places}f}")
-    return (cell.column, f"{cell.printed:.{cell.decimals}f}", *texts, cell.verdict.value, cell.run)
-
-
-def _marks(table: ReproducedTable, row: str = "", column: str = "") -> str:
-    """Numbers of the footnotes of a cell (with a row) or of a whole column (without), e.g. `` [1, 2]``."""
-    notes = enumerate(table.printed.footnotes, start=1)
-    found = [str(n) for n, one in notes if column in one.columns and (row in one.rows if row else not one.rows)]
-    return f" [{', '.join(found)}]" if found else ""

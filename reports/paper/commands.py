@@ -6,14 +6,18 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from reports.paper.printed import TABLES, exact_counts, footnotes, printed_table, published_speedups
+from reports.paper.printed import (
+    PAPER_SEED,
+    TABLES,
+    exact_counts,
+    footnotes,
+    printed_table,
+    published_speedups,
+    usual_protocol,
+)
 from reports.paper.results import FIGURE, STRIP, TABLE, Checkpoint, Result, RunSet, checkpoints, find_result, results
 from wire.errors import UserError
 
-#: How MIRO is sampled, as upstream's script has it; other models are sampled as their own pipelines do.
-SEED = ("--seed", "42")
-MIRO = ("--steps", "50", "--guidance-scale", "7.0", *SEED, "--precision", "paper")
-DIFFUSERS = ("--backend", "diffusers", *SEED)
 #: Suites that come with the program; all others are fetched. In the tiny world, which has no network, GenEval's
 #: prompts stand in for them.
 BUILT_IN = ("geneval", "miro-figure7")
@@ -213,7 +217,12 @@ def _alone(wanted: Reproduction, one: _Wanted, name: str) -> Iterator[Command]:
 
 
 def _sampling(model: Checkpoint) -> tuple[str, ...]:
-    return DIFFUSERS if model.family == "diffusers" else MIRO
+    """MIRO's as upstream's script has it; other models are sampled as their own pipelines do."""
+    if model.family == "diffusers":
+        return ("--backend", "diffusers", "--seed", PAPER_SEED)
+    usual = usual_protocol()
+    sampler = ("--steps", str(usual.steps), "--guidance-scale", str(usual.guidance_scale))
+    return (*sampler, "--seed", PAPER_SEED, "--precision", "paper")
 
 
 def _common(wanted: Reproduction, run_set: RunSet) -> Iterator[str]:

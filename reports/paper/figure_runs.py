@@ -12,8 +12,8 @@ import numpy as np
 
 from reports.analysis.curves import scores_of
 from reports.analysis.steps import step_of
-from reports.paper.measured import Measurement, reward_columns, verdict_columns
-from reports.paper.printed import GENEVAL_COLUMNS, TABLES, printed_table
+from reports.paper.measured import USUAL_TARGETS, Measurement, reward_columns, verdict_columns
+from reports.paper.printed import GENEVAL_COLUMNS, TABLES, printed_table, usual_protocol
 from reports.paper.results import Result, RunSet, checkpoints, find_result, results, runs_in
 from reports.read.manifest import Manifest
 from reports.read.runs import Run, find_run, read_source
@@ -26,7 +26,7 @@ from wire.cards import NO_CARDS, Cards
 from wire.errors import UserError
 
 #: Settings of the paper's protocol that a figure does not vary but for its own axis.
-_USUAL = {"guidance_scale": 7.0, "steps": 50.0}
+_SAMPLER = ("guidance_scale", "steps")
 
 
 @dataclass(frozen=True)
@@ -98,25 +98,28 @@ class FigureRun:
 
     def is_usual(self, apart: Sequence[str] = ()) -> bool:
         """Whether it was sampled as the paper's tables are, but for the fields named."""
-        targets = {"reward_targets.": "", "negative_reward_targets.": "negative."}
+        prefixes = {f"{kind}.": "negative." if kind.startswith("negative") else "" for kind in USUAL_TARGETS}
         recorded = self.run.manifest.protocol
-        names = {name for name in _USUAL if name in recorded}
-        names |= {
-            f"{to}{key.removeprefix(old)}" for key in recorded for old, to in targets.items() if key.startswith(old)
-        }
-        usual = {name: _USUAL.get(name, float(not name.startswith("negative."))) for name in names}
-        return all(self.setting(name) == value for name, value in usual.items() if name not in apart)
+        targets = (f"{to}{key[len(old) :]}" for key in recorded for old, to in prefixes.items() if key.startswith(old))
+        return all(self.setting(name) == _usual(name)[1] for name in (*_SAMPLER, *targets) if name not in apart)
 
 
 def setting_of(manifest: Manifest, name: str) -> float:
     """A field of the protocol: ``guidance_scale``, an axis's target, or ``negative.`` and an axis; the paper's usual
     value where none is recorded.
     """
-    axis = name.removeprefix("negative.")
-    kind = "negative_reward_targets" if axis != name else "reward_targets"
-    recorded, usual = (name, _USUAL[name]) if name in _USUAL else (f"{kind}.{axis}", float(axis == name))
+    recorded, usual = _usual(name)
     value = json.loads(manifest.protocol.get(recorded, "null"))
     return float(value) if isinstance(value, (int, float)) else usual
+
+
+def _usual(name: str) -> tuple[str, float]:
+    """How the protocol calls a field, and its usual value."""
+    if name in _SAMPLER:
+        return name, float(getattr(usual_protocol(), name))
+    axis = name.removeprefix("negative.")
+    kind = "reward_targets" if axis == name else "negative_reward_targets"
+    return f"{kind}.{axis}", USUAL_TARGETS[kind]
 
 
 def existing(folder: Path | None) -> Path | None:

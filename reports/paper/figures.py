@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +23,11 @@ from reports.paper.figure_runs import (
     why_not_drawn,
 )
 from reports.paper.measured import Measurement
-from reports.paper.printed import TABLES, exact_counts, printed_table, read_data
+from reports.paper.printed import GENEVAL_COLUMNS, TABLES, exact_counts, printed_table, read_data
 from reports.paper.results import FIGURE, STRIP, Result, RunSet
 from reports.statistics.crossing import first_crossing
 from reports.summary.notes import RANDOM_WEIGHTS
+from reports.summary.run_summary import GENEVAL
 from wire.cards import NO_CARDS, Cards, card_of
 from wire.vocabulary import TAGS
 
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-GENEVAL = "geneval"
 #: Behind the key of a strip, for the scores of its images.
 SCORES = "-scores"
 
@@ -57,7 +58,8 @@ def draw_figures(
     wanted = [result for result in chosen(only, (FIGURE, STRIP)) if result.kind == FIGURE or _has_scores(result)]
     for result in wanted:
         own = runs.of(result)
-        figure = Drawing(result, own, cards).figure()
+        drawing = Drawing(result, own, cards)
+        figure = drawing.figure()
         key = result.key + (SCORES if result.kind == STRIP else "")
         if figure is not None:
             drawn.paths.extend(save(figure, folder / f"{key}.png", further))
@@ -65,7 +67,7 @@ def draw_figures(
             drawn.notes.append(f"not drawn: {key} ({result.title}): no runs; {command(key)} prints what makes them")
         if figure is not None and not own:
             published.append(key)
-        if result.kind == FIGURE and Drawing(result, own, cards).has_published:
+        if result.kind == FIGURE and drawing.has_published:
             drawn.notes.extend(note for note in why_not_drawn(own, _columns(result)) if note not in drawn.notes)
     drawn.notes.extend(_in_none(runs, wanted))
     if published:
@@ -90,7 +92,7 @@ def _in_none(runs: Runs, wanted: Sequence[Result]) -> Iterator[str]:
 
 def _columns(result: Result) -> list[str]:
     """The metrics that a figure shows, overall and tags by their names."""
-    return [name for shown in result.shows for name in (("overall", *TAGS) if shown == GENEVAL else (shown,))]
+    return [name for shown in result.shows for name in (GENEVAL_COLUMNS if shown == GENEVAL else (shown,))]
 
 
 class Drawing:
@@ -119,7 +121,7 @@ class Drawing:
             return "training"
         return "best_of_n" if first.samples > 4 else "sweep" if first.many else "wheels"
 
-    @property
+    @cached_property
     def has_published(self) -> bool:
         """Whether the paper's authors published points of it, beside which only what was measured alike may stand."""
         if self._kind == "wheels":

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from reports.paper.printed import GENEVAL_COLUMNS, PrintedRow, PrintedTable, RowProtocol
+from reports.paper.printed import GENEVAL_COLUMNS, PAPER_SEED, PrintedRow, PrintedTable, RowProtocol
 from reports.paper.results import find_result, runs_in
 from reports.read.cards import outside_range
 from reports.read.names import told_apart
@@ -24,8 +24,6 @@ from wire.cards import NO_CARDS, Cards
 from wire.errors import UserError
 from wire.vocabulary import TAGS
 
-#: Of upstream's sweep script, as a manifest records it.
-PAPER_SEED = "42"
 #: What a row's protocol says of a pipeline that is sampled as its makers sample it.
 OWN = "own"
 #: Field of reward targets -> the target of an axis that is not named.
@@ -137,8 +135,8 @@ def _not_comparable(protocol: RowProtocol, run: Run) -> str:
         wanted, found = getattr(protocol, name), recorded_targets(recorded, name)
         for axis in dict.fromkeys((*wanted, *found)):
             if found.get(axis, usual) != wanted.get(axis, usual):
-                told = found.get(axis, f"{usual:g}")
-                return f"{name.replace('_', ' ')}: {axis} is {told}, the row's is {wanted.get(axis, usual):g}"
+                own = found.get(axis, f"{usual:g}")
+                return f"{name.replace('_', ' ')}: {axis} is {own}, the row's is {wanted.get(axis, usual):g}"
     return ""
 
 

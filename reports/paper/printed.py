@@ -16,6 +16,8 @@ from wire.errors import UserError
 from wire.vocabulary import TAGS
 
 TABLES = ("table1", "table3")
+#: Of upstream's sweep script, as a manifest records it.
+PAPER_SEED = "42"
 #: Columns of GenEval, printed in per cent.
 GENEVAL_COLUMNS = ("overall", *TAGS)
 _DATA = Path(__file__).with_name("data")
@@ -103,6 +105,12 @@ def read_data(name: str) -> dict[str, Any]:
     """The content of ``data/<name>.toml``: what the paper prints, or its authors published."""
     with (_DATA / f"{name}.toml").open("rb") as file:
         return tomllib.load(file)
+
+
+@cache
+def usual_protocol() -> RowProtocol:
+    """How the models of the paper are sampled, but for rows that say otherwise."""
+    return RowProtocol(**read_data("table1")["protocol"])
 
 
 @cache

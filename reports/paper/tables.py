@@ -6,12 +6,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reports.files import csv_text
 from reports.leaderboard.markdown import escape
+from reports.leaderboard.terminal import Column, Fitting, Grid, Paragraph
 from reports.paper.measured import MeasuredRun, Measurement, measure, measure_folder
 from reports.paper.printed import GENEVAL_COLUMNS, Footnote, PrintedRow, PrintedTable, printed_table
 from wire.cards import NO_CARDS, Cards
+
+if TYPE_CHECKING:
+    from rich.console import Group, RenderableType
 
 #: Stages whose time is reported.
 STAGES = ("generate", "geneval", "rewards")
@@ -163,15 +168,19 @@ def _measured_lines(table: ReproducedTable, row: str) -> list[str]:
 
 
 def _measured_line(cell: Cell) -> str:
-    texts = ["", "", ""]
-    if cell.measurement is not None and cell.difference is not None:
-        found = cell.measurement
-        places = cell.decimals + (1 if cell.column in GENEVAL_COLUMNS else 2)
-        interval = f"{found.low:.{places}f} to {found.high:.{places}f}"
-        texts = [f"{found.value:.{places}f}", interval, f"{cell.difference:+.{places}f}"]
     verdict = cell.verdict.value + (f" ({escape(cell.reason)})" if cell.reason else "")
-    cells = [escape(cell.row), cell.column, f"{cell.printed:.{cell.decimals}f}", *texts, verdict, escape(cell.run)]
+    printed = f"{cell.printed:.{cell.decimals}f}"
+    cells = [escape(cell.row), cell.column, printed, *_measured_texts(cell), verdict, escape(cell.run)]
     return f"| {' | '.join(cells)} |"
+
+
+def _measured_texts(cell: Cell) -> tuple[str, str, str]:
+    """Value, interval and difference; empty where not measured."""
+    found, places = cell.measurement, cell.decimals + (1 if cell.column in GENEVAL_COLUMNS else 2)
+    if found is None or cell.difference is None:
+        return "", "", ""
+    interval = f"{found.low:.{places}f} to {found.high:.{places}f}"
+    return f"{found.value:.{places}f}", interval, f"{cell.difference:+.{places}f}"
 
 
 def _printed_lines(table: ReproducedTable) -> Iterator[str]:
@@ -209,3 +218,51 @@ def _csv_line(cell: Cell) -> tuple[object, ...]:
     found = cell.measurement
     numbers = (found.value, found.low, found.high, cell.difference) if found else (None,) * 4
     return (cell.row, cell.column, cell.printed, cell.decimals, *numbers, cell.verdict.value, cell.run, cell.reason)
+
+
+def paper_table(table: ReproducedTable) -> Group:
+    """A table of the paper with its footnotes; and, where there are runs, what they give beside what is printed."""
+    from rich.console import Group
+
+    printed = table.printed
+    columns = [
+        (
+            f"{column}{_marks(printed.footnotes, column=column)}",
+            [f"{row.values[column]:.{places}f}{_marks(printed.footnotes, row.name, column)}" for row in printed.rows],
+        )
+        for column, places in printed.decimals.items()
+    ]
+    groups = [row.group for row in printed.rows]
+    title = f"{printed.source}: {printed.title}"
+    grid = Grid(title, "model", [row.name for row in printed.rows], columns, _ends(groups))
+    notes = [f"[{number}] {note.text}" for number, note in enumerate(printed.footnotes, start=1)]
+    texts = ("GenEval in per cent, rewards raw.", *notes)
+    return Group(Fitting([grid]), *map(Paragraph, texts), *_measured_grids(table))
+
+
+def _ends(groups: Sequence[str]) -> frozenset[int]:
+    """The last place of each group but the last group's."""
+    return frozenset(place for place in range(len(groups) - 1) if groups[place] != groups[place + 1])
+
+
+def _measured_grids(table: ReproducedTable) -> Iterator[RenderableType]:
+    """Measured values beside printed ones; then what was not measured, and what is to be said of the runs."""
+    cells = [cell for cell in table.cells if cell.measurement is not None]
+    if cells:
+        facts = [
+            (one.column, f"{one.printed:.{one.decimals}f}", *_measured_texts(one), one.verdict.value, one.run)
+            for one in cells
+        ]
+        heads = ("column", "printed", "measured", "95 % interval", "difference", "verdict", "run")
+        columns: list[Column] = [(head, [fact[place] for fact in facts]) for place, head in enumerate(heads)]
+        names = [cell.row for cell in cells]
+        yield ""
+        yield Fitting([Grid("Measured beside printed", "model", names, columns, _ends(names))])
+        yield Paragraph("A value agrees where the measured 95 % interval holds it, rounding allowed for.")
+    lacking: dict[tuple[str, str], list[str]] = {}
+    for cell in (cell for cell in table.cells if cell.reason):
+        lacking.setdefault((cell.row, cell.reason), []).append(cell.column)
+    for (row, reason), names in lacking.items():
+        what = "all columns" if len(names) == len(table.printed.decimals) else ", ".join(names)
+        yield Paragraph(f"{row}: {reason}; not compared: {what}")
+    yield from (Paragraph(f"{run.name}: {note}") for run in table.runs for note in run.notes)

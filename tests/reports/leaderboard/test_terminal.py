@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 import reports
-from reports.leaderboard.terminal import paper_table, terminal_tables
-from reports.paper.tables import reproduce_table
+from reports.leaderboard.terminal import terminal_tables
+from reports.paper.tables import paper_table, reproduce_table
 from reports.read.manifest import display_name
 from tests.reports.builders import SMALL, rewards, sweep, write_rows
 
