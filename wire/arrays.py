@@ -31,7 +31,7 @@ class ArrayCache:
 
     Args:
         folder: where all caches live; made when first needed.
-        identity: everything besides the key that decides an array.
+        identity: everything but the key that decides an array.
         what: the user's word for the arrays, for ``warn``, called once for a folder that cannot be written.
     """
 

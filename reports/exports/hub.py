@@ -82,11 +82,10 @@ def dataset_upload(board: Leaderboard, report: Path, out: Path, repo: str, thumb
 
     _check_repo(repo)
     rows = pd.read_parquet(report / "scores.parquet")
+    images = _thumbnails(board, rows) if thumbnails else None
     for column in _FOREIGN:
         rows[column] = rows[column].map(cleaned)
-    _write_rows(
-        rows, out / ROWS, _thumbnails(board, pd.read_parquet(report / "scores.parquet")) if thumbnails else None
-    )
+    _write_rows(rows, out / ROWS, images)
     record = json.dumps(leaderboard_record(board), ensure_ascii=False, indent=2)
     write_text(out / SCORES_FILE, cleaned(record) + "\n")
     write_text(out / CARD, _card(board, repo, len(rows)))
@@ -155,10 +154,10 @@ def send(upload: Upload, *, private: bool = True) -> str:
 def _failure(upload: Upload, error: Exception) -> MiroEvalError:
     status = getattr(getattr(error, "response", None), "status_code", None)
     words = cleaned(" ".join(str(error).split()))[:200]
-    told = f"{upload.kind} {upload.repo}: not sent ({type(error).__name__}: {words})"
+    text = f"{upload.kind} {upload.repo}: not sent ({type(error).__name__}: {words})"
     if status in (401, 403, 404) or type(error).__name__ == "LocalTokenNotFoundError":
-        return UserError(f"{told}; log in with `hf auth login` and a token that may write there")
-    return EnvironmentFailure(told)
+        return UserError(f"{text}; log in with `hf auth login` and a token that may write there")
+    return EnvironmentFailure(text)
 
 
 def _check_repo(name: str) -> None:
@@ -212,7 +211,7 @@ def _card(board: Leaderboard, repo: str, rows: int) -> str:
         pretty_name=f"miro-eval rows: {repo.partition('/')[2]}",
         task_categories=["text-to-image"],
         tags=["geneval", "miro-eval", "text-to-image"],
-        size_categories=[next((name for most, name in sizes.items() if rows < most), "n>1M")],
+        size_categories=[next((name for most, name in sizes.items() if rows < most), "1M<n<10M")],
         configs=[{"config_name": "default", "data_files": ROWS}],
     )
     about = (

@@ -51,6 +51,11 @@ def command(key: str) -> str:
     return f"`miro-eval paper reproduce {key}`"
 
 
+def not_drawn(result: Result) -> str:
+    """A note on a result without runs."""
+    return f"not drawn: {result.key} ({result.title}): no runs; {command(result.key)} prints what makes them"
+
+
 @dataclass(frozen=True, eq=False)
 class FigureRun:
     """One run.
@@ -210,11 +215,15 @@ def place_of(one: FigureRun, run_set: RunSet) -> float | None:
 
 @dataclass(frozen=True)
 class BestOf:
-    """Expected reward of the best of ``sizes`` images of a prompt, with 95 % bounds over prompts."""
+    """Expected reward of the best of ``sizes`` images of a prompt, with 95 % bounds over prompts.
+
+    ``left_out`` are further prompts, of which an image is missing or unscored.
+    """
 
     sizes: tuple[int, ...]
     values: tuple[Measurement, ...]
     prompts: int
+    left_out: int
 
 
 def best_of(run: Run, metrics: Sequence[str]) -> dict[str, BestOf]:
@@ -233,7 +242,7 @@ def best_of(run: Run, metrics: Sequence[str]) -> dict[str, BestOf]:
         if images > 1 and whole:
             sizes = sizes_up_to(images)
             curve = tuple(_mean([expected_best(one, size) for one in whole]) for size in sizes)
-            found[metric] = BestOf(tuple(sizes), curve, len(whole))
+            found[metric] = BestOf(tuple(sizes), curve, len(whole), len(groups) - len(whole))
     return found
 
 

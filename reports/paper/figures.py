@@ -18,6 +18,7 @@ from reports.paper.figure_runs import (
     chosen,
     command,
     models_of,
+    not_drawn,
     place_of,
     row_names,
     why_not_drawn,
@@ -64,7 +65,8 @@ def draw_figures(
         if figure is not None:
             drawn.paths.extend(save(figure, folder / f"{key}.png", further))
         elif result.kind == FIGURE:
-            drawn.notes.append(f"not drawn: {key} ({result.title}): no runs; {command(key)} prints what makes them")
+            drawn.notes.append(not_drawn(result))
+        drawn.notes.extend(drawing.notes)
         if figure is not None and not own:
             published.append(key)
         if result.kind == FIGURE and drawing.has_published:
@@ -96,10 +98,11 @@ def _columns(result: Result) -> list[str]:
 
 
 class Drawing:
-    """One figure: its panels or wheels from what is published and from runs."""
+    """One figure: its panels or wheels from what is published and from runs; ``notes`` are there once it is drawn."""
 
     def __init__(self, result: Result, runs: Sequence[FigureRun], cards: Cards = NO_CARDS) -> None:
         self.result, self.runs, self.cards = result, runs, cards
+        self.notes: list[str] = []
         self.models = models_of(result)
         names = row_names()
         self.names = {model: names.get(model, model) for model in self.models}
@@ -237,6 +240,9 @@ class Drawing:
             if curve:
                 bounds = tuple((value.low, value.high) for value in curve.values)
                 ys = tuple(value.value for value in curve.values)
+                if curve.left_out:
+                    rest = f"the {curve.left_out:,} others lack an image or its score"
+                    self.notes.append(f"{one.run.name}: best of N by {score} over {curve.prompts:,} prompts; {rest}")
                 yield Series(self._label(model, one), curve.sizes, ys, bounds=bounds, place=place)
                 return
 

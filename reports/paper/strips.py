@@ -8,7 +8,7 @@ from pathlib import Path
 from reports.analysis.steps import step_of
 from reports.drawing import save
 from reports.gallery.sheet import SheetRun, draw_sheet, make_sheet, sheet_run, step_heading
-from reports.paper.figure_runs import Drawn, axis_value, chosen, command, existing, row_names
+from reports.paper.figure_runs import Drawn, axis_value, chosen, existing, not_drawn, row_names
 from reports.paper.results import STRIP, PaperRun, Result, RunSet, runs_in
 from reports.read.runs import RunSource, find_run
 from wire.cards import NO_CARDS, Cards
@@ -34,8 +34,7 @@ def draw_strips(
         found = [(one, find_run(one.path, cards)) for one in (runs_in(runs, result.key) if runs else [])]
         own = _sheet_runs(result, found)
         if not own:
-            told = f"not drawn: {result.key} ({result.title}): no runs; {command(result.key)} prints what makes them"
-            drawn.notes.append(told)
+            drawn.notes.append(not_drawn(result))
             continue
         there = {text for run in own for text, _ in run.images}
         prompts = [prompt for prompt in result.prompts if prompt in there]
@@ -60,7 +59,7 @@ def _sheet_runs(result: Result, found: Sequence[tuple[PaperRun, RunSource]]) -> 
 
 
 def _column(run_set: RunSet, one: PaperRun, source: RunSource) -> tuple[float, str]:
-    """Where a run's column stands, and what it is called."""
+    """Where a run's column is, and what it is called."""
     if run_set.training:
         step = step_of(source) or 0
         return step, step_heading(step)

@@ -211,10 +211,10 @@ def _note(selection: Selection, kept: _Kept, tflop: float | None) -> str:
     """What the row costs and rests on."""
     images, prompts = kept.images, kept.usable
     exactly = "" if images == selection.size * prompts else f", expected over subsets of {images:,} images"
-    told = f"one image kept of {selection.size} made and scored{_cost(selection, tflop)}, "
-    told += f"{prompts:,} prompts{exactly}"
+    text = f"one image kept of {selection.size} made and scored{_cost(selection, tflop)}, "
+    text += f"{prompts:,} prompts{exactly}"
     left = "; ".join(
         f"{count:,} prompt{'' if count == 1 else 's'} left out ({reason})"
         for reason, count in kept.left_out.most_common()
     )
-    return f"{told}; {left}" if left else told
+    return f"{text}; {left}" if left else text

@@ -175,6 +175,15 @@ def test_best_of_is_over_whole_prompts(tmp_path: Path) -> None:
     write_rows(tmp_path / "rewards.jsonl", rows)
     curve = best_of(read_run(tmp_path), ["aesthetic"])["aesthetic"]
     assert [value.value for value in curve.values] == pytest.approx([1.0, 5 / 3, 2.0])
+    assert (curve.prompts, curve.left_out) == (1, 1)
+
+
+def test_prompts_that_a_best_of_n_curve_leaves_out_are_counted(tmp_path: Path) -> None:
+    folder = reward_run(tmp_path / "mine", samples=3, metrics=["aesthetic"])
+    first, *rest = [json.loads(line) for line in (folder / "rewards.jsonl").read_text().splitlines()]
+    write_rows(folder / "rewards.jsonl", [first | {"aesthetic": None}, *rest])
+    notes = draw_figures(tmp_path / "out", Runs(None, [f"MIRO={folder}"]), ["fig6"]).notes
+    assert "mine: best of N by aesthetic over 1,631 prompts; the 1 others lack an image or its score" in notes
 
 
 def test_a_run_takes_the_place_of_its_models_published_line(tmp_path: Path) -> None:
