@@ -28,9 +28,9 @@ _AXES = {
 
 
 def reward_axes(name: str, repo: str = "", folder: Path | None = None) -> tuple[str, ...] | None:
-    """The rewards that a checkpoint was trained on, told without loading it.
+    """The rewards that a checkpoint was trained on, known without loading it.
 
-    By the name that it has in a released repository, or by a hub layout's configuration; None where neither tells.
+    By the name that it has in a released repository, or by a hub layout's configuration; None where neither says.
     """
     if folder is not None:
         try:

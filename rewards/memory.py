@@ -46,6 +46,21 @@ def estimate(weights: Sequence[LocalWeight]) -> int:
     return GROWTH * sum(weight.size for weight in weights) + RESERVE
 
 
+def require_memory(weights: Sequence[LocalWeight]) -> None:
+    """See that this machine's memory, not the GPU's, holds the model and the largest of its files while it is loaded.
+
+    Raises:
+        EnvironmentFailure: it does not; the system would end the process.
+    """
+    sizes = [weight.size for weight in weights]
+    needed, free = sum(sizes) + max(sizes), memory()
+    if needed > free:
+        raise EnvironmentFailure(
+            f"its model takes {needed / 1e9:.0f} GB of this machine's memory while it is loaded, and {free / 1e9:.0f} "
+            "are free; use a machine (or a job, --slurm-arg mem=...) with more, or leave this metric out with --metric"
+        )
+
+
 @dataclass(frozen=True)
 class Network:
     """The layer that needs most, of the network that needs most.

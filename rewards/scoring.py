@@ -36,6 +36,14 @@ def cell(item: Item, sha256: str | None, metric: str, result: Outcome) -> dict[s
     }
 
 
+def filled(batch: Sequence[Prepared], metric: str, size: int) -> list[Prepared]:
+    """``size`` images: a readable one stands in for each that is not, and for those that lack; [] if none is."""
+    readable = next((image for image in batch if metric in image.keys), None)
+    if readable is None:
+        return []
+    return [image if metric in image.keys else readable for image in batch] + [readable] * (size - len(batch))
+
+
 class Passes:
     """A loaded scorer's forward passes, over batches of one fixed size.
 
@@ -66,9 +74,7 @@ class Passes:
     def _piece(self, batch: Sequence[Prepared], stacks: dict[tuple[Hashable, ...], Tensor]) -> list[Outcome]:
         """The same for at most ``size`` images, in one batch."""
         values: Sequence[Outcome] = [""] * len(batch)
-        if readable := next((prepared for prepared in batch if self.metric in prepared.keys), None):
-            rows = [prepared if self.metric in prepared.keys else readable for prepared in batch]
-            rows += [readable] * (self._size - len(rows))
+        if rows := filled(batch, self.metric, self._size):
             try:
                 values = list(map(_finite, self._values(rows, stacks)))
             except MiroEvalError:

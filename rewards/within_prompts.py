@@ -17,7 +17,7 @@ import numpy as np
 
 from rewards.images import Prepared, prepared_batches
 from rewards.scorers.base import Judged
-from rewards.scoring import cell
+from rewards.scoring import cell, filled
 from wire.protocol import SAMPLES_DIGEST, Item, digest_of, samples_of
 
 if TYPE_CHECKING:
@@ -44,15 +44,14 @@ class Loaded:
         return self.scorer.card.metric
 
     def features(self, images: Sequence[Prepared]) -> Features:
-        """Of every readable image, in batches of one fixed size; in an unreadable one's place stands another."""
+        """Of every readable image, in batches of one fixed size."""
         import torch
 
-        readable = [image for image in images if self.metric in image.keys]
         found = {}
-        for start in range(0, len(images) if readable else 0, self.size):
+        for start in range(0, len(images), self.size):
             piece = images[start : start + self.size]
-            rows = [image if self.metric in image.keys else readable[0] for image in piece]
-            rows += readable[:1] * (self.size - len(rows))
+            if not (rows := filled(piece, self.metric, self.size)):
+                continue
             pixels = torch.stack([row.tensors[row.keys[self.metric]] for row in rows]).to(self.device)
             made = self.parts(lambda part, pixels=pixels: self.scorer.features(pixels[part]).float().cpu())
             vectors = zip(piece, made.numpy(), strict=False)

@@ -70,7 +70,7 @@ def plan(
     deciding = chosen | {"weights": source.identity_of("rewards")}
     parts = {_name(one): deciding | _also_deciding(one, source) for one in meant}
     marks = {
-        metric: "" if one == USUAL else fingerprint(parts[_name(one)])
+        metric: "" if one == USUAL else fingerprint(parts[_name(one)] | {"facts": _facts([metric])})
         for one, share in meant.items()
         for metric in own_scorers(share)[1]
     }
@@ -100,10 +100,16 @@ def _also_deciding(environment: str, source: WeightSource) -> dict[str, Any]:
 
     if environment == USUAL:
         return {}
-    cards = {metric: scorer.card for metric, scorer in SCORERS.items() if scorer.card.env == environment}
     name = find_spec(environment).name
-    facts = {metric: dict(card.decides) for metric, card in cards.items() if card.decides}
+    facts = _facts(metric for metric, scorer in SCORERS.items() if scorer.card.env == environment)
     return {"environment": name, "its weights": source.identity_of(name), "facts": facts}
+
+
+def _facts(metrics: Iterable[str]) -> dict[str, Any]:
+    """What the cards of our own scorers say that decides their numbers, by metric, where one says anything."""
+    from rewards.scorers import SCORERS
+
+    return {one: dict(facts) for one in metrics if one in SCORERS and (facts := SCORERS[one].card.decides)}
 
 
 @cache
@@ -245,7 +251,7 @@ def _cells(rows: Iterable[Row], passed_over: Container[str]) -> Iterator[Row]:
             yield row
             continue
         image = {key: row.get(key) for key in ("filename", "prompt_index", "sample_index", "image_sha256")}
-        reasons, details = (told if isinstance(told := row.get(key), dict) else {} for key in _METRICS_KEYS)
+        reasons, details = (said if isinstance(said := row.get(key), dict) else {} for key in _METRICS_KEYS)
         for metric, value in row.items():
             if metric not in _IMAGE_KEYS and metric not in _METRICS_KEYS and metric not in passed_over:
                 number = value if isinstance(value, (int, float)) and not isinstance(value, bool) else None

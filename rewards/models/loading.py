@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import pickle
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 import torch
 from torch import nn
@@ -21,7 +22,19 @@ from wire.untrusted import refuse_tar
 COMPUTED_BUFFERS = ("position_ids",)
 
 M = TypeVar("M", bound=nn.Module)
+T = TypeVar("T")
 P = TypeVar("P", bound=PreTrainedModel)
+
+#: Models that scorers share, each for as long as one of them has it.
+_models: WeakValueDictionary[Hashable, Any] = WeakValueDictionary()
+
+
+def shared(key: Hashable, load: Callable[[], T]) -> T:
+    """The model that ``key`` names; loaded if no scorer has it."""
+    model = _models.get(key)
+    if model is None:
+        model = _models[key] = load()
+    return model  # type: ignore[no-any-return]
 
 
 def read_checkpoint(path: Path) -> Any:

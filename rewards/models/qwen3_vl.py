@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from weakref import WeakValueDictionary
 
 import torch
 from PIL import Image
 from torch import Tensor
 from transformers import AutoProcessor, Qwen3VLForConditionalGeneration
 
-from rewards.models.loading import check_keys, clear_errors, frozen
+from rewards.models.loading import clear_errors, frozen, load_pretrained
 from wire.errors import EnvironmentFailure
 
 #: Stands for the text of a turn while the chat template is taken apart.
@@ -38,20 +37,6 @@ _PLAIN: dict[str, Any] = {
     "guidance_scale": None,
 }
 
-_loaded: WeakValueDictionary[tuple[Path, torch.dtype, str], Qwen3VL] = WeakValueDictionary()
-
-
-def load_qwen3_vl(folder: Path, dtype: torch.dtype, device: str, what: str) -> Qwen3VL:
-    """The model of a snapshot; scorers that ask for the same one share it, as long as one of them holds it.
-
-    Raises:
-        EnvironmentFailure: the folder is not such a model's.
-    """
-    key = (folder, dtype, device)
-    model = _loaded.get(key) or Qwen3VL(folder, dtype, device, what)
-    _loaded[key] = model
-    return model
-
 
 class Qwen3VL:
     """A model with its processor and chat template: one user turn, the image before the text.
@@ -63,8 +48,7 @@ class Qwen3VL:
     def __init__(self, folder: Path, dtype: torch.dtype, device: str, what: str) -> None:
         with clear_errors(what):
             processor = AutoProcessor.from_pretrained(folder)
-            model, info = Qwen3VLForConditionalGeneration.from_pretrained(folder, dtype=dtype, output_loading_info=True)
-        check_keys(what, info["missing_keys"], info["unexpected_keys"])
+        model = load_pretrained(Qwen3VLForConditionalGeneration, folder, what, dtype)
         require_plain_scores(model.generation_config, what)
         self._model: Any = frozen(model, device)
         self._core: Any = model.model

@@ -9,7 +9,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
-from weakref import WeakValueDictionary
 
 from rewards.flops import Cost, vit
 from rewards.memory import VIT_L
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
 
 #: Channel means and deviations of ImageNet, which DINOv2 was trained with.
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-#: Loaded networks, for as long as any scorer has them: two metrics on one network share it.
-_networks: WeakValueDictionary[tuple[str, str, str], Any] = WeakValueDictionary()
 
 
 def similarities(features: NDArray[Any]) -> NDArray[np.float64]:
@@ -85,17 +82,17 @@ class Diversity(Scorer):
         import transformers
 
         from rewards.hub import snapshot
-        from rewards.models.loading import frozen, load_pretrained
+        from rewards.models.loading import frozen, load_pretrained, shared
 
         dtype = self.dtypes[precision]
-        key = (self.repo, device, dtype)
-        model = _networks.get(key)
-        if model is None:
+
+        def new() -> Any:
             self.resolve(files)
             kind = getattr(transformers, self.network_class)
             found = load_pretrained(kind, snapshot(self.repo), self.repo, torch.float32)
-            model = _networks[key] = frozen(found, device, getattr(torch, dtype))
-        self._model: Any = model
+            return frozen(found, device, getattr(torch, dtype))
+
+        self._model: Any = shared((self.repo, device, dtype), new)
 
     @abstractmethod
     def features(self, pixels: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rewards.memory import Network
+from rewards.memory import Network, require_memory
 from rewards.scorers.base import Batch, Judge, Judged, Outcome
 from rewards.scorers.card import SpecCard, Tolerance, Weight
 from wire.dpg import image_score
@@ -91,7 +91,6 @@ class Dpg(Judge):
     def load(self, device: str, precision: str, files: Mapping[str, str]) -> None:
         """See :meth:`Scorer.load`."""
         from rewards.models.mplug import Mplug
-        from rewards.scorers.vqa import require_memory
 
         weights = self.resolve(files)
         require_memory(weights)

@@ -87,9 +87,9 @@ def _is_pair(one: Any) -> bool:
 
 
 def geometric_mean(probabilities: Sequence[float]) -> float:
-    """0 where one of them is."""
-    if min(probabilities) <= 0:
-        return 0.0
+    """0 where one of them is, and NaN where one is."""
+    if not min(probabilities) > 0:
+        return math.prod(probabilities)
     return math.exp(math.fsum(map(math.log, probabilities)) / len(probabilities))
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rewards.flops import Cost, cross_attention, layer, rounded, vit
-from rewards.memory import Network
+from rewards.memory import Network, require_memory
 from rewards.scorers.base import Batch, Scorer
 from rewards.scorers.card import SpecCard, Tolerance, Weight
-from wire.errors import EnvironmentFailure
-from wire.host import memory
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -34,21 +32,6 @@ def flan_t5_cost(prompt_tokens: int, width: int, hidden: int) -> Cost:
     encoder = 24 * layer(tokens, width, hidden, matrices=3)
     decoder = 24 * (layer(_ANSWER, width, hidden, matrices=3) + cross_attention(_ANSWER, tokens, width, width))
     return Cost(vit(336, 14, 1024, 24, 4096) + projector + encoder + decoder + 2 * _ANSWER * width * 32_100)
-
-
-def require_memory(weights: Sequence[LocalWeight]) -> None:
-    """See that this machine's memory, not the GPU's, holds the model and the largest of its files while it is loaded.
-
-    Raises:
-        EnvironmentFailure: it does not; the system would end the process.
-    """
-    sizes = [weight.size for weight in weights]
-    needed, free = sum(sizes) + max(sizes), memory()
-    if needed > free:
-        raise EnvironmentFailure(
-            f"its model takes {needed / 1e9:.0f} GB of this machine's memory while it is loaded, and {free / 1e9:.0f} "
-            "are free; use a machine (or a job, --slurm-arg mem=...) with more, or leave this metric out with --metric"
-        )
 
 
 class ClipFlanT5Scorer(Scorer):

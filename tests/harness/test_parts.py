@@ -102,6 +102,20 @@ def test_a_fact_that_decides_a_judge_s_numbers_has_them_computed_again(
     assert {(cell["metric"], cell["value"]) for cell in known} == {("aesthetic", 5.0), ("hpsv3", 2.0)}
 
 
+def test_a_judge_s_new_facts_leave_the_others_of_its_environment_as_they_are(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for metric, value in (("hpsv3", 1.0), ("vqa_qwen3vl", 0.5)):
+        made = pipeline(run, metric, manifest=Manifest.read(run.manifest) if run.manifest.exists() else None)
+        scored(made, metric, value)
+        made.worked_on(REWARDS)
+        finish(made)
+    monkeypatch.setattr(SCORERS["hpsv3"], "card", replace(SCORERS["hpsv3"].card, decides={"positions": "others"}))
+    changed = pipeline(run, "hpsv3", "vqa_qwen3vl", manifest=Manifest.read(run.manifest))
+    known = changed.plan(REWARDS).known.values()
+    assert {(cell["metric"], cell["value"]) for cell in known} == {("vqa_qwen3vl", 0.5)}
+
+
 def test_a_part_that_is_left_out_leaves_its_reason(run: RunDirectory) -> None:
     made = pipeline(run, "aesthetic", "hpsv3")
     made.left_out["rewards.vlm"] = "no room for it"

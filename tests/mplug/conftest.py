@@ -1,12 +1,24 @@
-"""Warnings that third-party packages raise about themselves."""
+"""The judge's stand-in for the whole session."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-_NOISE = ("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::SyntaxWarning", "ignore::UserWarning")
+from tests.rewards.stand_ins import hub_cache, overlook
+
+_WORLD = hub_cache("mplug")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    for line in _NOISE:
-        config.addinivalue_line("filterwarnings", line)
+    overlook(config, "ignore::UserWarning")
+
+
+@pytest.fixture(scope="session")
+def place() -> Path:
+    """The folder of the judge's files, in the hub cache of this process."""
+    from rewards.tiny_world.mplug.__main__ import write_world
+
+    write_world(_WORLD)
+    return next((_WORLD / "hub").glob("models--*/snapshots/*"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-_WORLD = Path(tempfile.mkdtemp(prefix="mplug-world-"))
-os.environ |= {"HF_HOME": str(_WORLD), "HF_HUB_OFFLINE": "1"}
-
 pytest.importorskip("modelscope", reason="runs in the environment mplug")
-import torch  # noqa: E402
-from torchvision import transforms  # noqa: E402
-from transformers import BertTokenizer  # noqa: E402
+import torch
+from torchvision import transforms
+from transformers import BertTokenizer
 
-from rewards.models.mplug import MAX_TOKENS, WEIGHTS, Mplug  # noqa: E402
-from rewards.scorers.base import Batch  # noqa: E402
-from rewards.scorers.dpg import Dpg, questions  # noqa: E402
-from rewards.tiny_world.mplug.__main__ import write_world  # noqa: E402
-from wire.errors import EnvironmentFailure  # noqa: E402
+from rewards.models.mplug import MAX_TOKENS, WEIGHTS, Mplug
+from rewards.scorers.base import Batch
+from rewards.scorers.dpg import Dpg, questions
+from wire.errors import EnvironmentFailure
 
 QUESTIONS = (
     "Is there a red car?",
@@ -45,12 +39,6 @@ LINE = {
         for number, text in enumerate(QUESTIONS, start=1)
     ],
 }
-
-
-@pytest.fixture(scope="module")
-def place() -> Path:
-    write_world(_WORLD)
-    return next((_WORLD / "hub").glob("models--*/snapshots/*"))
 
 
 @pytest.fixture(scope="module")

@@ -129,8 +129,8 @@ def test_a_lost_sample_leaves_the_whole_prompt_unscored_and_no_other(tmp_path: P
     reasons = {row["filename"]: row["error"] for row in rows if row["metric"] == "vendi_clip"}
     assert [reasons[item.filename] for item in items[:3]] == [None] * 3
     assert reasons[items[4].filename] == "image file has changed since it was listed"
-    told = f"a sample of the prompt has no features: {items[4].filename}: image file has changed since it was listed"
-    assert [reasons[items[place].filename] for place in (3, 5)] == [told] * 2
+    reason = f"a sample of the prompt has no features: {items[4].filename}: image file has changed since it was listed"
+    assert [reasons[items[place].filename] for place in (3, 5)] == [reason] * 2
     assert [reasons[item.filename] for item in items[6:8]] == ["the prompt has 2 samples: most prompts have 3"] * 2
     first = {key: value for key, value in before.items() if key.startswith("00000/")}
     assert {key: value for key, value in values(rows).items() if value is not None} == first

@@ -1,59 +1,38 @@
-"""The judges' stand-ins for the whole session, and every scorer loaded once from them.
-
-Hub libraries read their environment when they are imported: it is set here, before any of them is.
-"""
+"""The judges' stand-ins for the whole session, every scorer loaded once from them, and their authors' own files."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import shutil
-import tempfile
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-_WORLD = Path(tempfile.mkdtemp(prefix="vlm-world-"))
-os.environ |= {"HF_HOME": str(_WORLD), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+from tests.rewards.stand_ins import hub_cache, loader, overlook
 
-from rewards.scorers import SCORERS  # noqa: E402
-
-#: Warnings that third-party packages raise about themselves.
-_NOISE = ("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::SyntaxWarning")
+_WORLD = hub_cache("vlm")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    for line in _NOISE:
-        config.addinivalue_line("filterwarnings", line)
+    overlook(config)
 
 
 @pytest.fixture(scope="session")
-def world() -> Iterator[Path]:
+def world() -> Path:
     """The folder of the stand-ins, which is the hub cache of this process."""
     from rewards.tiny_world.vlm.world import write_world
 
     write_world(_WORLD)
-    yield _WORLD
-    shutil.rmtree(_WORLD, ignore_errors=True)
+    return _WORLD
 
 
 @pytest.fixture(scope="session")
 def load(world: Path) -> Callable[..., Any]:
-    """``load(metric)``: that scorer on the CPU, made once per (metric, precision); ``exact`` is float32."""
-    loaded: dict[tuple[str, str], Any] = {}
-
-    def get(metric: str, precision: str = "exact") -> Any:
-        if (metric, precision) not in loaded:
-            scorer = SCORERS[metric]()
-            scorer.dtypes = {**scorer.dtypes, "exact": "float32"}
-            scorer.load("cpu", precision, {})
-            loaded[metric, precision] = scorer
-        return loaded[metric, precision]
-
-    return get
+    """See :func:`loader`."""
+    return loader({})
 
 
 @pytest.fixture(scope="session")

@@ -70,6 +70,9 @@ def test_a_question_s_operations(size: Size) -> None:
         + 2 * size.width * 151_936
     )
     assert size.cost(12).image == pytest.approx(found, rel=0.05)
+    tables = 2 if size is SIZE_8B else 1  # the smaller ones tie their output layer to their embedding
+    files = 2 * (sum(one.numel() for one in model.parameters()) + tables * size.width * 151_936)
+    assert size.loading == pytest.approx(files + min(files, 5e9), rel=0.05)
 
 
 def test_hpsv3_s_operations() -> None:

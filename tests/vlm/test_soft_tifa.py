@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import transformers
 from scipy.stats import gmean
 
 from rewards.scorers.soft_tifa import FIRST_IDS, NUMBERS, SoftTifa, accepted, first_ids, geometric_mean, questions
+from rewards.scorers.unified_reward import UnifiedReward4b
+from rewards.scorers.vqa_qwen3vl import VqaQwen3Vl
 from tests.rewards.jobs import done_cells, image_items, make_job, run_job
 from tests.rewards.pairs import picture
 from tests.shared_data import shared
@@ -95,6 +98,8 @@ def test_details_tell_of_every_question_and_the_score_is_their_geometric_mean(lo
     ]
     assert outcome.value == pytest.approx(float(gmean([detail["p"] for detail in outcome.details])), rel=1e-12)
     assert geometric_mean([0.5, 0.0]) == 0.0
+    nan = float("nan")
+    assert all(math.isnan(geometric_mean(one)) for one in ([0.5, nan, 0.0], [nan, 0.0], [0.5, nan]))
     assert json.loads(json.dumps(outcome.details)) == outcome.details
 
 
@@ -183,9 +188,9 @@ def test_a_worker_s_rows_and_what_it_says_of_its_weights(world: Path, tmp_path: 
         )
     parameters = {"metrics": ["soft_tifa", "vqa_qwen3vl"], "batch_size": 3, "device": "cpu"}
     rows, (started, *_, finished) = run_job(make_job(tmp_path, items, parameters))
-    told = [row for row in rows if row["metric"] == "soft_tifa"]
-    assert [len(row.get("details", [])) for row in told] == [2, 2, 2, 0]
-    assert told[3]["error"] == "the prompt has no questions (vqa_list in its line of the suite)"
+    rows_of_it = [row for row in rows if row["metric"] == "soft_tifa"]
+    assert [len(row.get("details", [])) for row in rows_of_it] == [2, 2, 2, 0]
+    assert rows_of_it[3]["error"] == "the prompt has no questions (vqa_list in its line of the suite)"
     assert not any("details" in row for row in rows if row["metric"] == "vqa_qwen3vl")
     assert finished["unscored"] == 1
     (tokenizer,) = [one for one in started["weights"] if "first_tokens" in one]
@@ -206,12 +211,20 @@ def test_a_judge_without_its_weights_leaves_its_own_column_unscored(
     items = image_items(tmp_path / "run", prompts=1)
     parameters = {"metrics": ["soft_tifa", "vqa_qwen3vl"], "batch_size": 2, "device": "cpu"}
     rows, _ = run_job(make_job(tmp_path, items, parameters))
-    told = {row["metric"]: row["error"] for row in rows}
-    assert told["vqa_qwen3vl"] is None
-    assert told["soft_tifa"].startswith("Qwen/Qwen3-VL-99B-Instruct")
+    reasons = {row["metric"]: row["error"] for row in rows}
+    assert reasons["vqa_qwen3vl"] is None
+    assert reasons["soft_tifa"].startswith("Qwen/Qwen3-VL-99B-Instruct")
     with pytest.raises(EnvironmentFailure, match="soft_tifa: Qwen/Qwen3-VL-99B-Instruct"):
         run_job(make_job(tmp_path / "alone", items, parameters | {"metrics": ["soft_tifa"]}))
 
 
-def test_two_judges_share_a_model(load: Callable[..., Any]) -> None:
-    assert load("soft_tifa")._model is load("vqa_qwen3vl")._model
+def test_two_judges_share_a_model_and_the_second_takes_no_memory(
+    load: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = load("soft_tifa", "reference")._model
+    monkeypatch.setattr("rewards.memory.memory", lambda: 0)
+    second = VqaQwen3Vl()
+    second.load("cpu", "reference", {})
+    assert second._model is first
+    with pytest.raises(EnvironmentFailure, match="GB of this machine's memory while it is loaded, and 0 are free"):
+        UnifiedReward4b().load("cpu", "reference", {})

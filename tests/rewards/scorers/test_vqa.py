@@ -14,7 +14,8 @@ from torch.nn import functional
 from transformers import CLIPImageProcessor, CLIPVisionModel, T5Config, T5ForConditionalGeneration, T5Tokenizer
 
 from rewards.hub import LocalWeight, snapshot
-from rewards.scorers import SCORERS, Scorer, vqa
+from rewards.memory import require_memory
+from rewards.scorers import SCORERS, Scorer
 from tests.rewards.jobs import image_items, make_job, run_job
 from tests.rewards.pairs import PROMPTS, picture, pictures, scores
 from wire.errors import EnvironmentFailure
@@ -159,7 +160,7 @@ def test_a_model_that_the_machine_s_memory_does_not_hold_costs_its_own_cells_alo
     files: Mapping[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     largest = max(weight.size for weight in SCORERS["vqa"]().resolve(files))
-    monkeypatch.setattr(vqa, "memory", lambda: largest)
+    monkeypatch.setattr("rewards.memory.memory", lambda: largest)
     job = make_job(tmp_path, image_items(tmp_path / "run", 1), {"files": files, "metrics": ["vqa", "sciscore"]})
     run_job(job)
     rows = {row["metric"]: row for row in read_rows(Path(job.output))}
@@ -174,8 +175,8 @@ def test_what_loading_takes_is_the_model_and_its_largest_file(tmp_path: Path, mo
         with shard.open("wb") as file:
             file.truncate(size * 10**9)  # holes: they take no disk
     weights = [LocalWeight("xxl", None, shard) for shard in shards]
-    monkeypatch.setattr(vqa, "memory", lambda: 33 * 10**9)
-    vqa.require_memory(weights)
-    monkeypatch.setattr(vqa, "memory", lambda: 32 * 10**9)
+    monkeypatch.setattr("rewards.memory.memory", lambda: 33 * 10**9)
+    require_memory(weights)
+    monkeypatch.setattr("rewards.memory.memory", lambda: 32 * 10**9)
     with pytest.raises(EnvironmentFailure, match="its model takes 33 GB of this machine's memory"):
-        vqa.require_memory(weights)
+        require_memory(weights)
