@@ -1,4 +1,4 @@
-"""``miro-eval status``: what of a run waits, runs, has finished or failed."""
+"""``miro-eval jobs status``: what of a run waits, runs, has finished or failed."""
 
 from __future__ import annotations
 
