@@ -8,8 +8,10 @@ test holds the formulas to PyTorch's own counter.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
+
+from generation.precision import PAPER_TEXT_LENGTH, PIPELINE, PIPELINE_TEXT_LENGTH
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,13 @@ def miro_flops(
         step=branches * network_flops(shape.network, text_length),
         decode=decoder_flops(shape.decoder, shape.network.data_size),
     )
+
+
+def released_flops(precision: str, rewards: int | None = None) -> ImageFlops:
+    """The same of a network of the released sizes, with so many reward targets (the released 7), under a precision."""
+    network = NetworkShape() if rewards is None else replace(NetworkShape(), num_rewards=rewards)
+    length = PIPELINE_TEXT_LENGTH if precision == PIPELINE.name else PAPER_TEXT_LENGTH
+    return miro_flops(MiroShape(network=network), text_length=length)
 
 
 def encoder_flops(text: TextShape, tokens: int) -> float:

@@ -20,6 +20,8 @@ from wire.protocol import UserError
 
 #: Length that upstream's script (and training) pads prompts to.
 PAPER_TEXT_LENGTH = 256
+#: Length in the released checkpoints' configuration.
+PIPELINE_TEXT_LENGTH = 77
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ orchestrator makes verbs' options from its fields and plans with it; the worker 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import Field, asdict, dataclass, field, fields
 from typing import Any, TypeVar
 
@@ -90,6 +90,16 @@ def pair(flag: str, form: str, value: Callable[[str], Any] = str) -> Callable[[s
         raise UserError(f"{flag} {text!r}: expected {form}")
 
     return parse
+
+
+def mapping(flag: str, parse: Callable[[str], tuple[str, Any]], given: Iterable[str]) -> dict[str, Any]:
+    """An option that may be given several times, each with another name; a UserError where one is given twice."""
+    found: dict[str, Any] = {}
+    for name, value in map(parse, given):
+        if name in found:
+            raise UserError(f"{flag} {name}: given twice; keep one of them")
+        found[name] = value
+    return found
 
 
 def values(settings: Any, decides: Collection[str] = (ROWS,)) -> dict[str, Any]:

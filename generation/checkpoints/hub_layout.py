@@ -7,6 +7,7 @@ from pathlib import Path
 from generation.checkpoint_kinds import HUB_FILES
 from generation.hub import checkpoint_files, repo_weights, snapshot_revision
 from generation.miro_model import VAE_FILE, VAE_REPO, LoadedCheckpoint, MiroModel
+from generation.precision import PIPELINE_TEXT_LENGTH
 from wire.hub_client import from_the_cache
 from wire.protocol import UserError
 from wire.untrusted import read_json
@@ -47,5 +48,5 @@ def _load(folder: Path, place: str) -> MiroModel:
         uncond_embedding=pipeline.uncond_embedding.reshape(-1, pipeline.uncond_embedding.shape[-1]),
         axes=tuple(pipeline.coherence_keys),
         latent_shape=(4, side, side),
-        pipeline_text_length=int(pipeline.config.get("max_text_len", 77)),
+        pipeline_text_length=int(pipeline.config.get("max_text_len", PIPELINE_TEXT_LENGTH)),
     )

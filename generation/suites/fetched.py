@@ -41,21 +41,24 @@ def fetch(suite: PublishedSuite, folder: Path, tell: Tell, brought: Sequence[Pat
 
     Raises:
         EnvironmentFailure: a place is out of reach, or what it gives is not the published file or the one before.
-        UserError: the wrong number of files brought, or one cannot be read.
+        UserError: the wrong number of files brought, or one cannot be read or is not that file.
     """
     contents = _brought(suite, brought) if brought else [_download(suite, file) for file in suite.files]
-    known = _record(suite, folder)
+    known, unfit = _record(suite, folder), UserError if brought else EnvironmentFailure
+    places = [str(path) for path in brought] or [f"suite {suite.id}: {file.name}" for file in suite.files]
     digests = [hashlib.sha256(content).hexdigest() for content in contents]
-    for file, digest in zip(suite.files, digests, strict=True):
+    for file, digest, place in zip(suite.files, digests, places, strict=True):
         expected = file.sha256 or known.get(file.name, digest)
         if digest != expected:
             origin = "is published" if file.sha256 else "was found at the first fetch"
-            raise EnvironmentFailure(
-                f"suite {suite.id}: {file.name} has sha256 {digest}, but {expected} {origin}; nothing was kept of it"
-            )
-    made = Suite(suite.id, lambda: _lines(suite, [content.decode("utf-8-sig") for content in contents]))
-    if len(made.lines) != suite.prompts:
-        raise EnvironmentFailure(f"suite {suite.id}: {len(made.lines)} prompts, {suite.prompts} expected; not kept")
+            raise unfit(f"{place} has sha256 {digest}, but {expected} {origin}; nothing was kept of it")
+    try:
+        made = Suite(suite.id, lambda: _lines(suite, contents, places))
+        if len(made.lines) != suite.prompts:
+            which = f" in {', '.join(places)}" if brought else ""
+            raise unfit(f"suite {suite.id}: {len(made.lines)} prompts{which}, {suite.prompts} expected; not kept")
+    except UnicodeDecodeError as error:
+        raise unfit(f"{', '.join(places)}: not UTF-8 text ({error.reason}); not kept") from error
     home = folder / suite.id
     home.mkdir(parents=True, exist_ok=True)
     for file, content in zip(suite.files, contents, strict=True):
@@ -76,7 +79,7 @@ def read_fetched(suite: PublishedSuite, folder: Path) -> Suite:
     """
     if not is_fetched(suite, folder):
         raise UserError(f"suite {suite.id} is not here yet; get it with `miro-eval suites fetch {suite.id}`")
-    texts, known = [], _record(suite, folder)
+    contents, known = [], _record(suite, folder)
     for file in suite.files:
         path = folder / suite.id / file.name
         content = read_bytes(path, MAX_BYTES) if path.is_file() else b""
@@ -85,13 +88,13 @@ def read_fetched(suite: PublishedSuite, folder: Path) -> Suite:
                 f"{path}: missing or changed since it was fetched; delete {path.parent}, then "
                 f"`miro-eval suites fetch {suite.id}`"
             )
-        texts.append(content.decode("utf-8-sig"))
-    return Suite(suite.id, lambda: _lines(suite, texts))
+        contents.append(content)
+    return Suite(suite.id, lambda: _lines(suite, contents, [file.name for file in suite.files]))
 
 
-def _lines(suite: PublishedSuite, texts: list[str]) -> list[dict[str, object]]:
-    pairs = zip(suite.files, texts, strict=True)
-    return [line for file, text in pairs for line in file.lines(text, file.name)]
+def _lines(suite: PublishedSuite, contents: Sequence[bytes], places: Sequence[str]) -> list[dict[str, object]]:
+    parts = zip(suite.files, contents, places, strict=True)
+    return [line for file, content, place in parts for line in file.lines(content.decode("utf-8-sig"), place)]
 
 
 def _record(suite: PublishedSuite, folder: Path) -> dict[str, str]:

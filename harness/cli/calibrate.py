@@ -43,15 +43,14 @@ def calibrate(
     from rewards.calibration.golden import Golden
     from rewards.scorers import CARDS, SCORERS, check_metrics, weight_sources
 
-    if together := [metric for metric in check_metrics(chosen.metrics) if CARDS[metric].over_samples]:
+    metrics = check_metrics(chosen.metrics)
+    if together := [metric for metric in metrics if CARDS[metric].over_samples]:
         raise UserError(f"{', '.join(together)}: of several images of a prompt, and the fixed pairs have one each")
-    if elsewhere := [metric for metric in check_metrics(chosen.metrics) if SCORERS[metric].card.env != "rewards"]:
+    if elsewhere := [metric for metric in metrics if SCORERS[metric].card.env != "rewards"]:
         raise UserError(f"{', '.join(elsewhere)}: of an environment of their own, and the fixed pairs are for rewards'")
     path, precision = golden or default_golden(tiny_world), chosen.precision
     stored = Golden.read(path)
-    if elsewhere := [metric for metric in check_metrics(chosen.metrics) if SCORERS[metric].card.env != "rewards"]:
-        raise UserError(f"{', '.join(elsewhere)}: golden values are kept of environment rewards alone; leave it out")
-    parameters: dict[str, Any] = {"metrics": list(check_metrics(chosen.metrics)), "precision": precision}
+    parameters: dict[str, Any] = {"metrics": list(metrics), "precision": precision}
     parameters |= {"device": run.device, "batch_size": BATCH_SIZE}
     if published_images:
         parameters["published_images"] = str(published_images.absolute())

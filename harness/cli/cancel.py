@@ -1,4 +1,4 @@
-"""``miro-eval cancel``: take a submitted run out of the queue."""
+"""``miro-eval jobs cancel``: take a submitted run out of the queue."""
 
 from __future__ import annotations
 

@@ -65,6 +65,8 @@ def check(
     numbers, names = _numbers(looks), (name or [])[::-1]  # on the command line the candidate comes first
     chosen = one_selection(best_of, by or [])
     _refuse(chosen, {"--checkpoint": checkpoint, "--gallery": gallery})
+    if (copy or full_size) and gallery is None:
+        raise UserError("--copy and --full-size say how the gallery is written: add --gallery")
     if not checkpoint:
         gate = gate_of(candidate, baseline, policy, subset=subset, looks=numbers, names=names, selection=chosen)
     elif subset:

@@ -18,7 +18,7 @@ Backend = Annotated[RunSettings, only("env_backend")]
 Names = Annotated[
     list[str] | None,
     typer.Argument(
-        help="miro, geneval, rewards, vlm or your own folder, e.g. ./my_env [default: the first three]",
+        help=f"{', '.join(ENVIRONMENTS)} or your own folder, e.g. ./my_env [default: {', '.join(DEFAULT)}]",
         metavar="[NAME]...",
     ),
 ]
@@ -38,9 +38,9 @@ def list_environments(run: Backend, names: Names = None) -> None:
         health = "ready" if state else ("half-made" if environment.directory.exists() else "not set up")
         rows.append((spec.name, environment.backend, environment.lock_hash, size, health, str(environment.directory)))
     shown = {row[-1] for row in rows}
-    for told, folders in (("of an older lock", manager.leftovers()), ("a user's own", manager.users_own())):
+    for kind, folders in (("of an older lock", manager.leftovers()), ("a user's own", manager.users_own())):
         others = [folder for folder in folders if str(folder) not in shown]
-        rows += [(folder.name.split("-")[0], "-", "-", "-", told, str(folder)) for folder in others]
+        rows += [(folder.name.split("-")[0], "-", "-", "-", kind, str(folder)) for folder in others]
     show_list(("environment", "backend", "lock", "size", "health", "folder"), rows)
 
 
@@ -69,8 +69,7 @@ def check(run: Backend, names: Names = None) -> None:
     for spec in _specs(names, there=run.env_backend):
         environment = manager.locate(spec, run.env_backend)
         if not environment.ready:
-            named = spec.folder or spec.name
-            raise EnvironmentFailure(f"environment {spec.name} is not set up: `miro-eval envs setup {named}`")
+            raise EnvironmentFailure(f"environment {spec.name} is not set up: `miro-eval envs setup {spec.argument}`")
         packages = manager.check(environment)
         echo(f"{spec.name}: healthy  " + "  ".join(f"{name} {version}" for name, version in packages.items()))
 

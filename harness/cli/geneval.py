@@ -75,7 +75,7 @@ def _rejudge(rows: Path, out: Path | None, judging: GenevalSettings) -> None:
     if names := out_of_reach(judging.options, before):
         was = ", ".join(f"{name} {getattr(before, name)}" for name in names)
         echo(
-            f"the rows were made with {was} ; what that left out is not stored, so a looser value changes nothing",
+            f"the rows were made with {was}; what that left out is not stored, so a looser value changes nothing",
             err=True,
         )
     if note := note_on_classes(old for old, _ in decided):

@@ -13,7 +13,7 @@ from harness.cli.signature import only, takes_settings
 from harness.run.settings import RunSettings
 from harness.terminal.echo import echo, show, show_text
 from wire.errors import UserError
-from wire.settings import pair
+from wire.settings import mapping, pair
 
 app = typer.Typer(help="The MIRO paper's tables and figures, beside what was measured.", no_args_is_help=True)
 
@@ -115,6 +115,7 @@ _TRAINING = "the same for checkpoints along training, e.g. baseline='runs/*.ckpt
 _SAMPLES = "images per prompt at most [default: the paper's, or --limit if given]"
 
 
+@app.command()
 @takes_settings
 def reproduce(
     run: Annotated[RunSettings, only("device", "gpus", "offline")],
@@ -137,10 +138,12 @@ def reproduce(
     from harness.plan.reproduce import execute as run_all
     from reports.paper.commands import Reproduction, script
 
-    if bool(keys) == everything:
+    if keys and everything:
+        raise UserError(f"--all is everything: omit it, or {' '.join(keys)}")
+    if not (keys or everything):
         raise UserError("name what to reproduce, e.g. table1 fig6 (see `miro-eval paper list`), or --all")
     own, along = (
-        dict(map(pair(flag, "MODEL=PATH"), given))
+        mapping(flag, pair(flag, "MODEL=PATH"), given)
         for flag, given in (("--checkpoint", checkpoint), ("--training", training))
     )
     further = [word for name in ("device", "gpus") for word in _given(run, name)]
@@ -160,9 +163,6 @@ def reproduce(
     code = run_all(wanted, echo)
     if code:
         raise typer.Exit(code)
-
-
-app.command()(reproduce)
 
 
 def _given(run: RunSettings, name: str) -> list[str]:

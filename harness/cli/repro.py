@@ -1,4 +1,4 @@
-"""``miro-eval repro``: how to make a run again."""
+"""``miro-eval run repro``: how to make a run again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``miro-eval show``: one verdict, explained."""
+"""``miro-eval run show``: one verdict, explained."""
 
 from __future__ import annotations
 

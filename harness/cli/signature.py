@@ -18,7 +18,7 @@ from typing import Annotated, Any, get_args, get_origin
 import typer
 
 from wire.errors import UserError
-from wire.settings import Option, flag, kinds, options_of
+from wire.settings import Option, flag, kinds, mapping, options_of
 
 _keyword = partial(inspect.Parameter, kind=inspect.Parameter.KEYWORD_ONLY)
 #: Digits; Python itself refuses to read more than 4,300.
@@ -72,7 +72,7 @@ class _Choice:
         """What was chosen, as the settings class has it."""
         parse: Any = self.option.parse
         if isinstance(given, list):
-            return dict(map(parse, given)) if parse else tuple(given)
+            return mapping(flag(self.field), parse, given) if parse else tuple(given)
         if isinstance(given, str) and given.isdecimal() and "int" in kinds(self.field):
             if len(given) > LONGEST_NUMBER:
                 raise UserError(f"{flag(self.field)}: a number of {len(given)} digits; expected a smaller one")

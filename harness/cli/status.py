@@ -1,4 +1,4 @@
-"""``miro-eval status``: what of a run waits, runs, has finished or failed."""
+"""``miro-eval jobs status``: what of a run waits, runs, has finished or failed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def open_submission(path: Path) -> tuple[RunDirectory, Submission]:
     """The run and its jobs.
 
     Raises:
-        UserError: no such run, or no work on it is on record.
+        UserError: no such run, or no jobs of it are on record.
     """
     from harness.executors.submission import Submission
     from harness.run.directory import RunDirectory
@@ -53,7 +53,8 @@ def open_submission(path: Path) -> tuple[RunDirectory, Submission]:
     run = RunDirectory(path)
     submission = Submission.read(run)
     if submission is None:
-        what = "no such run directory" if not run.manifest.exists() else "no jobs are recorded for it"
+        known = "no jobs are recorded for it" if run.manifest.exists() else "there is no run.json in it"
+        what = known if path.is_dir() else "no such run directory"
         raise UserError(f"{path}: {what}; name the directory of a run")
     return run, submission
 

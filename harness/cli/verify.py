@@ -1,4 +1,4 @@
-"""``miro-eval verify``: are a run's files still what they were?"""
+"""``miro-eval run verify``: are a run's files still what they were?"""
 
 from __future__ import annotations
 

@@ -253,11 +253,10 @@ def check(environment: Environment) -> dict[str, str]:
     """Run the environment's health check; returns package versions.
     Raises EnvironmentFailure: an import or a compiled operator fails.
     """
-    script = environment_files("own" if environment.spec.folder else environment.spec.name) / "health_check.py"
+    spec, answer = environment.spec, list[str]()
+    script = environment_files("own" if spec.folder else spec.name) / "health_check.py"
     log = environment.directory / "health.log"
-    answer: list[str] = []
-    spec = environment.spec
-    unhealthy = f"environment {spec.name} is not healthy: `miro-eval envs remove {spec.name}`, then set it up again"
+    unhealthy = f"environment {spec.name} is not healthy: `miro-eval envs remove {spec.argument}`, then set it up again"
     try:
         run_logged(
             environment.command(str(script), environment.backend),

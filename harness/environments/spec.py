@@ -35,6 +35,11 @@ class EnvironmentSpec:
     on_demand: bool = False
     folder: Path | None = None
 
+    @property
+    def argument(self) -> str:
+        """What `envs` verbs take for it."""
+        return str(self.folder or self.name)
+
     def files(self, lock: str = "") -> Path:
         """The folder of its lock; ``lock`` is what that of another kind has behind the name."""
         return self.folder or environment_files(self.name + lock)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
+from typing import TYPE_CHECKING
 
 from harness.environments.manager import Environment, locate
 from harness.executors import find
@@ -12,6 +13,9 @@ from harness.stages.base import Stage
 from harness.stages.context import Pipeline
 from harness.stages.registry import STAGES
 from wire.errors import EnvironmentFailure, MiroEvalError
+
+if TYPE_CHECKING:
+    from harness.doctor import Finding
 
 
 def run_together(pipelines: Sequence[Pipeline], names: Sequence[str]) -> list[int | MiroEvalError | None]:
@@ -32,28 +36,25 @@ def run_together(pipelines: Sequence[Pipeline], names: Sequence[str]) -> list[in
     for stage in stages:
         if any(_lacks_rows(pipeline, stage) for pipeline in pipelines):
             pipelines[0].check_weights(stage)
+    parts = pipelines[0].parts(stages)
     if any(_has_work(pipeline, stages) for pipeline in pipelines):
-        _check_host(pipelines, stages)
-        for stage in (stage for stage in stages if not divided(stage, pipelines[0])):
+        usual = [part for part in parts if part.part_of is None]
+        _check_host(pipelines, stages, list(dict.fromkeys(part.environment for part in usual)))
+        for stage in usual:
             if locate(stage.spec, pipelines[0].settings.env_backend).ready and stage.probe(pipelines[0].settings):
                 pipelines[0].environment(stage)
-    for stage in (stage for stage in stages if divided(stage, pipelines[0])):
-        _make_parts(pipelines, stage)
+    for stage in stages:
+        _make_environments(pipelines, [part for part in parts if part.part_of is stage])
     return executor.run(pipelines, stages)
 
 
-def divided(stage: Stage, pipeline: Pipeline) -> bool:
-    """Whether the stage needs another environment than its usual one."""
-    return stage.parts(pipeline.settings) != (stage,)
-
-
-def _make_parts(pipelines: Sequence[Pipeline], stage: Stage) -> None:
-    """Make the environments of a stage that needs several; parts whose environment is not to be had are left out.
-    Raises EnvironmentFailure: none is to be had.
+def _make_environments(pipelines: Sequence[Pipeline], parts: Sequence[Stage]) -> None:
+    """Make the environments of a stage's parts, if it has any; parts that cannot have theirs are left out.
+    Raises EnvironmentFailure: none can.
     """
     lead, failures, coming = pipelines[0], dict[Stage, EnvironmentFailure](), dict[Stage, Future[Environment]]()
     with lead.making() as making:
-        for part in stage.parts(lead.settings):
+        for part in parts:
             if not any(_lacks_rows(pipeline, part) for pipeline in pipelines):
                 continue
             if fault := _unfit(part, lead.settings):
@@ -61,7 +62,7 @@ def _make_parts(pipelines: Sequence[Pipeline], stage: Stage) -> None:
             else:
                 coming[part] = making.begin(part.spec)
         failures |= {part: error for part, future in coming.items() if (error := _failure(lead, part, future))}
-    if len(failures) == len(stage.parts(lead.settings)):
+    if failures and len(failures) == len(parts):
         raise next(iter(failures.values()))
     for part, failure in failures.items():
         reason = f"environment {part.spec.name} is not there ({str(failure).splitlines()[0]})"
@@ -87,8 +88,11 @@ def _unfit(part: Stage, settings: RunSettings) -> str:
     from harness.doctor import FAILURE, unfit
 
     found = unfit([part.environment], settings.device, settings.env_backend) if settings.executor == "local" else []
-    failures = (one for one in found if one.status == FAILURE)
-    return "\n".join(f"{one.subject}: {one.text}: {one.hint}" for one in failures)
+    return _in_lines(one for one in found if one.status == FAILURE)
+
+
+def _in_lines(findings: Iterable[Finding]) -> str:
+    return "\n".join(f"{one.subject}: {one.text}: {one.hint}" for one in findings)
 
 
 def _has_work(pipeline: Pipeline, stages: Sequence[Stage]) -> bool:
@@ -110,7 +114,7 @@ def _images_to_make(pipeline: Pipeline, stages: Sequence[Stage]) -> int:
         return 0
 
 
-def _check_host(pipelines: Sequence[Pipeline], stages: Sequence[Stage]) -> None:
+def _check_host(pipelines: Sequence[Pipeline], stages: Sequence[Stage], environments: Sequence[str]) -> None:
     """The quick part of ``miro-eval doctor``; of a cluster's nodes this machine knows nothing.
     Raises EnvironmentFailure: the run cannot work here, and what to do about it.
     """
@@ -119,12 +123,10 @@ def _check_host(pipelines: Sequence[Pipeline], stages: Sequence[Stage]) -> None:
     pipeline, settings = pipelines[0], pipelines[0].settings
     if settings.executor != "local":
         return
-    names = list(dict.fromkeys(stage.environment for stage in stages if not divided(stage, pipeline)))
     published, images = not pipeline.source.random, sum(_images_to_make(one, stages) for one in pipelines)
     lacking = [stage for stage in stages if published and any(_lacks_rows(one, stage) for one in pipelines)]
-    failures = []
-    for finding in quick_checks(
-        names,
+    found = quick_checks(
+        environments,
         pipeline.run.path,
         device=settings.device,
         env_backend=settings.env_backend,
@@ -133,10 +135,8 @@ def _check_host(pipelines: Sequence[Pipeline], stages: Sequence[Stage]) -> None:
         wanted={stage.module: () for stage in stages if stage.weights(settings)},  # looked at above
         loaded={metric: its for stage in lacking for metric, its in stage.weights(settings).items()},
         images=images,
-    ):
-        if finding.status == FAILURE:
-            failures.append(f"{finding.subject}: {finding.text}: {finding.hint}")
-        else:
-            pipeline.display.note(f"{finding.subject}: {finding.text} ({finding.hint})")
-    if failures:
-        raise EnvironmentFailure("\n".join(failures))
+    )
+    for finding in (one for one in found if one.status != FAILURE):
+        pipeline.display.note(f"{finding.subject}: {finding.text} ({finding.hint})")
+    if failures := _in_lines(one for one in found if one.status == FAILURE):
+        raise EnvironmentFailure(failures)

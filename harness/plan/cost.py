@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from generation.checkpoint_kinds import FOLDER, LIGHTNING, REPO
-from generation.flops import MiroShape, miro_flops
+from generation.flops import NetworkShape, released_flops
+from generation.released import reward_axes
 from generation.suites import limit_indices, load_suite
 from geneval.flops import color_flops, detector_flops
 from geneval.judge.suite import check_metadata, normalise
@@ -122,14 +123,15 @@ def _generation(model: Model, prompts: int, images: int) -> tuple[int, list[Part
     """Side of an image in pixels, the parts, and what was assumed."""
     if model.source.kind not in (LIGHTNING, FOLDER, REPO):
         return 1024, [], ["generation is not counted: only MIRO's network is known here; images of 1024 px are assumed"]
-    shape = MiroShape()
-    flops, steps = miro_flops(shape), model.settings.steps or GenerationSettings.steps or 0
+    axes = reward_axes(model.source.name, model.source.repo, model.source.path)
+    flops = released_flops(model.settings.precision, None if axes is None else len(axes))
+    steps = model.settings.steps or GenerationSettings.steps or 0
     parts = [
         Part("generate", "text encoder", prompts * flops.text, "bfloat16"),
         Part("generate", "sampling", images * flops.sampling(steps), "bfloat16"),
         Part("generate", "VAE decoder", images * flops.decode, "float32"),
     ]
-    return 8 * shape.network.data_size, parts, ["generation: the released MIRO network's sizes, 0.36 B parameters"]
+    return 8 * NetworkShape.data_size, parts, ["generation: the released MIRO network's sizes, 0.36 B parameters"]
 
 
 def _geneval(lines: Sequence[dict[str, Any]], samples: int, side: int) -> list[Part]:

@@ -224,10 +224,12 @@ def _point(base: Model, axes: Sequence[Axis], chosen: Sequence[int]) -> GridPoin
 def _check_targets(source: CheckpointSource, named: Sequence[str]) -> None:
     """That a checkpoint has the reward targets, as far as this is known without loading it."""
     axes = reward_axes(source.name, source.repo, source.path)
-    for field in named if axes is not None else ():
+    if axes is None:
+        return
+    for field in named:
         target = field.removeprefix(NEGATIVE)
-        if field not in VARYING and target not in (axes or ()):
-            has = ", ".join(axes or ()) or "none"
+        if field not in VARYING and target not in axes:
+            has = ", ".join(axes) or "none"
             raise UserError(f"--sweep {field}: {source.name} was not trained on {target}; its reward targets are {has}")
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from generation.checkpoint_kinds import IMAGES, CheckpointSource, describe_source
-from generation.precision import PAPER_TEXT_LENGTH, PIPELINE
 from generation.released import reward_axes
 from harness.environments.manager import going_on
 from harness.environments.spec import ENVIRONMENTS
@@ -25,9 +24,6 @@ from harness.terminal.display import Display
 from harness.weights.weight_source import WeightSource
 from wire.errors import UserError
 from wire.settings import protocol
-
-#: Of the released checkpoints' configuration, to which ``--precision pipeline`` pads prompts.
-PIPELINE_TEXT_LENGTH = 77
 
 
 @dataclass(frozen=True)
@@ -134,14 +130,12 @@ def _maker(settings: RunSettings, model: Model | None) -> Model | None:
 
 def _tflop_per_image(maker: Model) -> float | None:
     """Of both branches of the guidance and the VAE's decoder; known of the released checkpoints, all of one size."""
-    from generation.flops import MiroShape, NetworkShape, miro_flops
+    from generation.flops import released_flops
 
     axes = reward_axes(maker.source.name, maker.source.repo)
     if axes is None or not maker.settings.steps:
         return None
-    shape = MiroShape(network=replace(NetworkShape(), num_rewards=len(axes)))
-    length = PIPELINE_TEXT_LENGTH if maker.settings.precision == PIPELINE.name else PAPER_TEXT_LENGTH
-    flops = miro_flops(shape, text_length=length)
+    flops = released_flops(maker.settings.precision, len(axes))
     return round((flops.sampling(maker.settings.steps) + flops.decode) / 1e12, 3)
 
 

@@ -34,18 +34,24 @@ def execute(wanted: Reproduction, tell: Tell) -> int:
     found = commands(wanted)
     for line in missing(wanted):
         tell(f"# {line}")
-    fetched = [one for one in found if one.suite and not is_fetched(find_published(one.suite), suites_folder())]
-    unscored = False
-    for part in (fetched, [one for one in found if not one.suite]):
-        for line in costs(part, wanted) if part is not fetched else ():
-            tell(f"# {line}")
-        for command in part:
-            tell(command.line)
-            code = _run(command)
-            if code not in (ExitCode.DONE, ExitCode.UNSCORED):
-                return code
-            unscored |= code == ExitCode.UNSCORED
-    return ExitCode.UNSCORED if unscored else ExitCode.DONE
+    suites = [one for one in found if one.suite and not is_fetched(find_published(one.suite), suites_folder())]
+    others = [one for one in found if not one.suite]
+    if failed := _run_all(suites, tell):
+        return failed
+    for line in costs(others, wanted):
+        tell(f"# {line}")
+    return _run_all(others, tell)
+
+
+def _run_all(found: Iterable[Command], tell: Tell) -> int:
+    worst = int(ExitCode.DONE)
+    for command in found:
+        tell(command.line)
+        code = _run(command)
+        if code not in (ExitCode.DONE, ExitCode.UNSCORED):
+            return code
+        worst = max(worst, code)
+    return worst
 
 
 def _run(command: Command) -> int:

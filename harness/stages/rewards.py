@@ -13,7 +13,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from harness.environments.spec import find_spec
+from harness.environments.spec import ENVIRONMENTS, find_spec
 from harness.run.directory import RunDirectory
 from harness.run.manifest import Manifest
 from harness.run.settings import RewardSettings, RunSettings
@@ -120,7 +120,7 @@ def by_environment(settings: RewardSettings, folder: Path) -> dict[str, RewardSe
         folder: where the user is, which names of scorers start from.
 
     Raises:
-        UserError: there is no such environment, two have one name, or as :func:`own_scorers`.
+        UserError: there is no such environment for scorers, two have one name, or as :func:`own_scorers`.
     """
     from rewards.own_scorer import environment_of, load_scorers, registry
 
@@ -128,10 +128,14 @@ def by_environment(settings: RewardSettings, folder: Path) -> dict[str, RewardSe
     known, own = registry(scorers), {text: next(iter(load_scorers([text]))) for text in scorers}
     homes = {metric: environment_of(known[metric]) for metric in metrics}
     names = dict[str, str]()
-    for home_of in dict.fromkeys(homes.values()):
-        name = find_spec(home_of).name
-        if names.setdefault(name, home_of) != home_of:
-            raise UserError(f"environments {names[name]} and {home_of} are both called {name}: rename a folder")
+    for metric, home_of in homes.items():
+        spec = find_spec(home_of)
+        if spec.stage != REWARDS.module:
+            fit = ", ".join(one.name for one in ENVIRONMENTS.values() if one.stage == REWARDS.module)
+            raise UserError(f"{metric}: env = {home_of!r} is no environment for scorers: use {fit}, or a folder")
+        if names.setdefault(spec.name, home_of) != home_of:
+            both = f"environments {names[spec.name]} and {home_of}"
+            raise UserError(f"{both} are both called {spec.name}: rename a folder")
 
     def share(environment: str) -> RewardSettings:
         its = [metric for metric in metrics if homes[metric] == environment]
@@ -221,12 +225,11 @@ def require_prompts(settings: RunSettings, prompts: Prompts) -> None:
 
     scorers, metrics = own_scorers(settings.rewards)
     known = registry(scorers)
-    for metric in metrics if prompts else ():
-        reasons = [known[metric].refusal(line) for line in prompts.values()]
-        if all(reasons):
-            raise UserError(
-                f"{metric} can score none of these prompts: {reasons[0]}; choose another --suite, or leave it out"
-            )
+    lines = [*prompts.values()]
+    for metric in metrics if lines else ():
+        if all(known[metric].refusal(line) for line in lines):
+            reason = known[metric].refusal(lines[0])
+            raise UserError(f"{metric} can score none of these prompts: {reason}; choose another --suite, or omit it")
 
 
 def weights(settings: RunSettings) -> dict[str, tuple[Weight, ...]]:

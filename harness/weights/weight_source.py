@@ -214,10 +214,10 @@ def make_tiny_world(env_backend: str, steps: Steps) -> TinyWorld:
 
 def _recipe_hash() -> str:
     """Hash of the builders' sources, but for those of environments that are made on demand."""
-    folders = (stage_code() / ENVIRONMENTS[name].stage / "tiny_world" for name in DEFAULT)
-    apart = ENVIRONMENTS.keys() - {*DEFAULT}
-    sources = (source for folder in folders for source in sorted(folder.rglob("*")))
-    return f"tiny-{_hash_of([source for source in sources if not apart & {*source.parts}])}"
+    folders = [stage_code() / ENVIRONMENTS[name].stage / "tiny_world" for name in DEFAULT]
+    apart = {folder / name for folder in folders for name in ENVIRONMENTS.keys() - {*DEFAULT}}
+    sources = [source for folder in folders for source in sorted(folder.rglob("*"))]
+    return f"tiny-{_hash_of([source for source in sources if apart.isdisjoint([source, *source.parents])])}"
 
 
 def _own_sources(name: str) -> list[Path]:

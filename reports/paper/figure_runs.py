@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -37,13 +37,16 @@ class Drawn:
     notes: list[str] = field(default_factory=list)
 
 
-def chosen(only: Sequence[str], kinds: Sequence[str]) -> list[Result]:
-    """The results of those keys, or of those kinds.
+def chosen(only: Sequence[str], drawn: Callable[[Result], bool]) -> list[Result]:
+    """The results of those keys, or all that a command draws.
 
     Raises:
-        UserError: no such result.
+        UserError: no such result, or one that the command does not draw.
     """
-    return [find_result(key) for key in only] or [one for one in results().values() if one.kind in kinds]
+    those = {one.key: one for one in results().values() if drawn(one)}
+    if other := next((one for one in map(find_result, only) if one.key not in those), None):
+        raise UserError(f"{other.key} is a {other.kind}, which this does not draw; choose from {', '.join(those)}")
+    return [those[key] for key in only] or [*those.values()]
 
 
 def command(key: str) -> str:

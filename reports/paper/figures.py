@@ -56,7 +56,7 @@ def draw_figures(
         MiroEvalError: no such figure; see :func:`reports.drawing.save`.
     """
     drawn, published = Drawn(), []
-    wanted = [result for result in chosen(only, (FIGURE, STRIP)) if result.kind == FIGURE or _has_scores(result)]
+    wanted = chosen(only, lambda one: one.kind == FIGURE or _has_scores(one))
     for result in wanted:
         own = runs.of(result)
         drawing = Drawing(result, own, cards)

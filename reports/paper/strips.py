@@ -30,7 +30,7 @@ def draw_strips(
         MiroEvalError: no such strip, a run that cannot be read; see :func:`reports.drawing.save`.
     """
     drawn, runs = Drawn(), existing(runs)
-    for result in chosen(only, (STRIP,)):
+    for result in chosen(only, lambda one: one.kind == STRIP):
         found = [(one, find_run(one.path, cards)) for one in (runs_in(runs, result.key) if runs else [])]
         own = _sheet_runs(result, found)
         if not own:

@@ -99,11 +99,11 @@ def select(run: Run, selection: Selection) -> Run:
     """
     rewards, reason = run.rewards, cannot_select(run, selection)
     if rewards is None or reason:
-        remedy = (
-            ""
-            if run.rewards and selection.by in run.rewards.metrics
-            else f"; score them: miro-eval rewards {run.folder} --metric {selection.by}"
-        )
+        there, remedy = rewards.metrics if rewards else (), ""
+        if selection.by not in there:
+            known = selection.by in run.manifest.cards
+            score, has = f"miro-eval rewards {run.folder} --metric {selection.by}", ", ".join(there) or "no rewards"
+            remedy = f"; score them: {score}" if known else f"; they have {has}"
         raise UserError(f"{run.name}: {selection.name}: {reason}{remedy}")
     sign = -1.0 if card_of(selection.by, run.manifest.cards).lower else 1.0
     frame = rewards.frame

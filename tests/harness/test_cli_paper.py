@@ -41,6 +41,10 @@ def test_figures_and_strips(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["strips", "--out", str(tmp_path), "--from", str(tmp_path)])
     assert (result.exit_code, result.stdout) == (0, "")
     assert "not drawn: fig4 (Figure 4: images along training): no runs" in result.stderr
+    with pytest.raises(UserError, match="fig3 is a figure, which this does not draw; choose from fig4"):
+        answer("strips", "--only", "fig3")
+    with pytest.raises(UserError, match="table1 is a table"):
+        answer("figures", "--only", "table1")
 
 
 def test_reproduce_prints_a_script_of_commands_and_comments() -> None:
@@ -52,11 +56,14 @@ def test_reproduce_prints_a_script_of_commands_and_comments() -> None:
     assert commands[-1] == "miro-eval paper table1 --from runs --out runs/tables"
     with pytest.raises(UserError, match="no 'table9' here"):
         answer("reproduce", "table9")
-    for wrong in ([], ["table1", "--all"]):
-        with pytest.raises(UserError, match="name what to reproduce"):
-            answer("reproduce", *wrong)
-    with pytest.raises(UserError, match="--checkpoint 'baseline': expected MODEL=PATH"):
-        answer("reproduce", "table1", "--checkpoint", "baseline")
+    for words, said in (
+        ([], "name what to reproduce"),
+        (["table1", "--all"], "--all is everything: omit it, or table1"),
+        (["table1", "--checkpoint", "baseline"], "--checkpoint 'baseline': expected MODEL=PATH"),
+        (["fig1", *["--checkpoint", "baseline=a"] * 2], "--checkpoint baseline: given twice"),
+    ):
+        with pytest.raises(UserError, match=said):
+            answer("reproduce", *words)
 
 
 def test_a_table_from_a_folder_of_reproduce(tmp_path: Path) -> None:

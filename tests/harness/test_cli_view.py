@@ -49,3 +49,9 @@ def test_a_run_that_is_not_there(tmp_path: Path) -> None:
     answer = view(tmp_path / "none")
     assert answer.returncode == 2
     assert answer.stderr == f"miro-eval: {tmp_path / 'none'}: no such file or run directory\n"
+
+
+def test_check_copies_into_a_gallery_alone(tmp_path: Path) -> None:
+    command = [str(MIRO_EVAL), "check", str(tmp_path), "--baseline", str(tmp_path), "--copy"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert (answer.returncode, "add --gallery" in answer.stderr) == (2, True)

@@ -156,6 +156,9 @@ def test_what_a_user_s_environment_lacks_is_said(backend: ThisInterpreter, tmp_p
     with pytest.raises(EnvironmentFailure, match=rf"^environment {tmp_path} cannot run a scorer: it lacks numpy$"):
         manager.ensure(spec, "auto", quiet)
     assert not manager.locate(spec).ready
+    (tmp_path / "health_check.py").write_text("raise SystemExit(1)")
+    with pytest.raises(EnvironmentFailure, match=rf"`miro-eval envs remove {tmp_path}`, then set it up again"):
+        manager.ensure(spec, "auto", quiet)
 
 
 def test_too_small_a_disk_is_told_before_work_starts(backend: ThisInterpreter) -> None:

@@ -191,6 +191,12 @@ def test_two_folders_of_one_name_are_refused(own: RunSettings, tmp_path: Path) -
         REWARDS.parts(replace(own, rewards=replace(own.rewards, scorers=scorers)))
 
 
+def test_a_scorer_is_not_run_in_another_stage_s_environment(own: RunSettings, tmp_path: Path) -> None:
+    (tmp_path / "contrast.py").write_text(CONTRAST.replace("./contrast_env", "geneval"))
+    with pytest.raises(UserError, match=r"^contrast: env = 'geneval' is no environment for scorers: use rewards"):
+        REWARDS.parts(own)
+
+
 @pytest.mark.parametrize(
     ("name", "fine"),
     [

@@ -123,6 +123,7 @@ def test_options_become_values_of_their_fields() -> None:
         (["--batch-size", "2.5"], "--batch-size '2.5': expected a whole number, 1 or more, or auto"),
         (["--noise", "white"], "--noise 'white': expected image or upstream"),
         (["--reward-target", "a"], "--reward-target 'a': expected AXIS=NUMBER"),
+        (["--reward-target", "a=1", "--reward-target", "a=2"], "--reward-target a: given twice"),
         (["--negative-reward-target", "a=x"], "--negative-reward-target 'a=x': expected AXIS=NUMBER"),
         (["--max-overlap", "nan"], "--max-overlap nan: expected a number from 0 to 1"),
         (["--gpus", "0,0"], "--gpus '0,0': expected GPU ids"),

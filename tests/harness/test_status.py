@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from harness.cli.status import open_submission
 from harness.executors.queue import QueueEntry
 from harness.executors.sharding import Share
 from harness.executors.share_state import FAILED, FINISHED, INTERRUPTED, RUNNING, ShareState, state_file
 from harness.executors.status import WAITING, judge, run_status
 from harness.executors.submission import Submission
 from harness.run.directory import RunDirectory
+from harness.run.manifest import Manifest
+from wire.errors import UserError
 
 PENDING, AT_WORK = QueueEntry("PENDING", "Priority"), QueueEntry("RUNNING", "None")
 
@@ -63,3 +66,13 @@ def test_work_on_this_machine_runs_as_long_as_its_command_does(tmp_path: Path) -
 )
 def test_without_slurm_the_task_s_word_is_all_there_is(told: str | None, state: str) -> None:
     assert judge(ShareState(told) if told else None, None, ask=False)[0] == state
+
+
+def test_a_folder_without_a_run_or_jobs_is_not_said_to_be_missing(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"gone: no such run directory"):
+        open_submission(tmp_path / "gone")
+    with pytest.raises(UserError, match=r"there is no run\.json in it"):
+        open_submission(tmp_path)
+    Manifest("x").write(tmp_path / "run.json")
+    with pytest.raises(UserError, match="no jobs are recorded for it"):
+        open_submission(tmp_path)

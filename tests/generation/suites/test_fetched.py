@@ -170,6 +170,14 @@ def test_brought_files(pets: PublishedSuite, tmp_path: Path) -> None:
         fetch(away, tmp_path, print, [path, path])
     with pytest.raises(UserError, match=r"gone.tsv: cannot be read"):
         fetch(away, tmp_path, print, [tmp_path / "gone.tsv"])
+    for content, said in ((CONTENT + b"a newt\n", "has sha256"), (b"\xff\xfe", "has sha256")):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=rf"^{path} {said}"):
+            fetch(away, tmp_path, print, [path])
+    for content, said in ((b"\xff\xfe", rf"^{path}: not UTF-8"), (b"prompt\na cat\n", rf"1 prompts in {path}, 2 exp")):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=said):
+            fetch(away, tmp_path / "elsewhere", print, [path])
 
 
 def test_several_files_make_one_suite_and_rows_of_one_prompt_are_one(tmp_path: Path) -> None:
@@ -286,7 +294,7 @@ def test_suites_of_miro_lie_at_a_fixed_commit_and_another_file_is_refused(name: 
     assert re.search(r"nicolas-dufour/(miro|CAD)/[0-9a-f]{40}/", file.url)
     other = tmp_path / file.name
     other.write_text('{"prompt": "a cat"}\n')
-    with pytest.raises(EnvironmentFailure, match=r"1 prompts, 553 expected|is published"):
+    with pytest.raises(UserError, match=rf"1 prompts in {other}, 553 expected|^{other} has sha256 .* is published"):
         fetch(suite, tmp_path, print, [other])
 
 

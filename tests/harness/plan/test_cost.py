@@ -30,6 +30,8 @@ def test_samples_and_steps_scale_what_depends_on_them() -> None:
     assert one.flops("geneval") < four.flops("geneval")
     half = sweep_cost(model(replace(MIRO, steps=25)), RewardSettings())
     assert half.flops("generate") < 0.6 * four.flops("generate")
+    short = sweep_cost(model(replace(MIRO, precision="pipeline")), RewardSettings())
+    assert (short.flops("generate") - text) / short.images == pytest.approx(17.4e12, rel=0.01)  # as in run.json
 
 
 def test_prompts_without_geneval_metadata_have_no_verdicts_to_pay_for(tmp_path: Path) -> None:

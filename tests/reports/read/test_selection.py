@@ -15,6 +15,7 @@ from harness.cli.app import app
 from reports.read.runs import Run, read_run
 from reports.read.selection import Selection, one_selection, select, selections
 from reports.summary.run_summary import summarise_run
+from rewards.scorers import CARDS
 from tests.reports.builders import Row, rewards, verdict, write_rows
 from wire.cards import MetricCard
 from wire.errors import UserError
@@ -140,13 +141,14 @@ def test_a_prompt_that_cannot_be_selected_from_is_left_out_and_counted(tmp_path:
     [
         (Selection(8, "pick_score"), "needs 8 samples, has 6"),
         (Selection(2, "vqa"), r"have no vqa to select by; score them: miro-eval rewards .* --metric vqa"),
+        (Selection(2, "nope"), r"have no nope to select by; they have .*pick_score"),
     ],
 )
 def test_a_run_that_cannot_be_selected_from_says_what_it_needs(
     tmp_path: Path, selection: Selection, message: str
 ) -> None:
     with pytest.raises(UserError, match=message):
-        select(read_run(write(tmp_path / "run")), selection)
+        select(read_run(write(tmp_path / "run"), CARDS), selection)
 
 
 def answer(*arguments: str | Path, code: int = 0) -> str:
