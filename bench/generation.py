@@ -59,6 +59,7 @@ def measure(folder: Path, options: argparse.Namespace) -> str:
     for _ in range(options.rounds):
         for made in (folder / "theirs", folder / "ours"):
             shutil.rmtree(made, ignore_errors=True)
+        Path(job.run_dir).mkdir()
         Path(job.output).unlink(missing_ok=True)
         theirs.append(_clock(folder, variables, "upstream", *script))
         ours.append(_clock(folder, variables, "ours", str(folder / "job.json")))
@@ -79,7 +80,6 @@ def _job(folder: Path, checkpoint: Path, options: argparse.Namespace) -> Job:
     sweep = {"prompts": [[index, line["prompt"]] for index, line in enumerate(lines)], "samples": options.samples}
     parameters = {"checkpoint": str(checkpoint), "steps": options.steps, "batch_size": BATCH, "device": options.device}
     parameters |= {"noise": "upstream", "sweep": sweep}
-    (folder / "ours").mkdir(exist_ok=True)
     job = Job("generation", str(folder / "ours"), str(folder / "rows.jsonl"), items, parameters)
     job.write(folder / "job.json")
     return job

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 
 from bench.rewards import images
+from bench.stage_clock import wait
 from rewards.models.qwen3_vl import Qwen3VL
 from rewards.scorers.base import Batch
 from rewards.scorers.qwen3_vl import SIZE_8B
@@ -98,11 +99,17 @@ class Inside:
         self.seconds = dict.fromkeys(parts, 0.0)
         self._since: dict[str, float] = {}
         for name, part in parts.items():
-            part.register_forward_pre_hook(lambda *_, name=name: self._since.update({name: time.perf_counter()}))
+            part.register_forward_pre_hook(lambda *_, name=name: self._since.update({name: now()}))
             part.register_forward_hook(lambda *_, name=name: self._add(name))
 
     def _add(self, name: str) -> None:
-        self.seconds[name] += time.perf_counter() - self._since[name]
+        self.seconds[name] += now() - self._since[name]
+
+
+def now() -> float:
+    """Seconds on a clock, once a GPU has done what it was given."""
+    wait()
+    return time.perf_counter()
 
 
 def main() -> None:
@@ -138,9 +145,9 @@ def report(
     for _ in range(rounds):
         for name, side in sides.items():
             inside.seconds = dict.fromkeys(inside.seconds, 0.0)
-            start, processor = time.perf_counter(), time.process_time()
+            start, processor = now(), time.process_time()
             found[name] = [side(file) for file in files]
-            wall, busy = time.perf_counter() - start, time.process_time() - processor
+            wall, busy = now() - start, time.process_time() - processor
             spent[name].append({"seconds": wall, "CPU seconds": busy, **inside.seconds})
     columns = list(spent["ours"][0])
     mean = {

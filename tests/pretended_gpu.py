@@ -345,7 +345,7 @@ class _Gpu:
     def _numbered(self, value: Any) -> Any:
         """``cuda`` as ``cuda:0``: torch would ask the driver which one is current."""
         is_device = isinstance(value, self.torch.device) and value.type == "cuda" and value.index is None
-        return self.torch.device("cuda:0") if is_device or (value == "cuda" and isinstance(value, str)) else value
+        return self.torch.device("cuda:0") if is_device or (isinstance(value, str) and value == "cuda") else value
 
     def _special_functions(self) -> dict[Any, Callable[..., Any]]:
         torch, tensor = self.torch, self.torch.Tensor

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -16,7 +17,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib import metadata
@@ -57,36 +58,36 @@ def _detector(more: str, images: int) -> tuple[str, str]:
 
 
 def _rewards(metric: str) -> tuple[str, str]:
-    real = f"bench.rewards --real {{work}}/{metric} --metric {metric} --prompts 32 --rounds 2 --reference-images 32"
+    real = f"bench.rewards --real {{work}}/{metric} --metric {metric} --prompts 16 --rounds 2 --reference-images 32"
     return real, f"bench.rewards --metric {metric} --prompts 2 --samples 2 --edge 64 --batch-size 2"
 
 
 PARTS = (
     Part("sampling", 90, "bench.gpu.generation", "bench.gpu.generation --small --batches 1 --steps 1"),
-    Part("sampling, compiled", 150, "bench.gpu.generation --compile"),
     Part("detector, float32", 100, *_detector("", 48)),
-    Part("detector, bf16", 75, *_detector("--precision bf16", 24)),
-    Part("detector of transformers", 75, *_detector("--detector transformers", 24)),
-    Part("memory of sampling", 60, "bench.gpu.memory", "bench.gpu.memory --small"),
-    Part("pick_score", 60, *_rewards("pick_score"), after="pick_score"),
-    Part("memory of rewards", 60, "bench.gpu.memory {work}/pick_score pick_score --free 8", after="pick_score"),
-    Part("hpsv2.1", 60, *_rewards("hpsv2.1"), after="hpsv2.1"),
-    Part("image_reward", 60, *_rewards("image_reward"), after="image_reward"),
-    Part("aesthetic", 60, *_rewards("aesthetic"), after="aesthetic"),
     Part("mmcv's compiled operator", 90, "bench.gpu.mmcv_build", "bench.gpu.mmcv_build --images 0", after="mmcv"),
     Part("detector with it", 75, _detector("", 24)[0], after="mmcv"),
-    Part(
-        "Soft-TIFA",
-        90,
-        "bench.judges {given}/evaluation.py --layers 4",
-        "bench.judges {given}/evaluation.py --small --images 1 --edge 64 --rounds 1",
-    ),
+    Part("sampling, compiled", 150, "bench.gpu.generation --compile"),
+    Part("memory of sampling", 60, "bench.gpu.memory", "bench.gpu.memory --small"),
+    Part("pick_score", 90, *_rewards("pick_score"), after="pick_score"),
+    Part("memory of rewards", 60, "bench.gpu.memory {work}/pick_score pick_score --free 8", after="pick_score"),
+    Part("detector, bf16", 75, *_detector("--precision bf16", 24)),
+    Part("hpsv2.1", 90, *_rewards("hpsv2.1"), after="hpsv2.1"),
+    Part("image_reward", 90, *_rewards("image_reward"), after="image_reward"),
+    Part("aesthetic", 90, *_rewards("aesthetic"), after="aesthetic"),
+    Part("detector of transformers", 75, *_detector("--detector transformers", 24)),
     Part(
         "generation against upstream's script",
         120,
         "bench.generation --real {work}/generation --prompts 16 --steps 50",
         "bench.generation --prompts 1 --samples 1 --steps 1",
         after="generation",
+    ),
+    Part(
+        "Soft-TIFA",
+        90,
+        "bench.judges {given}/evaluation.py --layers 4",
+        "bench.judges {given}/evaluation.py --small --images 1 --edge 64 --rounds 1",
     ),
 )
 #: Written by :mod:`bench.real_sizes` in this order; sciscore's network is pick_score's.
@@ -176,8 +177,16 @@ class Session:
             printed, said = (_read(file) for file in (out, errors))
         self.log.write(f"--- {command}\n{said}\n")
         self.log.flush()
-        last = why or (said.strip().splitlines() or [f"exit code {code}"])[-1]
-        return code, f"{printed}\n{last}" if code else printed
+        return code, f"{printed}\n{why or _reason(said, code)}" if code else printed
+
+    def in_turn(self) -> Iterator[Part]:
+        """The parts; one that has to wait for what is not prepared yet lets later ones go first."""
+        waiting = list(self.parts)
+        while waiting:
+            able = [part for part in waiting if part.after not in self.ready or self.ready[part.after].is_set()]
+            chosen = (able or waiting)[0]
+            waiting.remove(chosen)
+            yield chosen
 
     def measure(self, part: Part) -> None:
         """One part, its figures, or why there are none."""
@@ -201,6 +210,12 @@ class Session:
             figures, _, why = text.rpartition("\n") if code else (text, "", "")
             self.write(f"```text\n{figures.strip()}\n```" if figures.strip() else "")
             self.write(f"{f'not measured to its end: {why}; ' if code else ''}{time.monotonic() - start:.0f} s{busy}")
+
+
+def _reason(said: str, code: int) -> str:
+    """The line of what was said that names an error, or else the last one."""
+    lines = said.strip().splitlines() or [f"exit code {code}"]
+    return next((line for line in reversed(lines) if re.match(r"[\w.]+(Error|Failure|Exception)\b", line)), lines[-1])
 
 
 def _read(file: Any) -> str:
@@ -252,7 +267,7 @@ def main(arguments: Sequence[str]) -> None:
         session.write(f"- {versions(session.work / 'site')}")
         session.prepare()
         try:
-            for part in parts:
+            for part in session.in_turn():
                 session.measure(part)
         finally:
             session.stop()

@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import io
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -164,6 +165,7 @@ def main(arguments: Sequence[str]) -> None:
     chosen = parser.parse_args(arguments)
     device = chosen_device(chosen.device)
     if chosen.metric:
+        os.environ["HF_HOME"] = str(chosen.world)  # before anything of the hub's libraries is imported
         rewards(device, chosen.free[-1], chosen.world, chosen.metric)
     else:
         generation(device, chosen.free, chosen.small)

@@ -116,7 +116,8 @@ def _letters(folder: Path, prompts: Iterable[str]) -> Any:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "vocab.json").write_text(json.dumps({word: index for index, word in enumerate(words)}), encoding="utf-8")
     (folder / "merges.txt").write_text("#version: 0.2\n", encoding="utf-8")
-    return CLIPTokenizer(vocab=str(folder / "vocab.json"), merges=str(folder / "merges.txt"), model_max_length=CONTEXT)
+    files = (str(folder / "vocab.json"), str(folder / "merges.txt"))  # whose names differ among versions
+    return CLIPTokenizer(*files, model_max_length=CONTEXT)
 
 
 def _text_encoder(vocabulary: int) -> Any:

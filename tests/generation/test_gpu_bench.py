@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench.gpu import memory
-from bench.gpu.__main__ import PARTS, main
+from bench.gpu.__main__ import PARTS, Part, Session, main
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,6 +28,16 @@ def test_a_part_runs_and_a_missing_package_is_named(tmp_path: Path, capsys: pyte
 def test_without_time_a_part_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["--device", "cpu", "--small", "--out", str(tmp_path), "--minutes", "0", "--parts", "sampling"])
     assert "## sampling\n\nnot measured: no time was left" in capsys.readouterr().out
+
+
+def test_who_has_to_wait_lets_others_go_first() -> None:
+    one, two, three = (Part(title, 1, "", after=after) for title, after in (("a", "x"), ("b", ""), ("c", "x")))
+    session = Session.__new__(Session)
+    session.parts, session.ready = [one, two, three], {"x": threading.Event()}
+    turns = session.in_turn()
+    assert next(turns) is two
+    session.ready["x"].set()
+    assert list(turns) == [one, three]
 
 
 def test_every_command_of_the_list_is_a_module_that_takes_a_device() -> None:
