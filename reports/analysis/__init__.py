@@ -75,7 +75,7 @@ def write_analysis(
         except UserError as error:
             notes = (*notes, fault_note(source.path, source.searched, error))
             continue
-        found.append((source, _measures(run), tuple(notes_on_rewards(run, run.manifest.cards))))
+        found.append((source, _measures(run), (*run.repeats, *notes_on_rewards(run, run.manifest.cards))))
         measured.append((source.name, run))
     if not found:
         raise UserError(f"nothing to analyse; {'; '.join(notes)}")
