@@ -131,6 +131,13 @@ def table_notes(runs: Sequence[RunSummary]) -> Iterator[str]:
             yield f"runs' cards differ in {metric}: {_values(directions)}; marks go by the first run listed"
 
 
+def prompts_note(runs: Sequence[RunSummary]) -> Iterator[str]:
+    """A note where runs rest on unequally many prompts, for what shows scores without counts."""
+    counts = _names_by((f"{run.prompts:,}", run.name) for run in runs)
+    if len(counts) > 1:
+        yield f"runs differ in prompts: {_values(counts)}"
+
+
 def _names_by(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     """Value -> names of the runs that have it."""
     names: dict[str, list[str]] = {}
