@@ -62,8 +62,11 @@ def ranking_protocol(run: RunSummary, across: Sequence[str] = ()) -> Protocol:
         fields.append(("samples per prompt", str(run.geneval.coverage.samples_per_prompt)))
     elif run.geneval2 is not None:
         fields.append(("samples per prompt", str(run.geneval2.samples_per_prompt)))
-    elif run.rewards and any(card_of(metric, run.manifest.cards).over_samples for metric in run.rewards.metrics):
-        fields.append(("samples per prompt", str(run.rewards.samples_per_prompt)))  # such values depend on it
+    elif run.rewards:
+        if "suite.sha256" not in run.manifest.protocol:
+            fields.append(("prompts", run.prompts_digest[:12]))  # means over other prompts are not to be compared
+        if any(card_of(metric, run.manifest.cards).over_samples for metric in run.rewards.metrics):
+            fields.append(("samples per prompt", str(run.rewards.samples_per_prompt)))  # such values depend on it
     if run.manifest.random_weights:
         fields.append(RANDOM)
     return tuple(sorted(fields))
