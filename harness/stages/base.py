@@ -39,6 +39,7 @@ class StagePlan:
         parts: where the stage has several, by the name of each what decides its rows; see :func:`work_file`.
         marks: of metrics that more than the settings decides: fingerprint of all that does.
         reasons: why metrics cannot be scored now, for rows that lack them.
+        notes: lines for the user about finished rows.
     """
 
     items: list[Item]
@@ -50,6 +51,7 @@ class StagePlan:
     parts: dict[str, dict[str, Any]] = field(default_factory=dict)
     marks: dict[str, str] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def pending(self) -> int:
