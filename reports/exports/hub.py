@@ -19,6 +19,7 @@ from reports.gallery.pictures import picture_within, thumbnail
 from reports.leaderboard.files import leaderboard_record
 from reports.leaderboard.markdown import leaderboard_markdown
 from reports.leaderboard.sections import SCORES, scored_images
+from reports.leaderboard.table import Group
 from reports.summary.run_summary import GENEVAL
 from wire.errors import EnvironmentFailure, MiroEvalError, UserError
 from wire.paths import expanded
@@ -101,7 +102,7 @@ def model_upload(board: Leaderboard, out: Path, repo: str, benchmark: str, datas
         dataset: the dataset that the scores rest on, as their source.
 
     Raises:
-        UserError: a name is no repository's, or there is no GenEval score of one run to send.
+        UserError: a name is no repository's, or there is no GenEval score of one complete run to send.
     """
     from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
     from huggingface_hub.repocard_data import CardData
@@ -112,6 +113,11 @@ def model_upload(board: Leaderboard, out: Path, repo: str, benchmark: str, datas
     if len(board.frame) != 1 or not rows:
         raise UserError(f"--model {repo}: needs one run with GenEval scores of trained weights")
     row: dict[Any, Any] = rows[0]
+    if row["group"] != Group.COMPLETE.value:
+        raise UserError(
+            f"--model {repo}: a benchmark's scores are of a complete sweep of GenEval's own prompts; this is of "
+            f"{row['coverage']} ({row['group']})"
+        )
     scored = scored_images(row, [GENEVAL])[GENEVAL]
     notes = f"{row['coverage']}, {scored.scored:,} of {scored.expected:,} images"
     notes += f"; protocol {row['fingerprint']}" if row["fingerprint"] else ""
