@@ -78,9 +78,8 @@ def report(
         known: sha256 of runs' files by absolute path, as far as the caller has read them.
         anew: make it whatever stands.
 
-    Raises:
-        UserError: an input is missing, empty or malformed, names are not as many as runs, or no run can be selected
-            from; nothing is written then.
+    Raises UserError: an input is missing, empty or malformed, names are not as many as runs, or no run can be selected
+    from; nothing is written then.
     """
     from reports.made import RECORD, Made, origin
     from reports.read.find import find_places
@@ -163,8 +162,7 @@ def write_summaries(run_dir: Path, record: Path | None = None, known: Mapping[Pa
     Returns:
         The files written.
 
-    Raises:
-        UserError: the directory has no rows, or malformed ones.
+    Raises UserError: the directory has no rows, or malformed ones.
     """
     from reports.made import Made, origin
 

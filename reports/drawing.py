@@ -93,9 +93,7 @@ def plot(panels: Sequence[Panel], title: str = "", note: str = "") -> Figure:
     """Draw panels, half a column wide each; one alone is as wide as the column.
 
     ``note`` stands over the legend, after what the drawing itself says of bands and dashes.
-
-    Raises:
-        UserError: there is no panel.
+    Raises UserError: there is no panel.
     """
     if not panels:
         raise UserError("nothing to draw: no run has a score")
@@ -237,8 +235,7 @@ def save(figure: Figure, path: Path, further: Iterable[str] = ()) -> list[Path]:
         path: of the PNG.
         further: formats to write beside it: ``pdf``, ``svg``.
 
-    Raises:
-        MiroEvalError: see :func:`reports.files.writing`; a UserError for another format.
+    Raises MiroEvalError: see :func:`reports.files.writing`; a UserError for another format.
     """
     import matplotlib
 

@@ -47,9 +47,7 @@ def read_image(path: Path, expected_sha256: str | None) -> tuple[Image.Image, st
     """The RGB image in a file, and the digest of the file.
 
     See :func:`wire.pictures.to_rgb`. Orientation tags are not applied, as in the authors' code.
-
-    Raises:
-        UnreadableImage: missing, damaged, oversized, without a pixel range, or not the file that the job names.
+    Raises UnreadableImage: missing, damaged, oversized, without a pixel range, or not the file that the job names.
     """
     try:
         content = path.read_bytes()

@@ -48,9 +48,7 @@ def estimate(weights: Sequence[LocalWeight]) -> int:
 
 def require_memory(weights: Sequence[LocalWeight]) -> None:
     """See that this machine's memory, not the GPU's, holds the model and the largest of its files while it is loaded.
-
-    Raises:
-        EnvironmentFailure: it does not; the system would end the process.
+    Raises EnvironmentFailure: it does not; the system would end the process.
     """
     sizes = [weight.size for weight in weights]
     needed, free = sum(sizes) + max(sizes), memory()
@@ -144,8 +142,7 @@ class Parts:
         Args:
             join: puts parts together; without it they are tensors.
 
-        Raises:
-            EnvironmentFailure: a single row does not fit.
+        Raises EnvironmentFailure: a single row does not fit.
         """
         joined = join or importlib.import_module("torch").cat
         while True:

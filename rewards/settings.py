@@ -62,9 +62,7 @@ class RewardSettings:
 
     def check(self) -> None:
         """See that every setting is of its kind and in its range; see :func:`validate` for metrics and scorers.
-
-        Raises:
-            UserError: one is not; the message names it.
+        Raises UserError: one is not; the message names it.
         """
         check(self)
 
@@ -103,11 +101,7 @@ def validate(settings: RewardSettings, folder: Path) -> list[str]:
 
 
 def check_rescored(rescore: Collection[str], metrics: Collection[str]) -> None:
-    """See that only what is scored is to be rescored.
-
-    Raises:
-        UserError: names the others.
-    """
+    """See that only what is scored is to be rescored. Raises UserError: names the others."""
     if stray := sorted(set(rescore) - set(metrics)):
         raise UserError(f"--rescore {', '.join(stray)}: not among the metrics to be scored ({', '.join(metrics)})")
 
@@ -138,9 +132,7 @@ class Parameters(RewardSettings):
     @classmethod
     def read(cls, parameters: Mapping[str, Any]) -> Parameters:
         """Check and complete a job's parameters.
-
-        Raises:
-            UserError: an unknown name, a value out of its range, an unfit scorer.
+        Raises UserError: an unknown name, a value out of its range, an unfit scorer.
         """
         from rewards.scorers import check_metrics
 

@@ -39,9 +39,8 @@ def work(job: Job, reporter: Reporter) -> dict[str, str]:
     Returns:
         Why scorers could not be loaded, by metric.
 
-    Raises:
-        UserError: bad parameters, an unknown metric.
-        EnvironmentFailure: a device is not there, or no scorer at all can be loaded.
+    Raises UserError: bad parameters, an unknown metric; EnvironmentFailure: a device is not there, or no scorer at all
+    can be loaded.
     """
     parameters = Parameters.read(job.parameters)
     tell(reporter.warning)

@@ -111,11 +111,7 @@ class _Command(TyperCommand):
     """A verb whose help groups its options, and that refuses names that no file can have."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the verb.
-
-        Raises:
-            UserError: a path has a part of more than 255 bytes.
-        """
+        """Run the verb. Raises UserError: a path has a part of more than 255 bytes."""
         for value in ctx.params.values():
             paths = [one for one in (value if isinstance(value, list | tuple) else [value]) if isinstance(one, Path)]
             for part in (part for path in paths for part in path.parts if len(os.fsencode(part)) > LONGEST_NAME):

@@ -53,11 +53,7 @@ def choose_source(settings: RunSettings, display: Display, *, tiny_world: bool =
 def run_stages(
     stages: list[str], settings: RunSettings, source: WeightSource, display: Display, model: Model | None = None
 ) -> Outcome:
-    """Run stages in one directory.
-
-    Raises:
-        MiroEvalError: a stage could not go on.
-    """
+    """Run stages in one directory. Raises MiroEvalError: a stage could not go on."""
     from harness.plan.evaluations import Evaluation, evaluate
 
     outcome = evaluate([Evaluation(settings, tuple(stages), model=model)], source, display)
@@ -151,11 +147,7 @@ def _say_what_next(inputs: Sequence[Path]) -> None:
 
 
 def leave(outcome: Outcome) -> None:
-    """Say what is lacking, and exit with the code that stands for it.
-
-    Raises:
-        MiroEvalError: why the only run failed.
-    """
+    """Say what is lacking, and exit with the code that stands for it. Raises MiroEvalError: why the only run failed."""
     runs = len(outcome.failures) + len(outcome.finished) + len(outcome.handed_over)
     for out, failure in outcome.failures.items():
         if runs == 1:

@@ -42,11 +42,7 @@ def status(run: Run) -> None:
 
 
 def open_submission(path: Path) -> tuple[RunDirectory, Submission]:
-    """The run and its jobs.
-
-    Raises:
-        UserError: no such run, or no jobs of it are on record.
-    """
+    """The run and its jobs. Raises UserError: no such run, or no jobs of it are on record."""
     from harness.executors.submission import Submission
     from harness.run.directory import RunDirectory
 

@@ -104,9 +104,7 @@ def evaluation(model: Model, out: Path, common: RunSettings, name: str | None = 
 
     The prompts tell who judges, see :func:`judged`. ``name`` is the run's in tables, where the checkpoint's does not
     tell it from others.
-
-    Raises:
-        UserError: no such suite, or images that are elsewhere than in ``out``.
+    Raises UserError: no such suite, or images that are elsewhere than in ``out``.
     """
     made, generation, run = model.source.kind == IMAGES, model.settings, RunDirectory(out, model.contents)
     if made and run.path != RunDirectory(model.source.path or out).path:

@@ -23,8 +23,7 @@ def verify(path: Path) -> tuple[int, list[str]]:
         How many files were compared, and a line for each that is missing, has changed, or belongs to no row; and for
         each stage that was begun, or has a summary, and has no rows.
 
-    Raises:
-        UserError: the directory has no ``run.json``, or no finished stage.
+    Raises UserError: the directory has no ``run.json``, or no finished stage.
     """
     run = RunDirectory(path)
     manifest = Manifest.read(run.manifest) or Manifest("")

@@ -92,9 +92,7 @@ class Manifest:
     @classmethod
     def read(cls, path: Path, contents: Contents | None = None) -> Manifest | None:
         """Read ``run.json``; None where there is none. Its hash is known to ``contents`` then.
-
-        Raises:
-            UserError: unreadable, or of another schema version.
+        Raises UserError: unreadable, or of another schema version.
         """
         if not path.exists():
             return None

@@ -20,8 +20,7 @@ def validate(settings: RunSettings, names: Iterable[str]) -> list[str]:
     Returns:
         Lines for the user about what will be lacking in the end.
 
-    Raises:
-        UserError: a stage could not run, or there is no such suite.
+    Raises UserError: a stage could not run, or there is no such suite.
     """
     settings.check()
     prompts: Prompts = {}

@@ -58,8 +58,7 @@ class WeightSource(Protocol):
         Returns:
             Of the ``wanted`` files, why those that cannot be had cannot. Without such names all are needed.
 
-        Raises:
-            EnvironmentFailure: a file that is needed cannot be had.
+        Raises EnvironmentFailure: a file that is needed cannot be had.
         """
 
     def lacking(self, weights: Mapping[str, Iterable[Weight]]) -> dict[str, str]:

@@ -36,9 +36,7 @@ class Timeouts:
     @classmethod
     def of(cls, environment: Mapping[str, str] = os.environ) -> Timeouts:
         """As ``MIRO_EVAL_WORKER_TIMEOUT`` and ``MIRO_EVAL_STALL_TIMEOUT`` say.
-
-        Raises:
-            UserError: one of them is not a positive number of seconds.
+        Raises UserError: one of them is not a positive number of seconds.
         """
         return cls(
             _seconds(environment, "MIRO_EVAL_WORKER_TIMEOUT", cls.silence),

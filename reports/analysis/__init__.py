@@ -53,8 +53,7 @@ def write_analysis(
         judges: also hold the judges of the same images against each other; see :mod:`reports.analysis.judges`.
         labels: a file of what people say of the images, for that.
 
-    Raises:
-        UserError: a run is missing, empty or malformed, no run has two judges, or the folder cannot be written to.
+    Raises UserError: a run is missing, empty or malformed, no run has two judges, or the folder cannot be written to.
     """
     from reports.analysis.findings import findings_csv, findings_markdown
     from reports.analysis.judges import read_labels, write_judges

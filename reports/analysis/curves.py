@@ -80,9 +80,7 @@ def bounds(interval: Interval | None) -> tuple[float | None, float | None]:
 
 def draw(curves: Sequence[Curve], path: Path, cards: Cards = NO_CARDS, further: Iterable[str] = ()) -> list[Path]:
     """Write a PNG, a panel a metric, the intervals as bands; and ``further`` formats beside it.
-
-    Raises:
-        MiroEvalError: there is no curve, or the file cannot be written.
+    Raises MiroEvalError: there is no curve, or the file cannot be written.
     """
     panels = [_panel([one for one in curves if one.metric == metric], cards) for metric in metrics_of(curves)]
     return save(plot(panels), path, further)

@@ -46,9 +46,7 @@ def draw_radars(runs: Sequence[tuple[str, Run]], folder: Path, further: Iterable
     """Write ``radar_tags.png`` and ``radar_rewards.png``, as far as runs have what they show.
 
     Rewards have no common scale: their axes go from the worst to the best run, so that there must be two.
-
-    Raises:
-        MiroEvalError: see :func:`reports.drawing.save`.
+    Raises MiroEvalError: see :func:`reports.drawing.save`.
     """
     figures = {"radar_tags": _tags(runs), "radar_rewards": _rewards(runs)}
     drawn = [(name, figure) for name, figure in figures.items() if figure is not None]

@@ -40,9 +40,7 @@ def placed(sources: Sequence[RunSource]) -> list[PlacedRun]:
     The step is ``run.json``'s (``step`` or ``global_step``, of the run or its checkpoint), else the one in the name of
     the run, its folder or its checkpoint (``step=250000``). What is left of the name is the training run's, else the
     name of the folder above. Where no run has a step, the order given counts.
-
-    Raises:
-        UserError: no runs, some have a step and some have not, or two have the same.
+    Raises UserError: no runs, some have a step and some have not, or two have the same.
     """
     if not sources:
         raise UserError("no runs to track; name the run directories of a training run's checkpoints")

@@ -53,9 +53,7 @@ def write_sweep(points: Sequence[SweepPoint], out_dir: Path, cards: Cards = NO_C
     """Tabulate and draw the scores of finished runs, all over the same axes in one order.
 
     Along each axis, every combination of the others' values is a curve of its own.
-
-    Raises:
-        UserError: a run is missing, empty or malformed, or the folder cannot be written to.
+    Raises UserError: a run is missing, empty or malformed, or the folder cannot be written to.
     """
     with TemporaryDirectory(prefix="miro-eval-") as parts:
         runs, _ = collect([find_run(point.path, cards) for point in points], Path(parts))

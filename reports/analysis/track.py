@@ -63,10 +63,8 @@ def write_track(
     """Draw and tabulate the curves of one training run, or of several, from runs of its checkpoints in any order.
 
     The image is a PNG; in ``further`` formats (pdf, svg) it stands beside it.
-
-    Raises:
-        UserError: a run is missing, empty or malformed, its step is unknown where others' are known, two runs stand
-            for one checkpoint, or the folder cannot be written to.
+    Raises UserError: a run is missing, empty or malformed, its step is unknown where others' are known, two runs stand
+    for one checkpoint, or the folder cannot be written to.
     """
     sources, notes = find_runs(inputs, cards)
     places = placed(sources)

@@ -60,11 +60,7 @@ class Comparison:
 
 
 def compare(first: Run, second: Run) -> Comparison:
-    """Compare two runs.
-
-    Raises:
-        UserError: they share no prompt and sample with a value in both.
-    """
+    """Compare two runs. Raises UserError: they share no prompt and sample with a value in both."""
     cards = {**second.manifest.cards, **first.manifest.cards}
     judged = [run.verdicts for run in (first, second) if run.verdicts is not None]
     verdicts = pair_verdicts(*judged) if len(judged) == 2 else None

@@ -75,8 +75,7 @@ def dataset_upload(board: Leaderboard, report: Path, out: Path, repo: str, thumb
         report: the folder with ``scores.parquet`` of that leaderboard.
         thumbnails: whether each row gets a small copy of its image, as the hub's viewer shows it.
 
-    Raises:
-        UserError: not a repository's name, or the folder cannot be written.
+    Raises UserError: not a repository's name, or the folder cannot be written.
     """
     import pandas as pd
 
@@ -100,8 +99,7 @@ def model_upload(board: Leaderboard, out: Path, repo: str, benchmark: str, datas
         benchmark: the registered benchmark dataset; its tasks are called ``overall`` and as GenEval's tags.
         dataset: the dataset that the scores rest on, as their source.
 
-    Raises:
-        UserError: a name is no repository's, or there is no GenEval score of one run to send.
+    Raises UserError: a name is no repository's, or there is no GenEval score of one run to send.
     """
     from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
     from huggingface_hub.repocard_data import CardData
@@ -130,9 +128,8 @@ def send(upload: Upload, *, private: bool = True) -> str:
     Returns:
         The address of the commit or of the pull request.
 
-    Raises:
-        UserError: no token, or one that may not write there.
-        EnvironmentFailure: the hub is out of reach, or refuses it for another reason.
+    Raises UserError: no token, or one that may not write there; EnvironmentFailure: the hub is out of reach, or refuses
+    it for another reason.
     """
     from wire.hub_client import client, endpoint
 

@@ -79,11 +79,7 @@ class Entry:
 
 
 def check_trackers(names: Sequence[str]) -> None:
-    """See to it that trackers are known and installed, before anything is made.
-
-    Raises:
-        UserError: one is not.
-    """
+    """See to it that trackers are known and installed, before anything is made. Raises UserError: one is not."""
     for name in names:
         if name not in TRACKERS:
             raise UserError(f"--export {name}: unknown; choose from {', '.join(TRACKERS)}")
@@ -105,9 +101,8 @@ def export(board: Leaderboard, name: str, folder: Path) -> str:
     Returns:
         Where it is now, and which metrics have other names there, in words.
 
-    Raises:
-        UserError: the tracker has no key, or does not take what it is given.
-        EnvironmentFailure: its server cannot be reached, or it could not write.
+    Raises UserError: the tracker has no key, or does not take what it is given; EnvironmentFailure: its server cannot
+    be reached, or it could not write.
     """
     found = entries(board, folder)
     names = fit_names({column for entry in found for column in entry.values}, name)

@@ -66,9 +66,8 @@ def write_gallery(
         home: address of a page that this one belongs to, for a link.
         sheet: lay the page out in rows, a prompt each, and write ``grid.png`` for a paper.
 
-    Raises:
-        UserError: a run is missing, empty or malformed, the folder cannot be written to, or another program's page is
-            in it.
+    Raises UserError: a run is missing, empty or malformed, the folder cannot be written to, or another program's page
+    is in it.
     """
     from reports.drawing import save
     from reports.files import write_text

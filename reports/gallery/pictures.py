@@ -41,9 +41,7 @@ class Pictures:
         """``image``: its relative URL, None where :func:`picture_within` has none.
 
         And ``size`` [width, height] in pixels of the whole image, to which boxes refer, where the copy is smaller.
-
-        Raises:
-            MiroEvalError: see :func:`reports.files.writing`.
+        Raises MiroEvalError: see :func:`reports.files.writing`.
         """
         path, folder = picture_within(self.run_dir, filename), self.run_dir.resolve()
         if path is None:

@@ -70,11 +70,7 @@ def matched(runs: Sequence[GalleryRun]) -> list[Card]:
 
 
 def gallery_run(source: RunSource, pictures: Pictures) -> GalleryRun:
-    """Read a run's rows, boxes included.
-
-    Raises:
-        UserError: no rows, or a malformed one.
-    """
+    """Read a run's rows, boxes included. Raises UserError: no rows, or a malformed one."""
     run = read_source(source)
     frame = merge_stages(run)
     metrics = run.rewards.metrics if run.rewards else ()

@@ -56,11 +56,7 @@ class Sheet:
 
 
 def sheet_run(source: RunSource, column: str, row: str = "") -> SheetRun:
-    """Find a run's images by its rows.
-
-    Raises:
-        UserError: no rows, or a malformed one.
-    """
+    """Find a run's images by its rows. Raises UserError: no rows, or a malformed one."""
     frame = merge_stages(read_source(source))
     texts = [
         text if isinstance(text, str) and text else key
@@ -114,8 +110,7 @@ def make_sheet(runs: Sequence[SheetRun], prompts: Sequence[str] = (), sample: in
         prompts: whole texts, or parts of one each; none for the first few that all runs have.
         sample: its number.
 
-    Raises:
-        UserError: no run has such a prompt, or no prompt is in all of them.
+    Raises UserError: no run has such a prompt, or no prompt is in all of them.
     """
     texts = list(dict.fromkeys(text for text, at in runs[0].images if at == sample))
     shared = [text for text in texts if all((text, sample) in run.images for run in runs)]

@@ -78,9 +78,7 @@ def fingerprint(run: RunSummary) -> str:
 
 def labelled(runs: Sequence[RunSummary], across: Sequence[str] = ()) -> Labels:
     """Label the protocols of runs; recorded ones come first, then by their best score.
-
-    Raises:
-        UserError: a field of ``across`` is none that these runs have.
+    Raises UserError: a field of ``across`` is none that these runs have.
     """
     known = {name for run in runs for name in run.manifest.protocol if not name.startswith(_APART)}
     for field in across:

@@ -84,9 +84,7 @@ class Leaderboard:
 
 def make_leaderboard(runs: Sequence[RunSummary], across: Sequence[str] = (), notes: Sequence[str] = ()) -> Leaderboard:
     """Rank runs: by group and protocol (``across`` fields of which they may differ), then overall, then name.
-
-    Raises:
-        UserError: no run at all, a field that none has, or a metric named as another's bounds.
+    Raises UserError: no run at all, a field that none has, or a metric named as another's bounds.
     """
     import pandas as pd
 

@@ -67,8 +67,7 @@ def measure(table: PrintedTable, inputs: Sequence[str], cards: Cards = NO_CARDS)
         inputs: run directories or files of rows, each as ``PATH`` or ``ROW=PATH``. Without a row, the run's name (a
             released checkpoint's, or a row's) and its reward targets tell.
 
-    Raises:
-        UserError: no such run, no such row, or a run that names no row.
+    Raises UserError: no such run, no such row, or a run that names no row.
     """
     found: list[tuple[Run, list[PrintedRow]]] = []
     for text in inputs:
@@ -82,9 +81,7 @@ def measure(table: PrintedTable, inputs: Sequence[str], cards: Cards = NO_CARDS)
 
 def measure_folder(table: PrintedTable, folder: Path, cards: Cards = NO_CARDS) -> list[MeasuredRun]:
     """The runs of a table in a folder that ``paper reproduce`` filled: each row from the sets that were made for it.
-
-    Raises:
-        UserError: there are none, or one cannot be read.
+    Raises UserError: there are none, or one cannot be read.
     """
     sets = {one.set.key: one.set for one in find_result(table.key).inputs}
     measured: list[MeasuredRun] = []

@@ -80,11 +80,7 @@ class PrintedTable:
     footnotes: tuple[Footnote, ...]
 
     def row(self, name: str) -> PrintedRow:
-        """The row of that name.
-
-        Raises:
-            UserError: there is none.
-        """
+        """The row of that name. Raises UserError: there is none."""
         for row in self.rows:
             if row.name.lower() == name.lower():
                 return row
@@ -115,11 +111,7 @@ def usual_protocol() -> RowProtocol:
 
 @cache
 def printed_table(key: str) -> PrintedTable:
-    """``table1`` or ``table3``.
-
-    Raises:
-        UserError: any other.
-    """
+    """``table1`` or ``table3``. Raises UserError: any other."""
     if key not in TABLES:
         raise UserError(f"unknown table {key!r}; known are {', '.join(TABLES)}")
     record = read_data(key)

@@ -76,8 +76,7 @@ def reproduce_table(
         inputs: see :func:`reports.paper.measured.measure`.
         folder: that ``paper reproduce`` filled: the runs in it as well.
 
-    Raises:
-        UserError: an unknown table, run or row, or a folder without runs.
+    Raises UserError: an unknown table, run or row, or a folder without runs.
     """
     table = printed_table(key)
     runs = measure(table, inputs, cards) + (measure_folder(table, folder, cards) if folder else [])

@@ -70,9 +70,7 @@ def find_runs(inputs: Sequence[Path], cards: Cards = NO_CARDS) -> tuple[list[Run
 
 def look_up(found: Found, cards: Cards = NO_CARDS) -> tuple[list[RunSource], tuple[str, ...]]:
     """Names and manifests of runs, and notes on what was passed over; ``cards`` as of :func:`find_run`.
-
-    Raises:
-        UserError: the manifest of a run that is named is malformed, or that of every one.
+    Raises UserError: the manifest of a run that is named is malformed, or that of every one.
     """
     sources: list[RunSource] = []
     notes = list(found.notes)
@@ -89,9 +87,7 @@ def look_up(found: Found, cards: Cards = NO_CARDS) -> tuple[list[RunSource], tup
 
 def fault_note(path: Path, searched: str, error: UserError) -> str:
     """What is said of a run that a search found and that cannot be read.
-
-    Raises:
-        UserError: the error itself, where the command line names the run.
+    Raises UserError: the error itself, where the command line names the run.
     """
     if not searched:
         raise error
@@ -105,8 +101,7 @@ def find_places(inputs: Sequence[Path]) -> Found:
         inputs: run directories, files of rows, folders of run directories (up to :data:`LEVELS` levels down), patterns
             of any of these, and checkpoints (``.ckpt``), which stand for the runs beside them.
 
-    Raises:
-        UserError: a pattern matches nothing, a checkpoint has no run, or nothing that a search found has rows.
+    Raises UserError: a pattern matches nothing, a checkpoint has no run, or nothing that a search found has rows.
     """
     once: dict[Path, Path] = {}
     named: set[Path] = set()

@@ -51,8 +51,7 @@ def read_manifest(path: Path, cards: Cards = NO_CARDS) -> Manifest:
     Args:
         cards: of metrics that are known anyway, for runs that bear none.
 
-    Raises:
-        UserError: the file is there and is not a JSON object, or its cards are malformed.
+    Raises UserError: the file is there and is not a JSON object, or its cards are malformed.
     """
     try:
         record = read_json(path)

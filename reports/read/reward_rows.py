@@ -76,9 +76,7 @@ def read_rewards(path: Path, cards: Cards = NO_CARDS) -> RewardTable:
     A number that is not finite is unscored. Several rows of one image are joined, so that metrics may have been
     added later; a row about other bytes (another ``image_sha256``) replaces what was there. Upstream's names are told
     by the metrics' cards; those that clash with ours are changed, see :func:`wire.reserved.shown_name`.
-
-    Raises:
-        UserError: a malformed line, or two values of one metric for one image; the message names file and line.
+    Raises UserError: a malformed line, or two values of one metric for one image; the message names file and line.
     """
     import pandas as pd
 
@@ -118,9 +116,7 @@ def _reward_keys(rows: Rows, cards: Cards) -> tuple[dict[str, str], tuple[str, .
     """Key in the file -> metric id, and notes on names that were changed and on what was passed over.
 
     All rows are looked through; a key with a card is a metric whatever it is called.
-
-    Raises:
-        UserError: two keys would be one metric.
+    Raises UserError: two keys would be one metric.
     """
     pairs = (zip(record, map(type, record.values()), strict=True) for record in rows.records)
     found: dict[str, Counter[type]] = {}

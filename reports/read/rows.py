@@ -49,11 +49,7 @@ class Rows:
         return [record.get(key) for record in self.records]
 
     def texts(self, key: str) -> list[str]:
-        """A column of texts.
-
-        Raises:
-            UserError: one is missing or not text.
-        """
+        """A column of texts. Raises UserError: one is missing or not text."""
         return self._required(key, self.column(key), lambda value: isinstance(value, str), "text")
 
     def optional_texts(self, key: str, *, objects: bool = False) -> list[str]:
@@ -65,9 +61,7 @@ class Rows:
 
     def indices(self, key: str) -> list[int | None]:
         """A column of counts from 0, None where missing.
-
-        Raises:
-            UserError: one is something else than a whole number from 0.
+        Raises UserError: one is something else than a whole number from 0.
         """
         return self._required(key, self.column(key), is_index, "a whole number from 0")
 
@@ -95,9 +89,7 @@ def read_rows(path: Path) -> Rows:
     """Read a JSONL file; a last line cut short by a crash is skipped. No rows where there is no file.
 
     Of a key that a row has twice the last value is taken.
-
-    Raises:
-        UserError: the file cannot be read, or a line is not a JSON object or too long.
+    Raises UserError: the file cannot be read, or a line is not a JSON object or too long.
     """
     try:
         numbered = [(number, _record(line, path, number)) for number, line in numbered_lines(path)]

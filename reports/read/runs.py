@@ -66,9 +66,7 @@ class RunSource:
 
 def find_run(path: Path, cards: Cards = NO_CARDS) -> RunSource:
     """Look up a run's name and manifest; ``cards`` are as of :func:`reports.read.manifest.read_manifest`.
-
-    Raises:
-        UserError: there is nothing there, or its manifest is malformed.
+    Raises UserError: there is nothing there, or its manifest is malformed.
     """
     if path.is_dir():
         manifest = read_manifest(path / MANIFEST, cards)
@@ -88,11 +86,7 @@ def read_run(path: Path, cards: Cards = NO_CARDS) -> Run:
 
 
 def read_source(source: RunSource) -> Run:
-    """Read the rows of a run that was found.
-
-    Raises:
-        UserError: no rows, or a malformed row.
-    """
+    """Read the rows of a run that was found. Raises UserError: no rows, or a malformed row."""
     read = _read_folder if source.path.is_dir() else _read_file
     verdicts, rewards = read(source.path, source.manifest.cards)
     twice = () if verdicts is None else verdicts.attrs.get(TWICE, ())

@@ -44,9 +44,7 @@ class Selection:
 
 def selections(size: int | None, by: Sequence[str]) -> list[Selection]:
     """Of ``--best-of`` and ``--by``; none where neither is given.
-
-    Raises:
-        UserError: one without the other, a reward twice, or fewer than one image.
+    Raises UserError: one without the other, a reward twice, or fewer than one image.
     """
     if size is None and not by:
         return []
@@ -59,9 +57,7 @@ def selections(size: int | None, by: Sequence[str]) -> list[Selection]:
 
 def one_selection(size: int | None, by: Sequence[str]) -> Selection | None:
     """The same for what takes no more than one.
-
-    Raises:
-        UserError: there are several, or :func:`selections` refuses it.
+    Raises UserError: there are several, or :func:`selections` refuses it.
     """
     found = selections(size, by)
     if len(found) > 1:
@@ -93,9 +89,7 @@ def select(run: Run, selection: Selection) -> Run:
 
     A prompt is unscored, with the reason, where it has fewer than N images or one of them lacks the reward; so is a
     single value that one of its images lacks.
-
-    Raises:
-        UserError: the run has no such reward, or not one prompt that can be selected from.
+    Raises UserError: the run has no such reward, or not one prompt that can be selected from.
     """
     rewards, reason = run.rewards, cannot_select(run, selection)
     if rewards is None or reason:

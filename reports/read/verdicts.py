@@ -39,8 +39,7 @@ def read_verdicts(path: Path) -> pd.DataFrame:
         ``image_sha256`` (empty where not recorded). Empty where the file has no rows. ``attrs["class_note"]`` is
         what :func:`wire.class_names.class_note` says.
 
-    Raises:
-        UserError: a malformed line, a foreign tag, or one image with two verdicts; the message names file and line.
+    Raises UserError: a malformed line, a foreign tag, or one image with two verdicts; the message names file and line.
     """
     import pandas as pd
 

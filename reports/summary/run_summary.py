@@ -136,8 +136,7 @@ def write_summaries(run_dir: Path) -> list[Path]:
     Returns:
         The files written.
 
-    Raises:
-        UserError: the directory has no rows, or malformed ones.
+    Raises UserError: the directory has no rows, or malformed ones.
     """
     summary = summarise_run(read_run(run_dir))
     rewards = None if summary.rewards is None else plain(summary.rewards)

@@ -34,11 +34,7 @@ class Golden:
 
     @classmethod
     def read(cls, path: Path) -> Golden:
-        """The file's values; none where there is no file.
-
-        Raises:
-            UserError: it is not such a file.
-        """
+        """The file's values; none where there is no file. Raises UserError: it is not such a file."""
         if not path.exists():
             return cls()
         try:

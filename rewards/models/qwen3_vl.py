@@ -195,9 +195,7 @@ def same_shapes(images: Sequence[Tensor]) -> list[list[int]]:
 
 def require_plain_scores(config: Any, what: str) -> None:
     """See that ``generate`` would score with the model's own logits, as the authors' numbers rest on it.
-
-    Raises:
-        EnvironmentFailure: its configuration changes them.
+    Raises EnvironmentFailure: its configuration changes them.
     """
     for name, plain in _PLAIN.items():
         if (value := getattr(config, name, None)) not in (None, plain):

@@ -93,8 +93,7 @@ class Scorer(ABC):
         Args:
             files: paths of the weights published by address, by name.
 
-        Raises:
-            EnvironmentFailure: a file is missing and cannot be fetched.
+        Raises EnvironmentFailure: a file is missing and cannot be fetched.
         """
 
     def provenance(self, weights: Sequence[LocalWeight]) -> list[dict[str, Any]]:
@@ -110,8 +109,7 @@ class Scorer(ABC):
             precision: a key of ``dtypes``.
             files: as for :meth:`resolve`.
 
-        Raises:
-            EnvironmentFailure: a file is missing, unreadable or not this model's.
+        Raises EnvironmentFailure: a file is missing, unreadable or not this model's.
         """
 
     @abstractmethod
@@ -121,9 +119,7 @@ class Scorer(ABC):
     @abstractmethod
     def prepare_image(self, image: Image) -> Tensor:
         """Preprocess one RGB image to (3, H, W) float32; safe to call from several threads.
-
-        Raises:
-            Unfit: the scorer does not take such an image.
+        Raises Unfit: the scorer does not take such an image.
         """
 
     def encode_text(self, prompts: Sequence[str]) -> Tensor:
@@ -157,9 +153,7 @@ class Judge(Scorer):
     @classmethod
     def questions(cls, _line: Mapping[str, Any]) -> Sequence[Any]:
         """What a suite's line has to be asked about its images.
-
-        Raises:
-            ValueError: the line has no such questions; the message says what is wrong with them.
+        Raises ValueError: the line has no such questions; the message says what is wrong with them.
         """
         return ()
 
