@@ -28,23 +28,18 @@ __all__ = ["ReportFiles", "report", "terminal_tables", "write_summaries"]
 
 @dataclass(frozen=True, eq=False)
 class ReportFiles:
-    """A written report.
+    """A written report."""
 
-    Attributes:
-        leaderboard: what they were made from; None where they were there already.
-        scores, parquet: one row an image over all stages, in the leaderboard's order.
-        prompts: one row a prompt.
-    """
-
-    leaderboard: Leaderboard | None
+    leaderboard: Leaderboard | None  #: what they were made from; None where they were there already
     markdown: Path
     csv: Path
     latex: Path
     html: Path
     json: Path
+    #: scores, parquet: one row an image over all stages, in the leaderboard's order.
     scores: Path
     parquet: Path
-    prompts: Path
+    prompts: Path  #: one row a prompt
     index: Path
 
     @classmethod

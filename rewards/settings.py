@@ -108,21 +108,15 @@ def check_rescored(rescore: Collection[str], metrics: Collection[str]) -> None:
 
 @dataclass(frozen=True)
 class Parameters(RewardSettings):
-    """What a rewards job may set: the user's settings, and what only a worker is given.
+    """What a rewards job may set: the user's settings, and what only a worker is given."""
 
-    Attributes:
-        files: paths of the weights published by address, by name: ``clip-vit-l-14`` and ``aesthetic-mlp``.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        text_cache: folder that keeps text features for later runs; None to keep none.
-        group: how many models are loaded at once: ``auto`` as many as fit into free memory, ``all``, or ``one``.
-        alone: no worker in another environment scores, too: if no model can be loaded, the job fails.
-    """
-
+    #: Paths of the weights published by address, by name: ``clip-vit-l-14`` and ``aesthetic-mlp``.
     files: Mapping[str, str] = field(default_factory=dict)
-    device: str = "auto"
-    text_cache: str | None = None
+    device: str = "auto"  #: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``
+    text_cache: str | None = None  #: folder that keeps text features for later runs; None to keep none
+    #: How many models are loaded at once: ``auto`` as many as fit into free memory, ``all``, or ``one``.
     group: str = "auto"
-    alone: bool = True
+    alone: bool = True  #: no worker in another environment scores, too: if no model can be loaded, the job fails
 
     @property
     def registry(self) -> Mapping[str, type[Scorer]]:

@@ -48,17 +48,11 @@ VARYING = {name: kind for name, kind in _varying().items() if name not in (TARGE
 
 @dataclass(frozen=True)
 class Axis:
-    """Fields that vary together.
+    """Fields that vary together."""
 
-    Attributes:
-        values: field -> its value at each step; all have as many.
-        along: what the axis is called: the field, or the tied fields as they were written.
-        places: where each step lies on the axis.
-    """
-
-    values: dict[str, list[Value]]
-    along: str
-    places: list[Value]
+    values: dict[str, list[Value]]  #: field -> its value at each step; all have as many
+    along: str  #: what the axis is called: the field, or the tied fields as they were written
+    places: list[Value]  #: where each step lies on the axis
 
 
 @dataclass(frozen=True)

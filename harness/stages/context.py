@@ -34,22 +34,17 @@ from wire.kept import keep, kept_path
 
 @dataclass(frozen=True)
 class Pipeline:
-    """One run's stages, run in its locked directory; the ``manifest`` is kept up to date on disk.
-
-    Attributes:
-        plans: of stages, and parts of them, that were looked at and not worked on since.
-        records: of stages that are worked on.
-        left_out: why parts of stages cannot be worked on, by name.
-    """
+    """One run's stages, run in its locked directory; the ``manifest`` is kept up to date on disk."""
 
     run: RunDirectory
     manifest: Manifest
     settings: RunSettings
     source: WeightSource
     display: Display
+    #: Of stages, and parts of them, that were looked at and not worked on since.
     plans: dict[Stage, StagePlan] = field(default_factory=dict)
-    records: dict[str, StageRecord] = field(default_factory=dict)
-    left_out: dict[str, str] = field(default_factory=dict)
+    records: dict[str, StageRecord] = field(default_factory=dict)  #: of stages that are worked on
+    left_out: dict[str, str] = field(default_factory=dict)  #: why parts of stages cannot be worked on, by name
 
     def has_scores(self) -> bool:
         """Whether any verdict or reward is there."""

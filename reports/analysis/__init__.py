@@ -23,15 +23,12 @@ class AnalysisFiles:
 
     ``tradeoffs``: diversity against scores as Markdown, CSV and a figure, where two runs have a diversity. ``judges``:
     Markdown and CSV, where asked for.
-
-    Attributes:
-        notes: which runs were passed over; see :class:`reports.read.find.Found`.
     """
 
     markdown: Path
     csv: Path
     radars: tuple[Path, ...]
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  #: which runs were passed over; see :class:`reports.read.find.Found`
     tradeoffs: tuple[Path, ...] = ()
     judges: tuple[Path, ...] = ()
 

@@ -21,17 +21,12 @@ ALONE = "training"
 
 @dataclass(frozen=True)
 class PlacedRun:
-    """One checkpoint's run.
-
-    Attributes:
-        step: training steps; or the number of the checkpoint, from 1, where ``by_order``.
-        by_order: no step is recorded, so that the order given stands for it.
-    """
+    """One checkpoint's run."""
 
     source: RunSource
     training: str
-    step: int
-    by_order: bool = False
+    step: int  #: training steps; or the number of the checkpoint, from 1, where ``by_order``
+    by_order: bool = False  #: no step is recorded, so that the order given stands for it
 
 
 def placed(sources: Sequence[RunSource]) -> list[PlacedRun]:

@@ -24,18 +24,12 @@ MODEL = "model"
 
 @dataclass(frozen=True)
 class SweepPoint:
-    """One run of a grid.
+    """One run of a grid."""
 
-    Attributes:
-        values: of its fields.
-        places: on each axis, of which one may be of several fields.
-        model: its checkpoint's name, where the grid has several.
-    """
-
-    values: Values
-    places: Values
+    values: Values  #: of its fields
+    places: Values  #: on each axis, of which one may be of several fields
     path: Path
-    model: str = ""
+    model: str = ""  #: its checkpoint's name, where the grid has several
 
 
 @dataclass(frozen=True)

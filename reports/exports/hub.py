@@ -42,17 +42,11 @@ _FOREIGN = ("model", "prompt_key", "filename", "reason", "unscored_rewards")
 
 @dataclass(frozen=True)
 class Upload:
-    """What would be sent to one repository.
+    """What would be sent to one repository."""
 
-    Attributes:
-        repo: ``owner/name``.
-        kind: ``dataset`` or ``model``.
-        files: name in the repository -> file here.
-    """
-
-    repo: str
-    kind: str
-    files: Mapping[str, Path]
+    repo: str  #: ``owner/name``
+    kind: str  #: ``dataset`` or ``model``
+    files: Mapping[str, Path]  #: name in the repository -> file here
 
     @property
     def lines(self) -> list[str]:

@@ -58,24 +58,17 @@ _USER_ERRORS = ("UsageError", "AuthenticationError", "INVALID_PARAMETER_VALUE", 
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """One run of a leaderboard: a step of a training.
+    """One run of a leaderboard: a step of a training."""
 
-    Attributes:
-        training: what the tracker's run is called.
-        facts: what it is, by :data:`FACTS`.
-        values: column -> number: scores, rewards, bounds of their intervals, counts; those alone that the run has.
-        step: training step; 0 where it is not known.
-        images: one row an image: prompt, sample, tag, verdict, reason, rewards; None for the row of best images, which
-            are among their run's.
-        grid: images of the same prompts as every other entry's; None where no image file is there.
-    """
-
-    training: str
-    facts: dict[str, str]
+    training: str  #: what the tracker's run is called
+    facts: dict[str, str]  #: what it is, by :data:`FACTS`
+    #: Column -> number: scores, rewards, bounds of their intervals, counts; those alone that the run has.
     values: dict[str, float]
-    step: int
+    step: int  #: training step; 0 where it is not known
+    #: One row an image: prompt, sample, tag, verdict, reason, rewards; None for the row of best images, which are among
+    #: their run's.
     images: pd.DataFrame | None
-    grid: Image | None
+    grid: Image | None  #: images of the same prompts as every other entry's; None where no image file is there
 
 
 def check_trackers(names: Sequence[str]) -> None:

@@ -23,19 +23,13 @@ LONGEST = 320
 
 @dataclass(frozen=True)
 class Pictures:
-    """The image files of one run.
+    """The image files of one run."""
 
-    Attributes:
-        run_dir: what the rows' file names are relative to.
-        out_dir: the gallery.
-        copy_to: folder within the gallery that images are copied into; None to refer to them where they are.
-        small: whether copies are scaled down to :data:`LONGEST`.
-    """
-
-    run_dir: Path
-    out_dir: Path
+    run_dir: Path  #: what the rows' file names are relative to
+    out_dir: Path  #: the gallery
+    #: Folder within the gallery that images are copied into; None to refer to them where they are.
     copy_to: str | None = None
-    small: bool = False
+    small: bool = False  #: whether copies are scaled down to :data:`LONGEST`
 
     def shown(self, filename: str) -> dict[str, Any]:
         """``image``: its relative URL, None where :func:`picture_within` has none.

@@ -34,17 +34,11 @@ _DOTS = 200
 
 @dataclass(frozen=True)
 class SheetRun:
-    """The images of one run.
+    """The images of one run."""
 
-    Attributes:
-        column: what stands above them.
-        row: what parts them from others of the same column, e.g. the training run; empty for nothing.
-        images: (prompt, sample) -> file, None where it is not there.
-    """
-
-    column: str
-    row: str
-    images: dict[tuple[str, int], Path | None]
+    column: str  #: what stands above them
+    row: str  #: what parts them from others of the same column, e.g. the training run; empty for nothing
+    images: dict[tuple[str, int], Path | None]  #: (prompt, sample) -> file, None where it is not there
 
 
 @dataclass(frozen=True)

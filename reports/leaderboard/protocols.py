@@ -29,15 +29,10 @@ _NAMES_LISTED = 3
 
 @dataclass(frozen=True)
 class Labels:
-    """A short label for each protocol in a table: P1, P2, ...
+    """A short label for each protocol in a table: P1, P2, ..."""
 
-    Attributes:
-        names: protocol -> label, in the order in which they are listed.
-        across: fields that do not part ranks, because the table is about them.
-    """
-
-    names: dict[Protocol, str]
-    across: tuple[str, ...] = ()
+    names: dict[Protocol, str]  #: protocol -> label, in the order in which they are listed
+    across: tuple[str, ...] = ()  #: fields that do not part ranks, because the table is about them
 
     def of(self, run: RunSummary) -> str:
         """The label of a run's protocol."""

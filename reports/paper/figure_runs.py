@@ -59,18 +59,12 @@ def not_drawn(result: Result) -> str:
 
 @dataclass(frozen=True, eq=False)
 class FigureRun:
-    """One run.
-
-    Attributes:
-        model: of ``data/checkpoints.toml``.
-        set: of ``data/results.toml``; empty for a run that was named, which may stand in any.
-        point: its name within the set, where a model has several runs there.
-    """
+    """One run."""
 
     run: Run
-    model: str
-    set: str = ""
-    point: str = ""
+    model: str  #: of ``data/checkpoints.toml``
+    set: str = ""  #: of ``data/results.toml``; empty for a run that was named, which may stand in any
+    point: str = ""  #: its name within the set, where a model has several runs there
     step: int | None = None
 
     @cached_property

@@ -41,22 +41,15 @@ class Measurement:
 
 @dataclass(frozen=True)
 class MeasuredRun:
-    """A run, under the name of a row.
-
-    Attributes:
-        row: the table's row that it stands for.
-        columns: what was measured on the paper's prompts.
-        unlike: column -> why a value that the run has is not the paper's kind of value.
-        tflop: of making one image that is kept; None where not recorded.
-        hours: stage -> wall time of its busiest worker, for the whole run.
-    """
+    """A run, under the name of a row."""
 
     name: str
-    row: str
-    columns: dict[str, Measurement]
-    unlike: dict[str, str]
+    row: str  #: the table's row that it stands for
+    columns: dict[str, Measurement]  #: what was measured on the paper's prompts
+    unlike: dict[str, str]  #: column -> why a value that the run has is not the paper's kind of value
     notes: tuple[str, ...]
-    tflop: float | None = None
+    tflop: float | None = None  #: of making one image that is kept; None where not recorded
+    #: Stage -> wall time of its busiest worker, for the whole run.
     hours: dict[str, float] = field(default_factory=dict)
 
 

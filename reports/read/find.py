@@ -34,33 +34,21 @@ _WITHIN = "in the folder of another run that is named itself"
 
 @dataclass(frozen=True)
 class Found:
-    """What a command line means.
+    """What a command line means."""
 
-    Attributes:
-        places: run directories and files of rows, in the order given; one named twice is there once.
-        notes: what was passed over in searching, and why.
-        searched: of those places that no argument names itself: a name for notes.
-    """
-
-    places: list[Path]
-    notes: tuple[str, ...]
-    searched: dict[Path, str]
+    places: list[Path]  #: run directories and files of rows, in the order given; one named twice is there once
+    notes: tuple[str, ...]  #: what was passed over in searching, and why
+    searched: dict[Path, str]  #: of those places that no argument names itself: a name for notes
 
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a run may be.
-
-    Attributes:
-        name: for notes: within the folder or pattern that led to it, so that a report tells no path of its host.
-        passed_over: why it is not taken; empty where it is.
-        searched: the command line does not name it.
-    """
+    """Where a run may be."""
 
     path: Path
-    name: str
-    passed_over: str = ""
-    searched: bool = True
+    name: str  #: for notes: within the folder or pattern that led to it, so that a report tells no path of its host
+    passed_over: str = ""  #: why it is not taken; empty where it is
+    searched: bool = True  #: the command line does not name it
 
 
 def find_runs(inputs: Sequence[Path], cards: Cards = NO_CARDS) -> tuple[list[RunSource], tuple[str, ...]]:

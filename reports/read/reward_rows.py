@@ -39,25 +39,17 @@ _NAMES_LISTED = 8
 
 @dataclass(frozen=True, eq=False)
 class RewardTable:
-    """The rewards of a run.
+    """The rewards of a run."""
 
-    Attributes:
-        frame: one row an image, sorted by prompt and file name: ``prompt_key``, ``filename``, ``prompt``,
-            ``sample_index``, ``image_sha256``, then one float column a metric id, NaN where unscored; where any row has
-            them, an image's questions under :data:`reports.read.questions.QUESTIONS`.
-        metrics: metric ids: the seven first, in their order, then others by name.
-        reasons: metric id -> file name -> why it is unscored, as far as the rows say.
-        origin: whose rows they are, where metric names were mapped; empty for our own.
-        twice: file names of rows that only say again what an earlier one says.
-        notes: which names were changed, and which keys were passed over.
-    """
-
+    #: One row an image, sorted by prompt and file name: ``prompt_key``, ``filename``, ``prompt``, ``sample_index``,
+    #: ``image_sha256``, then one float column a metric id, NaN where unscored; where any row has them, an image's
+    #: questions under :data:`reports.read.questions.QUESTIONS`.
     frame: pd.DataFrame
-    metrics: tuple[str, ...]
-    reasons: dict[str, dict[str, str]]
-    origin: str = ""
-    twice: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+    metrics: tuple[str, ...]  #: metric ids: the seven first, in their order, then others by name
+    reasons: dict[str, dict[str, str]]  #: metric id -> file name -> why it is unscored, as far as the rows say
+    origin: str = ""  #: whose rows they are, where metric names were mapped; empty for our own
+    twice: tuple[str, ...] = ()  #: file names of rows that only say again what an earlier one says
+    notes: tuple[str, ...] = ()  #: which names were changed, and which keys were passed over
 
 
 @dataclass

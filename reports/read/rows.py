@@ -29,14 +29,10 @@ _DECODER: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, 
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of a JSONL file, in its order; a row's place counts from 0.
-
-    Attributes:
-        lines: (N,) number of the line that each row stands in, from 1.
-    """
+    """The rows of a JSONL file, in its order; a row's place counts from 0."""
 
     path: Path
-    lines: Sequence[int]
+    lines: Sequence[int]  #: (N,) number of the line that each row stands in, from 1
     records: Sequence[dict[str, Any]]
 
     def at(self, places: Sequence[int]) -> Rows:

@@ -121,21 +121,13 @@ def select(run: Run, selection: Selection) -> Run:
 
 @dataclass(frozen=True)
 class _Kept:
-    """A table with one row a prompt.
+    """A table with one row a prompt."""
 
-    Attributes:
-        frame: the prompts' first rows.
-        values: column -> (P,) expectations, NaN where unscored.
-        reasons: column -> (P,) why it is unscored; empty where it is not.
-        left_out: reason -> prompts that cannot be selected from.
-        images: images of the others.
-    """
-
-    frame: pd.DataFrame
-    values: dict[str, NDArray[np.float64]]
-    reasons: dict[str, list[str]]
-    left_out: Counter[str]
-    images: int
+    frame: pd.DataFrame  #: the prompts' first rows
+    values: dict[str, NDArray[np.float64]]  #: column -> (P,) expectations, NaN where unscored
+    reasons: dict[str, list[str]]  #: column -> (P,) why it is unscored; empty where it is not
+    left_out: Counter[str]  #: reason -> prompts that cannot be selected from
+    images: int  #: images of the others
 
     @property
     def usable(self) -> int:

@@ -20,18 +20,12 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """Which image is of which prompt, and which prompt of which stratum: worked out once for all values of a run.
-
-    Attributes:
-        sizes: (H,) number of prompts in each stratum.
-        places: (N,) place of each image's prompt, in the order of :class:`Clusters`.
-        prompts: (C,) stratum and identity of each prompt.
-    """
+    """Which image is of which prompt, and which prompt of which stratum: worked out once for all values of a run."""
 
     strata: tuple[str, ...]
-    sizes: Integers
-    places: Integers
-    prompts: tuple[tuple[str, str], ...]
+    sizes: Integers  #: (H,) number of prompts in each stratum
+    places: Integers  #: (N,) place of each image's prompt, in the order of :class:`Clusters`
+    prompts: tuple[tuple[str, str], ...]  #: (C,) stratum and identity of each prompt
 
     @classmethod
     def of(cls, prompts: Sequence[str], strata: Sequence[str], order: Sequence[str] | None = None) -> Layout:
@@ -82,21 +76,17 @@ def _layout(prompts: tuple[str, ...], strata: tuple[str, ...], order: tuple[str,
 
 @dataclass(frozen=True, eq=False)
 class Clusters:
-    """Per-prompt totals, ordered by stratum, then by prompt.
+    """Per-prompt totals, ordered by stratum, then by prompt."""
 
-    Attributes:
-        strata, sizes: as of :class:`Layout`.
-        counts: (C,) images with a value, per prompt; at least 1.
-        sums, squares: (C,) of the values, and of their squares, per prompt.
-        resampled: (B, H) sums and (B, H) counts of resampled prompts, where they have been made already; see
-            :func:`reports.statistics.resampling.resample_together`.
-    """
-
+    #: strata, sizes: as of :class:`Layout`.
     strata: tuple[str, ...]
     sizes: Integers
-    counts: Integers
+    counts: Integers  #: (C,) images with a value, per prompt; at least 1
+    #: sums, squares: (C,) of the values, and of their squares, per prompt.
     sums: Floats
     squares: Floats
+    #: (B, H) sums and (B, H) counts of resampled prompts, where they have been made already; see
+    #: :func:`reports.statistics.resampling.resample_together`.
     resampled: tuple[Floats, Floats] | None = None
 
     @classmethod

@@ -50,17 +50,12 @@ MEAN_OF_STRATA = Estimator(by_stratum=True)
 
 @dataclass(frozen=True)
 class Interval:
-    """A 95 % interval, in the statistic's unit, and two independent views of the standard error behind it.
-
-    Attributes:
-        standard_error: analytic and cluster-robust.
-        bootstrap_standard_error: standard deviation over the resamples; it should be near the analytic one.
-    """
+    """A 95 % interval, in the statistic's unit, and two independent views of the standard error behind it."""
 
     low: float
     high: float
-    standard_error: float
-    bootstrap_standard_error: float
+    standard_error: float  #: analytic and cluster-robust
+    bootstrap_standard_error: float  #: standard deviation over the resamples; it should be near the analytic one
 
 
 def standard_error(clusters: Clusters, estimator: Estimator) -> float:

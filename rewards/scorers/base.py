@@ -46,39 +46,27 @@ Outcome = float | Judged | str
 
 @dataclass(frozen=True)
 class Batch:
-    """Image-prompt *pairs*: row i of every field belongs to pair i. Nothing is ever compared across rows.
+    """Image-prompt *pairs*: row i of every field belongs to pair i. Nothing is ever compared across rows."""
 
-    Attributes:
-        pixels: (N, 3, H, W) float32, on the scorer's device, as ``prepare_image`` made them; N tensors of a scorer
-            with ``any_shape``.
-        prompts: N texts.
-        text: (N, D) float32 rows of ``encode_text``; None for a scorer without text features.
-        lines: N lines of the suite, each with its ``prompt``.
-    """
-
+    #: (N, 3, H, W) float32, on the scorer's device, as ``prepare_image`` made them; N tensors of a scorer with
+    #: ``any_shape``.
     pixels: Any
-    prompts: Sequence[str]
-    text: Tensor | None = None
-    lines: Sequence[Mapping[str, Any]] = ()
+    prompts: Sequence[str]  #: N texts
+    text: Tensor | None = None  #: (N, D) float32 rows of ``encode_text``; None for a scorer without text features
+    lines: Sequence[Mapping[str, Any]] = ()  #: N lines of the suite, each with its ``prompt``
 
 
 class Scorer(ABC):
-    """One metric: loads its model once, then scores batches of pairs.
-
-    Attributes:
-        dtypes: number format of the model by precision.
-        encodes_text: whether ``encode_text`` gives features that depend on the prompt alone (and may be cached);
-            image-conditioned models read ``Batch.prompts`` instead.
-        logit_scale: the loaded model's exp(logit scale); None where there is none.
-        any_shape: images become tensors of different shapes, and ``Batch.pixels`` a list of them.
-        one_by_one: on a CPU a batch is one pair, for larger ones gain nothing there; no pair has to fill it up.
-    """
+    """One metric: loads its model once, then scores batches of pairs."""
 
     card: ClassVar[SpecCard]
-    dtypes: Mapping[str, str] = FLOAT32_REFERENCE
+    dtypes: Mapping[str, str] = FLOAT32_REFERENCE  #: number format of the model by precision
+    #: Whether ``encode_text`` gives features that depend on the prompt alone (and may be cached); image-conditioned
+    #: models read ``Batch.prompts`` instead.
     encodes_text: ClassVar[bool] = False
-    logit_scale: float | None = None
-    any_shape: ClassVar[bool] = False
+    logit_scale: float | None = None  #: the loaded model's exp(logit scale); None where there is none
+    any_shape: ClassVar[bool] = False  #: images become tensors of different shapes, and ``Batch.pixels`` a list of them
+    #: On a CPU a batch is one pair, for larger ones gain nothing there; no pair has to fill it up.
     one_by_one: ClassVar[bool] = False
 
     @classmethod
