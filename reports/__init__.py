@@ -148,14 +148,12 @@ def terminal_tables(files: ReportFiles) -> Group:
 
 def write_summaries(run_dir: Path, record: Path | None = None, known: Mapping[Path, str] | None = None) -> list[Path]:
     """Write ``geneval_summary.json`` and ``rewards_summary.json`` into a run directory, as far as it has the rows.
+    Returns the files written.
 
     Args:
         run_dir: the directory.
         record: a file that tells what they were made from; with it they are left as they are where they stand.
         known: see :func:`report`.
-
-    Returns:
-        The files written.
 
     Raises UserError: the directory has no rows, or malformed ones.
     """

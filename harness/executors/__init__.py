@@ -26,9 +26,7 @@ class Executor(Protocol):
 
     def run(self, pipelines: Sequence[Pipeline], stages: Sequence[Stage]) -> list[int | MiroEvalError | None]:
         """Do the work, or hand it over.
-
-        Returns:
-            For each run how many items remain unscored; why it could not go on; or None where it was handed over.
+        Returns for each run how many items remain unscored; why it could not go on; or None where it was handed over.
         """
 
 

@@ -23,11 +23,8 @@ def run_together(pipelines: Sequence[Pipeline], names: Sequence[str]) -> list[in
 
     Weights are looked for, the environments of a stage that needs several are made, and the user's own code is imported
     in those that are there, so that what cannot work fails before hours are spent.
-
-    Returns:
-        For each run how many items remain unscored; why it could not go on (rows finished so far are kept); or None
-        where the work was handed over and goes on without this process.
-
+    Returns for each run how many items remain unscored; why it could not go on (rows finished so far are kept); or None
+    where the work was handed over and goes on without this process.
     Raises MiroEvalError: none of the runs can be worked on, e.g. because weights are lacking.
     """
     if not pipelines:

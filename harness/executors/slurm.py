@@ -45,10 +45,7 @@ class SlurmExecutor:
 
     def run(self, pipelines: Sequence[Pipeline], stages: Sequence[Stage]) -> list[int | MiroEvalError | None]:
         """Hand each run's work over; where nothing is to be done, finish here.
-
-        Returns:
-            Of each run None, or its unscored items if it is finished, or why it could not be submitted.
-
+        Returns for each run None, or its unscored items if it is finished, or why it could not be submitted.
         Raises UserError: options that no run could be submitted with, or paths that no job script can hold;
         EnvironmentFailure: Slurm is not here.
         """

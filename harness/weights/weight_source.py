@@ -54,10 +54,7 @@ class WeightSource(Protocol):
 
     def prepare(self, stage: str, progress: Progress, wanted: Collection[str] | None = None) -> list[str]:
         """Fetch and verify what the stage's own loaders do not fetch themselves.
-
-        Returns:
-            Of the ``wanted`` files, why those that cannot be had cannot. Without such names all are needed.
-
+        Returns of the ``wanted`` files, why those that cannot be had cannot. Without such names all are needed.
         Raises EnvironmentFailure: a file that is needed cannot be had.
         """
 

@@ -118,10 +118,7 @@ def model_upload(board: Leaderboard, out: Path, repo: str, benchmark: str, datas
 
 def send(upload: Upload, *, private: bool = True) -> str:
     """Send it in one commit: a dataset is made if need be, to a model's repository goes a pull request.
-
-    Returns:
-        The address of the commit or of the pull request.
-
+    Returns the address of the commit or of the pull request.
     Raises UserError: no token, or one that may not write there; EnvironmentFailure: the hub is out of reach, or refuses
     it for another reason.
     """

@@ -80,13 +80,11 @@ def linear_effects(clusters: Clusters, estimator: Estimator) -> Floats:
 
 def mean_interval(clusters: Clusters, proportion: bool = False) -> Interval | None:
     """Interval of the mean over images: pooled accuracy, mean reward, or a tag's accuracy (one stratum).
+    Returns None where there are fewer than two prompts, as nothing can then be said about other prompts.
 
     Args:
         clusters: the images' values; strata too small to be resampled are merged into one.
         proportion: the values are verdicts (0 or 1), whose interval has a width even where all agree.
-
-    Returns:
-        None where there are fewer than two prompts, as nothing can then be said about other prompts.
     """
     usable = clusters if clusters.estimable() else clusters.merged()
     if not usable.estimable():

@@ -123,10 +123,7 @@ def write_summaries(run_dir: Path) -> list[Path]:
     """Write ``geneval_summary.json`` and ``rewards_summary.json`` into a run directory, as far as it has the rows.
 
     Another tool's file of such a name is kept as ``rewards_summary.previous.<hash>.json``.
-
-    Returns:
-        The files written.
-
+    Returns the files written.
     Raises UserError: the directory has no rows, or malformed ones.
     """
     summary = summarise_run(read_run(run_dir))
