@@ -29,7 +29,7 @@ def run_together(pipelines: Sequence[Pipeline], names: Sequence[str]) -> list[in
     """
     if not pipelines:
         return []
-    executor, stages = find(pipelines[0].settings), [STAGES[name] for name in names]
+    work, stages = find(pipelines[0].settings), [STAGES[name] for name in names]
     for stage in stages:
         if any(_lacks_rows(pipeline, stage) for pipeline in pipelines):
             pipelines[0].check_weights(stage)
@@ -42,7 +42,7 @@ def run_together(pipelines: Sequence[Pipeline], names: Sequence[str]) -> list[in
                 pipelines[0].environment(stage)
     for stage in stages:
         _make_environments(pipelines, [part for part in parts if part.part_of is stage])
-    return executor.run(pipelines, stages)
+    return work(pipelines, stages)
 
 
 def _make_environments(pipelines: Sequence[Pipeline], parts: Sequence[Stage]) -> None:
