@@ -62,11 +62,7 @@ class _OurParts:
 
 
 def _claim_names() -> None:
-    """Have our packages found first.
-
-    Raises:
-        ImportError: another package of such a name has been imported already.
-    """
+    """Have our packages found first. Raises ImportError: another package of such a name has been imported already."""
     for name in PARTS:
         file = getattr(sys.modules.get(name), "__file__", None)
         if name in sys.modules and (file is None or not Path(file).resolve().is_relative_to(_ROOT)):
@@ -127,9 +123,8 @@ def evaluate(
         out: the run directory; None for one beside the checkpoint.
         tiny_world: with small random models; its numbers mean nothing.
 
-    Raises:
-        MiroEvalError: bad input, an environment or a weight that cannot be had, a stage that failed; what is finished
-            is kept.
+    Raises MiroEvalError: bad input, an environment or a weight that cannot be had, a stage that failed; what is
+    finished is kept.
     """
     from harness.cli.session import choose_source
     from harness.environments.manager import environment_backend
@@ -163,8 +158,7 @@ def report(runs: Sequence[str | Path], out: str | Path, across: Sequence[str] = 
         runs: run directories, folders of them, or files of GenEval or reward rows.
         across: fields of the protocol over which runs are ranked together although they differ in them.
 
-    Raises:
-        UserError: an input is missing, empty or malformed; nothing is written then.
+    Raises UserError: an input is missing, empty or malformed; nothing is written then.
     """
     from reports import report as write_report
     from rewards.scorers import CARDS
@@ -188,8 +182,7 @@ def check(
         subset: compare on the candidate's prompts alone.
         looks: ascending numbers of prompts after which to look; none for the policy's.
 
-    Raises:
-        UserError: an input is missing or malformed, or the runs are not alike.
+    Raises UserError: an input is missing or malformed, or the runs are not alike.
     """
     from harness.plan.gate import gate_of
 

@@ -84,9 +84,7 @@ def draw_row(row: Row, image: Path) -> Any:
     """The image with the row's boxes, masks' outlines, scores and color answers; prompt and verdict below.
 
     What the prompt does not ask about is thin and gray, and has a box only. A Pillow image, RGB.
-
-    Raises:
-        OSError: the image cannot be read, or is none.
+    Raises OSError: the image cannot be read, or is none.
     """
     from PIL import ImageDraw, ImageFont
 

@@ -35,9 +35,8 @@ def each_checkpoint(base: GenerationSettings, arguments: Sequence[str], variants
         variants: of one repository or folder, names with commas between, or ``all``: of either released repository the
             sixteen released checkpoints, of a folder its subfolders in the hub's layout.
 
-    Raises:
-        UserError: a pattern matches nothing, a checkpoint is named twice, none of them is one, or there are no such
-            variants.
+    Raises UserError: a pattern matches nothing, a checkpoint is named twice, none of them is one, or there are no such
+    variants.
     """
     named = [text for argument in arguments for text in _matches(argument)] or [""]
     chosen = [replace(base, checkpoint=text) for text in named]

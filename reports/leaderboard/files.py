@@ -31,9 +31,7 @@ _TEXTS = ("suite", "fingerprint", "coverage", "scored")
 
 def write_tables(board: Leaderboard, out_dir: Path) -> ReportFiles:
     """Write the leaderboard's files, without the rows: the same runs give the same bytes.
-
-    Raises:
-        MiroEvalError: see :func:`reports.files.writing`.
+    Raises MiroEvalError: see :func:`reports.files.writing`.
     """
     files = ReportFiles.within(out_dir, board)
     write_text(files.markdown, leaderboard_markdown(board))

@@ -24,19 +24,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Mode:
-    """The numbers of one way.
+    """The numbers of one way."""
 
-    Attributes:
-        score: mean over prompts; None without any.
-        prompts: that it rests on.
-        categories: mean of the answers, of level 1 (``attribute``) and of level 2 (``attribute - color``).
-        questions: that each category rests on, over all images that it counts.
-    """
-
-    score: float | None
-    prompts: int
+    score: float | None  #: mean over prompts; None without any
+    prompts: int  #: that it rests on
+    #: Mean of the answers, of level 1 (``attribute``) and of level 2 (``attribute - color``).
     categories: dict[str, float]
-    questions: dict[str, int]
+    questions: dict[str, int]  #: that each category rests on, over all images that it counts
 
     @property
     def text(self) -> str:

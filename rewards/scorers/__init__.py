@@ -47,11 +47,7 @@ def weight_sources(metrics: Iterable[str], known: Mapping[str, type[Scorer]] = S
 
 
 def check_metrics(metrics: Iterable[str], known: Mapping[str, type[Scorer]] = SCORERS) -> tuple[str, ...]:
-    """The metric ids, each once, in the order given.
-
-    Raises:
-        UserError: one of them is unknown, or there is none.
-    """
+    """The metric ids, each once, in the order given. Raises UserError: one of them is unknown, or there is none."""
     chosen = tuple(dict.fromkeys(metrics))
     unknown = [metric for metric in chosen if metric not in known]
     if unknown or not chosen:
