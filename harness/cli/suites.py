@@ -29,8 +29,7 @@ def list_suites() -> None:
         rows.append((suite.id, str(len(suite.lines)), judge, "built in", suite.sha256[:12], what))
     for published in PUBLISHED.values():
         here = "yes" if is_fetched(published, suites_folder()) else "no"
-        pinned = all(file.sha256 for file in published.files)
-        digest = "published" if pinned else "of first fetch"
+        digest = "published" if all(file.pinned for file in published.files) else "of first fetch"
         rows.append((published.id, str(published.prompts), published.judge or nobody, here, digest, published.title))
     show_list(("suite", "prompts", "judge", "here", "hash", "what"), rows)
 
