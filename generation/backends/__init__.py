@@ -58,7 +58,7 @@ def open_backend(source: CheckpointSource, parameters: Parameters) -> Backend:
         EnvironmentFailure: weights or the device cannot be had.
     """
     if source.kind == IMAGES:
-        raise UserError(f"{source.path}: these images are made already; judge them with geneval, rewards or all")
+        raise UserError(f"{source.path}: these images exist already; judge them with geneval, rewards or all")
     if source.kind == GENERATOR:
         from generation.backends.own_function import OwnFunctionBackend
 

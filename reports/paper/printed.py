@@ -29,7 +29,7 @@ class RowProtocol:
 
     Attributes:
         suites: kind of column (``verdicts``, ``rewards``) -> prompt suite.
-        samples: images a prompt.
+        samples: images per prompt.
         steps, guidance_scale: of the sampler; ``own`` for a pipeline's own.
         reward_targets, negative_reward_targets: axis -> target; those not named are 1, and 0.
         best_of, by: of how many images of a prompt the best by a reward is kept; 0 where all count.

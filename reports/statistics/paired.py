@@ -32,7 +32,7 @@ class Moments:
         skewness: of the statistic, not of a prompt: it shrinks with the root of the number of prompts.
         degrees_of_freedom: effective ones of the squared error (Satterthwaite 1946, Biometrics Bull. 2:110-114), from 1
             to prompts - strata: few where it rests on few prompts that differ much.
-        within: share of the squared error that more images a prompt would lessen, from 0 to 1; None with one each.
+        within: share of the squared error that more images per prompt would lessen, from 0 to 1; None with one each.
         discordant_prompts: prompts whose value is not 0.
         weight: prompts of the smallest stratum times the number of strata: a prompt whose mean moves by 1 moves a mean
             of strata by 1 / weight at most.
