@@ -129,7 +129,7 @@ class _Submitter:
             self._merge(stages)
             if lost := set(self._submission.job_ids()) - {job.partition("_")[0] for job in self._submission.entries()}:
                 raise EnvironmentFailure(
-                    f"Slurm does not show job {min(lost)} with its comment, by which jobs are known here: the cluster "
+                    f"Slurm does not show job {min(lost)} with its comment, which identifies jobs here: the cluster "
                     "drops comments, or its commands ask different clusters (SBATCH_CLUSTERS); all are cancelled"
                 )
         return self._submission

@@ -120,7 +120,7 @@ def _maker(settings: RunSettings, model: Model | None) -> Model | None:
     maker = replace(model, settings=generation) if model else Model(generation, describe(generation))
     if maker.source.kind == IMAGES:
         path = maker.source.path
-        raise UserError(f"{path}: these images are made already; judge and score them with `miro-eval all`")
+        raise UserError(f"{path}: these images exist already; judge and score them with `miro-eval all`")
     return maker
 
 

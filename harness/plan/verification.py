@@ -83,7 +83,7 @@ def _without_rows(run: RunDirectory, manifest: Manifest, name: str) -> str:
     if run.rows(rows_file).exists():  # another tool's
         return ""
     if record is not None:
-        return f"{rows_file}: missing; {name} was begun and has not finished"
+        return f"{rows_file}: missing; {name} was started and has not finished"
     return f"{rows_file}: missing, but {summary} was made from it" if run.rows(summary).exists() else ""
 
 

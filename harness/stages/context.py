@@ -103,7 +103,7 @@ class Pipeline:
         begun, auto = self.manifest.stages.get(stage.name), choose_backend(environment.spec, "auto")
         if begun is None or begun.environment.get("backend") != environment.backend or environment.backend == auto:
             return ""
-        return f"{stage.name} goes on in {environment.backend}, as it was begun; a new run would take {auto}"
+        return f"{stage.name} continues in {environment.backend}, in which it began; a new run uses {auto}"
 
     def check_weights(self, stage: Stage) -> None:
         """Fetch what the stage cannot do without, else say which of its results must be lacking for want of weights.
@@ -168,11 +168,11 @@ class Pipeline:
                 f"({before['weights']} -> {now['weights']}): choose another --out, or name a revision"
             )
         if before.get("device", now["device"]) != now["device"]:
-            devices = f"begun on {before['device']}, continued on {now['device']}"
+            devices = f"started on {before['device']}, continued on {now['device']}"
             self.display.note(f"{part.name}: {devices}: the last bits of its results differ")
         kinds = [one.get("backend") for one in (begun or environment, environment)]
         if kinds[0] != kinds[1]:
-            kind = f"begun in {kinds[0]}, continued in {kinds[1]}"
+            kind = f"started in {kinds[0]}, continued in {kinds[1]}"
             self.display.note(f"{part.name}: {kind}: the last bits of its results differ")
         for line in self.source.note_use(now.get("weights", [])):
             self.display.note(f"{stage.name}: {line}")

@@ -290,7 +290,7 @@ def batch(settings: RunSettings) -> int:
 
 
 REWARDS = Stage(
-    "rewards", "rewards", "rewards", "rewards.jsonl", "numbers", plan, merge,
+    "rewards", "rewards", "rewards", "rewards.jsonl", "scores", plan, merge,
     batch=batch, validate=validate, keys=keys, weights=weights, probe=probe,
     divide=divide,
 )  # fmt: skip

@@ -220,7 +220,7 @@ def write_judges(runs: Sequence[tuple[str, Run]], labels: Labels | None, folder:
             "people's labels (--labels)"
         )
     if labels and not any(one.reference == HUMAN for _, own in found for one in own):
-        raise UserError(f"none of the {len(labels):,} labelled images (--labels) is in these runs with a judge's word")
+        raise UserError(f"none of the {len(labels):,} labelled images (--labels) is in these runs with a judge's score")
     blocks = ["# Judges side by side", EXPLANATION]
     for name, own in found:
         blocks += [f"## {escape(name)}", *(_tables(own) if own else ["Fewer than two judges."])]

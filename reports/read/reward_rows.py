@@ -134,7 +134,7 @@ def _questions(rows: Rows) -> tuple[dict[int, dict[str, tuple[Any, ...]]], tuple
     pairs = ((place, asked_of(rows.records[place])) for place, own in enumerate(rows.column(DETAILS)) if own)
     found = {place: asked for place, asked in pairs if asked}
     odd = sum(not all(asked.values()) for asked in found.values())
-    malformed = f"questions that cannot be read are ignored: of {odd:,} rows"
+    malformed = f"questions that cannot be read are ignored, in {odd:,} rows"
     whole = {place: {column: own for column, own in asked.items() if own} for place, asked in found.items()}
     return {place: asked for place, asked in whole.items() if asked}, (malformed,) if odd else ()
 

@@ -105,7 +105,7 @@ def _read_file(path: Path, cards: Cards) -> tuple[pd.DataFrame | None, RewardTab
     """Told by the first row: GenEval rows have ``correct`` or are unscored, reward rows have a metric."""
     rows = read_rows(path)
     if not rows.records:
-        raise UserError(f"{path}: no rows; expected JSONL, one JSON object a line")
+        raise UserError(f"{path}: no rows; expected JSONL, one JSON object per line")
     first = rows.records[0]
     correct = first.get("correct", 0.5)
     if not (isinstance(correct, float) and correct not in (0.0, 1.0)) or first.get("status") == "unscored":

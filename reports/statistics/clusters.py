@@ -154,7 +154,7 @@ def intraclass_correlation(clusters: Clusters) -> float | None:
     """ANOVA estimator of the correlation of two images of one prompt, pooled within strata.
 
     rho = (MSB - MSW) / (MSB + (n0 - 1) MSW), with MSB the mean square between prompts of a stratum, MSW within
-    prompts, and n0 the effective number of images a prompt (Donner 1986, Int. Stat. Review 54:67-82). It can be
+    prompts, and n0 the effective number of images per prompt (Donner 1986, Int. Stat. Review 54:67-82). It can be
     slightly negative by chance.
     Returns None where it is not defined: one image a prompt, or no variation at all.
     """

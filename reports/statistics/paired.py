@@ -33,7 +33,7 @@ class Moments:
     #: Effective ones of the squared error (Satterthwaite 1946, Biometrics Bull. 2:110-114), from 1 to prompts - strata:
     #: few where it rests on few prompts that differ much.
     degrees_of_freedom: float
-    #: Share of the squared error that more images a prompt would lessen, from 0 to 1; None with one each.
+    #: Share of the squared error that more images per prompt would lessen, from 0 to 1; None with one each.
     within: float | None
     discordant_prompts: int  #: prompts whose value is not 0
     #: Prompts of the smallest stratum times the number of strata: a prompt whose mean moves by 1 moves a mean of strata

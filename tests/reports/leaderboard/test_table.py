@@ -119,7 +119,7 @@ def test_images_without_a_result_of_any_stage_are_unscored(tmp_path: Path) -> No
 def test_random_weights_are_said_first(tmp_path: Path) -> None:
     runs = [run(tmp_path / "tiny", random_weights=True), run(tmp_path / "real", random_weights=False)]
     lines = write_leaderboard(runs, tmp_path / "out").markdown.read_text().splitlines()
-    assert lines[2] == "> **Random weights: the scores mean nothing.** Stand-in models were used for: tiny."
+    assert lines[2] == "> **Random weights: the scores mean nothing.** Small random models were used for: tiny."
     frame = read_leaderboard(tmp_path / "out" / "leaderboard.csv")
     assert dict(zip(frame["model"], frame["random_weights"], strict=True)) == {"tiny": True, "real": False}
 

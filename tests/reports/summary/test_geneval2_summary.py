@@ -106,7 +106,7 @@ def test_rows_without_questions_have_the_headline_alone(tmp_path: Path) -> None:
         found = summary_of(tmp_path, rows)
         assert (geneval2(found).overall.size, geneval2(found).am.size) == (4, 2)
         assert any("rest on 2 of 4 prompts" in note for note in found.notes)
-        malformed = [note for note in found.notes if "questions that cannot be read are ignored: of 1 rows" in note]
+        malformed = [note for note in found.notes if "questions that cannot be read are ignored, in 1 rows" in note]
         assert len(malformed) == (details is not None)
 
 
