@@ -72,12 +72,7 @@ def sample_latents(
     import torch
     from miro.models.sampler import flow_euler_sampler
 
-    batch = {
-        "y": noise,
-        "previous_latents": None,
-        "text_tokens_embeddings": embeddings,
-        "text_tokens_mask": mask,
-    }
+    batch = {"y": noise, "previous_latents": None, "text_tokens_embeddings": embeddings, "text_tokens_mask": mask}
     network = model.network if network is None else network
     negative, size = model.uncond_embedding, len(noise)
     uncond_tokens = {

@@ -62,11 +62,7 @@ def verdict_line(row: Row) -> str:
 
 def explain(row: Row) -> str:
     """A row as text: prompt, verdict, and what was found."""
-    lines = [
-        f"{row['filename']}  ({row['tag']})",
-        f"prompt    {row['prompt']}",
-        f"verdict   {verdict_line(row)}",
-    ]
+    lines = [f"{row['filename']}  ({row['tag']})", f"prompt    {row['prompt']}", f"verdict   {verdict_line(row)}"]
     if row.get("color_source") == "verdict":
         lines.append("colors    taken from the row's verdict: the tool that made it stored no color answers")
     found = findings(row)

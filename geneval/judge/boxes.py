@@ -27,11 +27,7 @@ class JudgeOptions:
     counting_threshold: float = _threshold(0.9, "the same for counting prompts", low=0, high=1)
     max_objects: int = _threshold(16, "maximum number of detections kept per class, best first", low=1)
     max_overlap: float = _threshold(
-        1.0,
-        "drop a detection if its IoU with a better one of its class reaches this",
-        unset="1, off",
-        low=0,
-        high=1,
+        1.0, "drop a detection if its IoU with a better one of its class reaches this", unset="1, off", low=0, high=1
     )
     position_threshold: float = _threshold(0.1, "minimum offset of two boxes, as a share of their sizes", low=0)
 

@@ -7,15 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from generation.checkpoint_kinds import (
-    DIFFUSERS_FILE,
-    FOLDER,
-    HUB_FILES,
-    LIGHTNING,
-    MIRO,
-    REPO,
-    CheckpointSource,
-)
+from generation.checkpoint_kinds import DIFFUSERS_FILE, FOLDER, HUB_FILES, LIGHTNING, MIRO, REPO, CheckpointSource
 from generation.image_folder import is_image_folder
 from generation.released import ABLATIONS_REPO, MAIN_NAME, MAIN_REPO, VARIANTS
 from harness.plan.open import Model, default_directory, describe

@@ -54,10 +54,7 @@ class RunSettings:
     device: str = _where("auto", "auto, cpu, cuda or cuda:N")
     #: Numbers or UUIDs of GPUs to use side by side, one worker process each; empty for a single worker.
     gpus: tuple[str, ...] = _where(
-        (),
-        "GPUs to use in parallel, one worker each: 0,1,2,3 of those visible, or UUIDs",
-        metavar="IDS",
-        parse=gpu_ids,
+        (), "GPUs to use in parallel, one worker each: 0,1,2,3 of those visible, or UUIDs", metavar="IDS", parse=gpu_ids
     )
     env_backend: str = _where("auto", "auto, pixi, uv, mmcv-lite or no-mmcv: how the GenEval environment is made")
     offline: bool = _where(False, "never fetch weights; fail if one is missing")

@@ -78,10 +78,7 @@ def gallery_run(source: RunSource, pictures: Pictures) -> GalleryRun:
 
 
 def _record(
-    row: Mapping[Any, Any],
-    metrics: tuple[str, ...],
-    objects: Mapping[tuple[str, str], Record],
-    seed: str,
+    row: Mapping[Any, Any], metrics: tuple[str, ...], objects: Mapping[tuple[str, str], Record], seed: str
 ) -> Record:
     found = objects.get((row["filename"], row["prompt"])) or objects.get((row["filename"], "")) or {}
     return {
