@@ -216,12 +216,9 @@ def legend_name(name: str) -> str:
 
 def save(figure: Figure, path: Path, further: Iterable[str] = ()) -> list[Path]:
     """Write a PNG, with the same bytes for the same figure, and make its folder if need be.
-
-    Args:
-        figure: drawn in this module's sizes.
-        path: of the PNG.
-        further: formats to write beside it: ``pdf``, ``svg``.
-
+    ``figure``: drawn in this module's sizes.
+    ``path``: of the PNG.
+    ``further``: formats to write beside it: ``pdf``, ``svg``.
     Raises MiroEvalError: see :func:`reports.files.writing`; a UserError for another format.
     """
     import matplotlib

@@ -17,12 +17,9 @@ from wire.files import write_atomically
 @contextlib.contextmanager
 def writing(place: Path, partial: Path | None = None, also: type[Exception] = OSError) -> Iterator[None]:
     """Say in one line why ``place`` could not be written.
-
-    Args:
-        place: the file or folder.
-        partial: deleted if writing fails.
-        also: what a library raises besides OSError.
-
+    ``place``: the file or folder.
+    ``partial``: deleted if writing fails.
+    ``also``: what a library raises besides OSError.
     Raises UserError: the folder cannot be made or written to; EnvironmentFailure: its disk is full, read-only or
     broken.
     """

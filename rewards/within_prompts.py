@@ -63,10 +63,8 @@ def rows_of_prompts(
     items: Sequence[Item], run_dir: Path, loaded: Sequence[Loaded], lacks: Callable[[Item, str], bool]
 ) -> Iterator[list[Row]]:
     """The missing cells of the scorers, in batches of whole prompts.
-
-    Args:
-        items: all images of the run, finished or not.
-        lacks: whether an image has no value of a metric, and shall have one.
+    ``items``: all images of the run, finished or not.
+    ``lacks``: whether an image has no value of a metric, and shall have one.
     """
     prompts = samples_of(items)
     usual = Counter(map(len, prompts.values())).most_common(1)[0][0]

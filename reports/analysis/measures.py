@@ -52,10 +52,8 @@ def best_of(images: pd.DataFrame, metrics: Mapping[str, bool]) -> Iterator[Findi
 
     Only prompts of which as many images as half of the prompts have are scored in all metrics count, so that every
     number stands over the same prompts.
-
-    Args:
-        images: merged rows of one run.
-        metrics: metric id -> whether lower is better; both what is chosen by and what the choice is worth.
+    ``images``: merged rows of one run.
+    ``metrics``: metric id -> whether lower is better; both what is chosen by and what the choice is worth.
     """
     judged = bool(images["correct"].notna().any())
     columns = [*metrics, *(["correct"] if judged else [])]
@@ -81,10 +79,8 @@ def best_of(images: pd.DataFrame, metrics: Mapping[str, bool]) -> Iterator[Findi
 
 def rewards_against_verdicts(images: pd.DataFrame, metrics: Mapping[str, bool]) -> Iterator[Finding]:
     """AUC of each reward for the verdict, over all images and within prompts, and its means by verdict.
-
-    Args:
-        images: merged rows of one run.
-        metrics: metric id -> whether lower is better.
+    ``images``: merged rows of one run.
+    ``metrics``: metric id -> whether lower is better.
     """
     analysis = "reward_against_verdict"
     for metric, lower in metrics.items():

@@ -85,13 +85,9 @@ def check_trackers(names: Sequence[str]) -> None:
 
 def export(board: Leaderboard, name: str, folder: Path) -> str:
     """Hand a leaderboard to a tracker.
+    ``name``: of the tracker, one of :data:`TRACKERS`, which is installed.
+    ``folder``: the report's: it holds ``scores.parquet``, and what a tracker does not send elsewhere.
     Returns where it is now, and which metrics have other names there, in words.
-
-    Args:
-        board: of one run or more.
-        name: of the tracker, one of :data:`TRACKERS`, which is installed.
-        folder: the report's: it holds ``scores.parquet``, and what a tracker does not send elsewhere.
-
     Raises UserError: the tracker has no key, or does not take what it is given; EnvironmentFailure: its server cannot
     be reached, or it could not write.
     """

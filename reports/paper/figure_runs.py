@@ -133,11 +133,8 @@ def existing(folder: Path | None) -> Path | None:
 
 class Runs:
     """The runs that figures may take, each read once.
-
-    Args:
-        folder: of ``paper reproduce``; None without.
-        named: ``MODEL=PATH`` or ``PATH``; a model's name, or that of its row in Table 1 or 3.
-
+    ``folder``: of ``paper reproduce``; None without.
+    ``named``: ``MODEL=PATH`` or ``PATH``; a model's name, or that of its row in Table 1 or 3.
     Raises UserError: no such folder or run, or a run of no model.
     """
 

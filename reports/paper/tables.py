@@ -65,11 +65,8 @@ def reproduce_table(
     key: str, inputs: Sequence[str], cards: Cards = NO_CARDS, folder: Path | None = None
 ) -> ReproducedTable:
     """Compare runs with ``table1`` or ``table3``.
-
-    Args:
-        inputs: see :func:`reports.paper.measured.measure`.
-        folder: that ``paper reproduce`` filled: the runs in it as well.
-
+    ``inputs``: see :func:`reports.paper.measured.measure`.
+    ``folder``: that ``paper reproduce`` filled: the runs in it as well.
     Raises UserError: an unknown table, run or row, or a folder without runs.
     """
     table = printed_table(key)

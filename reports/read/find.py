@@ -84,11 +84,8 @@ def fault_note(path: Path, searched: str, error: UserError) -> str:
 
 def find_places(inputs: Sequence[Path]) -> Found:
     """Where runs are.
-
-    Args:
-        inputs: run directories, files of rows, folders of run directories (up to :data:`LEVELS` levels down), patterns
-            of any of these, and checkpoints (``.ckpt``), which stand for the runs beside them.
-
+    ``inputs``: run directories, files of rows, folders of run directories (up to :data:`LEVELS` levels down), patterns
+    of any of these, and checkpoints (``.ckpt``), which stand for the runs beside them.
     Raises UserError: a pattern matches nothing, a checkpoint has no run, or nothing that a search found has rows.
     """
     once: dict[Path, Path] = {}

@@ -76,11 +76,9 @@ def _under_one_number(frame: pd.DataFrame, protocol: Mapping[str, str]) -> int:
 
 def images_expected(of_prompts: Sequence[int], samples: int, prompts: int = 0) -> int:
     """Images of a whole sweep: every prompt has as many as it should, or as many as were found.
-
-    Args:
-        of_prompts: images found, scored or not, of each prompt that was found.
-        samples: images that every prompt should have.
-        prompts: of the suite; those not found lack all their images.
+    ``of_prompts``: images found, scored or not, of each prompt that was found.
+    ``samples``: images that every prompt should have.
+    ``prompts``: of the suite; those not found lack all their images.
     """
     return sum(max(samples, found) for found in of_prompts) + max(0, prompts - len(of_prompts)) * samples
 

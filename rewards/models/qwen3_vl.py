@@ -88,11 +88,9 @@ class Qwen3VL:
 
     def next_token(self, images: Sequence[Tensor], texts: Sequence[Sequence[str]]) -> list[Tensor]:
         """Probabilities of the answer's first token, over the whole vocabulary, in float32.
+        ``images``: what :meth:`pixels` made of each.
+        ``texts``: of each image, what is asked of it.
         Returns for each image (texts, vocabulary).
-
-        Args:
-            images: what :meth:`pixels` made of each.
-            texts: of each image, what is asked of it.
         """
         found: dict[int, Tensor] = {}
         for members in same_shapes(images):
