@@ -180,7 +180,6 @@ def _write_rows(rows: pd.DataFrame, path: Path, images: list[dict[str, Any] | No
         about = {"info": {"features": {"image": {"_type": "Image"}}}}
         table = table.replace_schema_metadata({"huggingface": json.dumps(about)})
     with writing(path, also=pyarrow.ArrowException):
-        path.parent.mkdir(parents=True, exist_ok=True)
         parquet.write_table(table, path, compression="zstd")
 
 
