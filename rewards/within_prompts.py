@@ -18,6 +18,7 @@ import numpy as np
 from rewards.images import Prepared, prepared_batches
 from rewards.scorers.base import Judged
 from rewards.scoring import cell, filled
+from wire.grouping import grouped
 from wire.protocol import SAMPLES_DIGEST, Item, digest_of, samples_of
 
 if TYPE_CHECKING:
@@ -78,11 +79,8 @@ def rows_of_prompts(
         for one in loaded:
             if one.scorer.repo not in features:
                 features[one.scorer.repo] = one.features(images)
-        by_prompt: dict[int, list[Prepared]] = {}
-        for image in images:
-            by_prompt.setdefault(image.item.prompt_index, []).append(image)
         rows: list[Row] = []
-        for samples in by_prompt.values():
+        for samples in grouped((image.item.prompt_index, image) for image in images).values():
             columns = [_cells(samples, one, features[one.scorer.repo], usual) for one in loaded]
             for image, cells in zip(samples, zip(*columns, strict=True), strict=True):
                 rows += [row for row in cells if lacks(image.item, row["metric"])]

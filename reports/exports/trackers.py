@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from reports.analysis.steps import step_of, training_of
 from reports.gallery.pictures import picture_within, thumbnail
 from wire.errors import EnvironmentFailure, MiroEvalError, UserError
+from wire.grouping import grouped
 from wire.pictures import UnreadablePicture, read_picture
 
 if TYPE_CHECKING:
@@ -95,7 +96,8 @@ def export(board: Leaderboard, name: str, folder: Path) -> str:
     names = fit_names({column for entry in found for column in entry.values}, name)
     fit = [replace(one, values={names[column]: value for column, value in one.values.items()}) for one in found]
     try:
-        place = _HAND_OVER[name](_by_training(fit), folder)
+        runs = grouped((entry.training, entry) for entry in sorted(fit, key=lambda entry: entry.step))
+        place = _HAND_OVER[name](runs, folder)
     except MiroEvalError:
         raise
     except Exception as error:  # a tracker raises what it likes
@@ -146,14 +148,6 @@ def _placed(sources: Mapping[str, RunSource]) -> dict[str, tuple[str, int]]:
     }
 
 
-def _by_training(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
-    """Run -> its steps, ascending."""
-    runs: dict[str, list[Entry]] = {}
-    for entry in sorted(entries, key=lambda entry: entry.step):
-        runs.setdefault(entry.training, []).append(entry)
-    return runs
-
-
 def _shown_prompts(images: pd.DataFrame) -> list[str]:
     """The prompts of a grid: of each tag as many, first ones first."""
     prompts = images.drop_duplicates("prompt_key").sort_values("prompt_key")
@@ -202,6 +196,7 @@ def _failure(tracker: str, error: Exception) -> MiroEvalError:
     return failure(f"--export {tracker}: {why}; the report itself was written")
 
 
+#: Run -> its steps, ascending.
 Runs = Mapping[str, Sequence[Entry]]
 
 

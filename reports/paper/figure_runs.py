@@ -24,6 +24,7 @@ from reports.summary.notes import RANDOM_WEIGHTS
 from reports.summary.run_summary import summarise_run
 from wire.cards import NO_CARDS, Cards
 from wire.errors import UserError
+from wire.grouping import grouped
 
 #: Settings of the paper's protocol that a figure does not vary but for its own axis.
 _SAMPLER = ("guidance_scale", "steps")
@@ -248,9 +249,6 @@ def why_not_drawn(runs: Sequence[FigureRun], wanted: Sequence[str]) -> list[str]
     """Of each run, the scores that a figure shows and may not take from it, with the reason."""
     lines = []
     for one in runs:
-        reasons: dict[str, list[str]] = {}
-        for name, reason in one.unlike.items():
-            if name in wanted:
-                reasons.setdefault(reason, []).append(name)
+        reasons = grouped((reason, name) for name, reason in one.unlike.items() if name in wanted)
         lines += [f"not drawn of {one.run.name}: {', '.join(names)} ({reason})" for reason, names in reasons.items()]
     return lines

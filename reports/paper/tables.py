@@ -14,6 +14,7 @@ from reports.leaderboard.terminal import Column, Fitting, Grid, Paragraph
 from reports.paper.measured import MeasuredRun, Measurement, measure, measure_folder
 from reports.paper.printed import GENEVAL_COLUMNS, Footnote, PrintedRow, PrintedTable, printed_table
 from wire.cards import NO_CARDS, Cards
+from wire.grouping import grouped
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
@@ -249,9 +250,7 @@ def _measured_grids(table: ReproducedTable) -> Iterator[RenderableType]:
         yield ""
         yield Fitting([Grid("Measured beside printed", "model", names, columns, _ends(names))])
         yield Paragraph("A value agrees where the measured 95 % interval holds it, rounding allowed for.")
-    lacking: dict[tuple[str, str], list[str]] = {}
-    for cell in (cell for cell in table.cells if cell.reason):
-        lacking.setdefault((cell.row, cell.reason), []).append(cell.column)
+    lacking = grouped(((cell.row, cell.reason), cell.column) for cell in table.cells if cell.reason)
     for (row, reason), names in lacking.items():
         what = "all columns" if len(names) == len(table.printed.decimals) else ", ".join(names)
         yield Paragraph(f"{row}: {reason}; not compared: {what}")

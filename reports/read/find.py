@@ -18,6 +18,7 @@ from reports.read.runs import MANIFEST, NO_ROWS, RESULTS, REWARDS, RunSource, fi
 from wire.cards import NO_CARDS, Cards
 from wire.errors import UserError
 from wire.files import natural_order
+from wire.grouping import grouped
 
 #: Where upstream's script puts a checkpoint's images, and so do we: beside it.
 BESIDE_CHECKPOINT = "geneval_images"
@@ -110,10 +111,7 @@ def find_places(inputs: Sequence[Path]) -> Found:
 
 
 def _notes(passed_over: Sequence[_Place]) -> Iterator[str]:
-    names: dict[str, list[str]] = {}
-    for place in passed_over:
-        names.setdefault(place.passed_over, []).append(display_name(place.name))
-    for reason, of_it in names.items():
+    for reason, of_it in grouped((place.passed_over, display_name(place.name)) for place in passed_over).items():
         rest = f" and {len(of_it) - NAMED} more" if len(of_it) > NAMED else ""
         yield f"ignored: {', '.join(of_it[:NAMED])}{rest} ({reason})"
 

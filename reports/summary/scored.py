@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reports.read.prompts import LINE
+from wire.grouping import grouped
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,9 +42,7 @@ def scored_text(counts: Mapping[str, Scored], alone: bool = False) -> str:
     """E.g. ``geneval, vqa 2,212 of 2,212; aesthetic 20 of 2,212``: like counts together; one ``alone`` has no name."""
     if alone:
         return "".join(scored.text for scored in counts.values())
-    names: dict[str, list[str]] = {}
-    for name, scored in counts.items():
-        names.setdefault(scored.text, []).append(name)
+    names = grouped((scored.text, name) for name, scored in counts.items())
     return "; ".join(f"{', '.join(of_count)} {text}" for text, of_count in names.items())
 
 
