@@ -49,10 +49,8 @@ class Passes:
 
     Each has ``size`` rows: a short batch, and the place of an unreadable image, are filled with a repeated pair, so
     that neither changes the numbers of the others.
-
-    Args:
-        parts: computes a batch; in parts where memory is short.
-        texts: the scorer's text features, where it has them.
+    ``parts``: computes a batch; in parts where memory is short.
+    ``texts``: the scorer's text features, where it has them.
     """
 
     def __init__(self, scorer: Scorer, device: str, size: int, parts: Parts, texts: TextFeatures | None) -> None:

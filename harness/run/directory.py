@@ -28,6 +28,7 @@ from filelock import FileLock, Timeout
 from harness.run.contents import Contents
 from wire.errors import EnvironmentFailure, UserError
 from wire.files import natural_order, sweep, write_atomically
+from wire.grouping import grouped
 from wire.pictures import FORMATS, is_picture_name
 from wire.protocol import Item
 from wire.untrusted import read_json, refuse_links_out, require_file
@@ -245,9 +246,7 @@ def sample_numbers(names: Iterable[str], folder: str) -> dict[str, int]:
     ``img-2.png`` before ``img-10.png``; without any name of digits they are 0, 1, ...
     Raises UserError: two files are of one sample, by their number or but for their suffix.
     """
-    samples: dict[int | str, list[str]] = {}
-    for name in sorted(names):
-        samples.setdefault(_sample(name), []).append(name)
+    samples = grouped((_sample(name), name) for name in sorted(names))
     for sample, files in samples.items():
         if len(files) > 1:
             raise UserError(f"{folder}: {', '.join(files)} are {len(files)} files for one sample ({sample}): keep one")

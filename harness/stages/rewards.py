@@ -55,10 +55,7 @@ def plan(
     Finished values of a metric that is to be rescored, or that something else decides now, are passed over, and
     replaced when the file is merged; what a worker has written since then counts, so that an interrupted rescoring goes
     on where it was.
-
-    Args:
-        environment: the part that is meant; without it the whole stage.
-
+    ``environment``: the part that is meant; without it the whole stage.
     Raises UserError: see :func:`validate`; or no readable images.
     """
     validate(settings, {})
@@ -114,10 +111,7 @@ def _facts(metrics: Iterable[str]) -> dict[str, Any]:
 @cache
 def by_environment(settings: RewardSettings, folder: Path) -> dict[str, RewardSettings]:
     """The settings of each environment's metrics alone, the usual one's first.
-
-    Args:
-        folder: where the user is, which names of scorers start from.
-
+    ``folder``: where the user is, which names of scorers start from.
     Raises UserError: there is no such environment for scorers, two have one name, or as :func:`own_scorers`.
     """
     from rewards.own_scorer import environment_of, load_scorers, registry

@@ -43,13 +43,10 @@ def write_analysis(
     labels: Path | None = None,
 ) -> AnalysisFiles:
     """Analyse runs, each by itself.
-
-    Args:
-        cards: of metrics that are known anyway.
-        further: formats (pdf, svg) in which figures stand beside the PNGs.
-        judges: also hold the judges of the same images against each other; see :mod:`reports.analysis.judges`.
-        labels: a file of what people say of the images, for that.
-
+    ``cards``: of metrics that are known anyway.
+    ``further``: formats (pdf, svg) in which figures stand beside the PNGs.
+    ``judges``: also hold the judges of the same images against each other; see :mod:`reports.analysis.judges`.
+    ``labels``: a file of what people say of the images, for that.
     Raises UserError: a run is missing, empty or malformed, no run has two judges, or the folder cannot be written to.
     """
     from reports.analysis.findings import findings_csv, findings_markdown

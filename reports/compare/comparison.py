@@ -14,6 +14,7 @@ from reports.statistics.paired import PairedDifference, holm, paired_difference
 from reports.summary.scored import samples_expected
 from wire.cards import Cards, card_of
 from wire.errors import UserError
+from wire.grouping import grouped
 from wire.vocabulary import TAGS
 
 Bounds = tuple[float | None, float | None]
@@ -149,10 +150,7 @@ def _left_out(metrics: Iterable[ComparedMetric], verdicts: Pairs | None) -> Iter
 
 def _together(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     """Names of which the same is said, joined, and what it is."""
-    names: dict[str, list[str]] = {}
-    for text, name in pairs:
-        names.setdefault(text, []).append(name)
-    return ((", ".join(of_text), text) for text, of_text in names.items())
+    return ((", ".join(names), text) for text, names in grouped(pairs).items())
 
 
 def _protocols(left: Mapping[str, str], right: Mapping[str, str]) -> Iterator[str]:

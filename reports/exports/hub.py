@@ -64,11 +64,8 @@ def cleaned(text: str) -> str:
 
 def dataset_upload(board: Leaderboard, report: Path, out: Path, repo: str, thumbnails: bool = False) -> Upload:
     """Write a dataset: rows as parquet, the leaderboard as JSON, a card.
-
-    Args:
-        report: the folder with ``scores.parquet`` of that leaderboard.
-        thumbnails: whether each row gets a small copy of its image, as the hub's viewer shows it.
-
+    ``report``: the folder with ``scores.parquet`` of that leaderboard.
+    ``thumbnails``: whether each row gets a small copy of its image, as the hub's viewer shows it.
     Raises UserError: not a repository's name, or the folder cannot be written.
     """
     import pandas as pd
@@ -87,12 +84,8 @@ def dataset_upload(board: Leaderboard, report: Path, out: Path, repo: str, thumb
 
 def model_upload(board: Leaderboard, out: Path, repo: str, benchmark: str, dataset: str) -> Upload:
     """Write ``.eval_results/NAME.yaml`` for the model of a leaderboard's only run, by huggingface_hub's own classes.
-
-    Args:
-        repo: the model's repository.
-        benchmark: the registered benchmark dataset; its tasks are called ``overall`` and as GenEval's tags.
-        dataset: the dataset that the scores rest on, as their source.
-
+    ``benchmark``: the registered benchmark dataset; its tasks are called ``overall`` and as GenEval's tags.
+    ``dataset``: the dataset that the scores rest on, as their source.
     Raises UserError: a name is no repository's, or there is no GenEval score of one run to send.
     """
     from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
@@ -187,7 +180,6 @@ def _write_rows(rows: pd.DataFrame, path: Path, images: list[dict[str, Any] | No
         about = {"info": {"features": {"image": {"_type": "Image"}}}}
         table = table.replace_schema_metadata({"huggingface": json.dumps(about)})
     with writing(path, also=pyarrow.ArrowException):
-        path.parent.mkdir(parents=True, exist_ok=True)
         parquet.write_table(table, path, compression="zstd")
 
 

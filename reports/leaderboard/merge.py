@@ -8,6 +8,7 @@ import numpy as np
 
 from reports.read.reward_rows import RewardTable
 from reports.read.runs import Run
+from wire.grouping import grouped
 from wire.vocabulary import SEVEN_REWARDS
 
 if TYPE_CHECKING:
@@ -76,10 +77,8 @@ def _with_reasons(rewards: RewardTable | None) -> pd.DataFrame | None:
         return None
     if not any(rewards.reasons.values()):
         return rewards.frame.assign(unscored_rewards="")
-    texts: dict[str, list[str]] = {}
-    for metric, reasons in rewards.reasons.items():
-        for name, reason in reasons.items():
-            texts.setdefault(name, []).append(f"{metric}: {reason}")
+    reasons = ((metric, *pair) for metric, of_it in rewards.reasons.items() for pair in of_it.items())
+    texts = grouped((name, f"{metric}: {reason}") for metric, name, reason in reasons)
     unscored = ["; ".join(texts.get(name, ())) for name in rewards.frame["filename"]]
     return rewards.frame.assign(unscored_rewards=unscored)
 

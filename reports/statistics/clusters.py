@@ -30,9 +30,7 @@ class Layout:
     @classmethod
     def of(cls, prompts: Sequence[str], strata: Sequence[str], order: Sequence[str] | None = None) -> Layout:
         """Of (N,) images' prompts, which are looked at within their (N,) strata.
-
-        Args:
-            order: the strata in the order wanted; those without images are left out. Default: sorted by name.
+        ``order``: the strata in the order wanted; those without images are left out. Default: sorted by name.
         """
         return _layout(tuple(prompts), tuple(strata), tuple(order or ()))
 

@@ -92,11 +92,9 @@ class PairedDifference:
 
 def paired_difference(differences: Clusters, estimator: Estimator, widest: float = math.inf) -> PairedDifference | None:
     """Test and estimate a difference.
+    ``differences``: second minus first per pair of images.
+    ``widest``: the largest difference that there can be, of either sign.
     Returns None where a stratum has fewer than two prompts.
-
-    Args:
-        differences: second minus first per pair of images.
-        widest: the largest difference that there can be, of either sign.
     """
     if not differences.estimable():
         return None

@@ -20,6 +20,7 @@ from reports.summary.coverage import Suite
 from reports.summary.numbers import Proportion
 from reports.summary.prompt_effects import PromptEffects
 from reports.summary.scored import NO_PROTOCOL, Scored, images_expected, samples_expected
+from wire.grouping import grouped
 from wire.vocabulary import ATOMS, SKILLS, SOFT_TIFA
 
 if TYPE_CHECKING:
@@ -121,20 +122,14 @@ def prompt_means(scored: pd.DataFrame) -> dict[str, float]:
 
 def _asked(scored: pd.DataFrame) -> dict[str, list[Questions]]:
     """Prompt -> the questions of each of its scored images that have some."""
-    found: dict[str, list[Questions]] = {}
-    if QUESTIONS in scored:
-        for prompt, questions in zip(scored["prompt_key"].tolist(), scored[QUESTIONS].tolist(), strict=True):
-            if questions:
-                found.setdefault(prompt, []).append(questions)
-    return found
+    asked = scored[QUESTIONS].tolist() if QUESTIONS in scored else [None] * len(scored)
+    return grouped(pair for pair in zip(scored["prompt_key"].tolist(), asked, strict=True) if pair[1])
 
 
 def _over_samples(images: Sequence[Questions]) -> Iterator[Question]:
     """Each question of a prompt once, with its mean probability over the prompt's images."""
-    found: dict[tuple[int, Question], list[float]] = {}
-    for questions in images:
-        for place, question in enumerate(questions):
-            found.setdefault((place, question._replace(p=0.0)), []).append(question.p)
+    pairs = (pair for questions in images for pair in enumerate(questions))
+    found = grouped(((place, question._replace(p=0.0)), question.p) for place, question in pairs)
     return (question._replace(p=fmean(probabilities)) for (_, question), probabilities in found.items())
 
 
