@@ -26,6 +26,7 @@ def cell(item: Item, sha256: str | None, metric: str, result: Outcome) -> dict[s
     scored = isinstance(value, float)
     return {
         "filename": item.filename,
+        "prompt": item.prompt,
         "prompt_index": item.prompt_index,
         "sample_index": item.sample_index,
         "image_sha256": sha256,

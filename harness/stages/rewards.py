@@ -241,7 +241,7 @@ def _cells(rows: Iterable[Row], passed_over: Container[str]) -> Iterator[Row]:
         if "metric" in row:
             yield row
             continue
-        image = {key: row.get(key) for key in ("filename", "prompt_index", "sample_index", "image_sha256")}
+        image = {key: row.get(key) for key in _IMAGE_KEYS}
         reasons, details = (said if isinstance(said := row.get(key), dict) else {} for key in _METRICS_KEYS)
         for metric, value in row.items():
             if metric not in _IMAGE_KEYS and metric not in _METRICS_KEYS and metric not in passed_over:
