@@ -225,7 +225,8 @@ def write_judges(runs: Sequence[tuple[str, Run]], labels: Labels | None, folder:
         )
     if labels and not any(one.reference == HUMAN for _, own in found for one in own):
         raise UserError(f"none of the {len(labels):,} labelled images (--labels) is in these runs with a judge's word")
-    blocks = ["# Judges side by side", EXPLANATION]
+    against = any(one.auroc or one.kappa for _, own in found for one in own)
+    blocks = ["# Judges side by side", EXPLANATION if against else CORRELATIONS]
     for name, own in found:
         blocks += [f"## {escape(name)}", *(_tables(own) if own else ["Fewer than two judges."])]
     markdown = write_text(folder / "judges.md", "\n\n".join(blocks) + "\n")
@@ -237,6 +238,10 @@ EXPLANATION = (
     "always, 0.5 by chance. Kappa: agreement beyond chance, scores being cut where as many images are called right as "
     "the reference calls right. In brackets, 95 % intervals over prompts. GenEval's verdict is a judge, too, and no "
     "truth: believe a judge by how it agrees with people."
+)
+CORRELATIONS = (
+    "Spearman's rank correlation over images; in brackets, 95 % intervals over prompts. No judge here says right or "
+    "wrong, so none can be a reference for others; people's labels can (--labels)."
 )
 
 
