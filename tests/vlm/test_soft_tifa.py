@@ -174,6 +174,13 @@ def test_a_line_without_fit_questions_is_refused(asked: Any, reason: str) -> Non
     assert SoftTifa.refusal({"prompt": "x", "vqa_list": asked})
 
 
+@pytest.mark.parametrize("skills", [[], ["count"], ["count", "object", "object"], "ab"])
+def test_skills_of_other_questions_are_refused(skills: Any) -> None:
+    line = {"prompt": "x", "vqa_list": [["How many?", "one"], ["Is it?", "Yes"]]}
+    assert [skill for *_, skill in questions(line)] == [None, None]
+    assert SoftTifa.refusal(line | {"skills": skills}).startswith("skills must be a list with one for each question")
+
+
 def test_published_questions_are_taken_as_they_are() -> None:
     lines = [json.loads(text) for text in shared("data/geneval2/geneval2_data.jsonl").read_text().splitlines()]
     assert [SoftTifa.refusal(one) for one in lines] == [""] * 800
