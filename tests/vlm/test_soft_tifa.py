@@ -61,13 +61,14 @@ def test_the_authors_own_script_gives_the_same(
     """Run as it is, but for ``device_map``, which needs another package, and in float32."""
     source = published(AUTHORS, AUTHORS_SHA256).read_text(encoding="utf-8")
     real = transformers.Qwen3VLForConditionalGeneration.from_pretrained
-    monkeypatch.setattr(
-        transformers.Qwen3VLForConditionalGeneration,
-        "from_pretrained",
-        lambda name, **_: real(name, dtype=torch.float32),
-    )
     script: dict[str, Any] = {"__name__": "evaluation"}
-    exec(compile(source, "evaluation.py", "exec"), script)
+    with monkeypatch.context() as while_it_loads:
+        while_it_loads.setattr(
+            transformers.Qwen3VLForConditionalGeneration,
+            "from_pretrained",
+            lambda name, **_: real(name, dtype=torch.float32),
+        )
+        exec(compile(source, "evaluation.py", "exec"), script)
     pictures, lists = images(), []
     for number, (image, one) in enumerate(zip(pictures, LINES, strict=True)):
         image.save(tmp_path / f"{number}.png")
