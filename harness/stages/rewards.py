@@ -7,11 +7,11 @@ environments are parts of the stage, each with workers of its own.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness.environments.spec import ENVIRONMENTS, find_spec
 from harness.run.directory import RunDirectory
@@ -23,10 +23,14 @@ from rewards.scorers.card import Weight
 from rewards.settings import validate as faults_of
 from wire.errors import UserError
 from wire.files import fingerprint, write_rows
+from wire.own_code import one_line, reason_of
 from wire.paths import home, stage_code
 from wire.protocol import SAMPLES_DIGEST, Item, cell_key, digest_of, samples_of
 from wire.settings import values
 from wire.vocabulary import SEVEN_REWARDS
+
+if TYPE_CHECKING:
+    from rewards.scorers.base import Scorer
 
 T = TypeVar("T")
 
@@ -215,9 +219,17 @@ def require_prompts(settings: RunSettings, prompts: Prompts) -> None:
     known = registry(scorers)
     lines = [*prompts.values()]
     for metric in metrics if lines else ():
-        if all(known[metric].refusal(line) for line in lines):
-            reason = known[metric].refusal(lines[0])
+        if all(_refusal(known[metric], line) for line in lines):
+            reason = _refusal(known[metric], lines[0])
             raise UserError(f"{metric} can score none of these prompts: {reason}; choose another --suite, or omit it")
+
+
+def _refusal(scorer: type[Scorer], line: Mapping[str, Any]) -> str:
+    """Why a scorer refuses a line; a user's may raise whatever it likes."""
+    try:
+        return one_line(str(scorer.refusal(line) or ""))
+    except Exception as error:
+        return f"its refusal failed ({reason_of(error)})"
 
 
 def weights(settings: RunSettings) -> dict[str, tuple[Weight, ...]]:
