@@ -1,6 +1,6 @@
 """Who does a run's work: worker processes of this machine, or a cluster's jobs.
 
-Both take the same thing, runs and the stages wanted of them, and leave the same rows.
+Both get runs and the stages that these need, and leave the same rows.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ EXECUTORS = {"local": "local:LOCAL", "slurm": "slurm:SLURM"}
 
 
 class Executor(Protocol):
-    """Sees to it that stages of runs are brought to their end."""
+    """Finishes stages of runs, or submits them."""
 
     def run(self, pipelines: Sequence[Pipeline], stages: Sequence[Stage]) -> list[int | MiroEvalError | None]:
-        """Do the work, or hand it over.
+        """Do the work, or submit it.
 
         Returns:
-            For each run how many items remain unscored; why it could not go on; or None where it was handed over.
+            For each run: the number of unscored items, the error that stopped it, or None if it was submitted.
         """
 
 
 def find(settings: RunSettings) -> Executor:
     """The executor that the settings name.
-    Raises UserError: there is none of that name (the message lists the names), or it has no use for what else is asked.
+    Raises UserError: there is none of that name (the message lists the names), or other settings do not apply to it.
     """
     name = settings.executor
     if name not in EXECUTORS:
@@ -42,6 +42,6 @@ def find(settings: RunSettings) -> Executor:
     if name != "slurm" and settings.slurm != SlurmSettings():
         raise UserError("--partition, --gres and --slurm-arg go with --executor slurm")
     import_module("harness.executors.sharding").check_shards(settings.shards or 1)
-    within_visible(settings.gpus)  # a number that is not among them is told before environments are made
+    within_visible(settings.gpus)  # a number that is not among them is reported before environments are made
     module, attribute = EXECUTORS[name].split(":")
     return cast(Executor, getattr(import_module(f"harness.executors.{module}"), attribute))

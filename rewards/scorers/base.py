@@ -1,7 +1,7 @@
 """The interface of a scorer.
 
 Scorer modules import neither torch nor transformers when they are imported: the orchestrator reads names and
-cards from them in an environment that has neither. Whatever computes is imported inside ``load``.
+cards from them in an environment that has neither. Import what computes inside ``load``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FLOAT32_REFERENCE: Mapping[str, str] = {"reference": "float32", "fast": "bfloat1
 
 
 class Unfit(Exception):
-    """Why a scorer cannot take an image: the reason in its row, while the others are scored."""
+    """A scorer cannot score this image. The message becomes the reason in its row; the others are scored."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Scorer(ABC):
             image-conditioned models read ``Batch.prompts`` instead.
         logit_scale: the loaded model's exp(logit scale); None where there is none.
         any_shape: images become tensors of different shapes, and ``Batch.pixels`` a list of them.
-        one_by_one: on a CPU a batch is one pair, for larger ones gain nothing there; no pair has to fill it up.
+        one_by_one: on a CPU a batch is one pair, because larger ones gain nothing there; batches are not padded.
     """
 
     card: ClassVar[SpecCard]
@@ -83,12 +83,12 @@ class Scorer(ABC):
 
     @classmethod
     def refusal(cls, _line: Mapping[str, Any]) -> str:
-        """Why images of this line of a suite cannot be scored, whatever they show; empty where they can."""
+        """Why no image of this line of a suite can be scored; empty if images can be."""
         return ""
 
     @abstractmethod
     def resolve(self, files: Mapping[str, str]) -> list[LocalWeight]:
-        """Every file of the weights, on this machine; fetched from the hub where need be.
+        """Every file of the weights, on this machine; downloaded from the hub if necessary.
 
         Args:
             files: paths of the weights published by address, by name.
@@ -98,7 +98,7 @@ class Scorer(ABC):
         """
 
     def provenance(self, weights: Sequence[LocalWeight]) -> list[dict[str, Any]]:
-        """What ``run.json`` says of the files that :meth:`resolve` gave."""
+        """What ``run.json`` records about the files that :meth:`resolve` returned."""
         return [weight.provenance() for weight in weights]
 
     @abstractmethod
@@ -131,7 +131,7 @@ class Scorer(ABC):
         raise TypeError(f"{self.card.metric} has no text features: it reads Batch.prompts")
 
     def text_files(self) -> list[Path]:
-        """Folders whose small files (tokenizer, configuration, code) decide text features besides the weights."""
+        """Folders whose small files (tokenizer, configuration, code) also determine text features."""
         return []
 
     @abstractmethod
@@ -139,7 +139,7 @@ class Scorer(ABC):
         """Raw scores of N pairs: (N,) float32 on the CPU."""
 
     def judge(self, batch: Batch) -> list[Outcome]:
-        """What comes of N pairs: raw scores, unless a scorer has more to say of each."""
+        """Results of N pairs: raw scores, unless a scorer overrides this to return more."""
         values = self.score(batch)
         shape = tuple(getattr(values, "shape", ()))
         if shape != (len(batch.prompts),):
@@ -152,7 +152,7 @@ class Scorer(ABC):
 
 
 class Judge(Scorer):
-    """A scorer that says more of a pair than a number, or why there is none: its subclass writes ``judge``."""
+    """A scorer that returns more than a number, or a reason for none: a subclass writes ``judge``."""
 
     @classmethod
     def questions(cls, _line: Mapping[str, Any]) -> Sequence[Any]:
