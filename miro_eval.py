@@ -62,11 +62,7 @@ class _OurParts:
 
 
 def _claim_names() -> None:
-    """Make Python find our packages first.
-
-    Raises:
-        ImportError: another package of such a name has been imported already.
-    """
+    """Make Python find our packages first. Raises ImportError: another package of such a name has been imported already."""
     for name in PARTS:
         file = getattr(sys.modules.get(name), "__file__", None)
         if name in sys.modules and (file is None or not Path(file).resolve().is_relative_to(_ROOT)):
@@ -100,12 +96,9 @@ def __getattr__(name: str) -> Any:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A finished run, or one that was submitted to a cluster.
+    """A finished run, or one that was submitted to a cluster; then the summary is None.
 
-    Attributes:
-        out: the run directory.
-        unscored: number of items without a result; their rows say why.
-        summary: scores and intervals; None if the run was submitted to a cluster.
+    ``unscored`` counts items without a result; their rows say why.
     """
 
     out: Path
@@ -130,9 +123,8 @@ def evaluate(
         out: the run directory; None: a folder beside the checkpoint.
         tiny_world: use small random models; the scores mean nothing.
 
-    Raises:
-        MiroEvalError: bad input, an environment or a weight that is missing, or a stage that failed; finished work is
-            kept.
+    Raises MiroEvalError: bad input, an environment or a weight that cannot be had, a stage that failed; what is
+    finished is kept.
     """
     from harness.cli.session import choose_source
     from harness.environments.manager import environment_backend
@@ -166,8 +158,7 @@ def report(runs: Sequence[str | Path], out: str | Path, across: Sequence[str] = 
         runs: run directories, folders of them, or files of GenEval or reward rows.
         across: fields of the protocol in which runs may differ and still be ranked together.
 
-    Raises:
-        UserError: an input is missing, empty or malformed; then nothing is written.
+    Raises UserError: an input is missing, empty or malformed; then nothing is written.
     """
     from reports import report as write_report
     from rewards.scorers import CARDS
@@ -191,8 +182,7 @@ def check(
         subset: compare only the candidate's prompts.
         looks: ascending numbers of prompts after which to test; empty: the policy's.
 
-    Raises:
-        UserError: an input is missing or malformed, or the runs were made with different settings.
+    Raises UserError: an input is missing or malformed, or the runs were made with different settings.
     """
     from harness.plan.gate import gate_of
 

@@ -86,9 +86,7 @@ def describe_source(
 
     A generator, see :func:`generation.own_generator.find_generator`, is looked for in ``folder`` (the current one);
     ``checkpoint`` is handed to it as it stands, and may be empty. The others have no meaning for it.
-
-    Raises:
-        UserError: see there, or neither checkpoint nor generator is given.
+    Raises UserError: see there, or neither checkpoint nor generator is given.
     """
     if generator is None:
         if not checkpoint:
@@ -109,9 +107,7 @@ def describe_checkpoint(
     Whatever exists on disk is local; what does not, and reads like ``owner/name`` or ``owner/name@revision``, is a
     repository; so is a released checkpoint's name. Whether a repository exists is not asked here. It is taken for
     MIRO's unless ``diffusers`` is demanded as the kind, because looking into it would need the network.
-
-    Raises:
-        UserError: nothing there, a file missing or something else in its place, contradicting arguments.
+    Raises UserError: nothing there, a file missing or something else in its place, contradicting arguments.
     """
     if kind not in ("auto", *KINDS):
         raise UserError(f"checkpoint kind {kind!r} is unknown; expected auto, {', '.join(KINDS)}")

@@ -18,10 +18,8 @@ CHUNK = 1 << 22
 
 def checkpoint_files(repo: str, names: tuple[str, ...], revision: str | None, subfolder: str | None) -> list[Path]:
     """Paths of a checkpoint's files, of the head that its branch has now.
-
-    Raises:
-        UserError: the hub says that there is no such repository, revision or file.
-        EnvironmentFailure: not in the cache, and not to be had.
+    Raises UserError: the hub says that there is no such repository, revision or file; EnvironmentFailure: not in the
+    cache, and not to be had.
     """
     inside = [f"{subfolder}/{name}" if subfolder else name for name in names]
     try:
@@ -42,9 +40,7 @@ def repo_weights(
     """Provenance of a pretrained model: repository, commit, and name and sha256 of its weights where they are one file.
 
     ``file`` is None where they come in shards, which the commit tells well enough.
-
-    Raises:
-        UserError, EnvironmentFailure: as for :func:`checkpoint_files`; the cache's head of a branch will do here.
+    Raises UserError, EnvironmentFailure: as for :func:`checkpoint_files`; the cache's head of a branch will do here.
     """
     inside = f"{subfolder}/" if subfolder else ""
     names = [inside + name for name in ("config.json", file) if name]

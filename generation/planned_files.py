@@ -37,9 +37,7 @@ def planned_files(source: CheckpointSource, planned: Mapping[str, str]) -> Itera
     """Around loading: the files have the sha256 that ``planned`` names, and stay what they are meanwhile.
 
     Without a plan whatever is there is taken.
-
-    Raises:
-        UserError: a file was replaced, added or removed since; nothing was loaded if that was before.
+    Raises UserError: a file was replaced, added or removed since; nothing was loaded if that was before.
     """
     if not planned:
         yield

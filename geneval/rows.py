@@ -72,9 +72,7 @@ def check_rows(rows: Iterable[Mapping[str, Any]], enough: int = ENOUGH) -> None:
     """See that a sweep's rows are such as a working detector gives; unscored ones are passed over.
 
     Nothing is concluded from fewer than ``enough`` images with different bytes.
-
-    Raises:
-        EnvironmentFailure: no object was found in any image, or exactly the same ones in all.
+    Raises EnvironmentFailure: no object was found in any image, or exactly the same ones in all.
     """
     details: set[str] = set()
     images: set[str] = set()

@@ -75,18 +75,14 @@ class GenevalSettings:
 
     def check(self) -> None:
         """See that every setting is of its kind and in its range.
-
-        Raises:
-            UserError: one is not; the message names it.
+        Raises UserError: one is not; the message names it.
         """
         for fault in self.faults():
             raise UserError(fault)
 
     def chosen(self) -> dict[str, Any]:
         """What differs from the defaults, as a job and ``run.json`` have it: to name a default is to choose nothing.
-
-        Raises:
-            UserError: a value out of its range.
+        Raises UserError: a value out of its range.
         """
         self.check()
         found: dict[str, Any] = {"options": _differing(self.options)}

@@ -39,11 +39,8 @@ def work(job: Job, reporter: Reporter) -> None:
     """Judge the images that have no row yet.
 
     An image whose prompt GenEval cannot judge gets a row that says why, and no model is loaded for it.
-
-    Raises:
-        UserError: bad parameters, or a suite that is none of GenEval's.
-        EnvironmentFailure: a device or a weight is not there, the GPU fails, or the rows of many images are such as
-            a detector gives that does not work.
+    Raises UserError: bad parameters, or a suite that is none of GenEval's; EnvironmentFailure: a device or a weight is
+    not there, the GPU fails, or the rows of many images are such as a detector gives that does not work.
     """
     settings = Parameters.parse(job.parameters)
     found = validate(settings, [item.metadata for item in job.items])

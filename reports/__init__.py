@@ -28,23 +28,18 @@ __all__ = ["ReportFiles", "report", "terminal_tables", "write_summaries"]
 
 @dataclass(frozen=True, eq=False)
 class ReportFiles:
-    """A written report.
+    """A written report."""
 
-    Attributes:
-        leaderboard: what the files were made from; None if they were up to date already.
-        scores, parquet: one row per image over all stages, in the leaderboard's order.
-        prompts: one row per prompt of each run.
-    """
-
-    leaderboard: Leaderboard | None
+    leaderboard: Leaderboard | None  #: what they were made from; None where they were there already
     markdown: Path
     csv: Path
     latex: Path
     html: Path
     json: Path
+    #: scores, parquet: one row per image over all stages, in the leaderboard's order.
     scores: Path
     parquet: Path
-    prompts: Path
+    prompts: Path  #: one row a prompt
     index: Path
 
     @classmethod
@@ -78,9 +73,8 @@ def report(
         known: sha256 of runs' files by absolute path, as far as the caller has read them.
         anew: write it even if it is up to date.
 
-    Raises:
-        UserError: an input is missing, empty or malformed, there are not as many names as runs, or no run has
-            what a selection needs; then nothing is written.
+    Raises UserError: an input is missing, empty or malformed, names are not as many as runs, or no run can be selected
+    from; nothing is written then.
     """
     from reports.made import RECORD, Made, origin
     from reports.read.find import find_places
@@ -154,17 +148,14 @@ def terminal_tables(files: ReportFiles) -> Group:
 
 def write_summaries(run_dir: Path, record: Path | None = None, known: Mapping[Path, str] | None = None) -> list[Path]:
     """Write ``geneval_summary.json`` and ``rewards_summary.json`` into a run directory, as far as it has the rows.
+    Returns the files written.
 
     Args:
         run_dir: the directory.
         record: a file that tells what they were made from; with it they are left as they are where they stand.
         known: see :func:`report`.
 
-    Returns:
-        The files written.
-
-    Raises:
-        UserError: the directory has no rows, or malformed ones.
+    Raises UserError: the directory has no rows, or malformed ones.
     """
     from reports.made import Made, origin
 

@@ -23,9 +23,8 @@ def writing(place: Path, partial: Path | None = None, also: type[Exception] = OS
         partial: deleted if writing fails.
         also: what a library raises besides OSError.
 
-    Raises:
-        UserError: the folder cannot be made or written to.
-        EnvironmentFailure: its disk is full, read-only or broken.
+    Raises UserError: the folder cannot be made or written to; EnvironmentFailure: its disk is full, read-only or
+    broken.
     """
     try:
         yield
@@ -40,9 +39,7 @@ def writing(place: Path, partial: Path | None = None, also: type[Exception] = OS
 
 def write_text(path: Path, text: str) -> Path:
     """Write UTF-8 text, and make its folder if need be; readers see the old file or the new one, never a part.
-
-    Raises:
-        MiroEvalError: see :func:`writing`.
+    Raises MiroEvalError: see :func:`writing`.
     """
     encodable = text.encode("utf-8", "backslashreplace").decode("utf-8")
     with writing(path):

@@ -17,15 +17,10 @@ PROMPT_TOKENS = 12
 
 @dataclass(frozen=True)
 class Cost:
-    """Floating point operations of one metric.
+    """Floating point operations of one metric."""
 
-    Attributes:
-        image: for each image; where image and prompt are read together, for the pair.
-        prompt: besides, for each unique prompt; 0 where prompts are not encoded by themselves.
-    """
-
-    image: float
-    prompt: float = 0.0
+    image: float  #: for each image; where image and prompt are read together, for the pair
+    prompt: float = 0.0  #: besides, for each unique prompt; 0 where prompts are not encoded by themselves
 
 
 def layer(tokens: int, width: int, hidden: int, matrices: int = 2) -> float:

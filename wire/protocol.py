@@ -71,21 +71,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Item:
-    """One image of a run: made already, or to be made.
+    """One image of a run: made already, or to be made."""
 
-    Attributes:
-        filename: path relative to the run directory, e.g. ``00012/samples/0003.png``.
-        prompt_index: line of the suite, from 0.
-        sample_index: which sample of that prompt, from 0.
-        metadata: the suite's line; ``metadata["prompt"]`` is the prompt.
-        image_sha256: hash of the image file; None while it is to be made.
-    """
-
-    filename: str
-    prompt_index: int
-    sample_index: int
-    metadata: Row
-    image_sha256: str | None = None
+    filename: str  #: path relative to the run directory, e.g. ``00012/samples/0003.png``
+    prompt_index: int  #: line of the suite, from 0
+    sample_index: int  #: which sample of that prompt, from 0
+    metadata: Row  #: the suite's line; ``metadata["prompt"]`` is the prompt
+    image_sha256: str | None = None  #: hash of the image file; None while it is to be made
 
     @property
     def prompt(self) -> str:
@@ -113,22 +105,15 @@ def digest_of(hashes: Iterable[str | None]) -> str:
 
 @dataclass(frozen=True)
 class Job:
-    """What one worker process is asked to do.
+    """What one worker process is asked to do."""
 
-    Attributes:
-        stage: ``generation``, ``geneval`` or ``rewards``: also the module that is run.
-        run_dir: absolute path that ``Item.filename`` is relative to.
-        output: absolute path of the JSONL file to append rows to.
-        items: *all* items of the stage, in order, finished or not: batches are cut from this list.
-        parameters: the stage's own settings; its worker documents and checks them.
-        done: keys of rows that exist already, or are others' (``Item.filename``; ``filename#metric`` for rewards).
-    """
-
-    stage: str
-    run_dir: str
-    output: str
-    items: list[Item]
+    stage: str  #: ``generation``, ``geneval`` or ``rewards``: also the module that is run
+    run_dir: str  #: absolute path that ``Item.filename`` is relative to
+    output: str  #: absolute path of the JSONL file to append rows to
+    items: list[Item]  #: *all* items of the stage, in order, finished or not: batches are cut from this list
+    #: The stage's own settings; its worker documents and checks them.
     parameters: dict[str, Any] = field(default_factory=dict)
+    #: Keys of rows that exist already, or are others' (``Item.filename``; ``filename#metric`` for rewards).
     done: frozenset[str] = frozenset()
     version: int = PROTOCOL_VERSION
 

@@ -28,13 +28,7 @@ from generation.sampling import (
     sample_latents,
     sampler_settings,
 )
-from generation.text_encoding import (
-    EncodedPrompt,
-    TextEncoder,
-    encode_with_cache,
-    encoder_identity,
-    stack_prompts,
-)
+from generation.text_encoding import EncodedPrompt, TextEncoder, encode_with_cache, encoder_identity, stack_prompts
 from wire.arrays import ArrayCache
 from wire.protocol import Item, UserError
 

@@ -48,9 +48,7 @@ class References:
 
     def value(self, key: str) -> Any:
         """The value under a dotted key, without references; None where it is absent, null or not set yet.
-
-        Raises:
-            UserError: names the key at which something else than a plain reference is, or one that leads nowhere.
+        Raises UserError: names the key at which something else than a plain reference is, or one that leads nowhere.
         """
         self._nodes = 0
         spot = _Spot(key)

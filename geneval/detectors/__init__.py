@@ -101,9 +101,7 @@ class Detector(Protocol):
 
 def load_detector(kind: str, weights: Path, config: Path | None, execution: Execution) -> Detector:
     """One of :data:`DETECTORS`, with its weights loaded; see the classes for arguments and errors.
-
-    Raises:
-        EnvironmentFailure: its package is not installed here.
+    Raises EnvironmentFailure: its package is not installed here.
     """
     module, name = DETECTORS[kind].split(":")
     try:

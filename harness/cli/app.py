@@ -81,11 +81,9 @@ class _Commands(Mapping[str, Any]):
         if name not in VERBS:
             raise KeyError(name)
         home = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
-        if name in INSIDE:
-            home.add_typer(_inside(name), name=name, cls=_Group)
-            return typer.main.get_group(home).commands[name]
-        module = import_module(f"harness.cli.{name}")
-        if hasattr(module, "app"):
+        module_name = next((group for group, verbs in INSIDE.items() if name in verbs), name)
+        module = import_module(f"harness.cli.{module_name}")
+        if hasattr(module, "app") and module_name == name:
             for inner in module.app.registered_commands:
                 inner.cls = _Command
             home.add_typer(module.app, name=name, cls=_Group)
@@ -100,23 +98,11 @@ class _Commands(Mapping[str, Any]):
         return len(VERBS)
 
 
-def _inside(name: str) -> typer.Typer:
-    """The verbs under a name that has no module of its own."""
-    group = typer.Typer(help=f"{VERBS[name]}.", no_args_is_help=True, rich_markup_mode=None)
-    for verb in INSIDE[name]:
-        group.command(verb, cls=_Command)(getattr(import_module(f"harness.cli.{verb}"), verb))
-    return group
-
-
 class _Command(TyperCommand):
     """A verb whose help groups its options, and that refuses names that no file can have."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the verb.
-
-        Raises:
-            UserError: a path has a part of more than 255 bytes.
-        """
+        """Run the verb. Raises UserError: a path has a part of more than 255 bytes."""
         for value in ctx.params.values():
             paths = [one for one in (value if isinstance(value, list | tuple) else [value]) if isinstance(one, Path)]
             for part in (part for path in paths for part in path.parts if len(os.fsencode(part)) > LONGEST_NAME):

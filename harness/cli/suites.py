@@ -30,7 +30,7 @@ def list_suites() -> None:
         rows.append((suite.id, f"{len(suite.lines):,}", judge, "built in", suite.sha256[:12], what))
     for published in PUBLISHED.values():
         fetched = "yes" if is_fetched(published, suites_folder()) else "no"
-        digest = "published" if all(file.sha256 for file in published.files) else "first download"
+        digest = "published" if all(file.pinned for file in published.files) else "first download"
         judge, count = published.judge or nobody, f"{published.prompts:,}"
         rows.append((published.id, count, judge, fetched, digest, published.title))
     show_list(("suite", "prompts", "judge", "fetched", "hash", ""), rows)

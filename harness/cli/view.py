@@ -27,8 +27,7 @@ def view(
         bool, typer.Option("--grid", help="in rows: prompts down; runs, training steps or targets across; and grid.png")
     ] = False,
     prompt: Annotated[
-        list[str],
-        typer.Option(help="for grid.png: a prompt, or part of one; repeatable [default: the first six]"),
+        list[str], typer.Option(help="for grid.png: a prompt, or part of one; repeatable [default: the first six]")
     ] = [],  # noqa: B006 - typer copies it
     sample: Annotated[int, typer.Option(min=0, help="for grid.png: which image of each prompt")] = 0,
     formats: options.Format = [],  # noqa: B006 - typer copies it

@@ -1,13 +1,10 @@
-"""Who does a run's work: worker processes of this machine, or a cluster's jobs.
-
-Both get runs and the stages that these need, and leave the same rows.
-"""
+"""Who does a run's work: worker processes of this machine, or a cluster's jobs. They leave the same rows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 from harness.run.settings import RunSettings, SlurmSettings
 from wire.errors import MiroEvalError, UserError
@@ -17,19 +14,12 @@ if TYPE_CHECKING:
     from harness.stages.base import Stage
     from harness.stages.context import Pipeline
 
-#: Name on the command line -> ``module:attribute`` under this package; loaded when chosen.
-EXECUTORS = {"local": "local:LOCAL", "slurm": "slurm:SLURM"}
+    #: Finishes stages of runs, or submits them. Returns for each run the number of unscored items, the error that
+    #: stopped it, or None if it was submitted.
+    Executor = Callable[[Sequence[Pipeline], Sequence[Stage]], list[int | MiroEvalError | None]]
 
-
-class Executor(Protocol):
-    """Finishes stages of runs, or submits them."""
-
-    def run(self, pipelines: Sequence[Pipeline], stages: Sequence[Stage]) -> list[int | MiroEvalError | None]:
-        """Do the work, or submit it.
-
-        Returns:
-            For each run: the number of unscored items, the error that stopped it, or None if it was submitted.
-        """
+#: Names on the command line: each a module of this package with an executor called ``run``, loaded when chosen.
+EXECUTORS = ["local", "slurm"]
 
 
 def find(settings: RunSettings) -> Executor:
@@ -43,5 +33,4 @@ def find(settings: RunSettings) -> Executor:
         raise UserError("--partition, --gres and --slurm-arg go with --executor slurm")
     import_module("harness.executors.sharding").check_shards(settings.shards or 1)
     within_visible(settings.gpus)  # a number that is not among them is reported before environments are made
-    module, attribute = EXECUTORS[name].split(":")
-    return cast(Executor, getattr(import_module(f"harness.executors.{module}"), attribute))
+    return cast("Executor", import_module(f"harness.executors.{name}").run)

@@ -18,13 +18,9 @@ from wire.protocol import read_rows
 
 def verify(path: Path) -> tuple[int, list[str]]:
     """Check the settings in ``run.json``, every row file, and every image and prompt that a row speaks of.
-
-    Returns:
-        How many files were compared, and a line for each that is missing, has changed, or belongs to no row; and for
-        each stage that was begun, or has a summary, and has no rows.
-
-    Raises:
-        UserError: the directory has no ``run.json``, or no finished stage.
+    Returns how many files were compared, and a line for each that is missing, has changed, or belongs to no row; and
+    for each stage that was begun, or has a summary, and has no rows.
+    Raises UserError: the directory has no ``run.json``, or no finished stage.
     """
     run = RunDirectory(path)
     manifest = Manifest.read(run.manifest) or Manifest("")

@@ -30,8 +30,7 @@ def settled_checkpoints(
         folder: looked through with all its subfolders, in which runs of ours lie as well.
         wait: what to do between two looks.
 
-    Raises:
-        UserError: there is no such folder.
+    Raises UserError: there is no such folder.
     """
     if not folder.is_dir():
         raise UserError(f"--watch {folder}: no such folder")

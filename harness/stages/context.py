@@ -34,22 +34,17 @@ from wire.kept import keep, kept_path
 
 @dataclass(frozen=True)
 class Pipeline:
-    """One run's stages, run in its locked directory; the ``manifest`` is kept up to date on disk.
-
-    Attributes:
-        plans: of stages, and parts of them, that were looked at and not worked on since.
-        records: of stages that are worked on.
-        left_out: why parts of stages cannot be worked on, by name.
-    """
+    """One run's stages, run in its locked directory; the ``manifest`` is kept up to date on disk."""
 
     run: RunDirectory
     manifest: Manifest
     settings: RunSettings
     source: WeightSource
     display: Display
+    #: Of stages, and parts of them, that were looked at and not worked on since.
     plans: dict[Stage, StagePlan] = field(default_factory=dict)
-    records: dict[str, StageRecord] = field(default_factory=dict)
-    left_out: dict[str, str] = field(default_factory=dict)
+    records: dict[str, StageRecord] = field(default_factory=dict)  #: of stages that are worked on
+    left_out: dict[str, str] = field(default_factory=dict)  #: why parts of stages cannot be worked on, by name
 
     def has_scores(self) -> bool:
         """Whether any verdict or reward is there."""
@@ -92,9 +87,7 @@ class Pipeline:
 
     def environment(self, stage: Stage) -> Environment:
         """The stage's environment, made ready; the user's own code was imported in it.
-
-        Raises:
-            UserError: the user's code needs what the environment has not.
+        Raises UserError: the user's code needs what the environment has not.
         """
         spec = stage.spec
         environment = ensure(spec, self.settings.env_backend, self.display.step(f"environment {spec.name}"))
@@ -114,9 +107,7 @@ class Pipeline:
 
     def check_weights(self, stage: Stage) -> None:
         """Fetch what the stage cannot do without, else say which of its results must be lacking for want of weights.
-
-        Raises:
-            EnvironmentFailure: all of them.
+        Raises EnvironmentFailure: all of them.
         """
         wanted = stage.weights(self.settings)
         for part in self.parts([stage]):
@@ -132,9 +123,7 @@ class Pipeline:
 
     def prepare(self, stage: Stage, step: str) -> None:
         """Fetch and verify the stage's files by address; of those that it can do without, a lacking one is noted.
-
-        Raises:
-            EnvironmentFailure: a file that it needs is not to be had.
+        Raises EnvironmentFailure: a file that it needs is not to be had.
         """
         for problem in self.source.prepare(stage.files, self.display.step(step), stage.wanted(self.settings)):
             self.display.note(f"{stage.name}: {problem}")
@@ -248,9 +237,7 @@ class Pipeline:
 
 def read_manifest(run: RunDirectory) -> Manifest | None:
     """``run.json`` of a locked run, None where there is none; what a stopped command left between files is made good.
-
-    Raises:
-        UserError: unreadable, or of another schema version.
+    Raises UserError: unreadable, or of another schema version.
     """
     manifest = Manifest.read(run.manifest, run.contents)
     for name, record in manifest.stages.items() if manifest else ():
@@ -273,9 +260,7 @@ def _take_place(run: RunDirectory, stage: Stage, record: StageRecord) -> None:
 
 def check_environments(settings: RunSettings, stages: Iterable[Stage]) -> None:
     """See what can be seen of environments before a run is opened.
-
-    Raises:
-        UserError: there is no such kind; in an environment that is there the user's code cannot be imported.
+    Raises UserError: there is no such kind; in an environment that is there the user's code cannot be imported.
     """
     for part in (part for stage in stages for part in stage.parts(settings)):
         environment = locate(part.spec, settings.env_backend)
@@ -286,9 +271,7 @@ def check_environments(settings: RunSettings, stages: Iterable[Stage]) -> None:
 @functools.cache
 def run_probe(command: tuple[str, ...]) -> None:
     """Run a short program that says on its error stream's last line what is wrong with the user's code.
-
-    Raises:
-        UserError: something is; the message is that line.
+    Raises UserError: something is; the message is that line.
     """
     answer = subprocess.run(command, capture_output=True, text=True, check=False, env=own_environment())
     if answer.returncode != 0:
@@ -312,9 +295,7 @@ def _keep_others(before: dict[str, Any], now: dict[str, Any]) -> None:
 @contextlib.contextmanager
 def reopen(settings: RunSettings, source: WeightSource, display: Display) -> Iterator[Pipeline]:
     """Lock a run that was begun elsewhere and yield its pipeline; its ``run.json`` says all that is to be known.
-
-    Raises:
-        UserError: the directory is in use, or its ``run.json`` is gone.
+    Raises UserError: the directory is in use, or its ``run.json`` is gone.
     """
     with RunDirectory(settings.out).locked() as run:
         manifest = read_manifest(run)

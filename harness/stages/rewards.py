@@ -59,8 +59,7 @@ def plan(
     Args:
         environment: the part that is meant; without it the whole stage.
 
-    Raises:
-        UserError: see :func:`validate`; or no readable images.
+    Raises UserError: see :func:`validate`; or no readable images.
     """
     validate(settings, {})
     shares = by_environment(settings.rewards, Path.cwd())
@@ -119,8 +118,7 @@ def by_environment(settings: RewardSettings, folder: Path) -> dict[str, RewardSe
     Args:
         folder: where the user is, which names of scorers start from.
 
-    Raises:
-        UserError: there is no such environment for scorers, two have one name, or as :func:`own_scorers`.
+    Raises UserError: there is no such environment for scorers, two have one name, or as :func:`own_scorers`.
     """
     from rewards.own_scorer import environment_of, load_scorers, registry
 
@@ -191,9 +189,7 @@ def _of_these_samples(known: dict[str, Row], items: Iterable[Item]) -> dict[str,
 
 def own_scorers(settings: RewardSettings) -> tuple[list[str], tuple[str, ...]]:
     """The user's scorers, named so that a worker finds them, and all metric ids asked for, theirs last.
-
-    Raises:
-        UserError: an unknown metric, or an unfit scorer.
+    Raises UserError: an unknown metric, or an unfit scorer.
     """
     from rewards.scorers import check_metrics
 
@@ -217,9 +213,7 @@ def validate(settings: RunSettings, prompts: Prompts) -> list[str]:
 
 def require_prompts(settings: RunSettings, prompts: Prompts) -> None:
     """See that each metric can score images of some of the prompts.
-
-    Raises:
-        UserError: one cannot, whatever they show.
+    Raises UserError: one cannot, whatever they show.
     """
     from rewards.own_scorer import registry
 

@@ -56,20 +56,14 @@ class Index(msgspec.Struct):
 
 @dataclass(frozen=True)
 class Link:
-    """A file of a snapshot of the hub's cache, and the blob that holds its bytes.
+    """A file of a snapshot of the hub's cache, and the blob that holds its bytes."""
 
-    Attributes:
-        entry: of ``weights.toml``; its revision and patterns are those of the link.
-        branch: that the commit was found under; empty where the commit is pinned.
-        runs_code: the repository's code is run, so that each file must be pinned or proved.
-    """
-
-    entry: HubWeight
+    entry: HubWeight  #: of ``weights.toml``; its revision and patterns are those of the link
     revision: str
-    branch: str
+    branch: str  #: that the commit was found under; empty where the commit is pinned
     name: str
     blob: str
-    runs_code: bool
+    runs_code: bool  #: the repository's code is run, so that each file must be pinned or proved
 
     @property
     def repository(self) -> Path:

@@ -23,15 +23,12 @@ class AnalysisFiles:
 
     ``tradeoffs``: diversity against scores as Markdown, CSV and a figure, where two runs have a diversity. ``judges``:
     Markdown and CSV, where asked for.
-
-    Attributes:
-        notes: which runs were passed over; see :class:`reports.read.find.Found`.
     """
 
     markdown: Path
     csv: Path
     radars: tuple[Path, ...]
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  #: which runs were passed over; see :class:`reports.read.find.Found`
     tradeoffs: tuple[Path, ...] = ()
     judges: tuple[Path, ...] = ()
 
@@ -53,8 +50,7 @@ def write_analysis(
         judges: also hold the judges of the same images against each other; see :mod:`reports.analysis.judges`.
         labels: a file of what people say of the images, for that.
 
-    Raises:
-        UserError: a run is missing, empty or malformed, no run has two judges, or the folder cannot be written to.
+    Raises UserError: a run is missing, empty or malformed, no run has two judges, or the folder cannot be written to.
     """
     from reports.analysis.findings import findings_csv, findings_markdown
     from reports.analysis.judges import read_labels, write_judges

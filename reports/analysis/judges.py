@@ -81,9 +81,7 @@ def read_labels(path: Path) -> Labels:
 
     Either columns ``filename`` and ``correct`` (1 or 0), or those of GenEval's own study (``annotations_*.csv``), with
     a row an annotator: right is what more than half of an image's annotators give full marks.
-
-    Raises:
-        UserError: neither, or a row is malformed; names file and line.
+    Raises UserError: neither, or a row is malformed; names file and line.
     """
     try:
         rows = csv.DictReader(io.StringIO(read_bytes(path).decode("utf-8-sig"), newline=""))
@@ -213,9 +211,7 @@ def _kappa(called: NDArray[Any], right: NDArray[Any], weights: NDArray[Any]) -> 
 
 def write_judges(runs: Sequence[tuple[str, Run]], labels: Labels | None, folder: Path) -> tuple[Path, Path]:
     """Write ``judges.md`` and ``judges.csv``.
-
-    Raises:
-        UserError: no run has two judges of the same images, or an image that is labelled.
+    Raises UserError: no run has two judges of the same images, or an image that is labelled.
     """
     found = [(name, agreements(run, labels)) for name, run in runs]
     if not any(own for _, own in found):

@@ -91,9 +91,7 @@ def write_tradeoffs(runs: Sequence[tuple[str, Run]], folder: Path, further: Sequ
     """Write ``tradeoff.md``, ``tradeoff.csv`` and ``tradeoff.png``; nothing where no two runs have a diversity.
 
     The figure is in ``further`` formats (pdf, svg), too.
-
-    Raises:
-        MiroEvalError: see :func:`reports.files.writing`.
+    Raises MiroEvalError: see :func:`reports.files.writing`.
     """
     known = [
         (name, run)

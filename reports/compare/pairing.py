@@ -20,13 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """The images of two runs, matched.
+    """The images of two runs, matched."""
 
-    Attributes:
-        images: one row an image of either: ``stratum``, ``prompt``, ``first``, ``second`` (floats, NaN where there is
-            no value), ``found`` (in ``both``, ``left_only``, ``right_only``).
-    """
-
+    #: One row an image of either: ``stratum``, ``prompt``, ``first``, ``second`` (floats, NaN where there is no value),
+    #: ``found`` (in ``both``, ``left_only``, ``right_only``).
     images: pd.DataFrame
 
     def of(self, stratum: str) -> Pairs:

@@ -48,9 +48,7 @@ def collect(
 
     Also notes on runs that a search found and that cannot be read. By default there is a process a core, or none but
     this one for a few runs.
-
-    Raises:
-        UserError: a malformed row, of whichever faulty run that is named comes first, or of every run.
+    Raises UserError: a malformed row, of whichever faulty run that is named comes first, or of every run.
     """
     tasks = list(enumerate(sources))
     if processes is None:

@@ -55,9 +55,7 @@ def escape_latex(text: str) -> str:
 
 def leaderboard_latex(board: Leaderboard) -> str:
     """A leaderboard as a file of LaTeX tables, ending with a line end."""
-    blocks = [
-        "% Needs \\usepackage{booktabs}, and \\usepackage[T1]{fontenc} for accents and quotes.",
-    ]
+    blocks = ["% Needs \\usepackage{booktabs}, and \\usepackage[T1]{fontenc} for accents and quotes."]
     # For whoever opens the file: what was passed over, and in what runs are unlike.
     notes = [f"% {escape_latex(f'{name}: {note}' if name else note)}" for name, note in board.all_notes()]
     blocks += ["\n".join(notes)] if notes else []

@@ -31,10 +31,8 @@ def merge_stages(run: Run) -> pd.DataFrame:
     """One row an image that has a row of any stage, sorted by prompt and file name.
 
     Images are joined by file name; by file name and prompt where a run has one file name for several prompts.
-
-    Returns:
-        :data:`LEADING` columns, then further metrics, then ``unscored_rewards`` (``metric: reason``, joined by "; ").
-        ``correct`` is NA where unscored, a reward NaN.
+    Returns :data:`LEADING` columns, then further metrics, then ``unscored_rewards`` (``metric: reason``, joined by
+    semicolons). ``correct`` is NA where unscored, a reward NaN.
     """
     images = _joined(run.verdicts, _with_reasons(run.rewards))
     further = [metric for metric in (run.rewards.metrics if run.rewards else ()) if metric not in SEVEN_REWARDS]
@@ -43,10 +41,8 @@ def merge_stages(run: Run) -> pd.DataFrame:
 
 def merge_images(images: pd.DataFrame) -> pd.DataFrame:
     """One row a prompt, from a table of :func:`merge_stages`, which is sorted by prompt.
-
-    Returns:
-        :data:`PROMPT_COLUMNS`, then further metrics: ``images`` with a row of any stage, ``judged`` and ``correct``
-        ones (NaN where none is judged), and the mean of each reward over the images that have it.
+    Returns :data:`PROMPT_COLUMNS`, then further metrics: ``images`` with a row of any stage, ``judged`` and ``correct``
+    ones (NaN where none is judged), and the mean of each reward over the images that have it.
     """
     import pandas as pd
 

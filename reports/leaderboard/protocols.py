@@ -29,15 +29,10 @@ _NAMES_LISTED = 3
 
 @dataclass(frozen=True)
 class Labels:
-    """A short label for each protocol in a table: P1, P2, ...
+    """A short label for each protocol in a table: P1, P2, ..."""
 
-    Attributes:
-        names: protocol -> label, in the order in which they are listed.
-        across: fields that do not part ranks, because the table is about them.
-    """
-
-    names: dict[Protocol, str]
-    across: tuple[str, ...] = ()
+    names: dict[Protocol, str]  #: protocol -> label, in the order in which they are listed
+    across: tuple[str, ...] = ()  #: fields that do not part ranks, because the table is about them
 
     def of(self, run: RunSummary) -> str:
         """The label of a run's protocol."""
@@ -78,9 +73,7 @@ def fingerprint(run: RunSummary) -> str:
 
 def labelled(runs: Sequence[RunSummary], across: Sequence[str] = ()) -> Labels:
     """Label the protocols of runs; recorded ones come first, then by their best score.
-
-    Raises:
-        UserError: a field of ``across`` is none that these runs have.
+    Raises UserError: a field of ``across`` is none that these runs have.
     """
     known = {name for run in runs for name in run.manifest.protocol if not name.startswith(_APART)}
     for field in across:

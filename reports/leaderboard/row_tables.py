@@ -76,9 +76,7 @@ def joined_columns(parts: Sequence[Part], leading: Sequence[str], last: Sequence
 
 def join_parts(parts: Sequence[Part], path: Path, leading: Sequence[str], last: Sequence[str] = ()) -> Path:
     """Make one CSV file of the parts of all runs, in the order given; it appears whole or not at all.
-
-    Raises:
-        MiroEvalError: see :func:`reports.files.writing`.
+    Raises MiroEvalError: see :func:`reports.files.writing`.
     """
     columns = joined_columns(parts, leading, last)
     with _replacing(path) as partial, partial.open("wb") as joined:
@@ -120,9 +118,7 @@ def write_parquet(parts: Sequence[Part], columns: Sequence[str], path: Path) -> 
 
     ``correct`` is a boolean and ``sample_index`` a whole number, null where unscored or unknown; rewards are 64-bit
     floats, null where unscored; everything else is text, never null.
-
-    Raises:
-        MiroEvalError: see :func:`reports.files.writing`.
+    Raises MiroEvalError: see :func:`reports.files.writing`.
     """
     import pyarrow
     from pyarrow import parquet

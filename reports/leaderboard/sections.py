@@ -29,19 +29,14 @@ BEST, SECOND = "best", "second"
 
 @dataclass(frozen=True)
 class Section:
-    """Runs that are ranked together.
-
-    Attributes:
-        group, protocol: as in the leaderboard's columns.
-        rows: their rows of the leaderboard, in rank order.
-        marks: for each row, column -> ``best`` or ``second``.
-    """
+    """Runs that are ranked together."""
 
     heading: str
+    #: group, protocol: as in the leaderboard's columns.
     group: str
     protocol: str
-    rows: tuple[dict[str, Any], ...]
-    marks: tuple[dict[str, str], ...]
+    rows: tuple[dict[str, Any], ...]  #: their rows of the leaderboard, in rank order
+    marks: tuple[dict[str, str], ...]  #: for each row, column -> ``best`` or ``second``
 
     @property
     def scores(self) -> tuple[str, ...]:

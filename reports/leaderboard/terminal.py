@@ -24,19 +24,13 @@ Column = tuple[str, Sequence[str]]
 
 @dataclass(frozen=True)
 class Grid:
-    """Texts in rows and columns.
-
-    Attributes:
-        corner: head of the column of ``names``.
-        columns: head and cells of each.
-        breaks: rows that a line is drawn after.
-    """
+    """Texts in rows and columns."""
 
     title: str
-    corner: str
+    corner: str  #: head of the column of ``names``
     names: Sequence[str]
-    columns: Sequence[Column]
-    breaks: frozenset[int] = frozenset()
+    columns: Sequence[Column]  #: head and cells of each
+    breaks: frozenset[int] = frozenset()  #: rows that a line is drawn after
 
     def turned(self) -> Grid:
         """Rows for columns."""

@@ -39,9 +39,7 @@ class Drawn:
 
 def chosen(only: Sequence[str], drawn: Callable[[Result], bool]) -> list[Result]:
     """The results of those keys, or all that a command draws.
-
-    Raises:
-        UserError: no such result, or one that the command does not draw.
+    Raises UserError: no such result, or one that the command does not draw.
     """
     those = {one.key: one for one in results().values() if drawn(one)}
     if other := next((one for one in map(find_result, only) if one.key not in those), None):
@@ -61,18 +59,12 @@ def not_drawn(result: Result) -> str:
 
 @dataclass(frozen=True, eq=False)
 class FigureRun:
-    """One run.
-
-    Attributes:
-        model: of ``data/checkpoints.toml``.
-        set: of ``data/results.toml``; empty for a run that was named, which may stand in any.
-        point: its name within the set, where a model has several runs there.
-    """
+    """One run."""
 
     run: Run
-    model: str
-    set: str = ""
-    point: str = ""
+    model: str  #: of ``data/checkpoints.toml``
+    set: str = ""  #: of ``data/results.toml``; empty for a run that was named, which may stand in any
+    point: str = ""  #: its name within the set, where a model has several runs there
     step: int | None = None
 
     @cached_property
@@ -146,8 +138,7 @@ class Runs:
         folder: of ``paper reproduce``; None without.
         named: ``MODEL=PATH`` or ``PATH``; a model's name, or that of its row in Table 1 or 3.
 
-    Raises:
-        UserError: no such folder or run, or a run of no model.
+    Raises UserError: no such folder or run, or a run of no model.
     """
 
     def __init__(self, folder: Path | None, named: Sequence[str] = (), cards: Cards = NO_CARDS) -> None:

@@ -52,8 +52,7 @@ def draw_figures(
         further: ``pdf``, ``svg``.
         cards: of the metrics, for their units.
 
-    Raises:
-        MiroEvalError: no such figure; see :func:`reports.drawing.save`.
+    Raises MiroEvalError: no such figure; see :func:`reports.drawing.save`.
     """
     drawn, published = Drawn(), []
     wanted = chosen(only, lambda one: one.kind == FIGURE or _has_scores(one))

@@ -26,8 +26,7 @@ def draw_strips(
         further: ``pdf``, ``svg``.
         cards: of metrics that are known anyway.
 
-    Raises:
-        MiroEvalError: no such strip, a run that cannot be read; see :func:`reports.drawing.save`.
+    Raises MiroEvalError: no such strip, a run that cannot be read; see :func:`reports.drawing.save`.
     """
     drawn, runs = Drawn(), existing(runs)
     for result in chosen(only, lambda one: one.kind == STRIP):

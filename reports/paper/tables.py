@@ -33,24 +33,18 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class Cell:
-    """One printed value.
-
-    Attributes:
-        printed, decimals: the value, and how many decimals the paper gives it.
-        run: which run was measured; empty where none.
-        measurement: None where not measured.
-        verdict: ``agrees`` where the printed value, give or take its rounding, lies in the measured 95 % interval.
-        reason: why the value of a run that stands for the row is not compared; empty elsewhere.
-    """
+    """One printed value."""
 
     row: str
     column: str
+    #: printed, decimals: the value, and how many decimals the paper gives it.
     printed: float
     decimals: int
-    run: str
-    measurement: Measurement | None
+    run: str  #: which run was measured; empty where none
+    measurement: Measurement | None  #: None where not measured
+    #: ``agrees`` where the printed value, give or take its rounding, lies in the measured 95 % interval.
     verdict: Verdict
-    reason: str = ""
+    reason: str = ""  #: why the value of a run that stands for the row is not compared; empty elsewhere
 
     @property
     def difference(self) -> float | None:
@@ -76,8 +70,7 @@ def reproduce_table(
         inputs: see :func:`reports.paper.measured.measure`.
         folder: that ``paper reproduce`` filled: the runs in it as well.
 
-    Raises:
-        UserError: an unknown table, run or row, or a folder without runs.
+    Raises UserError: an unknown table, run or row, or a folder without runs.
     """
     table = printed_table(key)
     runs = measure(table, inputs, cards) + (measure_folder(table, folder, cards) if folder else [])

@@ -28,47 +28,35 @@ NO_ROWS = f"no rows in {RESULTS} or {REWARDS}"
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """The finished rows of one checkpoint.
+    """The finished rows of one checkpoint."""
 
-    Attributes:
-        name: the checkpoint's name from the manifest, else the folder's name or the file's stem.
-        folder: where it was read from; tells apart runs of one name.
-        verdicts: see :func:`reports.read.verdicts.read_verdicts`; None without GenEval rows. Here and in the rewards
-            ``prompt_key`` is one of a prompt, whatever the numbers under which it stands.
-        repeats: notes on prompts under several numbers, and on rows and images that were there twice.
-    """
-
-    name: str
-    folder: Path
+    name: str  #: the checkpoint's name from the manifest, else the folder's name or the file's stem
+    folder: Path  #: where it was read from; tells apart runs of one name
     manifest: Manifest
+    #: See :func:`reports.read.verdicts.read_verdicts`; None without GenEval rows. Here and in the rewards
+    #: ``prompt_key`` is one of a prompt, whatever the numbers under which it stands.
     verdicts: pd.DataFrame | None
     rewards: RewardTable | None
+    #: Notes on prompts under several numbers, and on rows and images that were there twice.
     repeats: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class RunSource:
-    """Where a run is and what it is called: all that is known before its rows are read.
+    """Where a run is and what it is called: all that is known before its rows are read."""
 
-    Attributes:
-        path: the run directory or bare file.
-        searched: its name for notes where the command line does not name it, but a search found it.
-        selection: which image of a prompt is kept, see :mod:`reports.read.selection`; None where all count.
-    """
-
-    path: Path
+    path: Path  #: the run directory or bare file
     name: str
     folder: Path
     manifest: Manifest
-    searched: str = ""
+    searched: str = ""  #: its name for notes where the command line does not name it, but a search found it
+    #: Which image of a prompt is kept, see :mod:`reports.read.selection`; None where all count.
     selection: Selection | None = None
 
 
 def find_run(path: Path, cards: Cards = NO_CARDS) -> RunSource:
     """Look up a run's name and manifest; ``cards`` are as of :func:`reports.read.manifest.read_manifest`.
-
-    Raises:
-        UserError: there is nothing there, or its manifest is malformed.
+    Raises UserError: there is nothing there, or its manifest is malformed.
     """
     if path.is_dir():
         manifest = read_manifest(path / MANIFEST, cards)
@@ -88,11 +76,7 @@ def read_run(path: Path, cards: Cards = NO_CARDS) -> Run:
 
 
 def read_source(source: RunSource) -> Run:
-    """Read the rows of a run that was found.
-
-    Raises:
-        UserError: no rows, or a malformed row.
-    """
+    """Read the rows of a run that was found. Raises UserError: no rows, or a malformed row."""
     read = _read_folder if source.path.is_dir() else _read_file
     verdicts, rewards = read(source.path, source.manifest.cards)
     twice = () if verdicts is None else verdicts.attrs.get(TWICE, ())

@@ -50,17 +50,12 @@ MEAN_OF_STRATA = Estimator(by_stratum=True)
 
 @dataclass(frozen=True)
 class Interval:
-    """A 95 % interval, in the statistic's unit, and two independent views of the standard error behind it.
-
-    Attributes:
-        standard_error: analytic and cluster-robust.
-        bootstrap_standard_error: standard deviation over the resamples; it should be near the analytic one.
-    """
+    """A 95 % interval, in the statistic's unit, and two independent views of the standard error behind it."""
 
     low: float
     high: float
-    standard_error: float
-    bootstrap_standard_error: float
+    standard_error: float  #: analytic and cluster-robust
+    bootstrap_standard_error: float  #: standard deviation over the resamples; it should be near the analytic one
 
 
 def standard_error(clusters: Clusters, estimator: Estimator) -> float:
@@ -85,13 +80,11 @@ def linear_effects(clusters: Clusters, estimator: Estimator) -> Floats:
 
 def mean_interval(clusters: Clusters, proportion: bool = False) -> Interval | None:
     """Interval of the mean over images: pooled accuracy, mean reward, or a tag's accuracy (one stratum).
+    Returns None where there are fewer than two prompts, as nothing can then be said about other prompts.
 
     Args:
         clusters: the images' values; strata too small to be resampled are merged into one.
         proportion: the values are verdicts (0 or 1), whose interval has a width even where all agree.
-
-    Returns:
-        None where there are fewer than two prompts, as nothing can then be said about other prompts.
     """
     usable = clusters if clusters.estimable() else clusters.merged()
     if not usable.estimable():

@@ -39,29 +39,17 @@ class Score:
 
 @dataclass(frozen=True)
 class Geneval2Summary:
-    """GenEval 2 (Kamath et al. 2025, arXiv 2512.16853).
+    """GenEval 2 (Kamath et al. 2025, arXiv 2512.16853)."""
 
-    Attributes:
-        overall: the headline: mean over prompts of the geometric mean of an image's answer probabilities.
-        am: the same of the arithmetic mean.
-        skills: mean over all questions of a skill.
-        atoms: as ``overall``, over prompts with so many atoms.
-        prompts: with a scored image, of the suite's 800.
-        scored: scored images, of those that the whole suite has.
-        samples_per_prompt: images that every prompt should have.
-        gaps: the prompts that were found lack too many scored images for the score to stand for them.
-        suite: ``unknown`` for an incomplete sweep of which no protocol is recorded.
-    """
-
-    overall: Score
-    am: Score
-    skills: dict[str, Score]
-    atoms: dict[int, Score]
-    prompts: Proportion
-    scored: Scored
-    samples_per_prompt: int
-    gaps: bool
-    suite: Suite
+    overall: Score  #: the headline: mean over prompts of the geometric mean of an image's answer probabilities
+    am: Score  #: the same of the arithmetic mean
+    skills: dict[str, Score]  #: mean over all questions of a skill
+    atoms: dict[int, Score]  #: as ``overall``, over prompts with so many atoms
+    prompts: Proportion  #: with a scored image, of the suite's 800
+    scored: Scored  #: scored images, of those that the whole suite has
+    samples_per_prompt: int  #: images that every prompt should have
+    gaps: bool  #: the prompts that were found lack too many scored images for the score to stand for them
+    suite: Suite  #: ``unknown`` for an incomplete sweep of which no protocol is recorded
 
     @property
     def complete(self) -> bool:

@@ -27,17 +27,11 @@ _BLOCK = 500
 
 @dataclass(frozen=True, eq=False)
 class PromptEffects:
-    """The linearised headline score of one run.
+    """The linearised headline score of one run."""
 
-    Attributes:
-        prompts: (C,) what each prompt is recognised by in other runs.
-        effects: (C,) its effect; their squares add up to the squared standard error of the score.
-        degrees_of_freedom: of that error: prompts minus strata.
-    """
-
-    prompts: tuple[str, ...]
-    effects: Floats
-    degrees_of_freedom: int
+    prompts: tuple[str, ...]  #: (C,) what each prompt is recognised by in other runs
+    effects: Floats  #: (C,) its effect; their squares add up to the squared standard error of the score
+    degrees_of_freedom: int  #: of that error: prompts minus strata
 
     @classmethod
     def of_verdicts(cls, verdicts: pd.DataFrame) -> PromptEffects | None:

@@ -18,23 +18,15 @@ from reports.summary.scored import NO_PROTOCOL, Scored, rewards_expected, sample
 
 @dataclass(frozen=True)
 class MetricSummary:
-    """One metric over a run.
+    """One metric over a run."""
 
-    Attributes:
-        mean: over the scored images, in the metric's raw scale; None without any.
-        interval: of the mean; None with fewer than two prompts.
-        images: scored images, which the mean rests on.
-        unscored: images of the run without a value, for whatever reason.
-        expected: images that a whole sweep has.
-    """
-
-    mean: float | None
-    interval: Interval | None
-    images: int
+    mean: float | None  #: over the scored images, in the metric's raw scale; None without any
+    interval: Interval | None  #: of the mean; None with fewer than two prompts
+    images: int  #: scored images, which the mean rests on
     prompts: int
-    unscored: int
+    unscored: int  #: images of the run without a value, for whatever reason
     unscored_reasons: dict[str, int]
-    expected: int
+    expected: int  #: images that a whole sweep has
 
     @property
     def scored(self) -> Scored:
@@ -44,22 +36,14 @@ class MetricSummary:
 
 @dataclass(frozen=True)
 class RewardsSummary:
-    """All metrics over a run.
+    """All metrics over a run."""
 
-    Attributes:
-        metrics: by metric id, the seven first.
-        images: images with a reward row.
-        unscored: images that lack a value of at least one metric.
-        samples_per_prompt: images that every prompt should have.
-        origin: as of :class:`reports.read.reward_rows.RewardTable`.
-    """
-
-    metrics: dict[str, MetricSummary]
-    images: int
+    metrics: dict[str, MetricSummary]  #: by metric id, the seven first
+    images: int  #: images with a reward row
     prompts: int
-    unscored: int
-    samples_per_prompt: int
-    origin: str = ""
+    unscored: int  #: images that lack a value of at least one metric
+    samples_per_prompt: int  #: images that every prompt should have
+    origin: str = ""  #: as of :class:`reports.read.reward_rows.RewardTable`
 
 
 def summarise_rewards(

@@ -114,8 +114,7 @@ def load_clip_flant5(folder: Path, vision: Path, vocabulary: int, dtype: torch.d
             changes the softmax.
         what: name in errors.
 
-    Raises:
-        EnvironmentFailure: the weights are not this model's.
+    Raises EnvironmentFailure: the weights are not this model's.
     """
     # low_cpu_mem_usage would hide missing keys: it takes parameters that are not loaded yet for tied ones
     with clear_errors(what):

@@ -88,13 +88,11 @@ class Qwen3VL:
 
     def next_token(self, images: Sequence[Tensor], texts: Sequence[Sequence[str]]) -> list[Tensor]:
         """Probabilities of the answer's first token, over the whole vocabulary, in float32.
+        Returns for each image (texts, vocabulary).
 
         Args:
             images: what :meth:`pixels` made of each.
             texts: of each image, what is asked of it.
-
-        Returns:
-            For each image (texts, vocabulary).
         """
         found: dict[int, Tensor] = {}
         for members in same_shapes(images):
@@ -195,9 +193,7 @@ def same_shapes(images: Sequence[Tensor]) -> list[list[int]]:
 
 def require_plain_scores(config: Any, what: str) -> None:
     """See that ``generate`` would score with the model's own logits, as the authors' numbers rest on it.
-
-    Raises:
-        EnvironmentFailure: its configuration changes them.
+    Raises EnvironmentFailure: its configuration changes them.
     """
     for name, plain in _PLAIN.items():
         if (value := getattr(config, name, None)) not in (None, plain):

@@ -46,39 +46,27 @@ Outcome = float | Judged | str
 
 @dataclass(frozen=True)
 class Batch:
-    """Image-prompt *pairs*: row i of every field belongs to pair i. Nothing is ever compared across rows.
+    """Image-prompt *pairs*: row i of every field belongs to pair i. Nothing is ever compared across rows."""
 
-    Attributes:
-        pixels: (N, 3, H, W) float32, on the scorer's device, as ``prepare_image`` made them; N tensors of a scorer
-            with ``any_shape``.
-        prompts: N texts.
-        text: (N, D) float32 rows of ``encode_text``; None for a scorer without text features.
-        lines: N lines of the suite, each with its ``prompt``.
-    """
-
+    #: (N, 3, H, W) float32, on the scorer's device, as ``prepare_image`` made them; N tensors of a scorer with
+    #: ``any_shape``.
     pixels: Any
-    prompts: Sequence[str]
-    text: Tensor | None = None
-    lines: Sequence[Mapping[str, Any]] = ()
+    prompts: Sequence[str]  #: N texts
+    text: Tensor | None = None  #: (N, D) float32 rows of ``encode_text``; None for a scorer without text features
+    lines: Sequence[Mapping[str, Any]] = ()  #: N lines of the suite, each with its ``prompt``
 
 
 class Scorer(ABC):
-    """One metric: loads its model once, then scores batches of pairs.
-
-    Attributes:
-        dtypes: number format of the model by precision.
-        encodes_text: whether ``encode_text`` gives features that depend on the prompt alone (and may be cached);
-            image-conditioned models read ``Batch.prompts`` instead.
-        logit_scale: the loaded model's exp(logit scale); None where there is none.
-        any_shape: images become tensors of different shapes, and ``Batch.pixels`` a list of them.
-        one_by_one: on a CPU a batch is one pair, because larger ones gain nothing there; batches are not padded.
-    """
+    """One metric: loads its model once, then scores batches of pairs."""
 
     card: ClassVar[SpecCard]
-    dtypes: Mapping[str, str] = FLOAT32_REFERENCE
+    dtypes: Mapping[str, str] = FLOAT32_REFERENCE  #: number format of the model by precision
+    #: Whether ``encode_text`` gives features that depend on the prompt alone (and may be cached); image-conditioned
+    #: models read ``Batch.prompts`` instead.
     encodes_text: ClassVar[bool] = False
-    logit_scale: float | None = None
-    any_shape: ClassVar[bool] = False
+    logit_scale: float | None = None  #: the loaded model's exp(logit scale); None where there is none
+    any_shape: ClassVar[bool] = False  #: images become tensors of different shapes, and ``Batch.pixels`` a list of them
+    #: On a CPU a batch is one pair, because larger ones gain nothing there; batches are not padded.
     one_by_one: ClassVar[bool] = False
 
     @classmethod
@@ -93,8 +81,7 @@ class Scorer(ABC):
         Args:
             files: paths of the weights published by address, by name.
 
-        Raises:
-            EnvironmentFailure: a file is missing and cannot be fetched.
+        Raises EnvironmentFailure: a file is missing and cannot be fetched.
         """
 
     def provenance(self, weights: Sequence[LocalWeight]) -> list[dict[str, Any]]:
@@ -110,8 +97,7 @@ class Scorer(ABC):
             precision: a key of ``dtypes``.
             files: as for :meth:`resolve`.
 
-        Raises:
-            EnvironmentFailure: a file is missing, unreadable or not this model's.
+        Raises EnvironmentFailure: a file is missing, unreadable or not this model's.
         """
 
     @abstractmethod
@@ -121,9 +107,7 @@ class Scorer(ABC):
     @abstractmethod
     def prepare_image(self, image: Image) -> Tensor:
         """Preprocess one RGB image to (3, H, W) float32; safe to call from several threads.
-
-        Raises:
-            Unfit: the scorer does not take such an image.
+        Raises Unfit: the scorer does not take such an image.
         """
 
     def encode_text(self, prompts: Sequence[str]) -> Tensor:
@@ -157,9 +141,7 @@ class Judge(Scorer):
     @classmethod
     def questions(cls, _line: Mapping[str, Any]) -> Sequence[Any]:
         """What a suite's line has to be asked about its images.
-
-        Raises:
-            ValueError: the line has no such questions; the message says what is wrong with them.
+        Raises ValueError: the line has no such questions; the message says what is wrong with them.
         """
         return ()
 

@@ -8,14 +8,22 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from reports.leaderboard.files import read_leaderboard
 from reports.leaderboard.sections import sections
 from reports.leaderboard.table import LEADING_COLUMNS, make_leaderboard
 from reports.read.runs import read_run
 from reports.read.suite import PROMPTS_PER_TAG
 from reports.summary.run_summary import RunSummary, summarise_run
 from rewards.scorers import CARDS
-from tests.reports.builders import SMALL, official_prompts, rewards, sweep, unscored, write_leaderboard, write_rows
+from tests.reports.builders import (
+    SMALL,
+    official_prompts,
+    read_leaderboard,
+    rewards,
+    sweep,
+    unscored,
+    write_leaderboard,
+    write_rows,
+)
 from tests.shared_data import shared
 from wire.errors import UserError
 from wire.vocabulary import SEVEN_REWARDS, TAGS

@@ -1,4 +1,4 @@
-"""``miro-eval jobs status``: what of a run waits, runs, has finished or failed."""
+"""``miro-eval jobs``: what of a run waits, runs, has finished or failed; take it out of the queue."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from harness.executors.submission import Submission
     from harness.run.directory import RunDirectory
 
+app = typer.Typer(help="Follow or cancel a run's jobs on Slurm.", no_args_is_help=True, rich_markup_mode=None)
 Run = Annotated[Path, typer.Argument(help="run directory, as given to --out", metavar="RUN")]
 
 
+@app.command()
 def status(run: Run) -> None:
     """Show how many shards wait, run, finished or failed, with the end of each failed log; exit 5 if any failed."""
     from harness.executors.share_state import FAILED
@@ -41,12 +43,20 @@ def status(run: Run) -> None:
         raise typer.Exit(int(ExitCode.UNSCORED))
 
 
-def open_submission(path: Path) -> tuple[RunDirectory, Submission]:
-    """The run and its jobs.
+@app.command()
+def cancel(run: Run) -> None:
+    """Cancel all jobs of a submitted run. Finished rows are kept; the command that started the run resumes it."""
+    from harness.executors import queue
 
-    Raises:
-        UserError: no such run, or no jobs of it are on record.
-    """
+    _, submission = open_submission(run)
+    if not any(entry.active for entry in submission.entries().values()):
+        echo("nothing to cancel: no job is waiting or running")
+        return
+    echo(f"cancelled {queue.cancel(submission.token)} tasks; finished rows are kept; the original command resumes it")
+
+
+def open_submission(path: Path) -> tuple[RunDirectory, Submission]:
+    """The run and its jobs. Raises UserError: no such run, or no jobs of it are on record."""
     from harness.executors.submission import Submission
     from harness.run.directory import RunDirectory
 
