@@ -62,7 +62,7 @@ class _OurParts:
 
 
 def _claim_names() -> None:
-    """Make Python find our packages first. Raises ImportError: another package of such a name has been imported already."""
+    """Find our packages first. Raises ImportError: another package of such a name has been imported already."""
     for name in PARTS:
         file = getattr(sys.modules.get(name), "__file__", None)
         if name in sys.modules and (file is None or not Path(file).resolve().is_relative_to(_ROOT)):
@@ -72,7 +72,7 @@ def _claim_names() -> None:
 
 
 def _give_up(words: str) -> NoReturn:
-    """Exit with 4: Python's own exit status for an error is 1, which here means that a gate failed."""
+    """Exit with 4: Python's own status for an error is 1, which here means that a gate failed."""
     with contextlib.suppress(OSError, AttributeError):  # standard error may be full or closed
         sys.stderr.write(f"miro-eval: {words}\n")
         sys.stderr.flush()
