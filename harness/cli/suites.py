@@ -27,11 +27,12 @@ def list_suites() -> None:
     own, figure = "GenEval, built from its rules", "two prompts of Figure 7 of the MIRO paper"
     for suite in SUITES.values():
         judge, what = ("geneval", own) if suite.has_geneval else (nobody, figure)
-        rows.append((suite.id, str(len(suite.lines)), judge, "built in", suite.sha256[:12], what))
+        rows.append((suite.id, f"{len(suite.lines):,}", judge, "built in", suite.sha256[:12], what))
     for published in PUBLISHED.values():
         fetched = "yes" if is_fetched(published, suites_folder()) else "no"
         digest = "published" if all(file.pinned for file in published.files) else "first download"
-        rows.append((published.id, str(published.prompts), published.judge or nobody, fetched, digest, published.title))
+        judge, count = published.judge or nobody, f"{published.prompts:,}"
+        rows.append((published.id, count, judge, fetched, digest, published.title))
     show_list(("suite", "prompts", "judge", "fetched", "hash", ""), rows)
 
 

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 HEADINGS = {
     "complete": "Complete sweeps",
-    "incomplete": "Incomplete sweeps, ranked apart",
-    "other prompts": "Prompts that are not GenEval's own, ranked apart",
+    "incomplete": "Incomplete sweeps, ranked separately",
+    "other prompts": "Prompts that are not GenEval's own, ranked separately",
     "geneval 2": "GenEval 2, complete sweeps",
-    "geneval 2 incomplete": "GenEval 2, incomplete sweeps, ranked apart",
+    "geneval 2 incomplete": "GenEval 2, incomplete sweeps, ranked separately",
     "no geneval": "Without GenEval verdicts, not ranked",
 }
 SCORES = ("overall", *TAGS)

@@ -137,7 +137,7 @@ def terminal_tables(board: dict[str, Any]) -> Group:
     if heads:
         grids.append(_grid(runs, "Rewards (raw means)", "rewards", heads))
     random = any(run["random_weights"] for run in runs)
-    above = [Text(f"{RANDOM_WEIGHTS.capitalize()}.", style="bold red")] if random else []
+    above = [Text(f"{RANDOM_WEIGHTS.capitalize()}.\n", style="bold red")] if random else []
     notes = (Paragraph(note) for note in _notes(board["notes"], runs))
     return Group(*above, Fitting(grids, turn=True), *notes)
 

@@ -242,7 +242,7 @@ def _measured_grids(table: ReproducedTable) -> Iterator[RenderableType]:
     if measured:
         yield ""
         yield Fitting([_measured_grid(f"{row}, measured on {run}", cells) for (row, run), cells in measured.items()])
-        yield Paragraph("agrees: the measured 95 % interval, widened by the rounding of the printed value, contains it")
+        yield Paragraph("A printed value agrees if the measured 95 % interval, widened by its rounding, contains it.")
     lacking = grouped(((cell.row, cell.reason), cell.column) for cell in table.cells if cell.reason)
     for (row, reason), names in lacking.items():
         what = "all columns" if len(names) == len(table.printed.decimals) else ", ".join(names)

@@ -184,7 +184,7 @@ def test_unlike_protocols_are_named(tmp_path: Path) -> None:
         "P3": "protocol not recorded, samples per prompt 2",
     }
     headings = [section.heading for section in sections(board)]
-    assert headings[1] == "Incomplete sweeps, ranked apart; protocol P2: " + board.protocols["P2"]
+    assert headings[1] == "Incomplete sweeps, ranked separately; protocol P2: " + board.protocols["P2"]
     assert board.frame["fingerprint"].nunique() == 3
     assert board.frame["fingerprint"][2] == ""
 
