@@ -42,9 +42,7 @@ def coverage(
 
     ``prompts`` go as far as the run is to reach, ``samples`` are wanted of each; ``read`` gives the prompt of a prompt
     folder, None where it has none.
-
-    Raises:
-        UserError: there is no image at all.
+    Raises UserError: there is no image at all.
     """
     numbered = [entry for entry in folder.iterdir() if _PROMPT_FOLDER.fullmatch(entry.name)]
     folders = {int(entry.name): entry for entry in numbered}  # padded or not

@@ -57,12 +57,8 @@ def read_picture(content: bytes, finish: Callable[[Image], T]) -> T:
     """What ``finish`` makes of the picture in a file.
 
     Of several pages or frames, and of the two pictures that a phone's JPEG may hold, the first is taken.
-
-    Args:
-        content: the file's bytes.
-        finish: gets a Pillow image whose size and mode are known and whose pixels are not yet decoded; returns what is
-            wanted of it, decoded. It may refuse the picture by a ``ValueError``.
-
+    ``finish``: gets a Pillow image whose size and mode are known and whose pixels are not yet decoded; returns what is
+    wanted of it, decoded. It may refuse the picture by a ``ValueError``.
     Raises UnreadablePicture: another format, damaged, larger than Pillow agrees to decode, or refused by ``finish``.
     """
     from PIL import Image, UnidentifiedImageError
@@ -81,11 +77,7 @@ def to_rgb(picture: Image, *, turned: bool = False) -> Image:
 
     Of 16 bits the high byte is kept, in gray as in colors; an alpha channel is dropped; else it is Pillow's conversion.
     docs/files.md says where OpenCV, through which mmdet reads, does otherwise.
-
-    Args:
-        picture: as Pillow opened it.
-        turned: whether it is turned as its EXIF orientation says.
-
+    ``turned``: whether it is turned as its EXIF orientation says.
     Raises ValueError: its pixels have no common range.
     """
     from PIL import ImageOps

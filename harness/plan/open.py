@@ -62,9 +62,7 @@ def describe(generation: GenerationSettings) -> CheckpointSource:
 
 def describe_images(model: Model) -> list[str]:
     """Of a folder of images made already, a line that says what it lacks of the suite; nothing for a checkpoint.
-
-    Raises:
-        UserError: the folder holds no images.
+    Raises UserError: the folder holds no images.
     """
     source, generation = model.source, model.settings
     if source.kind != IMAGES or source.path is None:
@@ -83,9 +81,7 @@ def open_run(
     settings: RunSettings, source: WeightSource, display: Display, model: Model | None = None
 ) -> Iterator[Pipeline]:
     """Lock the run directory and yield its pipeline; ``model`` is what makes or made its images, if looked at before.
-
-    Raises:
-        UserError: no such checkpoint; the directory is in use, or another run's.
+    Raises UserError: no such checkpoint; the directory is in use, or another run's.
     """
     if model and model.fault:
         raise model.fault
@@ -124,7 +120,7 @@ def _maker(settings: RunSettings, model: Model | None) -> Model | None:
     maker = replace(model, settings=generation) if model else Model(generation, describe(generation))
     if maker.source.kind == IMAGES:
         path = maker.source.path
-        raise UserError(f"{path}: these images are made already; judge and score them with `miro-eval all`")
+        raise UserError(f"{path}: these images exist already; judge and score them with `miro-eval all`")
     return maker
 
 

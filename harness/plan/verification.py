@@ -18,13 +18,9 @@ from wire.protocol import read_rows
 
 def verify(path: Path) -> tuple[int, list[str]]:
     """Check the settings in ``run.json``, every row file, and every image and prompt that a row speaks of.
-
-    Returns:
-        How many files were compared, and a line for each that is missing, has changed, or belongs to no row; and for
-        each stage that was begun, or has a summary, and has no rows.
-
-    Raises:
-        UserError: the directory has no ``run.json``, or no finished stage.
+    Returns how many files were compared, and a line for each that is missing, has changed, or belongs to no row; and
+    for each stage that was begun, or has a summary, and has no rows.
+    Raises UserError: the directory has no ``run.json``, or no finished stage.
     """
     run = RunDirectory(path)
     manifest = Manifest.read(run.manifest) or Manifest("")
@@ -90,7 +86,7 @@ def _without_rows(run: RunDirectory, manifest: Manifest, name: str) -> str:
     if run.rows(rows_file).exists():  # another tool's
         return ""
     if record is not None:
-        return f"{rows_file}: missing; {name} was begun and has not finished"
+        return f"{rows_file}: missing; {name} was started and has not finished"
     return f"{rows_file}: missing, but {summary} was made from it" if run.rows(summary).exists() else ""
 
 

@@ -28,6 +28,7 @@ from filelock import FileLock, Timeout
 from harness.run.contents import Contents
 from wire.errors import EnvironmentFailure, UserError
 from wire.files import natural_order, sweep, write_atomically
+from wire.grouping import grouped
 from wire.pictures import FORMATS, is_picture_name, samples_among
 from wire.protocol import Item
 from wire.untrusted import read_json, refuse_links_out, require_file
@@ -68,10 +69,8 @@ class RunDirectory:
     @contextlib.contextmanager
     def locked(self) -> Iterator[RunDirectory]:
         """Hold the run for this process.
-
-        Raises:
-            UserError: another process holds it, or a link in it would have us write elsewhere.
-            EnvironmentFailure: the directory cannot be written.
+        Raises UserError: another process holds it, or a link in it would have us write elsewhere; EnvironmentFailure:
+        the directory cannot be written.
         """
         refuse_links_out(self.path)
         try:
@@ -117,9 +116,7 @@ class RunDirectory:
 
     def write_prompts(self, metadata: dict[int, dict[str, Any]]) -> None:
         """Write ``NNNNN/metadata.jsonl`` for each prompt index, as upstream does; damaged ones are written anew.
-
-        Raises:
-            UserError: a folder belongs to another prompt.
+        Raises UserError: a folder belongs to another prompt.
         """
         for index, record in metadata.items():
             path = self.path / f"{index:05d}" / "metadata.jsonl"
@@ -136,9 +133,7 @@ class RunDirectory:
 
     def scan(self) -> list[Item]:
         """All images with their prompts and hashes, in order of their names; found once, until :meth:`changed`.
-
-        Raises:
-            UserError: as :meth:`listed`, or there is no image.
+        Raises UserError: as :meth:`listed`, or there is no image.
         """
         if self._found is None:
             listed = self.listed()
@@ -165,9 +160,8 @@ class RunDirectory:
 
     def listed(self) -> list[Item]:
         """All images with their prompts, in order of their names; none is read.
-
-        Raises:
-            UserError: no prompt folder, two of one number, one without readable metadata, or two images for one sample.
+        Raises UserError: no prompt folder, two of one number, one without readable metadata, or two images for one
+        sample.
         """
         if not self.path.is_dir():
             raise UserError(f"{self.path}: no such directory")
@@ -232,9 +226,7 @@ class DamagedMetadataError(UserError):
 
 def read_metadata(path: Path) -> dict[str, Any]:
     """A prompt folder's metadata: one JSON object with a ``prompt``.
-
-    Raises:
-        UserError: missing or no file; the message names it. Of a file without a prompt: a DamagedMetadataError.
+    Raises UserError: missing or no file; the message names it. Of a file without a prompt: a DamagedMetadataError.
     """
     try:
         record = read_json(path)
@@ -254,13 +246,9 @@ def sample_numbers(names: Iterable[str], folder: str) -> dict[str, int]:
 
     A name of digits (``0003.png``) is the number. Images with other names, or with larger numbers, come after those, in
     natural order: ``img-2.png`` before ``img-10.png``; without any such number they are 0, 1, ...
-
-    Raises:
-        UserError: two files are of one sample, by their number or but for their suffix.
+    Raises UserError: two files are of one sample, by their number or but for their suffix.
     """
-    samples: dict[int | str, list[str]] = {}
-    for name in sorted(names):
-        samples.setdefault(_sample(name), []).append(name)
+    samples = grouped((_sample(name), name) for name in sorted(names))
     for sample, files in samples.items():
         if len(files) > 1:
             raise UserError(f"{folder}: {', '.join(files)} are {len(files)} files for one sample ({sample}): keep one")

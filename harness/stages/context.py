@@ -35,24 +35,18 @@ from wire.protocol import Item
 
 @dataclass(frozen=True)
 class Pipeline:
-    """One run's stages, run in its locked directory; the ``manifest`` is kept up to date on disk.
-
-    Attributes:
-        plans: of stages, and parts of them, that were looked at and not worked on since.
-        records: of stages that are worked on.
-        left_out: why parts of stages cannot be worked on, by name.
-        told: lines about the images that were shown.
-    """
+    """One run's stages, run in its locked directory; the ``manifest`` is kept up to date on disk."""
 
     run: RunDirectory
     manifest: Manifest
     settings: RunSettings
     source: WeightSource
     display: Display
+    #: Of stages, and parts of them, that were looked at and not worked on since.
     plans: dict[Stage, StagePlan] = field(default_factory=dict)
-    records: dict[str, StageRecord] = field(default_factory=dict)
-    left_out: dict[str, str] = field(default_factory=dict)
-    told: set[str] = field(default_factory=set)
+    records: dict[str, StageRecord] = field(default_factory=dict)  #: of stages that are worked on
+    left_out: dict[str, str] = field(default_factory=dict)  #: why parts of stages cannot be worked on, by name
+    told: set[str] = field(default_factory=set)  #: lines about the images that were shown
 
     def has_scores(self) -> bool:
         """Whether any verdict or reward is there."""
@@ -122,9 +116,7 @@ class Pipeline:
 
     def environment(self, stage: Stage) -> Environment:
         """The stage's environment, made ready; the user's own code was imported in it.
-
-        Raises:
-            UserError: the user's code needs what the environment has not.
+        Raises UserError: the user's code needs what the environment has not.
         """
         spec = stage.spec
         environment = ensure(spec, self.settings.env_backend, self.display.step(f"environment {spec.name}"))
@@ -140,13 +132,11 @@ class Pipeline:
         begun, auto = self.manifest.stages.get(stage.name), choose_backend(environment.spec, "auto")
         if begun is None or begun.environment.get("backend") != environment.backend or environment.backend == auto:
             return ""
-        return f"{stage.name} goes on in {environment.backend}, as it was begun; a new run would take {auto}"
+        return f"{stage.name} continues in {environment.backend}, in which it began; a new run uses {auto}"
 
     def check_weights(self, stage: Stage) -> None:
         """Fetch what the stage cannot do without, else say which of its results must be lacking for want of weights.
-
-        Raises:
-            EnvironmentFailure: all of them.
+        Raises EnvironmentFailure: all of them.
         """
         wanted = stage.weights(self.settings)
         for part in self.parts([stage]):
@@ -162,9 +152,7 @@ class Pipeline:
 
     def prepare(self, stage: Stage, step: str) -> None:
         """Fetch and verify the stage's files by address; of those that it can do without, a lacking one is noted.
-
-        Raises:
-            EnvironmentFailure: a file that it needs is not to be had.
+        Raises EnvironmentFailure: a file that it needs is not to be had.
         """
         for problem in self.source.prepare(stage.files, self.display.step(step), stage.wanted(self.settings)):
             self.display.note(f"{stage.name}: {problem}")
@@ -210,11 +198,11 @@ class Pipeline:
                 f"({before['weights']} -> {now['weights']}): choose another --out, or name a revision"
             )
         if before.get("device", now["device"]) != now["device"]:
-            devices = f"begun on {before['device']}, continued on {now['device']}"
+            devices = f"started on {before['device']}, continued on {now['device']}"
             self.display.note(f"{part.name}: {devices}: the last bits of its results differ")
         kinds = [one.get("backend") for one in (begun or environment, environment)]
         if kinds[0] != kinds[1]:
-            kind = f"begun in {kinds[0]}, continued in {kinds[1]}"
+            kind = f"started in {kinds[0]}, continued in {kinds[1]}"
             self.display.note(f"{part.name}: {kind}: the last bits of its results differ")
         for line in self.source.note_use(now.get("weights", [])):
             self.display.note(f"{stage.name}: {line}")
@@ -282,9 +270,7 @@ class Pipeline:
 
 def read_manifest(run: RunDirectory) -> Manifest | None:
     """``run.json`` of a locked run, None where there is none; what a stopped command left between files is made good.
-
-    Raises:
-        UserError: unreadable, or of another schema version.
+    Raises UserError: unreadable, or of another schema version.
     """
     manifest = Manifest.read(run.manifest, run.contents)
     for name, record in manifest.stages.items() if manifest else ():
@@ -307,9 +293,7 @@ def _take_place(run: RunDirectory, stage: Stage, record: StageRecord) -> None:
 
 def check_environments(settings: RunSettings, stages: Iterable[Stage]) -> None:
     """See what can be seen of environments before a run is opened.
-
-    Raises:
-        UserError: there is no such kind; in an environment that is there the user's code cannot be imported.
+    Raises UserError: there is no such kind; in an environment that is there the user's code cannot be imported.
     """
     for part in (part for stage in stages for part in stage.parts(settings)):
         environment = locate(part.spec, settings.env_backend)
@@ -320,9 +304,7 @@ def check_environments(settings: RunSettings, stages: Iterable[Stage]) -> None:
 @functools.cache
 def run_probe(command: tuple[str, ...]) -> None:
     """Run a short program that says on its error stream's last line what is wrong with the user's code.
-
-    Raises:
-        UserError: something is; the message is that line.
+    Raises UserError: something is; the message is that line.
     """
     answer = subprocess.run(command, capture_output=True, text=True, check=False, env=own_environment())
     if answer.returncode != 0:
@@ -346,9 +328,7 @@ def _keep_others(before: dict[str, Any], now: dict[str, Any]) -> None:
 @contextlib.contextmanager
 def reopen(settings: RunSettings, source: WeightSource, display: Display) -> Iterator[Pipeline]:
     """Lock a run that was begun elsewhere and yield its pipeline; its ``run.json`` says all that is to be known.
-
-    Raises:
-        UserError: the directory is in use, or its ``run.json`` is gone.
+    Raises UserError: the directory is in use, or its ``run.json`` is gone.
     """
     with RunDirectory(settings.out).locked() as run:
         manifest = read_manifest(run)

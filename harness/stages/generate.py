@@ -23,9 +23,7 @@ from wire.settings import EXTENT, IDLE, ROWS, values
 
 def plan(run: RunDirectory, manifest: Manifest, settings: RunSettings, source: WeightSource) -> StagePlan:
     """All images of the suite; done are those on disk with the bytes their row tells.
-
-    Raises:
-        UserError: bad settings, or the directory holds images made under other settings.
+    Raises UserError: bad settings, or the directory holds images made under other settings.
     """
     generation = _generation(settings)
     items = sweep_items(generation)

@@ -23,15 +23,12 @@ class AnalysisFiles:
 
     ``tradeoffs``: diversity against scores as Markdown, CSV and a figure, where two runs have a diversity. ``judges``:
     Markdown and CSV, where asked for.
-
-    Attributes:
-        notes: which runs were passed over; see :class:`reports.read.find.Found`.
     """
 
     markdown: Path
     csv: Path
     radars: tuple[Path, ...]
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  #: which runs were passed over; see :class:`reports.read.find.Found`
     tradeoffs: tuple[Path, ...] = ()
     judges: tuple[Path, ...] = ()
 
@@ -46,16 +43,12 @@ def write_analysis(
     labels: Path | None = None,
 ) -> AnalysisFiles:
     """Analyse runs, each by itself.
-
-    Args:
-        cards: of metrics that are known anyway.
-        further: formats (pdf, svg) in which figures stand beside the PNGs.
-        judges: also hold the judges of the same images against each other; see :mod:`reports.analysis.judges`.
-        labels: a file of what people say of the images, for that.
-
-    Raises:
-        UserError: a run is missing, empty or malformed, no run has two judges, labels are given for several runs, or
-            the folder cannot be written to.
+    ``cards``: of metrics that are known anyway.
+    ``further``: formats (pdf, svg) in which figures stand beside the PNGs.
+    ``judges``: also hold the judges of the same images against each other; see :mod:`reports.analysis.judges`.
+    ``labels``: a file of what people say of the images, for that.
+    Raises UserError: a run is missing, empty or malformed, no run has two judges, labels are given for several runs, or
+    the folder cannot be written to.
     """
     from reports.analysis.findings import findings_csv, findings_markdown
     from reports.analysis.judges import labels_note, read_labels, write_judges

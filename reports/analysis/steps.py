@@ -25,17 +25,12 @@ ALONE = "training"
 
 @dataclass(frozen=True)
 class PlacedRun:
-    """One checkpoint's run.
-
-    Attributes:
-        step: training steps; or the number of the checkpoint, from 1, where ``by_order``.
-        by_order: no step is recorded, so that the order given stands for it.
-    """
+    """One checkpoint's run."""
 
     source: RunSource
     training: str
-    step: int
-    by_order: bool = False
+    step: int  #: training steps; or the number of the checkpoint, from 1, where ``by_order``
+    by_order: bool = False  #: no step is recorded, so that the order given stands for it
 
 
 def placed(sources: Sequence[RunSource]) -> list[PlacedRun]:
@@ -44,9 +39,7 @@ def placed(sources: Sequence[RunSource]) -> list[PlacedRun]:
     The step is ``run.json``'s (``step`` or ``global_step``, of the run or its checkpoint), else the one in the name of
     the run, its folder or its checkpoint (``step=250000``). What is left of the name is the training run's, else the
     name of the folder above. Where no run has a step, the order given counts.
-
-    Raises:
-        UserError: no runs, some have a step and some have not, or two have the same.
+    Raises UserError: no runs, some have a step and some have not, or two have the same.
     """
     if not sources:
         raise UserError("no runs to track; name the run directories of a training run's checkpoints")

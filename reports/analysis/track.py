@@ -23,39 +23,27 @@ from wire.vocabulary import TAGS
 
 @dataclass(frozen=True)
 class TrackFiles:
-    """``track.md`` for reading, ``track.csv`` with every point in full precision, ``track.png`` to look at.
-
-    Attributes:
-        notes: which runs were passed over; see :class:`reports.read.find.Found`.
-    """
+    """``track.md`` for reading, ``track.csv`` with every point in full precision, ``track.png`` to look at."""
 
     markdown: Path
     csv: Path
     image: Path
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  #: which runs were passed over; see :class:`reports.read.find.Found`
 
 
 @dataclass(frozen=True)
 class SpeedUp:
-    """One training run measured by the end of another, on one metric.
+    """One training run measured by the end of another, on one metric."""
 
-    Attributes:
-        metric: as tables name it.
-        target: the slow one's final value.
-        last_step: at which the slow one has it.
-        crossing: step at which the fast one first has it, linear between checkpoints; None where it never does.
-        at_first: it has it at its first checkpoint already, so that the factor is a lower bound.
-        mutual: the slow one is as much sooner at the end of the fast one, so that neither is.
-    """
-
-    metric: str
+    metric: str  #: as tables name it
     fast: str
     slow: str
-    target: float
-    last_step: float
+    target: float  #: the slow one's final value
+    last_step: float  #: at which the slow one has it
+    #: Step at which the fast one first has it, linear between checkpoints; None where it never does.
     crossing: float | None
-    at_first: bool
-    mutual: bool = False
+    at_first: bool  #: it has it at its first checkpoint already, so that the factor is a lower bound
+    mutual: bool = False  #: the slow one is as much sooner at the end of the fast one, so that neither is
 
 
 def write_track(
@@ -64,10 +52,8 @@ def write_track(
     """Draw and tabulate the curves of one training run, or of several, from runs of its checkpoints in any order.
 
     The image is a PNG; in ``further`` formats (pdf, svg) it stands beside it.
-
-    Raises:
-        UserError: a run is missing, empty or malformed, its step is unknown where others' are known, two runs stand
-            for one checkpoint, or the folder cannot be written to.
+    Raises UserError: a run is missing, empty or malformed, its step is unknown where others' are known, two runs stand
+    for one checkpoint, or the folder cannot be written to.
     """
     sources, notes = find_runs(inputs, cards)
     places = placed(sources)

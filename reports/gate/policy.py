@@ -14,9 +14,19 @@ import tomllib
 
 from wire.errors import UserError
 from wire.untrusted import read_bytes
-from wire.vocabulary import TAGS
+from wire.vocabulary import ATOMS, GENEVAL2_SCORES, SKILLS, TAGS
 
-TAGS_GROUP, REWARDS_GROUP = "tags", "rewards"
+TAGS_GROUP, REWARDS_GROUP, SKILLS_GROUP, ATOMS_GROUP = "tags", "rewards", "geneval2_skills", "geneval2_atoms"
+GROUPS = (TAGS_GROUP, SKILLS_GROUP, ATOMS_GROUP, REWARDS_GROUP)
+#: What a suite is ranked by: a policy may judge all of them, and a run has one.
+HEADLINES = ("overall", GENEVAL2_SCORES[0])
+#: Group of each metric that is no reward; of the headlines and GenEval 2's arithmetic mean, none.
+_GROUP_OF: dict[str, str] = {
+    **dict.fromkeys(("overall", *GENEVAL2_SCORES), ""),
+    **dict.fromkeys(TAGS, TAGS_GROUP),
+    **{f"geneval2_{skill}": SKILLS_GROUP for skill in SKILLS},
+    **{f"geneval2_atoms_{atoms}": ATOMS_GROUP for atoms in ATOMS},
+}
 
 
 @dataclass(frozen=True)
@@ -77,8 +87,10 @@ class Policy:
     metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def rule(self, metric: str) -> Rule:
-        """The rule of ``overall``, a tag or a metric id; one with a limit of its own is not watched for its group."""
-        group = TAGS_GROUP if metric in TAGS else "" if metric == "overall" else REWARDS_GROUP
+        """The rule of ``overall``, a tag, a score of GenEval 2 or a metric id.
+        One with a limit of its own is not watched for its group.
+        """
+        group = _GROUP_OF.get(metric, REWARDS_GROUP)
         common = {"cannot_tell": self.cannot_tell, "coverage": self.coverage}
         own = self.metrics.get(metric, {})
         judged = {"watch": False} if Rule(**own).demands else {}
@@ -140,7 +152,7 @@ def require_known(policy: Policy, found: Collection[str], where: str) -> None:
     Raises:
         UserError: with the allowed names.
     """
-    allowed = dict.fromkeys(("overall", TAGS_GROUP, REWARDS_GROUP, *TAGS, *found))
+    allowed = dict.fromkeys(("overall", *GROUPS, *TAGS, *GENEVAL2_SCORES, *found))
     unknown = [name for name in policy.metrics if name not in allowed]
     if unknown:
         raise UserError(f"{where}: unknown metric {unknown[0]!r}; allowed: {', '.join(allowed)}")

@@ -8,6 +8,7 @@ import numpy as np
 
 from reports.read.reward_rows import RewardTable
 from reports.read.runs import Run, image_keys
+from wire.grouping import grouped
 from wire.vocabulary import SEVEN_REWARDS
 
 if TYPE_CHECKING:
@@ -33,10 +34,8 @@ def merge_stages(run: Run) -> pd.DataFrame:
     """One row an image that has a row of any stage, sorted by prompt and file name.
 
     Images are joined as :func:`reports.read.runs.image_keys` says.
-
-    Returns:
-        :data:`LEADING` columns, then further metrics, then ``unscored_rewards`` (``metric: reason``, joined by "; ").
-        ``correct`` is NA where unscored, a reward NaN.
+    Returns :data:`LEADING` columns, then further metrics, then ``unscored_rewards`` (``metric: reason``, joined by
+    semicolons). ``correct`` is NA where unscored, a reward NaN.
     """
     images = _joined(run.verdicts, _with_reasons(run.rewards))
     further = [metric for metric in (run.rewards.metrics if run.rewards else ()) if metric not in SEVEN_REWARDS]
@@ -45,10 +44,8 @@ def merge_stages(run: Run) -> pd.DataFrame:
 
 def merge_images(images: pd.DataFrame) -> pd.DataFrame:
     """One row a prompt, from a table of :func:`merge_stages`, which is sorted by prompt.
-
-    Returns:
-        :data:`PROMPT_COLUMNS`, then further metrics: ``images`` with a row of any stage, ``judged`` and ``correct``
-        ones (NaN where none is judged), and the mean of each reward over the images that have it.
+    Returns :data:`PROMPT_COLUMNS`, then further metrics: ``images`` with a row of any stage, ``judged`` and ``correct``
+    ones (NaN where none is judged), and the mean of each reward over the images that have it.
     """
     import pandas as pd
 
@@ -82,10 +79,8 @@ def _with_reasons(rewards: RewardTable | None) -> pd.DataFrame | None:
         return None
     if not any(rewards.reasons.values()):
         return rewards.frame.assign(unscored_rewards="")
-    texts: dict[str, list[str]] = {}
-    for metric, reasons in rewards.reasons.items():
-        for name, reason in reasons.items():
-            texts.setdefault(name, []).append(f"{metric}: {reason}")
+    reasons = ((metric, *pair) for metric, of_it in rewards.reasons.items() for pair in of_it.items())
+    texts = grouped((name, f"{metric}: {reason}") for metric, name, reason in reasons)
     unscored = ["; ".join(texts.get(name, ())) for name in rewards.frame["filename"]]
     return rewards.frame.assign(unscored_rewards=unscored)
 

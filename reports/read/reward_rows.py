@@ -39,27 +39,18 @@ _NAMES_LISTED = 8
 
 @dataclass(frozen=True, eq=False)
 class RewardTable:
-    """The rewards of a run.
+    """The rewards of a run."""
 
-    Attributes:
-        frame: one row an image, sorted by prompt and file name: ``prompt_key``, ``filename``, ``prompt``,
-            ``sample_index``, ``image_sha256``, then one float column a metric id, NaN where unscored; where any row has
-            them, an image's questions under :data:`reports.read.questions.QUESTIONS`.
-        metrics: metric ids: the seven first, in their order, then others by name.
-        reasons: metric id -> file name -> why it is unscored, as far as the rows say.
-        origin: whose rows they are, where metric names were mapped; empty for our own.
-        twice: file names of rows that only say again what an earlier one says.
-        replaced: file names of rows that a later one about other bytes replaces.
-        notes: which names were changed, and which keys were passed over.
-    """
-
+    #: One row an image, sorted by prompt and file name: ``prompt_key``, ``filename``, ``prompt``, ``sample_index``,
+    #: ``image_sha256``, then one float column a metric id, NaN where unscored; where any row has them, an image's
+    #: questions under :data:`reports.read.questions.QUESTIONS`.
     frame: pd.DataFrame
-    metrics: tuple[str, ...]
-    reasons: dict[str, dict[str, str]]
-    origin: str = ""
-    twice: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    replaced: tuple[str, ...] = ()
+    metrics: tuple[str, ...]  #: metric ids: the seven first, in their order, then others by name
+    reasons: dict[str, dict[str, str]]  #: metric id -> file name -> why it is unscored, as far as the rows say
+    origin: str = ""  #: whose rows they are, where metric names were mapped; empty for our own
+    twice: tuple[str, ...] = ()  #: file names of rows that only say again what an earlier one says
+    notes: tuple[str, ...] = ()  #: which names were changed, and which keys were passed over
+    replaced: tuple[str, ...] = ()  #: file names of rows that a later one about other bytes replaces
 
 
 @dataclass
@@ -78,9 +69,7 @@ def read_rewards(path: Path, cards: Cards = NO_CARDS) -> RewardTable:
     A number that is not finite is unscored. Several rows of one image are joined, so that metrics may have been
     added later; a row about other bytes (another ``image_sha256``) replaces what was there. Upstream's names are told
     by the metrics' cards; those that clash with ours are changed, see :func:`wire.reserved.shown_name`.
-
-    Raises:
-        UserError: a malformed line, or two values of one metric for one image; the message names file and line.
+    Raises UserError: a malformed line, or two values of one metric for one image; the message names file and line.
     """
     import pandas as pd
 
@@ -121,9 +110,7 @@ def _reward_keys(rows: Rows, cards: Cards) -> tuple[dict[str, str], tuple[str, .
     """Key in the file -> metric id, and notes on names that were changed and on what was passed over.
 
     All rows are looked through; a key with a card is a metric whatever it is called.
-
-    Raises:
-        UserError: two keys would be one metric.
+    Raises UserError: two keys would be one metric.
     """
     pairs = (zip(record, map(type, record.values()), strict=True) for record in rows.records)
     found: dict[str, Counter[type]] = {}
@@ -149,7 +136,7 @@ def _questions(rows: Rows) -> tuple[dict[int, dict[str, tuple[Any, ...]]], tuple
     pairs = ((place, asked_of(rows.records[place])) for place, own in enumerate(rows.column(DETAILS)) if own)
     found = {place: asked for place, asked in pairs if asked}
     odd = sum(not all(asked.values()) for asked in found.values())
-    malformed = f"questions that cannot be read are ignored: of {odd:,} rows"
+    malformed = f"questions that cannot be read are ignored, in {odd:,} rows"
     whole = {place: {column: own for column, own in asked.items() if own} for place, asked in found.items()}
     return {place: asked for place, asked in whole.items() if asked}, (malformed,) if odd else ()
 

@@ -29,48 +29,36 @@ NO_ROWS = f"no rows in {RESULTS} or {REWARDS}"
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """The finished rows of one checkpoint.
+    """The finished rows of one checkpoint."""
 
-    Attributes:
-        name: the checkpoint's name from the manifest, else the folder's name or the file's stem.
-        folder: where it was read from; tells apart runs of one name.
-        verdicts: see :func:`reports.read.verdicts.read_verdicts`; None without GenEval rows. Here and in the rewards
-            ``prompt_key`` is one of a prompt, whatever the numbers under which it stands.
-        repeats: notes on prompts under several numbers, on rows and images that were there twice, and on stages that
-            saw other images.
-    """
-
-    name: str
-    folder: Path
+    name: str  #: the checkpoint's name from the manifest, else the folder's name or the file's stem
+    folder: Path  #: where it was read from; tells apart runs of one name
     manifest: Manifest
+    #: See :func:`reports.read.verdicts.read_verdicts`; None without GenEval rows. Here and in the rewards
+    #: ``prompt_key`` is one of a prompt, whatever the numbers under which it stands.
     verdicts: pd.DataFrame | None
     rewards: RewardTable | None
+    #: Notes on prompts under several numbers, on rows and images that were there twice, and on stages that saw other
+    #: images.
     repeats: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class RunSource:
-    """Where a run is and what it is called: all that is known before its rows are read.
+    """Where a run is and what it is called: all that is known before its rows are read."""
 
-    Attributes:
-        path: the run directory or bare file.
-        searched: its name for notes where the command line does not name it, but a search found it.
-        selection: which image of a prompt is kept, see :mod:`reports.read.selection`; None where all count.
-    """
-
-    path: Path
+    path: Path  #: the run directory or bare file
     name: str
     folder: Path
     manifest: Manifest
-    searched: str = ""
+    searched: str = ""  #: its name for notes where the command line does not name it, but a search found it
+    #: Which image of a prompt is kept, see :mod:`reports.read.selection`; None where all count.
     selection: Selection | None = None
 
 
 def find_run(path: Path, cards: Cards = NO_CARDS) -> RunSource:
     """Look up a run's name and manifest; ``cards`` are as of :func:`reports.read.manifest.read_manifest`.
-
-    Raises:
-        UserError: there is nothing there, or its manifest is malformed.
+    Raises UserError: there is nothing there, or its manifest is malformed.
     """
     if path.is_dir():
         manifest = read_manifest(path / MANIFEST, cards)
@@ -90,11 +78,7 @@ def read_run(path: Path, cards: Cards = NO_CARDS) -> Run:
 
 
 def read_source(source: RunSource) -> Run:
-    """Read the rows of a run that was found.
-
-    Raises:
-        UserError: no rows, or a malformed row.
-    """
+    """Read the rows of a run that was found. Raises UserError: no rows, or a malformed row."""
     read = _read_folder if source.path.is_dir() else _read_file
     verdicts, rewards = read(source.path, source.manifest.cards)
     judged = {} if verdicts is None else verdicts.attrs
@@ -160,7 +144,7 @@ def _read_file(path: Path, cards: Cards) -> tuple[pd.DataFrame | None, RewardTab
     """Told by the first row: GenEval rows have ``correct`` or are unscored, reward rows have a metric."""
     rows = read_rows(path)
     if not rows.records:
-        raise UserError(f"{path}: no rows; expected JSONL, one JSON object a line")
+        raise UserError(f"{path}: no rows; expected JSONL, one JSON object per line")
     first = rows.records[0]
     correct = first.get("correct", 0.5)
     if not (isinstance(correct, float) and correct not in (0.0, 1.0)) or first.get("status") == "unscored":

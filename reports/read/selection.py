@@ -44,9 +44,7 @@ class Selection:
 
 def selections(size: int | None, by: Sequence[str]) -> list[Selection]:
     """Of ``--best-of`` and ``--by``; none where neither is given.
-
-    Raises:
-        UserError: one without the other, a reward twice, or fewer than one image.
+    Raises UserError: one without the other, a reward twice, or fewer than one image.
     """
     if size is None and not by:
         return []
@@ -59,9 +57,7 @@ def selections(size: int | None, by: Sequence[str]) -> list[Selection]:
 
 def one_selection(size: int | None, by: Sequence[str]) -> Selection | None:
     """The same for what takes no more than one.
-
-    Raises:
-        UserError: there are several, or :func:`selections` refuses it.
+    Raises UserError: there are several, or :func:`selections` refuses it.
     """
     found = selections(size, by)
     if len(found) > 1:
@@ -93,9 +89,7 @@ def select(run: Run, selection: Selection) -> Run:
 
     A prompt is unscored, with the reason, where it has fewer than N images or one of them lacks the reward; so is a
     single value that one of its images lacks.
-
-    Raises:
-        UserError: the run has no such reward, or not one prompt that can be selected from.
+    Raises UserError: the run has no such reward, or not one prompt that can be selected from.
     """
     rewards, reason = run.rewards, cannot_select(run, selection)
     if rewards is None or reason:
@@ -127,21 +121,13 @@ def select(run: Run, selection: Selection) -> Run:
 
 @dataclass(frozen=True)
 class _Kept:
-    """A table with one row a prompt.
+    """A table with one row a prompt."""
 
-    Attributes:
-        frame: the prompts' first rows.
-        values: column -> (P,) expectations, NaN where unscored.
-        reasons: column -> (P,) why it is unscored; empty where it is not.
-        left_out: reason -> prompts that cannot be selected from.
-        images: images of the others.
-    """
-
-    frame: pd.DataFrame
-    values: dict[str, NDArray[np.float64]]
-    reasons: dict[str, list[str]]
-    left_out: Counter[str]
-    images: int
+    frame: pd.DataFrame  #: the prompts' first rows
+    values: dict[str, NDArray[np.float64]]  #: column -> (P,) expectations, NaN where unscored
+    reasons: dict[str, list[str]]  #: column -> (P,) why it is unscored; empty where it is not
+    left_out: Counter[str]  #: reason -> prompts that cannot be selected from
+    images: int  #: images of the others
 
     @property
     def usable(self) -> int:

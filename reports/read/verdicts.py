@@ -33,16 +33,12 @@ def read_verdicts(path: Path) -> pd.DataFrame:
 
     Boxes (``details``) are left in the file: they are most of its size, and no statistic needs them. Only their classes
     are looked at.
-
-    Returns:
-        One row an image, sorted by prompt and file name, whatever the order in the file: ``prompt_key`` (identity
-        of the prompt within the file), ``filename``, ``tag``, ``prompt``, ``metadata`` (JSON text), ``sample_index``,
-        ``correct`` (nullable boolean: NA is *unscored*), ``reason`` (of the verdict, or for being unscored),
-        ``image_sha256`` (empty where not recorded). Empty where the file has no rows. ``attrs["class_note"]`` is
-        what :func:`wire.class_names.class_note` says.
-
-    Raises:
-        UserError: a malformed line, a foreign tag, or one image with two verdicts; the message names file and line.
+    Returns one row an image, sorted by prompt and file name, whatever the order in the file: ``prompt_key`` (identity
+    of the prompt within the file), ``filename``, ``tag``, ``prompt``, ``metadata`` (JSON text), ``sample_index``,
+    ``correct`` (nullable boolean: NA is *unscored*), ``reason`` (of the verdict, or for being unscored),
+    ``image_sha256`` (empty where not recorded). Empty where the file has no rows. ``attrs["class_note"]`` is what
+    :func:`wire.class_names.class_note` says.
+    Raises UserError: a malformed line, a foreign tag, or one image with two verdicts; the message names file and line.
     """
     import pandas as pd
 

@@ -199,7 +199,7 @@ def test_verdicts_have_the_weights_and_the_environment_of_the_last_worker(
             pipeline.note_provenance(GENEVAL, record, words, {"backend": backend})
     assert record.provenance["weights"] == [{"sha256": "3"}]
     assert record.environment == {"backend": "uv"}
-    assert notes == ["geneval: begun in mmcv-lite, continued in uv: the last bits of its results differ"]
+    assert notes == ["geneval: started in mmcv-lite, continued in uv: the last bits of its results differ"]
 
 
 def test_a_foreign_file_is_kept_once_there_are_rows_of_ours(tmp_path: Path) -> None:
@@ -313,7 +313,7 @@ def test_stages_whose_rows_are_missing_are_listed(run: Path) -> None:
     record = json.loads((run / "run.json").read_text())
     record["stages"]["geneval"] |= {"finished": False, "rows_sha256": ""}
     (run / "run.json").write_text(json.dumps(record))
-    assert "results.jsonl: missing; geneval was begun and has not finished" in verify(run)[1]
+    assert "results.jsonl: missing; geneval was started and has not finished" in verify(run)[1]
     del record["stages"]["geneval"]
     (run / "run.json").write_text(json.dumps(record))
     assert "results.jsonl: missing, but geneval_summary.json was made from it" in verify(run)[1]

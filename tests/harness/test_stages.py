@@ -166,6 +166,18 @@ def test_a_metric_that_can_score_none_of_the_prompts_is_refused_before_anything_
         REWARDS.plan(run, Manifest("x"), chosen, SOURCE)
 
 
+def test_a_user_s_scorer_whose_refusal_fails_is_bad_input(run: RunDirectory, tmp_path: Path) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "own_scorer.md").read_text()
+    source = page.split("```python\n")[1].split("```")[0]
+    refusal = "    @classmethod\n    def refusal(cls, line):\n        return line['subject']\n"
+    (tmp_path / "bright.py").write_text(source + refusal)
+    chosen = RunSettings(run.path, rewards=RewardSettings(scorers=(f"{tmp_path / 'bright.py'}:Brightness",)))
+    words = r"brightness can score none of these prompts: its refusal failed \(KeyError: 'subject'\)"
+    with pytest.raises(UserError, match=words):
+        REWARDS.validate(chosen, {0: {"prompt": "a cat"}})
+    assert REWARDS.validate(chosen, {0: {"prompt": "a cat"}, 1: {"prompt": "a cat", "subject": ""}}) == []
+
+
 def test_a_changed_image_is_scored_again_and_the_others_are_not(run: RunDirectory) -> None:
     manifest = finished(run, "aesthetic")
     (run.path / image_name(1, 0)).write_bytes(b"another image")

@@ -112,7 +112,7 @@ def test_images_made_already_are_not_generated(tmp_path: Path) -> None:
     (line,) = describe_images(model)
     assert line.endswith(f"1 images of 1 prompts of suite geneval; 1 with fewer than 2 images ({index:05d})")
     assert default_directory(model.source) == folder.parent
-    with pytest.raises(UserError, match="these images are made already"):
+    with pytest.raises(UserError, match="these images exist already"):
         _opened(tmp_path, settings)
 
 

@@ -83,7 +83,7 @@ def test_a_mistake_is_one_line_with_the_key_and_what_is_allowed(text: str, parts
 
 
 def test_an_unknown_metric_names_the_known_ones() -> None:
-    with pytest.raises(UserError, match=r"unknown metric 'colours'; allowed: overall, tags, rewards, single_object"):
+    with pytest.raises(UserError, match=r"unknown metric 'colours'; allowed: overall, tags, geneval2_skills, "):
         require_known(parse_policy("[metrics.colours]\nmargin = 0.1", "gate.toml"), (), "gate.toml")
     with pytest.raises(UserError, match=r"metrics\.hpsv2: unknown key '1'.*; a name with a dot needs quotes"):
         parse_policy("[metrics.hpsv2.1]\nmargin = 0.1", "gate.toml")

@@ -8,14 +8,22 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from reports.leaderboard.files import read_leaderboard
 from reports.leaderboard.sections import sections
 from reports.leaderboard.table import LEADING_COLUMNS, make_leaderboard
 from reports.read.runs import read_run
 from reports.read.suite import PROMPTS_PER_TAG
 from reports.summary.run_summary import RunSummary, summarise_run
 from rewards.scorers import CARDS
-from tests.reports.builders import SMALL, official_prompts, rewards, sweep, unscored, write_leaderboard, write_rows
+from tests.reports.builders import (
+    SMALL,
+    official_prompts,
+    read_leaderboard,
+    rewards,
+    sweep,
+    unscored,
+    write_leaderboard,
+    write_rows,
+)
 from tests.shared_data import shared
 from wire.errors import UserError
 from wire.vocabulary import SEVEN_REWARDS, TAGS
@@ -132,7 +140,7 @@ def test_images_without_a_result_of_any_stage_are_unscored(tmp_path: Path) -> No
 def test_random_weights_are_said_first(tmp_path: Path) -> None:
     runs = [run(tmp_path / "tiny", random_weights=True), run(tmp_path / "real", random_weights=False)]
     lines = write_leaderboard(runs, tmp_path / "out").markdown.read_text().splitlines()
-    assert lines[2] == "> **Random weights: the scores mean nothing.** Stand-in models were used for: tiny."
+    assert lines[2] == "> **Random weights: the scores mean nothing.** Small random models were used for: tiny."
     frame = read_leaderboard(tmp_path / "out" / "leaderboard.csv")
     assert dict(zip(frame["model"], frame["random_weights"], strict=True)) == {"tiny": True, "real": False}
 
@@ -176,7 +184,7 @@ def test_unlike_protocols_are_named(tmp_path: Path) -> None:
         "P3": "protocol not recorded, samples per prompt 2",
     }
     headings = [section.heading for section in sections(board)]
-    assert headings[1] == "Incomplete sweeps, ranked apart; protocol P2: " + board.protocols["P2"]
+    assert headings[1] == "Incomplete sweeps, ranked separately; protocol P2: " + board.protocols["P2"]
     assert board.frame["fingerprint"].nunique() == 3
     assert board.frame["fingerprint"][2] == ""
 
