@@ -85,7 +85,8 @@ def read_source(source: RunSource) -> Run:
     twice = dict.fromkeys((*judged.get(TWICE, ()), *(rewards.twice if rewards else ())))
     replaced = [*dict.fromkeys((*judged.get(REPLACED, ()), *(rewards.replaced if rewards else ())))]
     verdicts, rewards, notes = gather_prompts(verdicts, rewards)
-    notes = (*_unlike_notes(verdicts, rewards), *notes, *twice_note([*twice]))
+    frame = verdicts if rewards is None else rewards.frame
+    notes = (*_unlike_notes(verdicts, rewards), *_equal_samples(frame), *notes, *twice_note([*twice]))
     if replaced:
         notes = (f"{_images(replaced)} with rows about two files, the last counts: two runs in one file?", *notes)
     return Run(source.name, source.folder, source.manifest, verdicts, rewards, notes)
@@ -118,6 +119,16 @@ def _unlike_notes(verdicts: pd.DataFrame | None, rewards: RewardTable | None) ->
         ours, theirs = both[column], both[f"{column}_of_rewards"]
         if names := both["filename"][(ours != "") & (theirs != "") & (ours != theirs)].tolist():
             yield f"{_images(names)} judged and scored {how}: run `geneval` and `rewards` again"
+
+
+def _equal_samples(frame: pd.DataFrame | None) -> Iterator[str]:
+    """A note on samples of a prompt that are one picture, as a seed that is always the same makes them."""
+    if frame is None:
+        return
+    known = frame[frame["image_sha256"] != ""]
+    again = known[known.duplicated(["prompt_key", "image_sha256"])]
+    if prompts := again["prompt_key"].nunique():
+        yield f"{len(again):,} samples of {prompts:,} prompts are copies of another sample: had each its own seed?"
 
 
 def _images(names: Sequence[str]) -> str:

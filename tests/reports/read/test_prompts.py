@@ -129,7 +129,7 @@ def test_what_an_image_lacks_is_taken_from_its_copy(tmp_path: Path) -> None:
 def test_equal_images_of_one_number_are_samples(tmp_path: Path) -> None:
     rows = [verdict(0, sample, "colors", True, image_sha256="ab" * 32) for sample in range(4)]
     run = read(tmp_path, rows)
-    assert run.repeats == ()
+    assert run.repeats == ("3 samples of 1 prompts are copies of another sample: had each its own seed?",)
     assert summarise_run(run).images == 4
 
 

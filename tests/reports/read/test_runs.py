@@ -163,6 +163,15 @@ def test_stages_that_name_images_or_prompts_in_two_ways_are_told(tmp_path: Path)
     assert note.endswith("judged and scored by two different prompts: run `geneval` and `rewards` again")
 
 
+def test_samples_that_are_one_picture_are_told(tmp_path: Path) -> None:
+    """A generator that ignores its seeds: four samples are one, which no count shows."""
+    about = [{"image_sha256": f"{prompt:064x}", "prompt_index": prompt} for prompt in range(2)]
+    rows = [verdict(prompt, sample, "colors", True, **about[prompt]) for prompt in range(2) for sample in range(4)]
+    write_rows(tmp_path / "results.jsonl", rows)
+    (note,) = read_run(tmp_path).repeats
+    assert note == "6 samples of 2 prompts are copies of another sample: had each its own seed?"
+
+
 @pytest.mark.parametrize("name", ["results.jsonl", "rewards.jsonl"])
 def test_two_runs_in_one_file_are_told(tmp_path: Path, name: str) -> None:
     """Rows about other bytes replace earlier ones, which is right after a change and wrong for two runs."""
