@@ -117,7 +117,7 @@ def describe_checkpoint(
     if variant and found.kind in (LIGHTNING, IMAGES):
         raise UserError(f"{text}: a variant ({variant}) applies to hub repositories and folders only")
     if kind not in ("auto", found.kind) and not (kind == MIRO and found.kind in (LIGHTNING, FOLDER, REPO)):
-        raise UserError(f"{text}: looks like kind {found.kind}, not {kind} as demanded")
+        raise UserError(f"{text}: looks like kind {found.kind}, not {kind} as requested")
     return found
 
 
@@ -157,7 +157,7 @@ def _describe_repo(text: str, kind: str, revision: str | None, variant: str | No
         raise UserError(f"{text}: not a repository id; expected owner/name or owner/name@revision")
     named = match["revision"]
     if named and revision and named != revision:
-        raise UserError(f"{text}: names revision {named}, but revision {revision} is demanded as well")
+        raise UserError(f"{text}: names revision {named}, but revision {revision} is requested as well")
     repo, revision = match["repo"], named or revision
     if kind == DIFFUSERS:
         return CheckpointSource(DIFFUSERS, repo.split("/")[1], repo=repo, revision=revision, variant=variant)

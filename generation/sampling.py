@@ -13,7 +13,7 @@ from generation.settings import PAPER_GUIDANCE, PAPER_STEPS, GenerationSettings,
 from wire.errors import UserError
 
 NOT_FINITE = (
-    "the VAE's images are not finite: its weights are damaged, or guidance or precision are beyond what it bears"
+    "the VAE's images are not finite: its weights are damaged, or guidance or precision are beyond what it can handle"
 )
 #: Where the mapped conditioning is in the network's inputs.
 MAPPED = "mapped_conditioning"

@@ -16,7 +16,7 @@ Answers = Mapping[str, Sequence[Sequence[float]]]
 ENOUGH = 50
 _ADVICE = (
     "check with `miro-eval geneval --self-test`; the rows are kept, and if the images are like that, the same command "
-    "again takes them as they are"
+    "again accepts them"
 )
 
 

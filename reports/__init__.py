@@ -1,4 +1,4 @@
-"""Reports: from the finished rows of runs to numbers one can cite.
+"""Reports: from the finished rows of runs to numbers that you can cite.
 
 Importing this package is cheap: pandas and numpy are imported when something is made.
 """
@@ -36,7 +36,7 @@ class ReportFiles:
     latex: Path
     html: Path
     json: Path
-    #: scores, parquet: one row an image over all stages, in the leaderboard's order.
+    #: scores, parquet: one row per image over all stages, in the leaderboard's order.
     scores: Path
     parquet: Path
     prompts: Path  #: one row a prompt
@@ -63,13 +63,13 @@ def report(
 ) -> ReportFiles:
     """Rank runs and write the leaderboard in five formats, all scores by image and by prompt, and ``model-index.yaml``.
 
-    A report that stands as it would be made now is left as it is.
+    A report that is up to date is not written again.
     ``inputs``: run directories, files of GenEval or reward rows, and so on: see :func:`reports.read.find.find_runs`.
-    ``across``: fields of the protocol over which runs are ranked together although they differ in them.
-    ``names``: of the runs, in their order; none for their own.
-    ``selections``: each gives every run a further row, for its best images alone.
+    ``across``: fields of the protocol in which runs may differ and still be ranked together.
+    ``names``: of the runs, in their order; empty: their own.
+    ``selections``: each adds a row per run for its best images only.
     ``known``: sha256 of runs' files by absolute path, as far as the caller has read them.
-    ``anew``: make it whatever stands.
+    ``anew``: write it even if it is up to date.
     Raises UserError: an input is missing, empty or malformed, names are not as many as runs, or no run can be selected
     from; nothing is written then.
     """

@@ -117,5 +117,5 @@ def _cells(samples: Sequence[Prepared], one: Loaded, features: Features, usual: 
                 cell(image.item, image.sha256, metric, Judged(value, details))
                 for image, value in zip(samples, values, strict=True)
             ]
-        reason = "the model gave features that are no directions"
+        reason = "the model gave features without a direction (zero or not finite)"
     return [cell(image.item, image.sha256, metric, image.errors.get(metric, reason)) for image in samples]

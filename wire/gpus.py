@@ -88,7 +88,7 @@ def choose_device(wanted: str) -> str:
     number = 0 if wanted == "auto" else int(wanted.partition(":")[2] or 0)
     if number >= count:
         raise EnvironmentFailure(
-            f"device {wanted} was demanded, and torch sees {_count(count)}: use --device auto or cpu"
+            f"device {wanted} was requested, but torch sees {_count(count)}: use --device auto or cpu"
         )
     return f"cuda:{number}"
 

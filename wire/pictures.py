@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from io import BytesIO
 from typing import TYPE_CHECKING, TypeVar
 
@@ -36,6 +36,17 @@ _PLAIN = re.compile(r"(?!.*0x)\w+ [\w ,.:;'()\[\]%+*=<>\\-]{1,200}", re.ASCII)
 def is_picture_name(name: str) -> bool:
     """Whether a file called so is taken for a picture: by its suffix; hidden files are not."""
     return name.lower().endswith(SUFFIXES) and not name.startswith(".")
+
+
+def samples_among(names: Iterable[str]) -> list[str]:
+    """Of the files in a ``samples`` folder, those that are a prompt's images.
+
+    Pictures named by a number, as GenEval's own evaluator takes them, so that no ``grid.png`` or ``0000_mask.png``
+    beside them is judged; where no name is a number, all pictures.
+    """
+    pictures = [name for name in names if is_picture_name(name)]
+    numbered = [name for name in pictures if (stem := name.rpartition(".")[0]).isascii() and stem.isdecimal()]
+    return numbered or pictures
 
 
 class UnreadablePicture(ValueError):

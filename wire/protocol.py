@@ -1,7 +1,7 @@
 """The wire between the orchestrator and the stages, version 2.
 
 The orchestrator runs ``<environment command> python -m <stage> <job.json>...``. A job names the work;
-the worker appends finished rows to ``job.output`` and reports events, one JSON object a line, on
+the worker appends finished rows to ``job.output`` and reports events, one JSON object per line, on
 standard output. Whatever else it or its libraries print goes to standard error, which is the log.
 Several jobs are done one after the other, and models stay loaded from one to the next; one that fails
 does not keep the others from being tried. A living worker is handed further jobs on its standard input

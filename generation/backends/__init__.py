@@ -51,7 +51,7 @@ def open_backend(source: CheckpointSource, parameters: Parameters) -> Backend:
     cannot be had.
     """
     if source.kind == IMAGES:
-        raise UserError(f"{source.path}: these images are made already; judge them with geneval, rewards or all")
+        raise UserError(f"{source.path}: these images exist already; judge them with geneval, rewards or all")
     if source.kind == GENERATOR:
         from generation.backends.own_function import OwnFunctionBackend
 

@@ -144,7 +144,7 @@ class MiroBackend:
         if not bool(torch.isfinite(latents).all()):
             raise UserError(
                 f"the network's latents are not finite (prompt {items[0].prompt_index} or near it): "
-                "its weights are damaged, or guidance or precision are beyond what it bears"
+                "its weights are damaged, or guidance or precision are beyond what it can handle"
             )
         return decode_latents(self._model, latents)
 

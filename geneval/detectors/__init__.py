@@ -52,7 +52,7 @@ class Execution:
     batch_size: int = 1
 
     def suffix(self) -> str:
-        """What a detector's name says of it: nothing where numbers are the reference's up to rounding."""
+        """What a detector's name adds for it: nothing if numbers are the reference's up to rounding."""
         return ", bf16" if self.precision == "bf16" else ""
 
 
@@ -83,7 +83,7 @@ class Detector(Protocol):
 
     #: Names architecture and implementation; written into every row.
     name: str
-    #: Who computes the deformable attention, and how; written into ``run.json``.
+    #: What computes the deformable attention; written into ``run.json``.
     attention: str
 
     def preprocess(self, pixels: Any) -> Any:
@@ -93,7 +93,7 @@ class Detector(Protocol):
     def detect_batch(self, prepared: Sequence[Any], floors: Sequence[float]) -> list[Detections]:
         """Detect in prepared images; boxes and masks are in pixels of the originals.
 
-        What scores no more than an image's floor is of no interest and may be left out.
+        Detections whose score is not above an image's floor may be left out.
         """
         ...
 

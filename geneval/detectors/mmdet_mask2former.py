@@ -46,7 +46,7 @@ class _NotCompiled(ModuleType):
         def operator(*_: Any, **__: Any) -> str:
             if name in ("get_compiling_cuda_version", "get_compiler_version"):
                 return "not available"
-            raise RuntimeError(f"{name} is one of mmcv's compiled operators, which mmcv-lite has not")
+            raise RuntimeError(f"{name} is one of mmcv's compiled operators, which mmcv-lite lacks")
 
         return operator
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from importlib import import_module, metadata
 from pathlib import Path
@@ -109,6 +110,10 @@ class _Command(TyperCommand):
                 raise UserError(f"{part[:60]}...{part[-20:]}: {words}")
         return super().invoke(ctx)
 
+    def get_help(self, ctx: Any) -> str:
+        """The help, wrapped."""
+        return super().get_help(ctx).translate(_BREAKING)
+
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """What stands after the verb's name in the line on its usage."""
         arguments = (one for one in self.get_params(ctx) if one.param_type_name == "argument")
@@ -122,11 +127,22 @@ class _Command(TyperCommand):
             if record := parameter.get_help_record(ctx):
                 panel = getattr(parameter, "rich_help_panel", None) or kind
                 name = _in_words(record[0]) if kind == "Options" else _argument(parameter)
-                panels.setdefault(panel, []).append((name, record[1]))
+                panels.setdefault(panel, []).append((name, _kept_whole(record[1])))
         for panel, records in panels.items():
             if records:
                 with formatter.section(typer.style(panel, bold=True)):
                     formatter.write_dl(records)
+
+
+#: What lines are not broken at -> what is shown.
+_BREAKING = {0xA0: " ", 0x2011: "-"}
+
+
+def _kept_whole(text: str) -> str:
+    """An option's help: no line is broken in a name or a short default, and no flag says that it is off by default."""
+    text = re.sub(r"\s*\[default: no-[^]]*\]$", "", text)
+    text = re.sub(r"\[default: [^]]{,16}\]", lambda found: found[0].replace(" ", "\xa0"), text)
+    return re.sub(r"(?<=\w)-(?=\w)", "\u2011", text)
 
 
 def _in_words(option: str) -> str:

@@ -39,7 +39,7 @@ def status(run: Run) -> None:
         tail = "".join(f"\n  | {line}" for line in task.tail)
         echo(f"\n{task.name}{job} failed: {task.why}{where}{tail}")
     if failed:
-        echo("\nGive the command that began the run again: it makes what is missing.", err=True)
+        echo("\nRun the original command again: it makes what is missing.", err=True)
         raise typer.Exit(int(ExitCode.UNSCORED))
 
 
@@ -75,7 +75,7 @@ def _line(stage: str, tasks: list[TaskStatus]) -> str:
     counts = Counter(task.state for task in tasks)
     told = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
     done, total = sum(task.done for task in tasks), sum(task.total for task in tasks)
-    rows = f"; {done} of {total} rows in the shards begun" if total else ""
+    rows = f"; {done} of {total} rows in the started shards" if total else ""
     reasons = sorted({task.why for task in tasks if task.state == "waiting" and task.why not in ("", "None")})
     waits = f"; waiting: {', '.join(reasons)}" if reasons else ""
     jobs = ", ".join(dict.fromkeys(task.job.partition("_")[0] for task in tasks))

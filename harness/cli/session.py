@@ -117,7 +117,7 @@ def show_report(
     names: Sequence[str] = (),
     selections: Sequence[Selection] = (),
 ) -> ReportFiles:
-    """Write the leaderboard where it does not stand, print it, and return its files; see :func:`reports.report`.
+    """Write the leaderboard unless it is there already, print it, and return its files; see :func:`reports.report`.
 
     The last lines say where it is, and what can be done next.
     """
@@ -128,7 +128,7 @@ def show_report(
     display.close()
     show(terminal_tables(files))
     others = ", ".join(file.suffix for file in (files.markdown, files.csv, files.latex, files.json))
-    echo(f"\nreport: {files.html} (beside it: {others})")
+    echo(f"\nreport: {files.html} (and {others})")
     _say_what_next(inputs)
     return files
 

@@ -14,7 +14,8 @@ from wire.errors import UserError
 
 def view(
     runs: Annotated[
-        list[Path], typer.Argument(help="run directories, or files of rows; of several, verdicts that flip come first")
+        list[Path],
+        typer.Argument(help="run directories, or files of rows; of several, changed verdicts come first"),
     ],
     out: Annotated[
         Path | None,
@@ -42,7 +43,7 @@ def view(
     sheet = SheetSettings(prompt, sample, formats) if grid else None
     files = write_gallery(runs, where, options.copied(copy, full_size), CARDS, sheet=sheet)
     flips = f", {files.flips:,} verdicts flip" if len(runs) > 1 else ""
-    missing = f"; files not there: {files.without_picture:,}" if files.without_picture else ""
+    missing = f"; missing files: {files.without_picture:,}" if files.without_picture else ""
     kind = {1: "images", 2: "pairs"}.get(len(runs), "rows")
     echo(f"gallery: {files.index} ({files.images:,} {kind}{flips}{missing})")
     for path in files.sheet:

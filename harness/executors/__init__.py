@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from harness.stages.base import Stage
     from harness.stages.context import Pipeline
 
-    #: Brings stages of runs to their end, or hands them over: for each run how many items remain unscored; why it could
-    #: not go on; or None where it was handed over.
+    #: Finishes stages of runs, or submits them. Returns for each run the number of unscored items, the error that
+    #: stopped it, or None if it was submitted.
     Executor = Callable[[Sequence[Pipeline], Sequence[Stage]], list[int | MiroEvalError | None]]
 
 #: Names on the command line: each a module of this package with an executor called ``run``, loaded when chosen.
@@ -24,7 +24,7 @@ EXECUTORS = ["local", "slurm"]
 
 def find(settings: RunSettings) -> Executor:
     """The executor that the settings name.
-    Raises UserError: there is none of that name (the message lists the names), or it has no use for what else is asked.
+    Raises UserError: there is none of that name (the message lists the names), or other settings do not apply to it.
     """
     name = settings.executor
     if name not in EXECUTORS:
@@ -32,5 +32,5 @@ def find(settings: RunSettings) -> Executor:
     if name != "slurm" and settings.slurm != SlurmSettings():
         raise UserError("--partition, --gres and --slurm-arg go with --executor slurm")
     import_module("harness.executors.sharding").check_shards(settings.shards or 1)
-    within_visible(settings.gpus)  # a number that is not among them is told before environments are made
+    within_visible(settings.gpus)  # a number that is not among them is reported before environments are made
     return cast("Executor", import_module(f"harness.executors.{name}").run)

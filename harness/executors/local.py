@@ -114,7 +114,7 @@ class LocalRun:
         plan = self.pipeline.plan(stage)
         record = self.pipeline.record(stage, plan)
         if record.finished and self.pipeline.in_use(stage, record):
-            self._note(f"{stage.name}: nothing to do, {plan.units} {stage.unit} are there")
+            self._note(f"{stage.name}: nothing to do: all {plan.units} {stage.unit} exist")
         else:
             merge_stage(self.pipeline, stage, record)
 
@@ -132,7 +132,7 @@ class LocalRun:
         self.failure = self.failure or failure
         self._left = {work: None for work in self._left if work.stage is not stage and stage.needs_images}
         if self._left:
-            self._note(f"{stage.name} is skipped, the other stages go on: {str(failure).splitlines()[0]}")
+            self._note(f"{stage.name} is skipped, the other stages continue: {str(failure).splitlines()[0]}")
 
     def is_ready(self, work: ShareWork) -> bool:
         """Images of a share are made before they are judged; those of other shares may come later."""

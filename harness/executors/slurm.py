@@ -110,6 +110,7 @@ class _Submitter:
         self._note = pipeline.display.note
         self._submission = Submission(shards, cluster=queue.cluster(), token=secrets.token_hex(16))
         clean_job_folders(pipeline.run)
+        self._submission.write(pipeline.run)  # from now on the run is not over, and nobody else cleans its folder
         self._folder = new_job_folder(pipeline.run)
 
     def submit(self, stages: Sequence[Stage], pending: dict[str, list[Share]]) -> Submission:
@@ -117,7 +118,6 @@ class _Submitter:
         makers = [stage for stage in stages if not stage.needs_images]
         making = [share for stage in makers for share in pending[stage.name]]
         with self._all_or_none():
-            self._submission.write(self._run)
             for stage in makers:
                 self._array(stage, pending[stage.name], None)
             # Task by task, of the jobs so far; a lone task is no array in Slurm's eyes.
@@ -129,7 +129,7 @@ class _Submitter:
             self._merge(stages)
             if lost := set(self._submission.job_ids()) - {job.partition("_")[0] for job in self._submission.entries()}:
                 raise EnvironmentFailure(
-                    f"Slurm does not show job {min(lost)} with its comment, by which jobs are known here: the cluster "
+                    f"Slurm does not show job {min(lost)} with its comment, which identifies jobs here: the cluster "
                     "drops comments, or its commands ask different clusters (SBATCH_CLUSTERS); all are cancelled"
                 )
         return self._submission

@@ -200,7 +200,7 @@ def new_job_folder(run: RunDirectory) -> Path:
 
 def clean_job_folders(run: RunDirectory) -> None:
     """Remove what is left of ended submissions: of this run, and in our home of all that are over or deleted."""
-    ended = [job_folders(run)]
+    _remove(job_folders(run))
     for note in (home() / "slurm").glob("*/run"):
         with contextlib.suppress(OSError, UserError):
             other = RunDirectory(Path(os.fsdecode(read_bytes(note))))
@@ -208,10 +208,12 @@ def clean_job_folders(run: RunDirectory) -> None:
             # Where the folder of the run is away too, its disk may be.
             deleted = other.path.parent.is_dir() and not other.path.is_dir()
             if deleted or (submission is not None and submission.is_over(other)):
-                ended.append(note.parent)
-    for folder in ended:
-        if not folder.is_symlink():
-            shutil.rmtree(folder, ignore_errors=True)
+                _remove(note.parent)
+
+
+def _remove(folder: Path) -> None:
+    if not folder.is_symlink():
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def job_log(run: RunDirectory, job: str) -> Path | None:

@@ -89,7 +89,7 @@ def judged(prompts: Sequence[Mapping[str, Any]], rewards: RewardSettings) -> tup
         rewards = replace(rewards, metrics=tuple(dict.fromkeys((*rewards.metrics, *judges))))
         if not by_rules:
             named = ", ".join(judges)
-            note = f"these prompts bring questions: {named} judges them, GenEval's detector has nothing to decide"
+            note = f"these prompts have questions: {named} judges them, GenEval's detector is not used"
     return ["geneval", "rewards"] if by_rules else ["rewards"], rewards, note
 
 
@@ -102,10 +102,10 @@ def evaluation(model: Model, out: Path, common: RunSettings, name: str | None = 
     """
     made, generation, run = model.source.kind == IMAGES, model.settings, RunDirectory(out, model.contents)
     if made and run.path != RunDirectory(model.source.path or out).path:
-        raise UserError("images made already are judged where they are: omit --out")
+        raise UserError("existing images are judged where they are: omit --out")
     prompts = [item.metadata for item in run.listed()] if made else load_suite(generation.suite).lines
     stages, rewards, note = judged(prompts, common.rewards)
-    notes = [f"{model.fault}; the others go on"] if model.fault else describe_images(model)
+    notes = [f"{model.fault}; the others continue"] if model.fault else describe_images(model)
     if note:
         notes.append(f"{out}: {note}")
     settings = replace(common, out=out, name=name, generation=None if made else generation, rewards=rewards)

@@ -88,11 +88,11 @@ def read_axis(text: str, flag: str = "--sweep") -> Axis:
     values = {field: _values(field, written, steps, text, flag) for field, written in given.items()}
     lengths = {len(own) for own in values.values()}
     if not values or len(lengths) != 1:
-        raise UserError(f"{flag} {text!r}: tied fields need values of one number, or {VARIABLE}=FROM:TO:STEP")
+        raise UserError(f"{flag} {text!r}: tied fields need equally many values, or {VARIABLE}=FROM:TO:STEP")
     first = next(iter(values.values()))
     places: list[Value] = [*steps] if steps is not None else first
     if len(set(places)) < len(places):
-        raise UserError(f"{flag} {text!r}: a value stands twice; {_FORM}")
+        raise UserError(f"{flag} {text!r}: a value appears twice; {_FORM}")
     return Axis(values, next(iter(values)) if len(values) == 1 else ",".join(_tied(given)), places)
 
 
@@ -110,7 +110,7 @@ def _assignments(text: str, flag: str) -> dict[str, str]:
             name = field
             found[name] = written
         elif sign or not name:
-            raise UserError(f"{flag} {text!r}: {f'{field} stands twice; ' if sign else ''}{_FORM}")
+            raise UserError(f"{flag} {text!r}: {f'{field} appears twice; ' if sign else ''}{_FORM}")
         else:
             found[name] += f",{field}"
     if not all(found) or not all(found.values()):

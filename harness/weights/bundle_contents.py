@@ -118,7 +118,7 @@ def _files(index: Index) -> dict[str, File]:
     files: dict[str, File] = {}
     for file in index.files:
         if file.place in files:
-            raise ValueError(f"{file.place} is there twice")
+            raise ValueError(f"{file.place} appears twice")
         if not is_git_object(file.place):
             target(file.place)
         elif index.schema == 1 or file.size > MAX_OBJECT:
@@ -165,7 +165,7 @@ def _snapshot(place: tuple[str, str, str], names: Mapping[str, str]) -> list[Lin
     if not fitting:
         raise ValueError(f"{folder} at {branch or revision} is not in weights.toml")
     if within := [name for name in names if any(str(parent) in names for parent in PurePosixPath(name).parents)]:
-        raise ValueError(f"{within[0]} lies in a file")
+        raise ValueError(f"{within[0]} is inside a file")
     owners: dict[str, HubWeight] = {}
     for entry in sorted(fitting, key=lambda entry: len(entry.sha256)):  # who pins a file has the last word on it
         owners.update(dict.fromkeys(choose(entry.files, names), entry))

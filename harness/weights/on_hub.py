@@ -67,7 +67,7 @@ def fault(entry: HubWeight, file: CachedFile) -> str:
     if _SHA256.fullmatch(file.blob.name) and file.blob.name != digest:
         return f"has sha256 {digest}, the hub said {file.blob.name}"
     if _SHA1.fullmatch(file.blob.name) and file.blob.name != blob_sha1(file.blob):
-        return "has not the bytes that the hub said"
+        return "does not have the bytes that the hub promised"
     first = checksums.first_use(place(entry, file.name))
     if first and first["sha256"] != digest and first["revision"] == entry.repository.commit:
         return f"has sha256 {digest}, and had {first['sha256']} at its first use"

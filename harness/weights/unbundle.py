@@ -99,7 +99,7 @@ def _extract(
                 data, name = content.read(file.size), place.removeprefix("git/")
                 if git_proof.sha1(data) != name or hashlib.sha256(data).hexdigest() != file.sha256:
                     raise EnvironmentFailure(
-                        f"{place} has not the bytes that its name and the bundle's list say: nothing is unpacked"
+                        f"{place} does not have the bytes that name and list promise: nothing is unpacked"
                     )
                 objects[name] = data
             elif not target(place).exists():
@@ -160,7 +160,7 @@ def _fault(place: str, partial: Path, digest: str, promised: str) -> str:
         return by_address.mismatch(next(one for one in load_weights().values() if one.file == name), digest)
     name = name.rpartition("/")[2]
     own = digest if len(name) == 64 else git_proof.blob_sha1(partial)
-    return "" if own == name else "has not the bytes that its name says"
+    return "" if own == name else "does not have the bytes that its name promises"
 
 
 def _check_room(contents: Contents) -> None:

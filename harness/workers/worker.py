@@ -45,7 +45,7 @@ class Program:
     def failure(self, status: int, message: str = "", hung: str = "") -> WorkerFailure:
         """The error of a worker that ended, or gave a job up, with this status, and said this about it."""
         details = describe_failure(self.command, status, self.log)
-        what = f"hung ({hung}) and was ended" if hung else "stopped unexpectedly"
+        what = f"hung ({hung}) and was stopped" if hung else "stopped unexpectedly"
         text = f"stage {self.stage} {what}; run the same command again to continue"
         if hung:
             return WorkerFailure(text, ExitCode.ENVIRONMENT_FAILURE, details)

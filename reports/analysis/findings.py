@@ -24,7 +24,7 @@ EXPLANATIONS = {
     ),
     "reward_correlation": "Spearman's rank correlation of rewards, over images; 95 % intervals over prompts.",
     OVER_PROMPTS: (
-        "The same for prompts' mean rewards: how far two rewards find the same prompts hard. If it is high and that "
+        "The same for prompts' mean rewards: whether two rewards find the same prompts hard. If it is high and that "
         "over images is low, they agree on prompts, but not on which image of a prompt is better."
     ),
     "histogram": (

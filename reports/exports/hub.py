@@ -18,7 +18,7 @@ from reports.files import write_text, writing
 from reports.gallery.pictures import picture_within, thumbnail
 from reports.leaderboard.files import leaderboard_record
 from reports.leaderboard.markdown import leaderboard_markdown
-from reports.leaderboard.sections import SCORES, scored_images
+from reports.leaderboard.sections import SCORES, headlines, scored_images
 from reports.summary.run_summary import GENEVAL
 from wire.errors import EnvironmentFailure, MiroEvalError, UserError
 from wire.paths import expanded
@@ -186,16 +186,18 @@ def _write_rows(rows: pd.DataFrame, path: Path, images: list[dict[str, Any] | No
 def _card(board: Leaderboard, repo: str, rows: int) -> str:
     from huggingface_hub import DatasetCard, DatasetCardData
 
+    suites = [{"overall": "geneval"}.get(name, name) for name in headlines(board)]
     sizes = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 1_000_000: "100K<n<1M"}
     data = DatasetCardData(
         pretty_name=f"miro-eval rows: {repo.partition('/')[2]}",
         task_categories=["text-to-image"],
-        tags=["geneval", "miro-eval", "text-to-image"],
+        tags=[*suites, "miro-eval", "text-to-image"],
         size_categories=[next((name for most, name in sizes.items() if rows < most), "1M<n<10M")],
         configs=[{"config_name": "default", "data_files": ROWS}],
     )
+    verdicts = "GenEval's verdict and its reason, " if "overall" in headlines(board) else ""
     about = (
-        "One row per image: GenEval's verdict and its reason, the rewards, and the reasons of unscored ones. "
+        f"One row per image: {verdicts}the rewards, and the reasons of unscored ones. "
         "The columns are those of `scores.csv` in miro-eval's docs/statistics.md."
     )
     text = f"---\n{data.to_yaml()}\n---\n# Scores\n\n{about}\n\n{leaderboard_markdown(board)}"

@@ -48,7 +48,7 @@ class Card:
 
 
 def matched(runs: Sequence[GalleryRun]) -> list[Card]:
-    """The images of one run, or of several side by side; flips first, else in the first runs' order."""
+    """The images of one run, or of several side by side; changed verdicts first, else in the first runs' order."""
     numbers = [{place: number for number, place in enumerate(run.places)} for run in runs]
     cards = []
     for place in dict.fromkeys(place for run in runs for place in run.places):

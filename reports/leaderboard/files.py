@@ -142,7 +142,7 @@ def _reward_results(row: dict[Any, Any], cards: Mapping[str, MetricCard]) -> Ite
 
 
 def _images(row: dict[Any, Any], name: str) -> str:
-    return f"{scored_text(scored_images(row, [name]), alone=True)} images"
+    return f"{scored_text(scored_images(row, [name]))} images"
 
 
 def _result(dataset: str, kind: str, metric: str, name: str, value: float) -> EvalResult:

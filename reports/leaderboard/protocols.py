@@ -58,8 +58,11 @@ def ranking_protocol(run: RunSummary, across: Sequence[str] = ()) -> Protocol:
         fields.append(("samples per prompt", str(run.geneval.coverage.samples_per_prompt)))
     elif run.geneval2 is not None:
         fields.append(("samples per prompt", str(run.geneval2.samples_per_prompt)))
-    elif run.rewards and any(card_of(metric, run.manifest.cards).over_samples for metric in run.rewards.metrics):
-        fields.append(("samples per prompt", str(run.rewards.samples_per_prompt)))  # such values depend on it
+    elif run.rewards:
+        if "suite.sha256" not in run.manifest.protocol:
+            fields.append(("prompts", run.prompts_digest[:12]))  # means over other prompts are not to be compared
+        if any(card_of(metric, run.manifest.cards).over_samples for metric in run.rewards.metrics):
+            fields.append(("samples per prompt", str(run.rewards.samples_per_prompt)))  # such values depend on it
     if run.manifest.random_weights:
         fields.append(RANDOM)
     return tuple(sorted(fields))
@@ -123,6 +126,13 @@ def table_notes(runs: Sequence[RunSummary]) -> Iterator[str]:
         directions = grouped((run.manifest.cards[metric].direction, run.name) for run in carded)
         if len(directions) > 1:
             yield f"runs' cards differ in {metric}: {_values(directions)}; marks go by the first run listed"
+
+
+def prompts_note(runs: Sequence[RunSummary]) -> Iterator[str]:
+    """A note where runs rest on unequally many prompts, for what shows scores without counts."""
+    counts = grouped((f"{run.prompts:,}", run.name) for run in runs)
+    if len(counts) > 1:
+        yield f"runs differ in prompts: {_values(counts)}"
 
 
 def _values(names_of: dict[str, list[str]]) -> str:

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 HEADINGS = {
     "complete": "Complete sweeps",
-    "incomplete": "Incomplete sweeps, ranked apart",
-    "other prompts": "Prompts that are not GenEval's own, ranked apart",
+    "incomplete": "Incomplete sweeps, ranked separately",
+    "other prompts": "Prompts that are not GenEval's own, ranked separately",
     "geneval 2": "GenEval 2, complete sweeps",
-    "geneval 2 incomplete": "GenEval 2, incomplete sweeps, ranked apart",
+    "geneval 2 incomplete": "GenEval 2, incomplete sweeps, ranked separately",
     "no geneval": "Without GenEval verdicts, not ranked",
 }
 SCORES = ("overall", *TAGS)
@@ -64,6 +64,12 @@ def sections(board: Leaderboard) -> Iterator[Section]:
         rows = tuple({str(column): value for column, value in row.items()} for row in frame.to_dict("records"))
         marks = _marks(frame, board, group)
         yield Section(heading, group, protocol, rows, marks)
+
+
+def headlines(board: Leaderboard) -> list[str]:
+    """What the board's runs are ranked by: ``overall``, ``geneval2``, both, or nothing."""
+    found = {section.scores[0] for section in sections(board) if section.scores}
+    return [name for name in ("overall", GENEVAL2_SCORES[0]) if name in found]
 
 
 def scored_images(row: Mapping[str, Any], names: Sequence[str]) -> dict[str, Scored]:

@@ -43,7 +43,7 @@ class Grid:
         from rich.table import Table
         from rich.text import Text
 
-        title = Text(self.title) if self.title else None
+        title = Text(self.title, no_wrap=True, overflow="ignore") if self.title else None
         table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
         table.add_column(Text(_plain(self.corner)), overflow="fold", no_wrap=whole)
         for head, _ in self.columns:
@@ -137,7 +137,7 @@ def terminal_tables(board: dict[str, Any]) -> Group:
     if heads:
         grids.append(_grid(runs, "Rewards (raw means)", "rewards", heads))
     random = any(run["random_weights"] for run in runs)
-    above = [Text(f"{RANDOM_WEIGHTS.capitalize()}.", style="bold red")] if random else []
+    above = [Text(f"{RANDOM_WEIGHTS.capitalize()}.\n", style="bold red")] if random else []
     notes = (Paragraph(note) for note in _notes(board["notes"], runs))
     return Group(*above, Fitting(grids, turn=True), *notes)
 

@@ -55,7 +55,7 @@ def command(key: str) -> str:
 
 def not_drawn(result: Result) -> str:
     """A note on a result without runs."""
-    return f"not drawn: {result.key} ({result.title}): no runs; {command(result.key)} prints what makes them"
+    return f"not drawn: {result.key} ({result.title}): no runs; {command(result.key)} prints how to make them"
 
 
 @dataclass(frozen=True, eq=False)

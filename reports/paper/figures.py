@@ -70,7 +70,7 @@ def draw_figures(
     drawn.notes.extend(_in_none(runs, wanted))
     if published:
         keys = ", ".join(published)
-        drawn.notes.append(f"published points alone: {keys}; {command('KEY')} prints what measures them")
+        drawn.notes.append(f"published points only: {keys}; {command('KEY')} prints how to measure them")
     return drawn
 
 
@@ -84,7 +84,7 @@ def _in_none(runs: Runs, wanted: Sequence[Result]) -> Iterator[str]:
     for one in runs.named:
         sets = [needed.set for result in wanted for needed in result.inputs if one.model in needed.models]
         if all(place_of(one, run_set) is None for run_set in sets):
-            otherwise = "sampled otherwise than the paper's models are there"
+            otherwise = "sampled in another way than the paper's models"
             yield f"not drawn: {one.run.name}: {otherwise if sets else f'no figure here is about {one.model}'}"
 
 
@@ -197,7 +197,7 @@ class Drawing:
         if self._kind == "training":
             return "training step"
         if self._kind == "best_of_n":
-            return "N, images a prompt"
+            return "N, images per prompt"
         axis = axis_of(self.sets[0])
         others = [
             part.partition("=")[0] for part in ",".join(self.sets[0].sweep).split(",") if part.startswith("negative.")

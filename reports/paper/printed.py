@@ -28,7 +28,7 @@ class RowProtocol:
     """How a row's numbers came about."""
 
     suites: Mapping[str, str]  #: kind of column (``verdicts``, ``rewards``) -> prompt suite
-    samples: int  #: images a prompt
+    samples: int  #: images per prompt
     #: steps, guidance_scale: of the sampler; ``own`` for a pipeline's own.
     steps: int | str
     guidance_scale: float | str

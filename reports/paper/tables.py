@@ -97,9 +97,9 @@ def _row_cells(table: PrintedTable, row: PrintedRow, runs: Sequence[MeasuredRun]
 
 
 _READING = (
-    "GenEval columns in per cent, rewards raw. The verdict *agrees* where the measured 95 % interval, give or take the "
-    "rounding of the printed value, holds it; *not comparable* is what was made or measured in another way than the "
-    "row, which the reason names. The paper gives no intervals: its own noise is not in the verdict."
+    "GenEval columns in per cent, rewards raw. *agrees*: the measured 95 % interval, widened by the rounding of the "
+    "printed value, contains it. *not comparable*: the run was made or measured in another way than the row, which the "
+    "reason states. The paper gives no intervals, so its own noise is not in the verdict."
 )
 
 
@@ -129,12 +129,12 @@ _MEASURED_HEAD = (
 
 
 _COMPUTE_HEAD = (
-    "| model | TFLOPs, printed | TFLOP an image | hours: generate | geneval | rewards | run |",
+    "| model | TFLOPs, printed | TFLOP per image | hours: generate | geneval | rewards | run |",
     "|:--|--:|--:|--:|--:|--:|:--|",
 )
 _COMPUTE = (
-    "TFLOP an image: both branches of the guidance and the VAE, a multiplication and an addition being two; of a row "
-    "of best images, all that are made for one. Hours: wall time of the busiest worker, for the whole run."
+    "TFLOP per image: both branches of the guidance and the VAE; a multiplication and an addition count as two; for a "
+    "row of best images, all images made for one. Hours: wall time of the busiest worker, for the whole run."
 )
 
 
@@ -238,20 +238,20 @@ def _ends(groups: Sequence[str]) -> frozenset[int]:
 
 def _measured_grids(table: ReproducedTable) -> Iterator[RenderableType]:
     """Measured values beside printed ones; then what was not measured, and what is to be said of the runs."""
-    cells = [cell for cell in table.cells if cell.measurement is not None]
-    if cells:
-        facts = [
-            (one.column, f"{one.printed:.{one.decimals}f}", *_measured_texts(one), one.verdict.value, one.run)
-            for one in cells
-        ]
-        heads = ("column", "printed", "measured", "95 % interval", "difference", "verdict", "run")
-        columns: list[Column] = [(head, [fact[place] for fact in facts]) for place, head in enumerate(heads)]
-        names = [cell.row for cell in cells]
+    measured = grouped(((cell.row, cell.run), cell) for cell in table.cells if cell.measurement is not None)
+    if measured:
         yield ""
-        yield Fitting([Grid("Measured beside printed", "model", names, columns, _ends(names))])
-        yield Paragraph("A value agrees where the measured 95 % interval holds it, rounding allowed for.")
+        yield Fitting([_measured_grid(f"{row}, measured on {run}", cells) for (row, run), cells in measured.items()])
+        yield Paragraph("A printed value agrees if the measured 95 % interval, widened by its rounding, contains it.")
     lacking = grouped(((cell.row, cell.reason), cell.column) for cell in table.cells if cell.reason)
     for (row, reason), names in lacking.items():
         what = "all columns" if len(names) == len(table.printed.decimals) else ", ".join(names)
         yield Paragraph(f"{row}: {reason}; not compared: {what}")
     yield from (Paragraph(f"{run.name}: {note}") for run in table.runs for note in run.notes)
+
+
+def _measured_grid(title: str, cells: Sequence[Cell]) -> Grid:
+    facts = [(f"{one.printed:.{one.decimals}f}", *_measured_texts(one), one.verdict.value) for one in cells]
+    heads = ("printed", "measured", "95 % interval", "difference", "verdict")
+    columns: list[Column] = [(head, [fact[place] for fact in facts]) for place, head in enumerate(heads)]
+    return Grid(title, "column", [one.column for one in cells], columns)

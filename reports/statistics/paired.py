@@ -33,11 +33,11 @@ class Moments:
     #: Effective ones of the squared error (Satterthwaite 1946, Biometrics Bull. 2:110-114), from 1 to prompts - strata:
     #: few where it rests on few prompts that differ much.
     degrees_of_freedom: float
-    #: Share of the squared error that more images a prompt would lessen, from 0 to 1; None with one each.
+    #: Share of the squared error that more images per prompt would lessen, from 0 to 1; None with one each.
     within: float | None
     discordant_prompts: int  #: prompts whose value is not 0
-    #: Prompts of the smallest stratum times the number of strata: a prompt whose mean moves by 1 moves a mean of strata
-    #: by 1 / weight at most.
+    #: Prompts of the smallest stratum times the number of strata: a prompt whose mean moves by 1, and whose images
+    #: count as much as others' do on average, moves a mean of strata by 1 / weight at most.
     weight: int
 
 
@@ -64,11 +64,11 @@ def moments(clusters: Clusters, estimator: Estimator) -> Moments:
 
 def _within(clusters: Clusters, estimator: Estimator, variance: float) -> float | None:
     """Share of the variance that comes from the images of a prompt differing among themselves."""
-    counts = clusters.counts
-    if variance <= 0.0 or int(counts.min()) < 2:
+    images = clusters.images
+    if variance <= 0.0 or int(images.min()) < 2:
         return None
     by_sum, _ = estimator.gradient(*clusters.totals())
-    noise = np.maximum(clusters.squares - clusters.sums**2 / counts, 0.0) * counts / (counts - 1.0)
+    noise = np.maximum(clusters.squares - clusters.sums**2 / images, 0.0) * images / (images - 1.0)
     return min(1.0, float((by_sum[clusters.stratum_of] ** 2 * noise).sum()) / variance)
 
 
@@ -99,7 +99,7 @@ def paired_difference(differences: Clusters, estimator: Estimator, widest: float
     if not differences.estimable():
         return None
     difference = float(estimator.value(*differences.totals()))
-    images, prompts = int(differences.counts.sum()), int(differences.sizes.sum())
+    images, prompts = int(differences.images.sum()), int(differences.sizes.sum())
     interval = resampled_interval(differences, estimator)
     shape = moments(differences, estimator)
     if interval.standard_error <= 0.0:

@@ -1,8 +1,8 @@
 """DPG-Bench in numbers (Hu et al. 2024, arXiv 2403.05135), from 0 to 100, in two ways.
 
 ``fixed`` counts every question of every image. ``paper`` does what ``compute_dpg_bench.py`` does (ELLA, 3c228f1): the
-first question of the file is lost, a prompt with a question that rests on one that is not there is dropped, and a
-category counts a prompt's last image alone. That script cuts its images out of a grid; ours come one by one.
+first question of the file is lost, a prompt is dropped where a question is looked up that is not there, and a category
+counts a prompt's last image alone. That script cuts its images out of a grid; ours come one by one.
 """
 
 from __future__ import annotations
@@ -83,9 +83,16 @@ def _without_first(answers: DpgAnswers) -> DpgAnswers:
 
 
 def _complete(answers: DpgAnswers) -> bool:
-    """Whether the script gets through: there are questions, and all that they rest on."""
-    ids = {one.id for one in answers}
-    return bool(answers) and all(parent in ids for one in answers for parent in one.depends)
+    """Whether the script gets through: there are questions, and all that it looks up. It looks no further than a no."""
+    counts = {one.id: one.yes for one in answers}
+    for one in answers:
+        for parent in one.depends:
+            if parent not in counts:
+                return False
+            if not counts[parent]:
+                counts[one.id] = False
+                break
+    return bool(answers)
 
 
 def _mode(prompts: Mapping[str, Sequence[DpgAnswers]], counted: Iterable[DpgAnswers]) -> Mode:

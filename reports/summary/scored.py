@@ -38,11 +38,11 @@ class Scored:
         return f"{self.scored:,} of {self.expected:,}"
 
 
-def scored_text(counts: Mapping[str, Scored], alone: bool = False) -> str:
-    """E.g. ``geneval, vqa 2,212 of 2,212; aesthetic 20 of 2,212``: like counts together; one ``alone`` has no name."""
-    if alone:
-        return "".join(scored.text for scored in counts.values())
+def scored_text(counts: Mapping[str, Scored]) -> str:
+    """E.g. ``geneval, vqa 2,212 of 2,212; aesthetic 20 of 2,212``; if all counts are equal, without names."""
     names = grouped((scored.text, name) for name, scored in counts.items())
+    if len(names) == 1:
+        return next(iter(names))
     return "; ".join(f"{', '.join(of_count)} {text}" for text, of_count in names.items())
 
 
