@@ -125,9 +125,7 @@ def test_numbers_of_an_own_scorer_that_was_changed_since_are_told(own: str, tmp_
     plan = plan_of(run, Manifest("x", stages={"rewards": record}), **asked)
     assert (plan.pending, plan.notes) == (
         0,
-        (
-            "brightness: verb_brightness.py has changed since its numbers were made; --rescore brightness makes them anew",
-        ),
+        ("brightness: verb_brightness.py has changed since its numbers were made; --rescore brightness replaces them",),
     )
 
 
