@@ -55,29 +55,13 @@ def test_scores_are_those_of_the_slow_way_one_pair_at_a_time(load: Callable[...,
 
 
 @pytest.fixture(scope="module")
-def authors(world: Path, tmp_path_factory: pytest.TempPathFactory) -> list[float]:
-    """What the authors' model class gives, in their transformers: fetched by uv for this module, and thrown away."""
-    uv, folder = os.environ.get("UV") or shutil.which("uv"), tmp_path_factory.mktemp("hpsv3")
-    if uv is None:
-        pytest.skip("uv is not installed: hpsv3 and its transformers cannot be had")
-    install = [
-        uv,
-        "pip",
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--python",
-        sys.executable,
-        "--target",
-        folder / "packages",
-    ]
-    done = subprocess.run([*install, *PACKAGES], capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"hpsv3 and its transformers cannot be had: {done.stderr[-200:]}")
+def authors(world: Path, packages: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> list[float]:
+    """What the authors' model class gives, in their transformers."""
+    folder = tmp_path_factory.mktemp("hpsv3")
     pairs = [[str(folder / f"{place}.png"), line["prompt"]] for place, line in enumerate(LINES)]
     for image, (path, _) in zip(images(), pairs, strict=True):
         image.save(path)
-    variables = {**os.environ, "HF_HOME": str(world), "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(folder / "packages")}
+    variables = {**os.environ, "HF_HOME": str(world), "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(packages(*PACKAGES))}
     command = [sys.executable, str(Path(__file__).with_name("hpsv3_scores.py"))]
     question = json.dumps(pairs)
     answer = subprocess.run(command, input=question, env=variables, check=True, capture_output=True, text=True)
