@@ -28,6 +28,7 @@ def cell(item: Item, sha256: str | None, metric: str, result: Outcome) -> dict[s
     scored = isinstance(value, float)
     return {
         "filename": item.filename,
+        "prompt": item.prompt,
         "prompt_index": item.prompt_index,
         "sample_index": item.sample_index,
         "image_sha256": sha256,
@@ -51,10 +52,8 @@ class Passes:
 
     Each has ``size`` rows: a short batch, and the place of an unreadable image, are filled with a repeated pair, so
     that neither changes the numbers of the others.
-
-    Args:
-        parts: computes a batch; in parts where memory is short.
-        texts: the scorer's text features, where it has them.
+    ``parts``: computes a batch; in parts where memory is short.
+    ``texts``: the scorer's text features, where it has them.
     """
 
     def __init__(self, scorer: Scorer, device: str, size: int, parts: Parts, texts: TextFeatures | None) -> None:

@@ -13,7 +13,7 @@ def import_fault(error: BaseException) -> str:
     name = wanted.__name__ if isinstance(wanted, ModuleType) else str(wanted)
     if isinstance(error, ImportError | AttributeError) and name.partition(".")[0] in PARTS:
         ours = name.partition(".")[0]
-        return f"it wants {error}, and {ours!r} is miro-eval's own package here: give yours another name"
+        return f"{error}; {ours!r} is miro-eval's own package here: give yours another name"
     return f"{type(error).__name__}: {error}"
 
 

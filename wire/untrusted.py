@@ -125,12 +125,12 @@ def _within(value: Any) -> list[Any]:
 
 def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object's keys and values, for ``json.loads``; two readers may take either of two values under one key.
-    Raises ValueError: a key is there twice.
+    Raises ValueError: a key appears twice.
     """
     record = dict(pairs)
     if len(record) != len(pairs):
         keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)[:40]!r} is there twice")
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)[:40]!r} appears twice")
     return record
 
 

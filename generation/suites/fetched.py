@@ -139,7 +139,7 @@ def _download(suite: PublishedSuite, file: SuiteFile) -> bytes:
         with urllib.request.urlopen(file.url, timeout=TIMEOUT) as answer:  # noqa: S310 - our own list
             content: bytes = answer.read()
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise EnvironmentFailure(f"suite {suite.id}: {file.url} cannot be had ({error}); {elsewhere}") from error
+        raise EnvironmentFailure(f"suite {suite.id}: {file.url} cannot be fetched ({error}); {elsewhere}") from error
     return content
 
 

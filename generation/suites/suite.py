@@ -154,5 +154,5 @@ def read_suite(path: Path) -> Suite:
         raise UserError(f"{path}: cannot be read as a suite ({error})") from error
     lines = parse(text, path.suffix.lower().removeprefix("."), str(path))
     if not lines:
-        raise UserError(f"{path}: no prompts in it; expected one a line")
+        raise UserError(f"{path}: no prompts in it; expected one per line")
     return Suite(path.stem, lambda: lines)

@@ -85,7 +85,7 @@ def _rejudge(rows: Path, out: Path | None, judging: GenevalSettings) -> None:
     was_right, is_right = (sum(row.get("correct") is True for row in column) for column in zip(*decided, strict=True))
     echo(f"{len(decided)} rows judged again: {is_right} correct, {was_right} before, {changed} verdicts changed")
     if kept := sum(new.get("color_source") == VERDICT for _, new in decided):
-        echo(f"{kept} rows hold no color answers and keep their color verdict (color_source: {VERDICT})")
+        echo(f"{kept} rows have no color answers and keep their color verdict (color_source: {VERDICT})")
     echo(f"scores: miro-eval report {out}")
     if lost := sum(new.get("status") == "unscored" or new.get("correct") is None for _, new in decided):
         echo(f"{lost} rows are unscored; their error says why", err=True)

@@ -50,8 +50,7 @@ def fetch(
     names: Names = None,
     stage: Stage = None,
     brought: Annotated[
-        Path | None,
-        typer.Option("--from", help="take the weight named from this local file", metavar="FILE"),
+        Path | None, typer.Option("--from", help="take the weight named from this local file", metavar="FILE")
     ] = None,
 ) -> None:
     """Fetch missing weights, several at a time, and verify all; an interrupted download continues."""

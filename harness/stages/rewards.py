@@ -59,12 +59,8 @@ def plan(
     Finished values of a metric that is to be rescored, or that something else decides now, are passed over, and
     replaced when the file is merged; what a worker has written since then counts, so that an interrupted rescoring goes
     on where it was.
-
-    Args:
-        environment: the part that is meant; without it the whole stage.
-
-    Raises:
-        UserError: see :func:`validate`; or no readable images.
+    ``environment``: the part that is meant; without it the whole stage.
+    Raises UserError: see :func:`validate`; or no readable images.
     """
     validate(settings, {})
     shares = by_environment(settings.rewards, Path.cwd())
@@ -119,12 +115,8 @@ def _facts(metrics: Iterable[str]) -> dict[str, Any]:
 @cache
 def by_environment(settings: RewardSettings, folder: Path) -> dict[str, RewardSettings]:
     """The settings of each environment's metrics alone, the usual one's first.
-
-    Args:
-        folder: where the user is, which names of scorers start from.
-
-    Raises:
-        UserError: there is no such environment for scorers, two have one name, or as :func:`own_scorers`.
+    ``folder``: where the user is, which names of scorers start from.
+    Raises UserError: there is no such environment for scorers, two have one name, or as :func:`own_scorers`.
     """
     from rewards.own_scorer import environment_of, load_scorers, registry
 
@@ -195,9 +187,7 @@ def _of_these_samples(known: dict[str, Row], items: Iterable[Item]) -> dict[str,
 
 def own_scorers(settings: RewardSettings) -> tuple[list[str], tuple[str, ...]]:
     """The user's scorers, named so that a worker finds them, and all metric ids asked for, theirs last.
-
-    Raises:
-        UserError: an unknown metric, or an unfit scorer.
+    Raises UserError: an unknown metric, or an unfit scorer.
     """
     from rewards.scorers import check_metrics
 
@@ -221,9 +211,7 @@ def validate(settings: RunSettings, prompts: Prompts) -> list[str]:
 
 def require_prompts(settings: RunSettings, prompts: Prompts) -> None:
     """See that each metric can score images of some of the prompts.
-
-    Raises:
-        UserError: one cannot, whatever they show.
+    Raises UserError: one cannot, whatever they show.
     """
     from rewards.own_scorer import registry
 
@@ -265,7 +253,7 @@ def _cells(rows: Iterable[Row], passed_over: Container[str]) -> Iterator[Row]:
         if "metric" in row:
             yield row
             continue
-        image = {key: row.get(key) for key in ("filename", "prompt_index", "sample_index", "image_sha256")}
+        image = {key: row.get(key) for key in _IMAGE_KEYS}
         reasons, details = (said if isinstance(said := row.get(key), dict) else {} for key in _METRICS_KEYS)
         for metric, value in row.items():
             if metric not in _IMAGE_KEYS and metric not in _METRICS_KEYS and metric not in passed_over:
@@ -308,7 +296,7 @@ def batch(settings: RunSettings) -> int:
 
 
 REWARDS = Stage(
-    "rewards", "rewards", "rewards", "rewards.jsonl", "numbers", plan, merge,
+    "rewards", "rewards", "rewards", "rewards.jsonl", "scores", plan, merge,
     batch=batch, validate=validate, keys=keys, weights=weights, probe=probe,
     divide=divide,
 )  # fmt: skip

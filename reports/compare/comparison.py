@@ -15,6 +15,7 @@ from reports.summary.geneval2_summary import Parts, geneval2_parts
 from reports.summary.scored import samples_expected
 from wire.cards import Cards, card_of
 from wire.errors import UserError
+from wire.grouping import grouped
 from wire.vocabulary import GENEVAL2_SCORES, SOFT_TIFA, TAGS
 
 Bounds = tuple[float | None, float | None]
@@ -22,23 +23,16 @@ Bounds = tuple[float | None, float | None]
 
 @dataclass(frozen=True)
 class ComparedMetric:
-    """One line of a comparison.
+    """One line of a comparison."""
 
-    Attributes:
-        metric: ``overall``, a tag, or a metric id.
-        first, second: the runs' values over the pairs alone; they may differ from the runs' own scores.
-        paired: second minus first.
-        corrected_p_value: after Holm, over all lines of the comparison.
-        left_out: images that could not be paired, in words.
-        widest: no difference can be larger: 1 for shares, the width of the card's range; infinite where that is open.
-    """
-
-    metric: str
+    metric: str  #: ``overall``, a tag, or a metric id
+    #: first, second: the runs' values over the pairs alone; they may differ from the runs' own scores.
     first: float
     second: float
-    paired: PairedDifference
-    corrected_p_value: float
-    left_out: str
+    paired: PairedDifference  #: second minus first
+    corrected_p_value: float  #: after Holm, over all lines of the comparison
+    left_out: str  #: images that could not be paired, in words
+    #: No difference can be larger: 1 for shares, the width of the card's range; infinite where that is open.
     widest: float = math.inf
 
 
@@ -61,11 +55,7 @@ class Comparison:
 
 
 def compare(first: Run, second: Run) -> Comparison:
-    """Compare two runs.
-
-    Raises:
-        UserError: they share no prompt and sample with a value in both.
-    """
+    """Compare two runs. Raises UserError: they share no prompt and sample with a value in both."""
     cards = {**second.manifest.cards, **first.manifest.cards}
     judged = [run.verdicts for run in (first, second) if run.verdicts is not None]
     verdicts = pair_verdicts(*judged) if len(judged) == 2 else None
@@ -188,10 +178,7 @@ def _left_out(metrics: Iterable[ComparedMetric], verdicts: Pairs | None) -> Iter
 
 def _together(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     """Names of which the same is said, joined, and what it is."""
-    names: dict[str, list[str]] = {}
-    for text, name in pairs:
-        names.setdefault(text, []).append(name)
-    return ((", ".join(of_text), text) for text, of_text in names.items())
+    return ((", ".join(names), text) for text, names in grouped(pairs).items())
 
 
 def _protocols(left: Mapping[str, str], right: Mapping[str, str]) -> Iterator[str]:

@@ -20,13 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """The images of two runs, matched.
+    """The images of two runs, matched."""
 
-    Attributes:
-        images: one row an image of either: ``stratum``, ``prompt``, ``first``, ``second`` (floats, NaN where there is
-            no value), ``weight`` (by what a value counts), ``found`` (in ``both``, ``left_only``, ``right_only``).
-    """
-
+    #: One row an image of either: ``stratum``, ``prompt``, ``first``, ``second`` (floats, NaN where there is no value),
+    #: ``weight`` (by what a value counts), ``found`` (in ``both``, ``left_only``, ``right_only``).
     images: pd.DataFrame
 
     def of(self, stratum: str) -> Pairs:
@@ -76,9 +73,7 @@ def pair_verdicts(first: pd.DataFrame, second: pd.DataFrame) -> Pairs:
 
 def pair_rewards(first: RewardTable, second: RewardTable, metric: str, tags: Mapping[str, str]) -> Pairs:
     """Pair the values of one metric, which both have.
-
-    Args:
-        tags: file name of the first run -> GenEval tag, the stratum; may be empty.
+    ``tags``: file name of the first run -> GenEval tag, the stratum; may be empty.
     """
     strata = [tags.get(name, "") for name in first.frame["filename"]]
     theirs = _places(second.frame, [""] * len(second.frame), second.frame[metric])
@@ -92,9 +87,7 @@ def pair_parts(first: pd.DataFrame, second: pd.DataFrame) -> Pairs:
 
 def image_places(frame: pd.DataFrame) -> list[tuple[str, int]]:
     """(prompt, sample) of each image, equal for the images of two files that answer to each other.
-
-    Args:
-        frame: a table of verdicts, of rewards, or both merged.
+    ``frame``: a table of verdicts, of rewards, or both merged.
     """
     places = _places(frame, [""] * len(frame), [None] * len(frame))
     return list(zip(places["identity"], places["sample"], strict=True))

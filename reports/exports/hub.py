@@ -42,17 +42,11 @@ _FOREIGN = ("model", "prompt_key", "filename", "reason", "unscored_rewards")
 
 @dataclass(frozen=True)
 class Upload:
-    """What would be sent to one repository.
+    """What would be sent to one repository."""
 
-    Attributes:
-        repo: ``owner/name``.
-        kind: ``dataset`` or ``model``.
-        files: name in the repository -> file here.
-    """
-
-    repo: str
-    kind: str
-    files: Mapping[str, Path]
+    repo: str  #: ``owner/name``
+    kind: str  #: ``dataset`` or ``model``
+    files: Mapping[str, Path]  #: name in the repository -> file here
 
     @property
     def lines(self) -> list[str]:
@@ -70,13 +64,9 @@ def cleaned(text: str) -> str:
 
 def dataset_upload(board: Leaderboard, report: Path, out: Path, repo: str, thumbnails: bool = False) -> Upload:
     """Write a dataset: rows as parquet, the leaderboard as JSON, a card.
-
-    Args:
-        report: the folder with ``scores.parquet`` of that leaderboard.
-        thumbnails: whether each row gets a small copy of its image, as the hub's viewer shows it.
-
-    Raises:
-        UserError: not a repository's name, or the folder cannot be written.
+    ``report``: the folder with ``scores.parquet`` of that leaderboard.
+    ``thumbnails``: whether each row gets a small copy of its image, as the hub's viewer shows it.
+    Raises UserError: not a repository's name, or the folder cannot be written.
     """
     import pandas as pd
 
@@ -94,14 +84,9 @@ def dataset_upload(board: Leaderboard, report: Path, out: Path, repo: str, thumb
 
 def model_upload(board: Leaderboard, out: Path, repo: str, benchmark: str, dataset: str) -> Upload:
     """Write ``.eval_results/NAME.yaml`` for the model of a leaderboard's only run, by huggingface_hub's own classes.
-
-    Args:
-        repo: the model's repository.
-        benchmark: the registered benchmark dataset; its tasks are called ``overall`` and as GenEval's tags.
-        dataset: the dataset that the scores rest on, as their source.
-
-    Raises:
-        UserError: a name is no repository's, or there is no GenEval score of one run to send.
+    ``benchmark``: the registered benchmark dataset; its tasks are called ``overall`` and as GenEval's tags.
+    ``dataset``: the dataset that the scores rest on, as their source.
+    Raises UserError: a name is no repository's, or there is no GenEval score of one run to send.
     """
     from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
     from huggingface_hub.repocard_data import CardData
@@ -126,13 +111,9 @@ def model_upload(board: Leaderboard, out: Path, repo: str, benchmark: str, datas
 
 def send(upload: Upload, *, private: bool = True) -> str:
     """Send it in one commit: a dataset is made if need be, to a model's repository goes a pull request.
-
-    Returns:
-        The address of the commit or of the pull request.
-
-    Raises:
-        UserError: no token, or one that may not write there.
-        EnvironmentFailure: the hub is out of reach, or refuses it for another reason.
+    Returns the address of the commit or of the pull request.
+    Raises UserError: no token, or one that may not write there; EnvironmentFailure: the hub is out of reach, or refuses
+    it for another reason.
     """
     from wire.hub_client import client, endpoint
 
@@ -199,7 +180,6 @@ def _write_rows(rows: pd.DataFrame, path: Path, images: list[dict[str, Any] | No
         about = {"info": {"features": {"image": {"_type": "Image"}}}}
         table = table.replace_schema_metadata({"huggingface": json.dumps(about)})
     with writing(path, also=pyarrow.ArrowException):
-        path.parent.mkdir(parents=True, exist_ok=True)
         parquet.write_table(table, path, compression="zstd")
 
 

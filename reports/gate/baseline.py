@@ -156,7 +156,7 @@ def _once(rows: list[dict[str, Any]], twice: dict[str, None]) -> list[dict[str, 
         if found.setdefault(image, row) is not row:
             twice[row["filename"]] = None
             if found[image] != row:
-                raise ValueError(f"{row['filename']} is there twice, with two results")
+                raise ValueError(f"{row['filename']} appears twice, with two results")
     return [*found.values()]
 
 

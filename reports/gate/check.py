@@ -188,7 +188,7 @@ def _baseline_losses(baseline: Run, policy: Policy) -> Iterator[str]:
         if metric != "overall" and rule.demands and known < rule.coverage * images:
             share = f"coverage {known / images:.1%} is below {rule.coverage:.1%}"
             counts = f"{known:,} of the baseline's own {images:,} images are scored"
-            yield f"{metric}: {counts}: its {share}; on the others nothing is judged"
+            yield f"{metric}: {counts}: its {share}; nothing is judged on the others"
 
 
 def _scored_images(run: Run) -> dict[str, int]:

@@ -28,9 +28,9 @@ NARROW_HEADER = ("metric", "first", "second", "change", "low", "high", "p", "Hol
 WIDEST = 13
 LEGEND = (
     "Differences are second minus first, over the same prompts and samples. 95 % interval: two-sided, from resampled "
-    "prompts, not corrected for the number of lines. p: two-sided cluster-robust t test, not corrected; ranks of a "
-    "leaderboard rest on it. p (Holm): corrected for all lines. MDE: the true difference that would be found with 80 % "
-    "probability (p < 0.05, not corrected). A dash: all prompts differ alike, or no difference can be so large."
+    "prompts, not corrected for the number of lines. p: two-sided cluster-robust t test, not corrected; a "
+    "leaderboard's ranks use it. p (Holm): corrected for all lines. MDE: the true difference that would be found with "
+    "80 % probability (p < 0.05, not corrected). A dash: all prompts differ alike, or no difference can be so large."
 )
 
 

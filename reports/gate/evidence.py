@@ -37,7 +37,7 @@ class Evidence:
         standard_error: cluster-robust; 0 where every prompt differs alike; its degrees of freedom are effective ones.
         prompts: that have a pair; ``discordant_prompts`` are those whose runs differ.
         weight: one prompt moves the difference by 1 / weight at most; None where a prompt's value is not bounded.
-        within: share of the squared error that more images a prompt would lessen; None where that is not known.
+        within: share of the squared error that more images per prompt would lessen; None where that is not known.
         share: of the level, which this look at the data may use; 1 where the data are looked at once.
         lower: lower is better: the difference is baseline minus candidate, and what is called a drop here is a rise.
         widest: no drop can be larger: 1 of a share.
@@ -109,7 +109,7 @@ class Evidence:
         return min(self.widest, *(look._bound(RESERVE * level * look.share) for look in (*self.earlier, self)))
 
     def grown(self, prompts: float = 1.0, samples: float = 1.0) -> Evidence:
-        """What may be expected of so many times the prompts or images a prompt, if the difference stays the same."""
+        """What may be expected of so many times the prompts or images per prompt, if the difference stays the same."""
         within = self.within or 0.0
         error = self.standard_error * math.sqrt((1.0 - within + within / samples) / prompts)
         return replace(

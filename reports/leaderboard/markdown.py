@@ -48,7 +48,7 @@ def leaderboard_markdown(board: Leaderboard) -> str:
     blocks = ["# Leaderboard"]
     if random := [escape(name) for name in board.random]:
         blocks.append(
-            f"> **Random weights: the scores mean nothing.** Stand-in models were used for: {', '.join(random)}."
+            f"> **Random weights: the scores mean nothing.** Small random models were used for: {', '.join(random)}."
         )
     for section in sections(board):
         blocks += [f"## {escape(section.heading)}", _table(section, board)]
@@ -91,7 +91,7 @@ def _legend(board: Leaderboard) -> list[str]:
         lines.append(
             f"- **rank**: 1 + the number of runs whose {' or '.join(ranked_by)} is higher by the paired t test of the "
             "two (p < 0.05, two-sided, each pair by itself, not corrected for their number): column p of `compare`, "
-            "not p (Holm), and not the margin of `check`. Runs that cannot be told apart mostly share a rank."
+            "not p (Holm), and not the margin of `check`. Runs without a significant difference mostly share a rank."
         )
     if any(mark for section in shown for mark in section.marks):
         lines.append("- **bold** is the best of its column, *italic* the second best.")
@@ -120,8 +120,8 @@ def _scores_legend(ranked_by: Sequence[str]) -> Iterator[str]:
     if GENEVAL2_SCORES[0] in ranked_by:
         yield (
             f"- **geneval2**: {GENEVAL2_TEXT} **am**: the same with arithmetic means. **object** to **verb**: 100 x "
-            "the mean over all questions of the skill. **3 atoms** to **10 atoms**: geneval2 over the prompts of that "
-            "atomicity. Higher is better."
+            "the mean over all questions of the skill. **3 atoms** to **10 atoms**: geneval2 over the prompts with "
+            "so many atoms. Higher is better."
         )
     if ranked_by:
         yield f"- **95 % interval**: of {interval_legend(ranked_by)} (seed {SEED}); the CSV has it for every number."

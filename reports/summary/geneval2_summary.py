@@ -21,6 +21,7 @@ from reports.summary.coverage import Suite
 from reports.summary.numbers import Proportion
 from reports.summary.prompt_effects import PromptEffects
 from reports.summary.scored import NO_PROTOCOL, Scored, images_expected, samples_expected
+from wire.grouping import grouped
 from wire.vocabulary import ATOMS, GENEVAL2_SCORES, SKILLS, SOFT_TIFA
 
 if TYPE_CHECKING:
@@ -43,29 +44,17 @@ class Score:
 
 @dataclass(frozen=True)
 class Geneval2Summary:
-    """GenEval 2 (Kamath et al. 2025, arXiv 2512.16853).
+    """GenEval 2 (Kamath et al. 2025, arXiv 2512.16853)."""
 
-    Attributes:
-        overall: the headline: mean over prompts of the geometric mean of an image's answer probabilities.
-        am: the same of the arithmetic mean.
-        skills: mean over all questions of a skill.
-        atoms: as ``overall``, over prompts with so many atoms.
-        prompts: with a scored image, of the suite's 800.
-        scored: scored images, of those that the whole suite has.
-        samples_per_prompt: images that every prompt should have.
-        gaps: the prompts that were found lack too many scored images for the score to stand for them.
-        suite: ``unknown`` for an incomplete sweep of which no protocol is recorded.
-    """
-
-    overall: Score
-    am: Score
-    skills: dict[str, Score]
-    atoms: dict[int, Score]
-    prompts: Proportion
-    scored: Scored
-    samples_per_prompt: int
-    gaps: bool
-    suite: Suite
+    overall: Score  #: the headline: mean over prompts of the geometric mean of an image's answer probabilities
+    am: Score  #: the same of the arithmetic mean
+    skills: dict[str, Score]  #: mean over all questions of a skill
+    atoms: dict[int, Score]  #: as ``overall``, over prompts with so many atoms
+    prompts: Proportion  #: with a scored image, of the suite's 800
+    scored: Scored  #: scored images, of those that the whole suite has
+    samples_per_prompt: int  #: images that every prompt should have
+    gaps: bool  #: the prompts that were found lack too many scored images for the score to stand for them
+    suite: Suite  #: ``unknown`` for an incomplete sweep of which no protocol is recorded
 
     @property
     def complete(self) -> bool:
@@ -175,20 +164,14 @@ def prompt_means(scored: pd.DataFrame) -> dict[str, float]:
 
 def _asked(scored: pd.DataFrame) -> dict[str, list[Questions]]:
     """Prompt -> the questions of each of its scored images that have some."""
-    found: dict[str, list[Questions]] = {}
-    if QUESTIONS in scored:
-        for prompt, questions in zip(scored["prompt_key"].tolist(), scored[QUESTIONS].tolist(), strict=True):
-            if questions:
-                found.setdefault(prompt, []).append(questions)
-    return found
+    asked = scored[QUESTIONS].tolist() if QUESTIONS in scored else [None] * len(scored)
+    return grouped(pair for pair in zip(scored["prompt_key"].tolist(), asked, strict=True) if pair[1])
 
 
 def _over_samples(images: Sequence[Questions]) -> Iterator[Question]:
     """Each question of a prompt once, with its mean probability over the prompt's images."""
-    found: dict[tuple[int, Question], list[float]] = {}
-    for questions in images:
-        for place, question in enumerate(questions):
-            found.setdefault((place, question._replace(p=0.0)), []).append(question.p)
+    pairs = (pair for questions in images for pair in enumerate(questions))
+    found = grouped(((place, question._replace(p=0.0)), question.p) for place, question in pairs)
     return (question._replace(p=fmean(probabilities)) for (_, question), probabilities in found.items())
 
 

@@ -46,9 +46,7 @@ def accepted(answer: str) -> tuple[str, ...]:
 
 def questions(line: Mapping[str, Any]) -> list[tuple[str, str, str | None]]:
     """Question, answer and skill, as a line of GenEval 2 has them under ``vqa_list`` and ``skills``.
-
-    Raises:
-        ValueError: the line has no such questions; the message says what is wrong with them.
+    Raises ValueError: the line has no such questions; the message says what is wrong with them.
     """
     asked, skills = line.get("vqa_list"), line.get("skills")
     if not asked:
@@ -69,9 +67,7 @@ def questions(line: Mapping[str, Any]) -> list[tuple[str, str, str | None]]:
 
 def first_ids(tokenizer: Path) -> dict[str, list[int]]:
     """The first token of each accepted spelling, by answer, of a ``tokenizer.json``.
-
-    Raises:
-        EnvironmentFailure: it is none.
+    Raises EnvironmentFailure: it is none.
     """
     from tokenizers import Tokenizer
 

@@ -22,7 +22,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out, suite = tmp_path_factory.mktemp("geneval2") / "run", shared("data/geneval2/geneval2_data.jsonl")
     answer = miro_eval("demo", "--suite", suite, *SHORT, "--out", out)
     assert answer.returncode == 0, answer.stderr
-    assert "soft_tifa judges them, GenEval's detector has nothing to decide" in answer.stderr
+    assert "soft_tifa judges them, GenEval's detector is not used" in answer.stderr
     return out
 
 

@@ -75,7 +75,7 @@ def test_published_rows_are_decided_as_published(tmp_path: Path) -> None:
     source = shared("data/geneval/genediteval_results.jsonl")
     said = answer("geneval", "--rejudge", source, "--out", tmp_path / "out.jsonl")
     assert "2212 rows judged again: 1238 correct, 1238 before, 0 verdicts changed" in said
-    assert "750 rows hold no color answers and keep their color verdict" in said
+    assert "750 rows have no color answers and keep their color verdict" in said
     for old, new in zip(read(source), read(tmp_path / "out.jsonl"), strict=True):
         assert (new["correct"], new["details"], new["filename"]) == (old["correct"], old["details"], old["filename"])
 
@@ -101,7 +101,7 @@ def test_stored_probabilities_decide_over_the_stored_verdict(decide: Any) -> Non
 def test_foreign_rows_keep_their_color_verdict_and_say_so(decide: Any, correct: bool, reason: str) -> None:
     new, said = decide(row(RED_DOG, TWO_DOGS, correct=correct, reason=reason))
     assert (new["correct"], new["reason"], new["color_source"]) == (correct, reason, "verdict")
-    assert "1 rows hold no color answers" in said
+    assert "1 rows have no color answers" in said
     assert "colors" not in new
 
 

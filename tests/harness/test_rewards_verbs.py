@@ -225,7 +225,7 @@ def test_calibrate_without_golden_values_says_how_to_make_them(calibrate: Any) -
 
 
 def test_calibrate_is_not_for_judges_of_other_environments() -> None:
-    with pytest.raises(UserError, match="soft_tifa, hpsv3: of an environment of their own"):
+    with pytest.raises(UserError, match="soft_tifa, hpsv3: not a metric of the rewards environment"):
         answer("calibrate", "--metric", "soft_tifa", "--metric", "vqa", "--metric", "hpsv3", "--tiny-world")
 
 
@@ -237,4 +237,4 @@ def test_the_tiny_world_s_golden_values_are_complete() -> None:
     }
     assert all(set(values[precision]) == here for precision in ("reference", "fast"))
     refused = CliRunner().invoke(app, ["calibrate", "--metric", "vendi_clip", "--tiny-world"])
-    assert "vendi_clip: of several images of a prompt" in str(refused.exception)
+    assert "vendi_clip: compares images of one prompt" in str(refused.exception)

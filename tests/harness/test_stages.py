@@ -187,6 +187,35 @@ def test_a_changed_image_is_scored_again_and_the_others_are_not(run: RunDirector
     assert image_name(1, 0) + "#aesthetic" not in plan.done
 
 
+def test_an_image_whose_prompt_was_corrected_is_scored_and_judged_again(run: RunDirectory) -> None:
+    """Of the verdict also where the text stayed and what it asks for has changed; finished rows and a worker's."""
+    manifest, both = finished(run, "aesthetic"), settings(run, "aesthetic", "clip_jina")
+    plan = REWARDS.plan(run, manifest, both, SOURCE)
+    own = [cell | {"prompt": item.prompt} for cell, item in zip(cells(run, "clip_jina"), run.scan(), strict=True)]
+    write_rows(run.work(work_file("rewards", plan.settings)), own)
+    assert REWARDS.plan(run, manifest, both, SOURCE).pending == 0
+    deciding = GENEVAL.plan(run, Manifest("x"), both, SOURCE).settings
+    verdicts = [
+        {"filename": item.filename, "prompt": item.prompt, "metadata": json.dumps(item.metadata), "status": "scored"}
+        | {"sample_index": item.sample_index, "image_sha256": item.image_sha256}
+        for item in run.scan()
+    ]
+    write_rows(run.work(work_file("geneval", deciding)), verdicts)
+    assert GENEVAL.plan(run, Manifest("x"), both, SOURCE).pending == 0
+    (run.path / "00001" / "metadata.jsonl").write_text('{"tag": "colors", "prompt": "another prompt"}')
+    (run.path / "00000" / "metadata.jsonl").write_text('{"tag": "counting", "prompt": "prompt 0"}')
+    again = RunDirectory(run.path)
+    plan = REWARDS.plan(again, manifest, both, SOURCE)
+    assert plan.done == {f"{image_name(0, one)}#{name}" for one in (0, 1) for name in ("aesthetic", "clip_jina")}
+    assert GENEVAL.plan(again, Manifest("x"), both, SOURCE).pending == 4
+    # Merged without being scored anew, the old values are nowhere any more.
+    REWARDS.merge(again, plan, again.rows("rewards.jsonl"))
+    rows = [json.loads(line) for line in again.rows("rewards.jsonl").read_text().splitlines()]
+    assert [(row["prompt"], row["aesthetic"], row["clip_jina"]) for row in rows[1:3]] == [
+        ("prompt 0", 1.5, 1.5), ("another prompt", None, None),
+    ]  # fmt: skip
+
+
 def test_an_unscored_number_is_tried_again(run: RunDirectory) -> None:
     plan = REWARDS.plan(run, Manifest("x"), settings(run, "aesthetic"), SOURCE)
     write_rows(run.work(work_file("rewards", plan.settings)), cells(run, "aesthetic", None, "broken image"))

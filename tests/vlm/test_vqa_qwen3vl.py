@@ -90,7 +90,7 @@ def test_where_the_likeliest_answer_is_none_there_is_no_score(
     likeliest = int(found[0].argmax())
     monkeypatch.setattr(scorer._model, "ends", frozenset([likeliest]))
     monkeypatch.setattr("rewards.scorers.vqa_qwen3vl.QUESTION", "x")
-    assert judge(scorer, [picture(1)], LINES[:1]) == ["the model's likeliest answer is to say nothing"]
+    assert judge(scorer, [picture(1)], LINES[:1]) == ["the model's most likely answer is empty"]
 
 
 def test_a_strip_is_unscored(load: Callable[..., Any]) -> None:

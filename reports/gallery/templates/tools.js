@@ -39,7 +39,7 @@ function prepare() {
   $("grid").className = data.rows ? "two rows" : two ? "two" : "";
   chips($("tags"), data.tags, counted((card) => card.any.tag), "tags");
   chips($("verdicts"), OUTCOMES, counted((card) => card.outcome), "outcomes");
-  option($("sort"), "place", many ? "flips first" : "prompt number");
+  option($("sort"), "place", many ? "changed verdicts first" : "prompt number");
   option($("sort"), "prompt", "prompt text");
   option($("sort"), "verdict", "verdict");
   for (const metric of data.metrics) {

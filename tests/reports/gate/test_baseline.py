@@ -127,5 +127,5 @@ def test_a_prompt_that_a_merge_left_twice_counts_once(tmp_path: Path, part: str)
     values = next(key for key in ("correct", "aesthetic") if key in record[part][0])
     record[part][-1][values] = [0.5 if part == "rewards" else 1 - value for value in record[part][0][values]]
     path.write_text(json.dumps(record))
-    with pytest.raises(UserError, match="is there twice, with two results"):
+    with pytest.raises(UserError, match="appears twice, with two results"):
         read_baseline(path)

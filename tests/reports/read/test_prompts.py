@@ -21,7 +21,7 @@ from tests.shared_data import shared
 
 
 def samples(seed: int = 1) -> list[Row]:
-    """A complete sweep, four samples a prompt, verdicts alike within prompts."""
+    """A complete sweep, four samples per prompt, verdicts alike within prompts."""
     prompts = official_prompts(shared("data/prompts/geneval_evaluation_metadata.jsonl"))
     rows = sweep({tag: (0, 4 * size) for tag, size in PROMPTS_PER_TAG.items()}, texts=prompts)
     draw = random.Random(seed)

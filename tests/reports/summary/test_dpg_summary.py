@@ -39,7 +39,7 @@ def questions(prompts: int, seed: int = 3) -> list[list[Row]]:
 
 
 def answered(asked: list[list[Row]], seed: int = 5) -> list[Row]:
-    """Rows of rewards, four images a prompt."""
+    """Rows of rewards, four images per prompt."""
     draw, rows = np.random.default_rng(seed), list[Row]()
     for prompt, own in enumerate(asked):
         for sample in range(SAMPLES):
@@ -158,6 +158,6 @@ def test_malformed_answers_are_passed_over_and_said(entry: dict[str, Any], tmp_p
     rows[0]["details"]["dpg"][0] |= entry
     write_rows(tmp_path / "rewards.jsonl", rows)
     found = summarise_run(read_run(tmp_path))
-    assert any("questions that cannot be read are ignored: of 1 rows" in note for note in found.notes)
+    assert any("questions that cannot be read are ignored, in 1 rows" in note for note in found.notes)
     assert found.dpg is not None
     assert found.dpg.fixed.prompts == 2

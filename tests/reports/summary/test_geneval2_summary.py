@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.stats import gmean
 
-from reports.leaderboard.files import leaderboard_record, model_index, read_leaderboard, write_tables
+from reports.leaderboard.files import leaderboard_record, model_index, write_tables
 from reports.leaderboard.latex import leaderboard_latex
 from reports.leaderboard.table import make_leaderboard
 from reports.leaderboard.terminal import terminal_tables
@@ -20,7 +20,7 @@ from reports.summary.coverage import Suite
 from reports.summary.geneval2_summary import Geneval2Summary
 from reports.summary.run_summary import RunSummary, summarise_run, write_summaries
 from rewards.scorers import CARDS
-from tests.reports.builders import Row, write_rows
+from tests.reports.builders import Row, read_leaderboard, write_rows
 from tests.reports.geneval2 import made_up_lines, published_lines, random_answers, rows_of, write_run
 from wire.vocabulary import GENEVAL2_SCORES, SKILLS
 
@@ -106,7 +106,7 @@ def test_rows_without_questions_have_the_headline_alone(tmp_path: Path) -> None:
         found = summary_of(tmp_path, rows)
         assert (geneval2(found).overall.size, geneval2(found).am.size) == (4, 2)
         assert any("rest on 2 of 4 prompts" in note for note in found.notes)
-        malformed = [note for note in found.notes if "questions that cannot be read are ignored: of 1 rows" in note]
+        malformed = [note for note in found.notes if "questions that cannot be read are ignored, in 1 rows" in note]
         assert len(malformed) == (details is not None)
 
 
