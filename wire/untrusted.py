@@ -92,12 +92,12 @@ def read_json(path: Path, limit: int = MAX_LINE) -> Any:
 
 
 def parse_json(content: bytes | str) -> Any:
-    """A JSON document within limits.
+    """A JSON document within limits; a mark of the byte order in front, as Windows writes it, is passed over.
     Raises ValueError: not UTF-8, not JSON; a key twice; nested deeper than :data:`MAX_DEPTH`; a number that is not
     finite or beyond :data:`MAX_NUMBER`; halves of characters.
     """
     try:
-        text = content if isinstance(content, str) else content.decode("utf-8")
+        text = content if isinstance(content, str) else content.decode("utf-8-sig")
         value = json.loads(text, object_pairs_hook=unique_keys)
     except RecursionError as error:
         raise ValueError("nested too deep") from error

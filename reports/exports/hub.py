@@ -19,6 +19,7 @@ from reports.gallery.pictures import picture_within, thumbnail
 from reports.leaderboard.files import leaderboard_record
 from reports.leaderboard.markdown import leaderboard_markdown
 from reports.leaderboard.sections import SCORES, headlines, scored_images
+from reports.leaderboard.table import Group
 from reports.summary.run_summary import GENEVAL
 from wire.errors import EnvironmentFailure, MiroEvalError, UserError
 from wire.paths import expanded
@@ -86,7 +87,7 @@ def model_upload(board: Leaderboard, out: Path, repo: str, benchmark: str, datas
     """Write ``.eval_results/NAME.yaml`` for the model of a leaderboard's only run, by huggingface_hub's own classes.
     ``benchmark``: the registered benchmark dataset; its tasks are called ``overall`` and as GenEval's tags.
     ``dataset``: the dataset that the scores rest on, as their source.
-    Raises UserError: a name is no repository's, or there is no GenEval score of one run to send.
+    Raises UserError: a name is no repository's, or there is no GenEval score of one complete run to send.
     """
     from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
     from huggingface_hub.repocard_data import CardData
@@ -97,6 +98,11 @@ def model_upload(board: Leaderboard, out: Path, repo: str, benchmark: str, datas
     if len(board.frame) != 1 or not rows:
         raise UserError(f"--model {repo}: needs one run with GenEval scores of trained weights")
     row: dict[Any, Any] = rows[0]
+    if row["group"] != Group.COMPLETE.value:
+        raise UserError(
+            f"--model {repo}: a benchmark's scores are of a complete sweep of GenEval's own prompts; this is of "
+            f"{row['coverage']} ({row['group']})"
+        )
     scored = scored_images(row, [GENEVAL])[GENEVAL]
     notes = f"{row['coverage']}, {scored.scored:,} of {scored.expected:,} images"
     notes += f"; protocol {row['fingerprint']}" if row["fingerprint"] else ""

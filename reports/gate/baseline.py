@@ -21,6 +21,7 @@ from reports.read.questions import DETAILS, QUESTIONS, Questions, answered
 from reports.read.reward_rows import LARGEST, RewardTable, is_number, metric_id
 from reports.read.rows import is_index
 from reports.read.runs import MANIFEST, RESULTS, Run
+from reports.summary.coverage import cover
 from wire.cards import NO_CARDS, Cards, read_cards, records
 from wire.errors import UserError
 from wire.untrusted import read_json
@@ -57,6 +58,16 @@ def save_baseline(run: Run, path: Path) -> Path:
     }
     opening = json.dumps(head, ensure_ascii=False, indent=1)[:-2]
     return write_text(path, opening + "".join(f',\n "{key}": {text}' for key, text in parts.items()) + "\n}\n")
+
+
+def baseline_notes(run: Run) -> Iterator[str]:
+    """What a baseline lacks of a whole sweep: of that, no later check can say anything."""
+    yield from run.repeats
+    if run.verdicts is not None and (short := cover(run.verdicts, run.manifest.protocol)).shortfalls:
+        yield f"the baseline is of an incomplete sweep: {short.text} ({short.shortfalls})"
+    frames = [frame for frame in (run.verdicts, run.rewards.frame if run.rewards else None) if frame is not None]
+    if missing := max(len(frame) for frame in frames) - min(len(frame) for frame in frames):
+        yield f"{missing:,} images of the baseline have a verdict or rewards, not both"
 
 
 def read_baseline(path: Path, cards: Cards = NO_CARDS) -> Run:

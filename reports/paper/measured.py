@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reports.paper.printed import GENEVAL_COLUMNS, PAPER_SEED, PrintedRow, PrintedTable, RowProtocol
-from reports.paper.results import find_result, runs_in
+from reports.paper.results import checkpoints, find_result, runs_in
 from reports.read.cards import outside_range
 from reports.read.names import told_apart
 from reports.read.runs import Run, read_run
@@ -88,7 +88,7 @@ def measure_folder(table: PrintedTable, folder: Path, cards: Cards = NO_CARDS) -
 def _measured(table: PrintedTable, row: PrintedRow, run: Run) -> MeasuredRun:
     columns: dict[str, Measurement] = {}
     unlike: dict[str, str] = {}
-    notes = (*_protocol_notes(row.protocol, run), *run.repeats, *(run.rewards.notes if run.rewards else ()))
+    notes = (*_protocol_notes(row, run), *run.repeats, *(run.rewards.notes if run.rewards else ()))
     per_image = run.manifest.tflop_per_image
     tflop = None if per_image is None else per_image * max(1, row.protocol.best_of)
     if reason := _not_comparable(row.protocol, run):
@@ -187,8 +187,10 @@ def reward_columns(run: Run) -> Iterator[tuple[str, Measurement | str]]:
         yield metric, _measurement(summary.mean, summary.interval, other_prompts or outside.get(metric) or part)
 
 
-def _protocol_notes(row: RowProtocol, run: Run) -> Iterator[str]:
-    protocol = run.manifest.protocol
+def _protocol_notes(printed: PrintedRow, run: Run) -> Iterator[str]:
+    row, protocol, made = printed.protocol, run.manifest.protocol, run.manifest.name
+    if made != printed.model and made in checkpoints():
+        yield f"the run is named as the paper's {made}, the row is of {printed.model}"
     if not protocol:
         yield "no protocol is recorded, so it may not be the paper's"
     for name, paper in (("samples", str(row.samples)), ("seed", PAPER_SEED)):

@@ -175,6 +175,21 @@ def test_looser_options_are_told(decide: Any, tmp_path: Path) -> None:
     assert "a looser value" not in said
 
 
+def test_the_options_of_all_rows_and_of_kept_ones_are_looked_at(tmp_path: Path) -> None:
+    """Rows of two files joined into one; rows kept beside a run's, which were made with other settings than its own."""
+    stored = row([{"class": "dog", "count": 1}], TWO_DOGS, correct=True)
+    rows = [stored, stored | {"filename": "b", "judge_options": {"confidence_threshold": 0.8}}]
+    write_rows(tmp_path / "joined.jsonl", rows)
+    write_rows(tmp_path / "results.previous.f1.jsonl", [stored])
+    again = ("geneval", "--out", tmp_path / "new.jsonl", "--rejudge")
+    assert "made with confidence_threshold 0.8;" in answer(*again, tmp_path / "joined.jsonl")
+    kept = {"geneval": {"f1": StageRecord("f1", {"options": {"confidence_threshold": 0.6}})}}
+    Manifest("x", stages={"geneval": StageRecord("f", {"options": {}})}, kept=kept).write(tmp_path / "run.json")
+    assert "made with confidence_threshold 0.6;" in answer(*again, tmp_path / "results.previous.f1.jsonl")
+    with pytest.raises(UserError, match=r"a run, whose run\.json tells other settings: name another file"):
+        answer("geneval", "--rejudge", tmp_path / "joined.jsonl", "--out", tmp_path / "results.jsonl")
+
+
 def refusal(*arguments: str | Path) -> str:
     with pytest.raises(UserError) as refused:
         answer(*arguments)
