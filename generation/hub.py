@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from generation.file_faults import fault_of
 from wire.errors import EnvironmentFailure, UserError
+from wire.files import sha256_of_file
 from wire.hub import Repository, cached_sha256
 from wire.hub_client import NoSuchFile, Refused
-
-#: Bytes read at a time for hashing: large enough to keep a disk busy, small beside any model.
-CHUNK = 1 << 22
 
 
 def checkpoint_files(repo: str, names: tuple[str, ...], revision: str | None, subfolder: str | None) -> list[Path]:
@@ -64,18 +61,7 @@ def snapshot_revision(path: Path) -> str:
 
 def file_sha256(path: Path) -> str:
     """Hash of a file; that of a large file in the hub's cache is known without reading."""
-    if known := cached_sha256(path):
-        return known
-    return sha256_of_bytes(path)
-
-
-def sha256_of_bytes(path: Path) -> str:
-    """Hash of a file, read whole."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+    return cached_sha256(path) or sha256_of_file(path)
 
 
 @contextmanager

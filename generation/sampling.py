@@ -62,12 +62,10 @@ def sample_latents(
 
     Sampling draws no random numbers, so the latents are a function of the arguments; in floating point they
     depend on the batch's shape too, but not on what else is in the batch.
+    ``noise``: float32 (batch, channels, height, width), on the model's device, as all tensors.
+    ``embeddings``, ``mask``: (batch, tokens, width), and bool (batch, tokens), True at real tokens.
+    ``network``: what is called in place of the model's network: the same, compiled.
     Returns float32 latents, shaped like ``noise``.
-
-    Args:
-        noise: float32 (batch, channels, height, width), on the model's device, as all tensors.
-        embeddings, mask: (batch, tokens, width), and bool (batch, tokens), True at real tokens.
-        network: what is called in place of the model's network: the same, compiled.
     """
     import torch
     from miro.models.sampler import flow_euler_sampler

@@ -94,17 +94,8 @@ class GenevalSettings:
 class Validation(NamedTuple):
     """What is known of a GenEval stage before anything is made."""
 
-    #: What keeps it from running, a line each.
-    faults: list[str]
-    #: Lines of the suite, from 0, whose images will have no verdict -> why.
-    unscored: dict[int, str]
-
-    @property
-    def note(self) -> str:
-        """One line on the prompts without a verdict; empty where there are none."""
-        for first, reason in self.unscored.items():
-            return f"GenEval cannot judge {len(self.unscored)} of the prompts; line {first + 1}: {reason}"
-        return ""
+    faults: list[str]  #: what keeps it from running, a line each
+    unscored: dict[int, str]  #: lines of the suite, from 0, whose images will have no verdict -> why
 
 
 def validate(settings: GenevalSettings, lines: Sequence[Mapping[str, Any]]) -> Validation:

@@ -64,15 +64,12 @@ def report(
     """Rank runs and write the leaderboard in five formats, all scores by image and by prompt, and ``model-index.yaml``.
 
     A report that is up to date is not written again.
-
-    Args:
-        inputs: run directories, files of GenEval or reward rows, and so on: see :func:`reports.read.find.find_runs`.
-        across: fields of the protocol in which runs may differ and still be ranked together.
-        names: of the runs, in their order; empty: their own.
-        selections: each adds a row per run for its best images only.
-        known: sha256 of runs' files by absolute path, as far as the caller has read them.
-        anew: write it even if it is up to date.
-
+    ``inputs``: run directories, files of GenEval or reward rows, and so on: see :func:`reports.read.find.find_runs`.
+    ``across``: fields of the protocol in which runs may differ and still be ranked together.
+    ``names``: of the runs, in their order; empty: their own.
+    ``selections``: each adds a row per run for its best images only.
+    ``known``: sha256 of runs' files by absolute path, as far as the caller has read them.
+    ``anew``: write it even if it is up to date.
     Raises UserError: an input is missing, empty or malformed, names are not as many as runs, or no run can be selected
     from; nothing is written then.
     """
@@ -148,13 +145,9 @@ def terminal_tables(files: ReportFiles) -> Group:
 
 def write_summaries(run_dir: Path, record: Path | None = None, known: Mapping[Path, str] | None = None) -> list[Path]:
     """Write ``geneval_summary.json`` and ``rewards_summary.json`` into a run directory, as far as it has the rows.
+    ``record``: a file that tells what they were made from; with it they are left as they are where they stand.
+    ``known``: see :func:`report`.
     Returns the files written.
-
-    Args:
-        run_dir: the directory.
-        record: a file that tells what they were made from; with it they are left as they are where they stand.
-        known: see :func:`report`.
-
     Raises UserError: the directory has no rows, or malformed ones.
     """
     from reports.made import Made, origin

@@ -216,12 +216,9 @@ def legend_name(name: str) -> str:
 
 def save(figure: Figure, path: Path, further: Iterable[str] = ()) -> list[Path]:
     """Write a PNG, with the same bytes for the same figure, and make its folder if need be.
-
-    Args:
-        figure: drawn in this module's sizes.
-        path: of the PNG.
-        further: formats to write beside it: ``pdf``, ``svg``.
-
+    ``figure``: drawn in this module's sizes.
+    ``path``: of the PNG.
+    ``further``: formats to write beside it: ``pdf``, ``svg``.
     Raises MiroEvalError: see :func:`reports.files.writing`; a UserError for another format.
     """
     import matplotlib
@@ -235,7 +232,6 @@ def save(figure: Figure, path: Path, further: Iterable[str] = ()) -> list[Path]:
         silent: dict[str, Any] = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}[kind]
         settings: Any = {"svg.hashsalt": "miro-eval", "pdf.fonttype": 42, "svg.fonttype": "none"}
         with writing(one), warnings.catch_warnings(), matplotlib.rc_context(settings):
-            one.parent.mkdir(parents=True, exist_ok=True)
             # Letters that its font lacks, which are drawn as boxes, and too little room are warned of once a letter.
             warnings.simplefilter("ignore", UserWarning)
             figure.savefig(one, format=kind, dpi=DPI, metadata=silent)

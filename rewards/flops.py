@@ -25,10 +25,8 @@ class Cost:
 
 def layer(tokens: int, width: int, hidden: int, matrices: int = 2) -> float:
     """One transformer layer over ``tokens``: self-attention and feed-forward.
-
-    Args:
-        width: of the residual stream.
-        hidden, matrices: of the feed-forward, which has 2 matrices, or 3 where it is gated.
+    ``width``: of the residual stream.
+    ``hidden``, ``matrices``: of the feed-forward, which has 2 matrices, or 3 where it is gated.
     """
     return 8 * tokens * width**2 + 4 * tokens**2 * width + 2 * matrices * tokens * width * hidden
 

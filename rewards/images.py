@@ -18,6 +18,7 @@ from PIL import Image
 from rewards.own_scorer import own_fault
 from rewards.scorers.base import Scorer, Unfit
 from wire.host import processors
+from wire.own_code import one_line
 from wire.pictures import UnreadablePicture, read_picture, to_rgb
 from wire.protocol import Item
 
@@ -104,7 +105,7 @@ def prepare(item: Item, run_dir: Path, scorers: Sequence[Scorer]) -> Prepared:
                 prepared.tensors[key] = scorer.prepare_image(image)
             prepared.keys[metric] = key
         except Unfit as error:
-            prepared.errors[metric] = str(error)
+            prepared.errors[metric] = one_line(str(error))
         except Exception as error:
             prepared.errors[metric] = own_fault(scorer, error)
     return prepared

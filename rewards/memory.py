@@ -109,11 +109,9 @@ class Parts:
 
     A forward pass of another shape may round differently: scores of parts can differ from those of whole batches
     in their last bits. All parts of a run have one shape, the last filled up with a repeated row.
-
-    Args:
-        what: name in messages.
-        size: rows of a whole piece.
-        fits: rows that are expected to fit; the first attempt has so many.
+    ``what``: name in messages.
+    ``size``: rows of a whole piece.
+    ``fits``: rows that are expected to fit; the first attempt has so many.
     """
 
     def __init__(self, what: str, size: int, warn: Callable[[str], object], fits: int | None = None) -> None:
@@ -131,10 +129,7 @@ class Parts:
 
     def __call__(self, compute: Callable[[Sequence[int]], Any], join: Callable[[list[Any]], Any] | None = None) -> Any:
         """The result for every row of a whole piece, (size, ...); ``compute`` makes rows from their numbers.
-
-        Args:
-            join: puts parts together; without it they are tensors.
-
+        ``join``: puts parts together; without it they are tensors.
         Raises EnvironmentFailure: a single row does not fit.
         """
         joined = join or importlib.import_module("torch").cat

@@ -37,12 +37,9 @@ _METRIC = re.compile(r"[a-z][a-z0-9_.-]*")
 
 def absolute(text: str, folder: Path) -> str:
     """The same scorer, named so that a process elsewhere finds it: ``/path/to/module.py:Class``.
-
-    Args:
-        text: ``module:Class``, the module being a dotted name under ``folder`` or on Python's path, or a ``.py`` file;
-            or the name of an entry point.
-        folder: where the user is.
-
+    ``text``: ``module:Class``, the module being a dotted name under ``folder`` or on Python's path, or a ``.py`` file;
+    or the name of an entry point.
+    ``folder``: where the user is.
     Raises UserError: not of that form, and no entry point.
     """
     offered = {point.name: point.value for point in metadata.entry_points(group=GROUP)}

@@ -71,9 +71,7 @@ def validate(settings: RewardSettings, folder: Path) -> list[str]:
     """All that is wrong with the settings, a line each, to be shown before any stage begins; empty if nothing is.
 
     The user's scorers are imported, torch is not.
-
-    Args:
-        folder: where the user is, which names of scorers start from.
+    ``folder``: where the user is, which names of scorers start from.
     """
     from rewards.own_scorer import absolute, load_scorers
     from rewards.scorers import check_metrics

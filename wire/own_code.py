@@ -18,5 +18,10 @@ def import_fault(error: BaseException) -> str:
 
 
 def reason_of(error: Exception) -> str:
-    """Any error in one line, at most 300 characters: its kind and its words."""
-    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    """Any error in one line, see :func:`one_line`: its kind and its words."""
+    return one_line(f"{type(error).__name__}: {error}")
+
+
+def one_line(text: str) -> str:
+    """Any words in one line that a file can keep, at most 300 characters."""
+    return " ".join(text.split())[:300].encode("utf-8", "backslashreplace").decode()

@@ -31,27 +31,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from wire.errors import EnvironmentFailure, UserError
+from wire.errors import EnvironmentFailure as EnvironmentFailure
+from wire.errors import UserError as UserError
 from wire.files import write_atomically
-from wire.row_files import MAX_LINE, RowWriter, read_rows, unique_keys
-
-__all__ = [
-    "MAX_LINE",
-    "PROTOCOL_VERSION",
-    "SAMPLES_DIGEST",
-    "EnvironmentFailure",
-    "Item",
-    "Job",
-    "Reporter",
-    "RowWriter",
-    "UserError",
-    "cell_key",
-    "digest_of",
-    "pending_batches",
-    "read_rows",
-    "samples_of",
-    "unique_keys",
-]
+from wire.grouping import grouped
+from wire.row_files import RowWriter as RowWriter
+from wire.row_files import read_rows as read_rows
 
 PROTOCOL_VERSION = 2
 
@@ -92,10 +77,7 @@ def cell_key(filename: str, metric: str) -> str:
 
 def samples_of(items: Iterable[Item]) -> dict[int, list[Item]]:
     """Images by line of the suite, in order: each line's are the samples of its prompt."""
-    found: dict[int, list[Item]] = {}
-    for item in items:
-        found.setdefault(item.prompt_index, []).append(item)
-    return found
+    return grouped((item.prompt_index, item) for item in items)
 
 
 def digest_of(hashes: Iterable[str | None]) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol, cast
 
 from geneval.judge import Box
+from wire.grouping import grouped
 from wire.protocol import EnvironmentFailure
 from wire.vocabulary import OBJECT_CLASSES
 
@@ -69,9 +70,7 @@ class Detections:
 
     def indices(self) -> dict[str, list[int]]:
         """Detections of each class that was found, classes in the order of ``OBJECT_CLASSES``."""
-        found: dict[int, list[int]] = {}
-        for index, label in enumerate(self.labels):
-            found.setdefault(label, []).append(index)
+        found = grouped((label, index) for index, label in enumerate(self.labels))
         return {OBJECT_CLASSES[label]: found[label] for label in sorted(found)}
 
     def pixels(self, indices: Sequence[int]) -> Any:

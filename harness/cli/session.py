@@ -73,10 +73,8 @@ def run_alone(
     wanted: Collection[str] | None = None,
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Run a module that takes a stage's jobs, shown as ``name``, on no images and in a folder that goes again.
+    ``wanted``: which of the stage's weights by address it needs, where it is not all.
     Returns its rows, and the event that names weights and packages.
-
-    Args:
-        wanted: which of the stage's weights by address it needs, where it is not all.
     """
     from harness.environments.manager import ensure, substitution
     from harness.environments.spec import ENVIRONMENTS

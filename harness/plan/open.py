@@ -138,16 +138,20 @@ def _tflop_per_image(maker: Model) -> float | None:
 def identify_checkpoint(source: CheckpointSource, known: dict[str, Any] | None, contents: Contents) -> dict[str, Any]:
     """What distinguishes this checkpoint from others: the bytes of its files, or repo id, revision and variant.
 
-    A checkpoint that has not changed since ``run.json`` was written (same size and time) is not hashed again.
+    A checkpoint that has not changed since ``run.json`` was written is not hashed again: of the same place, size, and
+    times of its bytes and of its entry; a copy may keep all but the last.
     """
     if source.path is None:
         identity = f"{source.repo}@{source.revision or 'main'}" + (f":{source.variant}" if source.variant else "")
         return {"name": source.name, "repo": source.repo, "identity": identity}
     files = source.files()
-    stamps = [[name, file.stat().st_size, file.stat().st_mtime_ns] for name, file in files.items()]
-    if known and known.get("files") == stamps:
+    states = ((name, file.stat()) for name, file in files.items())
+    stamps = [[name, state.st_size, state.st_mtime_ns, state.st_ctime_ns] for name, state in states]
+    if known and known.get("files") == stamps and known.get("path") == str(source.path):
         return known
     hashes = {name: contents.sha256(file) for name, file in files.items()}
     if source.generator:
-        hashes |= {"generator": str(source.generator), "checkpoint": Path(source.argument).name}
+        argument = Path(source.argument)
+        named = argument.name if argument.exists() else source.argument  # a repository's id, which may be of any owner
+        hashes |= {"generator": str(source.generator), "checkpoint": named}
     return {"name": source.name, "path": str(source.path), "files": stamps, "identity": hashes}

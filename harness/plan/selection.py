@@ -20,13 +20,10 @@ from wire.paths import expanded
 
 def each_checkpoint(base: GenerationSettings, arguments: Sequence[str], variants: str | None = None) -> list[Model]:
     """Each checkpoint named; each is looked at, none is loaded. One of several that is none comes with its fault.
-
-    Args:
-        arguments: checkpoints, or patterns like ``runs/*/last.ckpt``; matches come in natural order
-            (``step=9`` before ``step=10``). None at all is a generator's.
-        variants: of one repository or folder, names with commas between, or ``all``: of either released repository the
-            sixteen released checkpoints, of a folder its subfolders in the hub's layout.
-
+    ``arguments``: checkpoints, or patterns like ``runs/*/last.ckpt``; matches come in natural order (``step=9`` before
+    ``step=10``). None at all is a generator's.
+    ``variants``: of one repository or folder, names with commas between, or ``all``: of either released repository the
+    sixteen released checkpoints, of a folder its subfolders in the hub's layout.
     Raises UserError: a pattern matches nothing, a checkpoint is named twice, none of them is one, or there are no such
     variants.
     """

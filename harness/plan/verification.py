@@ -12,7 +12,7 @@ from harness.stages.registry import STAGES
 from wire.errors import UserError
 from wire.files import fingerprint, sha256_of_file
 from wire.kept import kept_path
-from wire.pictures import is_picture_name
+from wire.pictures import samples_among
 from wire.protocol import read_rows
 
 
@@ -33,8 +33,11 @@ def verify(path: Path) -> tuple[int, list[str]]:
     hashes = _kept_rows(manifest) | images
     problems += [line for name, digest in hashes.items() if (line := _file_problem(run, name, digest))]
     problems += [line for folder, prompt in prompts.items() if (line := _prompt_problem(run, folder, prompt))]
-    found = (file for file in run.path.glob("[0-9]*/samples/*") if is_picture_name(file.name) and not file.is_dir())
-    names = sorted(str(file.relative_to(run.path)) for file in found)
+    names = [
+        f"{folder.parent.name}/samples/{name}"
+        for folder in sorted(filter(Path.is_dir, run.path.glob("[0-9]*/samples")))
+        for name in sorted(samples_among(file.name for file in folder.iterdir() if not file.is_dir()))
+    ]
     problems += [f"{name}: no row mentions it" for name in names if name not in images]
     return len(finished) + len(hashes), problems
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -183,7 +184,7 @@ def with_new_rows(run: RunDirectory, stage: Stage, plan: StagePlan) -> StagePlan
 def keyed_rows(rows: Iterable[Row], items: Iterable[Item] | None) -> dict[str, Row]:
     """Rows by the keys of the worker protocol, the later of two.
 
-    With ``items``, only rows of those images, with their bytes and numbers of now.
+    With ``items``, only rows of those images, with their bytes, numbers and prompts of now.
     """
     there = None if items is None else {item.filename: item for item in items}
     found = {}
@@ -196,4 +197,10 @@ def keyed_rows(rows: Iterable[Row], items: Iterable[Item] | None) -> dict[str, R
 
 def _is_of(row: Row, item: Item) -> bool:
     same_number = row.get("sample_index", item.sample_index) == item.sample_index
-    return same_number and bool(row.get("image_sha256") == item.image_sha256)
+    return same_number and bool(row.get("image_sha256") == item.image_sha256) and _is_about(row, item)
+
+
+def _is_about(row: Row, item: Item) -> bool:
+    """Whether a row is about the prompt of now, a verdict also about what that asks for; cells of old name none."""
+    asked = row.get("metadata")
+    return row.get("prompt", item.prompt) == item.prompt and asked in (None, json.dumps(item.metadata))

@@ -19,7 +19,7 @@ from typing import Any
 
 from harness.environments.making import Making
 from harness.environments.manager import Environment, choose_backend, ensure, locate, substitution
-from harness.run.directory import RunDirectory
+from harness.run.directory import RunDirectory, some
 from harness.run.manifest import Manifest, StageRecord
 from harness.run.settings import RunSettings
 from harness.stages.base import Stage, StagePlan, plan_files, record_of
@@ -30,6 +30,7 @@ from harness.weights.weight_source import WeightSource
 from harness.workers.worker import own_environment
 from wire.errors import EnvironmentFailure, UserError
 from wire.kept import keep, kept_path
+from wire.protocol import Item
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Pipeline:
     plans: dict[Stage, StagePlan] = field(default_factory=dict)
     records: dict[str, StageRecord] = field(default_factory=dict)  #: of stages that are worked on
     left_out: dict[str, str] = field(default_factory=dict)  #: why parts of stages cannot be worked on, by name
+    told: set[str] = field(default_factory=set)  #: lines about the images that were shown
 
     def has_scores(self) -> bool:
         """Whether any verdict or reward is there."""
@@ -58,10 +60,37 @@ class Pipeline:
     def plan(self, stage: Stage) -> StagePlan:
         """What the stage would do now; looked at once, until it is worked on."""
         if stage not in self.plans:
-            self.plans[stage] = stage.plan(self.run, self.manifest, self.settings, self.source)
-            if line := self.run.passed_over():
-                self.display.note(f"{self.run.path}: {line}")
+            self.plans[stage] = plan = stage.plan(self.run, self.manifest, self.settings, self.source)
+            if not stage.needs_images:
+                self._count_samples(plan)
+            others = self._others(plan.items) if stage.needs_images else ""
+            for line in dict.fromkeys((self.run.passed_over(), others)):
+                if line and line not in self.told:
+                    self.display.note(f"{self.run.path}: {line}")
+                    self.told.add(line)
         return self.plans[stage]
+
+    def _count_samples(self, plan: StagePlan) -> None:
+        """The protocol names as many samples as the run has, if an earlier command has made more than this one asks."""
+        samples = self.manifest.protocol.get("samples", 0)
+        numbers = {name: row.get("sample_index", 0) for name, row in plan.known.items()}
+        more = [one + 1 for name, one in numbers.items() if one >= samples and (self.run.path / name).is_file()]
+        self.manifest.protocol["samples"] = max([samples, *more])
+
+    def _others(self, items: Iterable[Item]) -> str:
+        """A line about images that are judged and scored and are not those that one would think; empty without any."""
+        if makers := [stage for stage in STAGES.values() if stage.promised(self.settings)]:
+            asked = {item.filename for stage in makers for item in stage.promised(self.settings)}
+            more = [item.filename for item in items if item.filename not in asked]
+            why = "beyond those asked for, of earlier commands, count too: choose another --out for fewer"
+        elif "generate" in self.manifest.stages:
+            rows = self.run.contents.rows(self.run.rows("images.jsonl"))
+            made = {row.get("filename"): row.get("image_sha256") for row in rows}
+            more = [item.filename for item in items if made.get(item.filename) != item.image_sha256]
+            why = "are not as this run made them, so that its settings in run.json are not theirs"
+        else:
+            return ""
+        return f"{len(more)} images ({some(more)}) {why}" if more else ""
 
     def parts(self, stages: Iterable[Stage]) -> list[Stage]:
         """What workers do of the stages: all their parts but those that are left out."""
@@ -133,7 +162,8 @@ class Pipeline:
         record = record_of(self.manifest, stage.name, plan.fingerprint)
         if record is None:
             return StageRecord(plan.fingerprint, plan.settings)
-        record.finished = record.finished and not plan.pending
+        gone = stage.needs_images and record.rows > len(plan.items)  # rows of images that are no longer there
+        record.finished = record.finished and not plan.pending and not gone
         return record
 
     def in_use(self, stage: Stage, record: StageRecord) -> bool:
@@ -196,6 +226,9 @@ class Pipeline:
         ours = owner is not None and owner.fingerprint == plan.fingerprint
         into = path if ours or (owner is None and not path.exists()) else kept_path(path, plan.fingerprint)
         merged = stage.merge(self.run, replace(plan, reasons=self._reasons(stage)), into)
+        if stage.needs_images and record.rows > merged.rows:
+            gone = record.rows - merged.rows
+            self.display.note(f"{stage.name}: {gone} rows are left out: their images are no longer samples of this run")
         record.rows, record.unscored = merged.rows, merged.unscored
         record.rows_sha256 = self.run.contents.sha256(into)
         if into != path and path.exists():

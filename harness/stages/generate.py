@@ -124,7 +124,8 @@ def write_hparams(run: RunDirectory, manifest: Manifest, settings: RunSettings) 
     record = manifest.stages.get("generate")
     hparams = record.provenance.get("hparams") if record else None
     if hparams and settings.generation:
-        text = json.dumps(hparams | {"n_samples": settings.generation.samples}, indent=2)
+        samples = manifest.protocol.get("samples", settings.generation.samples)
+        text = json.dumps(hparams | {"n_samples": samples}, indent=2)
         path = run.path / "hparams.json"
         if not path.is_file() or path.read_bytes() != text.encode():
             write_atomically(path, text)

@@ -7,11 +7,11 @@ environments are parts of the stage, each with workers of its own.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness.environments.spec import ENVIRONMENTS, find_spec
 from harness.run.directory import RunDirectory
@@ -23,10 +23,14 @@ from rewards.scorers.card import Weight
 from rewards.settings import validate as faults_of
 from wire.errors import UserError
 from wire.files import fingerprint, write_rows
+from wire.own_code import one_line, reason_of
 from wire.paths import home, stage_code
 from wire.protocol import SAMPLES_DIGEST, Item, cell_key, digest_of, samples_of
 from wire.settings import values
 from wire.vocabulary import SEVEN_REWARDS
+
+if TYPE_CHECKING:
+    from rewards.scorers.base import Scorer
 
 T = TypeVar("T")
 
@@ -55,10 +59,7 @@ def plan(
     Finished values of a metric that is to be rescored, or that something else decides now, are passed over, and
     replaced when the file is merged; what a worker has written since then counts, so that an interrupted rescoring goes
     on where it was.
-
-    Args:
-        environment: the part that is meant; without it the whole stage.
-
+    ``environment``: the part that is meant; without it the whole stage.
     Raises UserError: see :func:`validate`; or no readable images.
     """
     validate(settings, {})
@@ -114,10 +115,7 @@ def _facts(metrics: Iterable[str]) -> dict[str, Any]:
 @cache
 def by_environment(settings: RewardSettings, folder: Path) -> dict[str, RewardSettings]:
     """The settings of each environment's metrics alone, the usual one's first.
-
-    Args:
-        folder: where the user is, which names of scorers start from.
-
+    ``folder``: where the user is, which names of scorers start from.
     Raises UserError: there is no such environment for scorers, two have one name, or as :func:`own_scorers`.
     """
     from rewards.own_scorer import environment_of, load_scorers, registry
@@ -221,9 +219,17 @@ def require_prompts(settings: RunSettings, prompts: Prompts) -> None:
     known = registry(scorers)
     lines = [*prompts.values()]
     for metric in metrics if lines else ():
-        if all(known[metric].refusal(line) for line in lines):
-            reason = known[metric].refusal(lines[0])
+        if all(_refusal(known[metric], line) for line in lines):
+            reason = _refusal(known[metric], lines[0])
             raise UserError(f"{metric} can score none of these prompts: {reason}; choose another --suite, or omit it")
+
+
+def _refusal(scorer: type[Scorer], line: Mapping[str, Any]) -> str:
+    """Why a scorer refuses a line; a user's may raise whatever it likes."""
+    try:
+        return one_line(str(scorer.refusal(line) or ""))
+    except Exception as error:
+        return f"its refusal failed ({reason_of(error)})"
 
 
 def weights(settings: RunSettings) -> dict[str, tuple[Weight, ...]]:
@@ -247,7 +253,7 @@ def _cells(rows: Iterable[Row], passed_over: Container[str]) -> Iterator[Row]:
         if "metric" in row:
             yield row
             continue
-        image = {key: row.get(key) for key in ("filename", "prompt_index", "sample_index", "image_sha256")}
+        image = {key: row.get(key) for key in _IMAGE_KEYS}
         reasons, details = (said if isinstance(said := row.get(key), dict) else {} for key in _METRICS_KEYS)
         for metric, value in row.items():
             if metric not in _IMAGE_KEYS and metric not in _METRICS_KEYS and metric not in passed_over:

@@ -153,9 +153,7 @@ class Display:
 
 def bar_lines(steps: dict[str, Step], now: float, width: int, *, turns: bool = True) -> Iterator[Text]:
     """A line a step: mark, name, bar, count, pace, and of the label what fits into ``width`` cells.
-
-    Args:
-        turns: work goes on; else what has not ended has no spinner.
+    ``turns``: work goes on; else what has not ended has no spinner.
     """
     from rich.text import Text
 

@@ -106,10 +106,8 @@ def set_aside(file: CachedFile) -> Path:
 
 def note_use(weights: Iterable[dict[str, Any]]) -> list[str]:
     """Record the hub's files that are not pinned, and tell of those that have changed.
+    ``weights``: a worker's provenance: ``source`` or ``repo``, ``file``, ``revision``, ``sha256``; others do not count.
     Returns one line on what was recorded, and one for each file that differs from its first use, or was never proved.
-
-    Args:
-        weights: a worker's provenance: ``source`` or ``repo``, ``file``, ``revision``, ``sha256``; others do not count.
     """
     pinned = {(entry.repo, name) for entry in load_hub().values() for name in entry.sha256}
     loaded = [weight for weight in map(_place, weights) if weight and weight[:2] not in pinned]

@@ -209,6 +209,14 @@ def _kappa(called: NDArray[Any], right: NDArray[Any], weights: NDArray[Any]) -> 
     return found
 
 
+def labels_note(run: Run, labels: Labels) -> str:
+    """How many labelled images are not the run's, with an example; empty where all are."""
+    images = merge_stages(run)
+    known = {(name, -1) for name in images["filename"]} | {*zip(images["prompt"], images["sample_index"], strict=True)}
+    lost = [name + f", sample {at}" * (at >= 0) for name, at in labels if (name, at) not in known]
+    return f"{len(lost):,} of {len(labels):,} labelled images are not in this run, e.g. {lost[0]}" if lost else ""
+
+
 def write_judges(runs: Sequence[tuple[str, Run]], labels: Labels | None, folder: Path) -> tuple[Path, Path]:
     """Write ``judges.md`` and ``judges.csv``.
     Raises UserError: no run has two judges of the same images, or an image that is labelled.
@@ -221,7 +229,9 @@ def write_judges(runs: Sequence[tuple[str, Run]], labels: Labels | None, folder:
         )
     if labels and not any(one.reference == HUMAN for _, own in found for one in own):
         raise UserError(f"none of the {len(labels):,} labelled images (--labels) is in these runs with a judge's score")
-    blocks = ["# Judges side by side", EXPLANATION]
+    against = any(one.auroc or one.kappa for _, own in found for one in own)
+    blocks = ["# Judges side by side", EXPLANATION if against else CORRELATIONS]
+    blocks += [f"{escape(note)}." for _, run in runs if labels and (note := labels_note(run, labels))]
     for name, own in found:
         blocks += [f"## {escape(name)}", *(_tables(own) if own else ["Fewer than two judges."])]
     markdown = write_text(folder / "judges.md", "\n\n".join(blocks) + "\n")
@@ -233,6 +243,10 @@ EXPLANATION = (
     "always, 0.5 by chance. Kappa: agreement beyond chance, scores being cut where as many images are called right as "
     "the reference calls right. In brackets, 95 % intervals over prompts. GenEval's verdict is a judge, too, and no "
     "truth: believe a judge by how it agrees with people."
+)
+CORRELATIONS = (
+    "Spearman's rank correlation over images; in brackets, 95 % intervals over prompts. No judge here says right or "
+    "wrong, so none can be a reference for others; people's labels can (--labels)."
 )
 
 

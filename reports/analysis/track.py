@@ -8,10 +8,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from reports.analysis.curves import Curve, Point, bounds, draw, scores_of, value_text
-from reports.analysis.steps import PlacedRun, placed
+from reports.analysis.steps import PlacedRun, disorder, placed
 from reports.files import csv_text, write_text
 from reports.leaderboard.collect import collect
 from reports.leaderboard.markdown import escape, markdown_table
+from reports.leaderboard.protocols import prompts_note, table_notes
 from reports.read.cards import guessed, higher_is_better, known_cards
 from reports.read.find import find_runs
 from reports.statistics.crossing import first_crossing
@@ -60,7 +61,8 @@ def write_track(
         runs, faults = collect([place.source for place in places], Path(parts))
     summaries, read = [run.summary for run in runs], {run.source.path for run in runs}
     curves = _curves([place for place in places if place.source.path in read], summaries)
-    notes = (*notes, *faults, *(f"{run.name}: {note}" for run in summaries for note in run.rewards_notes))
+    unlike = (*disorder(places), *prompts_note(summaries), *table_notes(summaries))
+    notes = (*notes, *faults, *unlike, *(f"{run.name}: {note}" for run in summaries for note in run.rewards_notes))
     files = TrackFiles(
         markdown=write_text(out_dir / "track.md", _markdown(curves, _speedups(curves), notes)),
         csv=write_text(out_dir / "track.csv", _csv(curves)),

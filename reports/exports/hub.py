@@ -18,7 +18,7 @@ from reports.files import write_text, writing
 from reports.gallery.pictures import picture_within, thumbnail
 from reports.leaderboard.files import leaderboard_record
 from reports.leaderboard.markdown import leaderboard_markdown
-from reports.leaderboard.sections import SCORES, scored_images
+from reports.leaderboard.sections import SCORES, headlines, scored_images
 from reports.summary.run_summary import GENEVAL
 from wire.errors import EnvironmentFailure, MiroEvalError, UserError
 from wire.paths import expanded
@@ -64,11 +64,8 @@ def cleaned(text: str) -> str:
 
 def dataset_upload(board: Leaderboard, report: Path, out: Path, repo: str, thumbnails: bool = False) -> Upload:
     """Write a dataset: rows as parquet, the leaderboard as JSON, a card.
-
-    Args:
-        report: the folder with ``scores.parquet`` of that leaderboard.
-        thumbnails: whether each row gets a small copy of its image, as the hub's viewer shows it.
-
+    ``report``: the folder with ``scores.parquet`` of that leaderboard.
+    ``thumbnails``: whether each row gets a small copy of its image, as the hub's viewer shows it.
     Raises UserError: not a repository's name, or the folder cannot be written.
     """
     import pandas as pd
@@ -87,12 +84,8 @@ def dataset_upload(board: Leaderboard, report: Path, out: Path, repo: str, thumb
 
 def model_upload(board: Leaderboard, out: Path, repo: str, benchmark: str, dataset: str) -> Upload:
     """Write ``.eval_results/NAME.yaml`` for the model of a leaderboard's only run, by huggingface_hub's own classes.
-
-    Args:
-        repo: the model's repository.
-        benchmark: the registered benchmark dataset; its tasks are called ``overall`` and as GenEval's tags.
-        dataset: the dataset that the scores rest on, as their source.
-
+    ``benchmark``: the registered benchmark dataset; its tasks are called ``overall`` and as GenEval's tags.
+    ``dataset``: the dataset that the scores rest on, as their source.
     Raises UserError: a name is no repository's, or there is no GenEval score of one run to send.
     """
     from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
@@ -187,23 +180,24 @@ def _write_rows(rows: pd.DataFrame, path: Path, images: list[dict[str, Any] | No
         about = {"info": {"features": {"image": {"_type": "Image"}}}}
         table = table.replace_schema_metadata({"huggingface": json.dumps(about)})
     with writing(path, also=pyarrow.ArrowException):
-        path.parent.mkdir(parents=True, exist_ok=True)
         parquet.write_table(table, path, compression="zstd")
 
 
 def _card(board: Leaderboard, repo: str, rows: int) -> str:
     from huggingface_hub import DatasetCard, DatasetCardData
 
+    suites = [{"overall": "geneval"}.get(name, name) for name in headlines(board)]
     sizes = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 1_000_000: "100K<n<1M"}
     data = DatasetCardData(
         pretty_name=f"miro-eval rows: {repo.partition('/')[2]}",
         task_categories=["text-to-image"],
-        tags=["geneval", "miro-eval", "text-to-image"],
+        tags=[*suites, "miro-eval", "text-to-image"],
         size_categories=[next((name for most, name in sizes.items() if rows < most), "1M<n<10M")],
         configs=[{"config_name": "default", "data_files": ROWS}],
     )
+    verdicts = "GenEval's verdict and its reason, " if "overall" in headlines(board) else ""
     about = (
-        "One row per image: GenEval's verdict and its reason, the rewards, and the reasons of unscored ones. "
+        f"One row per image: {verdicts}the rewards, and the reasons of unscored ones. "
         "The columns are those of `scores.csv` in miro-eval's docs/statistics.md."
     )
     text = f"---\n{data.to_yaml()}\n---\n# Scores\n\n{about}\n\n{leaderboard_markdown(board)}"

@@ -49,16 +49,13 @@ def write_gallery(
     sheet: SheetSettings | None = None,
 ) -> GalleryFiles:
     """Write the gallery of a run, or of several.
-
-    Args:
-        paths: run directories, or files of GenEval or reward rows.
-        out_dir: made if need be; ``index.html`` in it is the page.
-        copy: how the images are put into the folder too; None for a page that refers to them where they are.
-        cards: of metrics that are known anyway, for runs that bear none.
-        names: of the runs; none for their own.
-        home: address of a page that this one belongs to, for a link.
-        sheet: lay the page out in rows, a prompt each, and write ``grid.png`` for a paper.
-
+    ``paths``: run directories, or files of GenEval or reward rows.
+    ``out_dir``: made if need be; ``index.html`` in it is the page.
+    ``copy``: how the images are put into the folder too; None for a page that refers to them where they are.
+    ``cards``: of metrics that are known anyway, for runs that bear none.
+    ``names``: of the runs; none for their own.
+    ``home``: address of a page that this one belongs to, for a link.
+    ``sheet``: lay the page out in rows, a prompt each, and write ``grid.png`` for a paper.
     Raises UserError: a run is missing, empty or malformed, the folder cannot be written to, or another program's page
     is in it.
     """

@@ -44,7 +44,6 @@ class Pictures:
             return {"image": quote(os.path.relpath(path, self.out_dir.resolve()))}
         place = PurePosixPath(self.copy_to, path.relative_to(folder).as_posix())
         with writing(self.out_dir / place):
-            (self.out_dir / place).parent.mkdir(parents=True, exist_ok=True)
             if self.small and (scaled := self._scaled(path, place)):
                 return scaled
             shutil.copyfile(path, self.out_dir / place)

@@ -98,12 +98,9 @@ def _plain(field: str) -> str:
 
 def make_sheet(runs: Sequence[SheetRun], prompts: Sequence[str] = (), sample: int = 0) -> Sheet:
     """Arrange the images of one sample.
-
-    Args:
-        runs: in the order of their columns.
-        prompts: whole texts, or parts of one each; none for the first few that all runs have.
-        sample: its number.
-
+    ``runs``: in the order of their columns.
+    ``prompts``: whole texts, or parts of one each; none for the first few that all runs have.
+    ``sample``: its number.
     Raises UserError: no run has such a prompt, or no prompt is in all of them.
     """
     texts = list(dict.fromkeys(text for text, at in runs[0].images if at == sample))

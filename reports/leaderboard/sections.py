@@ -66,6 +66,12 @@ def sections(board: Leaderboard) -> Iterator[Section]:
         yield Section(heading, group, protocol, rows, marks)
 
 
+def headlines(board: Leaderboard) -> list[str]:
+    """What the board's runs are ranked by: ``overall``, ``geneval2``, both, or nothing."""
+    found = {section.scores[0] for section in sections(board) if section.scores}
+    return [name for name in ("overall", GENEVAL2_SCORES[0]) if name in found]
+
+
 def scored_images(row: Mapping[str, Any], names: Sequence[str]) -> dict[str, Scored]:
     """``geneval`` or metric -> its counts, as far as the run has rows of it."""
     import pandas as pd

@@ -17,6 +17,7 @@ from reports.summary.run_summary import GENEVAL, RunSummary
 from reports.summary.scored import scored_text
 from wire.cards import MetricCard, card_of
 from wire.errors import UserError
+from wire.grouping import grouped
 from wire.reserved import SUFFIXES
 from wire.vocabulary import GENEVAL2_SCORES, SEVEN_REWARDS, TAGS
 
@@ -126,10 +127,8 @@ def _rank_key(run: RunSummary, labels: Labels) -> tuple[int, int, float, str]:
 
 def _ranks(runs: Sequence[RunSummary], labels: Labels) -> list[int | None]:
     """Rank within group and protocol; none without a score, its interval, or the images of its own prompts."""
-    parts: dict[tuple[Group, str], list[int]] = {}
-    for place, run in enumerate(runs):
-        if run.effects is not None and not run.gaps:
-            parts.setdefault((_group(run), labels.of(run)), []).append(place)
+    rankable = ((place, run) for place, run in enumerate(runs) if run.effects is not None and not run.gaps)
+    parts = grouped(((_group(run), labels.of(run)), place) for place, run in rankable)
     ranked: list[int | None] = [None] * len(runs)
     for places in parts.values():
         effects = [effect for place in places if (effect := runs[place].effects) is not None]

@@ -43,7 +43,7 @@ class Grid:
         from rich.table import Table
         from rich.text import Text
 
-        title = Text(self.title) if self.title else None
+        title = Text(self.title, no_wrap=True, overflow="ignore") if self.title else None
         table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
         table.add_column(Text(_plain(self.corner)), overflow="fold", no_wrap=whole)
         for head, _ in self.columns:

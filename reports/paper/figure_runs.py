@@ -24,6 +24,7 @@ from reports.summary.notes import RANDOM_WEIGHTS
 from reports.summary.run_summary import summarise_run
 from wire.cards import NO_CARDS, Cards
 from wire.errors import UserError
+from wire.grouping import grouped
 
 #: Settings of the paper's protocol that a figure does not vary but for its own axis.
 _SAMPLER = ("guidance_scale", "steps")
@@ -133,11 +134,8 @@ def existing(folder: Path | None) -> Path | None:
 
 class Runs:
     """The runs that figures may take, each read once.
-
-    Args:
-        folder: of ``paper reproduce``; None without.
-        named: ``MODEL=PATH`` or ``PATH``; a model's name, or that of its row in Table 1 or 3.
-
+    ``folder``: of ``paper reproduce``; None without.
+    ``named``: ``MODEL=PATH`` or ``PATH``; a model's name, or that of its row in Table 1 or 3.
     Raises UserError: no such folder or run, or a run of no model.
     """
 
@@ -251,9 +249,6 @@ def why_not_drawn(runs: Sequence[FigureRun], wanted: Sequence[str]) -> list[str]
     """Of each run, the scores that a figure shows and may not take from it, with the reason."""
     lines = []
     for one in runs:
-        reasons: dict[str, list[str]] = {}
-        for name, reason in one.unlike.items():
-            if name in wanted:
-                reasons.setdefault(reason, []).append(name)
+        reasons = grouped((reason, name) for name, reason in one.unlike.items() if name in wanted)
         lines += [f"not drawn of {one.run.name}: {', '.join(names)} ({reason})" for reason, names in reasons.items()]
     return lines

@@ -44,14 +44,11 @@ def draw_figures(
     folder: Path, runs: Runs, only: Sequence[str] = (), further: Sequence[str] = (), cards: Cards = NO_CARDS
 ) -> Drawn:
     """Write every figure as PNG, and in ``further`` formats; those of which there is nothing are named in the notes.
-
-    Args:
-        folder: made if need be.
-        runs: where they are; a figure without any shows its published points.
-        only: keys of results; all for none.
-        further: ``pdf``, ``svg``.
-        cards: of the metrics, for their units.
-
+    ``folder``: made if need be.
+    ``runs``: where they are; a figure without any shows its published points.
+    ``only``: keys of results; all for none.
+    ``further``: ``pdf``, ``svg``.
+    ``cards``: of the metrics, for their units.
     Raises MiroEvalError: no such figure; see :func:`reports.drawing.save`.
     """
     drawn, published = Drawn(), []

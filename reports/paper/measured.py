@@ -55,11 +55,8 @@ class MeasuredRun:
 
 def measure(table: PrintedTable, inputs: Sequence[str], cards: Cards = NO_CARDS) -> list[MeasuredRun]:
     """Read runs and find their rows: one run stands for all rows of its model under its targets.
-
-    Args:
-        inputs: run directories or files of rows, each as ``PATH`` or ``ROW=PATH``. Without a row, the run's name (a
-            released checkpoint's, or a row's) and its reward targets tell.
-
+    ``inputs``: run directories or files of rows, each as ``PATH`` or ``ROW=PATH``. Without a row, the run's name (a
+    released checkpoint's, or a row's) and its reward targets tell.
     Raises UserError: no such run, no such row, or a run that names no row.
     """
     found: list[tuple[Run, list[PrintedRow]]] = []

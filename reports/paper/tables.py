@@ -14,6 +14,7 @@ from reports.leaderboard.terminal import Column, Fitting, Grid, Paragraph
 from reports.paper.measured import MeasuredRun, Measurement, measure, measure_folder
 from reports.paper.printed import GENEVAL_COLUMNS, Footnote, PrintedRow, PrintedTable, printed_table
 from wire.cards import NO_CARDS, Cards
+from wire.grouping import grouped
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
@@ -65,11 +66,8 @@ def reproduce_table(
     key: str, inputs: Sequence[str], cards: Cards = NO_CARDS, folder: Path | None = None
 ) -> ReproducedTable:
     """Compare runs with ``table1`` or ``table3``.
-
-    Args:
-        inputs: see :func:`reports.paper.measured.measure`.
-        folder: that ``paper reproduce`` filled: the runs in it as well.
-
+    ``inputs``: see :func:`reports.paper.measured.measure`.
+    ``folder``: that ``paper reproduce`` filled: the runs in it as well.
     Raises UserError: an unknown table, run or row, or a folder without runs.
     """
     table = printed_table(key)
@@ -240,16 +238,12 @@ def _ends(groups: Sequence[str]) -> frozenset[int]:
 
 def _measured_grids(table: ReproducedTable) -> Iterator[RenderableType]:
     """Measured values beside printed ones; then what was not measured, and what is to be said of the runs."""
-    measured: dict[tuple[str, str], list[Cell]] = {}
-    for cell in (cell for cell in table.cells if cell.measurement is not None):
-        measured.setdefault((cell.row, cell.run), []).append(cell)
+    measured = grouped(((cell.row, cell.run), cell) for cell in table.cells if cell.measurement is not None)
     if measured:
         yield ""
         yield Fitting([_measured_grid(f"{row}, measured on {run}", cells) for (row, run), cells in measured.items()])
         yield Paragraph("A printed value agrees if the measured 95 % interval, widened by its rounding, contains it.")
-    lacking: dict[tuple[str, str], list[str]] = {}
-    for cell in (cell for cell in table.cells if cell.reason):
-        lacking.setdefault((cell.row, cell.reason), []).append(cell.column)
+    lacking = grouped(((cell.row, cell.reason), cell.column) for cell in table.cells if cell.reason)
     for (row, reason), names in lacking.items():
         what = "all columns" if len(names) == len(table.printed.decimals) else ", ".join(names)
         yield Paragraph(f"{row}: {reason}; not compared: {what}")

@@ -18,6 +18,7 @@ from reports.read.runs import MANIFEST, NO_ROWS, RESULTS, REWARDS, RunSource, fi
 from wire.cards import NO_CARDS, Cards
 from wire.errors import UserError
 from wire.files import natural_order
+from wire.grouping import grouped
 
 #: Where upstream's script puts a checkpoint's images, and so do we: beside it.
 BESIDE_CHECKPOINT = "geneval_images"
@@ -84,11 +85,8 @@ def fault_note(path: Path, searched: str, error: UserError) -> str:
 
 def find_places(inputs: Sequence[Path]) -> Found:
     """Where runs are.
-
-    Args:
-        inputs: run directories, files of rows, folders of run directories (up to :data:`LEVELS` levels down), patterns
-            of any of these, and checkpoints (``.ckpt``), which stand for the runs beside them.
-
+    ``inputs``: run directories, files of rows, folders of run directories (up to :data:`LEVELS` levels down), patterns
+    of any of these, and checkpoints (``.ckpt``), which stand for the runs beside them.
     Raises UserError: a pattern matches nothing, a checkpoint has no run, or nothing that a search found has rows.
     """
     once: dict[Path, Path] = {}
@@ -113,10 +111,7 @@ def find_places(inputs: Sequence[Path]) -> Found:
 
 
 def _notes(passed_over: Sequence[_Place]) -> Iterator[str]:
-    names: dict[str, list[str]] = {}
-    for place in passed_over:
-        names.setdefault(place.passed_over, []).append(display_name(place.name))
-    for reason, of_it in names.items():
+    for reason, of_it in grouped((place.passed_over, display_name(place.name)) for place in passed_over).items():
         rest = f" and {len(of_it) - NAMED} more" if len(of_it) > NAMED else ""
         yield f"ignored: {', '.join(of_it[:NAMED])}{rest} ({reason})"
 

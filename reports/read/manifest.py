@@ -38,10 +38,7 @@ class Manifest:
 
 def read_manifest(path: Path, cards: Cards = NO_CARDS) -> Manifest:
     """Read ``run.json``; a missing file is an empty manifest.
-
-    Args:
-        cards: of metrics that are known anyway, for runs that bear none.
-
+    ``cards``: of metrics that are known anyway, for runs that bear none.
     Raises UserError: the file is there and is not a JSON object, or its cards are malformed.
     """
     try:

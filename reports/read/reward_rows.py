@@ -50,6 +50,7 @@ class RewardTable:
     origin: str = ""  #: whose rows they are, where metric names were mapped; empty for our own
     twice: tuple[str, ...] = ()  #: file names of rows that only say again what an earlier one says
     notes: tuple[str, ...] = ()  #: which names were changed, and which keys were passed over
+    replaced: tuple[str, ...] = ()  #: file names of rows that a later one about other bytes replaces
 
 
 @dataclass
@@ -84,7 +85,7 @@ def read_rewards(path: Path, cards: Cards = NO_CARDS) -> RewardTable:
     }
     keys, notes = _reward_keys(rows, cards)
     asked, malformed = _questions(rows)
-    images, twice = _joined(rows, about, keys, asked)
+    images, twice, replaced = _joined(rows, about, keys, asked)
     known = {metric for image in images for metric in (*image.values, *image.unscored)}
     metrics = (*(metric for metric in SEVEN_REWARDS if metric in known), *sorted(known - {*SEVEN_REWARDS}))
     frame = pd.DataFrame(about, dtype=object).iloc[[image.place for image in images]].reset_index(drop=True)
@@ -101,7 +102,8 @@ def read_rewards(path: Path, cards: Cards = NO_CARDS) -> RewardTable:
         for metric, reason in image.unscored.items():
             if metric not in image.values:
                 reasons[metric][filenames[image.place]] = reason
-    return RewardTable(frame, metrics, reasons, "" if rows is found else ORIGIN, twice, (*notes, *malformed))
+    origin = "" if rows is found else ORIGIN
+    return RewardTable(frame, metrics, reasons, origin, twice, (*notes, *malformed), replaced)
 
 
 def _reward_keys(rows: Rows, cards: Cards) -> tuple[dict[str, str], tuple[str, ...]]:
@@ -179,19 +181,20 @@ def is_metric(key: str, value: Any) -> bool:
 
 def _joined(
     rows: Rows, about: dict[str, list[Any]], metrics: Mapping[str, str], asked: Mapping[int, dict[str, tuple[Any, ...]]]
-) -> tuple[list[_Image], tuple[str, ...]]:
+) -> tuple[list[_Image], tuple[str, ...], tuple[str, ...]]:
     """One entry an image, with what is about it taken from the place of its first row with the last bytes.
 
-    Also the names of rows that only say again what an earlier one says.
+    Also the names of rows that only say again what an earlier one says, and of those replaced.
     """
     images: dict[tuple[str, str], _Image] = {}
-    twice: list[str] = []
+    twice, replaced = list[str](), list[str]()
     hashes = about["image_sha256"]
     for place, image in enumerate(zip(about["filename"], about["prompt"], strict=True)):
         found = _Image(place, *_values(rows, place, metrics), dict(asked.get(place, {})))
         earlier = images.setdefault(image, found)
         if hashes[earlier.place] != hashes[place]:
             images[image] = found
+            replaced.append(image[0])
         elif earlier is not found:
             if found.values and found.values.items() <= earlier.values.items():
                 twice.append(image[0])
@@ -201,7 +204,7 @@ def _joined(
                     raise rows.error(place, f"{name!r} has two values of {metric!r}; is the file two runs in one?")
             earlier.unscored.update(found.unscored)
             earlier.asked = found.asked | earlier.asked
-    return list(images.values()), tuple(twice)
+    return list(images.values()), tuple(twice), tuple(replaced)
 
 
 def _values(rows: Rows, place: int, metrics: Mapping[str, str]) -> tuple[dict[str, float], dict[str, str]]:

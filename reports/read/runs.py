@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reports.read.manifest import Manifest, display_name, read_manifest
-from reports.read.prompts import gather_prompts, twice_note
+from reports.read.prompts import gather_prompts, listed, twice_note
 from reports.read.reward_rows import RewardTable, is_metric, read_rewards
 from reports.read.rows import read_rows
-from reports.read.verdicts import TWICE, read_verdicts
+from reports.read.verdicts import REPLACED, TWICE, read_verdicts
 from wire.cards import NO_CARDS, Cards
 from wire.errors import UserError
 from wire.row_files import numbered_lines
@@ -37,7 +38,8 @@ class Run:
     #: ``prompt_key`` is one of a prompt, whatever the numbers under which it stands.
     verdicts: pd.DataFrame | None
     rewards: RewardTable | None
-    #: Notes on prompts under several numbers, and on rows and images that were there twice.
+    #: Notes on prompts under several numbers, on rows and images that were there twice, and on stages that saw other
+    #: images.
     repeats: tuple[str, ...] = ()
 
 
@@ -79,10 +81,47 @@ def read_source(source: RunSource) -> Run:
     """Read the rows of a run that was found. Raises UserError: no rows, or a malformed row."""
     read = _read_folder if source.path.is_dir() else _read_file
     verdicts, rewards = read(source.path, source.manifest.cards)
-    twice = () if verdicts is None else verdicts.attrs.get(TWICE, ())
-    twice = dict.fromkeys((*twice, *(rewards.twice if rewards else ())))
+    judged = {} if verdicts is None else verdicts.attrs
+    twice = dict.fromkeys((*judged.get(TWICE, ()), *(rewards.twice if rewards else ())))
+    replaced = [*dict.fromkeys((*judged.get(REPLACED, ()), *(rewards.replaced if rewards else ())))]
     verdicts, rewards, notes = gather_prompts(verdicts, rewards)
-    return Run(source.name, source.folder, source.manifest, verdicts, rewards, (*notes, *twice_note([*twice])))
+    notes = (*_unlike_notes(verdicts, rewards), *notes, *twice_note([*twice]))
+    if replaced:
+        notes = (f"{_images(replaced)} with rows about two files, the last counts: two runs in one file?", *notes)
+    return Run(source.name, source.folder, source.manifest, verdicts, rewards, notes)
+
+
+def image_keys(frame: pd.DataFrame, other: pd.DataFrame) -> list[Any]:
+    """What the images of a run's two tables are joined by, equal for one image.
+
+    The file name, and the prompt where names are not enough; images of which the tables know other bytes are two.
+    """
+    alone = frame["filename"].is_unique and other["filename"].is_unique
+    names, theirs = ([*zip(*(one[name] for name in ("filename", *(() if alone else ("prompt",)))), strict=True)]
+                     for one in (frame, other))  # fmt: skip
+    known = dict(zip(theirs, other["image_sha256"], strict=True))
+    hashes = zip(names, frame["image_sha256"], strict=True)
+    return [(name, own if own and (known.get(name) or own) != own else "") for name, own in hashes]
+
+
+def _unlike_notes(verdicts: pd.DataFrame | None, rewards: RewardTable | None) -> Iterator[str]:
+    """Notes on a run whose stages saw other images, or other prompts; none where they saw the same."""
+    if verdicts is None or rewards is None:
+        return
+    both = verdicts.merge(rewards.frame, on="filename", suffixes=("", "_of_rewards"))
+    if both.empty:
+        ways = "; ".join(frame["filename"].iloc[0] for frame in (verdicts, rewards.frame))
+        yield f"no image has a verdict and a reward, for their rows name images in two ways ({ways}): none are joined"
+    alone = verdicts["filename"].is_unique and rewards.frame["filename"].is_unique
+    kinds = {"image_sha256": "as two different files, so not joined", "prompt": "by two different prompts"}
+    for column, how in kinds.items() if alone else ():
+        ours, theirs = both[column], both[f"{column}_of_rewards"]
+        if names := both["filename"][(ours != "") & (theirs != "") & (ours != theirs)].tolist():
+            yield f"{_images(names)} judged and scored {how}: run `geneval` and `rewards` again"
+
+
+def _images(names: Sequence[str]) -> str:
+    return f"{len(names):,} image{'' if len(names) == 1 else 's'} ({listed(names)})"
 
 
 def has_rows(place: Path) -> bool:

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from reports.read.prompts import LINE
 from reports.read.reward_rows import RewardTable
-from reports.read.runs import Run, RunSource
+from reports.read.runs import Run, RunSource, image_keys
 from reports.statistics.best_of_n import expected_of_best
 from wire.cards import card_of
 from wire.errors import UserError
@@ -105,8 +105,8 @@ def select(run: Run, selection: Selection) -> Run:
     kept = _kept(frame, likes, rewards.metrics, selection)
     verdicts = run.verdicts
     if verdicts is not None:
-        of_image = dict(zip(_images(frame, verdicts), likes.tolist(), strict=True))
-        judged = np.array([of_image.get(image, np.nan) for image in _images(verdicts, frame)])
+        of_image = dict(zip(image_keys(frame, verdicts), likes.tolist(), strict=True))
+        judged = np.array([of_image.get(image, np.nan) for image in image_keys(verdicts, frame)])
         verdicts = _with_verdicts(verdicts, _kept(verdicts, judged, ("correct",), selection))
     protocol = {**run.manifest.protocol, "samples": "1", f"{FIELD}.best_of": str(selection.size)}
     return replace(
@@ -162,13 +162,6 @@ def _whole_reason(likes: NDArray[np.float64], selection: Selection) -> str:
         return f"needs {selection.size} samples, has {len(likes)}"
     missing = int(np.isnan(likes).sum())
     return f"{missing} of {len(likes)} images have no {selection.by} to select by" if missing else ""
-
-
-def _images(frame: pd.DataFrame, other: pd.DataFrame) -> list[Any]:
-    """What the images of two tables are recognised by: the file name, and the prompt where names are not enough."""
-    names = frame["filename"].tolist()
-    alone = frame["filename"].is_unique and other["filename"].is_unique
-    return names if alone else list(zip(names, frame["prompt"].tolist(), strict=True))
 
 
 def _with_verdicts(verdicts: pd.DataFrame, kept: _Kept) -> pd.DataFrame:

@@ -30,9 +30,7 @@ class Layout:
     @classmethod
     def of(cls, prompts: Sequence[str], strata: Sequence[str], order: Sequence[str] | None = None) -> Layout:
         """Of (N,) images' prompts, which are looked at within their (N,) strata.
-
-        Args:
-            order: the strata in the order wanted; those without images are left out. Default: sorted by name.
+        ``order``: the strata in the order wanted; those without images are left out. Default: sorted by name.
         """
         return _layout(tuple(prompts), tuple(strata), tuple(order or ()))
 
@@ -43,16 +41,24 @@ class Layout:
         images = [self.prompts[place] for place in self.places[chosen]]
         return Layout.of([prompt for _, prompt in images], [stratum for stratum, _ in images], self.strata)
 
-    def clusters(self, values: Sequence[Any] | NDArray[Any]) -> Clusters:
-        """Add up (N,) values, all present, of each prompt."""
-        numbers = np.asarray(values, dtype=np.float64)
+    def clusters(self, values: Sequence[Any] | NDArray[Any], weights: Sequence[int] | None = None) -> Clusters:
+        """Add up (N,) values, all present, of each prompt.
+
+        Args:
+            weights: (N,) by what an image's value counts, one number a prompt; None for 1.
+        """
+        numbers = np.asarray(values, dtype=np.float64) * (1 if weights is None else np.asarray(weights))
         size = len(self.prompts)
+        images = np.bincount(self.places, minlength=size)
+        own = np.ones_like(images)
+        own[self.places] = 1 if weights is None else weights
         return Clusters(
             strata=self.strata,
             sizes=self.sizes,
-            counts=np.bincount(self.places, minlength=size),
+            counts=images * own,
             sums=_added_up(self.places, numbers, size),
             squares=_added_up(self.places, numbers * numbers, size),
+            weights=None if weights is None else own,
         )
 
 
@@ -81,13 +87,15 @@ class Clusters:
     #: strata, sizes: as of :class:`Layout`.
     strata: tuple[str, ...]
     sizes: Integers
-    counts: Integers  #: (C,) images with a value, per prompt; at least 1
-    #: sums, squares: (C,) of the values, and of their squares, per prompt.
+    counts: Integers  #: (C,) images with a value, per prompt; at least 1; times the weight
+    #: sums, squares: (C,) of the values, weighted, and of their squares, per prompt.
     sums: Floats
     squares: Floats
     #: (B, H) sums and (B, H) counts of resampled prompts, where they have been made already; see
     #: :func:`reports.statistics.resampling.resample_together`.
     resampled: tuple[Floats, Floats] | None = None
+    #: (C,) by what an image's value counts, as where it is a mean over so many questions; None for 1.
+    weights: Integers | None = None
 
     @classmethod
     def gather(
@@ -96,12 +104,18 @@ class Clusters:
         strata: Sequence[str],
         values: Sequence[Any] | NDArray[Any],
         order: Sequence[str] | None = None,
+        weights: Sequence[int] | None = None,
     ) -> Clusters:
-        """Add up (N,) values, all present, of each prompt; see :meth:`Layout.of`.
+        """Add up (N,) values, all present, of each prompt; see :meth:`Layout.of` and :meth:`Layout.clusters`.
 
         The result does not depend on the order of the rows, up to the rounding of sums of floats.
         """
-        return Layout.of(prompts, strata, order).clusters(values)
+        return Layout.of(prompts, strata, order).clusters(values, weights)
+
+    @property
+    def images(self) -> Integers:
+        """(C,) images with a value, per prompt."""
+        return self.counts if self.weights is None else self.counts // self.weights
 
     @cached_property
     def bounds(self) -> list[slice]:
@@ -143,7 +157,8 @@ class Clusters:
 
     def merged(self) -> Clusters:
         """The same prompts in one stratum: for samples too small to be stratified."""
-        return Clusters(("",), self.sizes.sum(keepdims=True), self.counts, self.sums, self.squares)
+        sizes = self.sizes.sum(keepdims=True)
+        return Clusters(("",), sizes, self.counts, self.sums, self.squares, weights=self.weights)
 
 
 def _added_up(places: Integers, values: NDArray[Any], size: int) -> Floats:

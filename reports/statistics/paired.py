@@ -36,8 +36,8 @@ class Moments:
     #: Share of the squared error that more images per prompt would lessen, from 0 to 1; None with one each.
     within: float | None
     discordant_prompts: int  #: prompts whose value is not 0
-    #: Prompts of the smallest stratum times the number of strata: a prompt whose mean moves by 1 moves a mean of strata
-    #: by 1 / weight at most.
+    #: Prompts of the smallest stratum times the number of strata: a prompt whose mean moves by 1, and whose images
+    #: count as much as others' do on average, moves a mean of strata by 1 / weight at most.
     weight: int
 
 
@@ -64,11 +64,11 @@ def moments(clusters: Clusters, estimator: Estimator) -> Moments:
 
 def _within(clusters: Clusters, estimator: Estimator, variance: float) -> float | None:
     """Share of the variance that comes from the images of a prompt differing among themselves."""
-    counts = clusters.counts
-    if variance <= 0.0 or int(counts.min()) < 2:
+    images = clusters.images
+    if variance <= 0.0 or int(images.min()) < 2:
         return None
     by_sum, _ = estimator.gradient(*clusters.totals())
-    noise = np.maximum(clusters.squares - clusters.sums**2 / counts, 0.0) * counts / (counts - 1.0)
+    noise = np.maximum(clusters.squares - clusters.sums**2 / images, 0.0) * images / (images - 1.0)
     return min(1.0, float((by_sum[clusters.stratum_of] ** 2 * noise).sum()) / variance)
 
 
@@ -92,16 +92,14 @@ class PairedDifference:
 
 def paired_difference(differences: Clusters, estimator: Estimator, widest: float = math.inf) -> PairedDifference | None:
     """Test and estimate a difference.
+    ``differences``: second minus first per pair of images.
+    ``widest``: the largest difference that there can be, of either sign.
     Returns None where a stratum has fewer than two prompts.
-
-    Args:
-        differences: second minus first per pair of images.
-        widest: the largest difference that there can be, of either sign.
     """
     if not differences.estimable():
         return None
     difference = float(estimator.value(*differences.totals()))
-    images, prompts = int(differences.counts.sum()), int(differences.sizes.sum())
+    images, prompts = int(differences.images.sum()), int(differences.sizes.sum())
     interval = resampled_interval(differences, estimator)
     shape = moments(differences, estimator)
     if interval.standard_error <= 0.0:

@@ -70,9 +70,7 @@ class Coverage:
 
 def cover(verdicts: pd.DataFrame, protocol: Mapping[str, str] = NO_PROTOCOL) -> Coverage:
     """Coverage of a table of :func:`reports.read.verdicts.read_verdicts`, which must have rows.
-
-    Args:
-        protocol: as of the manifest; it tells how many samples a prompt should have.
+    ``protocol``: as of the manifest; it tells how many samples a prompt should have.
     """
     columns = (tuple(verdicts[name].tolist()) for name in ("tag", "prompt_key", "prompt"))
     return _cover(*columns, tuple(verdicts["correct"].notna().tolist()), samples_expected(verdicts, protocol))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from reports.read.questions import DPG_ANSWERS, DpgAnswers
 from wire.dpg import image_score
+from wire.grouping import grouped
 from wire.vocabulary import DPG
 
 if TYPE_CHECKING:
@@ -74,10 +75,7 @@ def _score(answers: DpgAnswers) -> float:
 def _prompts(frame: pd.DataFrame) -> dict[str, list[DpgAnswers]]:
     """Prompt -> answers about each of its scored images, by sample."""
     scored = frame[frame[DPG].notna() & frame[DPG_ANSWERS].notna()].sort_values(["prompt_key", "sample_index"])
-    found: dict[str, list[DpgAnswers]] = {}
-    for prompt, answers in zip(scored["prompt_key"].tolist(), scored[DPG_ANSWERS].tolist(), strict=True):
-        found.setdefault(prompt, []).append(answers)
-    return found
+    return grouped(zip(scored["prompt_key"].tolist(), scored[DPG_ANSWERS].tolist(), strict=True))
 
 
 def _without_first(answers: DpgAnswers) -> DpgAnswers:
@@ -98,10 +96,12 @@ def _complete(answers: DpgAnswers) -> bool:
 
 
 def _mode(prompts: Mapping[str, Sequence[DpgAnswers]], counted: Iterable[DpgAnswers]) -> Mode:
-    answers: dict[str, list[bool]] = {}
-    for one in (one for image in counted for one in image):
-        for name in dict.fromkeys((one.category.split("-")[0].strip(), one.category)):
-            answers.setdefault(name, []).append(one.yes)
+    answers = grouped(
+        (name, one.yes)
+        for image in counted
+        for one in image
+        for name in dict.fromkeys((one.category.split("-")[0].strip(), one.category))
+    )
     scores = [100.0 * fmean(map(_score, images)) for images in prompts.values()]
     return Mode(
         score=fmean(scores) if scores else None,

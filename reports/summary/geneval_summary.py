@@ -59,9 +59,7 @@ class GenevalSummary:
 
 def summarise_geneval(verdicts: pd.DataFrame, protocol: Mapping[str, str] = NO_PROTOCOL) -> GenevalSummary:
     """Summarise a table of :func:`reports.read.verdicts.read_verdicts`, which has rows; their order does not matter.
-
-    Args:
-        protocol: as of the manifest; it tells how many images a whole sweep has.
+    ``protocol``: as of the manifest; it tells how many images a whole sweep has.
     """
     scored = verdicts["correct"].notna().to_numpy()
     known = verdicts if scored.all() else verdicts[scored]

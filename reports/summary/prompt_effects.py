@@ -62,10 +62,8 @@ def ranks(scores: Sequence[float], effects: Sequence[PromptEffects]) -> list[int
 
     Runs that cannot be told apart share a rank, or lie closer in rank than in place. Each pair is tested by itself: no
     correction for their number is made.
-
-    Args:
-        scores: (R,) headline scores.
-        effects: (R,) of the same runs.
+    ``scores``: (R,) headline scores.
+    ``effects``: (R,) of the same runs.
     """
     values = np.asarray(scores, dtype=np.float64)
     # (R, P) over all prompts that any run has; a prompt that a run lacks has no effect on it.

@@ -50,11 +50,9 @@ def summarise_rewards(
     table: RewardTable, tags: Mapping[str, str], protocol: Mapping[str, str] = NO_PROTOCOL, judged: int = 0
 ) -> RewardsSummary:
     """Summarise the rewards of a run, which has rows.
-
-    Args:
-        tags: file name -> GenEval tag, within which prompts are resampled; may be empty. Means do not depend on it.
-        protocol: as of the manifest; it tells how many images a whole sweep has.
-        judged: images that the run's sweep should have by its verdicts.
+    ``tags``: file name -> GenEval tag, within which prompts are resampled; may be empty. Means do not depend on it.
+    ``protocol``: as of the manifest; it tells how many images a whole sweep has.
+    ``judged``: images that the run's sweep should have by its verdicts.
     """
     prompts = table.frame["prompt_key"].tolist()
     strata = [tags.get(name, "") for name in table.frame["filename"].tolist()]

@@ -9,6 +9,7 @@ from reports.files import write_json
 from reports.read.cards import notes_on_rewards, outside_range
 from reports.read.manifest import Manifest
 from reports.read.runs import Run, read_run
+from reports.read.suite import suite_digest
 from reports.summary.dpg_summary import DpgSummary, summarise_dpg
 from reports.summary.geneval2_summary import Geneval2Summary, geneval2_effects, summarise_geneval2
 from reports.summary.geneval_summary import GenevalSummary, summarise_geneval
@@ -50,6 +51,7 @@ class RunSummary:
     rewards_notes: tuple[str, ...] = ()  #: those of :func:`reports.read.cards.notes_on_rewards` alone
     geneval2: Geneval2Summary | None = None  #: of a run without verdicts on GenEval 2's prompts
     dpg: DpgSummary | None = None
+    prompts_digest: str = ""  #: of a run without verdicts, which prompts its rewards are over
 
     @property
     def headline(self) -> float | None:
@@ -116,7 +118,14 @@ def summarise_run(run: Run) -> RunSummary:
         rewards_notes=rewards_notes,
         geneval2=geneval2,
         dpg=dpg,
+        prompts_digest=_prompts_digest(run),
     )
+
+
+def _prompts_digest(run: Run) -> str:
+    if run.verdicts is not None or run.rewards is None:
+        return ""
+    return suite_digest(("", text) for text in run.rewards.frame["prompt"])
 
 
 def write_summaries(run_dir: Path) -> list[Path]:

@@ -34,11 +34,8 @@ _HEAD = 1024
 
 class Hpsv3:
     """Body, head in float32, and the authors' words around a prompt.
-
-    Args:
-        base: snapshot with Qwen2-VL-7B's configuration, tokenizer and chat template.
-        weights: ``HPSv3.safetensors``.
-
+    ``base``: snapshot with Qwen2-VL-7B's configuration, tokenizer and chat template.
+    ``weights``: ``HPSv3.safetensors``.
     Raises EnvironmentFailure: the files do not belong to this model, or to each other.
     """
 

@@ -77,10 +77,7 @@ class Scorer(ABC):
     @abstractmethod
     def resolve(self, files: Mapping[str, str]) -> list[LocalWeight]:
         """Every file of the weights, on this machine; downloaded from the hub if necessary.
-
-        Args:
-            files: paths of the weights published by address, by name.
-
+        ``files``: paths of the weights published by address, by name.
         Raises EnvironmentFailure: a file is missing and cannot be fetched.
         """
 
@@ -91,12 +88,9 @@ class Scorer(ABC):
     @abstractmethod
     def load(self, device: str, precision: str, files: Mapping[str, str]) -> None:
         """Load the model, strictly: a missing or unknown key is an error.
-
-        Args:
-            device: a torch device, e.g. ``cpu`` or ``cuda:0``.
-            precision: a key of ``dtypes``.
-            files: as for :meth:`resolve`.
-
+        ``device``: a torch device, e.g. ``cpu`` or ``cuda:0``.
+        ``precision``: a key of ``dtypes``.
+        ``files``: as for :meth:`resolve`.
         Raises EnvironmentFailure: a file is missing, unreadable or not this model's.
         """
 

@@ -76,9 +76,7 @@ class SpecCard(MetricCard):
 
     def describe(self, fast_measured: str | None = None) -> str:
         """The card as text: the id, then a line for each property.
-
-        Args:
-            fast_measured: by how much ``fast`` was seen to differ from ``reference``, and where.
+        ``fast_measured``: by how much ``fast`` was seen to differ from ``reference``, and where.
         """
         lines = {"title": self.title} if self.title else {}
         lines |= {

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from wire.errors import ExitCode, UserError
-from wire.protocol import MAX_LINE, Item, Job, RowWriter, pending_batches, read_rows
+from wire.protocol import Item, Job, RowWriter, pending_batches, read_rows
+from wire.row_files import MAX_LINE
 
 ROOT = Path(__file__).resolve().parents[2]
 

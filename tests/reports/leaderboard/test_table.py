@@ -117,6 +117,19 @@ def test_rewards_without_verdicts(tmp_path: Path) -> None:
     assert row["vqa"] == pytest.approx(0.5 + 0.01 + 0.0015)
 
 
+def test_rewards_over_other_prompts_bear_no_marks_beside_each_other(tmp_path: Path) -> None:
+    """Two files of rewards alone: whose mean is larger is their prompts' doing."""
+    rows = [rewards(prompt, 0, {"pick_score": prompt / 64}) for prompt in range(6)]
+    others = [row | {"pick_score": 0.5} for row in rows]
+    for name, own in {"first": rows, "same": others, "less": rows[1:]}.items():
+        write_rows(tmp_path / name / "rewards.jsonl", own)
+    first, same, less = (summarise_run(read_run(tmp_path / name, CARDS)) for name in ("first", "same", "less"))
+    (section,) = sections(make_leaderboard([first, same]))
+    assert [marks["pick_score"] for marks in section.marks] == ["second", "best"]
+    found = list(sections(make_leaderboard([first, less])))
+    assert [section.marks for section in found] == [({},), ({},)]
+
+
 def test_images_without_a_result_of_any_stage_are_unscored(tmp_path: Path) -> None:
     run(tmp_path / "a", [*sweep(SMALL), unscored(1, 3, "single_object") | {"filename": "x.png"}])
     write_rows(tmp_path / "a" / "rewards.jsonl", [rewards(0, 0), rewards(0, 1, {"vqa": 0.5})])

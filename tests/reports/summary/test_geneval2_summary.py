@@ -156,6 +156,11 @@ def test_leaderboard_ranks_whole_sweeps_by_the_headline_in_every_format(
     assert "## GenEval 2, complete sweeps" in text
     assert "| geneval2 | 95 % interval | am | object | attribute | count | position | verb | 3 atoms |" in text
     assert "10 of 800 prompts" in text
+    legend = text[text.index("## How to read it") :]
+    assert "of geneval2, from 2,000 resamples of whole prompts (seed" in legend
+    assert "the number of runs whose geneval2 is higher" in legend
+    assert "tag" not in legend.partition("- **images**")[0], "no GenEval here"
+    assert "six tag accuracies" not in files.html.read_text()
     for page in (files.html.read_text(), leaderboard_latex(board)):
         assert f"{good.skills['verb'].value:.2f}" in page
         assert "10 atoms" in page
