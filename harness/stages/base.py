@@ -40,6 +40,7 @@ class StagePlan:
     #: Of metrics that more than the settings decides: fingerprint of all that does.
     marks: dict[str, str] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)  #: why metrics cannot be scored now, for rows that lack them
+    notes: tuple[str, ...] = ()  #: lines for the user about finished rows
 
     @property
     def pending(self) -> int:

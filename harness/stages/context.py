@@ -64,7 +64,7 @@ class Pipeline:
             if not stage.needs_images:
                 self._count_samples(plan)
             others = self._others(plan.items) if stage.needs_images else ""
-            for line in dict.fromkeys((self.run.passed_over(), others)):
+            for line in (self.run.passed_over(), others, *plan.notes):
                 if line and line not in self.told:
                     self.display.note(f"{self.run.path}: {line}")
                     self.told.add(line)

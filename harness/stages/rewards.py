@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness.environments.spec import ENVIRONMENTS, find_spec
 from harness.run.directory import RunDirectory
-from harness.run.manifest import Manifest
+from harness.run.manifest import Manifest, StageRecord
 from harness.run.settings import RewardSettings, RunSettings
 from harness.stages.base import Merged, Prompts, Row, Stage, StagePlan, keyed_rows, known_rows, record_of
 from harness.weights.weight_source import WeightSource
 from rewards.scorers.card import Weight
 from rewards.settings import validate as faults_of
 from wire.errors import UserError
-from wire.files import fingerprint, write_rows
+from wire.files import fingerprint, sha256_of_file, write_rows
 from wire.own_code import one_line, reason_of
 from wire.paths import home, stage_code
 from wire.protocol import SAMPLES_DIGEST, Item, cell_key, digest_of, samples_of
@@ -86,7 +86,21 @@ def plan(
     parameters |= source.parameters(find_spec(environment or USUAL).name)
     parameters |= chosen | {"text_cache": str(home() / "text-features")} | ({"scorers": scorers} if scorers else {})
     parameters |= {"alone": False} if len(shares) > 1 else {}
-    return StagePlan(items, done, len(wanted), deciding, parameters, known, parts, marks)
+    notes = tuple(_of_other_code(settings.rewards, record, done))
+    return StagePlan(items, done, len(wanted), deciding, parameters, known, parts, marks, notes=notes)
+
+
+def _of_other_code(settings: RewardSettings, record: StageRecord | None, done: Iterable[str]) -> Iterator[str]:
+    """A line for each of the user's scorers with numbers that are there, whose file was another when they were made."""
+    from rewards.own_scorer import load_scorers, source_of
+
+    metrics = {key.rpartition("#")[2] for key in done}
+    used = record.provenance.get("weights", []) if record else []
+    for metric, scorer in load_scorers(own_scorers(settings)[0]).items():
+        file = source_of(scorer)
+        before = {one.get("sha256") for one in used if (one.get("metric"), one.get("file")) == (metric, file.name)}
+        if metric in metrics and before and sha256_of_file(file) not in before:
+            yield f"{metric}: {file.name} has changed since its numbers were made; --rescore {metric} replaces them"
 
 
 def _name(environment: str) -> str:

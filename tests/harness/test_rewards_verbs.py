@@ -19,7 +19,7 @@ from harness.stages.rewards import REWARDS, own_scorers
 from harness.weights.weight_source import PublishedWeights
 from rewards.scorers import SCORERS
 from wire.errors import UserError
-from wire.files import write_rows
+from wire.files import sha256_of_file, write_rows
 from wire.vocabulary import SEVEN_REWARDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -105,6 +105,30 @@ def test_an_own_scorers_column_is_added_to_what_is_there(own: str, tmp_path: Pat
     assert REWARDS.merge(run, plan(metrics=(), scorers=(own,)), run.rows("rewards.jsonl")).unscored == 0
     row = json.loads(run.rows("rewards.jsonl").read_text())
     assert (row["vqa"], row["brightness"]) == (0.5, 0.25)
+
+
+def test_numbers_of_an_own_scorer_that_was_changed_since_are_told(own: str, tmp_path: Path) -> None:
+    """They stay in use until they are asked for anew; a file that is as it was is not mentioned."""
+    file = tmp_path / "verb_brightness.py"
+    run = RunDirectory(tmp_path / "run")
+    run.write_prompts({0: {"prompt": "a red dog"}})
+    (run.path / image_name(0, 0)).parent.mkdir()
+    (run.path / image_name(0, 0)).write_bytes(b"an image")
+    (run.path / "work").mkdir()
+    asked = {"metrics": (), "scorers": (own,)}
+    plan = plan_of(run, Manifest("x"), **asked)
+    write_rows(run.work(work_file("rewards", plan.settings)), [cell(plan, "brightness", 0.25)])
+    code = {"metric": "brightness", "file": file.name, "sha256": sha256_of_file(file)}
+    record = StageRecord(plan.fingerprint, plan.settings, provenance={"weights": [code]})
+    assert plan_of(run, Manifest("x", stages={"rewards": record}), **asked).notes == ()
+    file.write_text(f"{EXAMPLE}\n# changed\n", encoding="utf-8")
+    plan = plan_of(run, Manifest("x", stages={"rewards": record}), **asked)
+    assert (plan.pending, plan.notes) == (
+        0,
+        (
+            "brightness: verb_brightness.py has changed since its numbers were made; --rescore brightness makes them anew",
+        ),
+    )
 
 
 @pytest.fixture
