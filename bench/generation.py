@@ -1,6 +1,6 @@
 """Generation's speed against upstream's sweep script, on the same weights and noise: ``python -m bench.generation``.
 
-Runs with the generation environment's Python, from the top of a clone, on a CPU. Both make the same images (checked),
+Runs with the generation environment's Python, from the top of a clone. Both make the same images (checked),
 in processes of their own that take turns, ``--rounds`` times, since a shared machine's speed changes within minutes.
 Weights are random: the tiny world's small ones, or with ``--real`` of the released models' sizes (0.36 B parameters,
 SDXL's VAE, FLAN-T5-XL's encoder) in a folder that ``python -m bench.real_sizes FOLDER generation`` writes, for which
@@ -40,6 +40,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--threads", type=int, default=1, help="of PyTorch, for both")
     parser.add_argument("--rounds", type=int, default=1, help="turns of each side")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--real", type=Path, metavar="FOLDER", help="models of the released sizes, by bench.real_sizes")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -76,7 +77,7 @@ def _job(folder: Path, checkpoint: Path, options: argparse.Namespace) -> Job:
         for sample in range(options.samples)
     ]
     sweep = {"prompts": [[index, line["prompt"]] for index, line in enumerate(lines)], "samples": options.samples}
-    parameters = {"checkpoint": str(checkpoint), "steps": options.steps, "batch_size": BATCH, "device": "cpu"}
+    parameters = {"checkpoint": str(checkpoint), "steps": options.steps, "batch_size": BATCH, "device": options.device}
     parameters |= {"noise": "upstream", "sweep": sweep}
     (folder / "ours").mkdir(exist_ok=True)
     job = Job("generation", str(folder / "ours"), str(folder / "rows.jsonl"), items, parameters)
@@ -94,7 +95,7 @@ def _script(folder: Path, checkpoint: Path, options: argparse.Namespace) -> list
         "--n-samples": options.samples,
         "--batch-size": BATCH,
         "--steps": options.steps,
-        "--device": "cpu",
+        "--device": options.device,
     }
     script = Path(sdist) / "scripts" / "generate_geneval.py"
     return [str(script), *(str(word) for pair in arguments.items() for word in pair)]

@@ -21,7 +21,7 @@ from typing import Any
 
 from bench.geneval_reference import Clock, Reference, reference_flow
 from geneval.color import ColorClassifier, ColorOptions
-from geneval.detectors import PRECISIONS, Execution, load_detector
+from geneval.detectors import DETECTORS, PRECISIONS, Execution, load_detector
 from geneval.evaluation import Evaluator, Prepared
 from geneval.flops import color_flops, detector_flops
 from geneval.judge import JudgeOptions, judge
@@ -166,6 +166,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--size", type=int, default=512, help="side of the images, pixels [default: 512]")
     parser.add_argument("--tags", nargs="+", choices=TAGS, default=TAGS, help="of the prompts, in turn [default: all]")
+    parser.add_argument("--detector", choices=tuple(DETECTORS), default="mmdet", help="of our flow [default: mmdet]")
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of our detector [default: fp32]")
     parser.add_argument("--batch-size", type=int, default=1, help="of our flow [default: 1]")
     parser.add_argument("--device", default="cpu")
@@ -187,7 +188,8 @@ def _measure(chosen: argparse.Namespace, folder: Path) -> int:
     reference.found(paths[0])  # first calls are slow
     reference.clock.clear()
     ours, rate = Clock(), matrix_rate(execution)
-    evaluator = _evaluator(files, config, execution, paths[0], ours)
+    detector = load_detector(chosen.detector, files["mask2former"], config, execution)
+    evaluator = _evaluator(detector, files["clip-vit-l-14"], execution, paths[0], ours)
     rows, seen, tags = [], [], len(chosen.tags)
     size = -(-len(paths) // (chosen.rounds * tags)) * tags  # each turn has all tags
     for first in range(0, len(paths), size):
@@ -202,10 +204,9 @@ def _measure(chosen: argparse.Namespace, folder: Path) -> int:
     return int(found.same_verdicts < found.images)
 
 
-def _evaluator(files: dict[str, Path], config: Path, execution: Execution, first: Path, clock: Clock) -> Evaluator:
-    detector = load_detector("mmdet", files["mask2former"], config, execution)
+def _evaluator(detector: Any, clip: Path, execution: Execution, first: Path, clock: Clock) -> Evaluator:
     together = execution.batch_size if execution.batch_size > 1 else None
-    colors = ColorClassifier(files["clip-vit-l-14"], execution.device, ColorOptions(), together)
+    colors = ColorClassifier(clip, execution.device, ColorOptions(), together)
     evaluator = Evaluator(first.parent, detector, colors, OPTIONS)
     prompt = {"tag": "single_object", "include": [{"class": "dog", "count": 1}], "prompt": "a photo of a dog"}
     prepared = evaluator.prepare(Item(first.name, 0, 0, prompt))
@@ -217,7 +218,7 @@ def _evaluator(files: dict[str, Path], config: Path, execution: Execution, first
 
 def _report(chosen: argparse.Namespace, theirs: Clock, ours: Clock, found: Agreement) -> None:
     model = "Swin-S, ViT-L/14" if chosen.real_size else "tiny world"
-    how = f"{chosen.precision}, batches of {chosen.batch_size}, {chosen.device}"
+    how = f"{chosen.detector}, {chosen.precision}, batches of {chosen.batch_size}, {chosen.device}"
     say(f"{chosen.images} images of {chosen.size} px, {model}, {how}; {', '.join(chosen.tags)}")
     for name, clock in (("reference", theirs), ("ours", ours)):
         used = sum(clock.processors.values()) / chosen.images

@@ -16,6 +16,7 @@ from typing import Any
 
 from geneval.color import ARCHITECTURE, TEMPLATES, ColorOptions, Cutout, load_clip, show_object
 from geneval.detectors.checkpoint import read_state
+from geneval.detectors.mmdet_mask2former import choose_deformable_attention
 from geneval.judge import Box
 from wire.pictures import read_picture
 from wire.protocol import Item
@@ -63,6 +64,7 @@ class Reference:
         import torch
         from mmdet.apis import init_detector
 
+        choose_deformable_attention(device)  # mmcv-lite fails on a GPU otherwise
         weights = folder / "layout_3.pth"  # mmdet's own loader does not convert
         torch.save({"state_dict": read_state(files["mask2former"])}, weights)
         self._detector = init_detector(str(config), str(weights), palette="coco", device=device)

@@ -38,12 +38,17 @@ def _image_reward(_: Path, device: str) -> Score:
     import importlib
 
     import torch
+    from transformers import modeling_utils, pytorch_utils
 
     from rewards.hub import hub_file
     from rewards.models.blip_reward import vision_config
 
     state = torch.load(hub_file("THUDM/ImageReward", "ImageReward.pt").path, weights_only=True)
     sizes = vision_config(state)
+    for name in ("apply_chunking_to_forward", "find_pruneable_heads_and_indices", "prune_linear_layer"):
+        setattr(
+            modeling_utils, name, getattr(pytorch_utils, name)
+        )  # where the package looks, and later versions do not
     blip = importlib.import_module("ImageReward.models.BLIP.blip_pretrain")
     tower = importlib.import_module("ImageReward.models.BLIP.vit").VisionTransformer
     # the package's own class at the weights' size, which it hard-codes

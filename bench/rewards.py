@@ -114,7 +114,7 @@ def _job(
     world: Path, folder: Path, pairs: Pairs, metrics: list[str], options: argparse.Namespace
 ) -> tuple[list[float], dict[str, list[float]]]:
     from rewards.worker import work
-    from wire.protocol import Item, Job, Reporter, read_rows
+    from wire.protocol import Reporter, read_rows
 
     class Clock(Reporter):
         """Loading ends with ``started``."""
@@ -122,18 +122,26 @@ def _job(
         def started(self, *args: Any, **fields: Any) -> None:
             self.start = clock()
 
+    chosen = {"precision": SIDES[options.side], "batch_size": options.batch_size, "device": options.device}
+    job = job_of(world, folder, pairs, metrics, **chosen)
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123 - a device, not a path
+        reporter = Clock(nowhere)
+        work(job, reporter)
+        seconds = since(reporter.start)
+    rows = list(read_rows(Path(job.output)))
+    return seconds, {metric: [row["value"] for row in rows if row["metric"] == metric] for metric in metrics}
+
+
+def job_of(world: Path, folder: Path, pairs: Pairs, metrics: list[str], **chosen: Any) -> Any:
+    """A job of the rewards stage, none of whose cells is made."""
+    from wire.protocol import Item, Job
+
     files = {name: str(world / "files" / f"{name}.{end}") for name, end in _FILES.items()}
-    parameters = {"files": files, "metrics": metrics, "precision": SIDES[options.side], "group": "all"}
-    parameters |= {"batch_size": options.batch_size, "device": options.device}
+    parameters = {"files": files, "metrics": metrics, "group": "all", **chosen}
     items = [Item(name, index, 0, {"prompt": prompt}) for index, (name, prompt) in enumerate(pairs)]
     output = folder / "cells.jsonl"
     output.unlink(missing_ok=True)
-    with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123 - a device, not a path
-        reporter = Clock(nowhere)
-        work(Job("rewards", str(folder), str(output), items, parameters), reporter)
-        seconds = since(reporter.start)
-    rows = list(read_rows(output))
-    return seconds, {metric: [row["value"] for row in rows if row["metric"] == metric] for metric in metrics}
+    return Job("rewards", str(folder), str(output), items, parameters)
 
 
 _FILES = {"clip-vit-l-14": "pt", "aesthetic-mlp": "pth"}

@@ -1,8 +1,8 @@
-"""Build mmcv for the GPU that is here, and compare its op and the whole detector with the CPU's results.
+"""Build mmcv for the GPU that is here, and compare deformable attention, and the whole detector, in all its forms.
 
-For machines that have an NVIDIA GPU, a CUDA compiler and a torch newer than the locked one: mmcv's sources are
-compiled against what is there. Nothing is installed: the wheel is unpacked into a folder of its own. Needs torch, pip,
-setuptools below 70 (mmcv's build asks for pkg_resources), ninja, mmengine and mmdet; run it from the top of a clone.
+For a torch newer than the locked one: mmcv's sources are compiled against what is there. Nothing is installed: the
+wheel is unpacked into a folder of its own, which has to come first in ``PYTHONPATH`` from then on. Building needs pip,
+nvcc, ninja, and setuptools below 70 (mmcv asks for pkg_resources).
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.gpu import chosen_device, clock, say
 from wire.host import compilers
 
-#: Shapes of the pixel decoder at 800 x 800: three levels, eight heads of 32 channels, four points.
-LEVELS, HEADS, CHANNELS, POINTS = ((25, 25), (50, 50), (100, 100)), 8, 32, 4
+#: Shapes of the pixel decoder at 800 x 800: three levels, eight heads of 32 channels, four points; images at a time.
+LEVELS, HEADS, CHANNELS, POINTS, IMAGES = ((25, 25), (50, 50), (100, 100)), 8, 32, 4, 8
 
 
 def build(source: str, folder: Path, jobs: int) -> float:
@@ -34,35 +35,47 @@ def build(source: str, folder: Path, jobs: int) -> float:
         "MAX_JOBS": str(jobs),
         "TORCH_CUDA_ARCH_LIST": f"{major}.{minor}",
     }
-    command = [sys.executable, "-m", "pip", "install", "--no-build-isolation", "--no-deps", "--target", str(folder)]
+    command = [sys.executable, "-m", "pip", "install", "--no-build-isolation", "--no-deps", "--no-cache-dir"]
     start = time.perf_counter()
-    subprocess.run([*command, source], check=True, env=os.environ | settings)
+    subprocess.run([*command, "--target", str(folder), source], check=True, env=os.environ | settings)
     return time.perf_counter() - start
 
 
-def compare_op() -> float:
-    """Largest difference between the compiled deformable attention on the GPU and PyTorch's own on the CPU."""
+def compare_op(device: Any, images: int) -> None:
+    """Print each form's largest difference from mmcv's own in float64 on the CPU, and milliseconds on ``device``."""
     import torch
-    from mmcv.ops.multi_scale_deform_attn import (
-        MultiScaleDeformableAttnFunction,
-        multi_scale_deformable_attn_pytorch,
-    )
+
+    import geneval.detectors.mmdet_mask2former as mmdet  # which stands in for operators that are not compiled
+    from geneval.detectors import deformable
 
     torch.manual_seed(0)
+    centers = deformable._centers(LEVELS, "cpu")
+    value = torch.rand(images, len(centers), HEADS, CHANNELS)
+    offsets = torch.randn(images, len(centers), HEADS, len(LEVELS), POINTS, 2) * 3
+    weights = torch.rand(*offsets.shape[:3], len(LEVELS) * POINTS).softmax(-1).unflatten(-1, (len(LEVELS), POINTS))
+    sizes = torch.tensor([(width, height) for height, width in LEVELS])
+    places = centers[:, None, None, None] + offsets / sizes[:, None]
     shapes = torch.tensor(LEVELS)
-    sizes = shapes.prod(1)
-    places = int(sizes.sum())
-    starts = torch.cat([sizes.new_zeros(1), sizes.cumsum(0)[:-1]])
-    value = torch.rand(1, places, HEADS, CHANNELS)
-    locations = torch.rand(1, places, HEADS, len(LEVELS), POINTS, 2)
-    weights = torch.rand(1, places, HEADS, len(LEVELS) * POINTS).softmax(-1).unflatten(-1, (len(LEVELS), POINTS))
-    expected = multi_scale_deformable_attn_pytorch(value, shapes, locations, weights)
-    inputs = [tensor.cuda() for tensor in (value, shapes, starts, locations, weights)]
-    found = MultiScaleDeformableAttnFunction.apply(*inputs, 64)  # 64: mmcv's own step through the batch
-    return float((found.cpu() - expected).abs().max())
+    from mmcv.ops import multi_scale_deform_attn as mmcv
+
+    by_definition = mmcv.multi_scale_deformable_attn_pytorch
+    expected = by_definition(value[:1].double(), shapes, places[:1].double(), weights[:1].double())
+    value, offsets, weights, places, shapes = (one.to(device) for one in (value, offsets, weights, places, shapes))
+    starts = torch.cat([shapes.new_zeros(1), shapes.prod(1).cumsum(0)[:-1]])
+    forms = {
+        "mmcv's grid_sample": lambda: by_definition(value, shapes, places, weights),
+        "our grid_sample": lambda: deformable.sample_levels(value, LEVELS, offsets, weights),
+    }
+    if mmdet.choose_deformable_attention(str(device)):
+        op = mmcv.MultiScaleDeformableAttnFunction.apply
+        forms["mmcv, compiled"] = lambda: op(value, shapes, starts, places, weights, 64)  # 64: mmcv's own step
+    say(f"deformable attention, one layer, {images} images of 800 px\n\n| | differs by | ms |\n|---|---:|---:|")
+    for name, form in forms.items():
+        off = float((form()[:1].double().cpu() - expected).abs().max())
+        say(f"| {name} | {off:.1e} | {1000 * clock(device, form, 10):.2f} |")
 
 
-def compare_detector(weights: Path | None, images: int) -> str:
+def compare_detector(device: str, weights: Path | None, images: int) -> str:
     """The parity table of the detector on the GPU against the CPU."""
     import numpy as np
 
@@ -73,7 +86,7 @@ def compare_detector(weights: Path | None, images: int) -> str:
 
     with tempfile.TemporaryDirectory() as folder:
         path = weights or write_random_weights(Path(folder))
-        cpu, gpu = (load_detector("mmdet", path, None, Execution(device, "exact")) for device in ("cpu", "cuda"))
+        cpu, gpu = (load_detector("mmdet", path, None, Execution(where, "exact")) for where in ("cpu", device))
 
     def pictures(size: tuple[int, int]) -> list[Any]:
         return [np.asarray(draw_scene(seed, size)) for seed in range(images)]
@@ -97,27 +110,25 @@ class _BackOnCpu:
         return replace(raw, classes=raw.classes.cpu(), masks=raw.masks.cpu())
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Build, compare, print; the exit code."""
+def main(arguments: Sequence[str]) -> None:
+    """Build where that is asked for, or else compare; print."""
     parser = argparse.ArgumentParser("python -m bench.gpu.mmcv_build", description=__doc__.split("\n")[0])
-    parser.add_argument("--source", default="mmcv==2.1.0", help="requirement, or path of mmcv's sdist")
-    parser.add_argument("--folder", type=Path, required=True, help="where the build goes; one of your own")
+    parser.add_argument("--build", metavar="SOURCE", help="compile it: mmcv==2.1.0, or the path of its sdist")
+    parser.add_argument("--folder", type=Path, help="where the build goes; one of its own")
     parser.add_argument("--jobs", type=int, default=compilers(1.3), help="compilers at a time")
     parser.add_argument("--weights", type=Path, help="Mask2Former checkpoint [default: random weights of its size]")
-    parser.add_argument("--images", type=int, default=2, help="images of each size [default: 2]")
+    parser.add_argument("--images", type=int, default=2, help="of each size, for the detector; 0: none [default: 2]")
+    parser.add_argument("--device", default="cuda")
     chosen = parser.parse_args(arguments)
-    import torch
-
-    if not torch.cuda.is_available():
-        parser.error("torch sees no GPU here")
-    seconds = 0.0 if (chosen.folder / "mmcv").exists() else build(chosen.source, chosen.folder, chosen.jobs)
-    sys.path.insert(0, str(chosen.folder))
-    name = torch.cuda.get_device_name()
-    print(f"{name}, torch {torch.__version__}: mmcv built in {seconds:.0f} s")  # noqa: T201
-    print(f"deformable attention, GPU against CPU: largest difference {compare_op():.1e}")  # noqa: T201
-    print(compare_detector(chosen.weights, chosen.images))  # noqa: T201
-    return 0
+    device = chosen_device(chosen.device)
+    if chosen.build:
+        say(f"mmcv built in {build(chosen.build, chosen.folder, chosen.jobs):.0f} s, {chosen.jobs} compilers")
+        return
+    compare_op(device, IMAGES if chosen.images else 1)
+    if chosen.images:
+        say("\ndetector, every operation of mmdet, on the GPU against the CPU\n")
+        say(compare_detector(str(device), chosen.weights, chosen.images))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

@@ -187,7 +187,8 @@ def install_in_transformers(model: Any) -> None:
 def _transformers_forward(module: Any, hidden_states: Any, **given: Any) -> tuple[Any, None]:
     points = (module.n_heads, module.n_levels, module.n_points)
     query = hidden_states + given["position_embeddings"]
-    return attend(module, query, given["encoder_hidden_states"], _plain(given["spatial_shapes"]), points), None
+    shapes = given.get("spatial_shapes_list") or given["spatial_shapes"]  # the first in later versions
+    return attend(module, query, given["encoder_hidden_states"], _plain(shapes), points), None
 
 
 def _plain(shapes: Any) -> Shapes:

@@ -141,7 +141,7 @@ _BREAKING = {0xA0: " ", 0x2011: "-"}
 def _kept_whole(text: str) -> str:
     """An option's help: no line is broken in a name or a short default, and no flag says that it is off by default."""
     text = re.sub(r"\s*\[default: no-[^]]*\]$", "", text)
-    text = re.sub(r"\[default: [^]]{,16}\]", lambda found: found[0].replace(" ", "\xa0"), text)
+    text = re.sub(r"\[default: (?:[^]]{,16}\])?", lambda found: found[0].replace(" ", "\xa0"), text)
     return re.sub(r"(?<=\w)-(?=\w)", "\u2011", text)
 
 

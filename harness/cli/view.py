@@ -42,7 +42,7 @@ def view(
     where = out or (first / "report" / "gallery" if first.is_dir() else first.parent / "gallery")
     sheet = SheetSettings(prompt, sample, formats) if grid else None
     files = write_gallery(runs, where, options.copied(copy, full_size), CARDS, sheet=sheet)
-    flips = f", {files.flips:,} verdicts flip" if len(runs) > 1 else ""
+    flips = f", {files.flips:,} verdicts flip" if len(runs) > 1 and files.judged else ""
     missing = f"; missing files: {files.without_picture:,}" if files.without_picture else ""
     kind = {1: "images", 2: "pairs"}.get(len(runs), "rows")
     echo(f"gallery: {files.index} ({files.images:,} {kind}{flips}{missing})")

@@ -27,6 +27,7 @@ class GalleryFiles:
     images: int  #: cards on it: images, or images of all runs side by side
     without_picture: int  #: images whose file is not there; the page has placeholders for them
     flips: int  #: cards on which runs' verdicts differ; 0 for one run
+    judged: bool  #: whether any image has a verdict
     sheet: tuple[Path, ...] = ()  #: the same for a paper, a PNG and what other formats were asked for; none without
 
 
@@ -89,5 +90,6 @@ def write_gallery(
         images=len(entries),
         without_picture=sum(record["image"] is None for record in shown),
         flips=sum(entry.flip for entry in entries),
+        judged=any(record["correct"] is not None for record in shown),
         sheet=tuple(save(drawn, out_dir / "grid.png", sheet.further)) if drawn and sheet else (),
     )

@@ -116,6 +116,8 @@ def _looks_line(gate: Gate) -> list[str]:
 
 
 def _flips_text(gallery: GalleryFiles) -> str:
+    if not gallery.judged:
+        return "no verdicts"
     return f"{gallery.flips:,} verdict{'' if gallery.flips == 1 else 's'} flip{'s' if gallery.flips == 1 else ''}"
 
 

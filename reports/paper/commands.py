@@ -120,8 +120,8 @@ def missing(wanted: Reproduction) -> Iterator[str]:
         names = [name for name in one.models if not _source(wanted, one.set, name)]
         if names:
             option = "--training NAME='PATTERN'" if one.set.training else "--checkpoint NAME=PATH"
-            what = "checkpoints along training" if one.set.training else "checkpoint that is read here"
-            yield f"{one.set.key}: not made of {', '.join(names)}: no {what} was published; {option} names yours"
+            what = "checkpoints along training" if one.set.training else "checkpoint of a known format"
+            yield f"{one.set.key}: without {', '.join(names)}: no {what} was published; give yours with {option}"
 
 
 def script(wanted: Reproduction) -> list[str]:
@@ -288,5 +288,5 @@ def overview() -> str:
         rows = "; ".join(
             f"{key}: {row.name}" for key in TABLES for row in printed_table(key).rows if row.model == model.name
         )
-        lines.append(f"  {model.name:<27} {rows}{'' if model.checkpoint else ' (not published)'}")
+        lines.append(f"  {model.name:<36}{rows}{'' if model.checkpoint else ' (not published)'}")
     return "\n".join(lines)
