@@ -5,7 +5,7 @@
     assert miro_eval.check(evaluated.out, "baseline.json").passes
 
 Importing it makes sure that ``wire``, ``generation``, ``geneval``, ``rewards``, ``reports`` and ``harness`` are ours:
-a training repository may well have a ``rewards/`` of its own, and ``PYTHONPATH=.`` would put that first.
+a training repository may have its own ``rewards/``, and ``PYTHONPATH=.`` would put that first.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ __all__ = [
     "report",
 ]
 
-#: Our top-level packages; none of another origin may stand in for one of them.
+#: Our top-level packages; none of another origin may replace one of them.
 PARTS = ("wire", "generation", "geneval", "rewards", "reports", "harness")
 
 
@@ -62,11 +62,7 @@ class _OurParts:
 
 
 def _claim_names() -> None:
-    """Have our packages found first.
-
-    Raises:
-        ImportError: another package of such a name has been imported already.
-    """
+    """Find our packages first. Raises ImportError: another package of such a name has been imported already."""
     for name in PARTS:
         file = getattr(sys.modules.get(name), "__file__", None)
         if name in sys.modules and (file is None or not Path(file).resolve().is_relative_to(_ROOT)):
@@ -76,7 +72,7 @@ def _claim_names() -> None:
 
 
 def _give_up(words: str) -> NoReturn:
-    """Exit 4, for an uncaught error's exit status, 1, means that a gate failed."""
+    """Exit with 4: Python's own status for an error is 1, which here means that a gate failed."""
     with contextlib.suppress(OSError, AttributeError):  # standard error may be full or closed
         sys.stderr.write(f"miro-eval: {words}\n")
         sys.stderr.flush()
@@ -92,7 +88,7 @@ except ImportError as found:
 
 
 def __getattr__(name: str) -> Any:
-    """The settings classes, imported when they are asked for."""
+    """The settings classes, imported on first use."""
     if name.endswith("Settings") and name in __all__:
         return getattr(import_module("harness.run.settings"), name)
     raise AttributeError(f"module 'miro_eval' has no attribute {name!r}")
@@ -100,7 +96,7 @@ def __getattr__(name: str) -> Any:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A run that came to its end, or that a cluster goes on with; the summary is None then.
+    """A finished run, or one that was submitted to a cluster; then the summary is None.
 
     ``unscored`` counts items without a result; their rows say why.
     """
@@ -120,16 +116,15 @@ def evaluate(
     run: RunSettings | None = None,
     tiny_world: bool = False,
 ) -> Evaluated:
-    """Generate, judge and score, like ``miro-eval all`` for one checkpoint; what is there already is kept.
+    """Generate, judge and score, like ``miro-eval all`` for one checkpoint; finished work is kept.
 
     Args:
-        checkpoint: a file, a folder, or a repository's id; of images made already, their folder.
-        out: the run directory; None for one beside the checkpoint.
-        tiny_world: with small random models; its numbers mean nothing.
+        checkpoint: a file, a folder (also of existing images), or a repository's id.
+        out: the run directory; None: a folder beside the checkpoint.
+        tiny_world: use small random models; the scores mean nothing.
 
-    Raises:
-        MiroEvalError: bad input, an environment or a weight that cannot be had, a stage that failed; what is finished
-            is kept.
+    Raises MiroEvalError: bad input, an environment or a weight that cannot be had, a stage that failed; what is
+    finished is kept.
     """
     from harness.cli.session import choose_source
     from harness.environments.manager import environment_backend
@@ -161,10 +156,9 @@ def report(runs: Sequence[str | Path], out: str | Path, across: Sequence[str] = 
 
     Args:
         runs: run directories, folders of them, or files of GenEval or reward rows.
-        across: fields of the protocol over which runs are ranked together although they differ in them.
+        across: fields of the protocol in which runs may differ and still be ranked together.
 
-    Raises:
-        UserError: an input is missing, empty or malformed; nothing is written then.
+    Raises UserError: an input is missing, empty or malformed; then nothing is written.
     """
     from reports import report as write_report
     from rewards.scorers import CARDS
@@ -184,12 +178,11 @@ def check(
 
     Args:
         candidate, baseline: run directory, file of rows, or saved baseline.
-        policy: a TOML file; None for the default policy.
-        subset: compare on the candidate's prompts alone.
-        looks: ascending numbers of prompts after which to look; none for the policy's.
+        policy: a TOML file; None: the default policy.
+        subset: compare only the candidate's prompts.
+        looks: ascending numbers of prompts after which to test; empty: the policy's.
 
-    Raises:
-        UserError: an input is missing or malformed, or the runs are not alike.
+    Raises UserError: an input is missing or malformed, or the runs were made with different settings.
     """
     from harness.plan.gate import gate_of
 

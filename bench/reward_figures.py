@@ -65,7 +65,7 @@ class Run:
 
     Attributes:
         metrics: metric id -> side (``reference``, ``ours``, ``fast``) -> figures.
-        samples: images a prompt.
+        samples: images per prompt.
         matrix_rate: see :func:`matrix_rate`.
         real: whether the models have their real sizes.
     """

@@ -22,6 +22,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bench.reports import write_runs
+from reports.made import RECORD
 from tests.fuzz.mutations import mutate
 from tests.fuzz.targets import REWARD, VERDICT
 from tests.reports.builders import SMALL, Row, rewards, sweep, unscored, verdict, write_rows
@@ -42,7 +43,9 @@ def main() -> int:
         folder = Path(name)
         runs = [*_written(folder / "runs"), *map(Path.absolute, options.runs)]
         damaged = list(_damaged(folder / "damaged", options.damaged))
-        sides = [_reports(tree, runs, damaged, folder / side) for side, tree in (("base", base), ("here", HERE))]
+        # In folders of one name, for reports tell runs of one name apart by it.
+        trees = {"base": base, "here": HERE}
+        sides = [_reports(tree, runs, damaged, folder / side / "reports") for side, tree in trees.items()]
         files, differing = _compared(*sides)
     for line in differing[:NAMED]:
         print(line)  # noqa: T201 - its purpose
@@ -122,7 +125,7 @@ for words, said in json.load(sys.stdin):
 
 def _reports(tree: Path, runs: Sequence[Path], damaged: Sequence[Path], out: Path) -> Path:
     """All reports that a tree's code makes, in a new folder."""
-    out.mkdir()
+    out.mkdir(parents=True)
     commands = [_command(out / verb, verb, *runs, "--out") for verb in ("report", "analyse", "track")]
     commands += [_command(out / "figures", "paper", "figures", "--out")]
     commands += [_command(out / "table", "paper", "table1", *(f"MIRO={run}" for run in runs), "--out")]
@@ -148,8 +151,12 @@ def _command(place: Path, *words: object) -> tuple[list[str], str]:
 
 
 def _compared(base: Path, here: Path) -> tuple[int, list[str]]:
-    """How many files there are, and which differ; a side's own folder may stand in its words."""
-    names = sorted({path.relative_to(side) for side in (base, here) for path in side.rglob("*") if path.is_file()})
+    """How many files there are, and which differ; a side's own folder may stand in its words.
+
+    But for the records of what reports were made from: these hold a hash of the code.
+    """
+    files = (path for side in (base, here) for path in side.rglob("*") if path.is_file() and path.name != RECORD)
+    names = sorted({path.relative_to(base if path.is_relative_to(base) else here) for path in files})
     return len(names), [str(name) for name in names if not _alike(base, here, name)]
 
 

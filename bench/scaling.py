@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.environments.spec import Progress
-from harness.executors.local import LOCAL
+from harness.executors import local
 from harness.executors.sharding import Share, share_job, shares
 from harness.executors.share_state import Journal
 from harness.run.directory import RunDirectory, image_name
@@ -216,7 +216,7 @@ def place_study(folder: Path, options: argparse.Namespace) -> Iterator[str]:
         run, manifest, settings = begin(folder)
         settings = replace(settings, gpus=tuple(map(str, range(gpus))), shards=count)
         pipeline = SleepingRun(run, manifest, settings, NoWeights(Path("none")), Display())
-        wall, answer = timed(lambda: LOCAL.run([pipeline], [GENEVAL]))  # noqa: B023
+        wall, answer = timed(lambda: local.run([pipeline], [GENEVAL]))  # noqa: B023
         if answer != [0]:
             raise UserError(f"the run did not end: {answer}")
         workers = sum(path.read_text().count("$ ") for path in (folder / "logs").iterdir())

@@ -16,9 +16,7 @@ from typing import Any
 
 def deformable(device: str) -> None:
     """The detector's deformable attention, as it is computed on this device: compiled where mmcv has it so.
-
-    Raises:
-        RuntimeError: the result is not finite.
+    Raises RuntimeError: the result is not finite.
     """
     import torch
 
@@ -40,11 +38,7 @@ def deformable(device: str) -> None:
 
 
 def clip(device: str) -> None:
-    """A forward pass of a two-layer CLIP, both towers.
-
-    Raises:
-        RuntimeError: the features are not finite.
-    """
+    """A forward pass of a two-layer CLIP, both towers. Raises RuntimeError: the features are not finite."""
     import torch
     from open_clip.model import CLIP
 

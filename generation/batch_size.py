@@ -27,9 +27,7 @@ SHARE = 0.8
 
 def agreed_size(path: Path, find: Callable[[], int]) -> int:
     """The size written in ``path``, whose folder is there; the first worker finds it, and the others wait for that.
-
-    Raises:
-        UserError: the file holds something else.
+    Raises UserError: the file holds something else.
     """
     with path.open("a+", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -44,11 +42,7 @@ def agreed_size(path: Path, find: Callable[[], int]) -> int:
 
 
 def find_size(backend: Backend, item: Item) -> int:
-    """The largest power of two that fits, by trial.
-
-    Raises:
-        OutOfMemory: not even one image fits.
-    """
+    """The largest power of two that fits, by trial. Raises OutOfMemory: not even one image fits."""
     size = first_guess(backend, item)
     while True:
         try:
@@ -63,9 +57,7 @@ def find_size(backend: Backend, item: Item) -> int:
 
 def first_guess(backend: Backend, item: Item) -> int:
     """What the free memory should hold, from what the second image of a batch takes; on a CPU a fixed size.
-
-    Raises:
-        OutOfMemory: not even one image fits.
+    Raises OutOfMemory: not even one image fits.
     """
     import torch
 

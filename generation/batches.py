@@ -34,9 +34,7 @@ class Sweep:
     @classmethod
     def parse(cls, record: object) -> Sweep:
         """Check a job's ``sweep`` parameter: ``{"prompts": [[0, "a photo of ..."], ...], "samples": 4}``.
-
-        Raises:
-            UserError: it is not of that form.
+        Raises UserError: it is not of that form.
         """
         try:
             prompts = tuple((int(index), str(prompt)) for index, prompt in record["prompts"])  # type: ignore[index]

@@ -86,9 +86,7 @@ def describe_source(
 
     A generator, see :func:`generation.own_generator.find_generator`, is looked for in ``folder`` (the current one);
     ``checkpoint`` is handed to it as it stands, and may be empty. The others have no meaning for it.
-
-    Raises:
-        UserError: see there, or neither checkpoint nor generator is given.
+    Raises UserError: see there, or neither checkpoint nor generator is given.
     """
     if generator is None:
         if not checkpoint:
@@ -109,9 +107,7 @@ def describe_checkpoint(
     Whatever exists on disk is local; what does not, and reads like ``owner/name`` or ``owner/name@revision``, is a
     repository; so is a released checkpoint's name. Whether a repository exists is not asked here. It is taken for
     MIRO's unless ``diffusers`` is demanded as the kind, because looking into it would need the network.
-
-    Raises:
-        UserError: nothing there, a file missing or something else in its place, contradicting arguments.
+    Raises UserError: nothing there, a file missing or something else in its place, contradicting arguments.
     """
     if kind not in ("auto", *KINDS):
         raise UserError(f"checkpoint kind {kind!r} is unknown; expected auto, {', '.join(KINDS)}")
@@ -121,7 +117,7 @@ def describe_checkpoint(
     if variant and found.kind in (LIGHTNING, IMAGES):
         raise UserError(f"{text}: a variant ({variant}) applies to hub repositories and folders only")
     if kind not in ("auto", found.kind) and not (kind == MIRO and found.kind in (LIGHTNING, FOLDER, REPO)):
-        raise UserError(f"{text}: looks like kind {found.kind}, not {kind} as demanded")
+        raise UserError(f"{text}: looks like kind {found.kind}, not {kind} as requested")
     return found
 
 
@@ -161,7 +157,7 @@ def _describe_repo(text: str, kind: str, revision: str | None, variant: str | No
         raise UserError(f"{text}: not a repository id; expected owner/name or owner/name@revision")
     named = match["revision"]
     if named and revision and named != revision:
-        raise UserError(f"{text}: names revision {named}, but revision {revision} is demanded as well")
+        raise UserError(f"{text}: names revision {named}, but revision {revision} is requested as well")
     repo, revision = match["repo"], named or revision
     if kind == DIFFUSERS:
         return CheckpointSource(DIFFUSERS, repo.split("/")[1], repo=repo, revision=revision, variant=variant)

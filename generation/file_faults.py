@@ -11,9 +11,9 @@ import struct
 import zipfile
 from pathlib import Path
 
-_POINTER = "a git-lfs pointer in place of the file itself; run `git lfs pull` where it was cloned, or download it again"
-_PAGE = "a web page in place of the file itself, such as a login or an error of the server; download it again"
-_ANSWER = "a server's message in place of the file itself; download it again"
+_POINTER = "a git-lfs pointer instead of the file itself; run `git lfs pull` where it was cloned, or download it again"
+_PAGE = "a web page instead of the file itself, such as a login or an error of the server; download it again"
+_ANSWER = "a server's message instead of the file itself; download it again"
 #: First bytes, in small letters, of what a download gives in place of a file.
 _SUBSTITUTES = (
     *((first, _PAGE) for first in (b"<!doctype html", b"<html", b"<head", b"<body", b"<!--")),

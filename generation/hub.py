@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from generation.file_faults import fault_of
 from wire.errors import EnvironmentFailure, UserError
+from wire.files import sha256_of_file
 from wire.hub import Repository, cached_sha256
 from wire.hub_client import NoSuchFile, Refused
-
-#: Bytes read at a time for hashing: large enough to keep a disk busy, small beside any model.
-CHUNK = 1 << 22
 
 
 def checkpoint_files(repo: str, names: tuple[str, ...], revision: str | None, subfolder: str | None) -> list[Path]:
     """Paths of a checkpoint's files, of the head that its branch has now.
-
-    Raises:
-        UserError: the hub says that there is no such repository, revision or file.
-        EnvironmentFailure: not in the cache, and not to be had.
+    Raises UserError: the hub says that there is no such repository, revision or file; EnvironmentFailure: not in the
+    cache, and not to be had.
     """
     inside = [f"{subfolder}/{name}" if subfolder else name for name in names]
     try:
@@ -42,9 +37,7 @@ def repo_weights(
     """Provenance of a pretrained model: repository, commit, and name and sha256 of its weights where they are one file.
 
     ``file`` is None where they come in shards, which the commit tells well enough.
-
-    Raises:
-        UserError, EnvironmentFailure: as for :func:`checkpoint_files`; the cache's head of a branch will do here.
+    Raises UserError, EnvironmentFailure: as for :func:`checkpoint_files`; the cache's head of a branch will do here.
     """
     inside = f"{subfolder}/" if subfolder else ""
     names = [inside + name for name in ("config.json", file) if name]
@@ -68,18 +61,7 @@ def snapshot_revision(path: Path) -> str:
 
 def file_sha256(path: Path) -> str:
     """Hash of a file; that of a large file in the hub's cache is known without reading."""
-    if known := cached_sha256(path):
-        return known
-    return sha256_of_bytes(path)
-
-
-def sha256_of_bytes(path: Path) -> str:
-    """Hash of a file, read whole."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+    return cached_sha256(path) or sha256_of_file(path)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from wire.errors import UserError
-from wire.pictures import is_picture_name
+from wire.pictures import is_picture_name, samples_among
 from wire.untrusted import read_json
 
 _PROMPT_FOLDER = re.compile(r"[0-9]+")
@@ -42,15 +42,13 @@ def coverage(
 
     ``prompts`` go as far as the run is to reach, ``samples`` are wanted of each; ``read`` gives the prompt of a prompt
     folder, None where it has none.
-
-    Raises:
-        UserError: there is no image at all.
+    Raises UserError: there is no image at all.
     """
     numbered = [entry for entry in folder.iterdir() if _PROMPT_FOLDER.fullmatch(entry.name)]
     folders = {int(entry.name): entry for entry in numbered}  # padded or not
     places = {index: folders.get(index, folder / f"{index:05d}") for index in prompts}
     counts = {
-        index: sum(is_picture_name(path.name) for path in place.glob("samples/*")) for index, place in places.items()
+        index: len(samples_among(path.name for path in place.glob("samples/*"))) for index, place in places.items()
     }
     if not any(counts.values()) and not any(is_picture_name(path.name) for path in folder.glob("*/samples/*")):
         raise UserError(f"{folder}: its prompt folders hold no images; expected 00000/samples/0000.png and so on")

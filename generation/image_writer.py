@@ -34,9 +34,7 @@ class ImageWriter:
 
     def add(self, items: Sequence[Item], images: Sequence[Any]) -> None:
         """Queue images, uint8 (height, width, 3) each, with the items they are of.
-
-        Raises:
-            EnvironmentFailure: an earlier batch could not be written.
+        Raises EnvironmentFailure: an earlier batch could not be written.
         """
         jobs = [
             (item, self._threads.submit(self._write, item, image)) for item, image in zip(items, images, strict=True)

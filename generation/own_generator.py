@@ -35,9 +35,7 @@ class OwnGenerator:
 
 def find_generator(text: str, folder: Path) -> OwnGenerator:
     """The function that ``text`` names, ``module.under.folder:function`` or ``file.py:function``; nothing is imported.
-
-    Raises:
-        UserError: not of that form, or there is no such file.
+    Raises UserError: not of that form, or there is no such file.
     """
     match = _NAME.fullmatch(text)
     if not match:

@@ -35,11 +35,7 @@ class Parameters(GenerationSettings):
 
     @classmethod
     def parse(cls, record: Mapping[str, Any]) -> Parameters:
-        """Check a job's parameters.
-
-        Raises:
-            UserError: one is unknown, missing, or out of its range.
-        """
+        """Check a job's parameters. Raises UserError: one is unknown, missing, or out of its range."""
         parameters = read(cls, record, "generation parameter")
         if not (parameters.checkpoint or parameters.generator):
             raise UserError("no checkpoint given")
@@ -49,11 +45,7 @@ class Parameters(GenerationSettings):
         return parameters
 
     def source(self) -> CheckpointSource:
-        """What makes the images.
-
-        Raises:
-            UserError: it is not there, or not what it should be.
-        """
+        """What makes the images. Raises UserError: it is not there, or not what it should be."""
         folder = Path(self.generator_folder) if self.generator_folder else None
         return describe_source(self.checkpoint, self.kind, self.revision, self.variant, self.generator, folder)
 

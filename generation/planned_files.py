@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from generation.checkpoint_kinds import GENERATOR, CheckpointSource
-from generation.hub import sha256_of_bytes
 from wire.errors import UserError
+from wire.files import sha256_of_file
 
 #: Of a file: inode, size, and times (ns) of the last change of its bytes and of its entry.
 Stamp = tuple[int, int, int, int]
@@ -37,9 +37,7 @@ def planned_files(source: CheckpointSource, planned: Mapping[str, str]) -> Itera
     """Around loading: the files have the sha256 that ``planned`` names, and stay what they are meanwhile.
 
     Without a plan whatever is there is taken.
-
-    Raises:
-        UserError: a file was replaced, added or removed since; nothing was loaded if that was before.
+    Raises UserError: a file was replaced, added or removed since; nothing was loaded if that was before.
     """
     if not planned:
         yield
@@ -70,4 +68,4 @@ def _replaced(source: CheckpointSource, what: str, planned: str) -> UserError:
 @functools.cache
 def _sha256(file: Path, state: Stamp | None) -> str:
     """A file that has not changed since the worker's last job is not read again; empty where there is none."""
-    return sha256_of_bytes(file) if state else ""
+    return sha256_of_file(file) if state else ""

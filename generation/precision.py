@@ -60,11 +60,7 @@ PROFILES = {profile.name: profile for profile in (PAPER, PIPELINE)}
 
 
 def pipeline_dtype(name: str, device: Any) -> Any:
-    """Type of a diffusers pipeline's weights on that ``torch.device``.
-
-    Raises:
-        UserError: a profile of MIRO's.
-    """
+    """Type of a diffusers pipeline's weights on that ``torch.device``. Raises UserError: a profile of MIRO's."""
     import torch
 
     if name == "auto":
@@ -75,11 +71,7 @@ def pipeline_dtype(name: str, device: Any) -> Any:
 
 
 def precision_named(name: str) -> Precision:
-    """The profile of that name, ``auto`` included.
-
-    Raises:
-        UserError: there is none.
-    """
+    """The profile of that name, ``auto`` included. Raises UserError: there is none."""
     if name == "auto":
         return PAPER
     if name not in PROFILES:

@@ -54,9 +54,7 @@ def released_repo(name: str) -> tuple[str, str | None] | None:
 
 def check_variant(repo: str, variant: str | None) -> None:
     """Refuse a variant that a released repository does not have; other repositories are not known here.
-
-    Raises:
-        UserError: no such variant, or none named where one is needed.
+    Raises UserError: no such variant, or none named where one is needed.
     """
     if repo == MAIN_REPO and variant:
         raise UserError(

@@ -13,7 +13,7 @@ from generation.settings import PAPER_GUIDANCE, PAPER_STEPS, GenerationSettings,
 from wire.errors import UserError
 
 NOT_FINITE = (
-    "the VAE's images are not finite: its weights are damaged, or guidance or precision are beyond what it bears"
+    "the VAE's images are not finite: its weights are damaged, or guidance or precision are beyond what it can handle"
 )
 #: Where the mapped conditioning is in the network's inputs.
 MAPPED = "mapped_conditioning"
@@ -35,9 +35,7 @@ class SamplerSettings:
 
 def sampler_settings(model: MiroModel, asked: GenerationSettings) -> SamplerSettings:
     """Settings with a target for each axis: the user's, else the checkpoint's, else 1.0 (0.0 for the negative branch).
-
-    Raises:
-        UserError: a target names an axis the checkpoint lacks, or the checkpoint's guidance cannot be carried out.
+    Raises UserError: a target names an axis the checkpoint lacks, or the checkpoint's guidance cannot be carried out.
     """
     if model.guidance_type != GUIDANCE_TYPE:
         raise UserError(
@@ -64,24 +62,15 @@ def sample_latents(
 
     Sampling draws no random numbers, so the latents are a function of the arguments; in floating point they
     depend on the batch's shape too, but not on what else is in the batch.
-
-    Args:
-        noise: float32 (batch, channels, height, width), on the model's device, as all tensors.
-        embeddings, mask: (batch, tokens, width), and bool (batch, tokens), True at real tokens.
-        network: what is called in place of the model's network: the same, compiled.
-
-    Returns:
-        float32 latents, shaped like ``noise``.
+    ``noise``: float32 (batch, channels, height, width), on the model's device, as all tensors.
+    ``embeddings``, ``mask``: (batch, tokens, width), and bool (batch, tokens), True at real tokens.
+    ``network``: what is called in place of the model's network: the same, compiled.
+    Returns float32 latents, shaped like ``noise``.
     """
     import torch
     from miro.models.sampler import flow_euler_sampler
 
-    batch = {
-        "y": noise,
-        "previous_latents": None,
-        "text_tokens_embeddings": embeddings,
-        "text_tokens_mask": mask,
-    }
+    batch = {"y": noise, "previous_latents": None, "text_tokens_embeddings": embeddings, "text_tokens_mask": mask}
     network = model.network if network is None else network
     negative, size = model.uncond_embedding, len(noise)
     uncond_tokens = {
@@ -106,9 +95,7 @@ def sample_latents(
 
 def decode_latents(model: MiroModel, latents: Any) -> Any:
     """Images of latents through the VAE: uint8 numpy array (batch, height, width, 3).
-
-    Raises:
-        UserError: what the VAE gives is not finite.
+    Raises UserError: what the VAE gives is not finite.
     """
     import torch
 
@@ -173,9 +160,7 @@ def finite_decoding(vae: Any, message: str) -> Iterator[None]:
     """Look at what a VAE's decoder gives before it is cut to 0..255, where NaN becomes black, infinity black or white.
 
     Without a decoder that can be watched nothing is done.
-
-    Raises:
-        UserError: a number is not finite; it has the message.
+    Raises UserError: a number is not finite; it has the message.
     """
     import torch
 

@@ -100,9 +100,7 @@ class GenerationSettings:
 
     def check(self) -> None:
         """See that every setting is of its kind and in its range, whatever the checkpoint.
-
-        Raises:
-            UserError: one is not; the message names it.
+        Raises UserError: one is not; the message names it.
         """
         check(self)
         for name in ("samples", "steps"):
@@ -119,9 +117,7 @@ class GenerationSettings:
 
 def parse_resolution(text: str | None) -> tuple[int, int] | None:
     """Width and height in pixels of ``1024x768``, or of ``512``; None for None.
-
-    Raises:
-        UserError: not of that form, or not a multiple of 8, which every latent model wants.
+    Raises UserError: not of that form, or not a multiple of 8, which every latent model wants.
     """
     if text is None:
         return None
@@ -140,9 +136,7 @@ def check_targets(name: str, targets: object, axes: tuple[str, ...] | None = Non
 
     miro-t2i itself takes any number: out of range it extrapolates, and NaN silently switches an axis off. ``axes`` are
     those the checkpoint was trained on; None leaves the names unchecked.
-
-    Raises:
-        UserError: not a mapping, a value that is not a number in [0, 1], or an axis the checkpoint lacks.
+    Raises UserError: not a mapping, a value that is not a number in [0, 1], or an axis the checkpoint lacks.
     """
     if not isinstance(targets, dict):
         raise UserError(f"{name}: expected axis = value pairs, found {type(targets).__name__}")

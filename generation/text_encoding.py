@@ -43,9 +43,7 @@ class TextEncoder:
 
     def __init__(self, device: Any, precision: Precision, text_length: int) -> None:
         """Load both onto a ``torch.device``; prompts are cut at ``text_length`` tokens.
-
-        Raises:
-            EnvironmentFailure: not in the hub cache, and the hub is out of reach.
+        Raises EnvironmentFailure: not in the hub cache, and the hub is out of reach.
         """
         from transformers import AutoTokenizer, T5EncoderModel
 

@@ -43,9 +43,7 @@ class Shown(NamedTuple):
 
 def load_clip(path: Path) -> Any:
     """OpenAI's CLIP in open_clip, its sizes read from the weights; fp32, on the CPU.
-
-    Raises:
-        EnvironmentFailure: not a readable file, or not CLIP's weights.
+    Raises EnvironmentFailure: not a readable file, or not CLIP's weights.
     """
     import torch
     from open_clip.model import build_model_from_openai_state_dict
@@ -85,9 +83,7 @@ class ColorClassifier:
 
     ``together`` crops make a forward pass, filled up with blanks, so that an image's numbers do not depend on those
     around it; None means one image at a time: all of its crops, however many.
-
-    Raises:
-        EnvironmentFailure: the weights cannot be read or are not CLIP's.
+    Raises EnvironmentFailure: the weights cannot be read or are not CLIP's.
     """
 
     def __init__(self, weights: Path, device: str, options: ColorOptions, together: int | None = None) -> None:

@@ -62,11 +62,7 @@ def verdict_line(row: Row) -> str:
 
 def explain(row: Row) -> str:
     """A row as text: prompt, verdict, and what was found."""
-    lines = [
-        f"{row['filename']}  ({row['tag']})",
-        f"prompt    {row['prompt']}",
-        f"verdict   {verdict_line(row)}",
-    ]
+    lines = [f"{row['filename']}  ({row['tag']})", f"prompt    {row['prompt']}", f"verdict   {verdict_line(row)}"]
     if row.get("color_source") == "verdict":
         lines.append("colors    taken from the row's verdict: the tool that made it stored no color answers")
     found = findings(row)
@@ -84,9 +80,7 @@ def draw_row(row: Row, image: Path) -> Any:
     """The image with the row's boxes, masks' outlines, scores and color answers; prompt and verdict below.
 
     What the prompt does not ask about is thin and gray, and has a box only. A Pillow image, RGB.
-
-    Raises:
-        OSError: the image cannot be read, or is none.
+    Raises OSError: the image cannot be read, or is none.
     """
     from PIL import ImageDraw, ImageFont
 

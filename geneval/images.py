@@ -39,9 +39,7 @@ class LoadedImage(NamedTuple):
 
 def read_image(path: Path, name: str) -> LoadedImage:
     """Read and decode an image file; a fault's reason calls it ``name``, its path within the run.
-
-    Raises:
-        ImageFault: the file is missing, unreadable or not an image.
+    Raises ImageFault: the file is missing, unreadable or not an image.
     """
     try:
         content = path.read_bytes()
@@ -65,9 +63,7 @@ def encode(mask: Any) -> dict[str, Any]:
 
 def decode(runs: dict[str, Any]) -> Any:
     """The boolean array (height, width) again; needs numpy alone.
-
-    Raises:
-        UserError: not run lengths of an image of this size.
+    Raises UserError: not run lengths of an image of this size.
     """
     import numpy as np
 

@@ -31,11 +31,7 @@ class Parameters(GenevalSettings):
 
     @classmethod
     def parse(cls, record: Mapping[str, Any]) -> Parameters:
-        """Check a job's parameters.
-
-        Raises:
-            UserError: one is unknown, missing or out of range.
-        """
+        """Check a job's parameters. Raises UserError: one is unknown, missing or out of range."""
         config = record.get("detector_config")
         given: dict[str, Any] = {
             "files": _files(record.get("files")),
@@ -53,9 +49,7 @@ class Parameters(GenevalSettings):
 
     def check_files(self) -> None:
         """See that all files are there.
-
-        Raises:
-            EnvironmentFailure, UserError: a weight is missing; the detector's config is.
+        Raises EnvironmentFailure, UserError: a weight is missing; the detector's config is.
         """
         for name, path in self.files.items():
             if not path.is_file():

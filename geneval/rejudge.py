@@ -42,9 +42,7 @@ def rejudge(row: Row, options: JudgeOptions) -> Row:
     decided, ``verdict`` where they were taken from its verdict, empty where no color was needed.
 
     A row whose prompt GenEval cannot judge becomes unscored.
-
-    Raises:
-        UserError: the row lacks a key, or a key is malformed.
+    Raises UserError: the row lacks a key, or a key is malformed.
     """
     if row.get("status") == "unscored" or row.get("correct", False) is None:  # as reports read it
         return row
@@ -115,9 +113,7 @@ def _masks(stored: Any, places: Mapping[str, Sequence[int]]) -> dict[str, list[A
 
 def rejudge_file(path: Path, options: JudgeOptions) -> list[tuple[Row, Row]]:
     """Each row of a JSONL file, as it is and as ``options`` decide it.
-
-    Raises:
-        UserError: no such file, no rows in it, or a malformed one; the message names it.
+    Raises UserError: no such file, no rows in it, or a malformed one; the message names it.
     """
     if not path.is_file():
         raise UserError(f"{path}: no such file; expected rows of GenEval results")

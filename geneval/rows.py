@@ -16,7 +16,7 @@ Answers = Mapping[str, Sequence[Sequence[float]]]
 ENOUGH = 50
 _ADVICE = (
     "check with `miro-eval geneval --self-test`; the rows are kept, and if the images are like that, the same command "
-    "again takes them as they are"
+    "again accepts them"
 )
 
 
@@ -72,9 +72,7 @@ def check_rows(rows: Iterable[Mapping[str, Any]], enough: int = ENOUGH) -> None:
     """See that a sweep's rows are such as a working detector gives; unscored ones are passed over.
 
     Nothing is concluded from fewer than ``enough`` images with different bytes.
-
-    Raises:
-        EnvironmentFailure: no object was found in any image, or exactly the same ones in all.
+    Raises EnvironmentFailure: no object was found in any image, or exactly the same ones in all.
     """
     details: set[str] = set()
     images: set[str] = set()

@@ -34,9 +34,8 @@ SAME_ANSWER = 1e-6
 
 def self_test(job: Job, reporter: Reporter) -> None:
     """Judge drawn scenes in ``job.run_dir`` with the job's parameters, then name ten plain colors.
-
-    Raises:
-        EnvironmentFailure: the detector finds nothing or the same everywhere, or CLIP gives one answer to all colors.
+    Raises EnvironmentFailure: the detector finds nothing or the same everywhere, or CLIP gives one answer to all
+    colors.
     """
     items = write_scenes(Path(job.run_dir))
     work(replace(job, items=items), reporter)
@@ -93,9 +92,7 @@ def _name_plain_colors(settings: Parameters) -> list[list[float]]:
 
 def count_right(answers: Sequence[Sequence[float]]) -> int:
     """How many of the answers, given for each of ``COLORS`` in turn, name the color shown.
-
-    Raises:
-        EnvironmentFailure: all answers are the same.
+    Raises EnvironmentFailure: all answers are the same.
     """
     spread = max(max(column) - min(column) for column in zip(*answers, strict=True))
     if not spread > SAME_ANSWER:  # also when they are not numbers

@@ -75,18 +75,14 @@ class GenevalSettings:
 
     def check(self) -> None:
         """See that every setting is of its kind and in its range.
-
-        Raises:
-            UserError: one is not; the message names it.
+        Raises UserError: one is not; the message names it.
         """
         for fault in self.faults():
             raise UserError(fault)
 
     def chosen(self) -> dict[str, Any]:
         """What differs from the defaults, as a job and ``run.json`` have it: to name a default is to choose nothing.
-
-        Raises:
-            UserError: a value out of its range.
+        Raises UserError: a value out of its range.
         """
         self.check()
         found: dict[str, Any] = {"options": _differing(self.options)}
@@ -98,17 +94,8 @@ class GenevalSettings:
 class Validation(NamedTuple):
     """What is known of a GenEval stage before anything is made."""
 
-    #: What keeps it from running, a line each.
-    faults: list[str]
-    #: Lines of the suite, from 0, whose images will have no verdict -> why.
-    unscored: dict[int, str]
-
-    @property
-    def note(self) -> str:
-        """One line on the prompts without a verdict; empty where there are none."""
-        for first, reason in self.unscored.items():
-            return f"GenEval cannot judge {len(self.unscored)} of the prompts; line {first + 1}: {reason}"
-        return ""
+    faults: list[str]  #: what keeps it from running, a line each
+    unscored: dict[int, str]  #: lines of the suite, from 0, whose images will have no verdict -> why
 
 
 def validate(settings: GenevalSettings, lines: Sequence[Mapping[str, Any]]) -> Validation:

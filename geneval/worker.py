@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,6 +21,7 @@ from geneval.judge import normalise
 from geneval.parameters import Parameters, device_faults_are_fatal
 from geneval.rows import Row, check_rows, unscored_row
 from geneval.settings import validate
+from wire.files import sha256_of_file
 from wire.gpus import choose_device
 from wire.host import processors
 from wire.protocol import Item, Job, Reporter, RowWriter, UserError, pending_batches, read_rows
@@ -39,11 +39,8 @@ def work(job: Job, reporter: Reporter) -> None:
     """Judge the images that have no row yet.
 
     An image whose prompt GenEval cannot judge gets a row that says why, and no model is loaded for it.
-
-    Raises:
-        UserError: bad parameters, or a suite that is none of GenEval's.
-        EnvironmentFailure: a device or a weight is not there, the GPU fails, or the rows of many images are such as
-            a detector gives that does not work.
+    Raises UserError: bad parameters, or a suite that is none of GenEval's; EnvironmentFailure: a device or a weight is
+    not there, the GPU fails, or the rows of many images are such as a detector gives that does not work.
     """
     settings = Parameters.parse(job.parameters)
     found = validate(settings, [item.metadata for item in job.items])
@@ -91,7 +88,9 @@ def _rows_of_unjudgeable(job: Job, detector: str, faults: Mapping[int, str]) -> 
 
 def _provenance(settings: Parameters, execution: Execution, detector: Detector) -> dict[str, Any]:
     """What a run must remember of the software and the weights that judged it."""
-    weights = [{"name": name, "sha256": _sha256(path), "file": path.name} for name, path in settings.files.items()]
+    weights = [
+        {"name": name, "sha256": sha256_of_file(path), "file": path.name} for name, path in settings.files.items()
+    ]
     return {
         "device": execution.device,
         "packages": dict(map(_release, (*PACKAGES[settings.detector], "open-clip-torch"))),
@@ -109,14 +108,6 @@ def _release(package: str) -> tuple[str, str]:
         return package, version(package)
     except PackageNotFoundError:
         return f"{package}-lite", version(f"{package}-lite")
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as content:
-        while chunk := content.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 #: The last job's models: the next job of this worker mostly asks for the same.

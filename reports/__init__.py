@@ -1,4 +1,4 @@
-"""Reports: from the finished rows of runs to numbers one can cite.
+"""Reports: from the finished rows of runs to numbers that you can cite.
 
 Importing this package is cheap: pandas and numpy are imported when something is made.
 """
@@ -28,23 +28,18 @@ __all__ = ["ReportFiles", "report", "terminal_tables", "write_summaries"]
 
 @dataclass(frozen=True, eq=False)
 class ReportFiles:
-    """A written report.
+    """A written report."""
 
-    Attributes:
-        leaderboard: what they were made from; None where they were there already.
-        scores, parquet: one row an image over all stages, in the leaderboard's order.
-        prompts: one row a prompt.
-    """
-
-    leaderboard: Leaderboard | None
+    leaderboard: Leaderboard | None  #: what they were made from; None where they were there already
     markdown: Path
     csv: Path
     latex: Path
     html: Path
     json: Path
+    #: scores, parquet: one row per image over all stages, in the leaderboard's order.
     scores: Path
     parquet: Path
-    prompts: Path
+    prompts: Path  #: one row a prompt
     index: Path
 
     @classmethod
@@ -68,19 +63,15 @@ def report(
 ) -> ReportFiles:
     """Rank runs and write the leaderboard in five formats, all scores by image and by prompt, and ``model-index.yaml``.
 
-    A report that stands as it would be made now is left as it is.
-
-    Args:
-        inputs: run directories, files of GenEval or reward rows, and so on: see :func:`reports.read.find.find_runs`.
-        across: fields of the protocol over which runs are ranked together although they differ in them.
-        names: of the runs, in their order; none for their own.
-        selections: each gives every run a further row, for its best images alone.
-        known: sha256 of runs' files by absolute path, as far as the caller has read them.
-        anew: make it whatever stands.
-
-    Raises:
-        UserError: an input is missing, empty or malformed, names are not as many as runs, or no run can be selected
-            from; nothing is written then.
+    A report that is up to date is not written again.
+    ``inputs``: run directories, files of GenEval or reward rows, and so on: see :func:`reports.read.find.find_runs`.
+    ``across``: fields of the protocol in which runs may differ and still be ranked together.
+    ``names``: of the runs, in their order; empty: their own.
+    ``selections``: each adds a row per run for its best images only.
+    ``known``: sha256 of runs' files by absolute path, as far as the caller has read them.
+    ``anew``: write it even if it is up to date.
+    Raises UserError: an input is missing, empty or malformed, names are not as many as runs, or no run can be selected
+    from; nothing is written then.
     """
     from reports.made import RECORD, Made, origin
     from reports.read.find import find_places
@@ -154,17 +145,10 @@ def terminal_tables(files: ReportFiles) -> Group:
 
 def write_summaries(run_dir: Path, record: Path | None = None, known: Mapping[Path, str] | None = None) -> list[Path]:
     """Write ``geneval_summary.json`` and ``rewards_summary.json`` into a run directory, as far as it has the rows.
-
-    Args:
-        run_dir: the directory.
-        record: a file that tells what they were made from; with it they are left as they are where they stand.
-        known: see :func:`report`.
-
-    Returns:
-        The files written.
-
-    Raises:
-        UserError: the directory has no rows, or malformed ones.
+    ``record``: a file that tells what they were made from; with it they are left as they are where they stand.
+    ``known``: see :func:`report`.
+    Returns the files written.
+    Raises UserError: the directory has no rows, or malformed ones.
     """
     from reports.made import Made, origin
 

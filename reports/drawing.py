@@ -45,40 +45,27 @@ Bounds = tuple[float, float]
 
 @dataclass(frozen=True)
 class Series:
-    """One curve of a panel.
-
-    Attributes:
-        xs, ys: its points; as many of each.
-        bounds: of each point, the 95 % interval or None; empty where there are none.
-        place: which look it has, as of :func:`look`; None for the place of its label in the figure.
-    """
+    """One curve of a panel."""
 
     label: str
+    #: xs, ys: its points; as many of each.
     xs: tuple[float, ...]
     ys: tuple[float, ...]
     measured: bool = True
-    bounds: tuple[Bounds | None, ...] = ()
-    place: int | None = None
+    bounds: tuple[Bounds | None, ...] = ()  #: of each point, the 95 % interval or None; empty where there are none
+    place: int | None = None  #: which look it has, as of :func:`look`; None for the place of its label in the figure
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One plot: a score along an axis.
+    """One plot: a score along an axis."""
 
-    Attributes:
-        score: y axis: the score, its direction, its unit; see :func:`score_label`.
-        along: x axis.
-        powers: x is 1, 2, 4, ..., evenly spaced.
-        names: of the places 0, 1, 2, ... on x, where these are no numbers; no line joins them.
-        finish: draws what is special to this panel onto its axes.
-    """
-
-    score: str
-    along: str
+    score: str  #: y axis: the score, its direction, its unit; see :func:`score_label`
+    along: str  #: x axis
     series: tuple[Series, ...]
-    powers: bool = False
-    names: tuple[str, ...] = ()
-    finish: Callable[[Axes], None] | None = None
+    powers: bool = False  #: x is 1, 2, 4, ..., evenly spaced
+    names: tuple[str, ...] = ()  #: of the places 0, 1, 2, ... on x, where these are no numbers; no line joins them
+    finish: Callable[[Axes], None] | None = None  #: draws what is special to this panel onto its axes
 
 
 def score_label(card: MetricCard) -> str:
@@ -93,9 +80,7 @@ def plot(panels: Sequence[Panel], title: str = "", note: str = "") -> Figure:
     """Draw panels, half a column wide each; one alone is as wide as the column.
 
     ``note`` stands over the legend, after what the drawing itself says of bands and dashes.
-
-    Raises:
-        UserError: there is no panel.
+    Raises UserError: there is no panel.
     """
     if not panels:
         raise UserError("nothing to draw: no run has a score")
@@ -231,14 +216,10 @@ def legend_name(name: str) -> str:
 
 def save(figure: Figure, path: Path, further: Iterable[str] = ()) -> list[Path]:
     """Write a PNG, with the same bytes for the same figure, and make its folder if need be.
-
-    Args:
-        figure: drawn in this module's sizes.
-        path: of the PNG.
-        further: formats to write beside it: ``pdf``, ``svg``.
-
-    Raises:
-        MiroEvalError: see :func:`reports.files.writing`; a UserError for another format.
+    ``figure``: drawn in this module's sizes.
+    ``path``: of the PNG.
+    ``further``: formats to write beside it: ``pdf``, ``svg``.
+    Raises MiroEvalError: see :func:`reports.files.writing`; a UserError for another format.
     """
     import matplotlib
 
@@ -251,7 +232,6 @@ def save(figure: Figure, path: Path, further: Iterable[str] = ()) -> list[Path]:
         silent: dict[str, Any] = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}[kind]
         settings: Any = {"svg.hashsalt": "miro-eval", "pdf.fonttype": 42, "svg.fonttype": "none"}
         with writing(one), warnings.catch_warnings(), matplotlib.rc_context(settings):
-            one.parent.mkdir(parents=True, exist_ok=True)
             # Letters that its font lacks, which are drawn as boxes, and too little room are warned of once a letter.
             warnings.simplefilter("ignore", UserWarning)
             figure.savefig(one, format=kind, dpi=DPI, metadata=silent)

@@ -15,23 +15,16 @@ from wire.files import write_atomically
 
 
 @contextlib.contextmanager
-def writing(place: Path, partial: Path | None = None, also: type[Exception] = OSError) -> Iterator[None]:
-    """Say in one line why ``place`` could not be written.
-
-    Args:
-        place: the file or folder.
-        partial: deleted if writing fails.
-        also: what a library raises besides OSError.
-
-    Raises:
-        UserError: the folder cannot be made or written to.
-        EnvironmentFailure: its disk is full, read-only or broken.
+def writing(place: Path, also: type[Exception] = OSError) -> Iterator[None]:
+    """Make the folder of ``place``, and say in one line why it could not be written.
+    ``also``: what a library raises besides OSError.
+    Raises UserError: the folder cannot be made or written to; EnvironmentFailure: its disk is full, read-only or
+    broken.
     """
     try:
+        place.parent.mkdir(parents=True, exist_ok=True)
         yield
     except (OSError, also) as error:
-        if partial is not None:
-            partial.unlink(missing_ok=True)
         told = f"{place}: cannot be written ({getattr(error, 'strerror', None) or error})"
         if getattr(error, "errno", None) in DISK_FAULTS:
             raise EnvironmentFailure(f"{told}; free some space, or name a folder on another disk") from error
@@ -39,14 +32,11 @@ def writing(place: Path, partial: Path | None = None, also: type[Exception] = OS
 
 
 def write_text(path: Path, text: str) -> Path:
-    """Write UTF-8 text, and make its folder if need be; readers see the old file or the new one, never a part.
-
-    Raises:
-        MiroEvalError: see :func:`writing`.
+    """Write UTF-8 text; readers see the old file or the new one, never a part.
+    Raises MiroEvalError: see :func:`writing`.
     """
     encodable = text.encode("utf-8", "backslashreplace").decode("utf-8")
     with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, encodable)
     return path
 

@@ -28,17 +28,11 @@ _ROOT = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True)
 class Made:
-    """Files of one folder, and what decides their bytes.
+    """Files of one folder, and what decides their bytes."""
 
-    Attributes:
-        folder: where they are.
-        record: the file that tells what they were made from, and their hashes then.
-        origin: what they would be made from now.
-    """
-
-    folder: Path
-    record: Path
-    origin: dict[str, Any]
+    folder: Path  #: where they are
+    record: Path  #: the file that tells what they were made from, and their hashes then
+    origin: dict[str, Any]  #: what they would be made from now
 
     def stands(self) -> bool:
         """Whether making them anew would give the same bytes."""

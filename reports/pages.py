@@ -18,11 +18,7 @@ _MARK = b"default-src &#39;none&#39;; script-src &#39;sha256-"
 
 
 def own_page(path: Path) -> Path:
-    """The path of a page that is to be written.
-
-    Raises:
-        UserError: another program's file is there.
-    """
+    """The path of a page that is to be written. Raises UserError: another program's file is there."""
     try:
         with path.open("rb") as file:
             found = file.read(2000)

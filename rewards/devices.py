@@ -79,13 +79,11 @@ def loaded_groups(
 
     How scorers are grouped changes how often images are decoded, never a value. Models that all fit at once stay for
     the process's next job, which finds them loaded if it wants the same. A scorer that cannot be loaded is left out.
-
-    Args:
-        scorers: not yet loaded.
-        weights: their files, by metric.
-        device, precision, files: as for :meth:`Scorer.load`.
-        group: ``all``, ``one``, or ``auto``: the next model joins if its estimate fits into free memory.
-        failures: takes the reasons why scorers could not be loaded, by metric.
+    ``scorers``: not yet loaded.
+    ``weights``: their files, by metric.
+    ``device``, ``precision``, ``files``: as for :meth:`Scorer.load`.
+    ``group``: ``all``, ``one``, or ``auto``: the next model joins if its estimate fits into free memory.
+    ``failures``: takes the reasons why scorers could not be loaded, by metric.
     """
     same = (device, precision, tuple(sorted(files.items())), tuple(type(scorer) for scorer in scorers))
     if _resident.get("for") == same:

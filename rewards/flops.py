@@ -17,23 +17,16 @@ PROMPT_TOKENS = 12
 
 @dataclass(frozen=True)
 class Cost:
-    """Floating point operations of one metric.
+    """Floating point operations of one metric."""
 
-    Attributes:
-        image: for each image; where image and prompt are read together, for the pair.
-        prompt: besides, for each unique prompt; 0 where prompts are not encoded by themselves.
-    """
-
-    image: float
-    prompt: float = 0.0
+    image: float  #: for each image; where image and prompt are read together, for the pair
+    prompt: float = 0.0  #: besides, for each unique prompt; 0 where prompts are not encoded by themselves
 
 
 def layer(tokens: int, width: int, hidden: int, matrices: int = 2) -> float:
     """One transformer layer over ``tokens``: self-attention and feed-forward.
-
-    Args:
-        width: of the residual stream.
-        hidden, matrices: of the feed-forward, which has 2 matrices, or 3 where it is gated.
+    ``width``: of the residual stream.
+    ``hidden``, ``matrices``: of the feed-forward, which has 2 matrices, or 3 where it is gated.
     """
     return 8 * tokens * width**2 + 4 * tokens**2 * width + 2 * matrices * tokens * width * hidden
 

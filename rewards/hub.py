@@ -43,9 +43,7 @@ class LocalWeight:
 
 def snapshot(repo: str, patterns: Sequence[str] = SMALL_FILES, revision: str | None = None) -> Path:
     """Folder of a repository's files that match ``patterns``.
-
-    Raises:
-        EnvironmentFailure: not in the cache, and not to be had from the hub.
+    Raises EnvironmentFailure: not in the cache, and not to be had from the hub.
     """
     return Repository(repo, revision or "").get(*patterns)
 
@@ -75,9 +73,7 @@ def has_weights_under(weights: Sequence[LocalWeight], prefix: str) -> bool:
 
 def local_file(files: Mapping[str, str], name: str) -> LocalWeight:
     """A weight that the job names by path.
-
-    Raises:
-        EnvironmentFailure: the job does not name it, or there is no such file.
+    Raises EnvironmentFailure: the job does not name it, or there is no such file.
     """
     path = Path(files[name]) if name in files else None
     if path is None or not path.is_file():

@@ -18,6 +18,7 @@ from PIL import Image
 from rewards.own_scorer import own_fault
 from rewards.scorers.base import Scorer, Unfit
 from wire.host import processors
+from wire.own_code import one_line
 from wire.pictures import UnreadablePicture, read_picture, to_rgb
 from wire.protocol import Item
 
@@ -47,9 +48,7 @@ def read_image(path: Path, expected_sha256: str | None) -> tuple[Image.Image, st
     """The RGB image in a file, and the digest of the file.
 
     See :func:`wire.pictures.to_rgb`. Orientation tags are not applied, as in the authors' code.
-
-    Raises:
-        UnreadableImage: missing, damaged, oversized, without a pixel range, or not the file that the job names.
+    Raises UnreadableImage: missing, damaged, oversized, without a pixel range, or not the file that the job names.
     """
     try:
         content = path.read_bytes()
@@ -76,20 +75,14 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 @dataclass(frozen=True)
 class Prepared:
-    """One image, ready for every scorer of the pass.
-
-    Attributes:
-        sha256: digest of the file that was read.
-        tensors: preprocessed images by key; scorers with equal keys share one.
-        keys: each scorer's key, by metric.
-        errors: why the pair cannot be scored, by metric, in place of a key.
-    """
+    """One image, ready for every scorer of the pass."""
 
     item: Item
-    sha256: str | None
+    sha256: str | None  #: digest of the file that was read
+    #: Preprocessed images by key; scorers with equal keys share one.
     tensors: dict[Hashable, Tensor] = field(default_factory=dict)
-    keys: dict[str, Hashable] = field(default_factory=dict)
-    errors: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, Hashable] = field(default_factory=dict)  #: each scorer's key, by metric
+    errors: dict[str, str] = field(default_factory=dict)  #: why the pair cannot be scored, by metric, in place of a key
 
 
 def prepare(item: Item, run_dir: Path, scorers: Sequence[Scorer]) -> Prepared:
@@ -112,7 +105,7 @@ def prepare(item: Item, run_dir: Path, scorers: Sequence[Scorer]) -> Prepared:
                 prepared.tensors[key] = scorer.prepare_image(image)
             prepared.keys[metric] = key
         except Unfit as error:
-            prepared.errors[metric] = str(error)
+            prepared.errors[metric] = one_line(str(error))
         except Exception as error:
             prepared.errors[metric] = own_fault(scorer, error)
     return prepared

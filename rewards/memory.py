@@ -48,9 +48,7 @@ def estimate(weights: Sequence[LocalWeight]) -> int:
 
 def require_memory(weights: Sequence[LocalWeight]) -> None:
     """See that this machine's memory, not the GPU's, holds the model and the largest of its files while it is loaded.
-
-    Raises:
-        EnvironmentFailure: it does not; the system would end the process.
+    Raises EnvironmentFailure: it does not; the system would end the process.
     """
     sizes = [weight.size for weight in weights]
     needed, free = sum(sizes) + max(sizes), memory()
@@ -63,19 +61,12 @@ def require_memory(weights: Sequence[LocalWeight]) -> None:
 
 @dataclass(frozen=True)
 class Network:
-    """The layer that needs most, of the network that needs most.
+    """The layer that needs most, of the network that needs most."""
 
-    Attributes:
-        tokens: length of the sequence.
-        width: of the residual stream.
-        hidden: width of all that a feed-forward holds at once.
-        heads: of attention, whose weights (tokens x tokens each) are written out.
-    """
-
-    tokens: int
-    width: int
-    hidden: int
-    heads: int
+    tokens: int  #: length of the sequence
+    width: int  #: of the residual stream
+    hidden: int  #: width of all that a feed-forward holds at once
+    heads: int  #: of attention, whose weights (tokens x tokens each) are written out
 
     def bytes_per_pair(self, size: int) -> int:
         """Upper bound of what one pair's layer holds, with numbers of ``size`` bytes.
@@ -118,11 +109,9 @@ class Parts:
 
     A forward pass of another shape may round differently: scores of parts can differ from those of whole batches
     in their last bits. All parts of a run have one shape, the last filled up with a repeated row.
-
-    Args:
-        what: name in messages.
-        size: rows of a whole piece.
-        fits: rows that are expected to fit; the first attempt has so many.
+    ``what``: name in messages.
+    ``size``: rows of a whole piece.
+    ``fits``: rows that are expected to fit; the first attempt has so many.
     """
 
     def __init__(self, what: str, size: int, warn: Callable[[str], object], fits: int | None = None) -> None:
@@ -140,12 +129,8 @@ class Parts:
 
     def __call__(self, compute: Callable[[Sequence[int]], Any], join: Callable[[list[Any]], Any] | None = None) -> Any:
         """The result for every row of a whole piece, (size, ...); ``compute`` makes rows from their numbers.
-
-        Args:
-            join: puts parts together; without it they are tensors.
-
-        Raises:
-            EnvironmentFailure: a single row does not fit.
+        ``join``: puts parts together; without it they are tensors.
+        Raises EnvironmentFailure: a single row does not fit.
         """
         joined = join or importlib.import_module("torch").cat
         while True:

@@ -37,14 +37,10 @@ _METRIC = re.compile(r"[a-z][a-z0-9_.-]*")
 
 def absolute(text: str, folder: Path) -> str:
     """The same scorer, named so that a process elsewhere finds it: ``/path/to/module.py:Class``.
-
-    Args:
-        text: ``module:Class``, the module being a dotted name under ``folder`` or on Python's path, or a ``.py`` file;
-            or the name of an entry point.
-        folder: where the user is.
-
-    Raises:
-        UserError: not of that form, and no entry point.
+    ``text``: ``module:Class``, the module being a dotted name under ``folder`` or on Python's path, or a ``.py`` file;
+    or the name of an entry point.
+    ``folder``: where the user is.
+    Raises UserError: not of that form, and no entry point.
     """
     offered = {point.name: point.value for point in metadata.entry_points(group=GROUP)}
     if ":" not in text and offered:
@@ -72,9 +68,7 @@ def _place_of(name: str, offered: Mapping[str, str]) -> str:
 
 def load_scorers(texts: Iterable[str]) -> dict[str, type[Scorer]]:
     """Import the scorers; their classes by metric id.
-
-    Raises:
-        UserError: a scorer cannot be imported, is no scorer, or its id is unfit or taken.
+    Raises UserError: a scorer cannot be imported, is no scorer, or its id is unfit or taken.
     """
     found: dict[str, type[Scorer]] = {}
     for text in texts:
@@ -103,9 +97,7 @@ def check_imports(texts: Iterable[str]) -> None:
     """Import the scorers, in the environment that they will run in, and look for what their methods import.
 
     An import that is tried, or depends on something, may be missing.
-
-    Raises:
-        UserError: as :func:`load_scorers`; or a package is not there.
+    Raises UserError: as :func:`load_scorers`; or a package is not there.
     """
     for text in texts:
         for scorer in load_scorers([text]).values():
@@ -134,9 +126,7 @@ def source_of(scorer: type[Scorer]) -> Path:
 
 def own_fault(scorer: Scorer, error: Exception) -> str:
     """Why a user's scorer gives no score, in one line; the log has it once with its traceback.
-
-    Raises:
-        Exception: the ``error``, where the scorer is one of ours: that is a bug.
+    Raises Exception: the ``error``, where the scorer is one of ours: that is a bug.
     """
     metric = scorer.card.metric
     if metric in SCORERS:

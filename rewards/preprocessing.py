@@ -51,11 +51,9 @@ def clip_resized(size: Size, resolution: int) -> Size:
 
 def crop_offset(size: Size, resolution: int, rounding: Rounding) -> tuple[int, int]:
     """(left, top) of the center crop of an image of ``size`` after :func:`clip_resized`.
-
-    Args:
-        size: width and height before resizing.
-        resolution: edge of the square crop.
-        rounding: ``floor`` as transformers, ``nearest`` (half to even) as torchvision.
+    ``size``: width and height before resizing.
+    ``resolution``: edge of the square crop.
+    ``rounding``: ``floor`` as transformers, ``nearest`` (half to even) as torchvision.
     """
     surplus = [edge - resolution for edge in clip_resized(size, resolution)]
     left, top = (value // 2 if rounding == "floor" else round(value / 2.0) for value in surplus)

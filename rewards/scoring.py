@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from rewards.images import Prepared
 from rewards.own_scorer import own_fault
 from rewards.scorers.base import Batch, Judged, Outcome, Scorer
 from wire.errors import MiroEvalError
+from wire.own_code import one_line
 from wire.protocol import Item
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ def cell(item: Item, sha256: str | None, metric: str, result: Outcome) -> dict[s
     scored = isinstance(value, float)
     return {
         "filename": item.filename,
+        "prompt": item.prompt,
         "prompt_index": item.prompt_index,
         "sample_index": item.sample_index,
         "image_sha256": sha256,
@@ -49,10 +52,8 @@ class Passes:
 
     Each has ``size`` rows: a short batch, and the place of an unreadable image, are filled with a repeated pair, so
     that neither changes the numbers of the others.
-
-    Args:
-        parts: computes a batch; in parts where memory is short.
-        texts: the scorer's text features, where it has them.
+    ``parts``: computes a batch; in parts where memory is short.
+    ``texts``: the scorer's text features, where it has them.
     """
 
     def __init__(self, scorer: Scorer, device: str, size: int, parts: Parts, texts: TextFeatures | None) -> None:
@@ -76,7 +77,7 @@ class Passes:
         values: Sequence[Outcome] = [""] * len(batch)
         if rows := filled(batch, self.metric, self._size):
             try:
-                values = list(map(_finite, self._values(rows, stacks)))
+                values = list(map(_sound, self._values(rows, stacks)))
             except MiroEvalError:
                 raise
             except Exception as error:
@@ -92,7 +93,11 @@ class Passes:
             images = [pixels[row] for row in part] if self._scorer.any_shape else pixels[part]
             texts = None if text is None else text[part]
             chosen = [prompts[row] for row in part]
-            return self._scorer.judge(Batch(images, chosen, texts, [lines[row] for row in part]))
+            found: Any = self._scorer.judge(Batch(images, chosen, texts, [lines[row] for row in part]))
+            if not isinstance(found, list) or len(found) != len(chosen):
+                size = f" of {len(found)}" if isinstance(found, list) else ""
+                raise ValueError(f"judge gave a {type(found).__name__}{size}, not a list of {len(chosen)}")
+            return found
 
         return self._parts(judge, lambda parts: [outcome for part in parts for outcome in part])
 
@@ -117,7 +122,21 @@ class Passes:
         return torch.stack(list(images)).to(self._device)
 
 
-def _finite(found: Outcome) -> Outcome:
-    """What was found, or why it is no score."""
+def _sound(found: Any) -> Outcome:
+    """What was found of a pair, or why it is no score; a user's scorer may give whatever it likes."""
     value = found.value if isinstance(found, Judged) else found
-    return found if isinstance(value, str) or math.isfinite(value) else f"the model gave {value}"
+    if isinstance(value, str):
+        return one_line(value) or "no reason is given"
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        return one_line(f"the model gave {value}")
+    if not isinstance(found, Judged):
+        return number
+    try:
+        json.dumps(found.details, ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        return f"its details are not JSON ({error})"
+    return Judged(number, found.details)

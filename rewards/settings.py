@@ -62,9 +62,7 @@ class RewardSettings:
 
     def check(self) -> None:
         """See that every setting is of its kind and in its range; see :func:`validate` for metrics and scorers.
-
-        Raises:
-            UserError: one is not; the message names it.
+        Raises UserError: one is not; the message names it.
         """
         check(self)
 
@@ -73,9 +71,7 @@ def validate(settings: RewardSettings, folder: Path) -> list[str]:
     """All that is wrong with the settings, a line each, to be shown before any stage begins; empty if nothing is.
 
     The user's scorers are imported, torch is not.
-
-    Args:
-        folder: where the user is, which names of scorers start from.
+    ``folder``: where the user is, which names of scorers start from.
     """
     from rewards.own_scorer import absolute, load_scorers
     from rewards.scorers import check_metrics
@@ -103,32 +99,22 @@ def validate(settings: RewardSettings, folder: Path) -> list[str]:
 
 
 def check_rescored(rescore: Collection[str], metrics: Collection[str]) -> None:
-    """See that only what is scored is to be rescored.
-
-    Raises:
-        UserError: names the others.
-    """
+    """See that only what is scored is to be rescored. Raises UserError: names the others."""
     if stray := sorted(set(rescore) - set(metrics)):
         raise UserError(f"--rescore {', '.join(stray)}: not among the metrics to be scored ({', '.join(metrics)})")
 
 
 @dataclass(frozen=True)
 class Parameters(RewardSettings):
-    """What a rewards job may set: the user's settings, and what only a worker is given.
+    """What a rewards job may set: the user's settings, and what only a worker is given."""
 
-    Attributes:
-        files: paths of the weights published by address, by name: ``clip-vit-l-14`` and ``aesthetic-mlp``.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        text_cache: folder that keeps text features for later runs; None to keep none.
-        group: how many models are loaded at once: ``auto`` as many as fit into free memory, ``all``, or ``one``.
-        alone: no worker in another environment scores, too: if no model can be loaded, the job fails.
-    """
-
+    #: Paths of the weights published by address, by name: ``clip-vit-l-14`` and ``aesthetic-mlp``.
     files: Mapping[str, str] = field(default_factory=dict)
-    device: str = "auto"
-    text_cache: str | None = None
+    device: str = "auto"  #: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``
+    text_cache: str | None = None  #: folder that keeps text features for later runs; None to keep none
+    #: How many models are loaded at once: ``auto`` as many as fit into free memory, ``all``, or ``one``.
     group: str = "auto"
-    alone: bool = True
+    alone: bool = True  #: no worker in another environment scores, too: if no model can be loaded, the job fails
 
     @property
     def registry(self) -> Mapping[str, type[Scorer]]:
@@ -138,9 +124,7 @@ class Parameters(RewardSettings):
     @classmethod
     def read(cls, parameters: Mapping[str, Any]) -> Parameters:
         """Check and complete a job's parameters.
-
-        Raises:
-            UserError: an unknown name, a value out of its range, an unfit scorer.
+        Raises UserError: an unknown name, a value out of its range, an unfit scorer.
         """
         from rewards.scorers import check_metrics
 

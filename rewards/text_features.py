@@ -43,13 +43,11 @@ class TextFeatures:
 
     Chunks are cut from the list of *all* unique prompts and padded to one size, so that a prompt's features do not
     depend on which other prompts are needed, or on what was encoded before.
-
-    Args:
-        scorer: a loaded scorer with ``encodes_text``.
-        prompts: all prompts of the job, in order; repeated ones count once.
-        parts: computes chunks of its size.
-        size: prompts per chunk.
-        cache: chunks of earlier runs; None to encode every chunk.
+    ``scorer``: a loaded scorer with ``encodes_text``.
+    ``prompts``: all prompts of the job, in order; repeated ones count once.
+    ``parts``: computes chunks of its size.
+    ``size``: prompts per chunk.
+    ``cache``: chunks of earlier runs; None to encode every chunk.
     """
 
     def __init__(

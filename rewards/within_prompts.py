@@ -18,6 +18,7 @@ import numpy as np
 from rewards.images import Prepared, prepared_batches
 from rewards.scorers.base import Judged
 from rewards.scoring import cell, filled
+from wire.grouping import grouped
 from wire.protocol import SAMPLES_DIGEST, Item, digest_of, samples_of
 
 if TYPE_CHECKING:
@@ -63,10 +64,8 @@ def rows_of_prompts(
     items: Sequence[Item], run_dir: Path, loaded: Sequence[Loaded], lacks: Callable[[Item, str], bool]
 ) -> Iterator[list[Row]]:
     """The missing cells of the scorers, in batches of whole prompts.
-
-    Args:
-        items: all images of the run, finished or not.
-        lacks: whether an image has no value of a metric, and shall have one.
+    ``items``: all images of the run, finished or not.
+    ``lacks``: whether an image has no value of a metric, and shall have one.
     """
     prompts = samples_of(items)
     usual = Counter(map(len, prompts.values())).most_common(1)[0][0]
@@ -80,11 +79,8 @@ def rows_of_prompts(
         for one in loaded:
             if one.scorer.repo not in features:
                 features[one.scorer.repo] = one.features(images)
-        by_prompt: dict[int, list[Prepared]] = {}
-        for image in images:
-            by_prompt.setdefault(image.item.prompt_index, []).append(image)
         rows: list[Row] = []
-        for samples in by_prompt.values():
+        for samples in grouped((image.item.prompt_index, image) for image in images).values():
             columns = [_cells(samples, one, features[one.scorer.repo], usual) for one in loaded]
             for image, cells in zip(samples, zip(*columns, strict=True), strict=True):
                 rows += [row for row in cells if lacks(image.item, row["metric"])]
@@ -121,5 +117,5 @@ def _cells(samples: Sequence[Prepared], one: Loaded, features: Features, usual: 
                 cell(image.item, image.sha256, metric, Judged(value, details))
                 for image, value in zip(samples, values, strict=True)
             ]
-        reason = "the model gave features that are no directions"
+        reason = "the model gave features without a direction (zero or not finite)"
     return [cell(image.item, image.sha256, metric, image.errors.get(metric, reason)) for image in samples]

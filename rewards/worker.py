@@ -35,13 +35,9 @@ def work(job: Job, reporter: Reporter) -> dict[str, str]:
     Rows are cells (see :func:`rewards.scoring.cell`), in batches: for each group of models that is loaded at once,
     for each batch, image by image, metrics in the order asked for. Cells of a scorer that cannot be loaded come last,
     unscored, with the reason.
-
-    Returns:
-        Why scorers could not be loaded, by metric.
-
-    Raises:
-        UserError: bad parameters, an unknown metric.
-        EnvironmentFailure: a device is not there, or no scorer at all can be loaded.
+    Returns why scorers could not be loaded, by metric.
+    Raises UserError: bad parameters, an unknown metric; EnvironmentFailure: a device is not there, or no scorer at all
+    can be loaded.
     """
     parameters = Parameters.read(job.parameters)
     tell(reporter.warning)

@@ -23,10 +23,8 @@ class Drawn:
         self.name = f"drawn/{execution.device}"
 """
 EXECUTOR = """
-class Nobody:
-    def run(self, pipelines, stages):
-        return [None for _ in pipelines]
-NOBODY = Nobody()
+def run(pipelines, stages):
+    return [None for _ in pipelines]
 """
 
 
@@ -57,5 +55,5 @@ def test_an_executor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         find(RunSettings(executor="nobody"))
     (tmp_path / "nobody.py").write_text(EXECUTOR)
     monkeypatch.setattr(harness.executors, "__path__", [*harness.executors.__path__, str(tmp_path)])
-    monkeypatch.setitem(EXECUTORS, "nobody", "nobody:NOBODY")
-    assert find(RunSettings(executor="nobody")).run([], []) == []
+    monkeypatch.setattr(harness.executors, "EXECUTORS", [*EXECUTORS, "nobody"])
+    assert find(RunSettings(executor="nobody"))([], []) == []

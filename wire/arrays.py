@@ -28,11 +28,9 @@ class ArrayCache:
 
     A file appears whole or not at all, and is believed only if it carries its own digest; any other is computed and
     written again. Runs side by side at worst do the same work twice.
-
-    Args:
-        folder: where all caches live; made when first needed.
-        identity: everything but the key that decides an array.
-        what: the user's word for the arrays, for ``warn``, called once for a folder that cannot be written.
+    ``folder``: where all caches live; made when first needed.
+    ``identity``: everything but the key that decides an array.
+    ``what``: the user's word for the arrays, for ``warn``, called once for a folder that cannot be written.
     """
 
     def __init__(self, folder: Path, identity: Mapping[str, Any], what: str, warn: Callable[[str], object]) -> None:

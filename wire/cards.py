@@ -26,33 +26,22 @@ _NORMAL = re.compile(r"\(?x(?: (?P<sign>[+-]) (?P<offset>\d+(?:\.\d+)?))?\)?(?: 
 
 @dataclass(frozen=True, kw_only=True)
 class MetricCard:
-    """What one must know of a metric to read its numbers.
+    """What one must know of a metric to read its numbers."""
 
-    Attributes:
-        metric: id; names model and version.
-        title: model and version in words; empty for the id.
-        definition: the formula, in words and symbols.
-        scale: what the raw number is, with typical values where its authors or users state them.
-        range: lower and upper bound of the raw number: what is beyond is of another scale, or a failure. Hard bounds
-            where there are any, else far beyond what the weights give; None is unbounded.
-        higher_is_better: direction; None where nobody has said.
-        miro_normalised: the form in which MIRO's training data carry the reward, e.g. ``(x + 2) / 4``; ``x`` is the raw
-            number. Other words say that there is none.
-        upstream: the metric's name in files of MIRO's own ``score_images.py``; empty where it is in none.
-        source: paper and code.
-        over_samples: it is of a prompt's images taken together, and depends on how many these are.
-    """
-
-    metric: str
-    title: str = ""
-    definition: str = ""
-    scale: str
+    metric: str  #: id; names model and version
+    title: str = ""  #: model and version in words; empty for the id
+    definition: str = ""  #: the formula, in words and symbols
+    scale: str  #: what the raw number is, with typical values where its authors or users state them
+    #: Lower and upper bound of the raw number: what is beyond is of another scale, or a failure. Hard bounds where
+    #: there are any, else far beyond what the weights give; None is unbounded.
     range: tuple[float | None, float | None] = (None, None)
-    higher_is_better: bool | None
+    higher_is_better: bool | None  #: direction; None where nobody has said
+    #: The form in which MIRO's training data carry the reward, e.g. ``(x + 2) / 4``; ``x`` is the raw number. Other
+    #: words say that there is none.
     miro_normalised: str = ""
-    upstream: str = ""
-    source: str = ""
-    over_samples: bool = False
+    upstream: str = ""  #: the metric's name in files of MIRO's own ``score_images.py``; empty where it is in none
+    source: str = ""  #: paper and code
+    over_samples: bool = False  #: it is of a prompt's images taken together, and depends on how many these are
 
     @property
     def name(self) -> str:

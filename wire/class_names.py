@@ -35,10 +35,8 @@ NAMED, LETTERS = 8, 40
 
 def class_note(found: Collection[str], lines: Iterable[str]) -> str:
     """One line about classes of boxes that are not GenEval's, nor asked for by the suite; empty where there are none.
-
-    Args:
-        found: names of classes in the rows' ``details``.
-        lines: the rows' ``metadata``, as JSON text.
+    ``found``: names of classes in the rows' ``details``.
+    ``lines``: the rows' ``metadata``, as JSON text.
     """
     texts = set(lines)
     strange = sorted(set(found) - set(OBJECT_CLASSES))

@@ -59,10 +59,8 @@ class Interrupted(MiroEvalError):
 
 class WorkerFailure(MiroEvalError):
     """A stage's process failed.
-
-    Args:
-        exit_code: what the worker's exit status means; a status that means no failure, or nothing, is a bug.
-        details: the command, its status and the last lines it wrote.
+    ``exit_code``: what the worker's exit status means; a status that means no failure, or nothing, is a bug.
+    ``details``: the command, its status and the last lines it wrote.
     """
 
     def __init__(self, message: str, exit_code: int, details: str = "") -> None:

@@ -37,9 +37,7 @@ class Gpu:
 @cache
 def listed_gpus() -> tuple[Gpu, ...]:
     """What ``nvidia-smi`` lists; nothing where it is not installed.
-
-    Raises:
-        EnvironmentFailure: it is there, and fails or does not answer.
+    Raises EnvironmentFailure: it is there, and fails or does not answer.
     """
     tool = shutil.which("nvidia-smi")
     if tool is None:
@@ -74,10 +72,8 @@ def too_old_for(driver: str, cuda: str) -> str | None:
 
 def choose_device(wanted: str) -> str:
     """``cpu`` or ``cuda:N`` for ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
-
-    Raises:
-        UserError: not a device's name.
-        EnvironmentFailure: the GPU demanded is not there; ``auto``, and torch does not see a GPU that is listed.
+    Raises UserError: not a device's name; EnvironmentFailure: the GPU demanded is not there; ``auto``, and torch does
+    not see a GPU that is listed.
     """
     if not isinstance(wanted, str) or not re.fullmatch(r"auto|cpu|cuda(:\d{1,3})?", wanted):
         raise UserError(f"device must be auto, cpu, cuda or cuda:N, not {wanted!r}")
@@ -92,7 +88,7 @@ def choose_device(wanted: str) -> str:
     number = 0 if wanted == "auto" else int(wanted.partition(":")[2] or 0)
     if number >= count:
         raise EnvironmentFailure(
-            f"device {wanted} was demanded, and torch sees {_count(count)}: use --device auto or cpu"
+            f"device {wanted} was requested, but torch sees {_count(count)}: use --device auto or cpu"
         )
     return f"cuda:{number}"
 
@@ -106,9 +102,7 @@ def within_visible(ids: Sequence[str]) -> list[str]:
     """For each GPU what shows it alone to a worker: numbers count among those that this process was given.
 
     A UUID (``GPU-...``, ``MIG-...``) names its GPU wherever it stands.
-
-    Raises:
-        UserError: a number beyond them.
+    Raises UserError: a number beyond them.
     """
     inherited = os.environ.get(VISIBLE)
     if inherited is None:

@@ -138,11 +138,8 @@ class Repository:
         """The snapshot's folder with the files that the patterns stand for, fetched where the cache lacks them.
 
         A branch is taken at the commit that the cache knows, where it knows one.
-
-        Args:
-            patterns: see :func:`choose`.
-            fresh: ask for the branch's head all the same; where the hub is away, the cache's will do.
-
+        ``patterns``: see :func:`choose`.
+        ``fresh``: ask for the branch's head all the same; where the hub is away, the cache's will do.
         Raises Refused: the hub has no such thing; EnvironmentFailure: not in the cache, and not to be had.
         """
         lacking = self.missing(patterns)

@@ -13,10 +13,15 @@ def import_fault(error: BaseException) -> str:
     name = wanted.__name__ if isinstance(wanted, ModuleType) else str(wanted)
     if isinstance(error, ImportError | AttributeError) and name.partition(".")[0] in PARTS:
         ours = name.partition(".")[0]
-        return f"it wants {error}, and {ours!r} is miro-eval's own package here: give yours another name"
+        return f"{error}; {ours!r} is miro-eval's own package here: give yours another name"
     return f"{type(error).__name__}: {error}"
 
 
 def reason_of(error: Exception) -> str:
-    """Any error in one line, at most 300 characters: its kind and its words."""
-    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    """Any error in one line, see :func:`one_line`: its kind and its words."""
+    return one_line(f"{type(error).__name__}: {error}")
+
+
+def one_line(text: str) -> str:
+    """Any words in one line that a file can keep, at most 300 characters."""
+    return " ".join(text.split())[:300].encode("utf-8", "backslashreplace").decode()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from io import BytesIO
 from typing import TYPE_CHECKING, TypeVar
 
@@ -38,6 +38,17 @@ def is_picture_name(name: str) -> bool:
     return name.lower().endswith(SUFFIXES) and not name.startswith(".")
 
 
+def samples_among(names: Iterable[str]) -> list[str]:
+    """Of the files in a ``samples`` folder, those that are a prompt's images.
+
+    Pictures named by a number, as GenEval's own evaluator takes them, so that no ``grid.png`` or ``0000_mask.png``
+    beside them is judged; where no name is a number, all pictures.
+    """
+    pictures = [name for name in names if is_picture_name(name)]
+    numbered = [name for name in pictures if (stem := name.rpartition(".")[0]).isascii() and stem.isdecimal()]
+    return numbered or pictures
+
+
 class UnreadablePicture(ValueError):
     """Bytes that no picture can be made of; the message is the reason: one line, the same on every machine."""
 
@@ -46,12 +57,8 @@ def read_picture(content: bytes, finish: Callable[[Image], T]) -> T:
     """What ``finish`` makes of the picture in a file.
 
     Of several pages or frames, and of the two pictures that a phone's JPEG may hold, the first is taken.
-
-    Args:
-        content: the file's bytes.
-        finish: gets a Pillow image whose size and mode are known and whose pixels are not yet decoded; returns what is
-            wanted of it, decoded. It may refuse the picture by a ``ValueError``.
-
+    ``finish``: gets a Pillow image whose size and mode are known and whose pixels are not yet decoded; returns what is
+    wanted of it, decoded. It may refuse the picture by a ``ValueError``.
     Raises UnreadablePicture: another format, damaged, larger than Pillow agrees to decode, or refused by ``finish``.
     """
     from PIL import Image, UnidentifiedImageError
@@ -70,11 +77,7 @@ def to_rgb(picture: Image, *, turned: bool = False) -> Image:
 
     Of 16 bits the high byte is kept, in gray as in colors; an alpha channel is dropped; else it is Pillow's conversion.
     docs/files.md says where OpenCV, through which mmdet reads, does otherwise.
-
-    Args:
-        picture: as Pillow opened it.
-        turned: whether it is turned as its EXIF orientation says.
-
+    ``turned``: whether it is turned as its EXIF orientation says.
     Raises ValueError: its pixels have no common range.
     """
     from PIL import ImageOps

@@ -1,7 +1,7 @@
 """The wire between the orchestrator and the stages, version 2.
 
 The orchestrator runs ``<environment command> python -m <stage> <job.json>...``. A job names the work;
-the worker appends finished rows to ``job.output`` and reports events, one JSON object a line, on
+the worker appends finished rows to ``job.output`` and reports events, one JSON object per line, on
 standard output. Whatever else it or its libraries print goes to standard error, which is the log.
 Several jobs are done one after the other, and models stay loaded from one to the next; one that fails
 does not keep the others from being tried. A living worker is handed further jobs on its standard input
@@ -31,27 +31,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from wire.errors import EnvironmentFailure, UserError
+from wire.errors import EnvironmentFailure as EnvironmentFailure
+from wire.errors import UserError as UserError
 from wire.files import write_atomically
-from wire.row_files import MAX_LINE, RowWriter, read_rows, unique_keys
-
-__all__ = [
-    "MAX_LINE",
-    "PROTOCOL_VERSION",
-    "SAMPLES_DIGEST",
-    "EnvironmentFailure",
-    "Item",
-    "Job",
-    "Reporter",
-    "RowWriter",
-    "UserError",
-    "cell_key",
-    "digest_of",
-    "pending_batches",
-    "read_rows",
-    "samples_of",
-    "unique_keys",
-]
+from wire.grouping import grouped
+from wire.row_files import RowWriter as RowWriter
+from wire.row_files import read_rows as read_rows
 
 PROTOCOL_VERSION = 2
 
@@ -71,21 +56,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Item:
-    """One image of a run: made already, or to be made.
+    """One image of a run: made already, or to be made."""
 
-    Attributes:
-        filename: path relative to the run directory, e.g. ``00012/samples/0003.png``.
-        prompt_index: line of the suite, from 0.
-        sample_index: which sample of that prompt, from 0.
-        metadata: the suite's line; ``metadata["prompt"]`` is the prompt.
-        image_sha256: hash of the image file; None while it is to be made.
-    """
-
-    filename: str
-    prompt_index: int
-    sample_index: int
-    metadata: Row
-    image_sha256: str | None = None
+    filename: str  #: path relative to the run directory, e.g. ``00012/samples/0003.png``
+    prompt_index: int  #: line of the suite, from 0
+    sample_index: int  #: which sample of that prompt, from 0
+    metadata: Row  #: the suite's line; ``metadata["prompt"]`` is the prompt
+    image_sha256: str | None = None  #: hash of the image file; None while it is to be made
 
     @property
     def prompt(self) -> str:
@@ -100,10 +77,7 @@ def cell_key(filename: str, metric: str) -> str:
 
 def samples_of(items: Iterable[Item]) -> dict[int, list[Item]]:
     """Images by line of the suite, in order: each line's are the samples of its prompt."""
-    found: dict[int, list[Item]] = {}
-    for item in items:
-        found.setdefault(item.prompt_index, []).append(item)
-    return found
+    return grouped((item.prompt_index, item) for item in items)
 
 
 def digest_of(hashes: Iterable[str | None]) -> str:
@@ -113,22 +87,15 @@ def digest_of(hashes: Iterable[str | None]) -> str:
 
 @dataclass(frozen=True)
 class Job:
-    """What one worker process is asked to do.
+    """What one worker process is asked to do."""
 
-    Attributes:
-        stage: ``generation``, ``geneval`` or ``rewards``: also the module that is run.
-        run_dir: absolute path that ``Item.filename`` is relative to.
-        output: absolute path of the JSONL file to append rows to.
-        items: *all* items of the stage, in order, finished or not: batches are cut from this list.
-        parameters: the stage's own settings; its worker documents and checks them.
-        done: keys of rows that exist already, or are others' (``Item.filename``; ``filename#metric`` for rewards).
-    """
-
-    stage: str
-    run_dir: str
-    output: str
-    items: list[Item]
+    stage: str  #: ``generation``, ``geneval`` or ``rewards``: also the module that is run
+    run_dir: str  #: absolute path that ``Item.filename`` is relative to
+    output: str  #: absolute path of the JSONL file to append rows to
+    items: list[Item]  #: *all* items of the stage, in order, finished or not: batches are cut from this list
+    #: The stage's own settings; its worker documents and checks them.
     parameters: dict[str, Any] = field(default_factory=dict)
+    #: Keys of rows that exist already, or are others' (``Item.filename``; ``filename#metric`` for rewards).
     done: frozenset[str] = frozenset()
     version: int = PROTOCOL_VERSION
 

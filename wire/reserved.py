@@ -21,7 +21,7 @@ _LEADERBOARD = (
 )
 _TABLES = ("prompt_key", "unscored_rewards", "judged", "geneval")
 _BASELINES = ("key", "samples", "files")
-_POLICY = ("tags", "rewards")
+_POLICY = ("tags", "rewards", "geneval2_skills", "geneval2_atoms")
 RESERVED = frozenset((*ROW_KEYS, *ROW_WORDS, *_VERDICTS, *_CELLS, *_LEADERBOARD, *_TABLES, *_BASELINES, *_POLICY))
 #: What columns beside a metric's own end with: bounds, normal form, the other side of a join, counts of images.
 SUFFIXES = ("_low", "_high", "_normalised", "_of_rewards", "_scored", "_expected")

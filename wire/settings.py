@@ -21,36 +21,26 @@ ROWS, EXTENT, IDLE = "rows", "extent", "idle"
 
 @dataclass(frozen=True)
 class Option:
-    """What there is to know of a setting beyond its name, its type and its default.
+    """What there is to know of a setting beyond its name, its type and its default."""
 
-    Attributes:
-        help: for the user, without the default.
-        panel: heading under which a verb's help shows it; none for what verbs take in a way of their own.
-        name: of the option, without dashes; by default the field's. One of a list is named in the singular.
-        alone: a shorter name, for verbs that work with one stage alone.
-        unset: for the user, what holds where nothing is chosen and the option's own default does not say it.
-        open: the command line tells a default from a choice.
-        low, high: bounds of a number, both included; None for none.
-        parse: from the command line's text to the value; of a mapping, from one ``NAME=VALUE`` to a pair.
-        decides: one of ``ROWS``, ``EXTENT``, ``IDLE``.
-        compared: two comparable runs share it, as ``run.json``'s protocol says; None: if it decides the rows.
-        added: came after runs had been recorded: written only where it differs from its default, so that those runs
-            stay what they are.
-    """
-
-    help: str
-    panel: str
-    name: str = ""
-    alone: str = ""
-    unset: str = ""
-    open: bool = False
+    help: str  #: for the user, without the default
+    panel: str  #: heading under which a verb's help shows it; none for what verbs take in a way of their own
+    name: str = ""  #: of the option, without dashes; by default the field's. One of a list is named in the singular.
+    alone: str = ""  #: a shorter name, for verbs that work with one stage alone
+    unset: str = ""  #: for the user, what holds where nothing is chosen and the option's own default does not say it
+    open: bool = False  #: the command line tells a default from a choice
     choices: tuple[str, ...] = ()
+    #: low, high: bounds of a number, both included; None for none.
     low: float | None = None
     high: float | None = None
     metavar: str | None = None
+    #: From the command line's text to the value; of a mapping, from one ``NAME=VALUE`` to a pair.
     parse: Callable[[str], Any] | None = None
-    decides: str = ROWS
+    decides: str = ROWS  #: one of ``ROWS``, ``EXTENT``, ``IDLE``
+    #: Two comparable runs share it, as ``run.json``'s protocol says; None: if it decides the rows.
     compared: bool | None = None
+    #: Came after runs had been recorded: written only where it differs from its default, so that those runs stay what
+    #: they are.
     added: bool = False
 
 

@@ -92,12 +92,12 @@ def read_json(path: Path, limit: int = MAX_LINE) -> Any:
 
 
 def parse_json(content: bytes | str) -> Any:
-    """A JSON document within limits.
+    """A JSON document within limits; a mark of the byte order in front, as Windows writes it, is passed over.
     Raises ValueError: not UTF-8, not JSON; a key twice; nested deeper than :data:`MAX_DEPTH`; a number that is not
     finite or beyond :data:`MAX_NUMBER`; halves of characters.
     """
     try:
-        text = content if isinstance(content, str) else content.decode("utf-8")
+        text = content if isinstance(content, str) else content.decode("utf-8-sig")
         value = json.loads(text, object_pairs_hook=unique_keys)
     except RecursionError as error:
         raise ValueError("nested too deep") from error
@@ -125,12 +125,12 @@ def _within(value: Any) -> list[Any]:
 
 def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object's keys and values, for ``json.loads``; two readers may take either of two values under one key.
-    Raises ValueError: a key is there twice.
+    Raises ValueError: a key appears twice.
     """
     record = dict(pairs)
     if len(record) != len(pairs):
         keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)[:40]!r} is there twice")
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)[:40]!r} appears twice")
     return record
 
 

@@ -94,7 +94,7 @@ def tag_evidence(differences: Clusters) -> Evidence:
 def _evidence(differences: Clusters, estimator: Estimator) -> Evidence:
     difference = float(estimator.value(*differences.totals()))
     shape = moments(differences, estimator)
-    return Evidence.from_moments(difference, int(differences.sizes.sum()), shape, bounded=True)
+    return Evidence.from_moments(difference, int(differences.sizes.sum()), shape, bound=1.0)
 
 
 def judged(found: Mapping[str, Evidence], policy: Policy, *, interim: bool = False) -> list[Judgement]:

@@ -34,31 +34,24 @@ class Backend(Protocol):
 
     def probe(self, batch: Batch) -> None:
         """Take the memory that ``make`` would take, in as little time as that can be had.
-
-        Raises:
-            OutOfMemory: it is not there.
+        Raises OutOfMemory: it is not there.
         """
         ...
 
     def make(self, batch: Batch) -> Sequence[Any]:
         """Images of ``batch.items``: uint8 arrays (height, width, 3), RGB.
-
-        Raises:
-            OutOfMemory: the batch does not fit into memory.
-            UserError: the model's answer is not an image.
+        Raises OutOfMemory: the batch does not fit into memory; UserError: the model's answer is not an image.
         """
         ...
 
 
 def open_backend(source: CheckpointSource, parameters: Parameters) -> Backend:
     """Load what ``source`` names.
-
-    Raises:
-        UserError: it cannot be loaded, or the parameters do not fit it.
-        EnvironmentFailure: weights or the device cannot be had.
+    Raises UserError: it cannot be loaded, or the parameters do not fit it; EnvironmentFailure: weights or the device
+    cannot be had.
     """
     if source.kind == IMAGES:
-        raise UserError(f"{source.path}: these images are made already; judge them with geneval, rewards or all")
+        raise UserError(f"{source.path}: these images exist already; judge them with geneval, rewards or all")
     if source.kind == GENERATOR:
         from generation.backends.own_function import OwnFunctionBackend
 

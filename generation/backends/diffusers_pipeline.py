@@ -121,9 +121,7 @@ def _folder(source: CheckpointSource, trusted: bool) -> Path:
 @contextmanager
 def _from_the_cache_alone(source: CheckpointSource) -> Iterator[None]:
     """Nobody has listed a repository's files where the hub is not asked: what fails then may be for want of some.
-
-    Raises:
-        EnvironmentFailure: in place of a UserError.
+    Raises EnvironmentFailure: in place of a UserError.
     """
     try:
         yield
@@ -221,9 +219,7 @@ _STYLE = re.compile(r"\x1b\[[0-9;]*m")
 @contextmanager
 def no_weights_made_up(place: str) -> Iterator[None]:
     """Refuse a model of which the libraries report made-up weights while it is loaded.
-
-    Raises:
-        UserError: they did; it quotes the library.
+    Raises UserError: they did; it quotes the library.
     """
     heard: list[str] = []
 

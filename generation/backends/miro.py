@@ -28,14 +28,9 @@ from generation.sampling import (
     sample_latents,
     sampler_settings,
 )
-from generation.text_encoding import (
-    EncodedPrompt,
-    TextEncoder,
-    encode_with_cache,
-    encoder_identity,
-    stack_prompts,
-)
+from generation.text_encoding import EncodedPrompt, TextEncoder, encode_with_cache, encoder_identity, stack_prompts
 from wire.arrays import ArrayCache
+from wire.grouping import grouped
 from wire.protocol import Item, UserError
 
 #: Packages whose versions go into the manifest.
@@ -125,9 +120,7 @@ class MiroBackend:
             identity = encoder_identity(*kind) if folder else None
             return ArrayCache(Path(folder), identity, "text embeddings", warn) if folder and identity else None
 
-        indices: dict[str, list[int]] = {}
-        for index, prompt in prompts_of(batches).items():
-            indices.setdefault(prompt, []).append(index)
+        indices = grouped((prompt, index) for index, prompt in prompts_of(batches).items())
         for prompt, encoded in encode_with_cache(indices, lambda: TextEncoder(*kind), open_cache):
             yield from ((index, encoded) for index in indices[prompt])
 
@@ -151,7 +144,7 @@ class MiroBackend:
         if not bool(torch.isfinite(latents).all()):
             raise UserError(
                 f"the network's latents are not finite (prompt {items[0].prompt_index} or near it): "
-                "its weights are damaged, or guidance or precision are beyond what it bears"
+                "its weights are damaged, or guidance or precision are beyond what it can handle"
             )
         return decode_latents(self._model, latents)
 

@@ -79,9 +79,7 @@ class OwnFunctionBackend:
 
 def import_function(generator: OwnGenerator) -> Callable[..., Any]:
     """The function itself; its folder comes first on Python's path, so that it finds its neighbours.
-
-    Raises:
-        UserError: the module cannot be imported, is another one of that name, or lacks the function.
+    Raises UserError: the module cannot be imported, is another one of that name, or lacks the function.
     """
     sys.path.insert(0, str(generator.root))
     try:

@@ -31,9 +31,7 @@ def maker(target: str) -> Callable[..., Any]:
 
 def load_vae(**place: Any) -> Any:
     """The VAE, from safetensors only, and as it is: a quantizer would be code and settings of its repository's choice.
-
-    Raises:
-        ValueError: its own configuration asks for a quantizer.
+    Raises ValueError: its own configuration asks for a quantizer.
     """
     from diffusers import AutoencoderKL
 
@@ -81,10 +79,8 @@ KNOWN: dict[str, dict[str, Kind | str]] = {
 
 def build_part(section: Any, key: str, target: str) -> Any:
     """Build the one part, ``target``, that belongs under a dotted key, from plain data without references.
-
-    Raises:
-        UserError: the section names, at any depth, something that may not be called, or has arguments that the part
-            does not take.
+    Raises UserError: the section names, at any depth, something that may not be called, or has arguments that the part
+    does not take.
     """
     named = [name for name in _targets(section) if not isinstance(name, str) or name not in KNOWN]
     strangers = {shown_key(name) if isinstance(name, str) else shown(name) for name in named}

@@ -114,9 +114,7 @@ def _uncond_embedding(state: dict[str, Any], width: int, path: Path) -> Any:
 
 def plain_names(state: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """The state dict under the names that the module has without what training wrapped around it or its parts.
-
-    Raises:
-        UserError: two names become one.
+    Raises UserError: two names become one.
     """
     plain: dict[str, Any] = {}
     for key, value in state.items():
@@ -134,9 +132,8 @@ def _part(state: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 
 def load_strictly(module: Any, state: Mapping[str, Any], prefix: str, path: Path) -> None:
     """Load ``state``, which was under ``prefix`` in the file, into a ``torch.nn.Module``.
-
-    Raises:
-        UserError: keys are missing, unexpected, of another shape or no floating-point numbers; the first few are named.
+    Raises UserError: keys are missing, unexpected, of another shape or no floating-point numbers; the first few are
+    named.
     """
     wanted = module.state_dict()
     shared = wanted.keys() & state.keys()

@@ -106,9 +106,7 @@ _Loader.yaml_implicit_resolvers = {
 
 def read_mapping(path: Path) -> dict[Any, Any]:
     """The mapping at the top of a YAML file, as plain data.
-
-    Raises:
-        UserError: unreadable, not YAML, not a mapping, beyond the bounds, with a key twice or with an alias.
+    Raises UserError: unreadable, not YAML, not a mapping, beyond the bounds, with a key twice or with an alias.
     """
     with _readable(path):
         tree = yaml.load(_text(path), _Loader)  # noqa: S506 - a SafeLoader, and stricter than that
@@ -119,9 +117,7 @@ def read_mapping(path: Path) -> dict[Any, Any]:
 
 def check_size(path: Path) -> None:
     """See that a YAML file which another reader is to read stays within the bounds, its aliases written out.
-
-    Raises:
-        UserError: unreadable, not YAML, or beyond the bounds.
+    Raises UserError: unreadable, not YAML, or beyond the bounds.
     """
     with _readable(path):
         _written_out(yaml.compose(_text(path), yaml.SafeLoader), {}, DEEPEST)

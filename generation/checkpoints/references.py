@@ -19,7 +19,7 @@ MOST_NODES, DEEPEST, LONGEST_TEXT = 10_000, 60, 4_000
 
 #: The names are keys of mappings, from the top of the file: MIRO's configurations use no other form.
 _REFERENCE = re.compile(r"\$\{([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\}", re.ASCII)
-#: OmegaConf's mark for a value that is still to be given.
+#: OmegaConf's mark for a value that must be set.
 _MISSING = "???"
 
 
@@ -47,10 +47,8 @@ class References:
         self._tree, self._nodes = tree, 0
 
     def value(self, key: str) -> Any:
-        """The value under a dotted key, without references; None where it is absent, null or still to be given.
-
-        Raises:
-            UserError: names the key at which something else than a plain reference is, or one that leads nowhere.
+        """The value under a dotted key, without references; None where it is absent, null or not set yet.
+        Raises UserError: names the key at which something else than a plain reference is, or one that leads nowhere.
         """
         self._nodes = 0
         spot = _Spot(key)
@@ -84,7 +82,7 @@ class References:
 
     def _text(self, text: str, spot: _Spot) -> Any:
         if text == _MISSING:
-            raise UserError(f"{shown_key(spot.place)} is {_MISSING}: still to be given")
+            raise UserError(f"{shown_key(spot.place)} is {_MISSING}: set it")
         if len(text) > LONGEST_TEXT:
             raise _too_large(spot)
         if "${" not in text:

@@ -75,12 +75,8 @@ class StandIn:
 
 def read_lightning(path: Path, trusted: bool) -> dict[str, Any]:
     """The state dict of a Lightning checkpoint; tensors are mapped from the file, not read, until they are used.
-
-    Args:
-        trusted: let the pickle run what it names, where that is here. Only for files whose origin is known.
-
-    Raises:
-        UserError: unreadable, damaged, not Lightning's, or its pickle names something that would act.
+    ``trusted``: let the pickle run what it names, where that is here. Only for files whose origin is known.
+    Raises UserError: unreadable, damaged, not Lightning's, or its pickle names something that would act.
     """
     content = _load(path, trusted)
     state = content.get("state_dict") if isinstance(content, dict) else None

@@ -23,9 +23,7 @@ from wire.protocol import UserError
 
 def read_config(path: Path, trusted: bool) -> TrainingConfig:
     """Read a ``config.yaml``; if ``trusted``, whatever it names is resolved and called.
-
-    Raises:
-        UserError: it is not readable YAML with a mapping at its top, or grows beyond all bounds.
+    Raises UserError: it is not readable YAML with a mapping at its top, or grows beyond all bounds.
     """
     return TrustedConfig(path) if trusted else TrainingConfig(path, read_mapping(path))
 
@@ -43,9 +41,7 @@ class TrainingConfig:
 
     def get(self, key: str, kind: Kind, default: Any = None) -> Any:
         """The value under a dotted key as plain Python, or ``default`` where it is absent or null.
-
-        Raises:
-            UserError: it is of another kind, or holds an interpolation that is not a plain reference.
+        Raises UserError: it is of another kind, or holds an interpolation that is not a plain reference.
         """
         with self._named():
             value = self._value(key)
@@ -60,9 +56,7 @@ class TrainingConfig:
 
     def build(self, key: str, target: str) -> Any:
         """Build the part under a dotted key: ``target``, a name in :data:`generation.checkpoints.known_parts.KNOWN`.
-
-        Raises:
-            UserError: it names something else, or has arguments that are not known or of another kind.
+        Raises UserError: it names something else, or has arguments that are not known or of another kind.
         """
         with self._named():
             section = self._value(key)

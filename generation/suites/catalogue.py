@@ -1,7 +1,8 @@
 """The published suites: where each is to be had, and how its file is known to be the right one.
 
-They stand in ``published.json``, with a ``sha256`` only where the official file itself was hashed (at the commit in its
-address). The others are trusted on first use: their hash is recorded then, and a later file must have it.
+They stand in ``published.json``, with a ``sha256`` where the official file itself was hashed (at the commit in its
+address), or a ``git_blob`` where only git's tree of that commit could be read. The others are trusted on first use:
+their hash is recorded then, and a later file must have it.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ class SuiteFile:
     url: str
     #: Of the official file; empty where it is not known.
     sha256: str = ""
-    #: Columns to keep, as (name in the file, name in the suite); empty keeps all.
+    #: Git's id of the official file, where its sha256 is not known: sha1 of ``blob``, its length, a NUL, its content.
+    git_blob: str = ""
+    #: Columns to keep, as (name in the file, name in the suite), first that which tells prompts apart; empty keeps all.
     keep: Sequence[Sequence[str]] = ()
     #: A key of a prompt's line, and the columns there of each of the prompt's rows, with the ``row``'s place.
     gather: tuple[str, Sequence[Sequence[str]]] = ("", ())
@@ -38,16 +41,22 @@ class SuiteFile:
     #: Give each line its position in the file as ``idx``.
     numbered: bool = False
 
+    @property
+    def pinned(self) -> bool:
+        """Whether a hash of the official file is published here."""
+        return bool(self.sha256 or self.git_blob)
+
     def lines(self, text: str, place: str) -> list[Metadata]:
-        """The prompts in the file's text; a prompt with the same kept columns as one before it is dropped."""
+        """The prompts in the file's text; rows with one value in the first column to keep are one prompt's."""
         lines = parse(text, self.name.rpartition(".")[2], place)
         if self.keep:
-            kept = [tuple((new, line.get(old, "")) for old, new in self.keep) for line in lines]
-            key, columns = self.gather
-            rows: dict[Any, list[Metadata]] = {pairs: [] for pairs in kept}
-            for row, (pairs, line) in enumerate(zip(kept, lines, strict=True)):
-                rows[pairs].append({new: line.get(old, "") for old, new in columns} | {"row": row})
-            lines = [dict(pairs) | ({key: own} if key else {}) for pairs, own in rows.items()]
+            (key, columns), prompts = self.gather, dict[str, Metadata]()
+            for row, line in enumerate(lines):
+                kept = {new: line.get(old, "") for old, new in self.keep} | ({key: []} if key else {})
+                prompt = prompts.setdefault(line.get(self.keep[0][0], ""), kept)
+                if key:
+                    prompt[key].append({new: line.get(old, "") for old, new in columns} | {"row": row})
+            lines = [*prompts.values()]
         number = [{"idx": index} if self.numbered else {} for index in range(len(lines))]
         return [self.add | idx | line for idx, line in zip(number, lines, strict=True)]
 

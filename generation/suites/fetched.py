@@ -1,7 +1,7 @@
 """Published suites on disk: fetched from their official places, or from files brought along, and checked.
 
-A file whose hash is published must have it. Any other is trusted on first use: its hash is written down beside it, and
-every later fetch and every use must find that hash again.
+A file whose hash is published, its sha256 or git's id, must have it. Any other is trusted on first use: its sha256 is
+written down beside it, and every later fetch and every use must find that again.
 """
 
 from __future__ import annotations
@@ -46,12 +46,9 @@ def fetch(suite: PublishedSuite, folder: Path, tell: Tell, brought: Sequence[Pat
     contents = _brought(suite, brought) if brought else [_download(suite, file) for file in suite.files]
     known, unfit = _record(suite, folder), UserError if brought else EnvironmentFailure
     places = [str(path) for path in brought] or [f"suite {suite.id}: {file.name}" for file in suite.files]
-    digests = [hashlib.sha256(content).hexdigest() for content in contents]
-    for file, digest, place in zip(suite.files, digests, places, strict=True):
-        expected = file.sha256 or known.get(file.name, digest)
-        if digest != expected:
-            origin = "is published" if file.sha256 else "was found at the first fetch"
-            raise unfit(f"{place} has sha256 {digest}, but {expected} {origin}; nothing was kept of it")
+    for file, content, place in zip(suite.files, contents, places, strict=True):
+        if unlike := _unlike(file, content, known.get(file.name, _sha256(content))):
+            raise unfit(f"{place} {unlike}; nothing was kept of it")
     try:
         made = Suite(suite.id, lambda: _lines(suite, contents, places))
         if len(made.lines) != suite.prompts:
@@ -63,11 +60,12 @@ def fetch(suite: PublishedSuite, folder: Path, tell: Tell, brought: Sequence[Pat
     home.mkdir(parents=True, exist_ok=True)
     for file, content in zip(suite.files, contents, strict=True):
         _replace(home / file.name, content)
-    record = {file.name: digest for file, digest in zip(suite.files, digests, strict=True)}
+    record = {file.name: _sha256(content) for file, content in zip(suite.files, contents, strict=True)}
     _replace(home / RECORD, json.dumps(record, indent=2).encode())  # last: without it the files do not count
-    for file, digest in zip(suite.files, digests, strict=True):
-        if not file.sha256 and not known:
-            tell(f"suite {suite.id}: no hash of {file.name} is published; trusted now, and recorded: sha256 {digest}")
+    for file in suite.files:
+        if not file.pinned and not known:
+            digest = f"sha256 {record[file.name]}"
+            tell(f"suite {suite.id}: no hash of {file.name} is published; trusted now, and recorded: {digest}")
     return made
 
 
@@ -83,13 +81,27 @@ def read_fetched(suite: PublishedSuite, folder: Path) -> Suite:
     for file in suite.files:
         path = folder / suite.id / file.name
         content = read_bytes(path, MAX_BYTES) if path.is_file() else b""
-        if hashlib.sha256(content).hexdigest() != (file.sha256 or known.get(file.name)):
+        if _unlike(file, content, known.get(file.name, "")):
             raise UserError(
                 f"{path}: missing or changed since it was fetched; delete {path.parent}, then "
                 f"`miro-eval suites fetch {suite.id}`"
             )
         contents.append(content)
     return Suite(suite.id, lambda: _lines(suite, contents, [file.name for file in suite.files]))
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _unlike(file: SuiteFile, content: bytes, first: str) -> str:
+    """What tells that this is not the published file or, where none is known, not the first one; empty where it is."""
+    kind, own, due = "sha256", _sha256(content), file.sha256 or first
+    if file.git_blob:
+        named = b"blob %d\0" % len(content) + content
+        kind, own, due = "git id", hashlib.sha1(named, usedforsecurity=False).hexdigest(), file.git_blob
+    origin = "is published" if file.pinned else "was found at the first fetch"
+    return "" if own == due else f"has {kind} {own}, but {due} {origin}"
 
 
 def _lines(suite: PublishedSuite, contents: Sequence[bytes], places: Sequence[str]) -> list[dict[str, object]]:
@@ -127,7 +139,7 @@ def _download(suite: PublishedSuite, file: SuiteFile) -> bytes:
         with urllib.request.urlopen(file.url, timeout=TIMEOUT) as answer:  # noqa: S310 - our own list
             content: bytes = answer.read()
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise EnvironmentFailure(f"suite {suite.id}: {file.url} cannot be had ({error}); {elsewhere}") from error
+        raise EnvironmentFailure(f"suite {suite.id}: {file.url} cannot be fetched ({error}); {elsewhere}") from error
     return content
 
 

@@ -59,14 +59,23 @@ def _json_list(text: str, place: str) -> Iterator[Metadata]:
         yield _with_prompt({"prompt": entry} if isinstance(entry, str) else entry, f"{place}, entry {number}")
 
 
+_LETTERS = {",": "commas", "\t": "tabs"}
+
+
 def _table(delimiter: str) -> Callable[[str, str], Iterator[Metadata]]:
     def read(text: str, place: str) -> Iterator[Metadata]:
         rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
+        headings = [name.strip().lower() for name in rows.fieldnames or () if name]
         names = {name: name.strip().lower() for name in rows.fieldnames or () if name}
-        prompt = next((name for name, plain in names.items() if plain in PROMPT_COLUMNS), None)
+        prompt = next((name for column in PROMPT_COLUMNS for name in names if names[name] == column), None)
         if prompt is None:
             raise UserError(f"{place}: its heading names no column {', '.join(PROMPT_COLUMNS)}")
+        if headings.count(names[prompt]) > 1:
+            raise UserError(f"{place}: its heading names {names[prompt]!r} twice")
         for row in rows:
+            if any(cell.strip() for cell in row.pop(None, ())):  # type: ignore[call-overload]
+                more = f"more cells than the heading has ({len(headings)})"
+                raise UserError(f"{place}:{rows.line_num}: {more}: write prompts with {_LETTERS[delimiter]} in quotes")
             filled = {names[name]: row[name] for name in names if row[name] and name != prompt}
             yield _with_prompt({"prompt": row[prompt]} | filled, f"{place}:{rows.line_num}")
 
@@ -154,5 +163,5 @@ def read_suite(path: Path) -> Suite:
         raise UserError(f"{path}: cannot be read as a suite ({error})") from error
     lines = parse(text, path.suffix.lower().removeprefix("."), str(path))
     if not lines:
-        raise UserError(f"{path}: no prompts in it; expected one a line")
+        raise UserError(f"{path}: no prompts in it; expected one per line")
     return Suite(path.stem, lambda: lines)

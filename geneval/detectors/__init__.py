@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol, cast
 
 from geneval.judge import Box
+from wire.grouping import grouped
 from wire.protocol import EnvironmentFailure
 from wire.vocabulary import OBJECT_CLASSES
 
@@ -51,7 +52,7 @@ class Execution:
     batch_size: int = 1
 
     def suffix(self) -> str:
-        """What a detector's name says of it: nothing where numbers are the reference's up to rounding."""
+        """What a detector's name adds for it: nothing if numbers are the reference's up to rounding."""
         return ", bf16" if self.precision == "bf16" else ""
 
 
@@ -69,9 +70,7 @@ class Detections:
 
     def indices(self) -> dict[str, list[int]]:
         """Detections of each class that was found, classes in the order of ``OBJECT_CLASSES``."""
-        found: dict[int, list[int]] = {}
-        for index, label in enumerate(self.labels):
-            found.setdefault(label, []).append(index)
+        found = grouped((label, index) for index, label in enumerate(self.labels))
         return {OBJECT_CLASSES[label]: found[label] for label in sorted(found)}
 
     def pixels(self, indices: Sequence[int]) -> Any:
@@ -84,7 +83,7 @@ class Detector(Protocol):
 
     #: Names architecture and implementation; written into every row.
     name: str
-    #: Who computes the deformable attention, and how; written into ``run.json``.
+    #: What computes the deformable attention; written into ``run.json``.
     attention: str
 
     def preprocess(self, pixels: Any) -> Any:
@@ -94,16 +93,14 @@ class Detector(Protocol):
     def detect_batch(self, prepared: Sequence[Any], floors: Sequence[float]) -> list[Detections]:
         """Detect in prepared images; boxes and masks are in pixels of the originals.
 
-        What scores no more than an image's floor is of no interest and may be left out.
+        Detections whose score is not above an image's floor may be left out.
         """
         ...
 
 
 def load_detector(kind: str, weights: Path, config: Path | None, execution: Execution) -> Detector:
     """One of :data:`DETECTORS`, with its weights loaded; see the classes for arguments and errors.
-
-    Raises:
-        EnvironmentFailure: its package is not installed here.
+    Raises EnvironmentFailure: its package is not installed here.
     """
     module, name = DETECTORS[kind].split(":")
     try:

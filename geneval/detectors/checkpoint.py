@@ -59,9 +59,7 @@ def read_state(path: Path) -> dict[str, Any]:
     """Weights of a checkpoint file, under mmdet 3.x keys; the file is not changed.
 
     Only tensors, numbers and plain values are unpickled: no file can run code.
-
-    Raises:
-        EnvironmentFailure: not a checkpoint file, or it holds objects that do not belong in one.
+    Raises EnvironmentFailure: not a checkpoint file, or it holds objects that do not belong in one.
     """
     refuse_tar(path)
     torch.serialization.add_safe_globals(_numpy_types())
@@ -95,9 +93,7 @@ def _reason(error: BaseException) -> str:
 
 def load_strictly(model: Any, state: Mapping[str, Any], path: Path) -> None:
     """Load ``state`` into ``model``: every key must match, and every shape.
-
-    Raises:
-        EnvironmentFailure: keys are missing, unknown or of another shape; some are named.
+    Raises EnvironmentFailure: keys are missing, unknown or of another shape; some are named.
     """
     wanted = model.state_dict()
     faults = {

@@ -19,6 +19,7 @@ from torch.nn.functional import interpolate
 
 from geneval.detectors import Detections, Size
 from geneval.judge import Box
+from wire.grouping import grouped
 
 #: mmdet's own config of the model that GenEval's reference implementation uses.
 CONFIG = "mask2former/mask2former_swin-s-p4-w7-224_8xb2-lsj-50e_coco.py"
@@ -80,9 +81,7 @@ class Mask2Former(ABC):
 
     def detect_batch(self, prepared: Sequence[Any], floors: Sequence[float]) -> list[Detections]:
         """Detections of each image, in mmdet's order; those that cannot exceed an image's floor may be left out."""
-        by_size: dict[Size, list[int]] = {}
-        for index, image in enumerate(prepared):
-            by_size.setdefault(self.size(image), []).append(index)
+        by_size = grouped((self.size(image), index) for index, image in enumerate(prepared))
         step, found = self.batch_size, dict[int, Detections]()
         groups = [alike[first : first + step] for alike in by_size.values() for first in range(0, len(alike), step)]
         for group in groups:

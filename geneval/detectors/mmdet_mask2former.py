@@ -46,7 +46,7 @@ class _NotCompiled(ModuleType):
         def operator(*_: Any, **__: Any) -> str:
             if name in ("get_compiling_cuda_version", "get_compiler_version"):
                 return "not available"
-            raise RuntimeError(f"{name} is one of mmcv's compiled operators, which mmcv-lite has not")
+            raise RuntimeError(f"{name} is one of mmcv's compiled operators, which mmcv-lite lacks")
 
         return operator
 
@@ -58,10 +58,8 @@ if find_spec("mmcv._ext") is None:
 
 class MmdetMask2Former(Mask2Former):
     """Mask2Former through mmdet 3: weights in the key layout of mmdet 2.x or 3.x; without a config the Swin-S one.
-
-    Raises:
-        UserError: the config cannot be read.
-        EnvironmentFailure: mmdet or its configs are not there, or the weights do not fit the config.
+    Raises UserError: the config cannot be read; EnvironmentFailure: mmdet or its configs are not there, or the weights
+    do not fit the config.
     """
 
     def __init__(self, weights: Path, config: Path | None, execution: Execution) -> None:

@@ -32,9 +32,7 @@ def read_config(path: Path | None) -> tuple[tuple[int, int], int]:
 
     An image is made as large as fits the first, (long, short); of (query, class) pairs the second is how many are
     looked at. What a config inherits from its base keeps the default.
-
-    Raises:
-        UserError: the config is not plain Python.
+    Raises UserError: the config is not plain Python.
     """
     try:
         config = runpy.run_path(str(path)) if path else {}
@@ -57,10 +55,8 @@ class TransformersMask2Former(Mask2Former):
     """Mask2Former through transformers; the model's sizes are read from the weights' shapes.
 
     The config, mmdet's, says scale and number of detections. ``exact`` means transformers' own operations.
-
-    Raises:
-        UserError: the config cannot be read.
-        EnvironmentFailure: the weights are not Mask2Former's with a Swin backbone.
+    Raises UserError: the config cannot be read; EnvironmentFailure: the weights are not Mask2Former's with a Swin
+    backbone.
     """
 
     def __init__(self, weights: Path, config: Path | None, execution: Execution) -> None:

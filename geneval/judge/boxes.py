@@ -27,11 +27,7 @@ class JudgeOptions:
     counting_threshold: float = _threshold(0.9, "the same for counting prompts", low=0, high=1)
     max_objects: int = _threshold(16, "maximum number of detections kept per class, best first", low=1)
     max_overlap: float = _threshold(
-        1.0,
-        "drop a detection if its IoU with a better one of its class reaches this",
-        unset="1, off",
-        low=0,
-        high=1,
+        1.0, "drop a detection if its IoU with a better one of its class reaches this", unset="1, off", low=0, high=1
     )
     position_threshold: float = _threshold(0.1, "minimum offset of two boxes, as a share of their sizes", low=0)
 
@@ -42,9 +38,7 @@ class JudgeOptions:
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> JudgeOptions:
         """Options from a job's parameters; what is absent keeps its default.
-
-        Raises:
-            UserError: an unknown name, or a value of the wrong kind or out of range.
+        Raises UserError: an unknown name, or a value of the wrong kind or out of range.
         """
         options = read(cls, values, "judge option")
         check(options)
@@ -71,9 +65,7 @@ def boxes_from_details(details: str | dict[str, Any]) -> dict[str, list[Box]]:
 
     Rows list a class's boxes best first, with equal scores in reverse of the detector's order; :func:`select` expects
     the detector's order.
-
-    Raises:
-        ValueError, TypeError, AttributeError: not such a text or object.
+    Raises ValueError, TypeError, AttributeError: not such a text or object.
     """
     found = {name: [Box(*box) for box in reversed(boxes)] for name, boxes in json_value(details).items()}
     sides = (side for boxes in found.values() for box in boxes for side in box)

@@ -49,9 +49,7 @@ def judge(
     ``objects`` are for each class the detections that count, best first (:func:`select_each`); ``colors`` the color
     names of those that :func:`colors_needed` asks for, in their order. Of the options only ``position_threshold``
     matters here.
-
-    Raises:
-        KeyError: a needed color answer is missing.
+    Raises KeyError: a needed color answer is missing.
     """
     groups: Groups = []
     failures: list[str] = []

@@ -38,7 +38,7 @@ def all_stages(
     settle: Settle = 30.0,
     tiny_world: options.TinyWorld = False,
 ) -> None:
-    """Generate images, judge them, score them, report. The same command again continues, or finds nothing to do.
+    """Generate images, judge them, score them, report. Run the same command again to resume.
 
     Several checkpoints share one leaderboard. A folder of existing images is judged and scored where it is.
 

@@ -20,10 +20,10 @@ def analyse(
     ] = None,
     formats: options.Format = [],  # noqa: B006 - typer copies it
 ) -> None:
-    """Compute pass@k, best of N, rewards against verdicts, histograms, accuracy by class and the like; radars.
+    """Compute pass@k, best of N, rewards against verdicts, histograms and accuracy by class, and draw radars.
 
-    With --judges, how well the judges of the same images agree, by tag, and with people. If runs have a diversity
-    metric (``rewards --metric diversity_dinov2``), diversity against every score.
+    With --judges, also how well judges agree with each other and with people. If runs have a diversity metric
+    (`rewards --metric diversity_dinov2`), also diversity against every score.
     """
     from reports.analysis import write_analysis
     from rewards.scorers import CARDS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from importlib import import_module, metadata
 from pathlib import Path
@@ -80,11 +81,9 @@ class _Commands(Mapping[str, Any]):
         if name not in VERBS:
             raise KeyError(name)
         home = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
-        if name in INSIDE:
-            home.add_typer(_inside(name), name=name, cls=_Group)
-            return typer.main.get_group(home).commands[name]
-        module = import_module(f"harness.cli.{name}")
-        if hasattr(module, "app"):
+        module_name = next((group for group, verbs in INSIDE.items() if name in verbs), name)
+        module = import_module(f"harness.cli.{module_name}")
+        if hasattr(module, "app") and module_name == name:
             for inner in module.app.registered_commands:
                 inner.cls = _Command
             home.add_typer(module.app, name=name, cls=_Group)
@@ -99,29 +98,21 @@ class _Commands(Mapping[str, Any]):
         return len(VERBS)
 
 
-def _inside(name: str) -> typer.Typer:
-    """The verbs under a name that has no module of its own."""
-    group = typer.Typer(help=f"{VERBS[name]}.", no_args_is_help=True, rich_markup_mode=None)
-    for verb in INSIDE[name]:
-        group.command(verb, cls=_Command)(getattr(import_module(f"harness.cli.{verb}"), verb))
-    return group
-
-
 class _Command(TyperCommand):
     """A verb whose help groups its options, and that refuses names that no file can have."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the verb.
-
-        Raises:
-            UserError: a path has a part of more than 255 bytes.
-        """
+        """Run the verb. Raises UserError: a path has a part of more than 255 bytes."""
         for value in ctx.params.values():
             paths = [one for one in (value if isinstance(value, list | tuple) else [value]) if isinstance(one, Path)]
             for part in (part for path in paths for part in path.parts if len(os.fsencode(part)) > LONGEST_NAME):
                 words = f"a name of more than {LONGEST_NAME} bytes, which file systems refuse; shorten it"
                 raise UserError(f"{part[:60]}...{part[-20:]}: {words}")
         return super().invoke(ctx)
+
+    def get_help(self, ctx: Any) -> str:
+        """The help, wrapped."""
+        return super().get_help(ctx).translate(_BREAKING)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """What stands after the verb's name in the line on its usage."""
@@ -136,11 +127,22 @@ class _Command(TyperCommand):
             if record := parameter.get_help_record(ctx):
                 panel = getattr(parameter, "rich_help_panel", None) or kind
                 name = _in_words(record[0]) if kind == "Options" else _argument(parameter)
-                panels.setdefault(panel, []).append((name, record[1]))
+                panels.setdefault(panel, []).append((name, _kept_whole(record[1])))
         for panel, records in panels.items():
             if records:
                 with formatter.section(typer.style(panel, bold=True)):
                     formatter.write_dl(records)
+
+
+#: What lines are not broken at -> what is shown.
+_BREAKING = {0xA0: " ", 0x2011: "-"}
+
+
+def _kept_whole(text: str) -> str:
+    """An option's help: no line is broken in a name or a short default, and no flag says that it is off by default."""
+    text = re.sub(r"\s*\[default: no-[^]]*\]$", "", text)
+    text = re.sub(r"\[default: (?:[^]]{,16}\])?", lambda found: found[0].replace(" ", "\xa0"), text)
+    return re.sub(r"(?<=\w)-(?=\w)", "\u2011", text)
 
 
 def _in_words(option: str) -> str:

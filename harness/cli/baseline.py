@@ -23,12 +23,15 @@ def save(
     file: Annotated[Path, typer.Argument(help="file to write, ending in .json", metavar="BASELINE.JSON")],
 ) -> None:
     """Save a run's results per prompt in one file, which `compare` and `check` accept as a run."""
-    from reports.gate.baseline import save_baseline
+    from reports.gate.baseline import baseline_notes, save_baseline
     from reports.read.runs import read_run
     from rewards.scorers import CARDS
     from wire.errors import UserError
 
     if file.suffix != ".json":
         raise UserError(f"{file}: a baseline's name must end in .json")
-    path = save_baseline(read_run(run, CARDS), file)
+    found = read_run(run, CARDS)
+    path = save_baseline(found, file)
+    for note in baseline_notes(found):
+        echo(note, err=True)
     echo(f"written: {path} ({path.stat().st_size / 1024:.0f} KB)")

@@ -45,9 +45,9 @@ def calibrate(
 
     metrics = check_metrics(chosen.metrics)
     if together := [metric for metric in metrics if CARDS[metric].over_samples]:
-        raise UserError(f"{', '.join(together)}: of several images of a prompt, and the fixed pairs have one each")
+        raise UserError(f"{', '.join(together)}: compares images of one prompt; the fixed pairs have one each")
     if elsewhere := [metric for metric in metrics if SCORERS[metric].card.env != "rewards"]:
-        raise UserError(f"{', '.join(elsewhere)}: of an environment of their own, and the fixed pairs are for rewards'")
+        raise UserError(f"{', '.join(elsewhere)}: not a metric of the rewards environment, which calibrate is for")
     path, precision = golden or default_golden(tiny_world), chosen.precision
     stored = Golden.read(path)
     parameters: dict[str, Any] = {"metrics": list(metrics), "precision": precision}

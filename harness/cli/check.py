@@ -30,9 +30,13 @@ def check(
     baseline: Annotated[
         Path | None, typer.Option(help="what to compare it with: a run, a file of rows, or a saved baseline")
     ] = None,
-    policy: Annotated[Path | None, typer.Option(help="TOML; see --init [default: what --init writes]")] = None,
-    out: Annotated[Path | None, typer.Option(help="also write gate.md, gate.json and gate.xml (JUnit) here")] = None,
-    gallery: Annotated[Path | None, typer.Option(help="write a gallery into here, flipped verdicts first")] = None,
+    policy: Annotated[Path | None, typer.Option(help="a TOML file; see --init [default: what --init writes]")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="also write gate.md, gate.json and gate.xml (JUnit) into this folder")
+    ] = None,
+    gallery: Annotated[
+        Path | None, typer.Option(help="write a gallery into this folder, changed verdicts first")
+    ] = None,
     copy: options.Copy = False,
     full_size: options.FullSize = False,
     subset: Annotated[
@@ -41,13 +45,15 @@ def check(
     looks: Annotated[
         str,
         typer.Option(
-            help="test after so many prompts, stop once the verdict is certain: 100,200,553 [default: the policy's]"
+            help="numbers of prompts, 100,200,553: test after each, stop once certain [default: the policy's]"
         ),
     ] = "",
     init: Annotated[Path | None, typer.Option(help="write a commented policy to this file, and exit")] = None,
     checkpoint: Annotated[
         str,
-        typer.Option(help="make the candidate from this checkpoint, as the baseline was made, as far as --looks needs"),
+        typer.Option(
+            help="make the candidate from this checkpoint with the baseline's settings, as far as --looks needs"
+        ),
     ] = "",
     name: options.Names = None,
     best_of: options.BestOf = None,

@@ -23,7 +23,9 @@ class Format(str, Enum):
 def compare(
     first: Annotated[Path, typer.Argument(help="run directory, file of rows, or saved baseline")],
     second: Annotated[Path, typer.Argument(help="the same; differences are this one minus the first")],
-    out: Annotated[Path | None, typer.Option(help="also write comparison.md and comparison.json into here")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="also write comparison.md and comparison.json into this folder")
+    ] = None,
     format_: Annotated[Format, typer.Option("--format", help="what to print")] = Format.TERMINAL,
     allow_unlike: Annotated[
         bool, typer.Option(help="compare runs made with different settings, and say which")

@@ -77,7 +77,7 @@ def check(run: Backend, names: Names = None) -> None:
 @app.command()
 @takes_settings
 def remove(run: Backend, names: Names = None) -> None:
-    """Delete environments, with those left of their older locks; a folder's name as `list` shows it will do."""
+    """Delete environments and their older versions. A NAME can also be a folder that `list` shows."""
     from harness.environments import manager
 
     old = manager.leftovers()

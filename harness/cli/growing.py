@@ -28,9 +28,7 @@ def growing_run(
     """Yields what brings the run to so many prompts and reads it; all that is there already is kept.
 
     Of the sweep the checkpoint and the suite count, the rest is the baseline's.
-
-    Raises:
-        UserError: the baseline does not record how it was made, or cannot be followed.
+    Raises UserError: the baseline does not record how it was made, or cannot be followed.
     """
     from harness.cli.session import choose_source, run_stages
     from harness.plan.open import Model, describe
@@ -53,9 +51,7 @@ def growing_run(
 
 def as_recorded(protocol: Mapping[str, str], asked: GenerationSettings) -> GenerationSettings:
     """A checkpoint's sweep with a baseline's settings; ``protocol`` is that of :class:`reports.read.manifest.Manifest`.
-
-    Raises:
-        UserError: fields are not recorded, the suite is another one, or the sweep cannot grow.
+    Raises UserError: fields are not recorded, the suite is another one, or the sweep cannot grow.
     """
     from generation.suites import load_suite
 

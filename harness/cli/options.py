@@ -64,11 +64,7 @@ FullSize = Annotated[bool, typer.Option("--full-size", help="with --copy: the im
 
 
 def copied(copy: bool, full_size: bool) -> Copied | None:
-    """What ``--copy`` and ``--full-size`` ask for.
-
-    Raises:
-        UserError: ``--full-size`` without ``--copy``.
-    """
+    """What ``--copy`` and ``--full-size`` ask for. Raises UserError: ``--full-size`` without ``--copy``."""
     from reports.gallery import Copied
 
     if full_size and not copy:

@@ -31,10 +31,10 @@ def plan(
     utilisation: Utilisation = 0.35,
     gpus: Annotated[int, typer.Option(help="devices that share the work", min=1)] = 1,
 ) -> None:
-    """Estimate images, arithmetic, GPU minutes and disk of `all` on these checkpoints, and which stage takes longest.
+    """Estimate what `all` costs on these checkpoints: images, FLOPs, GPU minutes, disk, and the slowest stage.
 
-    Nothing is loaded or run. Minutes are arithmetic over the hardware's data-sheet rate times --utilisation,
-    without loading models and writing files.
+    Nothing is loaded or run. Minutes are FLOPs divided by the hardware's rate (of its data sheet) times
+    --utilisation; loading models and writing files are not counted.
     """
     from rich.console import Console
 

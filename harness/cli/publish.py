@@ -22,10 +22,10 @@ def publish(
     benchmark: Annotated[str, typer.Option(help="registered benchmark dataset that --model's scores are of")] = "",
     out: Annotated[Path, typer.Option(help="folder that all of it is written into first")] = Path("publish"),
     public: Annotated[bool, typer.Option("--public", help="make a new dataset public [default: private]")] = False,
-    sending: Annotated[bool, typer.Option("--send", help="send it; else say what would be sent")] = False,
+    sending: Annotated[bool, typer.Option("--send", help="send it; without this, only say what would be sent")] = False,
     name: options.Names = None,
 ) -> None:
-    """Write rows, scores and a card for a dataset on the hub, say what would be sent, and send it with --send."""
+    """Write a dataset for the hub (rows, scores, card) and say what would be sent; with --send, send it."""
     from tempfile import TemporaryDirectory
 
     from reports import report

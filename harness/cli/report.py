@@ -33,7 +33,7 @@ def report(
     best_of: options.BestOf = None,
     by: options.By = None,
 ) -> None:
-    """Write a leaderboard of finished runs; a bare results.jsonl of GenEval's own format will do.
+    """Write a leaderboard of finished runs, or of a results.jsonl that GenEval's own code wrote.
 
     --best-of 8 --by pick_score adds a row for each run's best images; --by is repeatable.
     """

@@ -10,7 +10,7 @@ import typer
 from harness.cli import options
 from harness.cli.signature import takes_settings, without
 from harness.run.settings import RewardSettings, RunSettings
-from harness.terminal.echo import echo
+from harness.terminal.echo import show_text
 from wire.errors import UserError
 
 Cards = Annotated[bool, typer.Option("--list", help="print what each metric is (of --metric and --scorer, else all)")]
@@ -28,7 +28,7 @@ def rewards(
     from harness.cli.session import run as run_stages
 
     if cards:
-        echo(_cards(chosen))
+        show_text(_cards(chosen))
         return
     if directory is None:
         raise UserError("name a directory of images, or --list to see what the metrics are")

@@ -53,11 +53,7 @@ def choose_source(settings: RunSettings, display: Display, *, tiny_world: bool =
 def run_stages(
     stages: list[str], settings: RunSettings, source: WeightSource, display: Display, model: Model | None = None
 ) -> Outcome:
-    """Run stages in one directory.
-
-    Raises:
-        MiroEvalError: a stage could not go on.
-    """
+    """Run stages in one directory. Raises MiroEvalError: a stage could not go on."""
     from harness.plan.evaluations import Evaluation, evaluate
 
     outcome = evaluate([Evaluation(settings, tuple(stages), model=model)], source, display)
@@ -77,12 +73,8 @@ def run_alone(
     wanted: Collection[str] | None = None,
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Run a module that takes a stage's jobs, shown as ``name``, on no images and in a folder that goes again.
-
-    Args:
-        wanted: which of the stage's weights by address it needs, where it is not all.
-
-    Returns:
-        Its rows, and the event that names weights and packages.
+    ``wanted``: which of the stage's weights by address it needs, where it is not all.
+    Returns its rows, and the event that names weights and packages.
     """
     from harness.environments.manager import ensure, substitution
     from harness.environments.spec import ENVIRONMENTS
@@ -125,7 +117,7 @@ def show_report(
     names: Sequence[str] = (),
     selections: Sequence[Selection] = (),
 ) -> ReportFiles:
-    """Write the leaderboard where it does not stand, print it, and return its files; see :func:`reports.report`.
+    """Write the leaderboard unless it is there already, print it, and return its files; see :func:`reports.report`.
 
     The last lines say where it is, and what can be done next.
     """
@@ -136,7 +128,7 @@ def show_report(
     display.close()
     show(terminal_tables(files))
     others = ", ".join(file.suffix for file in (files.markdown, files.csv, files.latex, files.json))
-    echo(f"\nreport: {files.html} (beside it: {others})")
+    echo(f"\nreport: {files.html} (and {others})")
     _say_what_next(inputs)
     return files
 
@@ -151,11 +143,7 @@ def _say_what_next(inputs: Sequence[Path]) -> None:
 
 
 def leave(outcome: Outcome) -> None:
-    """Say what is lacking, and exit with the code that stands for it.
-
-    Raises:
-        MiroEvalError: why the only run failed.
-    """
+    """Say what is lacking, and exit with the code that stands for it. Raises MiroEvalError: why the only run failed."""
     runs = len(outcome.failures) + len(outcome.finished) + len(outcome.handed_over)
     for out, failure in outcome.failures.items():
         if runs == 1:

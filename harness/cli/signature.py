@@ -106,11 +106,7 @@ class _Settings:
             yield from group.all()
 
     def made(self, given: Mapping[str, Any]) -> Any:
-        """The settings, of the verb's options by name.
-
-        Raises:
-            UserError: one has no fit value.
-        """
+        """The settings, of the verb's options by name. Raises UserError: one has no fit value."""
         chosen = {one.field.name: one.value(given[one.label]) for one in self.choices if one.is_made(given[one.label])}
         settings = self.make(**chosen, **{name: group.made(given) for name, group in self.inside.items()})
         if hasattr(settings, "check"):

@@ -1,4 +1,4 @@
-"""``miro-eval suites``: list prompt suites, fetch published ones, tell where they are."""
+"""``miro-eval suites``: list prompt suites, fetch published ones, print where they are."""
 
 from __future__ import annotations
 
@@ -23,16 +23,17 @@ def list_suites() -> None:
     from generation.suites import PUBLISHED, SUITES, suites_folder
     from generation.suites.fetched import is_fetched
 
-    nobody, rows = "none: rewards alone", []
+    nobody, rows = "none (rewards only)", []
+    own, figure = "GenEval, built from its rules", "two prompts of Figure 7 of the MIRO paper"
     for suite in SUITES.values():
-        judge, what = ("geneval", "made from its rules") if suite.has_geneval else (nobody, "written down here")
-        rows.append((suite.id, str(len(suite.lines)), judge, "built in", suite.sha256[:12], what))
+        judge, what = ("geneval", own) if suite.has_geneval else (nobody, figure)
+        rows.append((suite.id, f"{len(suite.lines):,}", judge, "built in", suite.sha256[:12], what))
     for published in PUBLISHED.values():
-        here = "yes" if is_fetched(published, suites_folder()) else "no"
-        pinned = all(file.sha256 for file in published.files)
-        digest = "published" if pinned else "of first fetch"
-        rows.append((published.id, str(published.prompts), published.judge or nobody, here, digest, published.title))
-    show_list(("suite", "prompts", "judge", "here", "hash", "what"), rows)
+        fetched = "yes" if is_fetched(published, suites_folder()) else "no"
+        digest = "published" if all(file.pinned for file in published.files) else "first download"
+        judge, count = published.judge or nobody, f"{published.prompts:,}"
+        rows.append((published.id, count, judge, fetched, digest, published.title))
+    show_list(("suite", "prompts", "judge", "fetched", "hash", ""), rows)
 
 
 @app.command()

@@ -41,7 +41,7 @@ def sweep(
     """Run `all` at every point of a grid of settings; one leaderboard, one table, one plot per axis.
 
     Each point has a run directory of its own; models are loaded once for all. Several checkpoints go over the same
-    grid, into a folder each. The same command again continues.
+    grid, into a folder each. Run the same command again to resume.
     """
     from harness.cli.session import run_evaluations
     from harness.environments.manager import environment_backend

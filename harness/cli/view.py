@@ -15,7 +15,7 @@ from wire.errors import UserError
 def view(
     runs: Annotated[
         list[Path],
-        typer.Argument(help="run directories, or files of rows; of several, verdicts that flip come first"),
+        typer.Argument(help="run directories, or files of rows; of several, changed verdicts come first"),
     ],
     out: Annotated[
         Path | None,
@@ -27,8 +27,7 @@ def view(
         bool, typer.Option("--grid", help="in rows: prompts down; runs, training steps or targets across; and grid.png")
     ] = False,
     prompt: Annotated[
-        list[str],
-        typer.Option(help="for grid.png: a prompt, or part of one; repeatable [default: the first six]"),
+        list[str], typer.Option(help="for grid.png: a prompt, or part of one; repeatable [default: the first six]")
     ] = [],  # noqa: B006 - typer copies it
     sample: Annotated[int, typer.Option(min=0, help="for grid.png: which image of each prompt")] = 0,
     formats: options.Format = [],  # noqa: B006 - typer copies it
@@ -43,8 +42,8 @@ def view(
     where = out or (first / "report" / "gallery" if first.is_dir() else first.parent / "gallery")
     sheet = SheetSettings(prompt, sample, formats) if grid else None
     files = write_gallery(runs, where, options.copied(copy, full_size), CARDS, sheet=sheet)
-    flips = f", {files.flips:,} verdicts flip" if len(runs) > 1 else ""
-    missing = f"; files not there: {files.without_picture:,}" if files.without_picture else ""
+    flips = f", {files.flips:,} verdicts flip" if len(runs) > 1 and files.judged else ""
+    missing = f"; missing files: {files.without_picture:,}" if files.without_picture else ""
     kind = {1: "images", 2: "pairs"}.get(len(runs), "rows")
     echo(f"gallery: {files.index} ({files.images:,} {kind}{flips}{missing})")
     for path in files.sheet:

@@ -11,7 +11,7 @@ import typer
 from harness.cli.signature import only, takes_settings
 from harness.run.settings import RunSettings
 from harness.terminal.display import Display
-from harness.terminal.echo import echo, show_list
+from harness.terminal.echo import echo, show_list, show_text
 
 app = typer.Typer(help="The weights of every stage.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -40,7 +40,7 @@ def list_weights(
         lines.append((row["name"], here, size, pinned, place, row["licence"]))
     show_list(("weights", "here", "size", "pinned", "from", "licence"), lines)
     if code := [f"{row['from']}@{row['revision'][:12]}" for row in rows if row["runs_code"]]:
-        echo("Code from the hub is run from these revisions only: " + ", ".join(code))
+        show_text("Code from the hub is run from these revisions only: " + ", ".join(code))
 
 
 @app.command()
@@ -50,8 +50,7 @@ def fetch(
     names: Names = None,
     stage: Stage = None,
     brought: Annotated[
-        Path | None,
-        typer.Option("--from", help="take the weight named from this local file", metavar="FILE"),
+        Path | None, typer.Option("--from", help="take the weight named from this local file", metavar="FILE")
     ] = None,
 ) -> None:
     """Fetch missing weights, several at a time, and verify all; an interrupted download continues."""

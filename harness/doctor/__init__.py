@@ -74,15 +74,11 @@ def quick_checks(
 ) -> list[Finding]:
     """What would stop a run, found in well under a second: no file is hashed, and no program started but ``nvidia-smi``
     and, once a driver, the torch of each environment that the GPU is for.
-
-    Args:
-        weights: the run uses the published weights.
-        wanted: which of them, by stage, where it is not all.
-        loaded: what metrics are to be computed with.
-        images: how many are to be made.
-
-    Returns:
-        Warnings and failures only. A failure means that the run cannot work.
+    ``weights``: the run uses the published weights.
+    ``wanted``: which of them, by stage, where it is not all.
+    ``loaded``: what metrics are to be computed with.
+    ``images``: how many are to be made.
+    Returns warnings and failures only. A failure means that the run cannot work.
     """
     found = [*installed.unmade(environments, env_backend), host.room_for_images(out, images), host.room_to_load(loaded)]
     if device != "cpu" and not hidden():

@@ -94,10 +94,8 @@ def _has_blackwell(torch: str) -> bool:
 
 def unsupported(capabilities: Sequence[str], architectures: Sequence[str]) -> list[str]:
     """Capabilities that no compiled architecture serves: one of the same generation, and not newer, is needed.
-
-    Args:
-        capabilities: of the GPUs here, e.g. ``("9.0",)``.
-        architectures: as torch lists them, e.g. ``["sm_80", "sm_90"]``; none means that nothing can be said.
+    ``capabilities``: of the GPUs here, e.g. ``("9.0",)``.
+    ``architectures``: as torch lists them, e.g. ``["sm_80", "sm_90"]``; none means that nothing can be said.
     """
     made_for = [divmod(int(name[3:].rstrip("af")), 10) for name in architectures if name[3:].rstrip("af").isdigit()]
     wanted = {text: tuple(map(int, text.split("."))) for text in capabilities}

@@ -63,7 +63,7 @@ def uv_tool() -> Finding:
 def pixi_tool() -> Finding:
     """pixi is only wanted where there is a GPU."""
     absent = WARNING if compute_capabilities() else OK
-    return _tool("pixi", pixi.find(), absent, "install pixi, or keep to --env-backend uv")
+    return _tool("pixi", pixi.find(), absent, "install pixi, or use --env-backend uv")
 
 
 def _tool(name: str, path: str | None, absent: str, hint: str) -> Finding:
@@ -91,7 +91,7 @@ def gpu() -> Finding:
         fault, _, hint = str(error).rpartition(": ")
         return Finding("GPU", FAILURE, fault, hint)
     if not gpus:
-        hint = "a CPU works, only slowly; is `nvidia-smi` on PATH?"
+        hint = "a CPU works, but slowly; is `nvidia-smi` on PATH?"
         return other_gpu() or Finding("GPU", WARNING, "none found", hint)
     nvcc = nvcc_version()
     found = "; ".join(", ".join(vars(one).values()) for one in gpus)

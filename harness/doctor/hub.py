@@ -44,7 +44,7 @@ def _begun(entry: Entry) -> bool:
 def _file(weight: WeightFile) -> Finding:
     name, digest = f"weights {weight.name}", checksums.digest_of(weight.path)
     if fault := by_address.mismatch(weight, digest):
-        return Finding(name, FAILURE, f"{weight.path}: {fault}", f"delete it; {FETCH} {weight.name} brings it again")
+        return Finding(name, FAILURE, f"{weight.path}: {fault}", f"delete it; {FETCH} {weight.name} downloads it again")
     return Finding(name, OK, f"sha256 {digest[:12]}")
 
 
@@ -52,7 +52,7 @@ def _repository(entry: HubWeight) -> Finding:
     name, files, missing = f"weights {entry.name}", on_hub.cached_files(entry), on_hub.missing(entry)
     faults = [f"{file.name} {fault}" for file in files if (fault := on_hub.fault(entry, file))]
     if faults:
-        hint = f"miro-eval weights verify {entry.name} sets it aside, {FETCH} {entry.name} brings it again"
+        hint = f"miro-eval weights verify {entry.name} sets it aside, {FETCH} {entry.name} downloads it again"
         return Finding(name, FAILURE, f"{entry.repo}: {faults[0]}", hint)
     if missing:
         text = f"{entry.repo}: only in part in {cache()}: {missing[0]} is missing"
@@ -72,7 +72,7 @@ def quickly(environments: Sequence[str], wanted: Mapping[str, Collection[str]]) 
     lacking = [name for name, entry in entries.items() if not is_here(entry)]
     if lacking:
         text = f"not here, and the run is offline: {', '.join(lacking)}"
-        yield Finding("weights", WARNING, text, "fetch them with a network, or carry a `weights bundle` here")
+        yield Finding("weights", WARNING, text, "fetch them with a network, or bring a `weights bundle`")
 
 
 def proxy(*, tried: bool = True) -> Iterator[Finding]:
@@ -89,7 +89,7 @@ def _proxy(subject: str, address: str, tried: bool) -> Finding:
     if scheme not in _SCHEMES:
         known = ", ".join(f"{known}://" for known in _SCHEMES)
         remedy = "write socks5:// for it, or unset it" if scheme.startswith("socks") else remedy
-        return Finding(subject, WARNING, f"{scheme}:// is not a kind of proxy that is known; expected {known}", remedy)
+        return Finding(subject, WARNING, f"{scheme}:// is an unknown kind of proxy; expected {known}", remedy)
     try:
         parts = urllib.parse.urlsplit(address)
         place = (parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(scheme, 1080))
@@ -119,7 +119,7 @@ def token() -> Finding:
     except FileNotFoundError:
         return Finding("hub token", OK, "none, which public models do not need")
     except (OSError, ValueError) as error:
-        return Finding("hub token", WARNING, f"{file} cannot be read ({error})", "hf auth login writes it anew")
+        return Finding("hub token", WARNING, f"{file} cannot be read ({error})", "hf auth login writes a new one")
     if unfit := re.search(r"[^\w.-]", held.strip(), re.ASCII):
         text = f"{name or file} holds {unfit[0]!a} at place {unfit.start() + 1}, which no token has"
         return Finding("hub token", WARNING, text, "copy the token again, without quotes and spaces: hf_ and letters")

@@ -36,14 +36,14 @@ def _environment(environment: Environment) -> Iterator[Finding]:
         return
     if not environment.ready:
         state = "half-made: its set-up was interrupted" if half else "not set up"
-        yield Finding(name, WARNING, state, f"{setup}, which goes on where it stopped" if half else setup)
+        yield Finding(name, WARNING, state, f"{setup}, which resumes it" if half else setup)
         return
     again = f"miro-eval envs remove {environment.spec.name}, then set up"
     try:
         packages = manager.check(environment)
         text = f"{environment.backend}, torch {packages['torch']}, lock {environment.lock_hash}"
     except (EnvironmentFailure, StopIteration, ValueError, KeyError) as error:
-        yield Finding(name, FAILURE, (str(error).splitlines() or ["its health check says nothing"])[0], again)
+        yield Finding(name, FAILURE, (str(error).splitlines() or ["its health check prints nothing"])[0], again)
         return
     yield Finding(name, OK, text)
     yield _operators(environment, f"operators {environment.spec.name}", again)

@@ -44,15 +44,10 @@ def has_compiler() -> bool:
 
 @dataclass(frozen=True)
 class MmcvBuild:
-    """How mmcv's operators are compiled. One wheel is built, and kept, for each distinct value.
+    """How mmcv's operators are compiled. One wheel is built, and kept, for each distinct value."""
 
-    Attributes:
-        cuda: version of the CUDA toolkit, or ``none`` for operators that run on the CPU only.
-        architectures: compute capabilities to generate code for, joined by ``;``.
-    """
-
-    cuda: str
-    architectures: str
+    cuda: str  #: version of the CUDA toolkit, or ``none`` for operators that run on the CPU only
+    architectures: str  #: compute capabilities to generate code for, joined by ``;``
 
     def variables(self) -> dict[str, str]:
         """Environment variables that mmcv's and torch's build scripts read."""

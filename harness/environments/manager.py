@@ -96,21 +96,15 @@ class Environment:
 
 @dataclass(frozen=True)
 class EnvironmentState:
-    """``state.json`` of a ready environment.
-
-    Attributes:
-        packages: name -> version of the packages the health check looked at.
-        size_bytes: disk used, hard links counted once.
-        seconds: wall time of the set-up that made it ready.
-    """
+    """``state.json`` of a ready environment."""
 
     schema: int
     name: str
     backend: str
     lock_hash: str
-    packages: dict[str, str]
-    size_bytes: int
-    seconds: float
+    packages: dict[str, str]  #: name -> version of the packages the health check looked at
+    size_bytes: int  #: disk used, hard links counted once
+    seconds: float  #: wall time of the set-up that made it ready
 
 
 def locate(spec: EnvironmentSpec, backend: str = "auto") -> Environment:

@@ -17,23 +17,14 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class EnvironmentSpec:
-    """One of the stages' environments, or one of a user's.
+    """One of the stages' environments, or one of a user's."""
 
-    Attributes:
-        name: folder under ``envs/``; of a user's: :data:`OWN` and its folder's name.
-        stage: the worker module that runs in it.
-        backends: kinds it can be made with, best first.
-        disk_gb: what a fresh installation needs, measured, rounded up.
-        on_demand: made only when it is named, or a metric asked for runs in it.
-        folder: of a user's: where its ``pyproject.toml`` and ``uv.lock`` are.
-    """
-
-    name: str
-    stage: str
-    backends: tuple[str, ...]
-    disk_gb: int
-    on_demand: bool = False
-    folder: Path | None = None
+    name: str  #: folder under ``envs/``; of a user's: :data:`OWN` and its folder's name
+    stage: str  #: the worker module that runs in it
+    backends: tuple[str, ...]  #: kinds it can be made with, best first
+    disk_gb: int  #: what a fresh installation needs, measured, rounded up
+    on_demand: bool = False  #: made only when it is named, or a metric asked for runs in it
+    folder: Path | None = None  #: of a user's: where its ``pyproject.toml`` and ``uv.lock`` are
 
     @property
     def argument(self) -> str:

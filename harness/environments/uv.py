@@ -27,15 +27,10 @@ def find() -> str | None:
 
 @dataclass(frozen=True)
 class UvBackend:
-    """An environment kind made by uv.
+    """An environment kind made by uv."""
 
-    Attributes:
-        lock: what the name of the lock's folder has after the environment's.
-        left_out: packages of the lock that are not installed; everything else keeps its version.
-    """
-
-    lock: str = ""
-    left_out: tuple[str, ...] = ()
+    lock: str = ""  #: what the name of the lock's folder has after the environment's
+    left_out: tuple[str, ...] = ()  #: packages of the lock that are not installed; everything else keeps its version
 
     def _compiles_mmcv(self, spec: EnvironmentSpec) -> bool:
         return spec.name == "geneval" and self == UvBackend()

@@ -1,13 +1,10 @@
-"""Who does a run's work: worker processes of this machine, or a cluster's jobs.
-
-Both take the same thing, runs and the stages wanted of them, and leave the same rows.
-"""
+"""Who does a run's work: worker processes of this machine, or a cluster's jobs. They leave the same rows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 from harness.run.settings import RunSettings, SlurmSettings
 from wire.errors import MiroEvalError, UserError
@@ -17,24 +14,17 @@ if TYPE_CHECKING:
     from harness.stages.base import Stage
     from harness.stages.context import Pipeline
 
-#: Name on the command line -> ``module:attribute`` under this package; loaded when chosen.
-EXECUTORS = {"local": "local:LOCAL", "slurm": "slurm:SLURM"}
+    #: Finishes stages of runs, or submits them. Returns for each run the number of unscored items, the error that
+    #: stopped it, or None if it was submitted.
+    Executor = Callable[[Sequence[Pipeline], Sequence[Stage]], list[int | MiroEvalError | None]]
 
-
-class Executor(Protocol):
-    """Sees to it that stages of runs are brought to their end."""
-
-    def run(self, pipelines: Sequence[Pipeline], stages: Sequence[Stage]) -> list[int | MiroEvalError | None]:
-        """Do the work, or hand it over.
-
-        Returns:
-            For each run how many items remain unscored; why it could not go on; or None where it was handed over.
-        """
+#: Names on the command line: each a module of this package with an executor called ``run``, loaded when chosen.
+EXECUTORS = ["local", "slurm"]
 
 
 def find(settings: RunSettings) -> Executor:
     """The executor that the settings name.
-    Raises UserError: there is none of that name (the message lists the names), or it has no use for what else is asked.
+    Raises UserError: there is none of that name (the message lists the names), or other settings do not apply to it.
     """
     name = settings.executor
     if name not in EXECUTORS:
@@ -42,6 +32,5 @@ def find(settings: RunSettings) -> Executor:
     if name != "slurm" and settings.slurm != SlurmSettings():
         raise UserError("--partition, --gres and --slurm-arg go with --executor slurm")
     import_module("harness.executors.sharding").check_shards(settings.shards or 1)
-    within_visible(settings.gpus)  # a number that is not among them is told before environments are made
-    module, attribute = EXECUTORS[name].split(":")
-    return cast(Executor, getattr(import_module(f"harness.executors.{module}"), attribute))
+    within_visible(settings.gpus)  # a number that is not among them is reported before environments are made
+    return cast("Executor", import_module(f"harness.executors.{name}").run)

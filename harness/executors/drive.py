@@ -23,16 +23,13 @@ def run_together(pipelines: Sequence[Pipeline], names: Sequence[str]) -> list[in
 
     Weights are looked for, the environments of a stage that needs several are made, and the user's own code is imported
     in those that are there, so that what cannot work fails before hours are spent.
-
-    Returns:
-        For each run how many items remain unscored; why it could not go on (rows finished so far are kept); or None
-        where the work was handed over and goes on without this process.
-
+    Returns for each run how many items remain unscored; why it could not go on (rows finished so far are kept); or None
+    where the work was handed over and goes on without this process.
     Raises MiroEvalError: none of the runs can be worked on, e.g. because weights are lacking.
     """
     if not pipelines:
         return []
-    executor, stages = find(pipelines[0].settings), [STAGES[name] for name in names]
+    work, stages = find(pipelines[0].settings), [STAGES[name] for name in names]
     for stage in stages:
         if any(_lacks_rows(pipeline, stage) for pipeline in pipelines):
             pipelines[0].check_weights(stage)
@@ -45,7 +42,7 @@ def run_together(pipelines: Sequence[Pipeline], names: Sequence[str]) -> list[in
                 pipelines[0].environment(stage)
     for stage in stages:
         _make_environments(pipelines, [part for part in parts if part.part_of is stage])
-    return executor.run(pipelines, stages)
+    return work(pipelines, stages)
 
 
 def _make_environments(pipelines: Sequence[Pipeline], parts: Sequence[Stage]) -> None:

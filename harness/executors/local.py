@@ -27,25 +27,22 @@ if TYPE_CHECKING:
     from harness.workers.worker import Event
 
 
-class LocalExecutor:
-    """Does the work here and now."""
-
-    def run(self, pipelines: Sequence[Pipeline], stages: Sequence[Stage]) -> list[int | MiroEvalError | None]:
-        """Runs of one source and one set of GPUs; of each, its unscored items or why it did not end.
-        Raises UserError: a number of shards that cannot be meant.
-        """
-        for pipeline in pipelines:
-            check_shards(pipeline.settings.shards or 1)
-        counts, parts = Counts(), pipelines[0].parts(stages)
-        runs = [LocalRun(pipeline, counts, alone=len(pipelines) == 1) for pipeline in pipelines]
-        for run in runs:
-            run.begin(stages, parts)
-        wanting = [part for part in parts if _prepared(part, [run for run in runs if run.left(part)])]
-        with pipelines[0].making() as making:
-            coming = {part.name: making.begin(part.spec) for part in wanting}
-            if coming:
-                Slots(pipelines[0].settings.gpus, parts, runs, {}, coming).work_off()
-        return [run.failure or run.unscored() for run in runs]
+def run(pipelines: Sequence[Pipeline], stages: Sequence[Stage]) -> list[int | MiroEvalError | None]:
+    """Runs of one source and one set of GPUs; of each, its unscored items or why it did not end.
+    Raises UserError: a number of shards that cannot be meant.
+    """
+    for pipeline in pipelines:
+        check_shards(pipeline.settings.shards or 1)
+    counts, parts = Counts(), pipelines[0].parts(stages)
+    runs = [LocalRun(pipeline, counts, alone=len(pipelines) == 1) for pipeline in pipelines]
+    for run in runs:
+        run.begin(stages, parts)
+    wanting = [part for part in parts if _prepared(part, [run for run in runs if run.left(part)])]
+    with pipelines[0].making() as making:
+        coming = {part.name: making.begin(part.spec) for part in wanting}
+        if coming:
+            Slots(pipelines[0].settings.gpus, parts, runs, {}, coming).work_off()
+    return [run.failure or run.unscored() for run in runs]
 
 
 def _prepared(stage: Stage, runs: Sequence[LocalRun]) -> bool:
@@ -117,7 +114,7 @@ class LocalRun:
         plan = self.pipeline.plan(stage)
         record = self.pipeline.record(stage, plan)
         if record.finished and self.pipeline.in_use(stage, record):
-            self._note(f"{stage.name}: nothing to do, {plan.units} {stage.unit} are there")
+            self._note(f"{stage.name}: nothing to do: all {plan.units} {stage.unit} exist")
         else:
             merge_stage(self.pipeline, stage, record)
 
@@ -135,7 +132,7 @@ class LocalRun:
         self.failure = self.failure or failure
         self._left = {work: None for work in self._left if work.stage is not stage and stage.needs_images}
         if self._left:
-            self._note(f"{stage.name} is skipped, the other stages go on: {str(failure).splitlines()[0]}")
+            self._note(f"{stage.name} is skipped, the other stages continue: {str(failure).splitlines()[0]}")
 
     def is_ready(self, work: ShareWork) -> bool:
         """Images of a share are made before they are judged; those of other shares may come later."""
@@ -197,6 +194,3 @@ class LocalRun:
 
     def _note(self, message: str) -> None:
         self.pipeline.display.note(f"{self._name}{message}")
-
-
-LOCAL = LocalExecutor()

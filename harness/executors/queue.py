@@ -107,9 +107,7 @@ def entries(token: str) -> dict[str, QueueEntry]:
 
 def cancel(token: str, submitted: Iterable[str] = ()) -> int:
     """End all jobs with this token; returns how many of their tasks waited or ran. Raises as all that ask.
-
-    Args:
-        submitted: ids that ``sbatch`` has given this very process: they are ended whatever their comment.
+    ``submitted``: ids that ``sbatch`` has given this very process: they are ended whatever their comment.
     """
     active = [job for job, entry in entries(token).items() if entry.active]
     if jobs := dict.fromkeys([*(job.partition("_")[0] for job in active), *submitted]):

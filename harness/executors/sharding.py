@@ -107,21 +107,13 @@ class ShareDirectory(RunDirectory):
 
 @dataclass(frozen=True)
 class ShareJob:
-    """What a stage has to do in one share.
+    """What a stage has to do in one share."""
 
-    Attributes:
-        job: the worker's: everything outside the share counts as done.
-        pending: rows to be made.
-        units: rows that the share has in the end.
-        missing: a name of an image that the stage needs and that is not there yet; None if all are.
-        fingerprint: of what decides the rows.
-    """
-
-    job: Job
-    pending: int
-    units: int
-    missing: str | None
-    fingerprint: str
+    job: Job  #: the worker's: everything outside the share counts as done
+    pending: int  #: rows to be made
+    units: int  #: rows that the share has in the end
+    missing: str | None  #: a name of an image that the stage needs and that is not there yet; None if all are
+    fingerprint: str  #: of what decides the rows
 
 
 def share_job(pipeline: Pipeline, stage: Stage, share: Share, *, all_made: bool = False) -> ShareJob:

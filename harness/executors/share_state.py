@@ -28,33 +28,22 @@ RUNNING, FINISHED, FAILED, INTERRUPTED = "running", "finished", "failed", "inter
 
 @dataclass
 class ShareState:
-    """A stage's work on a share, as far as it came.
+    """A stage's work on a share, as far as it came."""
 
-    Attributes:
-        state: ``running``, ``finished``, ``failed``, or ``interrupted`` when it is to go on later.
-        job: what the cluster calls the task.
-        found, done, total: rows of the share that were there at first, that are there, and that it has in the end.
-        message: why it failed, in one line.
-        details: the failed command and the last lines it said.
-        fingerprint: of the stage's settings; those of other settings say nothing of the rows that are made now.
-        environment: name, backend and lock hash.
-        provenance: the worker's words on packages, device and weights.
-        seconds: wall time of all attempts.
-    """
-
-    state: str = RUNNING
-    job: str = ""
+    state: str = RUNNING  #: ``running``, ``finished``, ``failed``, or ``interrupted`` when it is to go on later
+    job: str = ""  #: what the cluster calls the task
     attempts: int = 0
+    #: found, done, total: rows of the share that were there at first, that are there, and that it has in the end.
     found: int = 0
     done: int = 0
     total: int = 0
-    message: str = ""
-    details: str = ""
+    message: str = ""  #: why it failed, in one line
+    details: str = ""  #: the failed command and the last lines it said
     log: str = ""
-    fingerprint: str = ""
-    environment: dict[str, str] = field(default_factory=dict)
-    provenance: dict[str, Any] = field(default_factory=dict)
-    seconds: float = 0.0
+    fingerprint: str = ""  #: of the stage's settings; those of other settings say nothing of the rows that are made now
+    environment: dict[str, str] = field(default_factory=dict)  #: name, backend and lock hash
+    provenance: dict[str, Any] = field(default_factory=dict)  #: the worker's words on packages, device and weights
+    seconds: float = 0.0  #: wall time of all attempts
 
     def write(self, path: Path) -> None:
         """Put the state on disk."""

@@ -60,9 +60,7 @@ class ShareWork:
         planned = share_job(pipeline, self.stage, self.share, all_made=all_made)
         self.journal.plan(planned.fingerprint, planned.units - planned.pending, planned.units, environment.identity())
         if planned.missing:
-            raise UserError(
-                f"{self.run.path / planned.missing} is not there: the images of this share are not all made"
-            )
+            raise UserError(f"{self.run.path / planned.missing} is not there: not all images of this share exist yet")
         if not planned.pending:
             return None
         path = self.run.work(f"{self.name}.job.json")

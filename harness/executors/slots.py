@@ -32,22 +32,15 @@ if TYPE_CHECKING:
 
 @dataclass
 class _Slot:
-    """One place.
+    """One place."""
 
-    Attributes:
-        gpu: its number, or UUID, among all of the machine's; None for what the machine shows of itself.
-        worker: number of the living worker.
-        dismissed: it will end, and gets no more jobs.
-        lost: a worker was killed here; other places are tried first.
-    """
-
-    gpu: str | None
-    worker: int | None = None
+    gpu: str | None  #: its number, or UUID, among all of the machine's; None for what the machine shows of itself
+    worker: int | None = None  #: number of the living worker
     program: Program | None = None
     stage: Stage | None = None
     task: Task | None = None
-    dismissed: bool = False
-    lost: bool = False
+    dismissed: bool = False  #: it will end, and gets no more jobs
+    lost: bool = False  #: a worker was killed here; other places are tried first
 
 
 class Slots:

@@ -17,8 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.executors import queue, sbatch
-from harness.executors.local import LOCAL
+from harness.executors import local, queue, sbatch
 from harness.executors.sharding import Share, check_shards, shares_of, survey
 from harness.executors.share_state import clear_state, state_file
 from harness.executors.share_work import begin_stage
@@ -40,25 +39,16 @@ if TYPE_CHECKING:
 SETTLE = 2.0
 
 
-class SlurmExecutor:
-    """Submits what is unfinished, and leaves."""
-
-    def run(self, pipelines: Sequence[Pipeline], stages: Sequence[Stage]) -> list[int | MiroEvalError | None]:
-        """Hand each run's work over; where nothing is to be done, finish here.
-
-        Returns:
-            Of each run None, or its unscored items if it is finished, or why it could not be submitted.
-
-        Raises UserError: options that no run could be submitted with, or paths that no job script can hold;
-        EnvironmentFailure: Slurm is not here.
-        """
-        for pipeline in pipelines:
-            check(pipeline.settings)
-            _check_paths(pipeline.run)
-        return [_attempt(pipeline, stages) for pipeline in pipelines]
-
-
-SLURM = SlurmExecutor()
+def run(pipelines: Sequence[Pipeline], stages: Sequence[Stage]) -> list[int | MiroEvalError | None]:
+    """Hand each run's work over; where nothing is to be done, finish here.
+    Returns for each run None, or its unscored items if it is finished, or why it could not be submitted.
+    Raises UserError: options that no run could be submitted with, or paths that no job script can hold;
+    EnvironmentFailure: Slurm is not here.
+    """
+    for pipeline in pipelines:
+        check(pipeline.settings)
+        _check_paths(pipeline.run)
+    return [_attempt(pipeline, stages) for pipeline in pipelines]
 
 
 def check(settings: RunSettings) -> None:
@@ -94,7 +84,7 @@ def _submit(pipeline: Pipeline, stages: Sequence[Stage]) -> int | MiroEvalError 
     parts = pipeline.parts(stages)
     todos = [todo for todo in survey(pipeline, parts) if todo.shares]
     if not todos:
-        return LOCAL.run([pipeline], stages)[0]
+        return local.run([pipeline], stages)[0]
     with pipeline.making() as making:
         for future in [making.begin(todo.stage.spec) for todo in todos]:
             future.result()
@@ -120,6 +110,7 @@ class _Submitter:
         self._note = pipeline.display.note
         self._submission = Submission(shards, cluster=queue.cluster(), token=secrets.token_hex(16))
         clean_job_folders(pipeline.run)
+        self._submission.write(pipeline.run)  # from now on the run is not over, and nobody else cleans its folder
         self._folder = new_job_folder(pipeline.run)
 
     def submit(self, stages: Sequence[Stage], pending: dict[str, list[Share]]) -> Submission:
@@ -127,7 +118,6 @@ class _Submitter:
         makers = [stage for stage in stages if not stage.needs_images]
         making = [share for stage in makers for share in pending[stage.name]]
         with self._all_or_none():
-            self._submission.write(self._run)
             for stage in makers:
                 self._array(stage, pending[stage.name], None)
             # Task by task, of the jobs so far; a lone task is no array in Slurm's eyes.
@@ -139,7 +129,7 @@ class _Submitter:
             self._merge(stages)
             if lost := set(self._submission.job_ids()) - {job.partition("_")[0] for job in self._submission.entries()}:
                 raise EnvironmentFailure(
-                    f"Slurm does not show job {min(lost)} with its comment, by which jobs are known here: the cluster "
+                    f"Slurm does not show job {min(lost)} with its comment, which identifies jobs here: the cluster "
                     "drops comments, or its commands ask different clusters (SBATCH_CLUSTERS); all are cancelled"
                 )
         return self._submission

@@ -24,25 +24,17 @@ TAIL = 8
 
 @dataclass(frozen=True)
 class TaskStatus:
-    """One task now.
+    """One task now."""
 
-    Attributes:
-        stage: or ``merge``.
-        share: None for the merge.
-        job: Slurm's id of it.
-        state: one of :data:`STATES`.
-        done, total: rows of the share; both 0 before the task has looked.
-        log: its log file, if it got as far as to have one.
-    """
-
-    stage: str
-    share: Share | None
-    job: str
-    state: str
+    stage: str  #: or ``merge``
+    share: Share | None  #: None for the merge
+    job: str  #: Slurm's id of it
+    state: str  #: one of :data:`STATES`
     why: str = ""
+    #: done, total: rows of the share; both 0 before the task has looked.
     done: int = 0
     total: int = 0
-    log: Path | None = None
+    log: Path | None = None  #: its log file, if it got as far as to have one
     tail: tuple[str, ...] = ()
 
     @property

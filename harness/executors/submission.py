@@ -38,21 +38,16 @@ JobId = Annotated[str, msgspec.Meta(pattern=r"\A([0-9]{1,12}(_[0-9]{1,7})?)?\Z")
 
 @dataclass
 class Submission:
-    """What the latest command that had work in a run began there.
+    """What the latest command that had work in a run began there."""
 
-    Attributes:
-        shards: into how many shares the run is cut.
-        stages: by stage or part, in order: job id by index of the share. Shares that lack nothing are not there; the
-            names may be somebody else's words and become names of files, so they are looked at when they are read.
-        merge: id of the job that comes last; without it, jobs were not all submitted.
-        cluster: name of the cluster that has the jobs.
-        token: in the comment of every job; empty for work on this machine.
-    """
-
-    shards: Annotated[int, msgspec.Meta(ge=1, le=MAX_SHARDS)]
+    shards: Annotated[int, msgspec.Meta(ge=1, le=MAX_SHARDS)]  #: into how many shares the run is cut
+    #: By stage or part, in order: job id by index of the share. Shares that lack nothing are not there; the names may
+    #: be somebody else's words and become names of files, so they are looked at when they are read.
     stages: dict[str, dict[int, JobId]] = field(default_factory=dict)
-    merge: JobId = ""
+    merge: JobId = ""  #: id of the job that comes last; without it, jobs were not all submitted
+    #: Name of the cluster that has the jobs.
     cluster: Annotated[str, msgspec.Meta(pattern=r"\A([A-Za-z0-9_][A-Za-z0-9_.-]{0,63})?\Z")] = ""
+    #: In the comment of every job; empty for work on this machine.
     token: Annotated[str, msgspec.Meta(pattern=r"\A([0-9a-f]{32})?\Z")] = ""
 
     @classmethod
@@ -205,7 +200,7 @@ def new_job_folder(run: RunDirectory) -> Path:
 
 def clean_job_folders(run: RunDirectory) -> None:
     """Remove what is left of ended submissions: of this run, and in our home of all that are over or deleted."""
-    ended = [job_folders(run)]
+    _remove(job_folders(run))
     for note in (home() / "slurm").glob("*/run"):
         with contextlib.suppress(OSError, UserError):
             other = RunDirectory(Path(os.fsdecode(read_bytes(note))))
@@ -213,10 +208,12 @@ def clean_job_folders(run: RunDirectory) -> None:
             # Where the folder of the run is away too, its disk may be.
             deleted = other.path.parent.is_dir() and not other.path.is_dir()
             if deleted or (submission is not None and submission.is_over(other)):
-                ended.append(note.parent)
-    for folder in ended:
-        if not folder.is_symlink():
-            shutil.rmtree(folder, ignore_errors=True)
+                _remove(note.parent)
+
+
+def _remove(folder: Path) -> None:
+    if not folder.is_symlink():
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def job_log(run: RunDirectory, job: str) -> Path | None:

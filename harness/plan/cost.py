@@ -30,15 +30,10 @@ ROW_BYTES = 8_192
 
 @dataclass(frozen=True)
 class Hardware:
-    """Dense matrix rates in TFLOP/s, as NVIDIA's data sheets give them (without sparsity).
+    """Dense matrix rates in TFLOP/s, as NVIDIA's data sheets give them (without sparsity)."""
 
-    Attributes:
-        bf16: bfloat16 with float32 accumulation.
-        fp32: float32 outside the tensor cores: PyTorch keeps matrix products exact by default.
-    """
-
-    bf16: float
-    fp32: float
+    bf16: float  #: bfloat16 with float32 accumulation
+    fp32: float  #: float32 outside the tensor cores: PyTorch keeps matrix products exact by default
 
     def rate(self, number_format: str) -> float:
         """FLOP/s in a number format."""

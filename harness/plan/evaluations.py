@@ -42,20 +42,14 @@ class Evaluation:
 
 @dataclass
 class Outcome:
-    """What became of the runs.
+    """What became of the runs."""
 
-    Attributes:
-        finished: directories of those that came to their end, in the order asked for.
-        handed_over: those that a cluster goes on with.
-        unscored: items without a result in the finished runs.
-        hashes: of files of the finished runs, by path.
-    """
-
+    #: Directories of those that came to their end, in the order asked for.
     finished: list[Path] = field(default_factory=list)
-    handed_over: list[Path] = field(default_factory=list)
+    handed_over: list[Path] = field(default_factory=list)  #: those that a cluster goes on with
     failures: dict[Path, MiroEvalError] = field(default_factory=dict)
-    unscored: int = 0
-    hashes: dict[Path, str] = field(default_factory=dict)
+    unscored: int = 0  #: items without a result in the finished runs
+    hashes: dict[Path, str] = field(default_factory=dict)  #: of files of the finished runs, by path
 
     @property
     def exit_code(self) -> ExitCode:
@@ -95,7 +89,7 @@ def judged(prompts: Sequence[Mapping[str, Any]], rewards: RewardSettings) -> tup
         rewards = replace(rewards, metrics=tuple(dict.fromkeys((*rewards.metrics, *judges))))
         if not by_rules:
             named = ", ".join(judges)
-            note = f"these prompts bring questions: {named} judges them, GenEval's detector has nothing to decide"
+            note = f"these prompts have questions: {named} judges them, GenEval's detector is not used"
     return ["geneval", "rewards"] if by_rules else ["rewards"], rewards, note
 
 
@@ -104,16 +98,14 @@ def evaluation(model: Model, out: Path, common: RunSettings, name: str | None = 
 
     The prompts tell who judges, see :func:`judged`. ``name`` is the run's in tables, where the checkpoint's does not
     tell it from others.
-
-    Raises:
-        UserError: no such suite, or images that are elsewhere than in ``out``.
+    Raises UserError: no such suite, or images that are elsewhere than in ``out``.
     """
     made, generation, run = model.source.kind == IMAGES, model.settings, RunDirectory(out, model.contents)
     if made and run.path != RunDirectory(model.source.path or out).path:
-        raise UserError("images made already are judged where they are: omit --out")
+        raise UserError("existing images are judged where they are: omit --out")
     prompts = [item.metadata for item in run.listed()] if made else load_suite(generation.suite).lines
     stages, rewards, note = judged(prompts, common.rewards)
-    notes = [f"{model.fault}; the others go on"] if model.fault else describe_images(model)
+    notes = [f"{model.fault}; the others continue"] if model.fault else describe_images(model)
     if note:
         notes.append(f"{out}: {note}")
     settings = replace(common, out=out, name=name, generation=None if made else generation, rewards=rewards)

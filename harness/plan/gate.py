@@ -31,10 +31,8 @@ def gate_of(
     selection: Selection | None = None,
 ) -> Gate:
     """Judge what there is of a candidate; arguments and errors are those of :func:`miro_eval.check`.
-
-    Args:
-        names: of baseline and candidate; none for their own.
-        selection: judge their best images alone.
+    ``names``: of baseline and candidate; none for their own.
+    ``selection``: judge their best images alone.
     """
     from generation.suites import built_prompts
     from reports.gate.check import check_once, rules_for

@@ -48,17 +48,11 @@ VARYING = {name: kind for name, kind in _varying().items() if name not in (TARGE
 
 @dataclass(frozen=True)
 class Axis:
-    """Fields that vary together.
+    """Fields that vary together."""
 
-    Attributes:
-        values: field -> its value at each step; all have as many.
-        along: what the axis is called: the field, or the tied fields as they were written.
-        places: where each step lies on the axis.
-    """
-
-    values: dict[str, list[Value]]
-    along: str
-    places: list[Value]
+    values: dict[str, list[Value]]  #: field -> its value at each step; all have as many
+    along: str  #: what the axis is called: the field, or the tied fields as they were written
+    places: list[Value]  #: where each step lies on the axis
 
 
 @dataclass(frozen=True)
@@ -87,20 +81,18 @@ def read_axis(text: str, flag: str = "--sweep") -> Axis:
 
     ``FIELD=0:1:0.125`` (both ends included), ``FIELD=0,0.5,1``, and tied fields: ``a=t,b=1-t,t=0:1:0.25``, or lists of
     one length.
-
-    Raises:
-        UserError: any other form, a field that cannot vary, or values that do not fit it.
+    Raises UserError: any other form, a field that cannot vary, or values that do not fit it.
     """
     given = _assignments(text, flag)
     steps = _numbers(given.pop(VARIABLE), text, flag) if VARIABLE in given else None
     values = {field: _values(field, written, steps, text, flag) for field, written in given.items()}
     lengths = {len(own) for own in values.values()}
     if not values or len(lengths) != 1:
-        raise UserError(f"{flag} {text!r}: tied fields need values of one number, or {VARIABLE}=FROM:TO:STEP")
+        raise UserError(f"{flag} {text!r}: tied fields need equally many values, or {VARIABLE}=FROM:TO:STEP")
     first = next(iter(values.values()))
     places: list[Value] = [*steps] if steps is not None else first
     if len(set(places)) < len(places):
-        raise UserError(f"{flag} {text!r}: a value stands twice; {_FORM}")
+        raise UserError(f"{flag} {text!r}: a value appears twice; {_FORM}")
     return Axis(values, next(iter(values)) if len(values) == 1 else ",".join(_tied(given)), places)
 
 
@@ -118,7 +110,7 @@ def _assignments(text: str, flag: str) -> dict[str, str]:
             name = field
             found[name] = written
         elif sign or not name:
-            raise UserError(f"{flag} {text!r}: {f'{field} stands twice; ' if sign else ''}{_FORM}")
+            raise UserError(f"{flag} {text!r}: {f'{field} appears twice; ' if sign else ''}{_FORM}")
         else:
             found[name] += f",{field}"
     if not all(found) or not all(found.values()):
@@ -188,9 +180,7 @@ def _span(text: str) -> list[float]:
 
 def grid(base: Model, axes: Sequence[Axis]) -> list[GridPoint]:
     """Every combination, the last axis changing fastest, each checked: at most :data:`MOST_POINTS`.
-
-    Raises:
-        UserError: a field on two axes, too many points, a value out of bounds, or a target the checkpoint lacks.
+    Raises UserError: a field on two axes, too many points, a value out of bounds, or a target the checkpoint lacks.
     """
     named = [field for axis in axes for field in axis.values]
     if twice := next((field for field in named if named.count(field) > 1), ""):

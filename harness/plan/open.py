@@ -62,9 +62,7 @@ def describe(generation: GenerationSettings) -> CheckpointSource:
 
 def describe_images(model: Model) -> list[str]:
     """Of a folder of images made already, a line that says what it lacks of the suite; nothing for a checkpoint.
-
-    Raises:
-        UserError: the folder holds no images.
+    Raises UserError: the folder holds no images.
     """
     source, generation = model.source, model.settings
     if source.kind != IMAGES or source.path is None:
@@ -83,9 +81,7 @@ def open_run(
     settings: RunSettings, source: WeightSource, display: Display, model: Model | None = None
 ) -> Iterator[Pipeline]:
     """Lock the run directory and yield its pipeline; ``model`` is what makes or made its images, if looked at before.
-
-    Raises:
-        UserError: no such checkpoint; the directory is in use, or another run's.
+    Raises UserError: no such checkpoint; the directory is in use, or another run's.
     """
     if model and model.fault:
         raise model.fault
@@ -124,7 +120,7 @@ def _maker(settings: RunSettings, model: Model | None) -> Model | None:
     maker = replace(model, settings=generation) if model else Model(generation, describe(generation))
     if maker.source.kind == IMAGES:
         path = maker.source.path
-        raise UserError(f"{path}: these images are made already; judge and score them with `miro-eval all`")
+        raise UserError(f"{path}: these images exist already; judge and score them with `miro-eval all`")
     return maker
 
 
@@ -142,16 +138,20 @@ def _tflop_per_image(maker: Model) -> float | None:
 def identify_checkpoint(source: CheckpointSource, known: dict[str, Any] | None, contents: Contents) -> dict[str, Any]:
     """What distinguishes this checkpoint from others: the bytes of its files, or repo id, revision and variant.
 
-    A checkpoint that has not changed since ``run.json`` was written (same size and time) is not hashed again.
+    A checkpoint that has not changed since ``run.json`` was written is not hashed again: of the same place, size, and
+    times of its bytes and of its entry; a copy may keep all but the last.
     """
     if source.path is None:
         identity = f"{source.repo}@{source.revision or 'main'}" + (f":{source.variant}" if source.variant else "")
         return {"name": source.name, "repo": source.repo, "identity": identity}
     files = source.files()
-    stamps = [[name, file.stat().st_size, file.stat().st_mtime_ns] for name, file in files.items()]
-    if known and known.get("files") == stamps:
+    states = ((name, file.stat()) for name, file in files.items())
+    stamps = [[name, state.st_size, state.st_mtime_ns, state.st_ctime_ns] for name, state in states]
+    if known and known.get("files") == stamps and known.get("path") == str(source.path):
         return known
     hashes = {name: contents.sha256(file) for name, file in files.items()}
     if source.generator:
-        hashes |= {"generator": str(source.generator), "checkpoint": Path(source.argument).name}
+        argument = Path(source.argument)
+        named = argument.name if argument.exists() else source.argument  # a repository's id, which may be of any owner
+        hashes |= {"generator": str(source.generator), "checkpoint": named}
     return {"name": source.name, "path": str(source.path), "files": stamps, "identity": hashes}

@@ -42,7 +42,7 @@ def _origin(manifest: Manifest) -> Iterator[str]:
     if (here := harness_provenance().get("commit")) != harness.get("commit"):
         yield f"    here: commit {here}"
     if manifest.random_weights:
-        yield "made with random stand-in weights: its scores mean nothing"
+        yield "made with random weights: its scores mean nothing"
     if (checkpoint := manifest.checkpoint) is not None:
         yield f"checkpoint {checkpoint.get('path') or checkpoint.get('repo') or checkpoint.get('name')}"
         identity = checkpoint.get("identity")

@@ -7,15 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from generation.checkpoint_kinds import (
-    DIFFUSERS_FILE,
-    FOLDER,
-    HUB_FILES,
-    LIGHTNING,
-    MIRO,
-    REPO,
-    CheckpointSource,
-)
+from generation.checkpoint_kinds import DIFFUSERS_FILE, FOLDER, HUB_FILES, LIGHTNING, MIRO, REPO, CheckpointSource
 from generation.image_folder import is_image_folder
 from generation.released import ABLATIONS_REPO, MAIN_NAME, MAIN_REPO, VARIANTS
 from harness.plan.open import Model, default_directory, describe
@@ -28,16 +20,12 @@ from wire.paths import expanded
 
 def each_checkpoint(base: GenerationSettings, arguments: Sequence[str], variants: str | None = None) -> list[Model]:
     """Each checkpoint named; each is looked at, none is loaded. One of several that is none comes with its fault.
-
-    Args:
-        arguments: checkpoints, or patterns like ``runs/*/last.ckpt``; matches come in natural order
-            (``step=9`` before ``step=10``). None at all is a generator's.
-        variants: of one repository or folder, names with commas between, or ``all``: of either released repository the
-            sixteen released checkpoints, of a folder its subfolders in the hub's layout.
-
-    Raises:
-        UserError: a pattern matches nothing, a checkpoint is named twice, none of them is one, or there are no such
-            variants.
+    ``arguments``: checkpoints, or patterns like ``runs/*/last.ckpt``; matches come in natural order (``step=9`` before
+    ``step=10``). None at all is a generator's.
+    ``variants``: of one repository or folder, names with commas between, or ``all``: of either released repository the
+    sixteen released checkpoints, of a folder its subfolders in the hub's layout.
+    Raises UserError: a pattern matches nothing, a checkpoint is named twice, none of them is one, or there are no such
+    variants.
     """
     named = [text for argument in arguments for text in _matches(argument)] or [""]
     chosen = [replace(base, checkpoint=text) for text in named]

@@ -12,19 +12,15 @@ from harness.stages.registry import STAGES
 from wire.errors import UserError
 from wire.files import fingerprint, sha256_of_file
 from wire.kept import kept_path
-from wire.pictures import is_picture_name
+from wire.pictures import samples_among
 from wire.protocol import read_rows
 
 
 def verify(path: Path) -> tuple[int, list[str]]:
     """Check the settings in ``run.json``, every row file, and every image and prompt that a row speaks of.
-
-    Returns:
-        How many files were compared, and a line for each that is missing, has changed, or belongs to no row; and for
-        each stage that was begun, or has a summary, and has no rows.
-
-    Raises:
-        UserError: the directory has no ``run.json``, or no finished stage.
+    Returns how many files were compared, and a line for each that is missing, has changed, or belongs to no row; and
+    for each stage that was begun, or has a summary, and has no rows.
+    Raises UserError: the directory has no ``run.json``, or no finished stage.
     """
     run = RunDirectory(path)
     manifest = Manifest.read(run.manifest) or Manifest("")
@@ -37,8 +33,11 @@ def verify(path: Path) -> tuple[int, list[str]]:
     hashes = _kept_rows(manifest) | images
     problems += [line for name, digest in hashes.items() if (line := _file_problem(run, name, digest))]
     problems += [line for folder, prompt in prompts.items() if (line := _prompt_problem(run, folder, prompt))]
-    found = (file for file in run.path.glob("[0-9]*/samples/*") if is_picture_name(file.name) and not file.is_dir())
-    names = sorted(str(file.relative_to(run.path)) for file in found)
+    names = [
+        f"{folder.parent.name}/samples/{name}"
+        for folder in sorted(filter(Path.is_dir, run.path.glob("[0-9]*/samples")))
+        for name in sorted(samples_among(file.name for file in folder.iterdir() if not file.is_dir()))
+    ]
     problems += [f"{name}: no row mentions it" for name in names if name not in images]
     return len(finished) + len(hashes), problems
 
@@ -87,7 +86,7 @@ def _without_rows(run: RunDirectory, manifest: Manifest, name: str) -> str:
     if run.rows(rows_file).exists():  # another tool's
         return ""
     if record is not None:
-        return f"{rows_file}: missing; {name} was begun and has not finished"
+        return f"{rows_file}: missing; {name} was started and has not finished"
     return f"{rows_file}: missing, but {summary} was made from it" if run.rows(summary).exists() else ""
 
 

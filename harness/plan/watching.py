@@ -25,13 +25,9 @@ def settled_checkpoints(
     A checkpoint counts as whole when it is a complete archive whose size and time have not changed for ``settle``
     seconds: a file that is being written has no directory at its end, and one that was renamed into place settles at
     once. ``last.ckpt`` and its like are passed over.
-
-    Args:
-        folder: looked through with all its subfolders, in which runs of ours lie as well.
-        wait: what to do between two looks.
-
-    Raises:
-        UserError: there is no such folder.
+    ``folder``: looked through with all its subfolders, in which runs of ours lie as well.
+    ``wait``: what to do between two looks.
+    Raises UserError: there is no such folder.
     """
     if not folder.is_dir():
         raise UserError(f"--watch {folder}: no such folder")

@@ -28,7 +28,8 @@ from filelock import FileLock, Timeout
 from harness.run.contents import Contents
 from wire.errors import EnvironmentFailure, UserError
 from wire.files import natural_order, sweep, write_atomically
-from wire.pictures import FORMATS, is_picture_name
+from wire.grouping import grouped
+from wire.pictures import FORMATS, is_picture_name, samples_among
 from wire.protocol import Item
 from wire.untrusted import read_json, refuse_links_out, require_file
 
@@ -68,10 +69,8 @@ class RunDirectory:
     @contextlib.contextmanager
     def locked(self) -> Iterator[RunDirectory]:
         """Hold the run for this process.
-
-        Raises:
-            UserError: another process holds it, or a link in it would have us write elsewhere.
-            EnvironmentFailure: the directory cannot be written.
+        Raises UserError: another process holds it, or a link in it would have us write elsewhere; EnvironmentFailure:
+        the directory cannot be written.
         """
         refuse_links_out(self.path)
         try:
@@ -117,9 +116,7 @@ class RunDirectory:
 
     def write_prompts(self, metadata: dict[int, dict[str, Any]]) -> None:
         """Write ``NNNNN/metadata.jsonl`` for each prompt index, as upstream does; damaged ones are written anew.
-
-        Raises:
-            UserError: a folder belongs to another prompt.
+        Raises UserError: a folder belongs to another prompt.
         """
         for index, record in metadata.items():
             path = self.path / f"{index:05d}" / "metadata.jsonl"
@@ -136,9 +133,7 @@ class RunDirectory:
 
     def scan(self) -> list[Item]:
         """All images with their prompts and hashes, in order of their names; found once, until :meth:`changed`.
-
-        Raises:
-            UserError: as :meth:`listed`, or there is no image.
+        Raises UserError: as :meth:`listed`, or there is no image.
         """
         if self._found is None:
             listed = self.listed()
@@ -165,18 +160,17 @@ class RunDirectory:
 
     def listed(self) -> list[Item]:
         """All images with their prompts, in order of their names; none is read.
-
-        Raises:
-            UserError: no prompt folder, two of one number, one without readable metadata, or two images for one sample.
+        Raises UserError: no prompt folder, two of one number, one without readable metadata, or two images for one
+        sample.
         """
         if not self.path.is_dir():
             raise UserError(f"{self.path}: no such directory")
-        folders = self._prompt_folders()
+        folders, others = self._prompt_folders()
         if not folders:
             raise UserError(
                 f"{self.path}: no prompt folders found; expected 00000/metadata.jsonl and 00000/samples/0000.png"
             )
-        self._passed_over, items = [], list[Item]()
+        self._passed_over, items = others, list[Item]()
         for folder in folders:
             metadata = self.contents.of(self.path / folder / "metadata.jsonl", read_metadata)
             samples = sample_numbers(self._images(folder), f"{self.path / folder}/samples")
@@ -185,9 +179,10 @@ class RunDirectory:
             ]
         return items
 
-    def _prompt_folders(self) -> list[str]:
-        """Names of prompt folders by number, padded (``00012``) or not (``12``)."""
+    def _prompt_folders(self) -> tuple[list[str], list[str]]:
+        """Names of prompt folders by number, padded (``00012``) or not (``12``); then of others that hold a prompt."""
         names = [entry.name for entry in self.path.iterdir() if _PROMPT_FOLDER.fullmatch(entry.name) and entry.is_dir()]
+        others = sorted(file.parent.name for file in self.path.glob("[!.]*/metadata.jsonl"))
         folders: dict[int, str] = {}
         for name in sorted(names):
             if int(name) in folders:
@@ -195,7 +190,7 @@ class RunDirectory:
                     f"{self.path}: folders {folders[int(name)]!r} and {name!r} are both prompt {int(name)}; rename one"
                 )
             folders[int(name)] = name
-        return [folders[number] for number in sorted(folders)]
+        return [folders[number] for number in sorted(folders)], [name for name in others if name not in names]
 
     def _images(self, folder: str) -> list[str]:
         """Names of a prompt's images; what else is where they should be is noted."""
@@ -204,15 +199,16 @@ class RunDirectory:
             beside = sorted(path.name for path in (self.path / folder).iterdir() if is_picture_name(path.name))
             self._passed_over += [f"{folder}/{name}" for name in beside]
             return []
-        images, others = [], []
+        files, others = [], []
         for entry in os.scandir(samples):
             if is_picture_name(entry.name) and not entry.is_dir():
                 if not entry.is_file():
                     require_file(samples / entry.name)
-                images.append(entry.name)
+                files.append(entry.name)
             elif not entry.name.startswith(".") and (entry.is_dir() or not entry.name.endswith(".partial")):
                 others.append(entry.name)
-        self._passed_over += [f"{folder}/samples/{name}" for name in sorted(others)]
+        images = samples_among(files)
+        self._passed_over += [f"{folder}/samples/{name}" for name in sorted({*files, *others}.difference(images))]
         return images
 
 
@@ -230,9 +226,7 @@ class DamagedMetadataError(UserError):
 
 def read_metadata(path: Path) -> dict[str, Any]:
     """A prompt folder's metadata: one JSON object with a ``prompt``.
-
-    Raises:
-        UserError: missing or no file; the message names it. Of a file without a prompt: a DamagedMetadataError.
+    Raises UserError: missing or no file; the message names it. Of a file without a prompt: a DamagedMetadataError.
     """
     try:
         record = read_json(path)
@@ -250,15 +244,11 @@ def read_metadata(path: Path) -> dict[str, Any]:
 def sample_numbers(names: Iterable[str], folder: str) -> dict[str, int]:
     """Image file -> which sample of its prompt it is, in order of the names; ``folder`` is for messages.
 
-    A name of digits (``0003.png``) is the number. Images with other names come after those, in natural order:
-    ``img-2.png`` before ``img-10.png``; without any name of digits they are 0, 1, ...
-
-    Raises:
-        UserError: two files are of one sample, by their number or but for their suffix.
+    A name of digits (``0003.png``) is the number. Images with other names, or with larger numbers, come after those, in
+    natural order: ``img-2.png`` before ``img-10.png``; without any such number they are 0, 1, ...
+    Raises UserError: two files are of one sample, by their number or but for their suffix.
     """
-    samples: dict[int | str, list[str]] = {}
-    for name in sorted(names):
-        samples.setdefault(_sample(name), []).append(name)
+    samples = grouped((_sample(name), name) for name in sorted(names))
     for sample, files in samples.items():
         if len(files) > 1:
             raise UserError(f"{folder}: {', '.join(files)} are {len(files)} files for one sample ({sample}): keep one")
@@ -274,8 +264,13 @@ def _sample(name: str) -> int | str:
     return number if number < NUMBERS_BELOW else stem
 
 
+def some(names: Sequence[str]) -> str:
+    """The first few names, and how many more there are."""
+    rest = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{', '.join(names[:NAMED])}{rest}"
+
+
 def _note(names: Sequence[str]) -> str:
     """One line about what lies where images do and is none."""
-    rest = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     kinds = ", ".join(FORMATS)
-    return f"ignored: {', '.join(names[:NAMED])}{rest}; images are files in a samples folder, of {kinds}"
+    return f"ignored: {some(names)}; expected 00000/samples/0000.png and so on, of {kinds}"

@@ -36,28 +36,22 @@ class Provenance(TypedDict, total=False):
 
 @dataclass
 class StageRecord:
-    """What is known of one stage; docs/files.md says more.
+    """What is known of one stage; docs/files.md says more."""
 
-    Attributes:
-        fingerprint: hash of ``settings``, which decide the stage's rows.
-        provenance: the worker's own words: packages, device, precision, weights with revision and sha256.
-        environments: of parts of the stage that run in others than its usual one: the same of each, by name.
-        marks: of metrics that more than ``settings`` decides: hash of all that does.
-        rows_sha256: hash of the finished file; empty before there is one.
-        finished: every item has its row.
-    """
-
-    fingerprint: Mark
+    fingerprint: Mark  #: hash of ``settings``, which decide the stage's rows
     settings: dict[str, Any]
     environment: dict[str, str] = field(default_factory=dict)
+    #: The worker's own words: packages, device, precision, weights with revision and sha256.
     provenance: dict[str, Any] = field(default_factory=dict)
+    #: Of parts of the stage that run in others than its usual one: the same of each, by name.
     environments: dict[str, dict[str, Any]] = field(default_factory=dict)
+    #: Of metrics that more than ``settings`` decides: hash of all that does.
     marks: dict[str, str] = field(default_factory=dict)
     rows: int = 0
     unscored: int = 0
-    rows_sha256: str = ""
+    rows_sha256: str = ""  #: hash of the finished file; empty before there is one
     seconds: float = 0.0
-    finished: bool = False
+    finished: bool = False  #: every item has its row
 
     @property
     def has_rows(self) -> bool:
@@ -67,34 +61,27 @@ class StageRecord:
 
 @dataclass
 class Manifest:
-    """The whole of ``run.json``; docs/files.md says more.
-
-    Attributes:
-        checkpoint: None for a folder of images of unknown origin.
-        protocol: how images were made, in the words of the options; runs are compared only under one protocol.
-        kept: by stage and fingerprint, what is known of rows that are not in use: those made with other settings
-            before, which lie beside the finished file, and those being made while the finished file stays in use.
-        tflop_per_image: of sampling and decoding one image, where the network's sizes are known.
-    """
+    """The whole of ``run.json``; docs/files.md says more."""
 
     name: str
-    checkpoint: dict[str, Any] | None = None
+    checkpoint: dict[str, Any] | None = None  #: None for a folder of images of unknown origin
     suite: dict[str, Any] | None = None
+    #: How images were made, in the words of the options; runs are compared only under one protocol.
     protocol: dict[str, Any] = field(default_factory=dict)
     random_weights: bool = False
     harness: dict[str, Any] = field(default_factory=dict)
     stages: dict[str, StageRecord] = field(default_factory=dict)
     schema: int = SCHEMA
     commands: list[dict[str, Any]] = field(default_factory=list)
+    #: By stage and fingerprint, what is known of rows that are not in use: those made with other settings before, which
+    #: lie beside the finished file, and those being made while the finished file stays in use.
     kept: dict[str, dict[Mark, StageRecord]] = field(default_factory=dict)
-    tflop_per_image: float | None = None
+    tflop_per_image: float | None = None  #: of sampling and decoding one image, where the network's sizes are known
 
     @classmethod
     def read(cls, path: Path, contents: Contents | None = None) -> Manifest | None:
         """Read ``run.json``; None where there is none. Its hash is known to ``contents`` then.
-
-        Raises:
-            UserError: unreadable, or of another schema version.
+        Raises UserError: unreadable, or of another schema version.
         """
         if not path.exists():
             return None

@@ -44,32 +44,23 @@ class SlurmSettings:
 
 @dataclass(frozen=True)
 class RunSettings:
-    """Everything one command works with.
+    """Everything one command works with."""
 
-    Attributes:
-        out: the run directory.
-        name: the run's name in tables; None for the checkpoint's, or the directory's.
-        generation: None for a directory of images made already.
-        gpus: numbers or UUIDs of GPUs to use side by side, one worker process each; empty for a single worker.
-        executor: ``local``, or ``slurm`` to hand the work to a cluster.
-        shards: into how many parts the sweep is cut; None for one per GPU named.
-    """
-
-    out: Path = Path()
-    generation: GenerationSettings | None = None
-    name: str | None = None
+    out: Path = Path()  #: the run directory
+    generation: GenerationSettings | None = None  #: None for a directory of images made already
+    name: str | None = None  #: the run's name in tables; None for the checkpoint's, or the directory's
     geneval: GenevalSettings = GenevalSettings()
     rewards: RewardSettings = RewardSettings()
     device: str = _where("auto", "auto, cpu, cuda or cuda:N")
+    #: Numbers or UUIDs of GPUs to use side by side, one worker process each; empty for a single worker.
     gpus: tuple[str, ...] = _where(
-        (),
-        "GPUs to use in parallel, one worker each: 0,1,2,3 of those visible, or UUIDs",
-        metavar="IDS",
-        parse=gpu_ids,
+        (), "GPUs to use in parallel, one worker each: 0,1,2,3 of those visible, or UUIDs", metavar="IDS", parse=gpu_ids
     )
     env_backend: str = _where("auto", "auto, pixi, uv, mmcv-lite or no-mmcv: how the GenEval environment is made")
     offline: bool = _where(False, "never fetch weights; fail if one is missing")
+    #: ``local``, or ``slurm`` to hand the work to a cluster.
     executor: str = _where("local", "local, or slurm: submit jobs to a cluster and exit; see docs/slurm.md")
+    #: Into how many parts the sweep is cut; None for one per GPU named.
     shards: int | None = _where(None, "number of parts that the sweep is split into", unset="one per GPU", low=1)
     slurm: SlurmSettings = group(SlurmSettings)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -26,29 +27,20 @@ Prompts = Mapping[int, dict[str, Any]]
 
 @dataclass(frozen=True)
 class StagePlan:
-    """What a stage would do now.
+    """What a stage would do now."""
 
-    Attributes:
-        items: all images of the run, finished or not, in order.
-        done: keys of finished rows.
-        units: rows that a complete stage has.
-        settings: everything that decides the rows' values; hashed into the fingerprint.
-        parameters: what the worker needs besides: device, seeds and so on.
-        known: finished rows by key.
-        parts: where the stage has several, by the name of each what decides its rows; see :func:`work_file`.
-        marks: of metrics that more than the settings decides: fingerprint of all that does.
-        reasons: why metrics cannot be scored now, for rows that lack them.
-    """
-
-    items: list[Item]
-    done: frozenset[str]
-    units: int
-    settings: dict[str, Any]
-    parameters: dict[str, Any]
-    known: dict[str, Row] = field(default_factory=dict)
+    items: list[Item]  #: all images of the run, finished or not, in order
+    done: frozenset[str]  #: keys of finished rows
+    units: int  #: rows that a complete stage has
+    settings: dict[str, Any]  #: everything that decides the rows' values; hashed into the fingerprint
+    parameters: dict[str, Any]  #: what the worker needs besides: device, seeds and so on
+    known: dict[str, Row] = field(default_factory=dict)  #: finished rows by key
+    #: Where the stage has several, by the name of each what decides its rows; see :func:`work_file`.
     parts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    #: Of metrics that more than the settings decides: fingerprint of all that does.
     marks: dict[str, str] = field(default_factory=dict)
-    reasons: dict[str, str] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)  #: why metrics cannot be scored now, for rows that lack them
+    notes: tuple[str, ...] = ()  #: lines for the user about finished rows
 
     @property
     def pending(self) -> int:
@@ -75,44 +67,33 @@ class Stage:
 
     Parts work on the same images and the same rows. Each is planned, has its workers, files of work, states and jobs;
     the whole has the finished file and the entry in ``run.json``, and is merged when all its parts are through.
-
-    Attributes:
-        name: on the command line and in ``run.json``; of a part, in front of what is its own.
-        module: worker module.
-        environment: name of its environment, or a folder of the user's; of a whole, that of its usual part.
-        rows_file: finished rows, in the run directory.
-        unit: what its progress counts.
-        plan: looks at the run directory and says what is to be done; starts nothing.
-        merge: puts known and new rows into the finished file, or into another.
-        batch: images in a batch of its worker.
-        validate: looks at the settings and at the prompts that images will be made for; touches no run, starts nothing.
-            Returns lines for the user; raises UserError where the stage could not run.
-        keys: under which keys the worker's rows of an image go, by the job's parameters.
-        needs_images: it works on images that are there, and its rows are scores; without it, it makes them.
-        promised: the images that it will make.
-        weights: what each of its results, a metric, is computed with; empty where the worker says by itself, before it
-            makes anything, what is not to be had.
-        probe: arguments of its environment's Python that import the user's own code; empty where there is none.
-        divide: the parts that the settings need; see :meth:`parts`.
-        part_of: the whole; None for a stage.
     """
 
-    name: str
-    module: str
-    environment: str
-    rows_file: str
-    unit: str
+    name: str  #: on the command line and in ``run.json``; of a part, in front of what is its own
+    module: str  #: worker module
+    environment: str  #: name of its environment, or a folder of the user's; of a whole, that of its usual part
+    rows_file: str  #: finished rows, in the run directory
+    unit: str  #: what its progress counts
+    #: Looks at the run directory and says what is to be done; starts nothing.
     plan: Callable[[RunDirectory, Manifest, RunSettings, WeightSource], StagePlan]
+    #: Puts known and new rows into the finished file, or into another.
     merge: Callable[[RunDirectory, StagePlan, Path], Merged]
-    batch: Callable[[RunSettings], int]
+    batch: Callable[[RunSettings], int]  #: images in a batch of its worker
+    #: Looks at the settings and at the prompts that images will be made for; touches no run, starts nothing. Returns
+    #: lines for the user; raises UserError where the stage could not run.
     validate: Callable[[RunSettings, Prompts], list[str]]
+    #: Under which keys the worker's rows of an image go, by the job's parameters.
     keys: Callable[[Item, dict[str, Any]], Iterable[str]] = lambda item, _parameters: (item.filename,)
-    needs_images: bool = True
-    promised: Callable[[RunSettings], list[Item]] = lambda _settings: []
+    needs_images: bool = True  #: it works on images that are there, and its rows are scores; without it, it makes them
+    promised: Callable[[RunSettings], list[Item]] = lambda _settings: []  #: the images that it will make
+    #: What each of its results, a metric, is computed with; empty where the worker says by itself, before it makes
+    #: anything, what is not to be had.
     weights: Callable[[RunSettings], dict[str, tuple[Weight, ...]]] = lambda _settings: {}
+    #: Arguments of its environment's Python that import the user's own code; empty where there is none.
     probe: Callable[[RunSettings], list[str]] = lambda _settings: []
+    #: The parts that the settings need; see :meth:`parts`.
     divide: Callable[[RunSettings], tuple[Stage, ...]] = lambda _settings: ()
-    part_of: Stage | None = None
+    part_of: Stage | None = None  #: the whole; None for a stage
 
     @property
     def whole(self) -> Stage:
@@ -204,7 +185,7 @@ def with_new_rows(run: RunDirectory, stage: Stage, plan: StagePlan) -> StagePlan
 def keyed_rows(rows: Iterable[Row], items: Iterable[Item] | None) -> dict[str, Row]:
     """Rows by the keys of the worker protocol, the later of two.
 
-    With ``items``, only rows of those images, with their bytes and numbers of now.
+    With ``items``, only rows of those images, with their bytes, numbers and prompts of now.
     """
     there = None if items is None else {item.filename: item for item in items}
     found = {}
@@ -217,4 +198,10 @@ def keyed_rows(rows: Iterable[Row], items: Iterable[Item] | None) -> dict[str, R
 
 def _is_of(row: Row, item: Item) -> bool:
     same_number = row.get("sample_index", item.sample_index) == item.sample_index
-    return same_number and bool(row.get("image_sha256") == item.image_sha256)
+    return same_number and bool(row.get("image_sha256") == item.image_sha256) and _is_about(row, item)
+
+
+def _is_about(row: Row, item: Item) -> bool:
+    """Whether a row is about the prompt of now, a verdict also about what that asks for; cells of old name none."""
+    asked = row.get("metadata")
+    return row.get("prompt", item.prompt) == item.prompt and asked in (None, json.dumps(item.metadata))

@@ -19,7 +19,7 @@ from typing import Any
 
 from harness.environments.making import Making
 from harness.environments.manager import Environment, choose_backend, ensure, locate, substitution
-from harness.run.directory import RunDirectory
+from harness.run.directory import RunDirectory, some
 from harness.run.manifest import Manifest, StageRecord
 from harness.run.settings import RunSettings
 from harness.stages.base import Stage, StagePlan, plan_files, record_of
@@ -30,26 +30,23 @@ from harness.weights.weight_source import WeightSource
 from harness.workers.worker import own_environment
 from wire.errors import EnvironmentFailure, UserError
 from wire.kept import keep, kept_path
+from wire.protocol import Item
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """One run's stages, run in its locked directory; the ``manifest`` is kept up to date on disk.
-
-    Attributes:
-        plans: of stages, and parts of them, that were looked at and not worked on since.
-        records: of stages that are worked on.
-        left_out: why parts of stages cannot be worked on, by name.
-    """
+    """One run's stages, run in its locked directory; the ``manifest`` is kept up to date on disk."""
 
     run: RunDirectory
     manifest: Manifest
     settings: RunSettings
     source: WeightSource
     display: Display
+    #: Of stages, and parts of them, that were looked at and not worked on since.
     plans: dict[Stage, StagePlan] = field(default_factory=dict)
-    records: dict[str, StageRecord] = field(default_factory=dict)
-    left_out: dict[str, str] = field(default_factory=dict)
+    records: dict[str, StageRecord] = field(default_factory=dict)  #: of stages that are worked on
+    left_out: dict[str, str] = field(default_factory=dict)  #: why parts of stages cannot be worked on, by name
+    told: set[str] = field(default_factory=set)  #: lines about the images that were shown
 
     def has_scores(self) -> bool:
         """Whether any verdict or reward is there."""
@@ -63,10 +60,37 @@ class Pipeline:
     def plan(self, stage: Stage) -> StagePlan:
         """What the stage would do now; looked at once, until it is worked on."""
         if stage not in self.plans:
-            self.plans[stage] = stage.plan(self.run, self.manifest, self.settings, self.source)
-            if line := self.run.passed_over():
-                self.display.note(f"{self.run.path}: {line}")
+            self.plans[stage] = plan = stage.plan(self.run, self.manifest, self.settings, self.source)
+            if not stage.needs_images:
+                self._count_samples(plan)
+            others = self._others(plan.items) if stage.needs_images else ""
+            for line in (self.run.passed_over(), others, *plan.notes):
+                if line and line not in self.told:
+                    self.display.note(f"{self.run.path}: {line}")
+                    self.told.add(line)
         return self.plans[stage]
+
+    def _count_samples(self, plan: StagePlan) -> None:
+        """The protocol names as many samples as the run has, if an earlier command has made more than this one asks."""
+        samples = self.manifest.protocol.get("samples", 0)
+        numbers = {name: row.get("sample_index", 0) for name, row in plan.known.items()}
+        more = [one + 1 for name, one in numbers.items() if one >= samples and (self.run.path / name).is_file()]
+        self.manifest.protocol["samples"] = max([samples, *more])
+
+    def _others(self, items: Iterable[Item]) -> str:
+        """A line about images that are judged and scored and are not those that one would think; empty without any."""
+        if makers := [stage for stage in STAGES.values() if stage.promised(self.settings)]:
+            asked = {item.filename for stage in makers for item in stage.promised(self.settings)}
+            more = [item.filename for item in items if item.filename not in asked]
+            why = "beyond those asked for, of earlier commands, count too: choose another --out for fewer"
+        elif "generate" in self.manifest.stages:
+            rows = self.run.contents.rows(self.run.rows("images.jsonl"))
+            made = {row.get("filename"): row.get("image_sha256") for row in rows}
+            more = [item.filename for item in items if made.get(item.filename) != item.image_sha256]
+            why = "are not as this run made them, so that its settings in run.json are not theirs"
+        else:
+            return ""
+        return f"{len(more)} images ({some(more)}) {why}" if more else ""
 
     def parts(self, stages: Iterable[Stage]) -> list[Stage]:
         """What workers do of the stages: all their parts but those that are left out."""
@@ -92,9 +116,7 @@ class Pipeline:
 
     def environment(self, stage: Stage) -> Environment:
         """The stage's environment, made ready; the user's own code was imported in it.
-
-        Raises:
-            UserError: the user's code needs what the environment has not.
+        Raises UserError: the user's code needs what the environment has not.
         """
         spec = stage.spec
         environment = ensure(spec, self.settings.env_backend, self.display.step(f"environment {spec.name}"))
@@ -110,13 +132,11 @@ class Pipeline:
         begun, auto = self.manifest.stages.get(stage.name), choose_backend(environment.spec, "auto")
         if begun is None or begun.environment.get("backend") != environment.backend or environment.backend == auto:
             return ""
-        return f"{stage.name} goes on in {environment.backend}, as it was begun; a new run would take {auto}"
+        return f"{stage.name} continues in {environment.backend}, in which it began; a new run uses {auto}"
 
     def check_weights(self, stage: Stage) -> None:
         """Fetch what the stage cannot do without, else say which of its results must be lacking for want of weights.
-
-        Raises:
-            EnvironmentFailure: all of them.
+        Raises EnvironmentFailure: all of them.
         """
         wanted = stage.weights(self.settings)
         for part in self.parts([stage]):
@@ -132,9 +152,7 @@ class Pipeline:
 
     def prepare(self, stage: Stage, step: str) -> None:
         """Fetch and verify the stage's files by address; of those that it can do without, a lacking one is noted.
-
-        Raises:
-            EnvironmentFailure: a file that it needs is not to be had.
+        Raises EnvironmentFailure: a file that it needs is not to be had.
         """
         for problem in self.source.prepare(stage.files, self.display.step(step), stage.wanted(self.settings)):
             self.display.note(f"{stage.name}: {problem}")
@@ -144,7 +162,8 @@ class Pipeline:
         record = record_of(self.manifest, stage.name, plan.fingerprint)
         if record is None:
             return StageRecord(plan.fingerprint, plan.settings)
-        record.finished = record.finished and not plan.pending
+        gone = stage.needs_images and record.rows > len(plan.items)  # rows of images that are no longer there
+        record.finished = record.finished and not plan.pending and not gone
         return record
 
     def in_use(self, stage: Stage, record: StageRecord) -> bool:
@@ -179,11 +198,11 @@ class Pipeline:
                 f"({before['weights']} -> {now['weights']}): choose another --out, or name a revision"
             )
         if before.get("device", now["device"]) != now["device"]:
-            devices = f"begun on {before['device']}, continued on {now['device']}"
+            devices = f"started on {before['device']}, continued on {now['device']}"
             self.display.note(f"{part.name}: {devices}: the last bits of its results differ")
         kinds = [one.get("backend") for one in (begun or environment, environment)]
         if kinds[0] != kinds[1]:
-            kind = f"begun in {kinds[0]}, continued in {kinds[1]}"
+            kind = f"started in {kinds[0]}, continued in {kinds[1]}"
             self.display.note(f"{part.name}: {kind}: the last bits of its results differ")
         for line in self.source.note_use(now.get("weights", [])):
             self.display.note(f"{stage.name}: {line}")
@@ -207,6 +226,9 @@ class Pipeline:
         ours = owner is not None and owner.fingerprint == plan.fingerprint
         into = path if ours or (owner is None and not path.exists()) else kept_path(path, plan.fingerprint)
         merged = stage.merge(self.run, replace(plan, reasons=self._reasons(stage)), into)
+        if stage.needs_images and record.rows > merged.rows:
+            gone = record.rows - merged.rows
+            self.display.note(f"{stage.name}: {gone} rows are left out: their images are no longer samples of this run")
         record.rows, record.unscored = merged.rows, merged.unscored
         record.rows_sha256 = self.run.contents.sha256(into)
         if into != path and path.exists():
@@ -248,9 +270,7 @@ class Pipeline:
 
 def read_manifest(run: RunDirectory) -> Manifest | None:
     """``run.json`` of a locked run, None where there is none; what a stopped command left between files is made good.
-
-    Raises:
-        UserError: unreadable, or of another schema version.
+    Raises UserError: unreadable, or of another schema version.
     """
     manifest = Manifest.read(run.manifest, run.contents)
     for name, record in manifest.stages.items() if manifest else ():
@@ -273,9 +293,7 @@ def _take_place(run: RunDirectory, stage: Stage, record: StageRecord) -> None:
 
 def check_environments(settings: RunSettings, stages: Iterable[Stage]) -> None:
     """See what can be seen of environments before a run is opened.
-
-    Raises:
-        UserError: there is no such kind; in an environment that is there the user's code cannot be imported.
+    Raises UserError: there is no such kind; in an environment that is there the user's code cannot be imported.
     """
     for part in (part for stage in stages for part in stage.parts(settings)):
         environment = locate(part.spec, settings.env_backend)
@@ -286,9 +304,7 @@ def check_environments(settings: RunSettings, stages: Iterable[Stage]) -> None:
 @functools.cache
 def run_probe(command: tuple[str, ...]) -> None:
     """Run a short program that says on its error stream's last line what is wrong with the user's code.
-
-    Raises:
-        UserError: something is; the message is that line.
+    Raises UserError: something is; the message is that line.
     """
     answer = subprocess.run(command, capture_output=True, text=True, check=False, env=own_environment())
     if answer.returncode != 0:
@@ -312,9 +328,7 @@ def _keep_others(before: dict[str, Any], now: dict[str, Any]) -> None:
 @contextlib.contextmanager
 def reopen(settings: RunSettings, source: WeightSource, display: Display) -> Iterator[Pipeline]:
     """Lock a run that was begun elsewhere and yield its pipeline; its ``run.json`` says all that is to be known.
-
-    Raises:
-        UserError: the directory is in use, or its ``run.json`` is gone.
+    Raises UserError: the directory is in use, or its ``run.json`` is gone.
     """
     with RunDirectory(settings.out).locked() as run:
         manifest = read_manifest(run)

@@ -23,9 +23,7 @@ from wire.settings import EXTENT, IDLE, ROWS, values
 
 def plan(run: RunDirectory, manifest: Manifest, settings: RunSettings, source: WeightSource) -> StagePlan:
     """All images of the suite; done are those on disk with the bytes their row tells.
-
-    Raises:
-        UserError: bad settings, or the directory holds images made under other settings.
+    Raises UserError: bad settings, or the directory holds images made under other settings.
     """
     generation = _generation(settings)
     items = sweep_items(generation)
@@ -126,7 +124,8 @@ def write_hparams(run: RunDirectory, manifest: Manifest, settings: RunSettings) 
     record = manifest.stages.get("generate")
     hparams = record.provenance.get("hparams") if record else None
     if hparams and settings.generation:
-        text = json.dumps(hparams | {"n_samples": settings.generation.samples}, indent=2)
+        samples = manifest.protocol.get("samples", settings.generation.samples)
+        text = json.dumps(hparams | {"n_samples": samples}, indent=2)
         path = run.path / "hparams.json"
         if not path.is_file() or path.read_bytes() != text.encode():
             write_atomically(path, text)

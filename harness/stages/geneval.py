@@ -17,9 +17,7 @@ from wire.files import write_rows
 
 def plan(run: RunDirectory, manifest: Manifest, settings: RunSettings, source: WeightSource) -> StagePlan:
     """All images in the directory; done are those with a verdict for just these bytes.
-
-    Raises:
-        UserError: a bad option, or the directory holds no prompt folders, or a malformed one.
+    Raises UserError: a bad option, or the directory holds no prompt folders, or a malformed one.
     """
     chosen, items = settings.geneval.chosen(), run.scan()
     deciding = chosen | {"weights": source.identity_of("geneval")}

@@ -16,12 +16,8 @@ STAGES: dict[str, Stage] = {stage.name: stage for stage in (GENERATE, GENEVAL, R
 
 def validate(settings: RunSettings, names: Iterable[str]) -> list[str]:
     """Look at everything that can be wrong with a run's settings and prompts, before anything is made.
-
-    Returns:
-        Lines for the user about what will be lacking in the end.
-
-    Raises:
-        UserError: a stage could not run, or there is no such suite.
+    Returns lines for the user about what will be lacking in the end.
+    Raises UserError: a stage could not run, or there is no such suite.
     """
     settings.check()
     prompts: Prompts = {}

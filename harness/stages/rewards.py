@@ -7,26 +7,30 @@ environments are parts of the stage, each with workers of its own.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness.environments.spec import ENVIRONMENTS, find_spec
 from harness.run.directory import RunDirectory
-from harness.run.manifest import Manifest
+from harness.run.manifest import Manifest, StageRecord
 from harness.run.settings import RewardSettings, RunSettings
 from harness.stages.base import Merged, Prompts, Row, Stage, StagePlan, keyed_rows, known_rows, record_of
 from harness.weights.weight_source import WeightSource
 from rewards.scorers.card import Weight
 from rewards.settings import validate as faults_of
 from wire.errors import UserError
-from wire.files import fingerprint, write_rows
+from wire.files import fingerprint, sha256_of_file, write_rows
+from wire.own_code import one_line, reason_of
 from wire.paths import home, stage_code
 from wire.protocol import SAMPLES_DIGEST, Item, cell_key, digest_of, samples_of
 from wire.settings import values
 from wire.vocabulary import SEVEN_REWARDS
+
+if TYPE_CHECKING:
+    from rewards.scorers.base import Scorer
 
 T = TypeVar("T")
 
@@ -55,12 +59,8 @@ def plan(
     Finished values of a metric that is to be rescored, or that something else decides now, are passed over, and
     replaced when the file is merged; what a worker has written since then counts, so that an interrupted rescoring goes
     on where it was.
-
-    Args:
-        environment: the part that is meant; without it the whole stage.
-
-    Raises:
-        UserError: see :func:`validate`; or no readable images.
+    ``environment``: the part that is meant; without it the whole stage.
+    Raises UserError: see :func:`validate`; or no readable images.
     """
     validate(settings, {})
     shares = by_environment(settings.rewards, Path.cwd())
@@ -86,7 +86,21 @@ def plan(
     parameters |= source.parameters(find_spec(environment or USUAL).name)
     parameters |= chosen | {"text_cache": str(home() / "text-features")} | ({"scorers": scorers} if scorers else {})
     parameters |= {"alone": False} if len(shares) > 1 else {}
-    return StagePlan(items, done, len(wanted), deciding, parameters, known, parts, marks)
+    notes = tuple(_of_other_code(settings.rewards, record, done))
+    return StagePlan(items, done, len(wanted), deciding, parameters, known, parts, marks, notes=notes)
+
+
+def _of_other_code(settings: RewardSettings, record: StageRecord | None, done: Iterable[str]) -> Iterator[str]:
+    """A line for each of the user's scorers with numbers that are there, whose file was another when they were made."""
+    from rewards.own_scorer import load_scorers, source_of
+
+    metrics = {key.rpartition("#")[2] for key in done}
+    used = record.provenance.get("weights", []) if record else []
+    for metric, scorer in load_scorers(own_scorers(settings)[0]).items():
+        file = source_of(scorer)
+        before = {one.get("sha256") for one in used if (one.get("metric"), one.get("file")) == (metric, file.name)}
+        if metric in metrics and before and sha256_of_file(file) not in before:
+            yield f"{metric}: {file.name} has changed since its numbers were made; --rescore {metric} replaces them"
 
 
 def _name(environment: str) -> str:
@@ -115,12 +129,8 @@ def _facts(metrics: Iterable[str]) -> dict[str, Any]:
 @cache
 def by_environment(settings: RewardSettings, folder: Path) -> dict[str, RewardSettings]:
     """The settings of each environment's metrics alone, the usual one's first.
-
-    Args:
-        folder: where the user is, which names of scorers start from.
-
-    Raises:
-        UserError: there is no such environment for scorers, two have one name, or as :func:`own_scorers`.
+    ``folder``: where the user is, which names of scorers start from.
+    Raises UserError: there is no such environment for scorers, two have one name, or as :func:`own_scorers`.
     """
     from rewards.own_scorer import environment_of, load_scorers, registry
 
@@ -191,9 +201,7 @@ def _of_these_samples(known: dict[str, Row], items: Iterable[Item]) -> dict[str,
 
 def own_scorers(settings: RewardSettings) -> tuple[list[str], tuple[str, ...]]:
     """The user's scorers, named so that a worker finds them, and all metric ids asked for, theirs last.
-
-    Raises:
-        UserError: an unknown metric, or an unfit scorer.
+    Raises UserError: an unknown metric, or an unfit scorer.
     """
     from rewards.scorers import check_metrics
 
@@ -217,9 +225,7 @@ def validate(settings: RunSettings, prompts: Prompts) -> list[str]:
 
 def require_prompts(settings: RunSettings, prompts: Prompts) -> None:
     """See that each metric can score images of some of the prompts.
-
-    Raises:
-        UserError: one cannot, whatever they show.
+    Raises UserError: one cannot, whatever they show.
     """
     from rewards.own_scorer import registry
 
@@ -227,9 +233,17 @@ def require_prompts(settings: RunSettings, prompts: Prompts) -> None:
     known = registry(scorers)
     lines = [*prompts.values()]
     for metric in metrics if lines else ():
-        if all(known[metric].refusal(line) for line in lines):
-            reason = known[metric].refusal(lines[0])
+        if all(_refusal(known[metric], line) for line in lines):
+            reason = _refusal(known[metric], lines[0])
             raise UserError(f"{metric} can score none of these prompts: {reason}; choose another --suite, or omit it")
+
+
+def _refusal(scorer: type[Scorer], line: Mapping[str, Any]) -> str:
+    """Why a scorer refuses a line; a user's may raise whatever it likes."""
+    try:
+        return one_line(str(scorer.refusal(line) or ""))
+    except Exception as error:
+        return f"its refusal failed ({reason_of(error)})"
 
 
 def weights(settings: RunSettings) -> dict[str, tuple[Weight, ...]]:
@@ -253,7 +267,7 @@ def _cells(rows: Iterable[Row], passed_over: Container[str]) -> Iterator[Row]:
         if "metric" in row:
             yield row
             continue
-        image = {key: row.get(key) for key in ("filename", "prompt_index", "sample_index", "image_sha256")}
+        image = {key: row.get(key) for key in _IMAGE_KEYS}
         reasons, details = (said if isinstance(said := row.get(key), dict) else {} for key in _METRICS_KEYS)
         for metric, value in row.items():
             if metric not in _IMAGE_KEYS and metric not in _METRICS_KEYS and metric not in passed_over:
@@ -296,7 +310,7 @@ def batch(settings: RunSettings) -> int:
 
 
 REWARDS = Stage(
-    "rewards", "rewards", "rewards", "rewards.jsonl", "numbers", plan, merge,
+    "rewards", "rewards", "rewards", "rewards.jsonl", "scores", plan, merge,
     batch=batch, validate=validate, keys=keys, weights=weights, probe=probe,
     divide=divide,
 )  # fmt: skip

@@ -27,22 +27,15 @@ _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 class Step:
     """How far one step is. Its rate counts from the first item on: what was there already, and the loading of models
     before it, say nothing of how fast items are made.
-
-    Attributes:
-        total: 0 while it is unknown.
-        begun: when it was first heard of; seconds of the monotonic clock, as all times here.
-        heard: when it was last heard of: what has ended takes no longer.
-        clock: when the first item was done; None before.
-        counted: items that were done by then.
     """
 
-    begun: float
-    heard: float = 0.0
+    begun: float  #: when it was first heard of; seconds of the monotonic clock, as all times here
+    heard: float = 0.0  #: when it was last heard of: what has ended takes no longer
     done: int = 0
-    total: int = 0
+    total: int = 0  #: 0 while it is unknown
     label: str = ""
-    clock: float | None = None
-    counted: int = 0
+    clock: float | None = None  #: when the first item was done; None before
+    counted: int = 0  #: items that were done by then
 
     def take(self, done: int, total: int, label: str, now: float) -> None:
         """Take note of progress; another total, or fewer items, is other work, which has a rate of its own."""
@@ -160,9 +153,7 @@ class Display:
 
 def bar_lines(steps: dict[str, Step], now: float, width: int, *, turns: bool = True) -> Iterator[Text]:
     """A line a step: mark, name, bar, count, pace, and of the label what fits into ``width`` cells.
-
-    Args:
-        turns: work goes on; else what has not ended has no spinner.
+    ``turns``: work goes on; else what has not ended has no spinner.
     """
     from rich.text import Text
 

@@ -56,20 +56,14 @@ class Index(msgspec.Struct):
 
 @dataclass(frozen=True)
 class Link:
-    """A file of a snapshot of the hub's cache, and the blob that holds its bytes.
+    """A file of a snapshot of the hub's cache, and the blob that holds its bytes."""
 
-    Attributes:
-        entry: of ``weights.toml``; its revision and patterns are those of the link.
-        branch: that the commit was found under; empty where the commit is pinned.
-        runs_code: the repository's code is run, so that each file must be pinned or proved.
-    """
-
-    entry: HubWeight
+    entry: HubWeight  #: of ``weights.toml``; its revision and patterns are those of the link
     revision: str
-    branch: str
+    branch: str  #: that the commit was found under; empty where the commit is pinned
     name: str
     blob: str
-    runs_code: bool
+    runs_code: bool  #: the repository's code is run, so that each file must be pinned or proved
 
     @property
     def repository(self) -> Path:
@@ -124,7 +118,7 @@ def _files(index: Index) -> dict[str, File]:
     files: dict[str, File] = {}
     for file in index.files:
         if file.place in files:
-            raise ValueError(f"{file.place} is there twice")
+            raise ValueError(f"{file.place} appears twice")
         if not is_git_object(file.place):
             target(file.place)
         elif index.schema == 1 or file.size > MAX_OBJECT:
@@ -171,7 +165,7 @@ def _snapshot(place: tuple[str, str, str], names: Mapping[str, str]) -> list[Lin
     if not fitting:
         raise ValueError(f"{folder} at {branch or revision} is not in weights.toml")
     if within := [name for name in names if any(str(parent) in names for parent in PurePosixPath(name).parents)]:
-        raise ValueError(f"{within[0]} lies in a file")
+        raise ValueError(f"{within[0]} is inside a file")
     owners: dict[str, HubWeight] = {}
     for entry in sorted(fitting, key=lambda entry: len(entry.sha256)):  # who pins a file has the last word on it
         owners.update(dict.fromkeys(choose(entry.files, names), entry))

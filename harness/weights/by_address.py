@@ -69,7 +69,7 @@ def bring(weight: WeightFile, file: Path) -> str:
             with replacing(weight.path) as partial:
                 shutil.copyfile(file, partial)
                 if fault := mismatch(weight, sha256_of_file(partial)):
-                    raise UserError(f"{file} is not {weight.name}, and is not taken: its bytes {fault}")
+                    raise UserError(f"{file} is not {weight.name}, and is not used: its bytes {fault}")
         except PermissionError as error:
             raise UserError(f"{file}: cannot be copied to {weight.path} ({error.strerror})") from error
         except OSError as error:
@@ -163,7 +163,7 @@ def _download_wholly(url: str, partial: Path, progress: Bytes) -> None:
         except (OSError, http.client.HTTPException):
             if _size(partial) <= before:
                 raise
-    raise OSError(f"broke off {RETRIES} times")
+    raise OSError(f"was interrupted {RETRIES} times")
 
 
 def _size(path: Path) -> int:

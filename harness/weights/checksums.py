@@ -92,7 +92,7 @@ def read_ledger(file: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise UserError(f"{file}: unreadable ({error}); move it away, and the weights are verified anew") from error
+        raise UserError(f"{file}: unreadable ({error}); move it away; the weights are then verified again") from error
     return record
 
 

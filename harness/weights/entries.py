@@ -31,23 +31,16 @@ Bytes = Annotated[int, msgspec.Meta(ge=0)]
 
 @dataclass(frozen=True)
 class WeightFile:
-    """A file that is published by address.
+    """A file that is published by address."""
 
-    Attributes:
-        name: how stages, the worker modules, ask for it.
-        urls: where it is published, tried in order.
-        sha256: expected digest, whole or its leading digits.
-        size: bytes; 0 where nobody here has seen the file.
-    """
-
-    name: Name
+    name: Name  #: how stages, the worker modules, ask for it
     file: PlainFile
-    urls: tuple[str, ...]
-    sha256: Digits
+    urls: tuple[str, ...]  #: where it is published, tried in order
+    sha256: Digits  #: expected digest, whole or its leading digits
     stages: tuple[str, ...]
     licence: str
     source: str
-    size: Bytes = 0
+    size: Bytes = 0  #: bytes; 0 where nobody here has seen the file
 
     @property
     def path(self) -> Path:
@@ -57,26 +50,18 @@ class WeightFile:
 
 @dataclass(frozen=True)
 class HubWeight:
-    """Files of one repository of the Hugging Face hub.
-
-    Attributes:
-        files: patterns; see :func:`wire.hub.choose`.
-        revision: commit, of the list or of the card of the scorer that uses it; empty for the main branch.
-        sha256: file -> digest, where known.
-        extra: only fetched when named.
-        runs_code: its Python code is run.
-    """
+    """Files of one repository of the Hugging Face hub."""
 
     name: Name
     repo: Repo
-    files: tuple[str, ...]
+    files: tuple[str, ...]  #: patterns; see :func:`wire.hub.choose`
     stages: tuple[str, ...]
     licence: str
     source: str
-    revision: Commit = ""
-    sha256: dict[str, Sha256] = field(default_factory=dict)
-    extra: bool = False
-    runs_code: bool = False
+    revision: Commit = ""  #: commit, of the list or of the card of the scorer that uses it; empty for the main branch
+    sha256: dict[str, Sha256] = field(default_factory=dict)  #: file -> digest, where known
+    extra: bool = False  #: only fetched when named
+    runs_code: bool = False  #: its Python code is run
 
     def __post_init__(self) -> None:
         """Refuse code of a branch."""

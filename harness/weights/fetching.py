@@ -118,9 +118,7 @@ def _failure(future: Future[None]) -> list[str]:
 
 def verify(entries: Iterable[HubWeight]) -> tuple[list[str], list[str]]:
     """Hash every cached file of the entries; one with other bytes than promised is set aside.
-
-    Returns:
-        Lines to be said about files that nobody has pinned, and one for each file that was set aside.
+    Returns lines to be said about files that nobody has pinned, and one for each file that was set aside.
     """
     found = [(entry, file) for entry in entries for file in on_hub.cached_files(entry)]
     with ThreadPoolExecutor(PARALLEL) as pool:

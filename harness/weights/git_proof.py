@@ -56,14 +56,14 @@ def fault(read: Read, commit: str, name: str, path: Path) -> str:
     promised = blob_at(read, commit, name)
     if not promised:
         return f"is not a file of commit {commit}"
-    return "" if promised in names_of(path) else f"has not the bytes that it has in commit {commit}"
+    return "" if promised in names_of(path) else f"does not have the bytes that it has in commit {commit}"
 
 
 def blob_at(read: Read, commit: str, name: str) -> str:
     """git's name for the content of a file of a commit; empty where the commit has no such file. Raises as above."""
     *folders, last = name.split("/")
     if len(folders) >= MAX_DEPTH:
-        raise ValueError(f"{name[:200]!r} lies too deep")
+        raise ValueError(f"{name[:200]!r} is nested too deep")
     tree = tree_of(_body(read, "commit", commit))
     for folder in folders:
         mode, tree = entries_of(_body(read, "tree", tree)).get(folder.encode(), (b"", ""))

@@ -80,9 +80,7 @@ def _pinned(entry: HubWeight, records: list[dict[str, Any]]) -> str:
 
 def verify_here(names: Sequence[str], stages: Sequence[str]) -> tuple[list[str], list[str]]:
     """Hash everything that is here; files with other bytes than promised are set aside.
-
-    Returns:
-        A line for each entry, and one for each file that was set aside.
+    Returns a line for each entry, and one for each file that was set aside.
     """
     entries = _chosen(names, stages)
     lines, problems = [], []

@@ -67,7 +67,7 @@ def fault(entry: HubWeight, file: CachedFile) -> str:
     if _SHA256.fullmatch(file.blob.name) and file.blob.name != digest:
         return f"has sha256 {digest}, the hub said {file.blob.name}"
     if _SHA1.fullmatch(file.blob.name) and file.blob.name != blob_sha1(file.blob):
-        return "has not the bytes that the hub said"
+        return "does not have the bytes that the hub promised"
     first = checksums.first_use(place(entry, file.name))
     if first and first["sha256"] != digest and first["revision"] == entry.repository.commit:
         return f"has sha256 {digest}, and had {first['sha256']} at its first use"
@@ -106,12 +106,8 @@ def set_aside(file: CachedFile) -> Path:
 
 def note_use(weights: Iterable[dict[str, Any]]) -> list[str]:
     """Record the hub's files that are not pinned, and tell of those that have changed.
-
-    Args:
-        weights: a worker's provenance: ``source`` or ``repo``, ``file``, ``revision``, ``sha256``; others do not count.
-
-    Returns:
-        One line on what was recorded, and one for each file that differs from its first use, or was never proved.
+    ``weights``: a worker's provenance: ``source`` or ``repo``, ``file``, ``revision``, ``sha256``; others do not count.
+    Returns one line on what was recorded, and one for each file that differs from its first use, or was never proved.
     """
     pinned = {(entry.repo, name) for entry in load_hub().values() for name in entry.sha256}
     loaded = [weight for weight in map(_place, weights) if weight and weight[:2] not in pinned]

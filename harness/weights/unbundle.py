@@ -45,11 +45,8 @@ class Unpacked:
 
 def unpack(path: Path, progress: Progress, trust: bool = False) -> Unpacked:
     """Put a bundle's files where the stages look for them; what is here already is left alone.
-
-    Args:
-        progress: is told of bytes.
-        trust: take files of repositories whose code is run without proof. What is disproved is refused all the same.
-
+    ``progress``: is told of bytes.
+    ``trust``: take files of repositories whose code is run without proof. What is disproved is refused all the same.
     Raises UserError: not a bundle, or one that holds something else than it may; EnvironmentFailure: a file has other
     bytes than its list says, or than is pinned, or lacks its proof.
     """
@@ -102,7 +99,7 @@ def _extract(
                 data, name = content.read(file.size), place.removeprefix("git/")
                 if git_proof.sha1(data) != name or hashlib.sha256(data).hexdigest() != file.sha256:
                     raise EnvironmentFailure(
-                        f"{place} has not the bytes that its name and the bundle's list say: nothing is unpacked"
+                        f"{place} does not have the bytes that name and list promise: nothing is unpacked"
                     )
                 objects[name] = data
             elif not target(place).exists():
@@ -163,7 +160,7 @@ def _fault(place: str, partial: Path, digest: str, promised: str) -> str:
         return by_address.mismatch(next(one for one in load_weights().values() if one.file == name), digest)
     name = name.rpartition("/")[2]
     own = digest if len(name) == 64 else git_proof.blob_sha1(partial)
-    return "" if own == name else "has not the bytes that its name says"
+    return "" if own == name else "does not have the bytes that its name promises"
 
 
 def _check_room(contents: Contents) -> None:

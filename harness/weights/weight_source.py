@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from harness.environments.making import Making
 from harness.environments.manager import LITE, Environment, exclusive, locate
@@ -32,68 +32,31 @@ _SILENT = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_I
 _OFFLINE = _SILENT | dict.fromkeys(_PROXIES, "")
 
 
-class WeightSource(Protocol):
-    """What a run needs to know of its models."""
-
-    @property
-    def identity(self) -> str:
-        """Distinguishes published weights from stand-ins in fingerprints."""
-
-    @property
-    def random(self) -> bool:
-        """True for stand-ins: scores mean nothing."""
-
-    def identity_of(self, stage: str) -> Any:
-        """What decides a stage's numbers as far as its weights go."""
-
-    def variables(self, stage: str = "") -> dict[str, str]:
-        """Environment variables for workers of the stage, or of the environment of that name."""
-
-    def parameters(self, stage: str) -> dict[str, Any]:
-        """Job parameters that point a worker to its files; known without fetching anything."""
-
-    def prepare(self, stage: str, progress: Progress, wanted: Collection[str] | None = None) -> list[str]:
-        """Fetch and verify what the stage's own loaders do not fetch themselves.
-
-        Returns:
-            Of the ``wanted`` files, why those that cannot be had cannot. Without such names all are needed.
-
-        Raises:
-            EnvironmentFailure: a file that is needed cannot be had.
-        """
-
-    def lacking(self, weights: Mapping[str, Iterable[Weight]]) -> dict[str, str]:
-        """Metric -> why it cannot be scored, of those of which a weight is neither here nor to be had."""
-
-    def furnish(self, environment: Environment, progress: Progress) -> None:
-        """Make ready what workers in an environment made on demand load."""
-
-    def note_use(self, weights: list[dict[str, Any]]) -> list[str]:
-        """Take note of the weights that a worker says it has loaded; returns lines for the user."""
-
-
 @dataclass(frozen=True)
 class PublishedWeights:
     """The real thing: files of ``weights.toml``, and the hub through the stages' loaders."""
 
     offline: bool = False
-    identity: str = "published"
-    random: bool = False
+    identity: str = "published"  #: distinguishes published weights from stand-ins in fingerprints
+    random: bool = False  #: scores mean nothing
 
     def identity_of(self, stage: str) -> Any:
-        """The expected hashes of the stage's files."""
+        """What decides a stage's numbers as far as its weights go: the expected hashes of its files."""
         return {weight.name: weight.sha256 for weight in weights_of(stage)}
 
     def variables(self, stage: str = "") -> dict[str, str]:
-        """Offline, the hub's client must not open a socket."""
+        """Those of the stage's workers, or of an environment's: offline, the hub's client must not open a socket."""
         return dict(_OFFLINE) if self.offline else {}
 
     def parameters(self, stage: str) -> dict[str, Any]:
-        """Paths in the weights folder."""
+        """Job parameters that point a worker to its files, whether they are there or not."""
         return {"files": {weight.name: str(weight.path) for weight in weights_of(stage)}}
 
     def prepare(self, stage: str, progress: Progress, wanted: Collection[str] | None = None) -> list[str]:
-        """Fetch what is missing."""
+        """Fetch and verify what is missing and the stage's own loaders do not fetch themselves.
+        Returns why those of the ``wanted`` files that cannot be had cannot. Without such names all are needed.
+        Raises EnvironmentFailure: a file that is needed cannot be had.
+        """
         if wanted is None:
             ensure_weights(stage, self.offline, progress)
             return []
@@ -109,14 +72,14 @@ class PublishedWeights:
         return ""
 
     def lacking(self, weights: Mapping[str, Iterable[Weight]]) -> dict[str, str]:
-        """Looked up in the list, in the hub's cache, and on the hub."""
+        """Metric -> why it cannot be scored, of those of which a weight is neither here nor to be had."""
         return lacking(weights, self.offline)
 
     def furnish(self, environment: Environment, progress: Progress) -> None:
-        """Workers fetch what they load."""
+        """Make ready what workers in an environment made on demand load: these fetch it themselves."""
 
     def note_use(self, weights: list[dict[str, Any]]) -> list[str]:
-        """Weights that nobody has pinned are recorded on first use; other bytes later on are told."""
+        """Record weights that a worker has loaded and nobody has pinned; returns lines on bytes that changed since."""
         return note_use(weights)
 
 
@@ -195,6 +158,10 @@ class TinyWorld:
     def note_use(self, weights: list[dict[str, Any]]) -> list[str]:
         """Stand-ins are not remembered."""
         return []
+
+
+#: What a run needs to know of its models.
+WeightSource = PublishedWeights | TinyWorld
 
 
 def make_tiny_world(env_backend: str, steps: Steps) -> TinyWorld:

@@ -121,10 +121,8 @@ def run_logged(
     on_line: Callable[[str], None] = lambda _line: None,
 ) -> None:
     """Run a program to its end; both of its streams go to ``log`` and, line by line, to ``on_line``.
-
-    Raises:
-        EnvironmentFailure: the program cannot be started or fails; the message is ``failure`` with details.
-        Interrupted: the calling thread's crew was dismissed.
+    Raises EnvironmentFailure: the program cannot be started or fails; the message is ``failure`` with details;
+    Interrupted: the calling thread's crew was dismissed.
     """
     check_dismissed()
     try:

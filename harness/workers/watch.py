@@ -17,15 +17,12 @@ TICK = 1.0
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Seconds that a worker may be silent, and may stand still.
+    """Seconds that a worker may be silent, and may stand still."""
 
-    Attributes:
-        silence: without any event, signs of life included. An interpreter can be held up for long while libraries of
-            gigabytes load from a slow file system, but not for minutes on end.
-        standstill: without anything but signs of life. Weights of tens of gigabytes may be on their way.
-    """
-
+    #: Without any event, signs of life included. An interpreter can be held up for long while libraries of gigabytes
+    #: load from a slow file system, but not for minutes on end.
     silence: float = 300.0
+    #: Without anything but signs of life. Weights of tens of gigabytes may be on their way.
     standstill: float = 4 * 3600.0
 
     @property
@@ -36,9 +33,7 @@ class Timeouts:
     @classmethod
     def of(cls, environment: Mapping[str, str] = os.environ) -> Timeouts:
         """As ``MIRO_EVAL_WORKER_TIMEOUT`` and ``MIRO_EVAL_STALL_TIMEOUT`` say.
-
-        Raises:
-            UserError: one of them is not a positive number of seconds.
+        Raises UserError: one of them is not a positive number of seconds.
         """
         return cls(
             _seconds(environment, "MIRO_EVAL_WORKER_TIMEOUT", cls.silence),

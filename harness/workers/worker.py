@@ -45,7 +45,7 @@ class Program:
     def failure(self, status: int, message: str = "", hung: str = "") -> WorkerFailure:
         """The error of a worker that ended, or gave a job up, with this status, and said this about it."""
         details = describe_failure(self.command, status, self.log)
-        what = f"hung ({hung}) and was ended" if hung else "stopped unexpectedly"
+        what = f"hung ({hung}) and was stopped" if hung else "stopped unexpectedly"
         text = f"stage {self.stage} {what}; run the same command again to continue"
         if hung:
             return WorkerFailure(text, ExitCode.ENVIRONMENT_FAILURE, details)
@@ -83,11 +83,7 @@ class Workers:
         self._stack.close()
 
     def start(self, program: Program) -> int:
-        """Start a worker on its first job; returns its number.
-
-        Raises:
-            EnvironmentFailure: there is no such program.
-        """
+        """Start a worker on its first job; returns its number. Raises EnvironmentFailure: there is no such program."""
         number, process = len(self._processes), _start(program, self._timeouts.beat)
         self._processes.append(self._stack.enter_context(running(process)))
         self._logs.append(program.log)
@@ -151,9 +147,7 @@ class Workers:
 
 def run(program: Program, on_event: Callable[[Event], None]) -> None:
     """Run a worker on the one job it is started with, passing its events on.
-
-    Raises:
-        WorkerFailure: it failed; carries its own message and last lines.
+    Raises WorkerFailure: it failed; carries its own message and last lines.
     """
     message, finished = "", False
     with Workers() as workers:

@@ -23,15 +23,12 @@ class AnalysisFiles:
 
     ``tradeoffs``: diversity against scores as Markdown, CSV and a figure, where two runs have a diversity. ``judges``:
     Markdown and CSV, where asked for.
-
-    Attributes:
-        notes: which runs were passed over; see :class:`reports.read.find.Found`.
     """
 
     markdown: Path
     csv: Path
     radars: tuple[Path, ...]
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  #: which runs were passed over; see :class:`reports.read.find.Found`
     tradeoffs: tuple[Path, ...] = ()
     judges: tuple[Path, ...] = ()
 
@@ -46,18 +43,15 @@ def write_analysis(
     labels: Path | None = None,
 ) -> AnalysisFiles:
     """Analyse runs, each by itself.
-
-    Args:
-        cards: of metrics that are known anyway.
-        further: formats (pdf, svg) in which figures stand beside the PNGs.
-        judges: also hold the judges of the same images against each other; see :mod:`reports.analysis.judges`.
-        labels: a file of what people say of the images, for that.
-
-    Raises:
-        UserError: a run is missing, empty or malformed, no run has two judges, or the folder cannot be written to.
+    ``cards``: of metrics that are known anyway.
+    ``further``: formats (pdf, svg) in which figures stand beside the PNGs.
+    ``judges``: also hold the judges of the same images against each other; see :mod:`reports.analysis.judges`.
+    ``labels``: a file of what people say of the images, for that.
+    Raises UserError: a run is missing, empty or malformed, no run has two judges, labels are given for several runs, or
+    the folder cannot be written to.
     """
     from reports.analysis.findings import findings_csv, findings_markdown
-    from reports.analysis.judges import read_labels, write_judges
+    from reports.analysis.judges import labels_note, read_labels, write_judges
     from reports.analysis.radar import draw_radars
     from reports.analysis.tradeoff import write_tradeoffs
     from reports.files import write_text
@@ -69,23 +63,27 @@ def write_analysis(
     said = read_labels(labels) if labels else None
     found, measured = [], []
     sources, notes = find_runs(inputs, cards)
+    if said and len(sources) > 1:
+        raise UserError(f"--labels are about one run's images, and here are {len(sources)}: analyse that run alone")
     for source in told_apart(sources):
         try:
             run = read_source(source)
         except UserError as error:
             notes = (*notes, fault_note(source.path, source.searched, error))
             continue
-        found.append((source, _measures(run), tuple(notes_on_rewards(run, run.manifest.cards))))
+        found.append((source, _measures(run), (*run.repeats, *notes_on_rewards(run, run.manifest.cards))))
         measured.append((source.name, run))
     if not found:
         raise UserError(f"nothing to analyse; {'; '.join(notes)}")
+    judged = write_judges(measured, said, out_dir) if judges else ()
+    notes = (*notes, *filter(None, [labels_note(run, said) for _, run in measured if said and judges]))
     return AnalysisFiles(
         markdown=write_text(out_dir / "analysis.md", findings_markdown(found)),
         csv=write_text(out_dir / "analysis.csv", findings_csv(found)),
         radars=draw_radars(measured, out_dir, further),
         notes=notes,
         tradeoffs=write_tradeoffs(measured, out_dir, further),
-        judges=write_judges(measured, said, out_dir) if judges else (),
+        judges=judged,
     )
 
 

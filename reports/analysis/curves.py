@@ -24,23 +24,15 @@ class Point:
 
 @dataclass(frozen=True)
 class Curve:
-    """One score of one training run.
-
-    Attributes:
-        metric: ``overall``, a tag, or a metric id.
-        by_order: steps are the numbers of the checkpoints, in the order given.
-        axis: what the points lie along, where it is no training.
-        higher_is_better: direction; None where nobody has said.
-        words: what is at 0, 1, ... of an axis that has no numbers.
-    """
+    """One score of one training run."""
 
     training: str
-    metric: str
+    metric: str  #: ``overall``, a tag, or a metric id
     points: tuple[Point, ...]
-    by_order: bool
-    axis: str = ""
-    higher_is_better: bool | None = True
-    words: tuple[str, ...] = ()
+    by_order: bool  #: steps are the numbers of the checkpoints, in the order given
+    axis: str = ""  #: what the points lie along, where it is no training
+    higher_is_better: bool | None = True  #: direction; None where nobody has said
+    words: tuple[str, ...] = ()  #: what is at 0, 1, ... of an axis that has no numbers
 
     @property
     def label(self) -> str:
@@ -80,9 +72,7 @@ def bounds(interval: Interval | None) -> tuple[float | None, float | None]:
 
 def draw(curves: Sequence[Curve], path: Path, cards: Cards = NO_CARDS, further: Iterable[str] = ()) -> list[Path]:
     """Write a PNG, a panel a metric, the intervals as bands; and ``further`` formats beside it.
-
-    Raises:
-        MiroEvalError: there is no curve, or the file cannot be written.
+    Raises MiroEvalError: there is no curve, or the file cannot be written.
     """
     panels = [_panel([one for one in curves if one.metric == metric], cards) for metric in metrics_of(curves)]
     return save(plot(panels), path, further)

@@ -24,7 +24,7 @@ EXPLANATIONS = {
     ),
     "reward_correlation": "Spearman's rank correlation of rewards, over images; 95 % intervals over prompts.",
     OVER_PROMPTS: (
-        "The same for prompts' mean rewards: how far two rewards find the same prompts hard. If it is high and that "
+        "The same for prompts' mean rewards: whether two rewards find the same prompts hard. If it is high and that "
         "over images is low, they agree on prompts, but not on which image of a prompt is better."
     ),
     "histogram": (
@@ -43,21 +43,15 @@ BY_DIRECTION = ("best_of", "reward_against_verdict")
 
 @dataclass(frozen=True)
 class Finding:
-    """One number.
+    """One number."""
 
-    Attributes:
-        analysis: a key of :data:`EXPLANATIONS`, or ``best_of_4`` and the like.
-        size: over how many; ``unit`` says of what.
-        unit: ``images``, ``prompts`` or ``pairs``.
-        low, high: 95 % bounds; None where there are none.
-    """
-
-    analysis: str
+    analysis: str  #: a key of :data:`EXPLANATIONS`, or ``best_of_4`` and the like
     subject: str
     quantity: str
     value: float
-    size: int
-    unit: str = "images"
+    size: int  #: over how many; ``unit`` says of what
+    unit: str = "images"  #: ``images``, ``prompts`` or ``pairs``
+    #: low, high: 95 % bounds; None where there are none.
     low: float | None = None
     high: float | None = None
 

@@ -81,9 +81,7 @@ def read_labels(path: Path) -> Labels:
 
     Either columns ``filename`` and ``correct`` (1 or 0), or those of GenEval's own study (``annotations_*.csv``), with
     a row an annotator: right is what more than half of an image's annotators give full marks.
-
-    Raises:
-        UserError: neither, or a row is malformed; names file and line.
+    Raises UserError: neither, or a row is malformed; names file and line.
     """
     try:
         rows = csv.DictReader(io.StringIO(read_bytes(path).decode("utf-8-sig"), newline=""))
@@ -211,11 +209,17 @@ def _kappa(called: NDArray[Any], right: NDArray[Any], weights: NDArray[Any]) -> 
     return found
 
 
+def labels_note(run: Run, labels: Labels) -> str:
+    """How many labelled images are not the run's, with an example; empty where all are."""
+    images = merge_stages(run)
+    known = {(name, -1) for name in images["filename"]} | {*zip(images["prompt"], images["sample_index"], strict=True)}
+    lost = [name + f", sample {at}" * (at >= 0) for name, at in labels if (name, at) not in known]
+    return f"{len(lost):,} of {len(labels):,} labelled images are not in this run, e.g. {lost[0]}" if lost else ""
+
+
 def write_judges(runs: Sequence[tuple[str, Run]], labels: Labels | None, folder: Path) -> tuple[Path, Path]:
     """Write ``judges.md`` and ``judges.csv``.
-
-    Raises:
-        UserError: no run has two judges of the same images, or an image that is labelled.
+    Raises UserError: no run has two judges of the same images, or an image that is labelled.
     """
     found = [(name, agreements(run, labels)) for name, run in runs]
     if not any(own for _, own in found):
@@ -224,8 +228,10 @@ def write_judges(runs: Sequence[tuple[str, Run]], labels: Labels | None, folder:
             "people's labels (--labels)"
         )
     if labels and not any(one.reference == HUMAN for _, own in found for one in own):
-        raise UserError(f"none of the {len(labels):,} labelled images (--labels) is in these runs with a judge's word")
-    blocks = ["# Judges side by side", EXPLANATION]
+        raise UserError(f"none of the {len(labels):,} labelled images (--labels) is in these runs with a judge's score")
+    against = any(one.auroc or one.kappa for _, own in found for one in own)
+    blocks = ["# Judges side by side", EXPLANATION if against else CORRELATIONS]
+    blocks += [f"{escape(note)}." for _, run in runs if labels and (note := labels_note(run, labels))]
     for name, own in found:
         blocks += [f"## {escape(name)}", *(_tables(own) if own else ["Fewer than two judges."])]
     markdown = write_text(folder / "judges.md", "\n\n".join(blocks) + "\n")
@@ -237,6 +243,10 @@ EXPLANATION = (
     "always, 0.5 by chance. Kappa: agreement beyond chance, scores being cut where as many images are called right as "
     "the reference calls right. In brackets, 95 % intervals over prompts. GenEval's verdict is a judge, too, and no "
     "truth: believe a judge by how it agrees with people."
+)
+CORRELATIONS = (
+    "Spearman's rank correlation over images; in brackets, 95 % intervals over prompts. No judge here says right or "
+    "wrong, so none can be a reference for others; people's labels can (--labels)."
 )
 
 

@@ -13,6 +13,7 @@ from reports.statistics.best_of_n import expected_best, expected_of_best, sizes_
 from reports.statistics.clusters import Clusters
 from reports.statistics.correlation import rank_correlation
 from reports.statistics.intervals import mean_interval
+from wire.grouping import grouped
 from wire.vocabulary import TAGS
 
 if TYPE_CHECKING:
@@ -52,10 +53,8 @@ def best_of(images: pd.DataFrame, metrics: Mapping[str, bool]) -> Iterator[Findi
 
     Only prompts of which as many images as half of the prompts have are scored in all metrics count, so that every
     number stands over the same prompts.
-
-    Args:
-        images: merged rows of one run.
-        metrics: metric id -> whether lower is better; both what is chosen by and what the choice is worth.
+    ``images``: merged rows of one run.
+    ``metrics``: metric id -> whether lower is better; both what is chosen by and what the choice is worth.
     """
     judged = bool(images["correct"].notna().any())
     columns = [*metrics, *(["correct"] if judged else [])]
@@ -81,10 +80,8 @@ def best_of(images: pd.DataFrame, metrics: Mapping[str, bool]) -> Iterator[Findi
 
 def rewards_against_verdicts(images: pd.DataFrame, metrics: Mapping[str, bool]) -> Iterator[Finding]:
     """AUC of each reward for the verdict, over all images and within prompts, and its means by verdict.
-
-    Args:
-        images: merged rows of one run.
-        metrics: metric id -> whether lower is better.
+    ``images``: merged rows of one run.
+    ``metrics``: metric id -> whether lower is better.
     """
     analysis = "reward_against_verdict"
     for metric, lower in metrics.items():
@@ -167,10 +164,12 @@ def breakdown(verdicts: pd.DataFrame | None) -> Iterator[Finding]:
     if verdicts is None:
         return
     scored = verdicts[verdicts["correct"].notna()]
-    asked: dict[tuple[str, str], list[tuple[str, float]]] = {}
-    for prompt, metadata, correct in zip(scored["prompt_key"], scored["metadata"], scored["correct"], strict=True):
-        for subject in dict.fromkeys(_asked(metadata)):
-            asked.setdefault(subject, []).append((prompt, float(correct)))
+    images = zip(scored["prompt_key"], scored["metadata"], scored["correct"], strict=True)
+    asked = grouped(
+        (subject, (prompt, float(correct)))
+        for prompt, metadata, correct in images
+        for subject in dict.fromkeys(_asked(metadata))
+    )
     for analysis in ("class", "relation", "color", "count"):
         own = [_accuracy(analysis, name, images) for (kind, name), images in asked.items() if kind == analysis]
         yield from sorted(own, key=lambda one: (-one.value, one.subject))

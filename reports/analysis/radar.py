@@ -30,15 +30,12 @@ WORST_TO_BEST = "Each axis: its worst line on the inner ring, its best on the ou
 
 @dataclass(frozen=True)
 class RadarLine:
-    """One model of a radar: values along the axes, in their units; a dashed line where they were not measured.
-
-    Attributes:
-        place: which look it has, as of :func:`reports.drawing.look`; None for the place of its label in the figure.
-    """
+    """One model of a radar: values along the axes, in their units; a dashed line where they were not measured."""
 
     label: str
     values: tuple[float, ...]
     measured: bool
+    #: Which look it has, as of :func:`reports.drawing.look`; None for the place of its label in the figure.
     place: int | None = None
 
 
@@ -46,9 +43,7 @@ def draw_radars(runs: Sequence[tuple[str, Run]], folder: Path, further: Iterable
     """Write ``radar_tags.png`` and ``radar_rewards.png``, as far as runs have what they show.
 
     Rewards have no common scale: their axes go from the worst to the best run, so that there must be two.
-
-    Raises:
-        MiroEvalError: see :func:`reports.drawing.save`.
+    Raises MiroEvalError: see :func:`reports.drawing.save`.
     """
     figures = {"radar_tags": _tags(runs), "radar_rewards": _rewards(runs)}
     drawn = [(name, figure) for name, figure in figures.items() if figure is not None]
@@ -93,20 +88,13 @@ def _lines(means: Mapping[str, Mapping[str, float]], axes: Sequence[str]) -> lis
 
 @dataclass(frozen=True)
 class Wheel:
-    """One wheel: axes, three or more, each with a scale of its own.
+    """One wheel: axes, three or more, each with a scale of its own."""
 
-    Attributes:
-        axes: as they are named on the wheel, directions included.
-        lines: one or more, with a value for each axis.
-        bounds: of every axis; None for each from its worst to its best line.
-        lower: for each axis, whether its lowest value is the best; empty where none is.
-    """
-
-    axes: tuple[str, ...]
-    lines: tuple[RadarLine, ...]
+    axes: tuple[str, ...]  #: as they are named on the wheel, directions included
+    lines: tuple[RadarLine, ...]  #: one or more, with a value for each axis
     title: str
-    bounds: tuple[float, float] | None = None
-    lower: tuple[bool, ...] = ()
+    bounds: tuple[float, float] | None = None  #: of every axis; None for each from its worst to its best line
+    lower: tuple[bool, ...] = ()  #: for each axis, whether its lowest value is the best; empty where none is
 
 
 def radar(wheels: Sequence[Wheel], note: str = "") -> Figure:

@@ -24,18 +24,12 @@ MODEL = "model"
 
 @dataclass(frozen=True)
 class SweepPoint:
-    """One run of a grid.
+    """One run of a grid."""
 
-    Attributes:
-        values: of its fields.
-        places: on each axis, of which one may be of several fields.
-        model: its checkpoint's name, where the grid has several.
-    """
-
-    values: Values
-    places: Values
+    values: Values  #: of its fields
+    places: Values  #: on each axis, of which one may be of several fields
     path: Path
-    model: str = ""
+    model: str = ""  #: its checkpoint's name, where the grid has several
 
 
 @dataclass(frozen=True)
@@ -53,9 +47,7 @@ def write_sweep(points: Sequence[SweepPoint], out_dir: Path, cards: Cards = NO_C
     """Tabulate and draw the scores of finished runs, all over the same axes in one order.
 
     Along each axis, every combination of the others' values is a curve of its own.
-
-    Raises:
-        UserError: a run is missing, empty or malformed, or the folder cannot be written to.
+    Raises UserError: a run is missing, empty or malformed, or the folder cannot be written to.
     """
     with TemporaryDirectory(prefix="miro-eval-") as parts:
         runs, _ = collect([find_run(point.path, cards) for point in points], Path(parts))

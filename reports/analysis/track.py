@@ -8,10 +8,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from reports.analysis.curves import Curve, Point, bounds, draw, scores_of, value_text
-from reports.analysis.steps import PlacedRun, placed
+from reports.analysis.steps import PlacedRun, disorder, placed
 from reports.files import csv_text, write_text
 from reports.leaderboard.collect import collect
 from reports.leaderboard.markdown import escape, markdown_table
+from reports.leaderboard.protocols import prompts_note, table_notes
 from reports.read.cards import guessed, higher_is_better, known_cards
 from reports.read.find import find_runs
 from reports.statistics.crossing import first_crossing
@@ -22,39 +23,27 @@ from wire.vocabulary import TAGS
 
 @dataclass(frozen=True)
 class TrackFiles:
-    """``track.md`` for reading, ``track.csv`` with every point in full precision, ``track.png`` to look at.
-
-    Attributes:
-        notes: which runs were passed over; see :class:`reports.read.find.Found`.
-    """
+    """``track.md`` for reading, ``track.csv`` with every point in full precision, ``track.png`` to look at."""
 
     markdown: Path
     csv: Path
     image: Path
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  #: which runs were passed over; see :class:`reports.read.find.Found`
 
 
 @dataclass(frozen=True)
 class SpeedUp:
-    """One training run measured by the end of another, on one metric.
+    """One training run measured by the end of another, on one metric."""
 
-    Attributes:
-        metric: as tables name it.
-        target: the slow one's final value.
-        last_step: at which the slow one has it.
-        crossing: step at which the fast one first has it, linear between checkpoints; None where it never does.
-        at_first: it has it at its first checkpoint already, so that the factor is a lower bound.
-        mutual: the slow one is as much sooner at the end of the fast one, so that neither is.
-    """
-
-    metric: str
+    metric: str  #: as tables name it
     fast: str
     slow: str
-    target: float
-    last_step: float
+    target: float  #: the slow one's final value
+    last_step: float  #: at which the slow one has it
+    #: Step at which the fast one first has it, linear between checkpoints; None where it never does.
     crossing: float | None
-    at_first: bool
-    mutual: bool = False
+    at_first: bool  #: it has it at its first checkpoint already, so that the factor is a lower bound
+    mutual: bool = False  #: the slow one is as much sooner at the end of the fast one, so that neither is
 
 
 def write_track(
@@ -63,10 +52,8 @@ def write_track(
     """Draw and tabulate the curves of one training run, or of several, from runs of its checkpoints in any order.
 
     The image is a PNG; in ``further`` formats (pdf, svg) it stands beside it.
-
-    Raises:
-        UserError: a run is missing, empty or malformed, its step is unknown where others' are known, two runs stand
-            for one checkpoint, or the folder cannot be written to.
+    Raises UserError: a run is missing, empty or malformed, its step is unknown where others' are known, two runs stand
+    for one checkpoint, or the folder cannot be written to.
     """
     sources, notes = find_runs(inputs, cards)
     places = placed(sources)
@@ -74,7 +61,8 @@ def write_track(
         runs, faults = collect([place.source for place in places], Path(parts))
     summaries, read = [run.summary for run in runs], {run.source.path for run in runs}
     curves = _curves([place for place in places if place.source.path in read], summaries)
-    notes = (*notes, *faults, *(f"{run.name}: {note}" for run in summaries for note in run.rewards_notes))
+    unlike = (*disorder(places), *prompts_note(summaries), *table_notes(summaries))
+    notes = (*notes, *faults, *unlike, *(f"{run.name}: {note}" for run in summaries for note in run.rewards_notes))
     files = TrackFiles(
         markdown=write_text(out_dir / "track.md", _markdown(curves, _speedups(curves), notes)),
         csv=write_text(out_dir / "track.csv", _csv(curves)),

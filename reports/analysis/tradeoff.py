@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 _PARTS = frozenset((*TAGS, *GENEVAL2_SCORES[1:]))
 _NOTE = "Bars: 95 % intervals over prompts. Numbers: of the runs, as tradeoff.md lists them."
 EXPLANATION = (
-    "Mean diversity within prompts against every mean score, a number a run, with 95 % intervals over prompts. "
-    "**front**: no other run is at least as good in both and better in one, by the point values; where intervals "
+    "Mean diversity within prompts against every mean score, one number per run, with 95 % intervals over prompts. "
+    "**front**: no other run is at least as good in both and better in one, by the point estimates; where intervals "
     "overlap, another sweep may say otherwise. Only runs with equally many samples per prompt are compared."
 )
 
@@ -50,7 +50,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Panel:
-    """Runs of as many samples a prompt, by one score and one metric of diversity."""
+    """Runs of as many samples per prompt, by one score and one metric of diversity."""
 
     diversity: str
     score: str
@@ -91,9 +91,7 @@ def write_tradeoffs(runs: Sequence[tuple[str, Run]], folder: Path, further: Sequ
     """Write ``tradeoff.md``, ``tradeoff.csv`` and ``tradeoff.png``; nothing where no two runs have a diversity.
 
     The figure is in ``further`` formats (pdf, svg), too.
-
-    Raises:
-        MiroEvalError: see :func:`reports.files.writing`.
+    Raises MiroEvalError: see :func:`reports.files.writing`.
     """
     known = [
         (name, run)
@@ -128,7 +126,7 @@ def _markdown(found: Sequence[Panel], cards: Cards) -> str:
     blocks = ["# Diversity against scores", EXPLANATION, "![diversity against scores](tradeoff.png)"]
     for panel in found:
         heads = [card_of(name, cards).label for name in (panel.score, panel.diversity)]
-        blocks.append(f"## {escape(heads[1])} against {escape(heads[0])}, {panel.samples} samples a prompt")
+        blocks.append(f"## {escape(heads[1])} against {escape(heads[0])}, {panel.samples} samples per prompt")
         rows = [["", "run", escape(heads[0]), escape(heads[1]), "front"], ["--:", ":--", "--:", "--:", ":--"]]
         rows += [
             [

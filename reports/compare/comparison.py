@@ -6,44 +6,39 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from reports.compare.pairing import Pairs, pair_rewards, pair_verdicts
+from reports.compare.pairing import Pairs, pair_parts, pair_rewards, pair_verdicts
 from reports.read.cards import notes_on_rewards
 from reports.read.runs import Run
 from reports.statistics.intervals import MEAN_OF_STRATA, RATIO_OF_TOTALS, Estimator
 from reports.statistics.paired import PairedDifference, holm, paired_difference
+from reports.summary.geneval2_summary import Parts, geneval2_parts
 from reports.summary.scored import samples_expected
 from wire.cards import Cards, card_of
 from wire.errors import UserError
-from wire.vocabulary import TAGS
+from wire.grouping import grouped
+from wire.vocabulary import GENEVAL2_SCORES, SOFT_TIFA, TAGS
 
 Bounds = tuple[float | None, float | None]
 
 
 @dataclass(frozen=True)
 class ComparedMetric:
-    """One line of a comparison.
+    """One line of a comparison."""
 
-    Attributes:
-        metric: ``overall``, a tag, or a metric id.
-        first, second: the runs' values over the pairs alone; they may differ from the runs' own scores.
-        paired: second minus first.
-        corrected_p_value: after Holm, over all lines of the comparison.
-        left_out: images that could not be paired, in words.
-        widest: no difference can be larger: 1 for shares, the width of the card's range; infinite where that is open.
-    """
-
-    metric: str
+    metric: str  #: ``overall``, a tag, or a metric id
+    #: first, second: the runs' values over the pairs alone; they may differ from the runs' own scores.
     first: float
     second: float
-    paired: PairedDifference
-    corrected_p_value: float
-    left_out: str
+    paired: PairedDifference  #: second minus first
+    corrected_p_value: float  #: after Holm, over all lines of the comparison
+    left_out: str  #: images that could not be paired, in words
+    #: No difference can be larger: 1 for shares, the width of the card's range; infinite where that is open.
     widest: float = math.inf
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two runs, compared in what both have on two prompts or more: overall, tags, rewards.
+    """Two runs, compared in what both have on two prompts or more: overall, tags, GenEval 2's scores, rewards.
 
     The notes say what could not be compared, and in what the protocols differ; the cards are those that are known.
     """
@@ -60,15 +55,16 @@ class Comparison:
 
 
 def compare(first: Run, second: Run) -> Comparison:
-    """Compare two runs.
-
-    Raises:
-        UserError: they share no prompt and sample with a value in both.
-    """
+    """Compare two runs. Raises UserError: they share no prompt and sample with a value in both."""
     cards = {**second.manifest.cards, **first.manifest.cards}
     judged = [run.verdicts for run in (first, second) if run.verdicts is not None]
     verdicts = pair_verdicts(*judged) if len(judged) == 2 else None
-    lines = [*(_verdict_lines(verdicts) if verdicts else ()), *_reward_lines(first, second, cards)]
+    parts = [geneval2_of(run) for run in (first, second)]
+    lines = [
+        *(_verdict_lines(verdicts) if verdicts else ()),
+        *_geneval2_lines(*parts),
+        *_reward_lines(first, second, cards),
+    ]
     if not lines:
         why = "; ".join(("two are needed", *_not_compared(first, second, set(), cards)))
         raise UserError(f"{first.name} and {second.name} share no scored prompts to be compared on ({why})")
@@ -76,6 +72,7 @@ def compare(first: Run, second: Run) -> Comparison:
     metrics = tuple(replace(line, corrected_p_value=value) for line, value in zip(lines, corrected, strict=True))
     notes = (
         *_not_compared(first, second, {line.metric for line in metrics}, cards),
+        *_questions_lacking(first, second, *parts),
         *_left_out(metrics, verdicts),
         *(f"{run.name}: {note}" for run in (first, second) for note in (*run.repeats, *notes_on_rewards(run, cards))),
         *(f"{line.metric}: {cards[line.metric].direction}" for line in metrics if card_of(line.metric, cards).lower),
@@ -89,6 +86,19 @@ def _verdict_lines(pairs: Pairs) -> Iterator[ComparedMetric]:
         yield from _line("overall", pairs, MEAN_OF_STRATA, (0.0, 1.0))
     for tag in TAGS:
         yield from _line(tag, pairs.of(tag), RATIO_OF_TOTALS, (0.0, 1.0))
+
+
+def geneval2_of(run: Run) -> Parts:
+    """What the run's scores of GenEval 2 rest on; nothing where it is a sweep of GenEval."""
+    if run.rewards is None or run.verdicts is not None:
+        return {}
+    return geneval2_parts(run.rewards, run.manifest.protocol)
+
+
+def _geneval2_lines(first: Parts, second: Parts) -> Iterator[ComparedMetric]:
+    for name in first:
+        if name in second:
+            yield from _line(name, pair_parts(first[name], second[name]), RATIO_OF_TOTALS, (0.0, 100.0))
 
 
 def _reward_lines(first: Run, second: Run, cards: Cards) -> Iterator[ComparedMetric]:
@@ -119,7 +129,7 @@ def _line(metric: str, pairs: Pairs, estimator: Estimator, bounds: Bounds) -> It
     paired = paired_difference(differences, estimator, widest)
     if paired is None:
         return
-    means = values.groupby(pairs.frame["stratum"]).mean().mean() if estimator is MEAN_OF_STRATA else values.mean()
+    means = values.groupby(pairs.frame["stratum"]).mean().mean() if estimator is MEAN_OF_STRATA else pairs.means()
     first, second = float(means["first"]), float(means["second"])
     yield ComparedMetric(metric, first, second, paired, paired.p_value, pairs.left_out, widest)
 
@@ -149,9 +159,17 @@ def _not_compared(first: Run, second: Run, compared: set[str], cards: Cards) -> 
     yield from (f"{names}: not compared, {reason}" for names, reason in _together(missing))
 
 
+def _questions_lacking(first: Run, second: Run, ours: Parts, theirs: Parts) -> Iterator[str]:
+    """Scores of GenEval 2 that one run has, and the other lacks the questions for."""
+    for run, lacking in ((first, theirs.keys() - ours.keys()), (second, ours.keys() - theirs.keys())):
+        if lacking and run.rewards and SOFT_TIFA in run.rewards.metrics:
+            names = ", ".join(name for name in GENEVAL2_SCORES if name in lacking)
+            yield f"{names}: not compared, {run.name} has no questions for them"
+
+
 def _left_out(metrics: Iterable[ComparedMetric], verdicts: Pairs | None) -> Iterator[str]:
     """Of verdicts once, under overall where there is one: whether a tag has a line or not."""
-    told = {line.metric: line.left_out for line in metrics if line.metric not in TAGS}
+    told = {line.metric: line.left_out for line in metrics if line.metric not in (*TAGS, *GENEVAL2_SCORES[1:])}
     if verdicts and "overall" not in told:
         told = {"GenEval verdicts": verdicts.left_out, **told}
     for names, left_out in _together((left_out, name) for name, left_out in told.items() if left_out):
@@ -160,10 +178,7 @@ def _left_out(metrics: Iterable[ComparedMetric], verdicts: Pairs | None) -> Iter
 
 def _together(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     """Names of which the same is said, joined, and what it is."""
-    names: dict[str, list[str]] = {}
-    for text, name in pairs:
-        names.setdefault(text, []).append(name)
-    return ((", ".join(of_text), text) for text, of_text in names.items())
+    return ((", ".join(names), text) for text, names in grouped(pairs).items())
 
 
 def _protocols(left: Mapping[str, str], right: Mapping[str, str]) -> Iterator[str]:

@@ -20,13 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """The images of two runs, matched.
+    """The images of two runs, matched."""
 
-    Attributes:
-        images: one row an image of either: ``stratum``, ``prompt``, ``first``, ``second`` (floats, NaN where there is
-            no value), ``found`` (in ``both``, ``left_only``, ``right_only``).
-    """
-
+    #: One row an image of either: ``stratum``, ``prompt``, ``first``, ``second`` (floats, NaN where there is no value),
+    #: ``weight`` (by what a value counts), ``found`` (in ``both``, ``left_only``, ``right_only``).
     images: pd.DataFrame
 
     def of(self, stratum: str) -> Pairs:
@@ -57,7 +54,15 @@ class Pairs:
     def differences(self) -> Clusters:
         """Second minus first, gathered by prompt within stratum."""
         frame = self.frame
-        return Clusters.gather(list(frame["prompt"]), list(frame["stratum"]), list(frame["second"] - frame["first"]))
+        values = list(frame["second"] - frame["first"])
+        weights = None if (frame["weight"] == 1).all() else frame["weight"].tolist()
+        return Clusters.gather(list(frame["prompt"]), list(frame["stratum"]), values, weights=weights)
+
+    def means(self) -> pd.Series[float]:
+        """``first`` and ``second`` over the pairs."""
+        frame = self.frame
+        weighted: pd.Series[float] = frame[["first", "second"]].mul(frame["weight"], axis=0).sum()
+        return weighted / frame["weight"].sum()
 
 
 def pair_verdicts(first: pd.DataFrame, second: pd.DataFrame) -> Pairs:
@@ -68,30 +73,34 @@ def pair_verdicts(first: pd.DataFrame, second: pd.DataFrame) -> Pairs:
 
 def pair_rewards(first: RewardTable, second: RewardTable, metric: str, tags: Mapping[str, str]) -> Pairs:
     """Pair the values of one metric, which both have.
-
-    Args:
-        tags: file name of the first run -> GenEval tag, the stratum; may be empty.
+    ``tags``: file name of the first run -> GenEval tag, the stratum; may be empty.
     """
     strata = [tags.get(name, "") for name in first.frame["filename"]]
     theirs = _places(second.frame, [""] * len(second.frame), second.frame[metric])
     return _pair(_places(first.frame, strata, first.frame[metric]), theirs)
 
 
+def pair_parts(first: pd.DataFrame, second: pd.DataFrame) -> Pairs:
+    """Pair what one score of GenEval 2 rests on; see :func:`reports.summary.geneval2_summary.geneval2_parts`."""
+    return _pair(*(_places(side, [""] * len(side), side["value"], side["weight"].tolist()) for side in (first, second)))
+
+
 def image_places(frame: pd.DataFrame) -> list[tuple[str, int]]:
     """(prompt, sample) of each image, equal for the images of two files that answer to each other.
-
-    Args:
-        frame: a table of verdicts, of rewards, or both merged.
+    ``frame``: a table of verdicts, of rewards, or both merged.
     """
     places = _places(frame, [""] * len(frame), [None] * len(frame))
     return list(zip(places["identity"], places["sample"], strict=True))
 
 
-def _places(frame: pd.DataFrame, strata: Sequence[str], values: Sequence[Any] | pd.Series[Any]) -> pd.DataFrame:
+def _places(
+    frame: pd.DataFrame, strata: Sequence[str], values: Sequence[Any] | pd.Series[Any], weights: int | list[int] = 1
+) -> pd.DataFrame:
     """(identity, sample) of each image; samples are counted where numbers are missing or stand for two images."""
     import pandas as pd
 
-    named = {"identity": prompt_identities(frame), "stratum": strata, "sample": list(frame["sample_index"])}
+    samples = list(frame["sample_index"])
+    named = {"identity": prompt_identities(frame), "stratum": strata, "sample": samples, "weight": weights}
     places = pd.DataFrame(named)
     if places["sample"].isna().any() or places.duplicated(["identity", "sample"]).any():
         places["sample"] = places.groupby("identity").cumcount()
@@ -105,6 +114,7 @@ def _pair(first: pd.DataFrame, second: pd.DataFrame) -> Pairs:
     images = joined[["found"]].assign(
         stratum=joined["stratum_first"].fillna(joined["stratum_second"]),
         prompt=joined["identity"],
+        weight=joined["weight_first"].fillna(joined["weight_second"]).astype("int64"),
         **{side: joined[f"value_{side}"].astype("float64") for side in ("first", "second")},
     )
     return Pairs(images)

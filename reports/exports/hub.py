@@ -18,7 +18,8 @@ from reports.files import write_text, writing
 from reports.gallery.pictures import picture_within, thumbnail
 from reports.leaderboard.files import leaderboard_record
 from reports.leaderboard.markdown import leaderboard_markdown
-from reports.leaderboard.sections import SCORES, scored_images
+from reports.leaderboard.sections import SCORES, headlines, scored_images
+from reports.leaderboard.table import Group
 from reports.summary.run_summary import GENEVAL
 from wire.errors import EnvironmentFailure, MiroEvalError, UserError
 from wire.paths import expanded
@@ -42,17 +43,11 @@ _FOREIGN = ("model", "prompt_key", "filename", "reason", "unscored_rewards")
 
 @dataclass(frozen=True)
 class Upload:
-    """What would be sent to one repository.
+    """What would be sent to one repository."""
 
-    Attributes:
-        repo: ``owner/name``.
-        kind: ``dataset`` or ``model``.
-        files: name in the repository -> file here.
-    """
-
-    repo: str
-    kind: str
-    files: Mapping[str, Path]
+    repo: str  #: ``owner/name``
+    kind: str  #: ``dataset`` or ``model``
+    files: Mapping[str, Path]  #: name in the repository -> file here
 
     @property
     def lines(self) -> list[str]:
@@ -70,13 +65,9 @@ def cleaned(text: str) -> str:
 
 def dataset_upload(board: Leaderboard, report: Path, out: Path, repo: str, thumbnails: bool = False) -> Upload:
     """Write a dataset: rows as parquet, the leaderboard as JSON, a card.
-
-    Args:
-        report: the folder with ``scores.parquet`` of that leaderboard.
-        thumbnails: whether each row gets a small copy of its image, as the hub's viewer shows it.
-
-    Raises:
-        UserError: not a repository's name, or the folder cannot be written.
+    ``report``: the folder with ``scores.parquet`` of that leaderboard.
+    ``thumbnails``: whether each row gets a small copy of its image, as the hub's viewer shows it.
+    Raises UserError: not a repository's name, or the folder cannot be written.
     """
     import pandas as pd
 
@@ -94,14 +85,9 @@ def dataset_upload(board: Leaderboard, report: Path, out: Path, repo: str, thumb
 
 def model_upload(board: Leaderboard, out: Path, repo: str, benchmark: str, dataset: str) -> Upload:
     """Write ``.eval_results/NAME.yaml`` for the model of a leaderboard's only run, by huggingface_hub's own classes.
-
-    Args:
-        repo: the model's repository.
-        benchmark: the registered benchmark dataset; its tasks are called ``overall`` and as GenEval's tags.
-        dataset: the dataset that the scores rest on, as their source.
-
-    Raises:
-        UserError: a name is no repository's, or there is no GenEval score of one run to send.
+    ``benchmark``: the registered benchmark dataset; its tasks are called ``overall`` and as GenEval's tags.
+    ``dataset``: the dataset that the scores rest on, as their source.
+    Raises UserError: a name is no repository's, or there is no GenEval score of one complete run to send.
     """
     from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
     from huggingface_hub.repocard_data import CardData
@@ -112,6 +98,11 @@ def model_upload(board: Leaderboard, out: Path, repo: str, benchmark: str, datas
     if len(board.frame) != 1 or not rows:
         raise UserError(f"--model {repo}: needs one run with GenEval scores of trained weights")
     row: dict[Any, Any] = rows[0]
+    if row["group"] != Group.COMPLETE.value:
+        raise UserError(
+            f"--model {repo}: a benchmark's scores are of a complete sweep of GenEval's own prompts; this is of "
+            f"{row['coverage']} ({row['group']})"
+        )
     scored = scored_images(row, [GENEVAL])[GENEVAL]
     notes = f"{row['coverage']}, {scored.scored:,} of {scored.expected:,} images"
     notes += f"; protocol {row['fingerprint']}" if row["fingerprint"] else ""
@@ -126,13 +117,9 @@ def model_upload(board: Leaderboard, out: Path, repo: str, benchmark: str, datas
 
 def send(upload: Upload, *, private: bool = True) -> str:
     """Send it in one commit: a dataset is made if need be, to a model's repository goes a pull request.
-
-    Returns:
-        The address of the commit or of the pull request.
-
-    Raises:
-        UserError: no token, or one that may not write there.
-        EnvironmentFailure: the hub is out of reach, or refuses it for another reason.
+    Returns the address of the commit or of the pull request.
+    Raises UserError: no token, or one that may not write there; EnvironmentFailure: the hub is out of reach, or refuses
+    it for another reason.
     """
     from wire.hub_client import client, endpoint
 
@@ -199,23 +186,24 @@ def _write_rows(rows: pd.DataFrame, path: Path, images: list[dict[str, Any] | No
         about = {"info": {"features": {"image": {"_type": "Image"}}}}
         table = table.replace_schema_metadata({"huggingface": json.dumps(about)})
     with writing(path, also=pyarrow.ArrowException):
-        path.parent.mkdir(parents=True, exist_ok=True)
         parquet.write_table(table, path, compression="zstd")
 
 
 def _card(board: Leaderboard, repo: str, rows: int) -> str:
     from huggingface_hub import DatasetCard, DatasetCardData
 
+    suites = [{"overall": "geneval"}.get(name, name) for name in headlines(board)]
     sizes = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 1_000_000: "100K<n<1M"}
     data = DatasetCardData(
         pretty_name=f"miro-eval rows: {repo.partition('/')[2]}",
         task_categories=["text-to-image"],
-        tags=["geneval", "miro-eval", "text-to-image"],
+        tags=[*suites, "miro-eval", "text-to-image"],
         size_categories=[next((name for most, name in sizes.items() if rows < most), "1M<n<10M")],
         configs=[{"config_name": "default", "data_files": ROWS}],
     )
+    verdicts = "GenEval's verdict and its reason, " if "overall" in headlines(board) else ""
     about = (
-        "One row per image: GenEval's verdict and its reason, the rewards, and the reasons of unscored ones. "
+        f"One row per image: {verdicts}the rewards, and the reasons of unscored ones. "
         "The columns are those of `scores.csv` in miro-eval's docs/statistics.md."
     )
     text = f"---\n{data.to_yaml()}\n---\n# Scores\n\n{about}\n\n{leaderboard_markdown(board)}"

@@ -25,10 +25,8 @@ def write_site(board: Leaderboard, folder: Path, cards: Cards = NO_CARDS) -> Pat
     """Write ``index.html``, and ``runs/NAME/index.html`` with small copies of the images, for each run.
 
     The row of a run's best images links into the gallery of that run.
-
-    Raises:
-        UserError: the folder cannot be written to, another program's page is there, or a run has gone since the
-            leaderboard was made.
+    Raises UserError: the folder cannot be written to, another program's page is there, or a run has gone since the
+    leaderboard was made.
     """
     index = own_page(folder / "index.html")
     names = [name for name in map(str, board.frame["model"]) if board.sources[name].selection is None]

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from reports.analysis.steps import step_of, training_of
 from reports.gallery.pictures import picture_within, thumbnail
 from wire.errors import EnvironmentFailure, MiroEvalError, UserError
+from wire.grouping import grouped
 from wire.pictures import UnreadablePicture, read_picture
 
 if TYPE_CHECKING:
@@ -58,32 +59,21 @@ _USER_ERRORS = ("UsageError", "AuthenticationError", "INVALID_PARAMETER_VALUE", 
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """One run of a leaderboard: a step of a training.
+    """One run of a leaderboard: a step of a training."""
 
-    Attributes:
-        training: what the tracker's run is called.
-        facts: what it is, by :data:`FACTS`.
-        values: column -> number: scores, rewards, bounds of their intervals, counts; those alone that the run has.
-        step: training step; 0 where it is not known.
-        images: one row an image: prompt, sample, tag, verdict, reason, rewards; None for the row of best images, which
-            are among their run's.
-        grid: images of the same prompts as every other entry's; None where no image file is there.
-    """
-
-    training: str
-    facts: dict[str, str]
+    training: str  #: what the tracker's run is called
+    facts: dict[str, str]  #: what it is, by :data:`FACTS`
+    #: Column -> number: scores, rewards, bounds of their intervals, counts; those alone that the run has.
     values: dict[str, float]
-    step: int
+    step: int  #: training step; 0 where it is not known
+    #: One row an image: prompt, sample, tag, verdict, reason, rewards; None for the row of best images, which are among
+    #: their run's.
     images: pd.DataFrame | None
-    grid: Image | None
+    grid: Image | None  #: images of the same prompts as every other entry's; None where no image file is there
 
 
 def check_trackers(names: Sequence[str]) -> None:
-    """See to it that trackers are known and installed, before anything is made.
-
-    Raises:
-        UserError: one is not.
-    """
+    """See to it that trackers are known and installed, before anything is made. Raises UserError: one is not."""
     for name in names:
         if name not in TRACKERS:
             raise UserError(f"--export {name}: unknown; choose from {', '.join(TRACKERS)}")
@@ -96,24 +86,18 @@ def check_trackers(names: Sequence[str]) -> None:
 
 def export(board: Leaderboard, name: str, folder: Path) -> str:
     """Hand a leaderboard to a tracker.
-
-    Args:
-        board: of one run or more.
-        name: of the tracker, one of :data:`TRACKERS`, which is installed.
-        folder: the report's: it holds ``scores.parquet``, and what a tracker does not send elsewhere.
-
-    Returns:
-        Where it is now, and which metrics have other names there, in words.
-
-    Raises:
-        UserError: the tracker has no key, or does not take what it is given.
-        EnvironmentFailure: its server cannot be reached, or it could not write.
+    ``name``: of the tracker, one of :data:`TRACKERS`, which is installed.
+    ``folder``: the report's: it holds ``scores.parquet``, and what a tracker does not send elsewhere.
+    Returns where it is now, and which metrics have other names there, in words.
+    Raises UserError: the tracker has no key, or does not take what it is given; EnvironmentFailure: its server cannot
+    be reached, or it could not write.
     """
     found = entries(board, folder)
     names = fit_names({column for entry in found for column in entry.values}, name)
     fit = [replace(one, values={names[column]: value for column, value in one.values.items()}) for one in found]
     try:
-        place = _HAND_OVER[name](_by_training(fit), folder)
+        runs = grouped((entry.training, entry) for entry in sorted(fit, key=lambda entry: entry.step))
+        place = _HAND_OVER[name](runs, folder)
     except MiroEvalError:
         raise
     except Exception as error:  # a tracker raises what it likes
@@ -164,14 +148,6 @@ def _placed(sources: Mapping[str, RunSource]) -> dict[str, tuple[str, int]]:
     }
 
 
-def _by_training(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
-    """Run -> its steps, ascending."""
-    runs: dict[str, list[Entry]] = {}
-    for entry in sorted(entries, key=lambda entry: entry.step):
-        runs.setdefault(entry.training, []).append(entry)
-    return runs
-
-
 def _shown_prompts(images: pd.DataFrame) -> list[str]:
     """The prompts of a grid: of each tag as many, first ones first."""
     prompts = images.drop_duplicates("prompt_key").sort_values("prompt_key")
@@ -220,6 +196,7 @@ def _failure(tracker: str, error: Exception) -> MiroEvalError:
     return failure(f"--export {tracker}: {why}; the report itself was written")
 
 
+#: Run -> its steps, ascending.
 Runs = Mapping[str, Sequence[Entry]]
 
 

@@ -21,20 +21,14 @@ class Copied(Enum):
 
 @dataclass(frozen=True)
 class GalleryFiles:
-    """A written gallery.
-
-    Attributes:
-        images: cards on it: images, or images of all runs side by side.
-        without_picture: images whose file is not there; the page has placeholders for them.
-        flips: cards on which runs' verdicts differ; 0 for one run.
-        sheet: the same for a paper, a PNG and what other formats were asked for; none without.
-    """
+    """A written gallery."""
 
     index: Path
-    images: int
-    without_picture: int
-    flips: int
-    sheet: tuple[Path, ...] = ()
+    images: int  #: cards on it: images, or images of all runs side by side
+    without_picture: int  #: images whose file is not there; the page has placeholders for them
+    flips: int  #: cards on which runs' verdicts differ; 0 for one run
+    judged: bool  #: whether any image has a verdict
+    sheet: tuple[Path, ...] = ()  #: the same for a paper, a PNG and what other formats were asked for; none without
 
 
 @dataclass(frozen=True)
@@ -56,19 +50,15 @@ def write_gallery(
     sheet: SheetSettings | None = None,
 ) -> GalleryFiles:
     """Write the gallery of a run, or of several.
-
-    Args:
-        paths: run directories, or files of GenEval or reward rows.
-        out_dir: made if need be; ``index.html`` in it is the page.
-        copy: how the images are put into the folder too; None for a page that refers to them where they are.
-        cards: of metrics that are known anyway, for runs that bear none.
-        names: of the runs; none for their own.
-        home: address of a page that this one belongs to, for a link.
-        sheet: lay the page out in rows, a prompt each, and write ``grid.png`` for a paper.
-
-    Raises:
-        UserError: a run is missing, empty or malformed, the folder cannot be written to, or another program's page is
-            in it.
+    ``paths``: run directories, or files of GenEval or reward rows.
+    ``out_dir``: made if need be; ``index.html`` in it is the page.
+    ``copy``: how the images are put into the folder too; None for a page that refers to them where they are.
+    ``cards``: of metrics that are known anyway, for runs that bear none.
+    ``names``: of the runs; none for their own.
+    ``home``: address of a page that this one belongs to, for a link.
+    ``sheet``: lay the page out in rows, a prompt each, and write ``grid.png`` for a paper.
+    Raises UserError: a run is missing, empty or malformed, the folder cannot be written to, or another program's page
+    is in it.
     """
     from reports.drawing import save
     from reports.files import write_text
@@ -100,5 +90,6 @@ def write_gallery(
         images=len(entries),
         without_picture=sum(record["image"] is None for record in shown),
         flips=sum(entry.flip for entry in entries),
+        judged=any(record["correct"] is not None for record in shown),
         sheet=tuple(save(drawn, out_dir / "grid.png", sheet.further)) if drawn and sheet else (),
     )

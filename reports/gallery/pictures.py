@@ -23,27 +23,19 @@ LONGEST = 320
 
 @dataclass(frozen=True)
 class Pictures:
-    """The image files of one run.
+    """The image files of one run."""
 
-    Attributes:
-        run_dir: what the rows' file names are relative to.
-        out_dir: the gallery.
-        copy_to: folder within the gallery that images are copied into; None to refer to them where they are.
-        small: whether copies are scaled down to :data:`LONGEST`.
-    """
-
-    run_dir: Path
-    out_dir: Path
+    run_dir: Path  #: what the rows' file names are relative to
+    out_dir: Path  #: the gallery
+    #: Folder within the gallery that images are copied into; None to refer to them where they are.
     copy_to: str | None = None
-    small: bool = False
+    small: bool = False  #: whether copies are scaled down to :data:`LONGEST`
 
     def shown(self, filename: str) -> dict[str, Any]:
         """``image``: its relative URL, None where :func:`picture_within` has none.
 
         And ``size`` [width, height] in pixels of the whole image, to which boxes refer, where the copy is smaller.
-
-        Raises:
-            MiroEvalError: see :func:`reports.files.writing`.
+        Raises MiroEvalError: see :func:`reports.files.writing`.
         """
         path, folder = picture_within(self.run_dir, filename), self.run_dir.resolve()
         if path is None:
@@ -52,7 +44,6 @@ class Pictures:
             return {"image": quote(os.path.relpath(path, self.out_dir.resolve()))}
         place = PurePosixPath(self.copy_to, path.relative_to(folder).as_posix())
         with writing(self.out_dir / place):
-            (self.out_dir / place).parent.mkdir(parents=True, exist_ok=True)
             if self.small and (scaled := self._scaled(path, place)):
                 return scaled
             shutil.copyfile(path, self.out_dir / place)

@@ -25,41 +25,30 @@ DECIMALS = 3
 
 @dataclass(frozen=True, eq=False)
 class GalleryRun:
-    """One run, as the page needs it.
-
-    Attributes:
-        metrics: metric ids, in the order of each record's ``rewards``.
-        cards: of the metrics, as far as they are known.
-        records: one an image: ``file``, ``image`` and ``size`` (see :meth:`Pictures.shown`), ``key`` (of the prompt),
-            ``prompt``, ``tag``, ``correct`` (None: unscored), ``reason``, ``asked`` (classes of the prompt), ``boxes``
-            (class, x1, y1, x2, y2, score, probabilities of the ten colors or None), ``questions`` (text, answer, skill,
-            probability), ``rewards`` (None where unscored), ``unscored`` (why), ``seed``, ``sample``.
-        places: of each record, equal in all runs for images that answer to each other.
-    """
+    """One run, as the page needs it."""
 
     name: str
     random_weights: bool
-    metrics: tuple[str, ...]
-    cards: Cards
+    metrics: tuple[str, ...]  #: metric ids, in the order of each record's ``rewards``
+    cards: Cards  #: of the metrics, as far as they are known
+    #: One an image: ``file``, ``image`` and ``size`` (see :meth:`Pictures.shown`), ``key`` (of the prompt), ``prompt``,
+    #: ``tag``, ``correct`` (None: unscored), ``reason``, ``asked`` (classes of the prompt), ``boxes`` (class, x1, y1,
+    #: x2, y2, score, probabilities of the ten colors or None), ``questions`` (text, answer, skill, probability),
+    #: ``rewards`` (None where unscored), ``unscored`` (why), ``seed``, ``sample``.
     records: list[Record]
-    places: list[tuple[str, int]]
+    places: list[tuple[str, int]]  #: of each record, equal in all runs for images that answer to each other
 
 
 @dataclass(frozen=True)
 class Card:
-    """One entry of the gallery.
+    """One entry of the gallery."""
 
-    Attributes:
-        places: index of the record of each run; None where the run has no such image.
-        flip: right in one run and wrong in another.
-    """
-
-    places: tuple[int | None, ...]
-    flip: bool = False
+    places: tuple[int | None, ...]  #: index of the record of each run; None where the run has no such image
+    flip: bool = False  #: right in one run and wrong in another
 
 
 def matched(runs: Sequence[GalleryRun]) -> list[Card]:
-    """The images of one run, or of several side by side; flips first, else in the first runs' order."""
+    """The images of one run, or of several side by side; changed verdicts first, else in the first runs' order."""
     numbers = [{place: number for number, place in enumerate(run.places)} for run in runs]
     cards = []
     for place in dict.fromkeys(place for run in runs for place in run.places):
@@ -70,11 +59,7 @@ def matched(runs: Sequence[GalleryRun]) -> list[Card]:
 
 
 def gallery_run(source: RunSource, pictures: Pictures) -> GalleryRun:
-    """Read a run's rows, boxes included.
-
-    Raises:
-        UserError: no rows, or a malformed one.
-    """
+    """Read a run's rows, boxes included. Raises UserError: no rows, or a malformed one."""
     run = read_source(source)
     frame = merge_stages(run)
     metrics = run.rewards.metrics if run.rewards else ()
@@ -93,10 +78,7 @@ def gallery_run(source: RunSource, pictures: Pictures) -> GalleryRun:
 
 
 def _record(
-    row: Mapping[Any, Any],
-    metrics: tuple[str, ...],
-    objects: Mapping[tuple[str, str], Record],
-    seed: str,
+    row: Mapping[Any, Any], metrics: tuple[str, ...], objects: Mapping[tuple[str, str], Record], seed: str
 ) -> Record:
     found = objects.get((row["filename"], row["prompt"])) or objects.get((row["filename"], "")) or {}
     return {

@@ -34,17 +34,11 @@ _DOTS = 200
 
 @dataclass(frozen=True)
 class SheetRun:
-    """The images of one run.
+    """The images of one run."""
 
-    Attributes:
-        column: what stands above them.
-        row: what parts them from others of the same column, e.g. the training run; empty for nothing.
-        images: (prompt, sample) -> file, None where it is not there.
-    """
-
-    column: str
-    row: str
-    images: dict[tuple[str, int], Path | None]
+    column: str  #: what stands above them
+    row: str  #: what parts them from others of the same column, e.g. the training run; empty for nothing
+    images: dict[tuple[str, int], Path | None]  #: (prompt, sample) -> file, None where it is not there
 
 
 @dataclass(frozen=True)
@@ -56,11 +50,7 @@ class Sheet:
 
 
 def sheet_run(source: RunSource, column: str, row: str = "") -> SheetRun:
-    """Find a run's images by its rows.
-
-    Raises:
-        UserError: no rows, or a malformed one.
-    """
+    """Find a run's images by its rows. Raises UserError: no rows, or a malformed one."""
     frame = merge_stages(read_source(source))
     texts = [
         text if isinstance(text, str) and text else key
@@ -108,14 +98,10 @@ def _plain(field: str) -> str:
 
 def make_sheet(runs: Sequence[SheetRun], prompts: Sequence[str] = (), sample: int = 0) -> Sheet:
     """Arrange the images of one sample.
-
-    Args:
-        runs: in the order of their columns.
-        prompts: whole texts, or parts of one each; none for the first few that all runs have.
-        sample: its number.
-
-    Raises:
-        UserError: no run has such a prompt, or no prompt is in all of them.
+    ``runs``: in the order of their columns.
+    ``prompts``: whole texts, or parts of one each; none for the first few that all runs have.
+    ``sample``: its number.
+    Raises UserError: no run has such a prompt, or no prompt is in all of them.
     """
     texts = list(dict.fromkeys(text for text, at in runs[0].images if at == sample))
     shared = [text for text in texts if all((text, sample) in run.images for run in runs)]

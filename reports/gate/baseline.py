@@ -17,13 +17,15 @@ from reports.files import write_text
 from reports.gallery import Copied, GalleryFiles, write_gallery
 from reports.read.manifest import Manifest, comparable, display_name
 from reports.read.prompts import gather_prompts, twice_note
+from reports.read.questions import DETAILS, QUESTIONS, Questions, answered
 from reports.read.reward_rows import LARGEST, RewardTable, is_number, metric_id
 from reports.read.rows import is_index
 from reports.read.runs import MANIFEST, RESULTS, Run
+from reports.summary.coverage import cover
 from wire.cards import NO_CARDS, Cards, read_cards, records
 from wire.errors import UserError
 from wire.untrusted import read_json
-from wire.vocabulary import TAGS
+from wire.vocabulary import SOFT_TIFA, TAGS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,6 +58,16 @@ def save_baseline(run: Run, path: Path) -> Path:
     }
     opening = json.dumps(head, ensure_ascii=False, indent=1)[:-2]
     return write_text(path, opening + "".join(f',\n "{key}": {text}' for key, text in parts.items()) + "\n}\n")
+
+
+def baseline_notes(run: Run) -> Iterator[str]:
+    """What a baseline lacks of a whole sweep: of that, no later check can say anything."""
+    yield from run.repeats
+    if run.verdicts is not None and (short := cover(run.verdicts, run.manifest.protocol)).shortfalls:
+        yield f"the baseline is of an incomplete sweep: {short.text} ({short.shortfalls})"
+    frames = [frame for frame in (run.verdicts, run.rewards.frame if run.rewards else None) if frame is not None]
+    if missing := max(len(frame) for frame in frames) - min(len(frame) for frame in frames):
+        yield f"{missing:,} images of the baseline have a verdict or rewards, not both"
 
 
 def read_baseline(path: Path, cards: Cards = NO_CARDS) -> Run:
@@ -96,7 +108,22 @@ def _verdict_prompts(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
 def _reward_prompts(table: RewardTable) -> Iterator[dict[str, Any]]:
     for key, group in table.frame.groupby("prompt_key", sort=True):
         values = {metric: _plain(group[metric]) for metric in table.metrics}
-        yield {"key": key, "prompt": group.iloc[0]["prompt"], **_samples(str(key), group), **values}
+        yield {"key": key, "prompt": group.iloc[0]["prompt"], **_samples(str(key), group), **values, **_answers(group)}
+
+
+def _answers(group: pd.DataFrame) -> dict[str, Any]:
+    """What GenEval 2's questions test in a prompt, their answers, and the probabilities of these in each image.
+
+    Without the questions' words, which may not be passed on freely. Nothing where no image has any; null of an image
+    that was asked something else.
+    """
+    images = group[QUESTIONS].tolist() if QUESTIONS in group else []
+    asked = [[[one.skill, one.answer] for one in own or ()] for own in images]
+    if not any(asked):
+        return {}
+    first = next(filter(None, asked))
+    p = [[one.p for one in own] if due == first else None for own, due in zip(images, asked, strict=True)]
+    return {DETAILS: {SOFT_TIFA: {"asked": first, "p": p}}}
 
 
 def _samples(key: str, group: pd.DataFrame) -> dict[str, Any]:
@@ -140,7 +167,7 @@ def _once(rows: list[dict[str, Any]], twice: dict[str, None]) -> list[dict[str, 
         if found.setdefault(image, row) is not row:
             twice[row["filename"]] = None
             if found[image] != row:
-                raise ValueError(f"{row['filename']} is there twice, with two results")
+                raise ValueError(f"{row['filename']} appears twice, with two results")
     return [*found.values()]
 
 
@@ -166,14 +193,24 @@ def _rewards(prompts: list[dict[str, Any]], metrics: tuple[str, ...], twice: dic
     names = tuple(map(metric_id, metrics))
     if len(set(names)) < len(names):
         raise ValueError(f"two metrics are shown as one: {', '.join(names)}")
+    any_asked = any(DETAILS in prompt for prompt in prompts)
     for prompt in prompts:
         columns = [prompt[metric] for metric in metrics]
-        for image, *values in zip(_images(prompt), *columns, strict=True):
+        for image, answers, *values in zip(_images(prompt), _questions(prompt), *columns, strict=True):
             if odd := [value for value in values if not (value is None or is_number(value))]:
                 raise ValueError(f"a reward must be a number or null, found {odd[0]!r}")
             numbers = [math.nan if value is None or not abs(value) <= LARGEST else float(value) for value in values]
-            rows.append({**image, "image_sha256": "", **dict(zip(names, numbers, strict=True))})
+            asked = {QUESTIONS: answers} if any_asked else {}
+            rows.append({**image, "image_sha256": "", **dict(zip(names, numbers, strict=True)), **asked})
     return RewardTable(pd.DataFrame.from_records(_once(rows, twice)), names, {metric: {} for metric in names})
+
+
+def _questions(prompt: dict[str, Any]) -> list[Questions | None]:
+    """Questions and probabilities of each image, as :func:`_answers` keeps them; None where there are none."""
+    kept = prompt.get(DETAILS, {}).get(SOFT_TIFA)
+    if kept is None:
+        return [None] * len(prompt["samples"])
+    return [answered(kept["asked"], own) if own is not None else None for own in kept["p"]]
 
 
 def _images(prompt: dict[str, Any]) -> list[dict[str, Any]]:

@@ -6,17 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from reports.compare.comparison import ComparedMetric, Comparison, compare, other_samples
+from reports.compare.comparison import ComparedMetric, Comparison, compare, geneval2_of, other_samples
 from reports.gallery import GalleryFiles
 from reports.gate.decision import Judgement, Measured, Outcome, judge
 from reports.gate.evidence import Evidence
 from reports.gate.inputs import narrowed, require_alike
-from reports.gate.policy import REWARDS_GROUP, TAGS_GROUP, Policy, read_policy, require_known
+from reports.gate.policy import GROUPS, HEADLINES, Policy, read_policy, require_known
 from reports.read.cards import guessed, outside_range
 from reports.read.runs import Run
 from wire.cards import card_of
 from wire.errors import UserError
-from wire.vocabulary import TAGS
+from wire.vocabulary import GENEVAL2_SCORES, SOFT_TIFA, TAGS
 
 Earlier = Mapping[str, tuple[Evidence, ...]]
 REMEDY = "make both alike, or name the fields in the policy's may_differ (never the suite's)"
@@ -119,7 +119,9 @@ def rules_for(baseline: Run, policy: Path | None) -> Policy:
     found = (*baseline.manifest.cards, *(baseline.rewards.metrics if baseline.rewards else ()))
     require_known(rules, found, str(policy or "policy"))
     scored = _scored_images(baseline)
-    absent = [name for name in rules.metrics if name not in (*scored, TAGS_GROUP, REWARDS_GROUP)]
+    absent = [name for name in rules.metrics if name not in (*scored, *GROUPS)]
+    if any(name in scored and rules.rule(name).demands for name in HEADLINES):
+        absent = [name for name in absent if name not in HEADLINES]  # the other suite's
     if demanded := [name for name in absent if rules.rule(name).demands]:
         raise UserError(f"the policy judges {', '.join(demanded)}, for which the baseline has no scored images")
     if not any(rules.rule(metric).demands for metric in scored):
@@ -152,6 +154,7 @@ def check_runs(
     measured = list(_measured(comparison, baseline, share, earlier or {}))
     judgements = tuple(judge(measured, policy, interim=interim))
     demanded = [one.metric for one in judgements if one.rule.demands]
+    demanded += [SOFT_TIFA] * any(metric in GENEVAL2_SCORES for metric in demanded)
     for metric in demanded:
         if reason := other_samples(baseline, candidate, metric, comparison.cards):
             raise UserError(f"{metric}: cannot be judged, {reason}; make both alike, or watch it in the policy")
@@ -185,7 +188,7 @@ def _baseline_losses(baseline: Run, policy: Policy) -> Iterator[str]:
         if metric != "overall" and rule.demands and known < rule.coverage * images:
             share = f"coverage {known / images:.1%} is below {rule.coverage:.1%}"
             counts = f"{known:,} of the baseline's own {images:,} images are scored"
-            yield f"{metric}: {counts}: its {share}; on the others nothing is judged"
+            yield f"{metric}: {counts}: its {share}; nothing is judged on the others"
 
 
 def _scored_images(run: Run) -> dict[str, int]:
@@ -203,6 +206,9 @@ def _images(run: Run) -> dict[str, tuple[int, int]]:
         scored, tags = run.verdicts["correct"].notna(), run.verdicts["tag"]
         counts["overall"] = int(scored.sum()), len(scored)
         counts |= {tag: (int(scored[tags == tag].sum()), int((tags == tag).sum())) for tag in TAGS if tag in {*tags}}
+    for name, part in geneval2_of(run).items():
+        if part["prompt_key"].nunique() > 1:  # of one prompt nothing can be tested
+            counts[name] = int(part["value"].notna().sum()), len(part)
     if run.rewards is not None:
         frame = run.rewards.frame
         counts |= {metric: (int(frame[metric].notna().sum()), len(frame)) for metric in run.rewards.metrics}

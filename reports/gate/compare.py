@@ -13,6 +13,7 @@ from reports.files import write_json, write_text
 from reports.gate.inputs import read_sides, require_alike, unlike_fields
 from reports.leaderboard.markdown import escape, markdown_table
 from wire.cards import NO_CARDS, Cards
+from wire.vocabulary import GENEVAL2_SCORES
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -27,9 +28,9 @@ NARROW_HEADER = ("metric", "first", "second", "change", "low", "high", "p", "Hol
 WIDEST = 13
 LEGEND = (
     "Differences are second minus first, over the same prompts and samples. 95 % interval: two-sided, from resampled "
-    "prompts, not corrected for the number of lines. p: two-sided cluster-robust t test, not corrected; ranks of a "
-    "leaderboard rest on it. p (Holm): corrected for all lines. MDE: the true difference that would be found with 80 % "
-    "probability (p < 0.05, not corrected). A dash: all prompts differ alike, or no difference can be so large."
+    "prompts, not corrected for the number of lines. p: two-sided cluster-robust t test, not corrected; a "
+    "leaderboard's ranks use it. p (Holm): corrected for all lines. MDE: the true difference that would be found with "
+    "80 % probability (p < 0.05, not corrected). A dash: all prompts differ alike, or no difference can be so large."
 )
 
 
@@ -70,13 +71,16 @@ def terminal_comparison(comparison: Comparison) -> Group:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
+    widest = max(WIDEST, *(len(line.metric) for line in comparison.metrics if line.metric in GENEVAL2_SCORES), 0)
+    gap = int(widest == WIDEST)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, gap, 0, 0), show_edge=False, pad_edge=False)
     for column in NARROW_HEADER:
         left = column == "metric"
-        table.add_column(column, justify="left" if left else "right", overflow="fold", min_width=WIDEST if left else 6)
+        table.add_column(column, justify="left" if left else "right", overflow="fold", min_width=widest if left else 6)
     for line in comparison.metrics:
         interval, every = line.paired.interval, _cells(line, comparison)
-        bounds = ["-", "-"] if interval is None else [signed(interval.low), signed(interval.high)]
+        places = decimals(line.metric)
+        bounds = ["-", "-"] if interval is None else [signed(interval.low, places), signed(interval.high, places)]
         table.add_row(*map(Text, [*every[:4], *bounds, *every[5:8]]))
     most = max(comparison.metrics, key=lambda line: line.paired.images).paired
     pairs = (
@@ -140,24 +144,29 @@ def metric_record(line: ComparedMetric) -> dict[str, Any]:
 
 def _cells(line: ComparedMetric, comparison: Comparison) -> list[str]:
     """A line as text, in the order of the header."""
-    paired, interval = line.paired, line.paired.interval
+    paired, interval, places = line.paired, line.paired.interval, decimals(line.metric)
     return [
         comparison.label(line.metric),
-        f"{line.first:.4f}",
-        f"{line.second:.4f}",
-        signed(paired.difference),
-        "-" if interval is None else f"{signed(interval.low)} to {signed(interval.high)}",
+        f"{line.first:.{places}f}",
+        f"{line.second:.{places}f}",
+        signed(paired.difference, places),
+        "-" if interval is None else f"{signed(interval.low, places)} to {signed(interval.high, places)}",
         _p_text(paired.p_value),
         _p_text(line.corrected_p_value),
-        "-" if paired.detectable is None else f"{paired.detectable:.4f}",
+        "-" if paired.detectable is None else f"{paired.detectable:.{places}f}",
         f"{paired.images:,}",
         f"{paired.prompts:,}",
     ]
 
 
-def signed(value: float) -> str:
-    """Four decimals with a sign; a difference of nothing has none."""
-    return f"{value:+.4f}" if value else "0.0000"
+def decimals(metric: str) -> int:
+    """How many a metric's numbers have in tables: those from 0 to 100 two, others four."""
+    return 2 if metric in GENEVAL2_SCORES else 4
+
+
+def signed(value: float, places: int = 4) -> str:
+    """So many decimals with a sign; a difference of nothing has none."""
+    return f"{value:+.{places}f}" if value else f"{0:.{places}f}"
 
 
 def _p_text(value: float) -> str:

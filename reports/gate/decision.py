@@ -205,7 +205,7 @@ def _judgement(measured: Measured, rule: Rule, p_value: float | None, level: flo
 
 def _broken_limits(measured: Measured, rule: Rule) -> Iterator[str]:
     if measured.value is None or measured.evidence is None:
-        yield "the candidate has too few scored prompts of it to be compared"
+        yield "the candidate has too few scored prompts of it for a comparison"
         return
     if measured.coverage < rule.coverage:
         yield f"coverage {measured.coverage:.1%} is below {rule.coverage:.1%}"

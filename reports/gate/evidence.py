@@ -20,10 +20,10 @@ from scipy import special  # type: ignore[import-untyped]
 
 from reports.compare.comparison import ComparedMetric
 from reports.statistics.paired import Moments
-from wire.vocabulary import TAGS
+from wire.vocabulary import GENEVAL2_SCORES, TAGS
 
-#: Metrics whose values are from 0 to 1.
-BOUNDED = frozenset({"overall", *TAGS})
+#: Metrics whose values are from 0 to so much.
+BOUNDED: dict[str, float] = dict.fromkeys(("overall", *TAGS), 1.0) | dict.fromkeys(GENEVAL2_SCORES, 100.0)
 #: Tests are made at this share of the level: at the whole level they err in up to 5.4 % of simulated cases for 5 %.
 RESERVE = 0.9
 
@@ -37,7 +37,7 @@ class Evidence:
         standard_error: cluster-robust; 0 where every prompt differs alike; its degrees of freedom are effective ones.
         prompts: that have a pair; ``discordant_prompts`` are those whose runs differ.
         weight: one prompt moves the difference by 1 / weight at most; None where a prompt's value is not bounded.
-        within: share of the squared error that more images a prompt would lessen; None where that is not known.
+        within: share of the squared error that more images per prompt would lessen; None where that is not known.
         share: of the level, which this look at the data may use; 1 where the data are looked at once.
         lower: lower is better: the difference is baseline minus candidate, and what is called a drop here is a rise.
         widest: no drop can be larger: 1 of a share.
@@ -59,15 +59,15 @@ class Evidence:
 
     @classmethod
     def of(cls, line: ComparedMetric, lower: bool = False) -> Evidence:
-        """From a line of a comparison; verdicts are bounded, rewards are not. ``lower``: lower is better."""
-        paired = line.paired
-        evidence = cls.from_moments(paired.difference, paired.prompts, paired.moments, line.metric in BOUNDED)
+        """From a line of a comparison; rewards are not bounded, other metrics are. ``lower``: lower is better."""
+        paired, bound = line.paired, BOUNDED.get(line.metric, math.inf)
+        evidence = cls.from_moments(paired.difference, paired.prompts, paired.moments, bound)
         evidence = replace(evidence, samples=paired.images / paired.prompts, widest=line.widest)
         return evidence.turned() if lower else evidence
 
     @classmethod
-    def from_moments(cls, difference: float, prompts: int, moments: Moments, bounded: bool) -> Evidence:
-        """Evidence of a difference whose error has these moments; ``bounded`` where a prompt's value is from 0 to 1."""
+    def from_moments(cls, difference: float, prompts: int, moments: Moments, bound: float) -> Evidence:
+        """Evidence of a difference whose error has these moments; a prompt's value is from 0 to ``bound``."""
         return cls(
             difference=difference,
             standard_error=moments.standard_error,
@@ -75,7 +75,7 @@ class Evidence:
             degrees_of_freedom=moments.degrees_of_freedom,
             skewness=moments.skewness,
             discordant_prompts=moments.discordant_prompts,
-            weight=moments.weight if bounded else None,
+            weight=None if bound == math.inf else moments.weight / bound,
             within=moments.within,
         )
 
@@ -109,7 +109,7 @@ class Evidence:
         return min(self.widest, *(look._bound(RESERVE * level * look.share) for look in (*self.earlier, self)))
 
     def grown(self, prompts: float = 1.0, samples: float = 1.0) -> Evidence:
-        """What may be expected of so many times the prompts or images a prompt, if the difference stays the same."""
+        """What may be expected of so many times the prompts or images per prompt, if the difference stays the same."""
         within = self.within or 0.0
         error = self.standard_error * math.sqrt((1.0 - within + within / samples) / prompts)
         return replace(

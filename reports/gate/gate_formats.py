@@ -13,7 +13,7 @@ from xml.etree import ElementTree as Xml
 from reports.files import write_json, write_text
 from reports.gallery import GalleryFiles
 from reports.gate.check import Gate
-from reports.gate.compare import metric_record, signed
+from reports.gate.compare import decimals, metric_record, signed
 from reports.gate.decision import Judgement, Outcome, corrected_text
 from reports.leaderboard.markdown import escape, markdown_table, visible
 from wire.errors import UserError
@@ -48,7 +48,7 @@ def terminal_gate(gate: Gate) -> Group:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for column in ("metric", "baseline", "candidate", "difference", "largest drop", "outcome"):
         table.add_column(column, justify="left" if column in ("metric", "outcome") else "right")
     for one in gate.judgements:
@@ -86,8 +86,10 @@ def _cells(gate: Gate, one: Judgement) -> list[str]:
     label = gate.comparison.label(one.metric)
     if line is None or bound is None:
         return [label, "-", "-", "-", "-"]
-    first, second = f"{line.first:.4f}", f"{line.second:.4f}"
-    return [label, first, second, signed(line.paired.difference), f"{max(0.0, bound):.4f}"]
+    places = decimals(one.metric)
+    numbers = (f"{number:.{places}f}" for number in (line.first, line.second, max(0.0, bound)))
+    first, second, largest = numbers
+    return [label, first, second, signed(line.paired.difference, places), largest]
 
 
 def _bound(gate: Gate, one: Judgement) -> float | None:
@@ -114,6 +116,8 @@ def _looks_line(gate: Gate) -> list[str]:
 
 
 def _flips_text(gallery: GalleryFiles) -> str:
+    if not gallery.judged:
+        return "no verdicts"
     return f"{gallery.flips:,} verdict{'' if gallery.flips == 1 else 's'} flip{'s' if gallery.flips == 1 else ''}"
 
 

@@ -107,7 +107,7 @@ def require_alike(first: Run, second: Run, may_differ: Collection[str] = (), *, 
     refused = [unlike.text for unlike in found if unlike.field.startswith(SUITE) or unlike.field not in may_differ]
     if refused:
         raise UserError(f"{first.name} and {second.name} are not alike: {', '.join(refused)}; {remedy}")
-    return [f"let pass by the policy: {unlike.text}" for unlike in found]
+    return [f"allowed by the policy: {unlike.text}" for unlike in found]
 
 
 def unlike_fields(first: Run, second: Run) -> list[Unlike]:

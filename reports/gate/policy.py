@@ -14,9 +14,19 @@ import tomllib
 
 from wire.errors import UserError
 from wire.untrusted import read_bytes
-from wire.vocabulary import TAGS
+from wire.vocabulary import ATOMS, GENEVAL2_SCORES, SKILLS, TAGS
 
-TAGS_GROUP, REWARDS_GROUP = "tags", "rewards"
+TAGS_GROUP, REWARDS_GROUP, SKILLS_GROUP, ATOMS_GROUP = "tags", "rewards", "geneval2_skills", "geneval2_atoms"
+GROUPS = (TAGS_GROUP, SKILLS_GROUP, ATOMS_GROUP, REWARDS_GROUP)
+#: What a suite is ranked by: a policy may judge all of them, and a run has one.
+HEADLINES = ("overall", GENEVAL2_SCORES[0])
+#: Group of each metric that is no reward; of the headlines and GenEval 2's arithmetic mean, none.
+_GROUP_OF: dict[str, str] = {
+    **dict.fromkeys(("overall", *GENEVAL2_SCORES), ""),
+    **dict.fromkeys(TAGS, TAGS_GROUP),
+    **{f"geneval2_{skill}": SKILLS_GROUP for skill in SKILLS},
+    **{f"geneval2_atoms_{atoms}": ATOMS_GROUP for atoms in ATOMS},
+}
 
 
 @dataclass(frozen=True)
@@ -77,12 +87,18 @@ class Policy:
     metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def rule(self, metric: str) -> Rule:
-        """The rule of ``overall``, a tag or a metric id."""
-        group = TAGS_GROUP if metric in TAGS else "" if metric == "overall" else REWARDS_GROUP
+        """The rule of ``overall``, a tag, a score of GenEval 2 or a metric id.
+        One with a limit of its own is not watched for its group.
+        """
+        group = _GROUP_OF.get(metric, REWARDS_GROUP)
         common = {"cannot_tell": self.cannot_tell, "coverage": self.coverage}
-        rule = Rule(**{**common, **self.metrics.get(group, {}), **self.metrics.get(metric, {})})
-        if rule.margin is not None and rule.tolerated > rule.margin:
-            raise UserError(f"policy: {metric}: 'tolerated' ({rule.tolerated:g}) exceeds 'margin' ({rule.margin:g})")
+        own = self.metrics.get(metric, {})
+        judged = {"watch": False} if Rule(**own).demands else {}
+        rule = Rule(**{**common, **self.metrics.get(group, {}), **judged, **own})
+        for less, more in (("tolerated", "margin"), ("floor", "ceiling")):
+            low, high = getattr(rule, less), getattr(rule, more)
+            if low is not None and high is not None and low > high:
+                raise UserError(f"policy: {metric}: {less!r} ({low:g}) exceeds {more!r} ({high:g})")
         return rule
 
 
@@ -120,6 +136,9 @@ def parse_policy(text: str, where: str) -> Policy:
         raise UserError(f"{where}: metrics: expected tables such as [metrics.overall]")
     for name, table in metrics.items():
         _check(table, _RULE, f"{where}: metrics.{name}")
+        if name in ("overall", TAGS_GROUP, *TAGS) and (large := [key for key in _IN_UNITS if table.get(key, 0) > 1]):
+            share = f"{name} is a share from 0 to 1, of which 0.02 are two points of 100"
+            raise UserError(f"{where}: metrics.{name}: {large[0]!r} is {table[large[0]]:g}, but {share}")
     return Policy(**{key: _frozen(value) for key, value in (record | sequential).items()}, metrics=metrics)
 
 
@@ -133,7 +152,7 @@ def require_known(policy: Policy, found: Collection[str], where: str) -> None:
     Raises:
         UserError: with the allowed names.
     """
-    allowed = dict.fromkeys(("overall", TAGS_GROUP, REWARDS_GROUP, *TAGS, *found))
+    allowed = dict.fromkeys(("overall", *GROUPS, *TAGS, *GENEVAL2_SCORES, *found))
     unknown = [name for name in policy.metrics if name not in allowed]
     if unknown:
         raise UserError(f"{where}: unknown metric {unknown[0]!r}; allowed: {', '.join(allowed)}")
@@ -188,6 +207,8 @@ _SEQUENTIAL: _Known = {
     "looks": (are_looks, "ascending numbers of prompts such as [100, 200, 553]"),
     "spending": (lambda value: _number(value) and value > 0, "a number above 0"),
 }
+#: Keys of amounts in the metric's own unit.
+_IN_UNITS = ("margin", "tolerated", "floor", "ceiling", "largest_drop")
 _RULE: _Known = {
     "margin": _AMOUNT,
     "tolerated": _AMOUNT,

@@ -120,7 +120,7 @@ def check_growing(
     prompts = prompts or (order.held(baseline),)
     if prompts[-1] > order.held(baseline):
         raise UserError(
-            f"a look after {prompts[-1]:,} prompts: of those, the baseline has the first {order.held(baseline):,} only"
+            f"a look after {prompts[-1]:,} prompts: the baseline has the first {order.held(baseline):,} only"
         )
     gate, earlier = None, dict[str, tuple[Evidence, ...]]()
     for number, look in enumerate(planned_looks(prompts, policy.spending), start=1):
@@ -148,5 +148,5 @@ def _ended(gate: Gate | None, candidate: Run, look: Look, lacking: int) -> Gate:
     """The verdict of the look before, where the candidate ends before it is certain."""
     told = f"{candidate.name} lacks {lacking:,} of the first {look.prompts:,} prompts"
     if gate is None:
-        raise UserError(f"{told}, which the first look wants; make them with --limit {look.prompts}, or look earlier")
+        raise UserError(f"{told}, which the first look needs; make them with --limit {look.prompts}, or look earlier")
     return replace(gate, notes=(*gate.notes, f"{told}: go on with --limit {look.prompts} for the next look"))

@@ -48,9 +48,7 @@ def collect(
 
     Also notes on runs that a search found and that cannot be read. By default there is a process a core, or none but
     this one for a few runs.
-
-    Raises:
-        UserError: a malformed row, of whichever faulty run that is named comes first, or of every run.
+    Raises UserError: a malformed row, of whichever faulty run that is named comes first, or of every run.
     """
     tasks = list(enumerate(sources))
     if processes is None:
@@ -109,7 +107,7 @@ def _side_by_side(tasks: Sequence[_Task], folder: Path, processes: int) -> _Resu
         for worker in workers:
             worker.kill()
     if any(codes):
-        raise RuntimeError(f"a process that reads runs ended with status {max(codes, key=abs)}; its words are above")
+        raise RuntimeError(f"a process that reads runs ended with status {max(codes, key=abs)}; its message is above")
     found: _Results = {}
     for share in shares:
         found |= pickle.loads(share.with_suffix(".done").read_bytes())  # noqa: S301 - written by ourselves, just now

@@ -1,4 +1,4 @@
-"""Writing the leaderboard in every format, JSON and the hub's model-index among them, and reading it back."""
+"""Writing the leaderboard in every format, JSON and the hub's model-index among them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from wire.cards import MetricCard
 from wire.vocabulary import GENEVAL2_LABELS, GENEVAL2_SCORES, SOFT_TIFA
 
 if TYPE_CHECKING:
-    import pandas as pd
     from huggingface_hub import EvalResult
 
 #: Version of the layout (docs/statistics.md); it changes when a key changes its meaning or goes.
@@ -31,9 +30,7 @@ _TEXTS = ("suite", "fingerprint", "coverage", "scored")
 
 def write_tables(board: Leaderboard, out_dir: Path) -> ReportFiles:
     """Write the leaderboard's files, without the rows: the same runs give the same bytes.
-
-    Raises:
-        MiroEvalError: see :func:`reports.files.writing`.
+    Raises MiroEvalError: see :func:`reports.files.writing`.
     """
     files = ReportFiles.within(out_dir, board)
     write_text(files.markdown, leaderboard_markdown(board))
@@ -43,24 +40,6 @@ def write_tables(board: Leaderboard, out_dir: Path) -> ReportFiles:
     write_json(files.json, leaderboard_record(board))
     write_text(files.index, model_index(board))
     return files
-
-
-def read_leaderboard(path: Path) -> pd.DataFrame:
-    """Read ``leaderboard.csv`` with exactly the values that were written, whatever a run is called (even ``NA``)."""
-    import pandas as pd
-
-    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-    for column in frame.columns.difference(["model", "group", "protocol", *_TEXTS, "notes"]):
-        frame[column] = [_cell(text) for text in frame[column]]
-    return frame
-
-
-def _cell(text: str) -> Any:
-    if text in ("True", "False"):
-        return text == "True"
-    if not text:
-        return float("nan")
-    return int(text) if text.lstrip("-").isdigit() else float(text)
 
 
 def leaderboard_record(board: Leaderboard) -> dict[str, Any]:
@@ -163,7 +142,7 @@ def _reward_results(row: dict[Any, Any], cards: Mapping[str, MetricCard]) -> Ite
 
 
 def _images(row: dict[Any, Any], name: str) -> str:
-    return f"{scored_text(scored_images(row, [name]), alone=True)} images"
+    return f"{scored_text(scored_images(row, [name]))} images"
 
 
 def _result(dataset: str, kind: str, metric: str, name: str, value: float) -> EvalResult:

@@ -8,10 +8,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from reports.leaderboard.markdown import GENEVAL2_TEXT, count_text, interval_text, shown
-from reports.leaderboard.sections import Section, sections
+from reports.leaderboard.markdown import GENEVAL2_TEXT, count_text, interval_legend, interval_text, shown
+from reports.leaderboard.sections import Section, headlines, sections
 from reports.pages import render
-from reports.statistics.resampling import RESAMPLES, SEED
+from reports.statistics.resampling import SEED
 from reports.summary.notes import RANDOM_WEIGHTS
 from reports.summary.scored import WHOLE
 from wire.vocabulary import GENEVAL2_LABELS, GENEVAL2_SCORES, TAGS
@@ -30,7 +30,7 @@ def leaderboard_html(board: Leaderboard, galleries: Mapping[str, str] = MappingP
     """A leaderboard as one HTML file; ``galleries`` are addresses by model, for links."""
     style, script = (_TEMPLATES.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     found = [metric for metric in board.metrics if board.frame[metric].notna().any()]
-    parts = []
+    parts, ranked_by = [], headlines(board)
     for section in sections(board):
         own, axis = section.found(found), _axis(section)
         parts.append((section, [board.cards[metric] for metric in own], axis, list(_lines(section, own, axis))))
@@ -41,19 +41,19 @@ def leaderboard_html(board: Leaderboard, galleries: Mapping[str, str] = MappingP
         script,
         sections=parts,
         labels=GENEVAL2_LABELS,
-        geneval2=GENEVAL2_TEXT if GENEVAL2_SCORES[0] in board.frame else "",
+        geneval2=GENEVAL2_TEXT,
+        ranked_by=ranked_by,
+        interval=interval_legend(ranked_by) if ranked_by else "",
         tags=TAGS,
         galleries=galleries,
         compared=[row["model"] for section, *_ in parts for row in section.rows if len(section.rows) > 1],
         metrics=[board.cards[metric] for metric in found],
         notes=board.notes,
         several=len(board.frame) > 1,
-        judged=GENEVAL2_SCORES[0] in board.frame or any(section.scores for section, *_ in parts),
         marked=any(mark for section, *_ in parts for mark in section.marks),
         random=board.random,
         random_note=RANDOM_WEIGHTS,
         whole=f"{WHOLE:.0%}",
-        resamples=f"{RESAMPLES:,}",
         seed=SEED,
     )
 

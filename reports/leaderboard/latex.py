@@ -55,9 +55,7 @@ def escape_latex(text: str) -> str:
 
 def leaderboard_latex(board: Leaderboard) -> str:
     """A leaderboard as a file of LaTeX tables, ending with a line end."""
-    blocks = [
-        "% Needs \\usepackage{booktabs}, and \\usepackage[T1]{fontenc} for accents and quotes.",
-    ]
+    blocks = ["% Needs \\usepackage{booktabs}, and \\usepackage[T1]{fontenc} for accents and quotes."]
     # For whoever opens the file: what was passed over, and in what runs are unlike.
     notes = [f"% {escape_latex(f'{name}: {note}' if name else note)}" for name, note in board.all_notes()]
     blocks += ["\n".join(notes)] if notes else []
@@ -72,8 +70,8 @@ def _tables(section: Section, cards: Mapping[str, MetricCard], number: int) -> I
     if section.scores:
         what = (_GENEVAL if section.scores == SCORES else _GENEVAL2).format(escape_latex(section.heading))
         caption = (
-            rf"{what}, with its 95\,\% interval. Best in bold, second best underlined. Scored images are of those that "
-            "the whole sweep has."
+            rf"{what}, with its 95\,\% interval. Best in bold, second best underlined. Scored images: of those that a "
+            "whole sweep has."
         )
         heads = {score: GENEVAL2_LABELS.get(score, score) for score in section.scores}
         yield _table(section, heads, caption, f"tab:geneval-{number}", with_interval=True)
@@ -118,7 +116,7 @@ def _lines(section: Section, columns: Sequence[str], with_interval: bool) -> Ite
         ]
         if with_interval:
             values.insert(1, interval_text(row, columns[0], "--") or "--")
-        scored = scored_text(scored_images(row, counted), alone=with_interval)
+        scored = scored_text(scored_images(row, counted))
         yield _line([count_text(row["rank"]), escape_latex(row["model"]), *values, escape_latex(scored) or "--"])
 
 

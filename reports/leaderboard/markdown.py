@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from reports.leaderboard.sections import BEST, SECOND, Section, sections
+from reports.leaderboard.sections import BEST, SECOND, Section, headlines, sections
 from reports.statistics.resampling import RESAMPLES, SEED
 from reports.summary.scored import WHOLE
 from wire.vocabulary import GENEVAL2_LABELS, GENEVAL2_SCORES
@@ -48,7 +48,7 @@ def leaderboard_markdown(board: Leaderboard) -> str:
     blocks = ["# Leaderboard"]
     if random := [escape(name) for name in board.random]:
         blocks.append(
-            f"> **Random weights: the scores mean nothing.** Stand-in models were used for: {', '.join(random)}."
+            f"> **Random weights: the scores mean nothing.** Small random models were used for: {', '.join(random)}."
         )
     for section in sections(board):
         blocks += [f"## {escape(section.heading)}", _table(section, board)]
@@ -85,15 +85,13 @@ def _cells(section: Section, metrics: Sequence[str]) -> Iterator[list[str]]:
 
 def _legend(board: Leaderboard) -> list[str]:
     """What the tables above show, and nothing else."""
-    shown = [*sections(board)]
-    geneval2 = [*_geneval2_legend(board)]
-    lines = _scores_legend() if geneval2 or any(section.scores for section in shown) else []
-    lines += geneval2
-    if len(board.frame) > 1:
+    shown, ranked_by = [*sections(board)], headlines(board)
+    lines = [*_scores_legend(ranked_by)]
+    if len(board.frame) > 1 and ranked_by:
         lines.append(
-            "- **rank**: 1 + the number of runs whose overall is higher by the paired t test of the two (p < 0.05, "
-            "two-sided, each pair by itself, not corrected for their number): column p of `compare`, not p (Holm), and "
-            "not the margin of `check`. Runs that cannot be told apart mostly share a rank."
+            f"- **rank**: 1 + the number of runs whose {' or '.join(ranked_by)} is higher by the paired t test of the "
+            "two (p < 0.05, two-sided, each pair by itself, not corrected for their number): column p of `compare`, "
+            "not p (Holm), and not the margin of `check`. Runs without a significant difference mostly share a rank."
         )
     if any(mark for section in shown for mark in section.marks):
         lines.append("- **bold** is the best of its column, *italic* the second best.")
@@ -111,24 +109,29 @@ def _legend(board: Leaderboard) -> list[str]:
     return lines
 
 
-def _scores_legend() -> list[str]:
-    return [
-        "- **overall**: GenEval score, the unweighted mean of the six tag accuracies; fraction of 1, higher is better. "
-        "It is not the share of correct images over all tags (`pooled` in the CSV).",
-        "- **tags**: correct images of the scored images of the tag; fraction of 1, higher is better.",
-        f"- **95 % interval**: of overall, from {RESAMPLES:,} resamples of whole prompts within tags (seed {SEED}); "
-        "the CSV has it for every number.",
-    ]
-
-
-def _geneval2_legend(board: Leaderboard) -> Iterator[str]:
-    """What GenEval 2's columns are, where there are any."""
-    if GENEVAL2_SCORES[0] in board.frame:
+def _scores_legend(ranked_by: Sequence[str]) -> Iterator[str]:
+    """What the judged columns are, by the headlines that there are."""
+    if "overall" in ranked_by:
+        yield (
+            "- **overall**: GenEval score, the unweighted mean of the six tag accuracies; fraction of 1, higher is "
+            "better. It is not the share of correct images over all tags (`pooled` in the CSV)."
+        )
+        yield "- **tags**: correct images of the scored images of the tag; fraction of 1, higher is better."
+    if GENEVAL2_SCORES[0] in ranked_by:
         yield (
             f"- **geneval2**: {GENEVAL2_TEXT} **am**: the same with arithmetic means. **object** to **verb**: 100 x "
-            "the mean over all questions of the skill. **3 atoms** to **10 atoms**: geneval2 over the prompts of that "
-            "atomicity. Higher is better. What is said of overall holds of it, over prompts without tags."
+            "the mean over all questions of the skill. **3 atoms** to **10 atoms**: geneval2 over the prompts with "
+            "so many atoms. Higher is better."
         )
+    if ranked_by:
+        yield f"- **95 % interval**: of {interval_legend(ranked_by)} (seed {SEED}); the CSV has it for every number."
+
+
+def interval_legend(ranked_by: Sequence[str]) -> str:
+    """Of what the interval is, and how it is made."""
+    within = " within tags" if ranked_by[0] == "overall" else ""
+    within += " (geneval2: of all prompts)" if len(ranked_by) > 1 else ""
+    return f"{' and '.join(ranked_by)}, from {RESAMPLES:,} resamples of whole prompts{within}"
 
 
 def fixed(value: float) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reports.read.reward_rows import RewardTable
-from reports.read.runs import Run
+from reports.read.runs import Run, image_keys
+from wire.grouping import grouped
 from wire.vocabulary import SEVEN_REWARDS
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ IMAGE_COLUMNS = (
 LEADING = (*IMAGE_COLUMNS, *SEVEN_REWARDS)
 #: Columns that every merged table ends with.
 LAST = ("unscored_rewards",)
+#: The column that two stages are joined by; no metric is called so.
+_KEY = "\tkey"
 #: Columns of a table of prompts; further metrics follow.
 PROMPT_COLUMNS = ("model", "prompt_key", "tag", "prompt", "images", "judged", "correct", *SEVEN_REWARDS)
 
@@ -30,11 +33,9 @@ PROMPT_COLUMNS = ("model", "prompt_key", "tag", "prompt", "images", "judged", "c
 def merge_stages(run: Run) -> pd.DataFrame:
     """One row an image that has a row of any stage, sorted by prompt and file name.
 
-    Images are joined by file name; by file name and prompt where a run has one file name for several prompts.
-
-    Returns:
-        :data:`LEADING` columns, then further metrics, then ``unscored_rewards`` (``metric: reason``, joined by "; ").
-        ``correct`` is NA where unscored, a reward NaN.
+    Images are joined as :func:`reports.read.runs.image_keys` says.
+    Returns :data:`LEADING` columns, then further metrics, then ``unscored_rewards`` (``metric: reason``, joined by
+    semicolons). ``correct`` is NA where unscored, a reward NaN.
     """
     images = _joined(run.verdicts, _with_reasons(run.rewards))
     further = [metric for metric in (run.rewards.metrics if run.rewards else ()) if metric not in SEVEN_REWARDS]
@@ -43,10 +44,8 @@ def merge_stages(run: Run) -> pd.DataFrame:
 
 def merge_images(images: pd.DataFrame) -> pd.DataFrame:
     """One row a prompt, from a table of :func:`merge_stages`, which is sorted by prompt.
-
-    Returns:
-        :data:`PROMPT_COLUMNS`, then further metrics: ``images`` with a row of any stage, ``judged`` and ``correct``
-        ones (NaN where none is judged), and the mean of each reward over the images that have it.
+    Returns :data:`PROMPT_COLUMNS`, then further metrics: ``images`` with a row of any stage, ``judged`` and ``correct``
+    ones (NaN where none is judged), and the mean of each reward over the images that have it.
     """
     import pandas as pd
 
@@ -80,10 +79,8 @@ def _with_reasons(rewards: RewardTable | None) -> pd.DataFrame | None:
         return None
     if not any(rewards.reasons.values()):
         return rewards.frame.assign(unscored_rewards="")
-    texts: dict[str, list[str]] = {}
-    for metric, reasons in rewards.reasons.items():
-        for name, reason in reasons.items():
-            texts.setdefault(name, []).append(f"{metric}: {reason}")
+    reasons = ((metric, *pair) for metric, of_it in rewards.reasons.items() for pair in of_it.items())
+    texts = grouped((name, f"{metric}: {reason}") for metric, name, reason in reasons)
     unscored = ["; ".join(texts.get(name, ())) for name in rewards.frame["filename"]]
     return rewards.frame.assign(unscored_rewards=unscored)
 
@@ -97,13 +94,13 @@ def _joined(verdicts: pd.DataFrame | None, rewards: pd.DataFrame | None) -> pd.D
         if found is None:
             raise AssertionError("a run has rows of some stage")
         return found
-    if verdicts["filename"].tolist() == rewards["filename"].tolist() and verdicts["filename"].is_unique:
+    left, right = image_keys(verdicts, rewards), image_keys(rewards, verdicts)
+    if left == right and verdicts["filename"].is_unique:
         own = rewards[rewards.columns.difference(verdicts.columns)]
         return pd.concat([verdicts.reset_index(drop=True), own.reset_index(drop=True)], axis="columns")
-    unique = verdicts["filename"].is_unique and rewards["filename"].is_unique
-    place = ["filename"] if unique else ["filename", "prompt"]
-    joined = verdicts.merge(rewards, on=place, how="outer", suffixes=("", "_of_rewards"))
-    for column in ("prompt_key", "prompt", "sample_index", "image_sha256"):
+    sides = verdicts.assign(**{_KEY: left}), rewards.assign(**{_KEY: right})
+    joined = sides[0].merge(sides[1], on=_KEY, how="outer", suffixes=("", "_of_rewards"))
+    for column in ("filename", "prompt_key", "prompt", "sample_index", "image_sha256"):
         other = f"{column}_of_rewards"
         if other in joined:
             joined[column] = joined[column].where(joined[column].notna() & (joined[column] != ""), joined[other])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reports.summary.notes import shortened
 from wire.cards import card_of
 from wire.errors import UserError
+from wire.grouping import grouped
 
 if TYPE_CHECKING:
     from reports.summary.run_summary import RunSummary
@@ -29,15 +30,10 @@ _NAMES_LISTED = 3
 
 @dataclass(frozen=True)
 class Labels:
-    """A short label for each protocol in a table: P1, P2, ...
+    """A short label for each protocol in a table: P1, P2, ..."""
 
-    Attributes:
-        names: protocol -> label, in the order in which they are listed.
-        across: fields that do not part ranks, because the table is about them.
-    """
-
-    names: dict[Protocol, str]
-    across: tuple[str, ...] = ()
+    names: dict[Protocol, str]  #: protocol -> label, in the order in which they are listed
+    across: tuple[str, ...] = ()  #: fields that do not part ranks, because the table is about them
 
     def of(self, run: RunSummary) -> str:
         """The label of a run's protocol."""
@@ -62,8 +58,11 @@ def ranking_protocol(run: RunSummary, across: Sequence[str] = ()) -> Protocol:
         fields.append(("samples per prompt", str(run.geneval.coverage.samples_per_prompt)))
     elif run.geneval2 is not None:
         fields.append(("samples per prompt", str(run.geneval2.samples_per_prompt)))
-    elif run.rewards and any(card_of(metric, run.manifest.cards).over_samples for metric in run.rewards.metrics):
-        fields.append(("samples per prompt", str(run.rewards.samples_per_prompt)))  # such values depend on it
+    elif run.rewards:
+        if "suite.sha256" not in run.manifest.protocol:
+            fields.append(("prompts", run.prompts_digest[:12]))  # means over other prompts are not to be compared
+        if any(card_of(metric, run.manifest.cards).over_samples for metric in run.rewards.metrics):
+            fields.append(("samples per prompt", str(run.rewards.samples_per_prompt)))  # such values depend on it
     if run.manifest.random_weights:
         fields.append(RANDOM)
     return tuple(sorted(fields))
@@ -78,9 +77,7 @@ def fingerprint(run: RunSummary) -> str:
 
 def labelled(runs: Sequence[RunSummary], across: Sequence[str] = ()) -> Labels:
     """Label the protocols of runs; recorded ones come first, then by their best score.
-
-    Raises:
-        UserError: a field of ``across`` is none that these runs have.
+    Raises UserError: a field of ``across`` is none that these runs have.
     """
     known = {name for run in runs for name in run.manifest.protocol if not name.startswith(_APART)}
     for field in across:
@@ -112,12 +109,12 @@ def descriptions(labels: Labels) -> dict[str, str]:
 def table_notes(runs: Sequence[RunSummary]) -> Iterator[str]:
     """Notes on runs in one table: in what they are unlike, so that their difference is not the checkpoints' alone."""
     judged = ((run, run.geneval) for run in runs if run.geneval is not None)
-    samples = _names_by((str(summary.coverage.samples_per_prompt), run.name) for run, summary in judged)
+    samples = grouped((str(summary.coverage.samples_per_prompt), run.name) for run, summary in judged)
     if len(samples) > 1:
         yield f"runs differ in samples per prompt: {_values(samples)}"
     known = [run for run in runs if run.manifest.protocol]
     for field in sorted({field for run in known for field in run.manifest.protocol}):
-        values = _names_by((run.manifest.protocol.get(field, NOT_RECORDED[1]), run.name) for run in known)
+        values = grouped((run.manifest.protocol.get(field, NOT_RECORDED[1]), run.name) for run in known)
         if len(values) > 1:
             yield f"runs differ in {field}: {_values(values)}"
     unknown = [run.name for run in runs if not run.manifest.protocol]
@@ -126,17 +123,16 @@ def table_notes(runs: Sequence[RunSummary]) -> Iterator[str]:
     for metric in dict.fromkeys(metric for run in runs if run.rewards for metric in run.rewards.metrics):
         scored = [run for run in runs if run.rewards and metric in run.rewards.metrics]
         carded = [run for run in scored if metric in run.manifest.cards]
-        directions = _names_by((run.manifest.cards[metric].direction, run.name) for run in carded)
+        directions = grouped((run.manifest.cards[metric].direction, run.name) for run in carded)
         if len(directions) > 1:
             yield f"runs' cards differ in {metric}: {_values(directions)}; marks go by the first run listed"
 
 
-def _names_by(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    """Value -> names of the runs that have it."""
-    names: dict[str, list[str]] = {}
-    for value, name in pairs:
-        names.setdefault(value, []).append(name)
-    return names
+def prompts_note(runs: Sequence[RunSummary]) -> Iterator[str]:
+    """A note where runs rest on unequally many prompts, for what shows scores without counts."""
+    counts = grouped((f"{run.prompts:,}", run.name) for run in runs)
+    if len(counts) > 1:
+        yield f"runs differ in prompts: {_values(counts)}"
 
 
 def _values(names_of: dict[str, list[str]]) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ import msgspec
 
 from reports.files import writing
 from reports.leaderboard.merge import IMAGE_COLUMNS, LAST
-from wire.files import partial_name
+from wire.files import replacing
 from wire.host import processors
 
 if TYPE_CHECKING:
@@ -76,26 +75,14 @@ def joined_columns(parts: Sequence[Part], leading: Sequence[str], last: Sequence
 
 def join_parts(parts: Sequence[Part], path: Path, leading: Sequence[str], last: Sequence[str] = ()) -> Path:
     """Make one CSV file of the parts of all runs, in the order given; it appears whole or not at all.
-
-    Raises:
-        MiroEvalError: see :func:`reports.files.writing`.
+    Raises MiroEvalError: see :func:`reports.files.writing`.
     """
     columns = joined_columns(parts, leading, last)
-    with _replacing(path) as partial, partial.open("wb") as joined:
+    with writing(path), replacing(path) as partial, partial.open("wb") as joined:
         joined.write(_csv_line(columns))
         for part in parts:
             _append(part, columns, joined)
     return path
-
-
-@contextmanager
-def _replacing(path: Path, also: type[Exception] = OSError) -> Iterator[Path]:
-    """A place beside ``path`` to write to, which becomes it once all is written."""
-    partial = partial_name(path)
-    with writing(path, partial, also):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield partial
-        partial.replace(path)
 
 
 def _append(part: Part, columns: tuple[str, ...], joined: io.BufferedWriter) -> None:
@@ -120,9 +107,7 @@ def write_parquet(parts: Sequence[Part], columns: Sequence[str], path: Path) -> 
 
     ``correct`` is a boolean and ``sample_index`` a whole number, null where unscored or unknown; rewards are 64-bit
     floats, null where unscored; everything else is text, never null.
-
-    Raises:
-        MiroEvalError: see :func:`reports.files.writing`.
+    Raises MiroEvalError: see :func:`reports.files.writing`.
     """
     import pyarrow
     from pyarrow import parquet
@@ -131,7 +116,8 @@ def write_parquet(parts: Sequence[Part], columns: Sequence[str], path: Path) -> 
     types |= {"correct": pyarrow.bool_(), "sample_index": pyarrow.int32()}
     schema = pyarrow.schema([(name, types[name]) for name in columns])
     with (
-        _replacing(path, pyarrow.ArrowException) as partial,
+        writing(path, pyarrow.ArrowException),
+        replacing(path) as partial,
         ThreadPoolExecutor(processors()) as threads,
         parquet.ParquetWriter(partial, schema, compression="zstd") as writer,
     ):

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 HEADINGS = {
     "complete": "Complete sweeps",
-    "incomplete": "Incomplete sweeps, ranked apart",
-    "other prompts": "Prompts that are not GenEval's own, ranked apart",
+    "incomplete": "Incomplete sweeps, ranked separately",
+    "other prompts": "Prompts that are not GenEval's own, ranked separately",
     "geneval 2": "GenEval 2, complete sweeps",
-    "geneval 2 incomplete": "GenEval 2, incomplete sweeps, ranked apart",
+    "geneval 2 incomplete": "GenEval 2, incomplete sweeps, ranked separately",
     "no geneval": "Without GenEval verdicts, not ranked",
 }
 SCORES = ("overall", *TAGS)
@@ -29,19 +29,14 @@ BEST, SECOND = "best", "second"
 
 @dataclass(frozen=True)
 class Section:
-    """Runs that are ranked together.
-
-    Attributes:
-        group, protocol: as in the leaderboard's columns.
-        rows: their rows of the leaderboard, in rank order.
-        marks: for each row, column -> ``best`` or ``second``.
-    """
+    """Runs that are ranked together."""
 
     heading: str
+    #: group, protocol: as in the leaderboard's columns.
     group: str
     protocol: str
-    rows: tuple[dict[str, Any], ...]
-    marks: tuple[dict[str, str], ...]
+    rows: tuple[dict[str, Any], ...]  #: their rows of the leaderboard, in rank order
+    marks: tuple[dict[str, str], ...]  #: for each row, column -> ``best`` or ``second``
 
     @property
     def scores(self) -> tuple[str, ...]:
@@ -69,6 +64,12 @@ def sections(board: Leaderboard) -> Iterator[Section]:
         rows = tuple({str(column): value for column, value in row.items()} for row in frame.to_dict("records"))
         marks = _marks(frame, board, group)
         yield Section(heading, group, protocol, rows, marks)
+
+
+def headlines(board: Leaderboard) -> list[str]:
+    """What the board's runs are ranked by: ``overall``, ``geneval2``, both, or nothing."""
+    found = {section.scores[0] for section in sections(board) if section.scores}
+    return [name for name in ("overall", GENEVAL2_SCORES[0]) if name in found]
 
 
 def scored_images(row: Mapping[str, Any], names: Sequence[str]) -> dict[str, Scored]:

@@ -17,6 +17,7 @@ from reports.summary.run_summary import GENEVAL, RunSummary
 from reports.summary.scored import scored_text
 from wire.cards import MetricCard, card_of
 from wire.errors import UserError
+from wire.grouping import grouped
 from wire.reserved import SUFFIXES
 from wire.vocabulary import GENEVAL2_SCORES, SEVEN_REWARDS, TAGS
 
@@ -45,30 +46,25 @@ class Group(Enum):
 
 @dataclass(frozen=True, eq=False)
 class Leaderboard:
-    """Runs in rank order.
+    """Runs in rank order."""
 
-    Attributes:
-        frame: one row a run. First :data:`LEADING_COLUMNS`: fractions for overall and tags, raw means for rewards,
-            NaN where there is none. Then further metrics, ``rank`` (1 + the number of runs of the same ``group`` and
-            ``protocol`` that are shown to be better), ``group``, ``protocol``, ``suite``, ``fingerprint``,
-            ``coverage``, ``scored`` (images, in words), :data:`FURTHER_SCORES`,
-            :data:`wire.vocabulary.GENEVAL2_SCORES` (0 to 100; not where no run is of GenEval 2),
-            ``geneval_scored``, ``geneval_expected``, ``<metric>_scored``, ``<metric>_expected`` (images),
-            ``<column>_low`` and ``<column>_high`` (95 % bounds), ``<metric>_normalised`` where defined,
-            ``random_weights``, ``notes`` (joined by "; ").
-        metrics: metric ids in the table: the seven, then others.
-        protocols: label in ``protocol`` -> in what it differs from the others.
-        cards: of all metrics in the table; of one that runs have different cards of, the first run's.
-        outside: model -> metrics with values that the run's cards rule out, so that its mean bears no mark.
-        sources: model -> where its run is, as far as the caller knows.
-    """
-
+    #: One row a run. First :data:`LEADING_COLUMNS`: fractions for overall and tags, raw means for rewards, NaN where
+    #: there is none. Then further metrics, ``rank`` (1 + the number of runs of the same ``group`` and ``protocol`` that
+    #: are shown to be better), ``group``, ``protocol``, ``suite``, ``fingerprint``, ``coverage``, ``scored`` (images,
+    #: in words), :data:`FURTHER_SCORES`, :data:`wire.vocabulary.GENEVAL2_SCORES` (0 to 100; not where no run is of
+    #: GenEval 2), ``geneval_scored``, ``geneval_expected``, ``<metric>_scored``, ``<metric>_expected`` (images),
+    #: ``<column>_low`` and ``<column>_high`` (95 % bounds), ``<metric>_normalised`` where defined, ``random_weights``,
+    #: ``notes`` (joined by "; ").
     frame: pd.DataFrame
-    metrics: tuple[str, ...]
+    metrics: tuple[str, ...]  #: metric ids in the table: the seven, then others
     notes: tuple[str, ...]
+    #: Label in ``protocol`` -> in what it differs from the others.
     protocols: dict[str, str] = field(default_factory=dict)
+    #: Of all metrics in the table; of one that runs have different cards of, the first run's.
     cards: dict[str, MetricCard] = field(default_factory=dict)
+    #: Model -> metrics with values that the run's cards rule out, so that its mean bears no mark.
     outside: dict[str, frozenset[str]] = field(default_factory=dict)
+    #: Model -> where its run is, as far as the caller knows.
     sources: Mapping[str, RunSource] = field(default_factory=dict)
 
     @property
@@ -84,9 +80,7 @@ class Leaderboard:
 
 def make_leaderboard(runs: Sequence[RunSummary], across: Sequence[str] = (), notes: Sequence[str] = ()) -> Leaderboard:
     """Rank runs: by group and protocol (``across`` fields of which they may differ), then overall, then name.
-
-    Raises:
-        UserError: no run at all, a field that none has, or a metric named as another's bounds.
+    Raises UserError: no run at all, a field that none has, or a metric named as another's bounds.
     """
     import pandas as pd
 
@@ -133,10 +127,8 @@ def _rank_key(run: RunSummary, labels: Labels) -> tuple[int, int, float, str]:
 
 def _ranks(runs: Sequence[RunSummary], labels: Labels) -> list[int | None]:
     """Rank within group and protocol; none without a score, its interval, or the images of its own prompts."""
-    parts: dict[tuple[Group, str], list[int]] = {}
-    for place, run in enumerate(runs):
-        if run.effects is not None and not run.gaps:
-            parts.setdefault((_group(run), labels.of(run)), []).append(place)
+    rankable = ((place, run) for place, run in enumerate(runs) if run.effects is not None and not run.gaps)
+    parts = grouped(((_group(run), labels.of(run)), place) for place, run in rankable)
     ranked: list[int | None] = [None] * len(runs)
     for places in parts.values():
         effects = [effect for place in places if (effect := runs[place].effects) is not None]

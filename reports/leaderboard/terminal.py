@@ -24,19 +24,13 @@ Column = tuple[str, Sequence[str]]
 
 @dataclass(frozen=True)
 class Grid:
-    """Texts in rows and columns.
-
-    Attributes:
-        corner: head of the column of ``names``.
-        columns: head and cells of each.
-        breaks: rows that a line is drawn after.
-    """
+    """Texts in rows and columns."""
 
     title: str
-    corner: str
+    corner: str  #: head of the column of ``names``
     names: Sequence[str]
-    columns: Sequence[Column]
-    breaks: frozenset[int] = frozenset()
+    columns: Sequence[Column]  #: head and cells of each
+    breaks: frozenset[int] = frozenset()  #: rows that a line is drawn after
 
     def turned(self) -> Grid:
         """Rows for columns."""
@@ -49,7 +43,7 @@ class Grid:
         from rich.table import Table
         from rich.text import Text
 
-        title = Text(self.title) if self.title else None
+        title = Text(self.title, no_wrap=True, overflow="ignore") if self.title else None
         table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
         table.add_column(Text(_plain(self.corner)), overflow="fold", no_wrap=whole)
         for head, _ in self.columns:
@@ -143,7 +137,7 @@ def terminal_tables(board: dict[str, Any]) -> Group:
     if heads:
         grids.append(_grid(runs, "Rewards (raw means)", "rewards", heads))
     random = any(run["random_weights"] for run in runs)
-    above = [Text(f"{RANDOM_WEIGHTS.capitalize()}.", style="bold red")] if random else []
+    above = [Text(f"{RANDOM_WEIGHTS.capitalize()}.\n", style="bold red")] if random else []
     notes = (Paragraph(note) for note in _notes(board["notes"], runs))
     return Group(*above, Fitting(grids, turn=True), *notes)
 

@@ -31,7 +31,7 @@ class Reproduction:
         keys: of results; empty for all.
         out: folder that the runs go into.
         limit: prompts of each suite, at most; None for all.
-        samples: images a prompt, at most; None for the paper's, or ``limit`` where that is given.
+        samples: images per prompt, at most; None for the paper's, or ``limit`` where that is given.
         own: name of a model -> a checkpoint of the user's for it; ``training`` -> a pattern of its checkpoints.
         further: options of every command that makes images.
     """
@@ -120,8 +120,8 @@ def missing(wanted: Reproduction) -> Iterator[str]:
         names = [name for name in one.models if not _source(wanted, one.set, name)]
         if names:
             option = "--training NAME='PATTERN'" if one.set.training else "--checkpoint NAME=PATH"
-            what = "checkpoints along training" if one.set.training else "checkpoint that is read here"
-            yield f"{one.set.key}: not made of {', '.join(names)}: no {what} was published; {option} names yours"
+            what = "checkpoints along training" if one.set.training else "checkpoint of a known format"
+            yield f"{one.set.key}: without {', '.join(names)}: no {what} was published; give yours with {option}"
 
 
 def script(wanted: Reproduction) -> list[str]:
@@ -163,7 +163,8 @@ def _suite(wanted: Reproduction, run_set: RunSet) -> str:
 
 
 def _of_set(wanted: Reproduction, one: _Wanted) -> Iterator[Command]:
-    about = f"{one.set.key}: {wanted.samples_of(one.set)} images a prompt of {one.set.suite}; for {', '.join(one.keys)}"
+    images = f"{wanted.samples_of(one.set)} images per prompt of {one.set.suite}"
+    about = f"{one.set.key}: {images}; for {', '.join(one.keys)}"
     names = [name for name in one.models if _source(wanted, one.set, name)]
     # Side by side goes what is published and, of a grid, all of it.
     whole = not (one.set.points or one.set.training) and not any(one.models.values())
@@ -287,5 +288,5 @@ def overview() -> str:
         rows = "; ".join(
             f"{key}: {row.name}" for key in TABLES for row in printed_table(key).rows if row.model == model.name
         )
-        lines.append(f"  {model.name:<27} {rows}{'' if model.checkpoint else ' (not published)'}")
+        lines.append(f"  {model.name:<36}{rows}{'' if model.checkpoint else ' (not published)'}")
     return "\n".join(lines)

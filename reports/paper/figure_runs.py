@@ -24,6 +24,7 @@ from reports.summary.notes import RANDOM_WEIGHTS
 from reports.summary.run_summary import summarise_run
 from wire.cards import NO_CARDS, Cards
 from wire.errors import UserError
+from wire.grouping import grouped
 
 #: Settings of the paper's protocol that a figure does not vary but for its own axis.
 _SAMPLER = ("guidance_scale", "steps")
@@ -39,9 +40,7 @@ class Drawn:
 
 def chosen(only: Sequence[str], drawn: Callable[[Result], bool]) -> list[Result]:
     """The results of those keys, or all that a command draws.
-
-    Raises:
-        UserError: no such result, or one that the command does not draw.
+    Raises UserError: no such result, or one that the command does not draw.
     """
     those = {one.key: one for one in results().values() if drawn(one)}
     if other := next((one for one in map(find_result, only) if one.key not in those), None):
@@ -56,23 +55,17 @@ def command(key: str) -> str:
 
 def not_drawn(result: Result) -> str:
     """A note on a result without runs."""
-    return f"not drawn: {result.key} ({result.title}): no runs; {command(result.key)} prints what makes them"
+    return f"not drawn: {result.key} ({result.title}): no runs; {command(result.key)} prints how to make them"
 
 
 @dataclass(frozen=True, eq=False)
 class FigureRun:
-    """One run.
-
-    Attributes:
-        model: of ``data/checkpoints.toml``.
-        set: of ``data/results.toml``; empty for a run that was named, which may stand in any.
-        point: its name within the set, where a model has several runs there.
-    """
+    """One run."""
 
     run: Run
-    model: str
-    set: str = ""
-    point: str = ""
+    model: str  #: of ``data/checkpoints.toml``
+    set: str = ""  #: of ``data/results.toml``; empty for a run that was named, which may stand in any
+    point: str = ""  #: its name within the set, where a model has several runs there
     step: int | None = None
 
     @cached_property
@@ -141,13 +134,9 @@ def existing(folder: Path | None) -> Path | None:
 
 class Runs:
     """The runs that figures may take, each read once.
-
-    Args:
-        folder: of ``paper reproduce``; None without.
-        named: ``MODEL=PATH`` or ``PATH``; a model's name, or that of its row in Table 1 or 3.
-
-    Raises:
-        UserError: no such folder or run, or a run of no model.
+    ``folder``: of ``paper reproduce``; None without.
+    ``named``: ``MODEL=PATH`` or ``PATH``; a model's name, or that of its row in Table 1 or 3.
+    Raises UserError: no such folder or run, or a run of no model.
     """
 
     def __init__(self, folder: Path | None, named: Sequence[str] = (), cards: Cards = NO_CARDS) -> None:
@@ -260,9 +249,6 @@ def why_not_drawn(runs: Sequence[FigureRun], wanted: Sequence[str]) -> list[str]
     """Of each run, the scores that a figure shows and may not take from it, with the reason."""
     lines = []
     for one in runs:
-        reasons: dict[str, list[str]] = {}
-        for name, reason in one.unlike.items():
-            if name in wanted:
-                reasons.setdefault(reason, []).append(name)
+        reasons = grouped((reason, name) for name, reason in one.unlike.items() if name in wanted)
         lines += [f"not drawn of {one.run.name}: {', '.join(names)} ({reason})" for reason, names in reasons.items()]
     return lines

@@ -44,16 +44,12 @@ def draw_figures(
     folder: Path, runs: Runs, only: Sequence[str] = (), further: Sequence[str] = (), cards: Cards = NO_CARDS
 ) -> Drawn:
     """Write every figure as PNG, and in ``further`` formats; those of which there is nothing are named in the notes.
-
-    Args:
-        folder: made if need be.
-        runs: where they are; a figure without any shows its published points.
-        only: keys of results; all for none.
-        further: ``pdf``, ``svg``.
-        cards: of the metrics, for their units.
-
-    Raises:
-        MiroEvalError: no such figure; see :func:`reports.drawing.save`.
+    ``folder``: made if need be.
+    ``runs``: where they are; a figure without any shows its published points.
+    ``only``: keys of results; all for none.
+    ``further``: ``pdf``, ``svg``.
+    ``cards``: of the metrics, for their units.
+    Raises MiroEvalError: no such figure; see :func:`reports.drawing.save`.
     """
     drawn, published = Drawn(), []
     wanted = chosen(only, lambda one: one.kind == FIGURE or _has_scores(one))
@@ -74,7 +70,7 @@ def draw_figures(
     drawn.notes.extend(_in_none(runs, wanted))
     if published:
         keys = ", ".join(published)
-        drawn.notes.append(f"published points alone: {keys}; {command('KEY')} prints what measures them")
+        drawn.notes.append(f"published points only: {keys}; {command('KEY')} prints how to measure them")
     return drawn
 
 
@@ -88,7 +84,7 @@ def _in_none(runs: Runs, wanted: Sequence[Result]) -> Iterator[str]:
     for one in runs.named:
         sets = [needed.set for result in wanted for needed in result.inputs if one.model in needed.models]
         if all(place_of(one, run_set) is None for run_set in sets):
-            otherwise = "sampled otherwise than the paper's models are there"
+            otherwise = "sampled in another way than the paper's models"
             yield f"not drawn: {one.run.name}: {otherwise if sets else f'no figure here is about {one.model}'}"
 
 
@@ -201,7 +197,7 @@ class Drawing:
         if self._kind == "training":
             return "training step"
         if self._kind == "best_of_n":
-            return "N, images a prompt"
+            return "N, images per prompt"
         axis = axis_of(self.sets[0])
         others = [
             part.partition("=")[0] for part in ",".join(self.sets[0].sweep).split(",") if part.startswith("negative.")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reports.paper.printed import GENEVAL_COLUMNS, PAPER_SEED, PrintedRow, PrintedTable, RowProtocol
-from reports.paper.results import find_result, runs_in
+from reports.paper.results import checkpoints, find_result, runs_in
 from reports.read.cards import outside_range
 from reports.read.names import told_apart
 from reports.read.runs import Run, read_run
@@ -41,34 +41,23 @@ class Measurement:
 
 @dataclass(frozen=True)
 class MeasuredRun:
-    """A run, under the name of a row.
-
-    Attributes:
-        row: the table's row that it stands for.
-        columns: what was measured on the paper's prompts.
-        unlike: column -> why a value that the run has is not the paper's kind of value.
-        tflop: of making one image that is kept; None where not recorded.
-        hours: stage -> wall time of its busiest worker, for the whole run.
-    """
+    """A run, under the name of a row."""
 
     name: str
-    row: str
-    columns: dict[str, Measurement]
-    unlike: dict[str, str]
+    row: str  #: the table's row that it stands for
+    columns: dict[str, Measurement]  #: what was measured on the paper's prompts
+    unlike: dict[str, str]  #: column -> why a value that the run has is not the paper's kind of value
     notes: tuple[str, ...]
-    tflop: float | None = None
+    tflop: float | None = None  #: of making one image that is kept; None where not recorded
+    #: Stage -> wall time of its busiest worker, for the whole run.
     hours: dict[str, float] = field(default_factory=dict)
 
 
 def measure(table: PrintedTable, inputs: Sequence[str], cards: Cards = NO_CARDS) -> list[MeasuredRun]:
     """Read runs and find their rows: one run stands for all rows of its model under its targets.
-
-    Args:
-        inputs: run directories or files of rows, each as ``PATH`` or ``ROW=PATH``. Without a row, the run's name (a
-            released checkpoint's, or a row's) and its reward targets tell.
-
-    Raises:
-        UserError: no such run, no such row, or a run that names no row.
+    ``inputs``: run directories or files of rows, each as ``PATH`` or ``ROW=PATH``. Without a row, the run's name (a
+    released checkpoint's, or a row's) and its reward targets tell.
+    Raises UserError: no such run, no such row, or a run that names no row.
     """
     found: list[tuple[Run, list[PrintedRow]]] = []
     for text in inputs:
@@ -82,9 +71,7 @@ def measure(table: PrintedTable, inputs: Sequence[str], cards: Cards = NO_CARDS)
 
 def measure_folder(table: PrintedTable, folder: Path, cards: Cards = NO_CARDS) -> list[MeasuredRun]:
     """The runs of a table in a folder that ``paper reproduce`` filled: each row from the sets that were made for it.
-
-    Raises:
-        UserError: there are none, or one cannot be read.
+    Raises UserError: there are none, or one cannot be read.
     """
     sets = {one.set.key: one.set for one in find_result(table.key).inputs}
     measured: list[MeasuredRun] = []
@@ -101,7 +88,7 @@ def measure_folder(table: PrintedTable, folder: Path, cards: Cards = NO_CARDS) -
 def _measured(table: PrintedTable, row: PrintedRow, run: Run) -> MeasuredRun:
     columns: dict[str, Measurement] = {}
     unlike: dict[str, str] = {}
-    notes = (*_protocol_notes(row.protocol, run), *run.repeats, *(run.rewards.notes if run.rewards else ()))
+    notes = (*_protocol_notes(row, run), *run.repeats, *(run.rewards.notes if run.rewards else ()))
     per_image = run.manifest.tflop_per_image
     tflop = None if per_image is None else per_image * max(1, row.protocol.best_of)
     if reason := _not_comparable(row.protocol, run):
@@ -200,8 +187,10 @@ def reward_columns(run: Run) -> Iterator[tuple[str, Measurement | str]]:
         yield metric, _measurement(summary.mean, summary.interval, other_prompts or outside.get(metric) or part)
 
 
-def _protocol_notes(row: RowProtocol, run: Run) -> Iterator[str]:
-    protocol = run.manifest.protocol
+def _protocol_notes(printed: PrintedRow, run: Run) -> Iterator[str]:
+    row, protocol, made = printed.protocol, run.manifest.protocol, run.manifest.name
+    if made != printed.model and made in checkpoints():
+        yield f"the run is named as the paper's {made}, the row is of {printed.model}"
     if not protocol:
         yield "no protocol is recorded, so it may not be the paper's"
     for name, paper in (("samples", str(row.samples)), ("seed", PAPER_SEED)):

@@ -25,66 +25,46 @@ _DATA = Path(__file__).with_name("data")
 
 @dataclass(frozen=True)
 class RowProtocol:
-    """How a row's numbers came about.
+    """How a row's numbers came about."""
 
-    Attributes:
-        suites: kind of column (``verdicts``, ``rewards``) -> prompt suite.
-        samples: images a prompt.
-        steps, guidance_scale: of the sampler; ``own`` for a pipeline's own.
-        reward_targets, negative_reward_targets: axis -> target; those not named are 1, and 0.
-        best_of, by: of how many images of a prompt the best by a reward is kept; 0 where all count.
-    """
-
-    suites: Mapping[str, str]
-    samples: int
+    suites: Mapping[str, str]  #: kind of column (``verdicts``, ``rewards``) -> prompt suite
+    samples: int  #: images per prompt
+    #: steps, guidance_scale: of the sampler; ``own`` for a pipeline's own.
     steps: int | str
     guidance_scale: float | str
+    #: reward_targets, negative_reward_targets: axis -> target; those not named are 1, and 0.
     reward_targets: Mapping[str, float]
     negative_reward_targets: Mapping[str, float]
+    #: best_of, by: of how many images of a prompt the best by a reward is kept; 0 where all count.
     best_of: int = 0
     by: str = ""
 
 
 @dataclass(frozen=True)
 class PrintedRow:
-    """One model of a table.
-
-    Attributes:
-        model: its name among the paper's checkpoints.
-        values: by column.
-        tflops: of an image's sampling, as printed; None where it is not.
-    """
+    """One model of a table."""
 
     name: str
     group: str
-    model: str
-    values: dict[str, float]
+    model: str  #: its name among the paper's checkpoints
+    values: dict[str, float]  #: by column
     protocol: RowProtocol
-    tflops: float | None = None
+    tflops: float | None = None  #: of an image's sampling, as printed; None where it is not
 
 
 @dataclass(frozen=True)
 class PrintedTable:
-    """A table as printed.
+    """A table as printed."""
 
-    Attributes:
-        key: ``table1`` or ``table3``.
-        decimals: column -> decimals that are printed; its keys are the columns, in order.
-    """
-
-    key: str
+    key: str  #: ``table1`` or ``table3``
     source: str
     title: str
-    decimals: dict[str, int]
+    decimals: dict[str, int]  #: column -> decimals that are printed; its keys are the columns, in order
     rows: tuple[PrintedRow, ...]
     footnotes: tuple[Footnote, ...]
 
     def row(self, name: str) -> PrintedRow:
-        """The row of that name.
-
-        Raises:
-            UserError: there is none.
-        """
+        """The row of that name. Raises UserError: there is none."""
         for row in self.rows:
             if row.name.lower() == name.lower():
                 return row
@@ -115,11 +95,7 @@ def usual_protocol() -> RowProtocol:
 
 @cache
 def printed_table(key: str) -> PrintedTable:
-    """``table1`` or ``table3``.
-
-    Raises:
-        UserError: any other.
-    """
+    """``table1`` or ``table3``. Raises UserError: any other."""
     if key not in TABLES:
         raise UserError(f"unknown table {key!r}; known are {', '.join(TABLES)}")
     record = read_data(key)

@@ -17,36 +17,26 @@ TABLE, FIGURE, STRIP, LEADERBOARD = "table", "figure", "strip", "leaderboard"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model of the paper.
+    """A model of the paper."""
 
-    Attributes:
-        name: also of its folder in a set's.
-        family: ``miro``, ``diffusers``, or ``other`` for what is not read here.
-        checkpoint: what ``miro-eval all`` takes; empty where none was published.
-    """
-
-    name: str
-    family: str
+    name: str  #: also of its folder in a set's
+    family: str  #: ``miro``, ``diffusers``, or ``other`` for what is not read here
     about: str
-    checkpoint: str = ""
+    checkpoint: str = ""  #: what ``miro-eval all`` takes; empty where none was published
 
 
 @dataclass(frozen=True)
 class RunSet:
-    """A way to make and score images, whatever the model; see ``data/results.toml``.
-
-    Attributes:
-        points: name -> negative reward targets; empty for no points.
-        negative: negative reward targets at every point of a grid.
-    """
+    """A way to make and score images, whatever the model; see ``data/results.toml``."""
 
     key: str
     suite: str
     samples: int
     metrics: tuple[str, ...] = ()
     sweep: tuple[str, ...] = ()
+    #: Name -> negative reward targets; empty for no points.
     points: dict[str, dict[str, float]] = field(default_factory=dict)
-    negative: dict[str, float] = field(default_factory=dict)
+    negative: dict[str, float] = field(default_factory=dict)  #: negative reward targets at every point of a grid
     training: bool = False
 
     @property
@@ -66,18 +56,14 @@ class Input:
 
 @dataclass(frozen=True)
 class Result:
-    """A table, figure or strip.
-
-    Attributes:
-        shows: metric ids, and ``geneval`` for overall and tags.
-        prompts, steps: of a strip: which it shows, and at which training steps.
-    """
+    """A table, figure or strip."""
 
     key: str
     kind: str
     title: str
-    shows: tuple[str, ...]
+    shows: tuple[str, ...]  #: metric ids, and ``geneval`` for overall and tags
     inputs: tuple[Input, ...]
+    #: prompts, steps: of a strip: which it shows, and at which training steps.
     prompts: tuple[str, ...] = ()
     steps: tuple[int, ...] = ()
 

@@ -18,16 +18,12 @@ def draw_strips(
     folder: Path, runs: Path | None, only: Sequence[str] = (), further: Sequence[str] = (), cards: Cards = NO_CARDS
 ) -> Drawn:
     """Write every strip as PNG, and in ``further`` formats; those of which there are no runs are named in the notes.
-
-    Args:
-        folder: made if need be.
-        runs: folder of ``paper reproduce``; None without.
-        only: keys of results; all for none.
-        further: ``pdf``, ``svg``.
-        cards: of metrics that are known anyway.
-
-    Raises:
-        MiroEvalError: no such strip, a run that cannot be read; see :func:`reports.drawing.save`.
+    ``folder``: made if need be.
+    ``runs``: folder of ``paper reproduce``; None without.
+    ``only``: keys of results; all for none.
+    ``further``: ``pdf``, ``svg``.
+    ``cards``: of metrics that are known anyway.
+    Raises MiroEvalError: no such strip, a run that cannot be read; see :func:`reports.drawing.save`.
     """
     drawn, runs = Drawn(), existing(runs)
     for result in chosen(only, lambda one: one.kind == STRIP):

@@ -14,6 +14,7 @@ from reports.leaderboard.terminal import Column, Fitting, Grid, Paragraph
 from reports.paper.measured import MeasuredRun, Measurement, measure, measure_folder
 from reports.paper.printed import GENEVAL_COLUMNS, Footnote, PrintedRow, PrintedTable, printed_table
 from wire.cards import NO_CARDS, Cards
+from wire.grouping import grouped
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
@@ -33,24 +34,18 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class Cell:
-    """One printed value.
-
-    Attributes:
-        printed, decimals: the value, and how many decimals the paper gives it.
-        run: which run was measured; empty where none.
-        measurement: None where not measured.
-        verdict: ``agrees`` where the printed value, give or take its rounding, lies in the measured 95 % interval.
-        reason: why the value of a run that stands for the row is not compared; empty elsewhere.
-    """
+    """One printed value."""
 
     row: str
     column: str
+    #: printed, decimals: the value, and how many decimals the paper gives it.
     printed: float
     decimals: int
-    run: str
-    measurement: Measurement | None
+    run: str  #: which run was measured; empty where none
+    measurement: Measurement | None  #: None where not measured
+    #: ``agrees`` where the printed value, give or take its rounding, lies in the measured 95 % interval.
     verdict: Verdict
-    reason: str = ""
+    reason: str = ""  #: why the value of a run that stands for the row is not compared; empty elsewhere
 
     @property
     def difference(self) -> float | None:
@@ -71,13 +66,9 @@ def reproduce_table(
     key: str, inputs: Sequence[str], cards: Cards = NO_CARDS, folder: Path | None = None
 ) -> ReproducedTable:
     """Compare runs with ``table1`` or ``table3``.
-
-    Args:
-        inputs: see :func:`reports.paper.measured.measure`.
-        folder: that ``paper reproduce`` filled: the runs in it as well.
-
-    Raises:
-        UserError: an unknown table, run or row, or a folder without runs.
+    ``inputs``: see :func:`reports.paper.measured.measure`.
+    ``folder``: that ``paper reproduce`` filled: the runs in it as well.
+    Raises UserError: an unknown table, run or row, or a folder without runs.
     """
     table = printed_table(key)
     runs = measure(table, inputs, cards) + (measure_folder(table, folder, cards) if folder else [])
@@ -106,9 +97,9 @@ def _row_cells(table: PrintedTable, row: PrintedRow, runs: Sequence[MeasuredRun]
 
 
 _READING = (
-    "GenEval columns in per cent, rewards raw. The verdict *agrees* where the measured 95 % interval, give or take the "
-    "rounding of the printed value, holds it; *not comparable* is what was made or measured in another way than the "
-    "row, which the reason names. The paper gives no intervals: its own noise is not in the verdict."
+    "GenEval columns in per cent, rewards raw. *agrees*: the measured 95 % interval, widened by the rounding of the "
+    "printed value, contains it. *not comparable*: the run was made or measured in another way than the row, which the "
+    "reason states. The paper gives no intervals, so its own noise is not in the verdict."
 )
 
 
@@ -138,12 +129,12 @@ _MEASURED_HEAD = (
 
 
 _COMPUTE_HEAD = (
-    "| model | TFLOPs, printed | TFLOP an image | hours: generate | geneval | rewards | run |",
+    "| model | TFLOPs, printed | TFLOP per image | hours: generate | geneval | rewards | run |",
     "|:--|--:|--:|--:|--:|--:|:--|",
 )
 _COMPUTE = (
-    "TFLOP an image: both branches of the guidance and the VAE, a multiplication and an addition being two; of a row "
-    "of best images, all that are made for one. Hours: wall time of the busiest worker, for the whole run."
+    "TFLOP per image: both branches of the guidance and the VAE; a multiplication and an addition count as two; for a "
+    "row of best images, all images made for one. Hours: wall time of the busiest worker, for the whole run."
 )
 
 
@@ -247,22 +238,20 @@ def _ends(groups: Sequence[str]) -> frozenset[int]:
 
 def _measured_grids(table: ReproducedTable) -> Iterator[RenderableType]:
     """Measured values beside printed ones; then what was not measured, and what is to be said of the runs."""
-    cells = [cell for cell in table.cells if cell.measurement is not None]
-    if cells:
-        facts = [
-            (one.column, f"{one.printed:.{one.decimals}f}", *_measured_texts(one), one.verdict.value, one.run)
-            for one in cells
-        ]
-        heads = ("column", "printed", "measured", "95 % interval", "difference", "verdict", "run")
-        columns: list[Column] = [(head, [fact[place] for fact in facts]) for place, head in enumerate(heads)]
-        names = [cell.row for cell in cells]
+    measured = grouped(((cell.row, cell.run), cell) for cell in table.cells if cell.measurement is not None)
+    if measured:
         yield ""
-        yield Fitting([Grid("Measured beside printed", "model", names, columns, _ends(names))])
-        yield Paragraph("A value agrees where the measured 95 % interval holds it, rounding allowed for.")
-    lacking: dict[tuple[str, str], list[str]] = {}
-    for cell in (cell for cell in table.cells if cell.reason):
-        lacking.setdefault((cell.row, cell.reason), []).append(cell.column)
+        yield Fitting([_measured_grid(f"{row}, measured on {run}", cells) for (row, run), cells in measured.items()])
+        yield Paragraph("A printed value agrees if the measured 95 % interval, widened by its rounding, contains it.")
+    lacking = grouped(((cell.row, cell.reason), cell.column) for cell in table.cells if cell.reason)
     for (row, reason), names in lacking.items():
         what = "all columns" if len(names) == len(table.printed.decimals) else ", ".join(names)
         yield Paragraph(f"{row}: {reason}; not compared: {what}")
     yield from (Paragraph(f"{run.name}: {note}") for run in table.runs for note in run.notes)
+
+
+def _measured_grid(title: str, cells: Sequence[Cell]) -> Grid:
+    facts = [(f"{one.printed:.{one.decimals}f}", *_measured_texts(one), one.verdict.value) for one in cells]
+    heads = ("printed", "measured", "95 % interval", "difference", "verdict")
+    columns: list[Column] = [(head, [fact[place] for fact in facts]) for place, head in enumerate(heads)]
+    return Grid(title, "column", [one.column for one in cells], columns)

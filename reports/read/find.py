@@ -18,6 +18,7 @@ from reports.read.runs import MANIFEST, NO_ROWS, RESULTS, REWARDS, RunSource, fi
 from wire.cards import NO_CARDS, Cards
 from wire.errors import UserError
 from wire.files import natural_order
+from wire.grouping import grouped
 
 #: Where upstream's script puts a checkpoint's images, and so do we: beside it.
 BESIDE_CHECKPOINT = "geneval_images"
@@ -34,33 +35,21 @@ _WITHIN = "in the folder of another run that is named itself"
 
 @dataclass(frozen=True)
 class Found:
-    """What a command line means.
+    """What a command line means."""
 
-    Attributes:
-        places: run directories and files of rows, in the order given; one named twice is there once.
-        notes: what was passed over in searching, and why.
-        searched: of those places that no argument names itself: a name for notes.
-    """
-
-    places: list[Path]
-    notes: tuple[str, ...]
-    searched: dict[Path, str]
+    places: list[Path]  #: run directories and files of rows, in the order given; one named twice is there once
+    notes: tuple[str, ...]  #: what was passed over in searching, and why
+    searched: dict[Path, str]  #: of those places that no argument names itself: a name for notes
 
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a run may be.
-
-    Attributes:
-        name: for notes: within the folder or pattern that led to it, so that a report tells no path of its host.
-        passed_over: why it is not taken; empty where it is.
-        searched: the command line does not name it.
-    """
+    """Where a run may be."""
 
     path: Path
-    name: str
-    passed_over: str = ""
-    searched: bool = True
+    name: str  #: for notes: within the folder or pattern that led to it, so that a report tells no path of its host
+    passed_over: str = ""  #: why it is not taken; empty where it is
+    searched: bool = True  #: the command line does not name it
 
 
 def find_runs(inputs: Sequence[Path], cards: Cards = NO_CARDS) -> tuple[list[RunSource], tuple[str, ...]]:
@@ -70,9 +59,7 @@ def find_runs(inputs: Sequence[Path], cards: Cards = NO_CARDS) -> tuple[list[Run
 
 def look_up(found: Found, cards: Cards = NO_CARDS) -> tuple[list[RunSource], tuple[str, ...]]:
     """Names and manifests of runs, and notes on what was passed over; ``cards`` as of :func:`find_run`.
-
-    Raises:
-        UserError: the manifest of a run that is named is malformed, or that of every one.
+    Raises UserError: the manifest of a run that is named is malformed, or that of every one.
     """
     sources: list[RunSource] = []
     notes = list(found.notes)
@@ -89,9 +76,7 @@ def look_up(found: Found, cards: Cards = NO_CARDS) -> tuple[list[RunSource], tup
 
 def fault_note(path: Path, searched: str, error: UserError) -> str:
     """What is said of a run that a search found and that cannot be read.
-
-    Raises:
-        UserError: the error itself, where the command line names the run.
+    Raises UserError: the error itself, where the command line names the run.
     """
     if not searched:
         raise error
@@ -100,13 +85,9 @@ def fault_note(path: Path, searched: str, error: UserError) -> str:
 
 def find_places(inputs: Sequence[Path]) -> Found:
     """Where runs are.
-
-    Args:
-        inputs: run directories, files of rows, folders of run directories (up to :data:`LEVELS` levels down), patterns
-            of any of these, and checkpoints (``.ckpt``), which stand for the runs beside them.
-
-    Raises:
-        UserError: a pattern matches nothing, a checkpoint has no run, or nothing that a search found has rows.
+    ``inputs``: run directories, files of rows, folders of run directories (up to :data:`LEVELS` levels down), patterns
+    of any of these, and checkpoints (``.ckpt``), which stand for the runs beside them.
+    Raises UserError: a pattern matches nothing, a checkpoint has no run, or nothing that a search found has rows.
     """
     once: dict[Path, Path] = {}
     named: set[Path] = set()
@@ -130,10 +111,7 @@ def find_places(inputs: Sequence[Path]) -> Found:
 
 
 def _notes(passed_over: Sequence[_Place]) -> Iterator[str]:
-    names: dict[str, list[str]] = {}
-    for place in passed_over:
-        names.setdefault(place.passed_over, []).append(display_name(place.name))
-    for reason, of_it in names.items():
+    for reason, of_it in grouped((place.passed_over, display_name(place.name)) for place in passed_over).items():
         rest = f" and {len(of_it) - NAMED} more" if len(of_it) > NAMED else ""
         yield f"ignored: {', '.join(of_it[:NAMED])}{rest} ({reason})"
 

@@ -21,38 +21,25 @@ _TOO_MANY = 1 << 53
 
 @dataclass(frozen=True)
 class Manifest:
-    """Facts about how a run came to be; all empty for a foreign run.
+    """Facts about how a run came to be; all empty for a foreign run."""
 
-    Attributes:
-        name: the run's name, else its checkpoint's; empty where not recorded.
-        random_weights: the models are random stand-ins, so that no score means anything.
-        protocol: how images were made and scored, flat, e.g. ``{"suite.sha256": '"5c48..."', "guidance": "7.0"}``, a
-            stage's settings under its name; values as JSON text.
-        cards: of the metrics, the run's own before others that are known.
-        step: training step of the checkpoint; None where not recorded.
-        checkpoint_file: name of its file; empty where not recorded.
-        tflop_per_image: of making one image; None where not recorded.
-        hours: stage -> wall time of its busiest worker.
-    """
-
-    name: str = ""
-    random_weights: bool = False
+    name: str = ""  #: the run's name, else its checkpoint's; empty where not recorded
+    random_weights: bool = False  #: the models are random stand-ins, so that no score means anything
+    #: How images were made and scored, flat, e.g. ``{"suite.sha256": '"5c48..."', "guidance": "7.0"}``, a stage's
+    #: settings under its name; values as JSON text.
     protocol: dict[str, str] = field(default_factory=dict)
+    #: Of the metrics, the run's own before others that are known.
     cards: dict[str, MetricCard] = field(default_factory=dict)
-    step: int | None = None
-    checkpoint_file: str = ""
-    tflop_per_image: float | None = None
-    hours: dict[str, float] = field(default_factory=dict)
+    step: int | None = None  #: training step of the checkpoint; None where not recorded
+    checkpoint_file: str = ""  #: name of its file; empty where not recorded
+    tflop_per_image: float | None = None  #: of making one image; None where not recorded
+    hours: dict[str, float] = field(default_factory=dict)  #: stage -> wall time of its busiest worker
 
 
 def read_manifest(path: Path, cards: Cards = NO_CARDS) -> Manifest:
     """Read ``run.json``; a missing file is an empty manifest.
-
-    Args:
-        cards: of metrics that are known anyway, for runs that bear none.
-
-    Raises:
-        UserError: the file is there and is not a JSON object, or its cards are malformed.
+    ``cards``: of metrics that are known anyway, for runs that bear none.
+    Raises UserError: the file is there and is not a JSON object, or its cards are malformed.
     """
     try:
         record = read_json(path)

@@ -22,9 +22,7 @@ NamedRun = TypeVar("NamedRun", "Run", "RunSource", "RunSummary")
 
 def told_apart(runs: Sequence[NamedRun], chosen: Sequence[str] = ()) -> list[NamedRun]:
     """Runs under names that differ: those chosen, else their own, with a part of the folder in front where these meet.
-
-    Raises:
-        UserError: the names chosen are not as many as the runs, or are not fit to tell them apart.
+    Raises UserError: the names chosen are not as many as the runs, or are not fit to tell them apart.
     """
     own = [run.name for run in runs]
     names = _checked(chosen, own) if chosen else _unmet(own, [run.folder.resolve() for run in runs])

@@ -74,7 +74,7 @@ def twice_note(names: Sequence[str]) -> Iterator[str]:
     """A note on rows that a file has twice; none where there are none."""
     if names:
         rows = "row" if len(names) == 1 else "rows"
-        yield f"{len(names):,} {rows} appear twice in the file, counted once: {_listed(names)}"
+        yield f"{len(names):,} {rows} appear twice in the file, counted once: {listed(names)}"
 
 
 def _notes(found: _Gathered) -> Iterator[str]:
@@ -83,7 +83,7 @@ def _notes(found: _Gathered) -> Iterator[str]:
     if found.copies:
         unlike = f" ({found.unlike:,} with other results than the first)" if found.unlike else ""
         copies = "copy of an image" if len(found.copies) == 1 else "copies of images"
-        yield f"{len(found.copies):,} {copies} under another number, counted once{unlike}: {_listed(found.copies)}"
+        yield f"{len(found.copies):,} {copies} under another number, counted once{unlike}: {listed(found.copies)}"
 
 
 def _gather(frame: pd.DataFrame, values: Sequence[str], hashes: Mapping[str, str]) -> _Gathered:
@@ -163,7 +163,8 @@ def _numbered(frame: pd.DataFrame, repeated: set[str]) -> pd.DataFrame:
     return frame.assign(sample_index=pd.Series(samples, dtype=object))
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """The first few names, and how many more there are."""
     return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else "")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from wire.vocabulary import DPG, SOFT_TIFA
@@ -63,6 +63,17 @@ def _question(entry: Mapping[str, Any]) -> Question | None:
     if not isinstance(p, (int, float)) or isinstance(p, bool) or not 0.0 <= p <= 1.0 + 1e-6:
         return None
     return Question(question, answer, skill, float(p))
+
+
+def answered(asked: Sequence[Sequence[str]], probabilities: Sequence[float]) -> Questions:
+    """Questions without their words, of (skill, answer) and probability.
+    Raises ValueError: they are malformed.
+    """
+    pairs = zip(asked, probabilities, strict=True)
+    found = [_question({"question": "", "answer": answer, "skill": skill, "p": p}) for (skill, answer), p in pairs]
+    if None in found:
+        raise ValueError(f"answers of {SOFT_TIFA} must be a skill, an answer and a number from 0 to 1")
+    return tuple(one for one in found if one)
 
 
 def _dpg_answer(entry: Mapping[str, Any]) -> DpgAnswer | None:

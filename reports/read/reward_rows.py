@@ -39,25 +39,18 @@ _NAMES_LISTED = 8
 
 @dataclass(frozen=True, eq=False)
 class RewardTable:
-    """The rewards of a run.
+    """The rewards of a run."""
 
-    Attributes:
-        frame: one row an image, sorted by prompt and file name: ``prompt_key``, ``filename``, ``prompt``,
-            ``sample_index``, ``image_sha256``, then one float column a metric id, NaN where unscored; where any row has
-            them, an image's questions under :data:`reports.read.questions.QUESTIONS`.
-        metrics: metric ids: the seven first, in their order, then others by name.
-        reasons: metric id -> file name -> why it is unscored, as far as the rows say.
-        origin: whose rows they are, where metric names were mapped; empty for our own.
-        twice: file names of rows that only say again what an earlier one says.
-        notes: which names were changed, and which keys were passed over.
-    """
-
+    #: One row an image, sorted by prompt and file name: ``prompt_key``, ``filename``, ``prompt``, ``sample_index``,
+    #: ``image_sha256``, then one float column a metric id, NaN where unscored; where any row has them, an image's
+    #: questions under :data:`reports.read.questions.QUESTIONS`.
     frame: pd.DataFrame
-    metrics: tuple[str, ...]
-    reasons: dict[str, dict[str, str]]
-    origin: str = ""
-    twice: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+    metrics: tuple[str, ...]  #: metric ids: the seven first, in their order, then others by name
+    reasons: dict[str, dict[str, str]]  #: metric id -> file name -> why it is unscored, as far as the rows say
+    origin: str = ""  #: whose rows they are, where metric names were mapped; empty for our own
+    twice: tuple[str, ...] = ()  #: file names of rows that only say again what an earlier one says
+    notes: tuple[str, ...] = ()  #: which names were changed, and which keys were passed over
+    replaced: tuple[str, ...] = ()  #: file names of rows that a later one about other bytes replaces
 
 
 @dataclass
@@ -76,9 +69,7 @@ def read_rewards(path: Path, cards: Cards = NO_CARDS) -> RewardTable:
     A number that is not finite is unscored. Several rows of one image are joined, so that metrics may have been
     added later; a row about other bytes (another ``image_sha256``) replaces what was there. Upstream's names are told
     by the metrics' cards; those that clash with ours are changed, see :func:`wire.reserved.shown_name`.
-
-    Raises:
-        UserError: a malformed line, or two values of one metric for one image; the message names file and line.
+    Raises UserError: a malformed line, or two values of one metric for one image; the message names file and line.
     """
     import pandas as pd
 
@@ -94,7 +85,7 @@ def read_rewards(path: Path, cards: Cards = NO_CARDS) -> RewardTable:
     }
     keys, notes = _reward_keys(rows, cards)
     asked, malformed = _questions(rows)
-    images, twice = _joined(rows, about, keys, asked)
+    images, twice, replaced = _joined(rows, about, keys, asked)
     known = {metric for image in images for metric in (*image.values, *image.unscored)}
     metrics = (*(metric for metric in SEVEN_REWARDS if metric in known), *sorted(known - {*SEVEN_REWARDS}))
     frame = pd.DataFrame(about, dtype=object).iloc[[image.place for image in images]].reset_index(drop=True)
@@ -111,16 +102,15 @@ def read_rewards(path: Path, cards: Cards = NO_CARDS) -> RewardTable:
         for metric, reason in image.unscored.items():
             if metric not in image.values:
                 reasons[metric][filenames[image.place]] = reason
-    return RewardTable(frame, metrics, reasons, "" if rows is found else ORIGIN, twice, (*notes, *malformed))
+    origin = "" if rows is found else ORIGIN
+    return RewardTable(frame, metrics, reasons, origin, twice, (*notes, *malformed), replaced)
 
 
 def _reward_keys(rows: Rows, cards: Cards) -> tuple[dict[str, str], tuple[str, ...]]:
     """Key in the file -> metric id, and notes on names that were changed and on what was passed over.
 
     All rows are looked through; a key with a card is a metric whatever it is called.
-
-    Raises:
-        UserError: two keys would be one metric.
+    Raises UserError: two keys would be one metric.
     """
     pairs = (zip(record, map(type, record.values()), strict=True) for record in rows.records)
     found: dict[str, Counter[type]] = {}
@@ -146,7 +136,7 @@ def _questions(rows: Rows) -> tuple[dict[int, dict[str, tuple[Any, ...]]], tuple
     pairs = ((place, asked_of(rows.records[place])) for place, own in enumerate(rows.column(DETAILS)) if own)
     found = {place: asked for place, asked in pairs if asked}
     odd = sum(not all(asked.values()) for asked in found.values())
-    malformed = f"questions that cannot be read are ignored: of {odd:,} rows"
+    malformed = f"questions that cannot be read are ignored, in {odd:,} rows"
     whole = {place: {column: own for column, own in asked.items() if own} for place, asked in found.items()}
     return {place: asked for place, asked in whole.items() if asked}, (malformed,) if odd else ()
 
@@ -191,19 +181,20 @@ def is_metric(key: str, value: Any) -> bool:
 
 def _joined(
     rows: Rows, about: dict[str, list[Any]], metrics: Mapping[str, str], asked: Mapping[int, dict[str, tuple[Any, ...]]]
-) -> tuple[list[_Image], tuple[str, ...]]:
+) -> tuple[list[_Image], tuple[str, ...], tuple[str, ...]]:
     """One entry an image, with what is about it taken from the place of its first row with the last bytes.
 
-    Also the names of rows that only say again what an earlier one says.
+    Also the names of rows that only say again what an earlier one says, and of those replaced.
     """
     images: dict[tuple[str, str], _Image] = {}
-    twice: list[str] = []
+    twice, replaced = list[str](), list[str]()
     hashes = about["image_sha256"]
     for place, image in enumerate(zip(about["filename"], about["prompt"], strict=True)):
         found = _Image(place, *_values(rows, place, metrics), dict(asked.get(place, {})))
         earlier = images.setdefault(image, found)
         if hashes[earlier.place] != hashes[place]:
             images[image] = found
+            replaced.append(image[0])
         elif earlier is not found:
             if found.values and found.values.items() <= earlier.values.items():
                 twice.append(image[0])
@@ -213,7 +204,7 @@ def _joined(
                     raise rows.error(place, f"{name!r} has two values of {metric!r}; is the file two runs in one?")
             earlier.unscored.update(found.unscored)
             earlier.asked = found.asked | earlier.asked
-    return list(images.values()), tuple(twice)
+    return list(images.values()), tuple(twice), tuple(replaced)
 
 
 def _values(rows: Rows, place: int, metrics: Mapping[str, str]) -> tuple[dict[str, float], dict[str, str]]:

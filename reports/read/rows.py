@@ -29,14 +29,10 @@ _DECODER: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, 
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of a JSONL file, in its order; a row's place counts from 0.
-
-    Attributes:
-        lines: (N,) number of the line that each row stands in, from 1.
-    """
+    """The rows of a JSONL file, in its order; a row's place counts from 0."""
 
     path: Path
-    lines: Sequence[int]
+    lines: Sequence[int]  #: (N,) number of the line that each row stands in, from 1
     records: Sequence[dict[str, Any]]
 
     def at(self, places: Sequence[int]) -> Rows:
@@ -49,11 +45,7 @@ class Rows:
         return [record.get(key) for record in self.records]
 
     def texts(self, key: str) -> list[str]:
-        """A column of texts.
-
-        Raises:
-            UserError: one is missing or not text.
-        """
+        """A column of texts. Raises UserError: one is missing or not text."""
         return self._required(key, self.column(key), lambda value: isinstance(value, str), "text")
 
     def optional_texts(self, key: str, *, objects: bool = False) -> list[str]:
@@ -65,9 +57,7 @@ class Rows:
 
     def indices(self, key: str) -> list[int | None]:
         """A column of counts from 0, None where missing.
-
-        Raises:
-            UserError: one is something else than a whole number from 0.
+        Raises UserError: one is something else than a whole number from 0.
         """
         return self._required(key, self.column(key), is_index, "a whole number from 0")
 
@@ -95,9 +85,7 @@ def read_rows(path: Path) -> Rows:
     """Read a JSONL file; a last line cut short by a crash is skipped. No rows where there is no file.
 
     Of a key that a row has twice the last value is taken.
-
-    Raises:
-        UserError: the file cannot be read, or a line is not a JSON object or too long.
+    Raises UserError: the file cannot be read, or a line is not a JSON object or too long.
     """
     try:
         numbered = [(number, _record(line, path, number)) for number, line in numbered_lines(path)]

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from reports.read.prompts import LINE
 from reports.read.reward_rows import RewardTable
-from reports.read.runs import Run, RunSource
+from reports.read.runs import Run, RunSource, image_keys
 from reports.statistics.best_of_n import expected_of_best
 from wire.cards import card_of
 from wire.errors import UserError
@@ -44,9 +44,7 @@ class Selection:
 
 def selections(size: int | None, by: Sequence[str]) -> list[Selection]:
     """Of ``--best-of`` and ``--by``; none where neither is given.
-
-    Raises:
-        UserError: one without the other, a reward twice, or fewer than one image.
+    Raises UserError: one without the other, a reward twice, or fewer than one image.
     """
     if size is None and not by:
         return []
@@ -59,9 +57,7 @@ def selections(size: int | None, by: Sequence[str]) -> list[Selection]:
 
 def one_selection(size: int | None, by: Sequence[str]) -> Selection | None:
     """The same for what takes no more than one.
-
-    Raises:
-        UserError: there are several, or :func:`selections` refuses it.
+    Raises UserError: there are several, or :func:`selections` refuses it.
     """
     found = selections(size, by)
     if len(found) > 1:
@@ -93,9 +89,7 @@ def select(run: Run, selection: Selection) -> Run:
 
     A prompt is unscored, with the reason, where it has fewer than N images or one of them lacks the reward; so is a
     single value that one of its images lacks.
-
-    Raises:
-        UserError: the run has no such reward, or not one prompt that can be selected from.
+    Raises UserError: the run has no such reward, or not one prompt that can be selected from.
     """
     rewards, reason = run.rewards, cannot_select(run, selection)
     if rewards is None or reason:
@@ -111,8 +105,8 @@ def select(run: Run, selection: Selection) -> Run:
     kept = _kept(frame, likes, rewards.metrics, selection)
     verdicts = run.verdicts
     if verdicts is not None:
-        of_image = dict(zip(_images(frame, verdicts), likes.tolist(), strict=True))
-        judged = np.array([of_image.get(image, np.nan) for image in _images(verdicts, frame)])
+        of_image = dict(zip(image_keys(frame, verdicts), likes.tolist(), strict=True))
+        judged = np.array([of_image.get(image, np.nan) for image in image_keys(verdicts, frame)])
         verdicts = _with_verdicts(verdicts, _kept(verdicts, judged, ("correct",), selection))
     protocol = {**run.manifest.protocol, "samples": "1", f"{FIELD}.best_of": str(selection.size)}
     return replace(
@@ -127,21 +121,13 @@ def select(run: Run, selection: Selection) -> Run:
 
 @dataclass(frozen=True)
 class _Kept:
-    """A table with one row a prompt.
+    """A table with one row a prompt."""
 
-    Attributes:
-        frame: the prompts' first rows.
-        values: column -> (P,) expectations, NaN where unscored.
-        reasons: column -> (P,) why it is unscored; empty where it is not.
-        left_out: reason -> prompts that cannot be selected from.
-        images: images of the others.
-    """
-
-    frame: pd.DataFrame
-    values: dict[str, NDArray[np.float64]]
-    reasons: dict[str, list[str]]
-    left_out: Counter[str]
-    images: int
+    frame: pd.DataFrame  #: the prompts' first rows
+    values: dict[str, NDArray[np.float64]]  #: column -> (P,) expectations, NaN where unscored
+    reasons: dict[str, list[str]]  #: column -> (P,) why it is unscored; empty where it is not
+    left_out: Counter[str]  #: reason -> prompts that cannot be selected from
+    images: int  #: images of the others
 
     @property
     def usable(self) -> int:
@@ -176,13 +162,6 @@ def _whole_reason(likes: NDArray[np.float64], selection: Selection) -> str:
         return f"needs {selection.size} samples, has {len(likes)}"
     missing = int(np.isnan(likes).sum())
     return f"{missing} of {len(likes)} images have no {selection.by} to select by" if missing else ""
-
-
-def _images(frame: pd.DataFrame, other: pd.DataFrame) -> list[Any]:
-    """What the images of two tables are recognised by: the file name, and the prompt where names are not enough."""
-    names = frame["filename"].tolist()
-    alone = frame["filename"].is_unique and other["filename"].is_unique
-    return names if alone else list(zip(names, frame["prompt"].tolist(), strict=True))
 
 
 def _with_verdicts(verdicts: pd.DataFrame, kept: _Kept) -> pd.DataFrame:

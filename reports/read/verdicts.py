@@ -24,6 +24,8 @@ COLUMNS = (
 )
 #: Key of a table's ``attrs``: file names of rows that the file has twice, with the same verdict on the same bytes.
 TWICE = "twice"
+#: The same, of images whose row was replaced by a later one about other bytes.
+REPLACED = "replaced"
 
 
 def read_verdicts(path: Path) -> pd.DataFrame:
@@ -31,31 +33,27 @@ def read_verdicts(path: Path) -> pd.DataFrame:
 
     Boxes (``details``) are left in the file: they are most of its size, and no statistic needs them. Only their classes
     are looked at.
-
-    Returns:
-        One row an image, sorted by prompt and file name, whatever the order in the file: ``prompt_key`` (identity
-        of the prompt within the file), ``filename``, ``tag``, ``prompt``, ``metadata`` (JSON text), ``sample_index``,
-        ``correct`` (nullable boolean: NA is *unscored*), ``reason`` (of the verdict, or for being unscored),
-        ``image_sha256`` (empty where not recorded). Empty where the file has no rows. ``attrs["class_note"]`` is
-        what :func:`wire.class_names.class_note` says.
-
-    Raises:
-        UserError: a malformed line, a foreign tag, or one image with two verdicts; the message names file and line.
+    Returns one row an image, sorted by prompt and file name, whatever the order in the file: ``prompt_key`` (identity
+    of the prompt within the file), ``filename``, ``tag``, ``prompt``, ``metadata`` (JSON text), ``sample_index``,
+    ``correct`` (nullable boolean: NA is *unscored*), ``reason`` (of the verdict, or for being unscored),
+    ``image_sha256`` (empty where not recorded). Empty where the file has no rows. ``attrs["class_note"]`` is what
+    :func:`wire.class_names.class_note` says.
+    Raises UserError: a malformed line, a foreign tag, or one image with two verdicts; the message names file and line.
     """
     import pandas as pd
 
     rows = read_rows(path)
     # As plain objects: looking for a narrower type of column takes as long as reading them.
     frame = pd.DataFrame(_columns(rows), dtype=object)
-    twice: tuple[str, ...] = ()
+    twice, replaced = tuple[str, ...](), tuple[str, ...]()
     if not frame["filename"].is_unique:
-        places, twice = _standing(frame, rows)
+        places, twice, replaced = _standing(frame, rows)
         frame = frame.iloc[places]
     frame["prompt_key"] = prompt_keys(*(frame[name].tolist() for name in ("prompt_index", "filename", "metadata")))
     frame = frame.sort_values(["prompt_key", "filename"], kind="stable", ignore_index=True)
     table = frame[[*COLUMNS]].astype({"correct": "boolean"})
     classes = {name for details in rows.column("details") for name in _classes(details)}
-    table.attrs |= {TWICE: twice, "class_note": class_note(classes, table["metadata"].tolist())}
+    table.attrs |= {TWICE: twice, REPLACED: replaced, "class_note": class_note(classes, table["metadata"].tolist())}
     return table
 
 
@@ -114,21 +112,22 @@ def _reasons(rows: Rows, correct: list[bool | None]) -> list[str]:
     return reasons
 
 
-def _standing(frame: pd.DataFrame, rows: Rows) -> tuple[list[int], tuple[str, ...]]:
-    """One row's place an image, and the names of rows that only say again what an earlier one says.
+def _standing(frame: pd.DataFrame, rows: Rows) -> tuple[list[int], tuple[str, ...], tuple[str, ...]]:
+    """One row's place an image; the names of rows that only say again what an earlier one says, and of replaced ones.
 
     Of rows about the same bytes a verdict stands over none, else the later one stands.
     """
     names, hashes, correct = (frame[name].tolist() for name in ("filename", "image_sha256", "correct"))
     place_of: dict[tuple[str, str], int] = {}
-    twice: list[str] = []
+    twice, replaced = list[str](), list[str]()
     for place, image in enumerate(zip(names, frame["metadata"], strict=True)):
         earlier = place_of.setdefault(image, place)
         if hashes[earlier] != hashes[place] or correct[earlier] is None:
             place_of[image] = place
+            replaced += [image[0]] if hashes[earlier] != hashes[place] else []
         elif correct[place] not in (None, correct[earlier]):
             name, remedy = image[0], "is the file two runs in one? Split or remove one"
             raise rows.error(place, f"{name!r} is judged both correct and wrong; {remedy}")
         elif earlier != place and correct[place] is not None:
             twice.append(image[0])
-    return list(place_of.values()), tuple(twice)
+    return list(place_of.values()), tuple(twice), tuple(replaced)

@@ -20,25 +20,17 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """Which image is of which prompt, and which prompt of which stratum: worked out once for all values of a run.
-
-    Attributes:
-        sizes: (H,) number of prompts in each stratum.
-        places: (N,) place of each image's prompt, in the order of :class:`Clusters`.
-        prompts: (C,) stratum and identity of each prompt.
-    """
+    """Which image is of which prompt, and which prompt of which stratum: worked out once for all values of a run."""
 
     strata: tuple[str, ...]
-    sizes: Integers
-    places: Integers
-    prompts: tuple[tuple[str, str], ...]
+    sizes: Integers  #: (H,) number of prompts in each stratum
+    places: Integers  #: (N,) place of each image's prompt, in the order of :class:`Clusters`
+    prompts: tuple[tuple[str, str], ...]  #: (C,) stratum and identity of each prompt
 
     @classmethod
     def of(cls, prompts: Sequence[str], strata: Sequence[str], order: Sequence[str] | None = None) -> Layout:
         """Of (N,) images' prompts, which are looked at within their (N,) strata.
-
-        Args:
-            order: the strata in the order wanted; those without images are left out. Default: sorted by name.
+        ``order``: the strata in the order wanted; those without images are left out. Default: sorted by name.
         """
         return _layout(tuple(prompts), tuple(strata), tuple(order or ()))
 
@@ -49,16 +41,24 @@ class Layout:
         images = [self.prompts[place] for place in self.places[chosen]]
         return Layout.of([prompt for _, prompt in images], [stratum for stratum, _ in images], self.strata)
 
-    def clusters(self, values: Sequence[Any] | NDArray[Any]) -> Clusters:
-        """Add up (N,) values, all present, of each prompt."""
-        numbers = np.asarray(values, dtype=np.float64)
+    def clusters(self, values: Sequence[Any] | NDArray[Any], weights: Sequence[int] | None = None) -> Clusters:
+        """Add up (N,) values, all present, of each prompt.
+
+        Args:
+            weights: (N,) by what an image's value counts, one number a prompt; None for 1.
+        """
+        numbers = np.asarray(values, dtype=np.float64) * (1 if weights is None else np.asarray(weights))
         size = len(self.prompts)
+        images = np.bincount(self.places, minlength=size)
+        own = np.ones_like(images)
+        own[self.places] = 1 if weights is None else weights
         return Clusters(
             strata=self.strata,
             sizes=self.sizes,
-            counts=np.bincount(self.places, minlength=size),
+            counts=images * own,
             sums=_added_up(self.places, numbers, size),
             squares=_added_up(self.places, numbers * numbers, size),
+            weights=None if weights is None else own,
         )
 
 
@@ -82,22 +82,20 @@ def _layout(prompts: tuple[str, ...], strata: tuple[str, ...], order: tuple[str,
 
 @dataclass(frozen=True, eq=False)
 class Clusters:
-    """Per-prompt totals, ordered by stratum, then by prompt.
+    """Per-prompt totals, ordered by stratum, then by prompt."""
 
-    Attributes:
-        strata, sizes: as of :class:`Layout`.
-        counts: (C,) images with a value, per prompt; at least 1.
-        sums, squares: (C,) of the values, and of their squares, per prompt.
-        resampled: (B, H) sums and (B, H) counts of resampled prompts, where they have been made already; see
-            :func:`reports.statistics.resampling.resample_together`.
-    """
-
+    #: strata, sizes: as of :class:`Layout`.
     strata: tuple[str, ...]
     sizes: Integers
-    counts: Integers
+    counts: Integers  #: (C,) images with a value, per prompt; at least 1; times the weight
+    #: sums, squares: (C,) of the values, weighted, and of their squares, per prompt.
     sums: Floats
     squares: Floats
+    #: (B, H) sums and (B, H) counts of resampled prompts, where they have been made already; see
+    #: :func:`reports.statistics.resampling.resample_together`.
     resampled: tuple[Floats, Floats] | None = None
+    #: (C,) by what an image's value counts, as where it is a mean over so many questions; None for 1.
+    weights: Integers | None = None
 
     @classmethod
     def gather(
@@ -106,12 +104,18 @@ class Clusters:
         strata: Sequence[str],
         values: Sequence[Any] | NDArray[Any],
         order: Sequence[str] | None = None,
+        weights: Sequence[int] | None = None,
     ) -> Clusters:
-        """Add up (N,) values, all present, of each prompt; see :meth:`Layout.of`.
+        """Add up (N,) values, all present, of each prompt; see :meth:`Layout.of` and :meth:`Layout.clusters`.
 
         The result does not depend on the order of the rows, up to the rounding of sums of floats.
         """
-        return Layout.of(prompts, strata, order).clusters(values)
+        return Layout.of(prompts, strata, order).clusters(values, weights)
+
+    @property
+    def images(self) -> Integers:
+        """(C,) images with a value, per prompt."""
+        return self.counts if self.weights is None else self.counts // self.weights
 
     @cached_property
     def bounds(self) -> list[slice]:
@@ -153,7 +157,8 @@ class Clusters:
 
     def merged(self) -> Clusters:
         """The same prompts in one stratum: for samples too small to be stratified."""
-        return Clusters(("",), self.sizes.sum(keepdims=True), self.counts, self.sums, self.squares)
+        sizes = self.sizes.sum(keepdims=True)
+        return Clusters(("",), sizes, self.counts, self.sums, self.squares, weights=self.weights)
 
 
 def _added_up(places: Integers, values: NDArray[Any], size: int) -> Floats:
@@ -164,11 +169,9 @@ def intraclass_correlation(clusters: Clusters) -> float | None:
     """ANOVA estimator of the correlation of two images of one prompt, pooled within strata.
 
     rho = (MSB - MSW) / (MSB + (n0 - 1) MSW), with MSB the mean square between prompts of a stratum, MSW within
-    prompts, and n0 the effective number of images a prompt (Donner 1986, Int. Stat. Review 54:67-82). It can be
+    prompts, and n0 the effective number of images per prompt (Donner 1986, Int. Stat. Review 54:67-82). It can be
     slightly negative by chance.
-
-    Returns:
-        None where it is not defined: one image a prompt, or no variation at all.
+    Returns None where it is not defined: one image a prompt, or no variation at all.
     """
     between_df = float((clusters.sizes - 1).sum())
     within_df = float((clusters.counts - 1).sum())

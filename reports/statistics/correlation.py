@@ -17,13 +17,9 @@ def rank_correlation(
     """Correlation of ranks, equal values sharing theirs, and the percentiles of it over resampled prompts.
 
     Ranks are those among all images, for every resample: ranks taken anew in each would only move together.
-
-    Args:
-        prompts: (N,) of each image.
-        first, second: (N,) values, all present.
-
-    Returns:
-        None for fewer than three images or where one is constant; no interval of fewer than two prompts.
+    ``prompts``: (N,) of each image.
+    ``first``, ``second``: (N,) values, all present.
+    Returns None for fewer than three images or where one is constant; no interval of fewer than two prompts.
     """
     if len(first) < 3 or not (np.ptp(first) and np.ptp(second)):
         return None

@@ -50,17 +50,12 @@ MEAN_OF_STRATA = Estimator(by_stratum=True)
 
 @dataclass(frozen=True)
 class Interval:
-    """A 95 % interval, in the statistic's unit, and two independent views of the standard error behind it.
-
-    Attributes:
-        standard_error: analytic and cluster-robust.
-        bootstrap_standard_error: standard deviation over the resamples; it should be near the analytic one.
-    """
+    """A 95 % interval, in the statistic's unit, and two independent views of the standard error behind it."""
 
     low: float
     high: float
-    standard_error: float
-    bootstrap_standard_error: float
+    standard_error: float  #: analytic and cluster-robust
+    bootstrap_standard_error: float  #: standard deviation over the resamples; it should be near the analytic one
 
 
 def standard_error(clusters: Clusters, estimator: Estimator) -> float:
@@ -85,13 +80,9 @@ def linear_effects(clusters: Clusters, estimator: Estimator) -> Floats:
 
 def mean_interval(clusters: Clusters, proportion: bool = False) -> Interval | None:
     """Interval of the mean over images: pooled accuracy, mean reward, or a tag's accuracy (one stratum).
-
-    Args:
-        clusters: the images' values; strata too small to be resampled are merged into one.
-        proportion: the values are verdicts (0 or 1), whose interval has a width even where all agree.
-
-    Returns:
-        None where there are fewer than two prompts, as nothing can then be said about other prompts.
+    ``clusters``: the images' values; strata too small to be resampled are merged into one.
+    ``proportion``: the values are verdicts (0 or 1), whose interval has a width even where all agree.
+    Returns None where there are fewer than two prompts, as nothing can then be said about other prompts.
     """
     usable = clusters if clusters.estimable() else clusters.merged()
     if not usable.estimable():
@@ -156,9 +147,7 @@ def _unanimous_interval(clusters: Clusters) -> Interval:
 
 def _clopper_pearson(successes: float, size: float) -> tuple[float, float]:
     """Exact 95 % bounds, from 0 to 1, of a binomial proportion (Clopper and Pearson 1934, Biometrika 26:404-413).
-
-    Args:
-        successes: from 0 to ``size``, which is above 0; both may be fractional, as effective sizes are.
+    ``successes``: from 0 to ``size``, which is above 0; both may be fractional, as effective sizes are.
     """
     tail, failures = (1.0 - LEVEL) / 2.0, size - successes
     low = float(special.betaincinv(successes, failures + 1.0, tail)) if successes > 0 else 0.0

@@ -26,23 +26,18 @@ class Moments:
     """What a t test in small or lopsided samples must know of a statistic's error over prompts.
 
     Estimated without bias for equal numbers of images.
-
-    Attributes:
-        standard_error: cluster-robust; 0 where all prompts of a stratum are alike.
-        skewness: of the statistic, not of a prompt: it shrinks with the root of the number of prompts.
-        degrees_of_freedom: effective ones of the squared error (Satterthwaite 1946, Biometrics Bull. 2:110-114), from 1
-            to prompts - strata: few where it rests on few prompts that differ much.
-        within: share of the squared error that more images a prompt would lessen, from 0 to 1; None with one each.
-        discordant_prompts: prompts whose value is not 0.
-        weight: prompts of the smallest stratum times the number of strata: a prompt whose mean moves by 1 moves a mean
-            of strata by 1 / weight at most.
     """
 
-    standard_error: float
-    skewness: float
+    standard_error: float  #: cluster-robust; 0 where all prompts of a stratum are alike
+    skewness: float  #: of the statistic, not of a prompt: it shrinks with the root of the number of prompts
+    #: Effective ones of the squared error (Satterthwaite 1946, Biometrics Bull. 2:110-114), from 1 to prompts - strata:
+    #: few where it rests on few prompts that differ much.
     degrees_of_freedom: float
+    #: Share of the squared error that more images per prompt would lessen, from 0 to 1; None with one each.
     within: float | None
-    discordant_prompts: int
+    discordant_prompts: int  #: prompts whose value is not 0
+    #: Prompts of the smallest stratum times the number of strata: a prompt whose mean moves by 1, and whose images
+    #: count as much as others' do on average, moves a mean of strata by 1 / weight at most.
     weight: int
 
 
@@ -69,52 +64,42 @@ def moments(clusters: Clusters, estimator: Estimator) -> Moments:
 
 def _within(clusters: Clusters, estimator: Estimator, variance: float) -> float | None:
     """Share of the variance that comes from the images of a prompt differing among themselves."""
-    counts = clusters.counts
-    if variance <= 0.0 or int(counts.min()) < 2:
+    images = clusters.images
+    if variance <= 0.0 or int(images.min()) < 2:
         return None
     by_sum, _ = estimator.gradient(*clusters.totals())
-    noise = np.maximum(clusters.squares - clusters.sums**2 / counts, 0.0) * counts / (counts - 1.0)
+    noise = np.maximum(clusters.squares - clusters.sums**2 / images, 0.0) * images / (images - 1.0)
     return min(1.0, float((by_sum[clusters.stratum_of] ** 2 * noise).sum()) / variance)
 
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """Second run minus first, over the same prompts and samples.
+    """Second run minus first, over the same prompts and samples."""
 
-    Attributes:
-        difference: in the statistic's unit.
-        interval: None where every prompt of a stratum differs alike, mostly not at all: resampling has no width then.
-        p_value: two-sided, of no difference: cluster-robust t test with (prompts - strata) degrees of freedom; without
-            an interval, of flipping signs.
-        detectable: the true difference that this test would find with 80 % probability; None without an interval, or
-            where no difference is so large.
-        prompts: prompts with a pair.
-        moments: for one-sided tests.
-    """
-
-    difference: float
+    difference: float  #: in the statistic's unit
+    #: None where every prompt of a stratum differs alike, mostly not at all: resampling has no width then.
     interval: Interval | None
+    #: Two-sided, of no difference: cluster-robust t test with (prompts - strata) degrees of freedom; without an
+    #: interval, of flipping signs.
     p_value: float
+    #: The true difference that this test would find with 80 % probability; None without an interval, or where no
+    #: difference is so large.
     detectable: float | None
     images: int
-    prompts: int
-    moments: Moments
+    prompts: int  #: prompts with a pair
+    moments: Moments  #: for one-sided tests
 
 
 def paired_difference(differences: Clusters, estimator: Estimator, widest: float = math.inf) -> PairedDifference | None:
     """Test and estimate a difference.
-
-    Args:
-        differences: second minus first per pair of images.
-        widest: the largest difference that there can be, of either sign.
-
-    Returns:
-        None where a stratum has fewer than two prompts.
+    ``differences``: second minus first per pair of images.
+    ``widest``: the largest difference that there can be, of either sign.
+    Returns None where a stratum has fewer than two prompts.
     """
     if not differences.estimable():
         return None
     difference = float(estimator.value(*differences.totals()))
-    images, prompts = int(differences.counts.sum()), int(differences.sizes.sum())
+    images, prompts = int(differences.images.sum()), int(differences.sizes.sum())
     interval = resampled_interval(differences, estimator)
     shape = moments(differences, estimator)
     if interval.standard_error <= 0.0:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reports.statistics.clusters import Clusters, Floats
+from wire.grouping import grouped
 
 #: Resamples per interval: between seeds a 95 % bound then moves by 0.06 standard errors, 1/65 of the interval's width
 #: (standard deviation of a normal sample's 2.5 % quantile: sqrt(0.025 * 0.975 / 2000) / 0.0584).
@@ -46,10 +47,8 @@ def resample_together(several: Sequence[Clusters]) -> list[Clusters]:
 
     What has a stratum of one prompt cannot be resampled and stays as it is.
     """
-    alike: dict[tuple[int, ...], list[int]] = {}
-    for place, clusters in enumerate(several):
-        if clusters.estimable():
-            alike.setdefault(tuple(clusters.sizes.tolist()), []).append(place)
+    usable = ((place, clusters) for place, clusters in enumerate(several) if clusters.estimable())
+    alike = grouped((tuple(clusters.sizes.tolist()), place) for place, clusters in usable)
     made = list(several)
     for places in alike.values():
         totals = _totals([several[place] for place in places], RESAMPLES, SEED)

@@ -32,26 +32,19 @@ class Suite(Enum):
 
 @dataclass(frozen=True)
 class Coverage:
-    """Prompts and images found and scored, against GenEval's suite.
+    """Prompts and images found and scored, against GenEval's suite."""
 
-    Attributes:
-        prompts: prompts with at least one scored image, of the suite's 553; ``tags`` has the same for each tag.
-        prompts_found, images: prompts with any image, and images, scored or not.
-        scored: scored images, of those that the whole suite has; ``scored_tags`` has the same for each tag.
-        samples_per_prompt: images that every prompt should have (:func:`reports.summary.scored.samples_expected`).
-        images_missing: how many images the prompts that were found lack of that number.
-        suite: ``unknown`` for an incomplete sweep, whose prompts cannot be compared with the suite as a whole.
-    """
-
+    #: Prompts with at least one scored image, of the suite's 553; ``tags`` has the same for each tag.
     prompts: Proportion
     tags: dict[str, Proportion]
+    #: prompts_found, images: prompts with any image, and images, scored or not.
     prompts_found: int
     images: int
-    scored: Scored
+    scored: Scored  #: scored images, of those that the whole suite has; ``scored_tags`` has the same for each tag
     scored_tags: dict[str, Scored]
-    samples_per_prompt: int
-    images_missing: int
-    suite: Suite
+    samples_per_prompt: int  #: images that every prompt should have (:func:`reports.summary.scored.samples_expected`)
+    images_missing: int  #: how many images the prompts that were found lack of that number
+    suite: Suite  #: ``unknown`` for an incomplete sweep, whose prompts cannot be compared with the suite as a whole
 
     @property
     def all_prompts(self) -> bool:
@@ -77,9 +70,7 @@ class Coverage:
 
 def cover(verdicts: pd.DataFrame, protocol: Mapping[str, str] = NO_PROTOCOL) -> Coverage:
     """Coverage of a table of :func:`reports.read.verdicts.read_verdicts`, which must have rows.
-
-    Args:
-        protocol: as of the manifest; it tells how many samples a prompt should have.
+    ``protocol``: as of the manifest; it tells how many samples a prompt should have.
     """
     columns = (tuple(verdicts[name].tolist()) for name in ("tag", "prompt_key", "prompt"))
     return _cover(*columns, tuple(verdicts["correct"].notna().tolist()), samples_expected(verdicts, protocol))

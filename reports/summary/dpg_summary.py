@@ -1,8 +1,8 @@
 """DPG-Bench in numbers (Hu et al. 2024, arXiv 2403.05135), from 0 to 100, in two ways.
 
 ``fixed`` counts every question of every image. ``paper`` does what ``compute_dpg_bench.py`` does (ELLA, 3c228f1): the
-first question of the file is lost, a prompt with a question that rests on one that is not there is dropped, and a
-category counts a prompt's last image alone. That script cuts its images out of a grid; ours come one by one.
+first question of the file is lost, a prompt is dropped where a question is looked up that is not there, and a category
+counts a prompt's last image alone. That script cuts its images out of a grid; ours come one by one.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from reports.read.questions import DPG_ANSWERS, DpgAnswers
 from wire.dpg import image_score
+from wire.grouping import grouped
 from wire.vocabulary import DPG
 
 if TYPE_CHECKING:
@@ -24,19 +25,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Mode:
-    """The numbers of one way.
+    """The numbers of one way."""
 
-    Attributes:
-        score: mean over prompts; None without any.
-        prompts: that it rests on.
-        categories: mean of the answers, of level 1 (``attribute``) and of level 2 (``attribute - color``).
-        questions: that each category rests on, over all images that it counts.
-    """
-
-    score: float | None
-    prompts: int
+    score: float | None  #: mean over prompts; None without any
+    prompts: int  #: that it rests on
+    #: Mean of the answers, of level 1 (``attribute``) and of level 2 (``attribute - color``).
     categories: dict[str, float]
-    questions: dict[str, int]
+    questions: dict[str, int]  #: that each category rests on, over all images that it counts
 
     @property
     def text(self) -> str:
@@ -80,10 +75,7 @@ def _score(answers: DpgAnswers) -> float:
 def _prompts(frame: pd.DataFrame) -> dict[str, list[DpgAnswers]]:
     """Prompt -> answers about each of its scored images, by sample."""
     scored = frame[frame[DPG].notna() & frame[DPG_ANSWERS].notna()].sort_values(["prompt_key", "sample_index"])
-    found: dict[str, list[DpgAnswers]] = {}
-    for prompt, answers in zip(scored["prompt_key"].tolist(), scored[DPG_ANSWERS].tolist(), strict=True):
-        found.setdefault(prompt, []).append(answers)
-    return found
+    return grouped(zip(scored["prompt_key"].tolist(), scored[DPG_ANSWERS].tolist(), strict=True))
 
 
 def _without_first(answers: DpgAnswers) -> DpgAnswers:
@@ -91,16 +83,25 @@ def _without_first(answers: DpgAnswers) -> DpgAnswers:
 
 
 def _complete(answers: DpgAnswers) -> bool:
-    """Whether the script gets through: there are questions, and all that they rest on."""
-    ids = {one.id for one in answers}
-    return bool(answers) and all(parent in ids for one in answers for parent in one.depends)
+    """Whether the script gets through: there are questions, and all that it looks up. It looks no further than a no."""
+    counts = {one.id: one.yes for one in answers}
+    for one in answers:
+        for parent in one.depends:
+            if parent not in counts:
+                return False
+            if not counts[parent]:
+                counts[one.id] = False
+                break
+    return bool(answers)
 
 
 def _mode(prompts: Mapping[str, Sequence[DpgAnswers]], counted: Iterable[DpgAnswers]) -> Mode:
-    answers: dict[str, list[bool]] = {}
-    for one in (one for image in counted for one in image):
-        for name in dict.fromkeys((one.category.split("-")[0].strip(), one.category)):
-            answers.setdefault(name, []).append(one.yes)
+    answers = grouped(
+        (name, one.yes)
+        for image in counted
+        for one in image
+        for name in dict.fromkeys((one.category.split("-")[0].strip(), one.category))
+    )
     scores = [100.0 * fmean(map(_score, images)) for images in prompts.values()]
     return Mode(
         score=fmean(scores) if scores else None,

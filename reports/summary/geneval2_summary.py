@@ -6,10 +6,11 @@ know one image a prompt; of several, the mean is taken within the prompt first. 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from reports.read.prompts import prompt_identities
 from reports.read.questions import QUESTIONS, Question, Questions
@@ -20,12 +21,16 @@ from reports.summary.coverage import Suite
 from reports.summary.numbers import Proportion
 from reports.summary.prompt_effects import PromptEffects
 from reports.summary.scored import NO_PROTOCOL, Scored, images_expected, samples_expected
-from wire.vocabulary import ATOMS, SKILLS, SOFT_TIFA
+from wire.grouping import grouped
+from wire.vocabulary import ATOMS, GENEVAL2_SCORES, SKILLS, SOFT_TIFA
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from reports.read.reward_rows import RewardTable
+
+#: Score -> rows of the images that it rests on, see :func:`geneval2_parts`.
+Parts: TypeAlias = "dict[str, pd.DataFrame]"
 
 
 @dataclass(frozen=True)
@@ -39,29 +44,17 @@ class Score:
 
 @dataclass(frozen=True)
 class Geneval2Summary:
-    """GenEval 2 (Kamath et al. 2025, arXiv 2512.16853).
+    """GenEval 2 (Kamath et al. 2025, arXiv 2512.16853)."""
 
-    Attributes:
-        overall: the headline: mean over prompts of the geometric mean of an image's answer probabilities.
-        am: the same of the arithmetic mean.
-        skills: mean over all questions of a skill.
-        atoms: as ``overall``, over prompts with so many atoms.
-        prompts: with a scored image, of the suite's 800.
-        scored: scored images, of those that the whole suite has.
-        samples_per_prompt: images that every prompt should have.
-        gaps: the prompts that were found lack too many scored images for the score to stand for them.
-        suite: ``unknown`` for an incomplete sweep of which no protocol is recorded.
-    """
-
-    overall: Score
-    am: Score
-    skills: dict[str, Score]
-    atoms: dict[int, Score]
-    prompts: Proportion
-    scored: Scored
-    samples_per_prompt: int
-    gaps: bool
-    suite: Suite
+    overall: Score  #: the headline: mean over prompts of the geometric mean of an image's answer probabilities
+    am: Score  #: the same of the arithmetic mean
+    skills: dict[str, Score]  #: mean over all questions of a skill
+    atoms: dict[int, Score]  #: as ``overall``, over prompts with so many atoms
+    prompts: Proportion  #: with a scored image, of the suite's 800
+    scored: Scored  #: scored images, of those that the whole suite has
+    samples_per_prompt: int  #: images that every prompt should have
+    gaps: bool  #: the prompts that were found lack too many scored images for the score to stand for them
+    suite: Suite  #: ``unknown`` for an incomplete sweep of which no protocol is recorded
 
     @property
     def complete(self) -> bool:
@@ -117,6 +110,44 @@ def summarise_geneval2(table: RewardTable, protocol: Mapping[str, str] = NO_PROT
     )
 
 
+def geneval2_parts(table: RewardTable, protocol: Mapping[str, str] = NO_PROTOCOL) -> Parts:
+    """What each score rests on, for comparisons: by score, in the order of :data:`wire.vocabulary.GENEVAL2_SCORES`.
+
+    The rows of ``table`` of the prompts that count for it, with a ``value`` from 0 to 100 (NaN where unscored) and a
+    ``weight``: of a skill, its questions in the prompt. The weighted mean is the score where all prompts have as many
+    images. A prompt's questions are those of any of its images. Empty where :func:`summarise_geneval2` gives None.
+    """
+    if SOFT_TIFA not in table.metrics or _suite(table.frame, protocol) is Suite.OTHER:
+        return {}
+    keys, means = table.frame["prompt_key"].tolist(), table.frame[SOFT_TIFA].tolist()
+    asked = table.frame[QUESTIONS].tolist() if QUESTIONS in table.frame else [None] * len(keys)
+    of_prompt: dict[str, Questions] = {}
+    for prompt, own in zip(keys, asked, strict=True):
+        of_prompt.setdefault(prompt, own) if own else None
+    found: dict[str, list[tuple[int, float, int]]] = {name: [] for name in GENEVAL2_SCORES}
+    for place, (prompt, mean, own) in enumerate(zip(keys, means, asked, strict=True)):
+        for name, value, weight in _image_scores(mean, own or (), of_prompt.get(prompt, ())):
+            found[name].append((place, 100.0 * value, weight))
+    return {
+        name: table.frame.iloc[[*places]].assign(value=values, weight=weights)
+        for name, (places, values, weights) in ((name, zip(*rows, strict=True)) for name, rows in found.items() if rows)
+    }
+
+
+def _image_scores(mean: float, own: Questions, asked: Questions) -> Iterator[tuple[str, float, int]]:
+    """Name, value from 0 to 1 and weight of each score that an image counts for; ``asked``: of its prompt."""
+    yield "geneval2", mean, 1
+    if asked:
+        yield "geneval2_am", fmean(one.p for one in own) if own else math.nan, 1
+        for skill in dict.fromkeys(one.skill for one in asked if one.skill in SKILLS):
+            answers = [one.p for one in own if one.skill == skill]
+            weight = sum(one.skill == skill for one in asked)
+            yield f"geneval2_{skill}", fmean(answers) if len(answers) == weight else math.nan, weight
+        atoms = sum(one.is_atom for one in asked)
+        if atoms in ATOMS:
+            yield f"geneval2_atoms_{atoms}", mean, 1
+
+
 def geneval2_effects(table: RewardTable) -> PromptEffects | None:
     """Each prompt's effect on the headline, for ranking; None below two prompts."""
     scored = table.frame[table.frame[SOFT_TIFA].notna()]
@@ -133,20 +164,14 @@ def prompt_means(scored: pd.DataFrame) -> dict[str, float]:
 
 def _asked(scored: pd.DataFrame) -> dict[str, list[Questions]]:
     """Prompt -> the questions of each of its scored images that have some."""
-    found: dict[str, list[Questions]] = {}
-    if QUESTIONS in scored:
-        for prompt, questions in zip(scored["prompt_key"].tolist(), scored[QUESTIONS].tolist(), strict=True):
-            if questions:
-                found.setdefault(prompt, []).append(questions)
-    return found
+    asked = scored[QUESTIONS].tolist() if QUESTIONS in scored else [None] * len(scored)
+    return grouped(pair for pair in zip(scored["prompt_key"].tolist(), asked, strict=True) if pair[1])
 
 
 def _over_samples(images: Sequence[Questions]) -> Iterator[Question]:
     """Each question of a prompt once, with its mean probability over the prompt's images."""
-    found: dict[tuple[int, Question], list[float]] = {}
-    for questions in images:
-        for place, question in enumerate(questions):
-            found.setdefault((place, question._replace(p=0.0)), []).append(question.p)
+    pairs = (pair for questions in images for pair in enumerate(questions))
+    found = grouped(((place, question._replace(p=0.0)), question.p) for place, question in pairs)
     return (question._replace(p=fmean(probabilities)) for (_, question), probabilities in found.items())
 
 

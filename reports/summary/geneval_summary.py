@@ -25,41 +25,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Verdicts counted in the three usual ways, over one tag or over all; intervals are None below two prompts.
+    """Verdicts counted in the three usual ways, over one tag or over all; intervals are None below two prompts."""
 
-    Attributes:
-        images: correct images, of those scored.
-        any_correct: prompts with at least one correct image, of those with a scored one ("any of N").
-        all_correct: prompts of which every scored image is correct ("all of N").
-        intraclass_correlation: of verdicts within prompts, pooled within tags; None where not defined.
-    """
-
-    images: Proportion
+    images: Proportion  #: correct images, of those scored
     images_interval: Interval | None
-    any_correct: Proportion
+    any_correct: Proportion  #: prompts with at least one correct image, of those with a scored one ("any of N")
     any_correct_interval: Interval | None
-    all_correct: Proportion
+    all_correct: Proportion  #: prompts of which every scored image is correct ("all of N")
     all_correct_interval: Interval | None
-    intraclass_correlation: float | None
+    intraclass_correlation: float | None  #: of verdicts within prompts, pooled within tags; None where not defined
 
 
 @dataclass(frozen=True)
 class GenevalSummary:
-    """A sweep of GenEval (Ghosh et al. 2023, arXiv 2310.11513).
+    """A sweep of GenEval (Ghosh et al. 2023, arXiv 2310.11513)."""
 
-    Attributes:
-        overall: unweighted mean of the six tag accuracies, from 0 to 1; None unless every tag has a scored image.
-        overall_interval: None unless every tag has two prompts with scored images.
-        pooled: over all images whatever their tag: ``pooled.images`` is *not* the GenEval score.
-        unscored: images without a verdict; they are in no numerator and no denominator.
-    """
-
+    #: Unweighted mean of the six tag accuracies, from 0 to 1; None unless every tag has a scored image.
     overall: float | None
-    overall_interval: Interval | None
+    overall_interval: Interval | None  #: None unless every tag has two prompts with scored images
     tags: dict[str, Accuracy]
-    pooled: Accuracy
+    pooled: Accuracy  #: over all images whatever their tag: ``pooled.images`` is *not* the GenEval score
     coverage: Coverage
-    unscored: int
+    unscored: int  #: images without a verdict; they are in no numerator and no denominator
     unscored_reasons: dict[str, int]
 
     @property
@@ -72,9 +59,7 @@ class GenevalSummary:
 
 def summarise_geneval(verdicts: pd.DataFrame, protocol: Mapping[str, str] = NO_PROTOCOL) -> GenevalSummary:
     """Summarise a table of :func:`reports.read.verdicts.read_verdicts`, which has rows; their order does not matter.
-
-    Args:
-        protocol: as of the manifest; it tells how many images a whole sweep has.
+    ``protocol``: as of the manifest; it tells how many images a whole sweep has.
     """
     scored = verdicts["correct"].notna().to_numpy()
     known = verdicts if scored.all() else verdicts[scored]

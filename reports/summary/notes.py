@@ -59,7 +59,7 @@ def _geneval_notes(geneval: GenevalSummary) -> Iterator[str]:
     if geneval.unscored:
         yield f"{_count(geneval.unscored, 'image')} without a verdict{_commonest(geneval.unscored_reasons)}"
     if geneval.pooled.images.total and not geneval.pooled.images.correct:
-        yield "no image is judged correct: a broken detector gives this too, so check before citing"
+        yield "no image is judged correct: a broken detector gives the same result, so check before citing"
 
 
 def _reward_notes(rewards: RewardsSummary) -> Iterator[str]:

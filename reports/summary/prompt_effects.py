@@ -27,17 +27,11 @@ _BLOCK = 500
 
 @dataclass(frozen=True, eq=False)
 class PromptEffects:
-    """The linearised headline score of one run.
+    """The linearised headline score of one run."""
 
-    Attributes:
-        prompts: (C,) what each prompt is recognised by in other runs.
-        effects: (C,) its effect; their squares add up to the squared standard error of the score.
-        degrees_of_freedom: of that error: prompts minus strata.
-    """
-
-    prompts: tuple[str, ...]
-    effects: Floats
-    degrees_of_freedom: int
+    prompts: tuple[str, ...]  #: (C,) what each prompt is recognised by in other runs
+    effects: Floats  #: (C,) its effect; their squares add up to the squared standard error of the score
+    degrees_of_freedom: int  #: of that error: prompts minus strata
 
     @classmethod
     def of_verdicts(cls, verdicts: pd.DataFrame) -> PromptEffects | None:
@@ -68,10 +62,8 @@ def ranks(scores: Sequence[float], effects: Sequence[PromptEffects]) -> list[int
 
     Runs that cannot be told apart share a rank, or lie closer in rank than in place. Each pair is tested by itself: no
     correction for their number is made.
-
-    Args:
-        scores: (R,) headline scores.
-        effects: (R,) of the same runs.
+    ``scores``: (R,) headline scores.
+    ``effects``: (R,) of the same runs.
     """
     values = np.asarray(scores, dtype=np.float64)
     # (R, P) over all prompts that any run has; a prompt that a run lacks has no effect on it.

@@ -18,23 +18,15 @@ from reports.summary.scored import NO_PROTOCOL, Scored, rewards_expected, sample
 
 @dataclass(frozen=True)
 class MetricSummary:
-    """One metric over a run.
+    """One metric over a run."""
 
-    Attributes:
-        mean: over the scored images, in the metric's raw scale; None without any.
-        interval: of the mean; None with fewer than two prompts.
-        images: scored images, which the mean rests on.
-        unscored: images of the run without a value, for whatever reason.
-        expected: images that a whole sweep has.
-    """
-
-    mean: float | None
-    interval: Interval | None
-    images: int
+    mean: float | None  #: over the scored images, in the metric's raw scale; None without any
+    interval: Interval | None  #: of the mean; None with fewer than two prompts
+    images: int  #: scored images, which the mean rests on
     prompts: int
-    unscored: int
+    unscored: int  #: images of the run without a value, for whatever reason
     unscored_reasons: dict[str, int]
-    expected: int
+    expected: int  #: images that a whole sweep has
 
     @property
     def scored(self) -> Scored:
@@ -44,33 +36,23 @@ class MetricSummary:
 
 @dataclass(frozen=True)
 class RewardsSummary:
-    """All metrics over a run.
+    """All metrics over a run."""
 
-    Attributes:
-        metrics: by metric id, the seven first.
-        images: images with a reward row.
-        unscored: images that lack a value of at least one metric.
-        samples_per_prompt: images that every prompt should have.
-        origin: as of :class:`reports.read.reward_rows.RewardTable`.
-    """
-
-    metrics: dict[str, MetricSummary]
-    images: int
+    metrics: dict[str, MetricSummary]  #: by metric id, the seven first
+    images: int  #: images with a reward row
     prompts: int
-    unscored: int
-    samples_per_prompt: int
-    origin: str = ""
+    unscored: int  #: images that lack a value of at least one metric
+    samples_per_prompt: int  #: images that every prompt should have
+    origin: str = ""  #: as of :class:`reports.read.reward_rows.RewardTable`
 
 
 def summarise_rewards(
     table: RewardTable, tags: Mapping[str, str], protocol: Mapping[str, str] = NO_PROTOCOL, judged: int = 0
 ) -> RewardsSummary:
     """Summarise the rewards of a run, which has rows.
-
-    Args:
-        tags: file name -> GenEval tag, within which prompts are resampled; may be empty. Means do not depend on it.
-        protocol: as of the manifest; it tells how many images a whole sweep has.
-        judged: images that the run's sweep should have by its verdicts.
+    ``tags``: file name -> GenEval tag, within which prompts are resampled; may be empty. Means do not depend on it.
+    ``protocol``: as of the manifest; it tells how many images a whole sweep has.
+    ``judged``: images that the run's sweep should have by its verdicts.
     """
     prompts = table.frame["prompt_key"].tolist()
     strata = [tags.get(name, "") for name in table.frame["filename"].tolist()]

@@ -9,6 +9,7 @@ from reports.files import write_json
 from reports.read.cards import notes_on_rewards, outside_range
 from reports.read.manifest import Manifest
 from reports.read.runs import Run, read_run
+from reports.read.suite import suite_digest
 from reports.summary.dpg_summary import DpgSummary, summarise_dpg
 from reports.summary.geneval2_summary import Geneval2Summary, geneval2_effects, summarise_geneval2
 from reports.summary.geneval_summary import GenevalSummary, summarise_geneval
@@ -32,33 +33,25 @@ GENEVAL = "geneval"
 
 @dataclass(frozen=True)
 class RunSummary:
-    """The numbers of one run.
-
-    Attributes:
-        folder: where its rows are; tells apart runs of one name.
-        images, prompts: those with a row of either kind.
-        unscored: images that lack a verdict or the value of a metric of the run.
-        effects: of each prompt on the headline score, for ranking; None without an interval of it.
-        geneval2: of a run without verdicts on GenEval 2's prompts.
-        outside: metrics with values that their cards rule out.
-        notes: what a reader must know beside the numbers, the gravest first.
-        rewards_notes: those of :func:`reports.read.cards.notes_on_rewards` alone.
-    """
+    """The numbers of one run."""
 
     name: str
-    folder: Path
+    folder: Path  #: where its rows are; tells apart runs of one name
     manifest: Manifest
     geneval: GenevalSummary | None
     rewards: RewardsSummary | None
+    #: images, prompts: those with a row of either kind.
     images: int
     prompts: int
-    unscored: int
+    unscored: int  #: images that lack a verdict or the value of a metric of the run
+    #: Of each prompt on the headline score, for ranking; None without an interval of it.
     effects: PromptEffects | None = None
-    outside: frozenset[str] = frozenset()
-    notes: tuple[str, ...] = ()
-    rewards_notes: tuple[str, ...] = ()
-    geneval2: Geneval2Summary | None = None
+    outside: frozenset[str] = frozenset()  #: metrics with values that their cards rule out
+    notes: tuple[str, ...] = ()  #: what a reader must know beside the numbers, the gravest first
+    rewards_notes: tuple[str, ...] = ()  #: those of :func:`reports.read.cards.notes_on_rewards` alone
+    geneval2: Geneval2Summary | None = None  #: of a run without verdicts on GenEval 2's prompts
     dpg: DpgSummary | None = None
+    prompts_digest: str = ""  #: of a run without verdicts, which prompts its rewards are over
 
     @property
     def headline(self) -> float | None:
@@ -125,19 +118,22 @@ def summarise_run(run: Run) -> RunSummary:
         rewards_notes=rewards_notes,
         geneval2=geneval2,
         dpg=dpg,
+        prompts_digest=_prompts_digest(run),
     )
+
+
+def _prompts_digest(run: Run) -> str:
+    if run.verdicts is not None or run.rewards is None:
+        return ""
+    return suite_digest(("", text) for text in run.rewards.frame["prompt"])
 
 
 def write_summaries(run_dir: Path) -> list[Path]:
     """Write ``geneval_summary.json`` and ``rewards_summary.json`` into a run directory, as far as it has the rows.
 
     Another tool's file of such a name is kept as ``rewards_summary.previous.<hash>.json``.
-
-    Returns:
-        The files written.
-
-    Raises:
-        UserError: the directory has no rows, or malformed ones.
+    Returns the files written.
+    Raises UserError: the directory has no rows, or malformed ones.
     """
     summary = summarise_run(read_run(run_dir))
     rewards = None if summary.rewards is None else plain(summary.rewards)

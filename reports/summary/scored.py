@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reports.read.prompts import LINE
+from wire.grouping import grouped
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,13 +38,11 @@ class Scored:
         return f"{self.scored:,} of {self.expected:,}"
 
 
-def scored_text(counts: Mapping[str, Scored], alone: bool = False) -> str:
-    """E.g. ``geneval, vqa 2,212 of 2,212; aesthetic 20 of 2,212``: like counts together; one ``alone`` has no name."""
-    if alone:
-        return "".join(scored.text for scored in counts.values())
-    names: dict[str, list[str]] = {}
-    for name, scored in counts.items():
-        names.setdefault(scored.text, []).append(name)
+def scored_text(counts: Mapping[str, Scored]) -> str:
+    """E.g. ``geneval, vqa 2,212 of 2,212; aesthetic 20 of 2,212``; if all counts are equal, without names."""
+    names = grouped((scored.text, name) for name, scored in counts.items())
+    if len(names) == 1:
+        return next(iter(names))
     return "; ".join(f"{', '.join(of_count)} {text}" for text, of_count in names.items())
 
 
@@ -76,11 +75,9 @@ def _under_one_number(frame: pd.DataFrame, protocol: Mapping[str, str]) -> int:
 
 def images_expected(of_prompts: Sequence[int], samples: int, prompts: int = 0) -> int:
     """Images of a whole sweep: every prompt has as many as it should, or as many as were found.
-
-    Args:
-        of_prompts: images found, scored or not, of each prompt that was found.
-        samples: images that every prompt should have.
-        prompts: of the suite; those not found lack all their images.
+    ``of_prompts``: images found, scored or not, of each prompt that was found.
+    ``samples``: images that every prompt should have.
+    ``prompts``: of the suite; those not found lack all their images.
     """
     return sum(max(samples, found) for found in of_prompts) + max(0, prompts - len(of_prompts)) * samples
 

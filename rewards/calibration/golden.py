@@ -20,25 +20,16 @@ Values = dict[str, dict[str, float]]
 
 @dataclass
 class Golden:
-    """A file of golden values.
+    """A file of golden values."""
 
-    Attributes:
-        values: scores by precision, metric and file name.
-        weights: sha256 of the weights they were computed with, by metric: ``repository/file`` to digest.
-        packages: versions they were computed with, by precision.
-    """
-
-    values: dict[str, Values] = field(default_factory=dict)
+    values: dict[str, Values] = field(default_factory=dict)  #: scores by precision, metric and file name
+    #: Sha256 of the weights they were computed with, by metric: ``repository/file`` to digest.
     weights: dict[str, dict[str, str | None]] = field(default_factory=dict)
-    packages: dict[str, dict[str, str]] = field(default_factory=dict)
+    packages: dict[str, dict[str, str]] = field(default_factory=dict)  #: versions they were computed with, by precision
 
     @classmethod
     def read(cls, path: Path) -> Golden:
-        """The file's values; none where there is no file.
-
-        Raises:
-            UserError: it is not such a file.
-        """
+        """The file's values; none where there is no file. Raises UserError: it is not such a file."""
         if not path.exists():
             return cls()
         try:
@@ -69,18 +60,12 @@ class Golden:
 
 @dataclass(frozen=True)
 class Finding:
-    """One metric's result.
+    """One metric's result."""
 
-    Attributes:
-        name: metric id, or what was compared.
-        difference: largest difference of a score from its golden value; NaN where a score is missing.
-        pairs: how many scores were compared.
-    """
-
-    name: str
-    difference: float
+    name: str  #: metric id, or what was compared
+    difference: float  #: largest difference of a score from its golden value; NaN where a score is missing
     allowed: float
-    pairs: int
+    pairs: int  #: how many scores were compared
 
     @property
     def passed(self) -> bool:

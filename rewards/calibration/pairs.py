@@ -55,9 +55,7 @@ def write_pairs(folder: Path) -> list[Item]:
 
 def copy_published(source: Path, folder: Path) -> list[Item]:
     """The four published images, from a folder that holds ``1.webp`` to ``4.webp``.
-
-    Raises:
-        UserError: one is missing.
+    Raises UserError: one is missing.
     """
     for name in PUBLISHED:
         if not (source / name).is_file():

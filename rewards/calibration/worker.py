@@ -17,10 +17,8 @@ def work(job: Job, reporter: Reporter) -> None:
     """Draw the pairs into ``job.run_dir`` and score them; the parameters are those of a rewards job.
 
     Besides, ``published_images`` may name a folder with the four images of the ImageReward README.
-
-    Raises:
-        UserError: bad parameters, or no such images.
-        EnvironmentFailure: a scorer cannot be loaded, or a device is not there.
+    Raises UserError: bad parameters, or no such images; EnvironmentFailure: a scorer cannot be loaded, or a device is
+    not there.
     """
     parameters = dict(job.parameters)
     published = parameters.pop("published_images", None)

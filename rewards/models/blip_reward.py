@@ -67,9 +67,7 @@ class BlipReward(nn.Module):
 
 def load_blip_reward(checkpoint: Path, med_config: Path) -> BlipReward:
     """The network of ``ImageReward.pt`` in float32, strictly loaded; ``med_config.json`` has the text encoder's sizes.
-
-    Raises:
-        EnvironmentFailure: not such files.
+    Raises EnvironmentFailure: not such files.
     """
     state = read_checkpoint(checkpoint)
     try:
@@ -84,11 +82,7 @@ def load_blip_reward(checkpoint: Path, med_config: Path) -> BlipReward:
 
 
 def vision_config(state: Mapping[str, Any]) -> BlipVisionConfig:
-    """Sizes of the image tower as its weights show them.
-
-    Raises:
-        KeyError: no such weights.
-    """
+    """Sizes of the image tower as its weights show them. Raises KeyError: no such weights."""
     width = state[_VISION + "cls_token"].shape[-1]
     patch = state[_VISION + "patch_embed.proj.weight"].shape[-1]
     grid = round((state[_VISION + "pos_embed"].shape[1] - 1) ** 0.5)
@@ -107,9 +101,7 @@ def vision_config(state: Mapping[str, Any]) -> BlipVisionConfig:
 
 def text_config(med: Mapping[str, Any], vision_width: int) -> BlipTextConfig:
     """The text encoder of ``med_config.json`` over an image tower of ``vision_width``.
-
-    Raises:
-        KeyError: a size is missing.
+    Raises KeyError: a size is missing.
     """
     same = (
         "vocab_size hidden_size intermediate_size num_hidden_layers num_attention_heads "
@@ -129,11 +121,7 @@ def load_tokenizer(folder: Path) -> Any:
 
 
 def renamed(key: str, names: Iterable[tuple[str, str]] = NAMES) -> str:
-    """The key with its first part replaced.
-
-    Raises:
-        KeyError: none of the names is its first part.
-    """
+    """The key with its first part replaced. Raises KeyError: none of the names is its first part."""
     number = next(filter(str.isdigit, key.split(".")), "")
     for before, after in names:
         old = before.replace("#", number)

@@ -106,16 +106,11 @@ class ClipFlanT5(T5ForConditionalGeneration):
 
 def load_clip_flant5(folder: Path, vision: Path, vocabulary: int, dtype: torch.dtype, what: str) -> ClipFlanT5:
     """The model, strictly loaded.
-
-    Args:
-        folder: the model's snapshot.
-        vision: snapshot of the CLIP tower, for its configuration, and its weights where ``folder`` has none.
-        vocabulary: length of the tokenizer; the authors cut the embedding (padded to 32128) to it, which
-            changes the softmax.
-        what: name in errors.
-
-    Raises:
-        EnvironmentFailure: the weights are not this model's.
+    ``folder``: the model's snapshot.
+    ``vision``: snapshot of the CLIP tower, for its configuration, and its weights where ``folder`` has none.
+    ``vocabulary``: length of the tokenizer; the authors cut the embedding (padded to 32128) to it, which changes the
+    softmax.
+    Raises EnvironmentFailure: the weights are not this model's.
     """
     # low_cpu_mem_usage would hide missing keys: it takes parameters that are not loaded yet for tied ones
     with clear_errors(what):

@@ -34,13 +34,9 @@ _HEAD = 1024
 
 class Hpsv3:
     """Body, head in float32, and the authors' words around a prompt.
-
-    Args:
-        base: snapshot with Qwen2-VL-7B's configuration, tokenizer and chat template.
-        weights: ``HPSv3.safetensors``.
-
-    Raises:
-        EnvironmentFailure: the files do not belong to this model, or to each other.
+    ``base``: snapshot with Qwen2-VL-7B's configuration, tokenizer and chat template.
+    ``weights``: ``HPSv3.safetensors``.
+    Raises EnvironmentFailure: the files do not belong to this model, or to each other.
     """
 
     def __init__(self, base: Path, weights: Path, dtype: torch.dtype, device: str) -> None:
@@ -129,9 +125,7 @@ class Hpsv3:
 
 def split_state(state: dict[str, Tensor], what: str) -> dict[str, dict[str, Tensor]]:
     """The checkpoint's tensors for body and head, under the names that transformers gives them since 4.52.
-
-    Raises:
-        EnvironmentFailure: a tensor of neither.
+    Raises EnvironmentFailure: a tensor of neither.
     """
     names = {"rm_head.": ("head", ""), "model.": ("body", "language_model."), "visual.": ("body", "visual.")}
     parts: dict[str, dict[str, Tensor]] = {"head": {}, "body": {}}

@@ -46,9 +46,7 @@ class LinearHead(nn.Module):
 
 def load_linear_head(state: Mapping[str, Any], what: str) -> LinearHead:
     """A head with the weights of ``state`` (keys ``layers.<i>.weight|bias``).
-
-    Raises:
-        EnvironmentFailure: other keys or shapes.
+    Raises EnvironmentFailure: other keys or shapes.
     """
     first = state.get("layers.0.weight")
     return load_strictly(LinearHead(768 if first is None else first.shape[1]), state, what)

@@ -39,9 +39,7 @@ def shared(key: Hashable, load: Callable[[], T]) -> T:
 
 def read_checkpoint(path: Path) -> Any:
     """Read a ``torch.save`` file: tensors and plain containers only, no code.
-
-    Raises:
-        EnvironmentFailure: unreadable, or it holds anything else.
+    Raises EnvironmentFailure: unreadable, or it holds anything else.
     """
     refuse_tar(path)
     try:
@@ -55,9 +53,7 @@ def load_strictly(model: M, state: Mapping[str, Any], what: str, assign: bool = 
     """Fill ``model`` from ``state``; both must have the same keys and shapes, computed buffers aside.
 
     With ``assign`` the model takes the tensors themselves, in their own number format, instead of copies.
-
-    Raises:
-        EnvironmentFailure: they do not.
+    Raises EnvironmentFailure: they do not.
     """
     with clear_errors(what):
         found = model.load_state_dict(state, strict=False, assign=assign)
@@ -67,9 +63,7 @@ def load_strictly(model: M, state: Mapping[str, Any], what: str, assign: bool = 
 
 def check_keys(what: str, missing: Iterable[str], unexpected: Iterable[str]) -> None:
     """Raise unless only computed buffers differ.
-
-    Raises:
-        EnvironmentFailure: names how many keys are missing or unknown, and the first of them.
+    Raises EnvironmentFailure: names how many keys are missing or unknown, and the first of them.
     """
     lacks, extra = (sorted(key for key in keys if not key.endswith(COMPUTED_BUFFERS)) for keys in (missing, unexpected))
     if lacks or extra:
@@ -84,9 +78,7 @@ def load_pretrained(model: type[P], folder: Path, what: str, dtype: torch.dtype,
     """``from_pretrained`` of a local folder that refuses missing, unknown and misshapen weights.
 
     Keys that begin with one of ``spare`` may be there beyond the model's; ``what`` is its name in errors.
-
-    Raises:
-        EnvironmentFailure: the folder's weights are not this model's.
+    Raises EnvironmentFailure: the folder's weights are not this model's.
     """
     with clear_errors(what):
         loaded, info = model.from_pretrained(folder, torch_dtype=dtype, output_loading_info=True)
@@ -97,9 +89,7 @@ def load_pretrained(model: type[P], folder: Path, what: str, dtype: torch.dtype,
 @contextlib.contextmanager
 def clear_errors(what: str) -> Iterator[None]:
     """Say in one line what could not be loaded and why.
-
-    Raises:
-        EnvironmentFailure: in place of the errors that libraries raise for missing or unfit files.
+    Raises EnvironmentFailure: in place of the errors that libraries raise for missing or unfit files.
     """
     try:
         yield

@@ -45,9 +45,7 @@ class Mplug:
 
     def __init__(self, folder: Path, device: str) -> None:
         """Load from a repository's folder.
-
-        Raises:
-            EnvironmentFailure: a file is missing, or a weight of the network is.
+        Raises EnvironmentFailure: a file is missing, or a weight of the network is.
         """
         with clear_errors("mPLUG"):
             facts = yaml.safe_load((folder / CONFIG_NAME).read_text(encoding="utf-8"))

@@ -20,9 +20,7 @@ VISION_HEAD, TEXT_HEAD = 80, 64
 
 def load_open_clip(path: Path) -> nn.Module:
     """The model in float32, strictly loaded from a checkpoint with a ``state_dict``.
-
-    Raises:
-        EnvironmentFailure: not such a checkpoint.
+    Raises EnvironmentFailure: not such a checkpoint.
     """
     from open_clip.model import CLIP
 
@@ -52,11 +50,7 @@ def encode_text(model: Any, tokens: torch.Tensor) -> torch.Tensor:
 
 
 def architecture(state: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of ``open_clip.model.CLIP``.
-
-    Raises:
-        KeyError: the state dict is not a ViT CLIP's.
-    """
+    """Arguments of ``open_clip.model.CLIP``. Raises KeyError: the state dict is not a ViT CLIP's."""
     patches = state["visual.conv1.weight"]
     grid = round((state["visual.positional_embedding"].shape[0] - 1) ** 0.5)
     vocabulary, text_width = state["token_embedding.weight"].shape

@@ -16,9 +16,7 @@ def load_visual(path: Path, device: str, dtype: torch.dtype) -> nn.Module:
     """The package's ``model.visual``: (N, 3, 224, 224) to (N, 768), not normalised.
 
     ``build_model`` reads the architecture from the weights and loads them strictly, in half precision as published.
-
-    Raises:
-        EnvironmentFailure: not a CLIP checkpoint.
+    Raises EnvironmentFailure: not a CLIP checkpoint.
     """
     from clip.model import build_model
 

@@ -46,9 +46,7 @@ def load_pinned(repo: str, pins: Mapping[str, str], dtype: torch.dtype) -> tuple
     """A model and its processor from ``repo``, strictly loaded, all code at the commits of ``pins``.
 
     The files must be in the cache already.
-
-    Raises:
-        EnvironmentFailure: they are not, the weights do not fit, or code came from elsewhere.
+    Raises EnvironmentFailure: they are not, the weights do not fit, or code came from elsewhere.
     """
     options = {"revision": pins[repo], "trust_remote_code": True, "local_files_only": True}
     with pinned_hub(pins), clear_errors(repo):
@@ -61,9 +59,7 @@ def load_pinned(repo: str, pins: Mapping[str, str], dtype: torch.dtype) -> tuple
 
 def check_origin(model: nn.Module, pins: Mapping[str, str]) -> None:
     """Every class of downloaded code in ``model`` must come from a pinned commit.
-
-    Raises:
-        EnvironmentFailure: names the class and where it came from.
+    Raises EnvironmentFailure: names the class and where it came from.
     """
     for kind in {type(module) for module in model.modules()}:
         package, *place = kind.__module__.split(".")

@@ -17,6 +17,7 @@ from transformers import AutoProcessor, Qwen3VLForConditionalGeneration
 
 from rewards.models.loading import clear_errors, frozen, load_pretrained
 from wire.errors import EnvironmentFailure
+from wire.grouping import grouped
 
 #: Stands for the text of a turn while the chat template is taken apart.
 _TEXT = "TEXT"
@@ -88,13 +89,9 @@ class Qwen3VL:
 
     def next_token(self, images: Sequence[Tensor], texts: Sequence[Sequence[str]]) -> list[Tensor]:
         """Probabilities of the answer's first token, over the whole vocabulary, in float32.
-
-        Args:
-            images: what :meth:`pixels` made of each.
-            texts: of each image, what is asked of it.
-
-        Returns:
-            For each image (texts, vocabulary).
+        ``images``: what :meth:`pixels` made of each.
+        ``texts``: of each image, what is asked of it.
+        Returns for each image (texts, vocabulary).
         """
         found: dict[int, Tensor] = {}
         for members in same_shapes(images):
@@ -187,17 +184,12 @@ class Qwen3VL:
 
 def same_shapes(images: Sequence[Tensor]) -> list[list[int]]:
     """Numbers of the images, those of one shape together."""
-    groups: dict[torch.Size, list[int]] = {}
-    for place, image in enumerate(images):
-        groups.setdefault(image.shape, []).append(place)
-    return list(groups.values())
+    return list(grouped((image.shape, place) for place, image in enumerate(images)).values())
 
 
 def require_plain_scores(config: Any, what: str) -> None:
     """See that ``generate`` would score with the model's own logits, as the authors' numbers rest on it.
-
-    Raises:
-        EnvironmentFailure: its configuration changes them.
+    Raises EnvironmentFailure: its configuration changes them.
     """
     for name, plain in _PLAIN.items():
         if (value := getattr(config, name, None)) not in (None, plain):

@@ -19,9 +19,8 @@ from rewards.scorers.vqa import Vqa, VqaXl
 from rewards.scorers.vqa_qwen3vl import VqaQwen3Vl
 from wire.cards import Cards, read_cards, records
 from wire.errors import UserError
-from wire.vocabulary import SEVEN_REWARDS
 
-__all__ = ["CARDS", "DEFAULT_METRICS", "SCORERS", "Scorer", "check_metrics", "weight_sources"]
+__all__ = ["CARDS", "SCORERS", "Scorer", "check_metrics", "weight_sources"]
 
 #: Every metric by id: the seven that MIRO is conditioned on, then the extras.
 SCORERS: dict[str, type[Scorer]] = {
@@ -37,9 +36,6 @@ SCORERS: dict[str, type[Scorer]] = {
 #: What reports need to know of each, free of everything that scoring takes.
 CARDS: Cards = read_cards(records({metric: scorer.card for metric, scorer in SCORERS.items()}))
 
-#: What is scored when nothing else is asked for.
-DEFAULT_METRICS: tuple[str, ...] = SEVEN_REWARDS
-
 
 def weight_sources(metrics: Iterable[str], known: Mapping[str, type[Scorer]] = SCORERS) -> frozenset[str]:
     """What the metrics are computed with: hub repositories, and names of files that are published by address."""
@@ -47,11 +43,7 @@ def weight_sources(metrics: Iterable[str], known: Mapping[str, type[Scorer]] = S
 
 
 def check_metrics(metrics: Iterable[str], known: Mapping[str, type[Scorer]] = SCORERS) -> tuple[str, ...]:
-    """The metric ids, each once, in the order given.
-
-    Raises:
-        UserError: one of them is unknown, or there is none.
-    """
+    """The metric ids, each once, in the order given. Raises UserError: one of them is unknown, or there is none."""
     chosen = tuple(dict.fromkeys(metrics))
     unknown = [metric for metric in chosen if metric not in known]
     if unknown or not chosen:

@@ -1,7 +1,7 @@
 """The interface of a scorer.
 
 Scorer modules import neither torch nor transformers when they are imported: the orchestrator reads names and
-cards from them in an environment that has neither. Whatever computes is imported inside ``load``.
+cards from them in an environment that has neither. Import what computes inside ``load``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FLOAT32_REFERENCE: Mapping[str, str] = {"reference": "float32", "fast": "bfloat1
 
 
 class Unfit(Exception):
-    """Why a scorer cannot take an image: the reason in its row, while the others are scored."""
+    """A scorer cannot score this image. The message becomes the reason in its row; the others are scored."""
 
 
 @dataclass(frozen=True)
@@ -46,72 +46,52 @@ Outcome = float | Judged | str
 
 @dataclass(frozen=True)
 class Batch:
-    """Image-prompt *pairs*: row i of every field belongs to pair i. Nothing is ever compared across rows.
+    """Image-prompt *pairs*: row i of every field belongs to pair i. Nothing is ever compared across rows."""
 
-    Attributes:
-        pixels: (N, 3, H, W) float32, on the scorer's device, as ``prepare_image`` made them; N tensors of a scorer
-            with ``any_shape``.
-        prompts: N texts.
-        text: (N, D) float32 rows of ``encode_text``; None for a scorer without text features.
-        lines: N lines of the suite, each with its ``prompt``.
-    """
-
+    #: (N, 3, H, W) float32, on the scorer's device, as ``prepare_image`` made them; N tensors of a scorer with
+    #: ``any_shape``.
     pixels: Any
-    prompts: Sequence[str]
-    text: Tensor | None = None
-    lines: Sequence[Mapping[str, Any]] = ()
+    prompts: Sequence[str]  #: N texts
+    text: Tensor | None = None  #: (N, D) float32 rows of ``encode_text``; None for a scorer without text features
+    lines: Sequence[Mapping[str, Any]] = ()  #: N lines of the suite, each with its ``prompt``
 
 
 class Scorer(ABC):
-    """One metric: loads its model once, then scores batches of pairs.
-
-    Attributes:
-        dtypes: number format of the model by precision.
-        encodes_text: whether ``encode_text`` gives features that depend on the prompt alone (and may be cached);
-            image-conditioned models read ``Batch.prompts`` instead.
-        logit_scale: the loaded model's exp(logit scale); None where there is none.
-        any_shape: images become tensors of different shapes, and ``Batch.pixels`` a list of them.
-        one_by_one: on a CPU a batch is one pair, for larger ones gain nothing there; no pair has to fill it up.
-    """
+    """One metric: loads its model once, then scores batches of pairs."""
 
     card: ClassVar[SpecCard]
-    dtypes: Mapping[str, str] = FLOAT32_REFERENCE
+    dtypes: Mapping[str, str] = FLOAT32_REFERENCE  #: number format of the model by precision
+    #: Whether ``encode_text`` gives features that depend on the prompt alone (and may be cached); image-conditioned
+    #: models read ``Batch.prompts`` instead.
     encodes_text: ClassVar[bool] = False
-    logit_scale: float | None = None
-    any_shape: ClassVar[bool] = False
+    logit_scale: float | None = None  #: the loaded model's exp(logit scale); None where there is none
+    any_shape: ClassVar[bool] = False  #: images become tensors of different shapes, and ``Batch.pixels`` a list of them
+    #: On a CPU a batch is one pair, because larger ones gain nothing there; batches are not padded.
     one_by_one: ClassVar[bool] = False
 
     @classmethod
     def refusal(cls, _line: Mapping[str, Any]) -> str:
-        """Why images of this line of a suite cannot be scored, whatever they show; empty where they can."""
+        """Why no image of this line of a suite can be scored; empty if images can be."""
         return ""
 
     @abstractmethod
     def resolve(self, files: Mapping[str, str]) -> list[LocalWeight]:
-        """Every file of the weights, on this machine; fetched from the hub where need be.
-
-        Args:
-            files: paths of the weights published by address, by name.
-
-        Raises:
-            EnvironmentFailure: a file is missing and cannot be fetched.
+        """Every file of the weights, on this machine; downloaded from the hub if necessary.
+        ``files``: paths of the weights published by address, by name.
+        Raises EnvironmentFailure: a file is missing and cannot be fetched.
         """
 
     def provenance(self, weights: Sequence[LocalWeight]) -> list[dict[str, Any]]:
-        """What ``run.json`` says of the files that :meth:`resolve` gave."""
+        """What ``run.json`` records about the files that :meth:`resolve` returned."""
         return [weight.provenance() for weight in weights]
 
     @abstractmethod
     def load(self, device: str, precision: str, files: Mapping[str, str]) -> None:
         """Load the model, strictly: a missing or unknown key is an error.
-
-        Args:
-            device: a torch device, e.g. ``cpu`` or ``cuda:0``.
-            precision: a key of ``dtypes``.
-            files: as for :meth:`resolve`.
-
-        Raises:
-            EnvironmentFailure: a file is missing, unreadable or not this model's.
+        ``device``: a torch device, e.g. ``cpu`` or ``cuda:0``.
+        ``precision``: a key of ``dtypes``.
+        ``files``: as for :meth:`resolve`.
+        Raises EnvironmentFailure: a file is missing, unreadable or not this model's.
         """
 
     @abstractmethod
@@ -121,9 +101,7 @@ class Scorer(ABC):
     @abstractmethod
     def prepare_image(self, image: Image) -> Tensor:
         """Preprocess one RGB image to (3, H, W) float32; safe to call from several threads.
-
-        Raises:
-            Unfit: the scorer does not take such an image.
+        Raises Unfit: the scorer does not take such an image.
         """
 
     def encode_text(self, prompts: Sequence[str]) -> Tensor:
@@ -131,7 +109,7 @@ class Scorer(ABC):
         raise TypeError(f"{self.card.metric} has no text features: it reads Batch.prompts")
 
     def text_files(self) -> list[Path]:
-        """Folders whose small files (tokenizer, configuration, code) decide text features besides the weights."""
+        """Folders whose small files (tokenizer, configuration, code) also determine text features."""
         return []
 
     @abstractmethod
@@ -139,7 +117,7 @@ class Scorer(ABC):
         """Raw scores of N pairs: (N,) float32 on the CPU."""
 
     def judge(self, batch: Batch) -> list[Outcome]:
-        """What comes of N pairs: raw scores, unless a scorer has more to say of each."""
+        """Results of N pairs: raw scores, unless a scorer overrides this to return more."""
         values = self.score(batch)
         shape = tuple(getattr(values, "shape", ()))
         if shape != (len(batch.prompts),):
@@ -152,14 +130,12 @@ class Scorer(ABC):
 
 
 class Judge(Scorer):
-    """A scorer that says more of a pair than a number, or why there is none: its subclass writes ``judge``."""
+    """A scorer that returns more than a number, or a reason for none: a subclass writes ``judge``."""
 
     @classmethod
     def questions(cls, _line: Mapping[str, Any]) -> Sequence[Any]:
         """What a suite's line has to be asked about its images.
-
-        Raises:
-            ValueError: the line has no such questions; the message says what is wrong with them.
+        Raises ValueError: the line has no such questions; the message says what is wrong with them.
         """
         return ()
 

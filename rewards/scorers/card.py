@@ -18,20 +18,13 @@ LISTED = "as envs/weights.toml pins it"
 
 @dataclass(frozen=True)
 class Weight:
-    """One published file, or one set of files, that a metric computes with.
+    """One published file, or one set of files, that a metric computes with."""
 
-    Attributes:
-        source: hub repository id, or the key of the job's ``files`` for a file published by address.
-        file: file name; several formats of one model are separated by ``|``.
-        revision: full commit hash, :data:`UNPINNED`, or :data:`LISTED`.
-        sha256: digest of the file, or None where its publisher's file has not been seen.
-        loading: about how many bytes of the machine's memory, not the GPU's, it takes while it is loaded; 0 for little.
-    """
-
-    source: str
-    file: str
-    revision: str = UNPINNED
-    sha256: str | None = None
+    source: str  #: hub repository id, or the key of the job's ``files`` for a file published by address
+    file: str  #: file name; several formats of one model are separated by ``|``
+    revision: str = UNPINNED  #: full commit hash, :data:`UNPINNED`, or :data:`LISTED`
+    sha256: str | None = None  #: digest of the file, or None where its publisher's file has not been seen
+    #: About how many bytes of the machine's memory, not the GPU's, it takes while it is loaded; 0 for little.
     loading: int = 0
 
     def __str__(self) -> str:
@@ -46,16 +39,11 @@ class Tolerance:
 
     ``reference`` allows for another processor's order of sums: ten times what implementations on one machine differ
     by (cosines 1e-6, aesthetic 1e-5, ImageReward 1e-4). ``fast`` is the error of half precision against float32.
-
-    Attributes:
-        reference: for the authors' number format.
-        fast: for bf16.
-        relative: both are fractions of the score, not absolute.
     """
 
-    reference: float = 1e-5
-    fast: float = 5e-3
-    relative: bool = False
+    reference: float = 1e-5  #: for the authors' number format
+    fast: float = 5e-3  #: for bf16
+    relative: bool = False  #: both are fractions of the score, not absolute
 
     def of(self, precision: str, score: float) -> float:
         """The largest difference allowed from ``score``."""
@@ -69,37 +57,26 @@ class Tolerance:
 
 @dataclass(frozen=True, kw_only=True)
 class SpecCard(MetricCard):
-    """Specification of one metric: every fact about it, those that tell how to read its numbers first.
-
-    Attributes:
-        preprocessing: how image and prompt become model input.
-        reference_dtype: number format of ``reference`` precision, the authors' own.
-        weights: everything that is loaded.
-        licence: of the weights.
-        tolerance: how far machines and precisions may differ.
-        network: what needs most memory of it; None where that is not known.
-        cost: its arithmetic, from the length of a prompt in tokens; None where that is not known.
-        env: the environment that its code runs in, a folder under ``envs/``; for a user's own scorer also a folder of
-            the user's: absolute, or from the scorer's file on.
-        decides: what else decides its numbers, in JSON's types; outside ``rewards`` it is part of their fingerprint.
-    """
+    """Specification of one metric: every fact about it, those that tell how to read its numbers first."""
 
     higher_is_better: bool
-    preprocessing: str
-    reference_dtype: str
-    weights: tuple[Weight, ...]
-    licence: str
-    tolerance: Tolerance = Tolerance()
-    network: Network | None = None
+    preprocessing: str  #: how image and prompt become model input
+    reference_dtype: str  #: number format of ``reference`` precision, the authors' own
+    weights: tuple[Weight, ...]  #: everything that is loaded
+    licence: str  #: of the weights
+    tolerance: Tolerance = Tolerance()  #: how far machines and precisions may differ
+    network: Network | None = None  #: what needs most memory of it; None where that is not known
+    #: Its arithmetic, from the length of a prompt in tokens; None where that is not known.
     cost: Callable[[int], Cost] | None = None
+    #: The environment that its code runs in, a folder under ``envs/``; for a user's own scorer also a folder of the
+    #: user's: absolute, or from the scorer's file on.
     env: str = "rewards"
+    #: What else decides its numbers, in JSON's types; outside ``rewards`` it is part of their fingerprint.
     decides: Mapping[str, Any] = field(default_factory=dict)
 
     def describe(self, fast_measured: str | None = None) -> str:
         """The card as text: the id, then a line for each property.
-
-        Args:
-            fast_measured: by how much ``fast`` was seen to differ from ``reference``, and where.
+        ``fast_measured``: by how much ``fast`` was seen to differ from ``reference``, and where.
         """
         lines = {"title": self.title} if self.title else {}
         lines |= {

@@ -55,15 +55,10 @@ def vendi(features: NDArray[Any]) -> list[float]:
 
 
 class Diversity(Scorer):
-    """A score of the images of one prompt, taken together; see :mod:`rewards.within_prompts`.
+    """A score of the images of one prompt, taken together; see :mod:`rewards.within_prompts`."""
 
-    Attributes:
-        repo: of the network.
-        network_class: name of its class in transformers.
-    """
-
-    repo: ClassVar[str]
-    network_class: ClassVar[str]
+    repo: ClassVar[str]  #: of the network
+    network_class: ClassVar[str]  #: name of its class in transformers
 
     def resolve(self, files: Mapping[str, str]) -> list[LocalWeight]:
         """See :meth:`Scorer.resolve`."""

@@ -34,9 +34,7 @@ class Asked(NamedTuple):
 
 def questions(line: Mapping[str, Any]) -> list[Asked]:
     """The questions in a line of the suite, in their file's order; of two with one number the later counts.
-
-    Raises:
-        ValueError: the line has none, or they are malformed; the message says what is wrong.
+    Raises ValueError: the line has none, or they are malformed; the message says what is wrong.
     """
     entries = line.get("dpg")
     if not isinstance(entries, list) or not entries:

@@ -135,11 +135,7 @@ def small_files(repo: str) -> list[LocalWeight]:
 
 
 def require_ratio(size: tuple[int, int]) -> None:
-    """See that an image of this width and height is no strip.
-
-    Raises:
-        Unfit: it is.
-    """
+    """See that an image of this width and height is no strip. Raises Unfit: it is."""
     if max(size) > MAX_RATIO * min(size):
         raise Unfit(f"{size[0]} x {size[1]} pixels: the model takes no edge more than {MAX_RATIO} times the other")
 

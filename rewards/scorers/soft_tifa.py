@@ -46,19 +46,17 @@ def accepted(answer: str) -> tuple[str, ...]:
 
 def questions(line: Mapping[str, Any]) -> list[tuple[str, str, str | None]]:
     """Question, answer and skill, as a line of GenEval 2 has them under ``vqa_list`` and ``skills``.
-
-    Raises:
-        ValueError: the line has no such questions; the message says what is wrong with them.
+    Raises ValueError: the line has no such questions; the message says what is wrong with them.
     """
     asked, skills = line.get("vqa_list"), line.get("skills")
     if not asked:
         raise ValueError("the prompt has no questions (vqa_list in its line of the suite)")
     if not isinstance(asked, list) or not all(_is_pair(one) for one in asked):
         raise ValueError("vqa_list must be pairs of question and answer")
-    if not isinstance(skills, list) or len(skills) != len(asked):
-        skills = [None] * len(asked)
+    if skills is not None and (not isinstance(skills, list) or len(skills) != len(asked)):
+        raise ValueError("skills must be a list with one for each question of vqa_list, or be left out")
     found: list[tuple[str, str, str | None]] = []
-    for (question, answer), skill in zip(asked, skills, strict=True):
+    for (question, answer), skill in zip(asked, skills or [None] * len(asked), strict=True):
         if answer not in (NUMBERS if question.startswith("How many") else ("Yes",)):
             raise ValueError(
                 f"{question!r} cannot be answered by {answer!r}: one to ten to How many, Yes to all others"
@@ -69,9 +67,7 @@ def questions(line: Mapping[str, Any]) -> list[tuple[str, str, str | None]]:
 
 def first_ids(tokenizer: Path) -> dict[str, list[int]]:
     """The first token of each accepted spelling, by answer, of a ``tokenizer.json``.
-
-    Raises:
-        EnvironmentFailure: it is none.
+    Raises EnvironmentFailure: it is none.
     """
     from tokenizers import Tokenizer
 

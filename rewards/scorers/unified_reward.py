@@ -16,9 +16,7 @@ _LINE = re.compile(r"^(\w+) Score \(1-5\):[ \t]*([0-9]+(?:\.[0-9]+)?)[ \t]*$", r
 
 def read_scores(reply: str) -> dict[str, float]:
     """The three scores by axis, each from 1 to 5.
-
-    Raises:
-        ValueError: the reply has not each of the three lines once, in order, with such a number.
+    Raises ValueError: the reply has not each of the three lines once, in order, with such a number.
     """
     found = _LINE.findall(reply)
     scores = {axis: float(number) for axis, number in found}

@@ -57,5 +57,5 @@ class VqaQwen3Vl(Qwen3Judge):
         (yes,) = self._model.tokenizer.encode(ANSWER)
         for (row,) in self._model.next_token(batch.pixels, texts):
             ended = int(row.argmax()) in self._model.ends
-            found.append("the model's likeliest answer is to say nothing" if ended else float(row[yes]))
+            found.append("the model's most likely answer is empty" if ended else float(row[yes]))
         return found

@@ -140,7 +140,7 @@ def test_where_one_environment_cannot_be_made_all_else_is(tmp_path: Path, monkey
     run = tmp_path / "run"
     answer = miro_eval("demo", "--limit", "2", "--samples", "1", "--steps", "1", "--out", run)
     assert answer.returncode == 4, answer.stderr
-    assert "geneval is skipped, the other stages go on: the disk is full" in answer.stderr
+    assert "geneval is skipped, the other stages continue: the disk is full" in answer.stderr
     assert "miro-eval: the disk is full" in answer.stderr
     assert len(rows(run / "images.jsonl")) == len(rows(run / "rewards.jsonl")) == 2
     assert not (run / "results.jsonl").exists()

@@ -22,7 +22,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out, suite = tmp_path_factory.mktemp("geneval2") / "run", shared("data/geneval2/geneval2_data.jsonl")
     answer = miro_eval("demo", "--suite", suite, *SHORT, "--out", out)
     assert answer.returncode == 0, answer.stderr
-    assert "soft_tifa judges them, GenEval's detector has nothing to decide" in answer.stderr
+    assert "soft_tifa judges them, GenEval's detector is not used" in answer.stderr
     return out
 
 
@@ -62,11 +62,13 @@ def test_the_same_command_again_and_the_verbs_that_read_it(demo: Path, tmp_path:
     assert again.returncode == 0, again.stderr
     assert again.stderr.count("nothing to do") >= 2
     assert content(demo) == before
-    (tmp_path / "gate.toml").write_text("[metrics.soft_tifa]\nmargin = 0.02\n")
+    (tmp_path / "gate.toml").write_text("[metrics.geneval2_count]\nmargin = 3\n")
     for command in (
         ("baseline", "save", demo, tmp_path / "saved.json"),
         ("compare", demo, tmp_path / "saved.json"),
         ("check", demo, "--baseline", tmp_path / "saved.json", "--policy", tmp_path / "gate.toml"),
+        ("check", demo, "--baseline", tmp_path / "saved.json"),
+        ("publish", demo, "--to", "me/rows", "--out", tmp_path / "publish"),
         ("view", demo, "--out", tmp_path / "gallery"),
         ("analyse", demo, "--judges", "--out", tmp_path / "analysis"),
     ):
@@ -74,4 +76,9 @@ def test_the_same_command_again_and_the_verbs_that_read_it(demo: Path, tmp_path:
         assert answer.returncode == 0, f"{command}\n{answer.stdout}{answer.stderr}"
     question = rows(demo / "rewards.jsonl")[0]["details"]["soft_tifa"][0]["question"]  # type: ignore[index]
     assert question in (tmp_path / "gallery" / "index.html").read_text()
-    assert "| vqa, soft_tifa | 6 |" in (tmp_path / "analysis" / "judges.md").read_text()
+    judges = (tmp_path / "analysis" / "judges.md").read_text()
+    assert "| vqa, soft_tifa | 6 |" in judges
+    assert "AUROC" not in judges
+    card = (tmp_path / "publish" / "README.md").read_text()
+    assert "- geneval2\n" in card
+    assert "verdict" not in card.partition("# Leaderboard")[0]

@@ -257,7 +257,7 @@ def test_rows_that_we_cannot_have_written_are_refused(tmp_path: Path) -> None:
     good = (run / "rewards.jsonl").read_text()
     lines = good.splitlines(keepends=True)
     twice = lines[0].replace('"aesthetic":', '"aesthetic": 9.9, "aesthetic":')
-    for text, told in ((twice + lines[1], "there twice"), (lines[0] + "[1]\n", "expected a JSON object")):
+    for text, told in ((twice + lines[1], "appears twice"), (lines[0] + "[1]\n", "expected a JSON object")):
         (run / "rewards.jsonl").write_text(text)
         answer = miro_eval(*scored)
         assert answer.returncode == 2

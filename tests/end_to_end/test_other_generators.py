@@ -70,7 +70,7 @@ def test_folder_of_images_is_judged_where_it_is(diffusers_run: Path, tmp_path: P
     assert "judged where they are" in refused.stderr
     made_already = miro_eval("generate", folder)
     assert made_already.returncode == 2
-    assert "these images are made already" in made_already.stderr
+    assert "these images exist already" in made_already.stderr
 
 
 def test_own_generator_makes_the_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

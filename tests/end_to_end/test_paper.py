@@ -15,7 +15,7 @@ from tests.real_environments import miro_eval, world
 
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All results, two prompts of each suite; the tiny checkpoint stands for what was not published."""
+    """All results, four prompts of each suite; the tiny checkpoint stands for what was not published."""
     folder = tmp_path_factory.mktemp("everything")
     answer = reproduce(folder)
     assert answer.returncode == 0, answer.stderr
@@ -24,8 +24,8 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def reproduce(folder: Path) -> subprocess.CompletedProcess[str]:
     given = [f"--checkpoint=baseline={world().checkpoint}", f"--training=baseline={world().checkpoint}"]
-    command = ["paper", "reproduce", "--all", "--tiny-world", "--limit", "2", "--out", folder / "paper", "--run"]
-    return miro_eval(*command, *given, "--device", "cpu")
+    command = ["paper", "reproduce", "--all", "--tiny-world", "--limit", "4", "--out", folder / "paper", "--run"]
+    return miro_eval(*command, *given, "--device", "cpu", timeout=2400)
 
 
 def hashes(folder: Path) -> dict[str, str]:

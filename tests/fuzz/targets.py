@@ -89,7 +89,10 @@ BASELINE = {
     "protocol": {"seed": "42"},
     "metrics": ["aesthetic"],
     "verdicts": [{"key": "00000", "tag": "colors", "prompt": "a dog", "samples": [0, 1], "correct": [1, 0]}],
-    "rewards": [{"key": "00000", "prompt": "a dog", "samples": [0, 1], "aesthetic": [5.0, 6.0]}],
+    "rewards": [
+        {"key": "00000", "prompt": "a dog", "samples": [0, 1], "aesthetic": [5.0, 6.0]}
+        | {"details": {"soft_tifa": {"asked": [["count", "one"]], "p": [[0.5], None]}}}
+    ],
 }
 
 

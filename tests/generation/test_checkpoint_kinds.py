@@ -272,8 +272,8 @@ def test_folder_with_a_lightning_checkpoint(lightning: Path) -> None:
 
 
 def test_contradictions(lightning: Path, folder: Path) -> None:
-    assert "not folder as demanded" in complaint(lightning, kind=FOLDER)
-    assert "not diffusers as demanded" in complaint(lightning, kind="diffusers")
+    assert "not folder as requested" in complaint(lightning, kind=FOLDER)
+    assert "not diffusers as requested" in complaint(lightning, kind="diffusers")
     assert "kind 'torchscript' is unknown" in complaint(lightning, kind="torchscript")
     assert "revision (v1) applies" in complaint(folder, revision="v1")
     assert "variant (x) applies" in complaint(lightning, variant="x")

@@ -171,7 +171,7 @@ def test_targets_are_checked_against_the_checkpoint(world: World, tmp_path: Path
         ({"resolution": "512"}, "this checkpoint makes 64 x 64 images and no others"),
         ({"precision": "fp32"}, "precision 'fp32' is unknown to MIRO checkpoints"),
         ({"reward_targets": {"vqa_score": 1.5}}, "vqa_score = 1.5; expected a number between 0 and 1"),
-        ({"checkpoint": "owner/name@a", "revision": "b"}, "names revision a, but revision b is demanded"),
+        ({"checkpoint": "owner/name@a", "revision": "b"}, "names revision a, but revision b is requested"),
     ],
 )
 def test_settings_that_do_not_fit(world: World, tmp_path: Path, change: dict[str, object], complaint: str) -> None:
@@ -228,7 +228,7 @@ def test_guidance_gone_wild_writes_no_black_image_without_a_word(world: World, t
     [
         ({"checkpoint": "gone.ckpt"}, 2, "gone.ckpt: no such file or folder"),
         ({"checkpoint": "owner/unknown"}, 4, "owner/unknown: not in the hub cache"),
-        ({"checkpoint": "{ckpt}", "device": "cuda:99"}, 4, "device cuda:99 was demanded"),
+        ({"checkpoint": "{ckpt}", "device": "cuda:99"}, 4, "device cuda:99 was requested"),
         ({"checkpoint": "{ckpt}", "device": "tpu"}, 2, "device must be auto, cpu, cuda or cuda:N, not 'tpu'"),
         ({"checkpoint": "{ckpt}", "steps": -1}, 2, "--steps -1"),
         ({"checkpoint": "{ckpt}", "speed": 1}, 2, "unknown generation parameter 'speed'"),

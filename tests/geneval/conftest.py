@@ -10,7 +10,7 @@ import pytest
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    with contextlib.suppress(ImportError):  # before mmcv's operators, which mmcv-lite has not
+    with contextlib.suppress(ImportError):  # before mmcv's operators, which mmcv-lite lacks
         importlib.import_module("geneval.detectors.mmdet_mask2former")
     # torch, mmengine, mmdet, open_clip, timm and sklearn warn of each other's and Python's changes when imported.
     for category in ("DeprecationWarning", "FutureWarning", "PendingDeprecationWarning", "ImportWarning"):

@@ -17,7 +17,7 @@ def view(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 def test_a_gallery_of_one_run_lies_in_it(tmp_path: Path) -> None:
     answer = view(make_run(tmp_path / "a"))
     index = tmp_path / "a" / "report" / "gallery" / "index.html"
-    assert answer.stdout == f"gallery: {index} (12 images; files not there: 1)\n"
+    assert answer.stdout == f"gallery: {index} (12 images; missing files: 1)\n"
     assert index.is_file()
 
 

@@ -345,7 +345,7 @@ def test_the_output_is_a_file(tmp_path: Path) -> None:
 def test_a_set_up_was_interrupted() -> None:
     manager.locate(ENVIRONMENTS["miro"]).directory.mkdir(parents=True)
     finding = by_subject(installed.environments())["environment miro"]
-    is_found(finding, WARNING, "half-made", "goes on where it stopped")
+    is_found(finding, WARNING, "half-made", "which resumes it")
 
 
 def test_an_import_fails() -> None:
@@ -418,11 +418,11 @@ def test_the_hub_is_tried_where_it_is_said_to_be(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("variable", "address", "text", "hint"),
     [
-        ("ALL_PROXY", "socks://127.0.0.1:7890", "socks:// is not a kind of proxy", "write socks5://"),
-        ("https_proxy", "socks4a://127.0.0.1:7890", "socks4a:// is not a kind of proxy", "write socks5://"),
-        ("HTTPS_PROXY", "htp://127.0.0.1:7890", "htp:// is not a kind of proxy", "http://127.0.0.1:7890"),
+        ("ALL_PROXY", "socks://127.0.0.1:7890", "socks:// is an unknown kind of proxy", "write socks5://"),
+        ("https_proxy", "socks4a://127.0.0.1:7890", "socks4a:// is an unknown kind of proxy", "write socks5://"),
+        ("HTTPS_PROXY", "htp://127.0.0.1:7890", "htp:// is an unknown kind of proxy", "http://127.0.0.1:7890"),
         ("HTTP_PROXY", "http://127.0.0.1:nonsense", "is not the address of a proxy", "http://127.0.0.1:7890"),
-        ("HTTP_PROXY", "“http://127.0.0.1:7890”", "is not a kind of proxy", "http://127.0.0.1:7890"),
+        ("HTTP_PROXY", "“http://127.0.0.1:7890”", "is an unknown kind of proxy", "http://127.0.0.1:7890"),
         ("all_proxy", "http://", "is not the address of a proxy", "unset it"),
         ("all_proxy", "http://user:secret@127.0.0.1:1", "127.0.0.1:1 does not answer", "unset it"),
     ],

@@ -54,7 +54,7 @@ def test_the_environment_that_a_detector_needs(
 @pytest.mark.parametrize(
     ("begun", "requested", "chosen", "note"),
     [
-        ("mmcv-lite", "auto", "mmcv-lite", "geneval goes on in mmcv-lite, as it was begun; a new run would take uv"),
+        ("mmcv-lite", "auto", "mmcv-lite", "geneval continues in mmcv-lite, in which it began; a new run uses uv"),
         ("mmcv-lite", "uv", "uv", ""),
         ("uv", "auto", "uv", ""),
         ("pixi", "auto", "uv", ""),  # it does not serve here

@@ -75,7 +75,7 @@ def test_published_rows_are_decided_as_published(tmp_path: Path) -> None:
     source = shared("data/geneval/genediteval_results.jsonl")
     said = answer("geneval", "--rejudge", source, "--out", tmp_path / "out.jsonl")
     assert "2212 rows judged again: 1238 correct, 1238 before, 0 verdicts changed" in said
-    assert "750 rows hold no color answers and keep their color verdict" in said
+    assert "750 rows have no color answers and keep their color verdict" in said
     for old, new in zip(read(source), read(tmp_path / "out.jsonl"), strict=True):
         assert (new["correct"], new["details"], new["filename"]) == (old["correct"], old["details"], old["filename"])
 
@@ -101,7 +101,7 @@ def test_stored_probabilities_decide_over_the_stored_verdict(decide: Any) -> Non
 def test_foreign_rows_keep_their_color_verdict_and_say_so(decide: Any, correct: bool, reason: str) -> None:
     new, said = decide(row(RED_DOG, TWO_DOGS, correct=correct, reason=reason))
     assert (new["correct"], new["reason"], new["color_source"]) == (correct, reason, "verdict")
-    assert "1 rows hold no color answers" in said
+    assert "1 rows have no color answers" in said
     assert "colors" not in new
 
 
@@ -173,6 +173,21 @@ def test_looser_options_are_told(decide: Any, tmp_path: Path) -> None:
     assert "made with confidence_threshold 0.8" in said
     _, said = decide(stored | {"judge_options": {"confidence_threshold": 0.6}}, "--confidence-threshold", "0.7")
     assert "a looser value" not in said
+
+
+def test_the_options_of_all_rows_and_of_kept_ones_are_looked_at(tmp_path: Path) -> None:
+    """Rows of two files joined into one; rows kept beside a run's, which were made with other settings than its own."""
+    stored = row([{"class": "dog", "count": 1}], TWO_DOGS, correct=True)
+    rows = [stored, stored | {"filename": "b", "judge_options": {"confidence_threshold": 0.8}}]
+    write_rows(tmp_path / "joined.jsonl", rows)
+    write_rows(tmp_path / "results.previous.f1.jsonl", [stored])
+    again = ("geneval", "--out", tmp_path / "new.jsonl", "--rejudge")
+    assert "made with confidence_threshold 0.8;" in answer(*again, tmp_path / "joined.jsonl")
+    kept = {"geneval": {"f1": StageRecord("f1", {"options": {"confidence_threshold": 0.6}})}}
+    Manifest("x", stages={"geneval": StageRecord("f", {"options": {}})}, kept=kept).write(tmp_path / "run.json")
+    assert "made with confidence_threshold 0.6;" in answer(*again, tmp_path / "results.previous.f1.jsonl")
+    with pytest.raises(UserError, match=r"a run, whose run\.json tells other settings: name another file"):
+        answer("geneval", "--rejudge", tmp_path / "joined.jsonl", "--out", tmp_path / "results.jsonl")
 
 
 def refusal(*arguments: str | Path) -> str:

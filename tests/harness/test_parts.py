@@ -11,7 +11,6 @@ import pytest
 from harness.environments import manager
 from harness.environments.manager import Environment
 from harness.environments.spec import EnvironmentSpec, Progress
-from harness.executors.local import LocalExecutor
 from harness.executors.sharding import Share, share_job, survey
 from harness.executors.submission import Submission, submission_file
 from harness.plan.evaluations import Evaluation, evaluate
@@ -160,13 +159,13 @@ def test_without_one_environment_all_else_goes_on(
     )
     seen = list[dict[str, str]]()
 
-    def work(_self: LocalExecutor, pipelines: list[Pipeline], _stages: list[Stage]) -> list[int]:
+    def work(pipelines: list[Pipeline], _stages: list[Stage]) -> list[int]:
         assert said in capsys.readouterr().err, "it is said before any work begins"
         seen.extend(one.left_out for one in pipelines)
         return [4]
 
     without(monkeypatch, "own.contrast_env")
-    monkeypatch.setattr(LocalExecutor, "run", work)
+    monkeypatch.setattr("harness.executors.local.run", work)
     assert evaluate([Evaluation(own, ("rewards",))], SOURCE, Display()).exit_code == 5
     assert [[*one] for one in seen] == [["rewards.own.contrast_env"]]
 

@@ -19,7 +19,7 @@ from harness.stages.rewards import REWARDS, own_scorers
 from harness.weights.weight_source import PublishedWeights
 from rewards.scorers import SCORERS
 from wire.errors import UserError
-from wire.files import write_rows
+from wire.files import sha256_of_file, write_rows
 from wire.vocabulary import SEVEN_REWARDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -105,6 +105,28 @@ def test_an_own_scorers_column_is_added_to_what_is_there(own: str, tmp_path: Pat
     assert REWARDS.merge(run, plan(metrics=(), scorers=(own,)), run.rows("rewards.jsonl")).unscored == 0
     row = json.loads(run.rows("rewards.jsonl").read_text())
     assert (row["vqa"], row["brightness"]) == (0.5, 0.25)
+
+
+def test_numbers_of_an_own_scorer_that_was_changed_since_are_told(own: str, tmp_path: Path) -> None:
+    """They stay in use until they are asked for anew; a file that is as it was is not mentioned."""
+    file = tmp_path / "verb_brightness.py"
+    run = RunDirectory(tmp_path / "run")
+    run.write_prompts({0: {"prompt": "a red dog"}})
+    (run.path / image_name(0, 0)).parent.mkdir()
+    (run.path / image_name(0, 0)).write_bytes(b"an image")
+    (run.path / "work").mkdir()
+    asked = {"metrics": (), "scorers": (own,)}
+    plan = plan_of(run, Manifest("x"), **asked)
+    write_rows(run.work(work_file("rewards", plan.settings)), [cell(plan, "brightness", 0.25)])
+    code = {"metric": "brightness", "file": file.name, "sha256": sha256_of_file(file)}
+    record = StageRecord(plan.fingerprint, plan.settings, provenance={"weights": [code]})
+    assert plan_of(run, Manifest("x", stages={"rewards": record}), **asked).notes == ()
+    file.write_text(f"{EXAMPLE}\n# changed\n", encoding="utf-8")
+    plan = plan_of(run, Manifest("x", stages={"rewards": record}), **asked)
+    assert (plan.pending, plan.notes) == (
+        0,
+        ("brightness: verb_brightness.py has changed since its numbers were made; --rescore brightness replaces them",),
+    )
 
 
 @pytest.fixture
@@ -225,7 +247,7 @@ def test_calibrate_without_golden_values_says_how_to_make_them(calibrate: Any) -
 
 
 def test_calibrate_is_not_for_judges_of_other_environments() -> None:
-    with pytest.raises(UserError, match="soft_tifa, hpsv3: of an environment of their own"):
+    with pytest.raises(UserError, match="soft_tifa, hpsv3: not a metric of the rewards environment"):
         answer("calibrate", "--metric", "soft_tifa", "--metric", "vqa", "--metric", "hpsv3", "--tiny-world")
 
 
@@ -237,4 +259,4 @@ def test_the_tiny_world_s_golden_values_are_complete() -> None:
     }
     assert all(set(values[precision]) == here for precision in ("reference", "fast"))
     refused = CliRunner().invoke(app, ["calibrate", "--metric", "vendi_clip", "--tiny-world"])
-    assert "vendi_clip: of several images of a prompt" in str(refused.exception)
+    assert "vendi_clip: compares images of one prompt" in str(refused.exception)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from bench.noop import arguments, finished_run
+from bench.noop import CHECKPOINT, arguments, finished_run
 from geneval.settings import GenevalSettings
 from harness.cli.app import app
 from harness.executors.sharding import Share, Todo
@@ -20,7 +20,7 @@ from harness.executors.submission import Submission
 from harness.plan.open import open_run
 from harness.plan.verification import verify
 from harness.run.manifest import Manifest, StageRecord
-from harness.run.settings import RunSettings
+from harness.run.settings import GenerationSettings, RunSettings
 from harness.stages.base import StagePlan, work_file
 from harness.stages.context import Pipeline
 from harness.stages.registry import STAGES
@@ -199,7 +199,7 @@ def test_verdicts_have_the_weights_and_the_environment_of_the_last_worker(
             pipeline.note_provenance(GENEVAL, record, words, {"backend": backend})
     assert record.provenance["weights"] == [{"sha256": "3"}]
     assert record.environment == {"backend": "uv"}
-    assert notes == ["geneval: begun in mmcv-lite, continued in uv: the last bits of its results differ"]
+    assert notes == ["geneval: started in mmcv-lite, continued in uv: the last bits of its results differ"]
 
 
 def test_a_foreign_file_is_kept_once_there_are_rows_of_ours(tmp_path: Path) -> None:
@@ -313,7 +313,7 @@ def test_stages_whose_rows_are_missing_are_listed(run: Path) -> None:
     record = json.loads((run / "run.json").read_text())
     record["stages"]["geneval"] |= {"finished": False, "rows_sha256": ""}
     (run / "run.json").write_text(json.dumps(record))
-    assert "results.jsonl: missing; geneval was begun and has not finished" in verify(run)[1]
+    assert "results.jsonl: missing; geneval was started and has not finished" in verify(run)[1]
     del record["stages"]["geneval"]
     (run / "run.json").write_text(json.dumps(record))
     assert "results.jsonl: missing, but geneval_summary.json was made from it" in verify(run)[1]
@@ -356,3 +356,56 @@ def test_nothing_that_is_kept_is_overwritten(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(os, "link", no_links)
     path.write_text("four")
     assert keep(path, "other").read_text() == path.read_text() == "four"
+
+
+def test_rows_of_images_that_are_gone_go_too_though_nothing_is_to_be_judged(tmp_path: Path) -> None:
+    """Images that a user throws away must not count any more; until now the finished rows stayed as they were."""
+    run = tmp_path / "run"
+    finished_run(run, 3, 2, 100)
+    next(run.glob("*/samples/0001.png")).unlink()
+    for stage, rows in (("geneval", "results.jsonl"), ("rewards", "rewards.jsonl")):
+        answer = CliRunner().invoke(app, [stage, str(run)])
+        assert answer.exit_code == 0, answer.output
+        assert f"{stage}: 1 rows are left out: their images are no longer samples of this run" in answer.output
+        assert len((run / rows).read_text().splitlines()) == 5
+        again = CliRunner().invoke(app, [stage, str(run)])
+        assert f"{stage}: nothing to do" in again.output
+    assert verify(run)[1] == [f"{next(iter(gone(run)))}: missing"]
+
+
+def gone(run: Path) -> set[str]:
+    names = (json.loads(line)["filename"] for line in (run / "images.jsonl").read_text().splitlines())
+    return {name for name in names if not (run / name).is_file()}
+
+
+def test_images_beyond_those_asked_for_are_told_and_stay_in_the_protocol(tmp_path: Path) -> None:
+    """The same directory with fewer prompts and samples: what is there is judged, scored, and recorded as it is."""
+    run = tmp_path / "run"
+    finished_run(run, 3, 2, 100)
+    answer = CliRunner().invoke(app, arguments(run, 2, 1))
+    assert answer.exit_code == 0, answer.output
+    assert answer.output.count("4 images (") == 1
+    assert "of earlier commands, count too: choose another --out for fewer" in answer.output
+    fewer = RunSettings(run, GenerationSettings(CHECKPOINT, limit=2, samples=1))
+    with open_run(fewer, PublishedWeights(), Display()) as pipeline:
+        assert pipeline.manifest.protocol["samples"] == 1
+        pipeline.plan(STAGES["generate"])
+        assert pipeline.manifest.protocol["samples"] == 2
+    assert "count too" not in CliRunner().invoke(app, arguments(run, 3, 2)).output
+
+
+def test_images_that_the_run_did_not_make_are_told(tmp_path: Path) -> None:
+    """Another tool's images in the place of ours: run.json would pass for theirs."""
+    run = tmp_path / "run"
+    finished_run(run, 2, 2, 100)
+    with opened(run, "A") as pipeline:
+        assert pipeline.plan(GENEVAL).pending == 0
+        assert pipeline.told == set()
+    changed = sorted(run.glob("*/samples/0001.png"))
+    changed[0].write_bytes(b"another")
+    (changed[1].parent / "0002.png").write_bytes(b"one more")
+    with opened(run, "A") as pipeline:
+        assert pipeline.plan(GENEVAL).pending == 2
+        (line,) = pipeline.told
+    names = ", ".join((str(changed[0].relative_to(run)), str((changed[1].parent / "0002.png").relative_to(run))))
+    assert line == f"2 images ({names}) are not as this run made them, so that its settings in run.json are not theirs"

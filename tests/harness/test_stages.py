@@ -166,6 +166,18 @@ def test_a_metric_that_can_score_none_of_the_prompts_is_refused_before_anything_
         REWARDS.plan(run, Manifest("x"), chosen, SOURCE)
 
 
+def test_a_user_s_scorer_whose_refusal_fails_is_bad_input(run: RunDirectory, tmp_path: Path) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "own_scorer.md").read_text()
+    source = page.split("```python\n")[1].split("```")[0]
+    refusal = "    @classmethod\n    def refusal(cls, line):\n        return line['subject']\n"
+    (tmp_path / "bright.py").write_text(source + refusal)
+    chosen = RunSettings(run.path, rewards=RewardSettings(scorers=(f"{tmp_path / 'bright.py'}:Brightness",)))
+    words = r"brightness can score none of these prompts: its refusal failed \(KeyError: 'subject'\)"
+    with pytest.raises(UserError, match=words):
+        REWARDS.validate(chosen, {0: {"prompt": "a cat"}})
+    assert REWARDS.validate(chosen, {0: {"prompt": "a cat"}, 1: {"prompt": "a cat", "subject": ""}}) == []
+
+
 def test_a_changed_image_is_scored_again_and_the_others_are_not(run: RunDirectory) -> None:
     manifest = finished(run, "aesthetic")
     (run.path / image_name(1, 0)).write_bytes(b"another image")
@@ -173,6 +185,35 @@ def test_a_changed_image_is_scored_again_and_the_others_are_not(run: RunDirector
     plan = REWARDS.plan(run, manifest, settings(run, "aesthetic"), SOURCE)
     assert plan.pending == 1
     assert image_name(1, 0) + "#aesthetic" not in plan.done
+
+
+def test_an_image_whose_prompt_was_corrected_is_scored_and_judged_again(run: RunDirectory) -> None:
+    """Of the verdict also where the text stayed and what it asks for has changed; finished rows and a worker's."""
+    manifest, both = finished(run, "aesthetic"), settings(run, "aesthetic", "clip_jina")
+    plan = REWARDS.plan(run, manifest, both, SOURCE)
+    own = [cell | {"prompt": item.prompt} for cell, item in zip(cells(run, "clip_jina"), run.scan(), strict=True)]
+    write_rows(run.work(work_file("rewards", plan.settings)), own)
+    assert REWARDS.plan(run, manifest, both, SOURCE).pending == 0
+    deciding = GENEVAL.plan(run, Manifest("x"), both, SOURCE).settings
+    verdicts = [
+        {"filename": item.filename, "prompt": item.prompt, "metadata": json.dumps(item.metadata), "status": "scored"}
+        | {"sample_index": item.sample_index, "image_sha256": item.image_sha256}
+        for item in run.scan()
+    ]
+    write_rows(run.work(work_file("geneval", deciding)), verdicts)
+    assert GENEVAL.plan(run, Manifest("x"), both, SOURCE).pending == 0
+    (run.path / "00001" / "metadata.jsonl").write_text('{"tag": "colors", "prompt": "another prompt"}')
+    (run.path / "00000" / "metadata.jsonl").write_text('{"tag": "counting", "prompt": "prompt 0"}')
+    again = RunDirectory(run.path)
+    plan = REWARDS.plan(again, manifest, both, SOURCE)
+    assert plan.done == {f"{image_name(0, one)}#{name}" for one in (0, 1) for name in ("aesthetic", "clip_jina")}
+    assert GENEVAL.plan(again, Manifest("x"), both, SOURCE).pending == 4
+    # Merged without being scored anew, the old values are nowhere any more.
+    REWARDS.merge(again, plan, again.rows("rewards.jsonl"))
+    rows = [json.loads(line) for line in again.rows("rewards.jsonl").read_text().splitlines()]
+    assert [(row["prompt"], row["aesthetic"], row["clip_jina"]) for row in rows[1:3]] == [
+        ("prompt 0", 1.5, 1.5), ("another prompt", None, None),
+    ]  # fmt: skip
 
 
 def test_an_unscored_number_is_tried_again(run: RunDirectory) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli.status import open_submission
+from harness.cli.jobs import open_submission
 from harness.executors.queue import QueueEntry
 from harness.executors.sharding import Share
 from harness.executors.share_state import FAILED, FINISHED, INTERRUPTED, RUNNING, ShareState, state_file

@@ -41,7 +41,7 @@ def test_list_names_every_suite_and_what_is_here(tmp_path: Path) -> None:
     assert "built in" in rows["geneval"]
     judges = {name: re.split(r"\s{2,}", rows[name])[2] for name in rows}
     assert judges["geneval"] == judges["geneval-long-bagel"] == judges["geneval-long-miro"] == "geneval"
-    assert (judges["geneval2"], judges["parti"]) == ("soft_tifa", "none: rewards alone")
+    assert (judges["geneval2"], judges["parti"]) == ("soft_tifa", "none (rewards only)")
     assert " no " in rows["drawbench"]
     answer("fetch", "drawbench", "--from", drawbench(tmp_path))
     assert " yes " in next(line for line in answer("list").splitlines() if "drawbench" in line)

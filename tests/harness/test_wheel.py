@@ -56,8 +56,8 @@ def test_the_wheel_finds_its_locks_and_shows_workers_our_packages_alone(installe
 
 
 @pytest.mark.parametrize("python", ["3.11", "3.12", "3.13", "3.14"])
-def test_the_wheel_reports_and_checks_in_a_fresh_python(python: str, installed: Path, tmp_path: Path) -> None:
-    """`demo` from the wheel is in tests/end_to_end/test_ci.py."""
+def test_the_wheel_works_in_a_fresh_python(python: str, installed: Path, tmp_path: Path) -> None:
+    """With Python 3.11 `demo` is in tests/end_to_end/test_ci.py: it takes most of a minute."""
     tool = uv.find()
     assert tool is not None
     if subprocess.run([tool, "python", "find", "--system", python], capture_output=True, check=False).returncode:
@@ -65,9 +65,12 @@ def test_the_wheel_reports_and_checks_in_a_fresh_python(python: str, installed: 
     (wheel,) = installed.glob("*.whl")
     subprocess.run([tool, "venv", "--quiet", "--python", python, tmp_path / "venv"], check=True)
     subprocess.run([tool, "pip", "install", "--quiet", "--python", tmp_path / "venv", wheel], check=True)
-    run = write_rows(tmp_path / "run" / "results.jsonl", sweep(SMALL)).parent
+    run = tmp_path / "run"
+    demo = ["demo", "--limit", "14", "--samples", "1", "--device", "cpu", "--out", run]
+    if python == "3.11":
+        write_rows(run / "results.jsonl", sweep(SMALL))
     for words in (
-        ["--version"],
+        ["--version"] if python == "3.11" else demo,
         ["report", run],
         ["baseline", "save", run, "b.json"],
         ["check", run, "--baseline", "b.json"],

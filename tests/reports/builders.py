@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from reports import ReportFiles
 from reports.leaderboard.files import write_tables
 from reports.leaderboard.table import make_leaderboard
@@ -26,6 +28,23 @@ def write_rows(path: Path, rows: Iterable[Row]) -> Path:
 
 def write_leaderboard(runs: Sequence[RunSummary], folder: Path) -> ReportFiles:
     return write_tables(make_leaderboard(runs), folder)
+
+
+def read_leaderboard(path: Path) -> pd.DataFrame:
+    """``leaderboard.csv`` with exactly the values that were written, whatever a run is called (even ``NA``)."""
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    texts = ["model", "group", "protocol", "suite", "fingerprint", "coverage", "scored", "notes"]
+    for column in frame.columns.difference(texts):
+        frame[column] = [_cell(text) for text in frame[column]]
+    return frame
+
+
+def _cell(text: str) -> Any:
+    if text in ("True", "False"):
+        return text == "True"
+    if not text:
+        return float("nan")
+    return int(text) if text.lstrip("-").isdigit() else float(text)
 
 
 def verdict(prompt: int, sample: int, tag: str, correct: bool | None, text: str | None = None, **other: Any) -> Row:

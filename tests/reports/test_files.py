@@ -6,21 +6,21 @@ import pytest
 
 from reports.files import write_text, writing
 from wire.errors import EnvironmentFailure, UserError
+from wire.files import replacing
 
 FULL = Path("/dev/full")
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="a device of Linux")
 def test_a_full_disk_is_not_the_users_mistake_and_leaves_no_half_file(tmp_path: Path) -> None:
-    partial = tmp_path / "table.csv.partial"
-    partial.write_text("half")
-    with pytest.raises(EnvironmentFailure, match=r"^table\.csv: cannot be written \(No space left on device\)"):
-        _run_out(partial)
-    assert not partial.exists()
+    with pytest.raises(EnvironmentFailure, match=r"table\.csv: cannot be written \(No space left on device\)"):
+        _run_out(tmp_path / "table.csv")
+    assert not [*tmp_path.iterdir()]
 
 
-def _run_out(partial: Path) -> None:
-    with writing(Path("table.csv"), partial):
+def _run_out(path: Path) -> None:
+    with writing(path), replacing(path) as partial:
+        partial.write_text("half")
         FULL.write_text("more")
 
 

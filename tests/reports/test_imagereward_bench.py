@@ -1,7 +1,7 @@
 """Real scores with published means: the ImageReward benchmark, 6 models x 100 prompts x 10 images, two metrics.
 
 The authors averaged each prompt's ten images first and then, with NumPy, the hundred prompts; a report adds up the
-thousand images exactly and rounds once. With equally many images a prompt both are the same number, up to that
+thousand images exactly and rounds once. With equally many images per prompt both are the same number, up to that
 rounding: two units in the last place of a double. In the authors' order our sums give their numbers bit for bit.
 """
 

@@ -20,8 +20,10 @@ from huggingface_hub import DatasetCard, parse_eval_result_entries
 from PIL import Image
 
 from reports.exports.hub import cleaned
+from reports.read.suite import PROMPTS_PER_TAG
 from tests.real_environments import miro_eval
-from tests.reports.builders import SMALL, rewards, sweep, unscored, write_rows
+from tests.reports.builders import SMALL, official_prompts, rewards, sweep, unscored, write_rows
+from tests.shared_data import shared
 
 TOKEN = "hf_" + "A1b2C3d4E5f6G7h8" * 2
 
@@ -131,6 +133,13 @@ def test_what_is_sent_is_what_the_hub_reads_and_tells_of_no_host(hub: type[Hub],
 
 
 def test_a_models_scores_go_as_a_pull_request_in_the_hubs_form(hub: type[Hub], run: Path) -> None:
+    part = publish(run, "--model", "me/model", "--benchmark", "they/geneval", "--send")
+    assert part.returncode == 2
+    assert "a complete sweep of GenEval's own prompts; this is of 12 of 553 prompts (incomplete)" in part.stderr
+    assert hub.asked == []
+    texts = official_prompts(shared("data/prompts/geneval_evaluation_metadata.jsonl"))
+    whole = {tag: (size, 2 * size) for tag, size in PROMPTS_PER_TAG.items()}
+    write_rows(run / "results.jsonl", sweep(whole, 2, texts))
     answer = publish(run, "--model", "me/model", "--benchmark", "they/geneval", "--send")
     assert answer.returncode == 0, answer.stderr
     assert f"sent: {os.environ['HF_ENDPOINT']}/me/model/discussions/1" in answer.stdout

@@ -77,7 +77,7 @@ def test_a_suite_without_verdicts_has_a_leaderboard_of_rewards(tmp_path: Path) -
     assert frame["suite"].tolist() == ["parti"] * 2
     head, _, first, second = files.markdown.read_text().splitlines()[4:8]
     assert head == "| rank | model | vqa | images | prompts | unscored | coverage | scored images |"
-    assert first == "|  | a | 0.2500 | 3 | 3 | 0 | 3 of 1632 prompts | vqa 3 of 1,632 |"
+    assert first == "|  | a | 0.2500 | 3 | 3 | 0 | 3 of 1632 prompts | 3 of 1,632 |"
     assert "| b | 0.7500 |" in second
     assert "overall" not in files.latex.read_text()
     assert [run["model"] for run in json.loads(files.json.read_text())["sections"][0]["runs"]] == ["a", "b"]

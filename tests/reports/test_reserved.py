@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from harness.cli.app import app
 from reports.gate.baseline import read_baseline, save_baseline
-from reports.leaderboard.files import leaderboard_record, read_leaderboard, write_tables
+from reports.leaderboard.files import leaderboard_record, write_tables
 from reports.leaderboard.markdown import leaderboard_markdown
 from reports.leaderboard.merge import merge_images, merge_stages
 from reports.leaderboard.table import Leaderboard, make_leaderboard
@@ -23,7 +23,7 @@ from reports.read.reward_rows import read_rewards
 from reports.read.runs import Run, read_run
 from reports.summary.run_summary import summarise_run
 from rewards.scorers import CARDS
-from tests.reports.builders import SMALL, rewards, sweep, write_rows
+from tests.reports.builders import SMALL, read_leaderboard, rewards, sweep, write_rows
 from wire.errors import UserError
 from wire.reserved import PREFIX, RESERVED, ROW_KEYS, SUFFIXES, is_reserved, shown_name
 from wire.vocabulary import SEVEN_REWARDS

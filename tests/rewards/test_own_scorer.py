@@ -95,6 +95,51 @@ def test_a_scorer_may_tell_more_than_a_number_and_refuse_prompts_and_images(tmp_
     ]
 
 
+#: What a user's judge may give of a pair, in its words -> value and reason in the row.
+GIVEN: dict[str, tuple[float | None, str | None]] = {
+    "0.25": (0.25, None),
+    "1": (1.0, None),
+    "numpy.float32(0.5)": (0.5, None),
+    "float('nan')": (None, "the model gave nan"),
+    "float('inf')": (None, "the model gave inf"),
+    "None": (None, "the model gave None"),
+    "[1, 2]": (None, "the model gave [1, 2]"),
+    "''": (None, "no reason is given"),
+    "'two\\nlines'": (None, "two lines"),
+    "'half \\ud800'": (None, "half \\ud800"),
+    "Judged(1, {'all': 'well'})": (1.0, None),
+    "Judged(0.5, numpy.zeros(3))": (None, "its details are not JSON (Object of type ndarray is not JSON serializable)"),
+    "Judged(0.5, '\\ud800')": (None, "its details are not JSON ('utf-8' codec can't encode character"),
+}
+#: The same of a whole batch of two.
+BATCHES = {
+    "[]": "the scorer failed (ValueError: judge gave a list of 0, not a list of 2)",
+    "{}": "the scorer failed (ValueError: judge gave a dict, not a list of 2)",
+    "1 / 0": "the scorer failed (ZeroDivisionError: division by zero)",
+}
+
+
+@pytest.mark.parametrize("given", [*GIVEN, *BATCHES])
+def test_whatever_a_judge_gives_ends_as_a_value_or_a_reason(given: str, tmp_path: Path, example: str) -> None:
+    """Its class writes ``judge`` alone, as the documentation says."""
+    found = f"[{given}, 0.75]" if given in GIVEN else given
+    judge = f"    def judge(self, batch):\n        import numpy\n        return {found}\n"
+    source = EXAMPLE.partition("    def score")[0].replace("import Scorer\n", "import Judge, Judged\n")
+    source = source.replace("Brightness(Scorer)", "Brightness(Judge)") + judge
+    (tmp_path / "brightness_example.py").write_text(source, encoding="utf-8")
+    parameters = {"scorers": [example], "metrics": ["brightness"], "batch_size": 2, "device": "cpu"}
+    rows, _ = run_job(make_job(tmp_path, image_items(tmp_path / "run", prompts=1), parameters))
+    values = [(row["value"], row["error"]) for row in rows]
+    if given in BATCHES:
+        assert values == [(None, BATCHES[given])] * 2
+        return
+    value, reason = GIVEN[given]
+    assert values[1] == (0.75, None)
+    assert values[0][0] == value
+    assert (values[0][1] or "").startswith(reason or "")
+    assert (values[0][1] is None) is (reason is None)
+
+
 def test_the_example_is_as_short_as_promised() -> None:
     assert len([line for line in EXAMPLE.splitlines() if line.strip()]) <= 22
 

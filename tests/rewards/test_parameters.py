@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from rewards.scorers import DEFAULT_METRICS
 from rewards.settings import Parameters
 from wire.errors import UserError
+from wire.vocabulary import SEVEN_REWARDS
 
 
 def test_defaults() -> None:
     found = Parameters.read({})
-    assert found == Parameters(DEFAULT_METRICS, "reference", 16, (), (), {}, "auto", None, "auto")
+    assert found == Parameters(SEVEN_REWARDS, "reference", 16, (), (), {}, "auto", None, "auto")
 
 
 @pytest.mark.parametrize(

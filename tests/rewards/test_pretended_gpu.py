@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from rewards.scorers import DEFAULT_METRICS, SCORERS
+from rewards.scorers import SCORERS
 from tests.pretended_gpu import Outcome, on_pretended_gpu
 from tests.rewards.jobs import image_items, make_job, run_job
 from tests.rewards.pairs import HERE
 from wire.protocol import read_rows
+from wire.vocabulary import SEVEN_REWARDS
 
 PROMPTS, BATCH = 3, 3
 BATCHES = 2 * PROMPTS // BATCH
@@ -40,7 +41,7 @@ def test_every_scorer_runs_and_the_host_waits_once_a_batch(
 
 
 def test_values_are_the_cpu_s(tmp_path: Path, files: Mapping[str, str]) -> None:
-    exact = [metric for metric in DEFAULT_METRICS if SCORERS[metric].dtypes["reference"] == "float32"]
+    exact = [metric for metric in SEVEN_REWARDS if SCORERS[metric].dtypes["reference"] == "float32"]
     assert _on_gpu(tmp_path / "gpu", files, metrics=exact).code == 0
     items = image_items(tmp_path / "cpu" / "run", PROMPTS)
     run_job(make_job(tmp_path / "cpu", items, {"files": files, "batch_size": BATCH, "metrics": exact}))

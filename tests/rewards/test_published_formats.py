@@ -18,10 +18,10 @@ from typing import Any
 
 import pytest
 
-from rewards.scorers import DEFAULT_METRICS
 from tests.rewards.conftest import WORLD_FILES
 from tests.rewards.jobs import image_items, make_job
 from wire.protocol import read_rows
+from wire.vocabulary import SEVEN_REWARDS
 
 ROOT = Path(__file__).resolve().parents[2]
 TOKENS, HALF = 77, ("clip_jina",)
@@ -129,7 +129,7 @@ def test_published_formats_give_the_same_numbers(world: Path, files: Mapping[str
     _published(as_published)
     _newer_tokenizer(as_published)
     expected, found = _values(world, tmp_path / "own"), _values(as_published, tmp_path / "theirs")
-    assert {metric for _, metric in found} == set(DEFAULT_METRICS)
+    assert {metric for _, metric in found} == set(SEVEN_REWARDS)
     assert found.keys() == expected.keys()
     for key, value in expected.items():
         assert found[key] == (pytest.approx(value, abs=1e-3) if key[1] in HALF else value), key

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from rewards.scorers import CARDS, DEFAULT_METRICS, Scorer
+from rewards.scorers import CARDS, Scorer
 from tests.rewards.jobs import done_cells, image_items, make_job, run_job
 from tests.rewards.pairs import PROMPTS, picture, scores
 from wire.cards import read_cards
 from wire.errors import UserError
+from wire.vocabulary import SEVEN_REWARDS
 
 FEW = ["aesthetic", "pick_score", "sciscore"]
 
@@ -22,18 +23,17 @@ FEW = ["aesthetic", "pick_score", "sciscore"]
 def test_all_seven_metrics_give_a_finite_cell_per_image(tmp_path: Path, files: Mapping[str, str]) -> None:
     items = image_items(tmp_path / "run", prompts=5)
     rows, events = run_job(make_job(tmp_path, items, {"files": files, "batch_size": 4}))
-    assert [(row["filename"], row["metric"]) for row in rows] == [
-        (i.filename, m) for i in items for m in DEFAULT_METRICS
-    ]
+    assert [(row["filename"], row["metric"]) for row in rows] == [(i.filename, m) for i in items for m in SEVEN_REWARDS]
     assert all(isinstance(row["value"], float) and row["error"] is None for row in rows)
     assert [row["image_sha256"] for row in rows[::7]] == [item.image_sha256 for item in items]
-    assert set(rows[0]) == {"filename", "prompt_index", "sample_index", "image_sha256", "metric", "value", "error"}
+    about = {"filename", "prompt", "prompt_index", "sample_index", "image_sha256"}
+    assert set(rows[0]) == about | {"metric", "value", "error"}
     started, finished = events[0], events[-1]
     assert started["total"] == 70
-    assert {weight["metric"] for weight in started["weights"]} == set(DEFAULT_METRICS)
+    assert {weight["metric"] for weight in started["weights"]} == set(SEVEN_REWARDS)
     assert all(len(weight["sha256"]) == 64 for weight in started["weights"])
     assert (started["precision"], started["batch_size"]) == ("reference", 4)
-    assert read_cards(started["cards"]) == {metric: CARDS[metric] for metric in DEFAULT_METRICS}
+    assert read_cards(started["cards"]) == {metric: CARDS[metric] for metric in SEVEN_REWARDS}
     assert finished == {"event": "finished", "rows": 70, "unscored": 0}
 
 

@@ -16,10 +16,12 @@ from typer.testing import CliRunner
 
 from harness.cli.app import app
 from harness.executors import queue, tasks
+from harness.executors import slurm as slurm_executor
 from harness.executors.sharding import Share
 from harness.executors.share_state import FAILED, FINISHED, INTERRUPTED, ShareState, read_state, state_file
 from harness.executors.submission import (
     Submission,
+    clean_job_folders,
     job_folders,
     merge_state_file,
     new_job_folder,
@@ -355,6 +357,25 @@ def test_folders_of_ended_submissions_are_removed(slurm: FakeSlurm, tmp_path: Pa
     shutil.rmtree(away.run.path.parent)
     submit(made)
     assert [job_folders(one.run).exists() for one in (ended, deleted, away, waiting)] == [False, False, True, True]
+
+
+def test_a_run_that_is_submitted_anew_keeps_its_folder_while_another_is_submitted(
+    slurm: FakeSlurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its first submission is over, which alone would let the other one remove its folder."""
+    again, other = pipeline(tmp_path / "1" / "a run"), pipeline(tmp_path / "2" / "a run")
+    submit(again)
+    ShareState(FINISHED).write(merge_state_file(again.run))
+
+    def meanwhile(run: RunDirectory) -> Path:
+        folder = new_job_folder(run)
+        clean_job_folders(other.run)
+        return folder
+
+    monkeypatch.setattr(slurm_executor, "new_job_folder", meanwhile)
+    submit(again)
+    (folder,) = (path for path in job_folders(again.run).iterdir() if path.is_dir())
+    assert len(list(folder.glob("*_submitted.pkl"))) == 5
 
 
 def test_a_cluster_that_drops_comments_is_left_alone(slurm: FakeSlurm, tmp_path: Path) -> None:

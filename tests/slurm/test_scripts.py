@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from harness.executors import sbatch
-from harness.executors.slurm import SLURM
+from harness.executors.slurm import run
 from harness.executors.submission import job_folders, new_job_folder
 from harness.run.settings import SlurmSettings
 from tests.slurm.fake import FakeSlurm, pipeline, submit
@@ -278,7 +278,7 @@ def test_a_home_that_no_script_can_hold_is_refused_before_anything_is_submitted(
 ) -> None:
     monkeypatch.setenv("MIRO_EVAL_HOME", str(tmp_path / home))
     with pytest.raises(UserError, match=r"^MIRO_EVAL_HOME .*set it to such a folder") as caught:
-        SLURM.run([pipeline(tmp_path / "a run")], [])
+        run([pipeline(tmp_path / "a run")], [])
     assert str(caught.value).isprintable()
     assert not slurm.scripts()
 
@@ -288,7 +288,7 @@ def test_an_interpreter_that_no_script_can_hold_is_refused(
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/opt/a b\n/python")
     with pytest.raises(UserError, match=r"^'/opt/a b\\n/python': job scripts take paths"):
-        SLURM.run([pipeline(tmp_path / "run")], [])
+        run([pipeline(tmp_path / "run")], [])
 
 
 def test_a_task_s_state_is_not_written_through_a_link(slurm: FakeSlurm, tmp_path: Path) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
+import subprocess
+import sys
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +36,23 @@ def world() -> Path:
 def load(world: Path) -> Callable[..., Any]:
     """See :func:`loader`."""
     return loader({})
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """``packages("name==1.0", ...)``: a folder with them and nothing that they need, fetched by uv and thrown away."""
+
+    def get(*names: str) -> Path:
+        uv, folder = os.environ.get("UV") or shutil.which("uv"), tmp_path_factory.mktemp("packages")
+        if uv is None:
+            pytest.skip(f"uv is not installed: {', '.join(names)} cannot be had")
+        install = [uv, "pip", "install", "--quiet", "--no-deps", "--python", sys.executable, "--target", str(folder)]
+        done = subprocess.run([*install, *names], capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"{', '.join(names)} cannot be had: {done.stderr[-300:]}")
+        return folder
+
+    return get
 
 
 @pytest.fixture(scope="session")

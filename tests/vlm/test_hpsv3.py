@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +22,8 @@ from tests.vlm import references
 from tests.vlm.pairs import LINES, images, judge, one_by_one
 from wire.errors import EnvironmentFailure
 
+#: torch, Pillow and the like are the environment's own.
+PACKAGES = ("hpsv3==1.0.0", "transformers==4.45.2", "tokenizers==0.20.3")
 #: Of the constants in the package's ``dataset/data_collator_qwen.py`` (wheel 1.0.0).
 TEXTS = {
     "instruction": "0393599dad45a971903d1d62a3acf9bad3ccccdafa7f40f680523419e1f68b7a",
@@ -46,6 +52,26 @@ def test_scores_are_those_of_the_slow_way_one_pair_at_a_time(load: Callable[...,
     assert max(found) - min(found) > 0.05
     assert judge(load("hpsv3"), pictures, LINES) == pytest.approx(found, abs=1e-5)
     assert judge(load("hpsv3"), pictures[::-1], LINES[::-1])[::-1] == pytest.approx(found, abs=1e-5)
+
+
+@pytest.fixture(scope="module")
+def authors(world: Path, packages: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> list[float]:
+    """What the authors' model class gives, in their transformers."""
+    folder = tmp_path_factory.mktemp("hpsv3")
+    pairs = [[str(folder / f"{place}.png"), line["prompt"]] for place, line in enumerate(LINES)]
+    for image, (path, _) in zip(images(), pairs, strict=True):
+        image.save(path)
+    variables = {**os.environ, "HF_HOME": str(world), "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(packages(*PACKAGES))}
+    command = [sys.executable, str(Path(__file__).with_name("hpsv3_scores.py"))]
+    question = json.dumps(pairs)
+    answer = subprocess.run(command, input=question, env=variables, check=True, capture_output=True, text=True)
+    return list(json.loads(answer.stdout.splitlines()[-1]))
+
+
+def test_scores_are_those_of_the_authors_own_model_class(load: Callable[..., Any], authors: list[float]) -> None:
+    """To 1e-5: another transformers release adds up in another order."""
+    assert one_by_one(load("hpsv3"), images(), LINES) == pytest.approx(authors, abs=1e-5)
+    assert max(authors) - min(authors) > 0.05
 
 
 def test_half_precision_stays_within_the_card_s_tolerance(load: Callable[..., Any], world: Path) -> None:

@@ -61,13 +61,14 @@ def test_the_authors_own_script_gives_the_same(
     """Run as it is, but for ``device_map``, which needs another package, and in float32."""
     source = published(AUTHORS, AUTHORS_SHA256).read_text(encoding="utf-8")
     real = transformers.Qwen3VLForConditionalGeneration.from_pretrained
-    monkeypatch.setattr(
-        transformers.Qwen3VLForConditionalGeneration,
-        "from_pretrained",
-        lambda name, **_: real(name, dtype=torch.float32),
-    )
     script: dict[str, Any] = {"__name__": "evaluation"}
-    exec(compile(source, "evaluation.py", "exec"), script)
+    with monkeypatch.context() as while_it_loads:
+        while_it_loads.setattr(
+            transformers.Qwen3VLForConditionalGeneration,
+            "from_pretrained",
+            lambda name, **_: real(name, dtype=torch.float32),
+        )
+        exec(compile(source, "evaluation.py", "exec"), script)
     pictures, lists = images(), []
     for number, (image, one) in enumerate(zip(pictures, LINES, strict=True)):
         image.save(tmp_path / f"{number}.png")
@@ -172,6 +173,13 @@ def test_a_line_without_fit_questions_is_refused(asked: Any, reason: str) -> Non
     with pytest.raises(ValueError, match=reason):
         questions({"prompt": "x", "vqa_list": asked})
     assert SoftTifa.refusal({"prompt": "x", "vqa_list": asked})
+
+
+@pytest.mark.parametrize("skills", [[], ["count"], ["count", "object", "object"], "ab"])
+def test_skills_of_other_questions_are_refused(skills: Any) -> None:
+    line = {"prompt": "x", "vqa_list": [["How many?", "one"], ["Is it?", "Yes"]]}
+    assert [skill for *_, skill in questions(line)] == [None, None]
+    assert SoftTifa.refusal(line | {"skills": skills}).startswith("skills must be a list with one for each question")
 
 
 def test_published_questions_are_taken_as_they_are() -> None:

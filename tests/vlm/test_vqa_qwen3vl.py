@@ -1,17 +1,26 @@
 from __future__ import annotations
 
+import sys
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import transformers
 
 from rewards.preprocessing import smart_size
 from rewards.scorers.vqa_qwen3vl import RESIZING, VqaQwen3Vl
 from tests.rewards.pairs import picture
 from tests.vlm.pairs import LINES, images, judge, one_by_one
 from tests.vlm.references import Generated
+
+AUTHORS = (
+    "https://raw.githubusercontent.com/linzhiqiu/t2v_metrics/6ecb74f92028f42c7e64546d3a71e98c8c73068f/t2v_metrics/"
+    "models/vqascore_models/qwen3vl_model.py"
+)
+AUTHORS_SHA256 = "999009c94ec50f1458b696073dd16f452a2833c6ffb723497f664abeedf0717f"
 
 
 @pytest.mark.parametrize(("precision", "dtype"), [("exact", torch.float32), ("reference", torch.bfloat16)])
@@ -23,6 +32,36 @@ def test_scores_are_those_of_the_authors_template_and_sizes(
     theirs = [reference.vqa(image, line["prompt"]) for image, line in zip(pictures, LINES, strict=True)]
     assert found == pytest.approx(theirs, abs=1e-5 if precision == "exact" else scorer.card.tolerance.reference)
     assert judge(scorer, pictures, LINES) == pytest.approx(found, abs=1e-5 if precision == "exact" else 3e-2)
+
+
+def test_scores_are_those_of_the_authors_own_class(
+    load: Callable[..., Any],
+    published: Callable[..., Path],
+    packages: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """t2v_metrics' file as it is, but for its abstract base and ``device_map``, which needs another package."""
+    source = published(AUTHORS, AUTHORS_SHA256).read_text(encoding="utf-8")
+    monkeypatch.syspath_prepend(packages("qwen-vl-utils==0.0.14"))
+    base = types.ModuleType("t2v_metrics_file.vqa_model")
+    base.VQAScoreModel = object  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, base.__name__, base)
+    script: dict[str, Any] = {"__name__": "t2v_metrics_file.qwen3vl_model", "__package__": "t2v_metrics_file"}
+    exec(compile(source, "qwen3vl_model.py", "exec"), script)
+    real = transformers.AutoModelForImageTextToText.from_pretrained
+    with monkeypatch.context() as while_it_loads:
+        while_it_loads.setattr(
+            transformers.AutoModelForImageTextToText,
+            "from_pretrained",
+            lambda name, **_: real(name, dtype=torch.float32),
+        )
+        model = script["Qwen3VLModel"]("qwen3-vl-8b")
+    pictures, theirs = images(), []
+    for number, (image, line) in enumerate(zip(pictures, LINES, strict=True)):
+        image.save(tmp_path / f"{number}.png")
+        theirs += model.forward([str(tmp_path / f"{number}.png")], [line["prompt"]]).tolist()
+    assert one_by_one(load("vqa_qwen3vl"), pictures, LINES) == pytest.approx(theirs, abs=1e-5)
 
 
 def test_small_images_are_not_enlarged_as_the_processor_would(load: Callable[..., Any]) -> None:
@@ -51,7 +90,7 @@ def test_where_the_likeliest_answer_is_none_there_is_no_score(
     likeliest = int(found[0].argmax())
     monkeypatch.setattr(scorer._model, "ends", frozenset([likeliest]))
     monkeypatch.setattr("rewards.scorers.vqa_qwen3vl.QUESTION", "x")
-    assert judge(scorer, [picture(1)], LINES[:1]) == ["the model's likeliest answer is to say nothing"]
+    assert judge(scorer, [picture(1)], LINES[:1]) == ["the model's most likely answer is empty"]
 
 
 def test_a_strip_is_unscored(load: Callable[..., Any]) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from wire.errors import ExitCode, UserError
-from wire.protocol import MAX_LINE, Item, Job, RowWriter, pending_batches, read_rows
+from wire.protocol import Item, Job, RowWriter, pending_batches, read_rows
+from wire.row_files import MAX_LINE
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -75,7 +76,7 @@ def test_a_broken_row_in_the_middle_names_file_and_line(tmp_path: Path) -> None:
 def test_a_key_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text('{"a": 1}\n{"a": 1, "b": {"correct": true, "correct": false}}\n')
-    with pytest.raises(UserError, match=r"rows\.jsonl:2: not valid JSON \(the key 'correct' is there twice\)"):
+    with pytest.raises(UserError, match=r"rows\.jsonl:2: not valid JSON \(the key 'correct' appears twice\)"):
         list(read_rows(path))
 
 

@@ -72,7 +72,7 @@ def test_a_document_has_an_end(tmp_path: Path) -> None:
     ("text", "told"),
     [
         ('{"prompt": "a \\ud800 cat"}', "halves of characters"),
-        ('{"prompt": "a", "prompt": "b"}', "the key 'prompt' is there twice"),
+        ('{"prompt": "a", "prompt": "b"}', "the key 'prompt' appears twice"),
         ("[" * 100_000, "not valid JSON"),
     ],
 )

@@ -18,6 +18,8 @@ function drawn(tag, attributes) {
   return node;
 }
 
+/* Without GenEval's verdicts, as of GenEval 2, the page says nothing of verdicts, tags and boxes. */
+const judged = data.runs.some((run) => run.records.some((record) => record.correct !== null || record.tag));
 const cards = data.cards.map((places, number) => {
   const sides = places.map((place, run) => (place === null ? null : data.runs[run].records[place]));
   const any = sides.find((side) => side !== null);
@@ -25,6 +27,7 @@ const cards = data.cards.map((places, number) => {
   return { number, sides, any, outcome: outcomeOf(sides), find: words.join("\n").toLowerCase() };
 });
 function outcomeOf(sides) {
+  if (!judged) return "";
   const verdicts = sides.map((side) => (side ? side.correct : null));
   if (!many) return verdicts[0] === null ? "unscored" : verdicts[0] ? "right" : "wrong";
   if (verdicts.includes(null)) return "unscored";
@@ -32,7 +35,7 @@ function outcomeOf(sides) {
   if (!two) return "verdicts differ";
   return verdicts[0] ? "only first right" : "only second right";
 }
-const OUTCOMES = !many ? ["right", "wrong", "unscored"] : two
+const OUTCOMES = !judged ? [] : !many ? ["right", "wrong", "unscored"] : two
   ? ["only first right", "only second right", "both right", "both wrong", "unscored"] : ["verdicts differ", "all right", "all wrong", "unscored"];
 const isFlip = (card) => card.outcome.startsWith("only") || card.outcome === "verdicts differ";
 function reward(side, run, metric) {

@@ -21,9 +21,9 @@ function view(side, run) {
   if (!side) return node;
   right.append(verdict(side));
   if (side.reason) right.append(make("p", "reason", side.reason));
-  if (data.runs[run].metrics.length) right.append(make("h3", "", "Rewards, and where they lie among this run's images"), rewards(side, run));
+  if (data.runs[run].metrics.length) right.append(make("h3", "", "Rewards, and their rank among this run's images"), rewards(side, run));
   if (side.unscored) right.append(make("p", "reason", side.unscored));
-  if (side.questions.length) right.append(make("h3", "", "Questions, and how likely the right answer is"), questions(side));
+  if (side.questions.length) right.append(make("h3", "", "Questions, and the probability of the right answer"), questions(side));
   if (side.boxes.length) right.append(make("h3", "", "Objects found"), objects(side, left.querySelector("svg")));
   right.append(make("h3", "", "About"), facts(side));
   return node;

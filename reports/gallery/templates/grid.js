@@ -48,7 +48,7 @@ const fit = (boxes, width, height) => { if (width && height) boxes.setAttribute(
 
 function verdict(side) {
   if (!side) return make("span", "verdict none", "not in this run");
-  if (side.correct === null) return make("span", "verdict none", side.tag ? "○ unscored" : "no verdict");
+  if (side.correct === null) return make("span", "verdict none", side.tag ? "○ unscored" : judged ? "no verdict" : "");
   return make("span", `verdict ${side.correct ? "right" : "wrong"}`, side.correct ? "✓ right" : "✗ wrong");
 }
 const short = (value) => (value === null ? "none" : value.toFixed(Math.abs(value) >= 10 ? 2 : 4));
@@ -61,7 +61,7 @@ function gain(value, metric) {
 function thumbnail(card) {
   const node = make("button", "card");
   node.type = "button";
-  node.setAttribute("aria-label", `${card.any.prompt}: ${card.outcome}`);
+  node.setAttribute("aria-label", [card.any.prompt, card.outcome].filter(Boolean).join(": "));
   const sides = make("div", "sides"), words = make("div", "words"), about = make("div", "about");
   card.sides.forEach((side, run) => sides.append(sideOf(side, run)));
   words.append(make("span", "prompt", card.any.prompt));

@@ -35,13 +35,14 @@ function summary(run) {
 }
 function prepare() {
   const flips = cards.filter(isFlip).length;
-  $("summary").textContent = [...(data.runs.length > 4 ? [] : data.runs.map(summary)), ...(many ? [`${flips.toLocaleString("en")} verdicts flip`] : [])].join(" · ");
+  $("summary").textContent = [...(data.runs.length > 4 ? [] : data.runs.map(summary)), ...(many && judged ? [`${flips.toLocaleString("en")} verdicts flip`] : [])].join(" · ");
   $("grid").className = data.rows ? "two rows" : two ? "two" : "";
   chips($("tags"), data.tags, counted((card) => card.any.tag), "tags");
   chips($("verdicts"), OUTCOMES, counted((card) => card.outcome), "outcomes");
-  option($("sort"), "place", many ? "flips first" : "prompt number");
+  option($("sort"), "place", many && judged ? "changed verdicts first" : "prompt number");
   option($("sort"), "prompt", "prompt text");
-  option($("sort"), "verdict", "verdict");
+  if (judged) option($("sort"), "verdict", "verdict");
+  else for (const one of [$("tags"), $("verdicts"), document.querySelector(".check")]) one.style.display = "none";
   for (const metric of data.metrics) {
     const way = metric.lower === null ? "" : ` (${metric.lower ? "lower" : "higher"} is better)`;
     option($("sort"), metric.id, many ? `change in ${metric.id}${way}` : metric.id);

@@ -125,7 +125,7 @@ def test_sections_that_are_not_asked_for_may_hold_anything() -> None:
         ({"a": ["${c.d}"], "c": {"d": "${c}"}}, "refers to itself"),
         ({"a": "${b.c}", "b": "${b.c}"}, "refers to itself"),
         ({"a": "${nowhere.x}"}, "a refers to 'nowhere.x', which is not there"),
-        ({"a": "${b}", "b": "???"}, "still to be given"),
+        ({"a": "${b}", "b": "???"}, "set it"),
         ({"a": "x${b}", "b": None}, "which is no text or number"),
         ({"a": "x${b}", "b": [1]}, "which is no text or number"),
         ({"a": {1: 2}}, "has the key 1, which is no text"),

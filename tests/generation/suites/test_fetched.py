@@ -8,6 +8,7 @@ import hashlib
 import http.server
 import json
 import re
+import subprocess
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -92,6 +93,27 @@ def test_published_hash_is_checked(pets: PublishedSuite, tmp_path: Path) -> None
     assert not (tmp_path / "pets").exists()
     fetch(pinned(pets, hashlib.sha256(CONTENT).hexdigest()), tmp_path, said.append)
     assert said == []
+
+
+def test_git_s_id_stands_for_a_hash_that_is_not_known(
+    pets: PublishedSuite, site: tuple[Path, str], tmp_path: Path
+) -> None:
+    """The id is what git itself says of the file."""
+    git = ["git", "hash-object", "--no-filters", site[0] / "pets.tsv"]
+    blob = subprocess.run(git, check=True, capture_output=True, text=True).stdout.strip()
+    known = replace(pets, files=(replace(pets.files[0], git_blob=blob),))
+    said: list[str] = []
+    fetch(known, tmp_path, said.append)
+    assert read_fetched(known, tmp_path).lines[1] == {"prompt": "a dog"}
+    assert said == [], "nothing is trusted"
+    other = CONTENT.replace(b"dog", b"cow")
+    (site[0] / "pets.tsv").write_bytes(other)
+    with pytest.raises(EnvironmentFailure, match=rf"has git id [0-9a-f]{{40}}, but {blob} is published; nothing was"):
+        fetch(known, tmp_path / "new", said.append)
+    assert not (tmp_path / "new").exists()
+    fetch(pets, tmp_path / "trusted", said.append)
+    with pytest.raises(UserError, match="missing or changed"):
+        read_fetched(known, tmp_path / "trusted")
 
 
 def test_wrong_number_of_prompts_is_not_kept(pets: PublishedSuite, tmp_path: Path) -> None:
@@ -183,7 +205,7 @@ def test_brought_files(pets: PublishedSuite, tmp_path: Path) -> None:
 def test_several_files_make_one_suite_and_rows_of_one_prompt_are_one(tmp_path: Path) -> None:
     one, two = tmp_path / "a.json", tmp_path / "b.csv"
     one.write_text('["a cat", "a cow"]')
-    two.write_text("item_id,text,question\n7,a dog,is it?\n7,a dog,where?\n8,a dog,why?\n")
+    two.write_text("item_id,text,question\n7,a dog,is it?\n7,a dog ,where?\n8,a dog,why?\n")
     keep = (("item_id", "id"), ("prompt", "prompt"))
     files = (
         SuiteFile("a.json", "", add={"style": "photo"}, numbered=True),
@@ -310,7 +332,11 @@ def test_dpg_keeps_the_questions_of_each_prompt(tmp_path: Path) -> None:
             table.writerow(
                 (line["id"], line["prompt"], "", 2, "1,1", "entity", "part", "entity - part (y)", "Is it, y?")
             )
-    suite = fetch(PUBLISHED["dpg"], tmp_path / "suites", print, [tmp_path / "dpg_bench.csv"])
+    (file,) = PUBLISHED["dpg"].files
+    with pytest.raises(UserError, match=rf"has git id \w+, but {file.git_blob} is published"):
+        fetch(PUBLISHED["dpg"], tmp_path / "suites", print, [tmp_path / "dpg_bench.csv"])
+    made_up = replace(PUBLISHED["dpg"], files=(replace(file, git_blob=""),))
+    suite = fetch(made_up, tmp_path / "suites", print, [tmp_path / "dpg_bench.csv"])
     assert [(line["id"], line["prompt"]) for line in suite.lines] == [(one["id"], one["prompt"]) for one in prompts]
     assert {*map(questions_judge, suite.lines)} == {"dpg"}
     assert suite.questions == 2 * 1065

@@ -39,6 +39,11 @@ def test_columns_are_kept_where_they_are_filled(tmp_path: Path) -> None:
     ]
 
 
+def test_a_column_called_prompt_goes_before_others_also_where_it_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text("text,prompt,\na long caption,a dog,\nanother,,\n")
+    assert [line["prompt"] for line in load_suite(str(tmp_path / "mine.csv")).lines] == ["a dog", ""]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "complaint"),
     [
@@ -50,6 +55,9 @@ def test_columns_are_kept_where_they_are_filled(tmp_path: Path) -> None:
         ("a.csv", "title\na cat\n", "its heading names no column prompt, prompts, text"),
         ("a.tsv", "x\tprompt\ny\ta cat\nz\n", ":3: needs a string"),
         ("a.csv", "", "its heading names no column"),
+        ("a.csv", "prompt\na cat, a dog\n", ":2: more cells than the heading has (1): write prompts with commas"),
+        ("a.tsv", "prompt\na cat\na\tdog\n", ":3: more cells than the heading has (1): write prompts with tabs in"),
+        ("a.csv", "prompt,Prompt\na,b\n", "its heading names 'prompt' twice"),
     ],
 )
 def test_bad_file_is_named(tmp_path: Path, name: str, content: str, complaint: str) -> None:

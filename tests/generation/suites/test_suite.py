@@ -45,7 +45,7 @@ def test_hash_follows_the_content(tmp_path: Path) -> None:
         ('{"prompt": 3}', "needs a string under 'prompt'"),
         ('{"prompt": "a", "n": 1e999}', "a number that is not finite"),
         ('{"prompt": "a", "n": NaN}', "a number that is not finite"),
-        ('{"prompt": "a", "prompt": "b"}', "the key 'prompt' is there twice"),
+        ('{"prompt": "a", "prompt": "b"}', "the key 'prompt' appears twice"),
         ('{"prompt": "a", "n": ' + 70 * "[" + 70 * "]" + "}", "nested too deep"),
     ],
 )

@@ -18,7 +18,7 @@ MIRO = GenerationSettings("miro")
 def test_the_released_model_s_sweep() -> None:
     cost = sweep_cost(model(MIRO), RewardSettings())
     assert (cost.prompts, cost.images, cost.stages) == (553, 2212, ["generate", "geneval", "rewards"])
-    # The paper's 50 steps of 83.2 GMAC, twice for guidance: 17.3 TFLOP an image with the conditioning.
+    # The paper's 50 steps of 83.2 GMAC, twice for guidance: 17.3 TFLOP per image with the conditioning.
     assert cost.flops("generate") / cost.images == pytest.approx(17.3e12 + 0.62e12, rel=0.01)
     assert cost.image_bytes == 2212 * 256 * 256 * 3
 

@@ -95,7 +95,7 @@ def test_prompts_that_bring_questions_are_judged_by_soft_tifa(tmp_path: Path) ->
     one = evaluation(looked_at(asked), tmp_path / "out", replace(COMMON, rewards=RewardSettings(("clip_jina",))))
     assert one.stages == ("generate", "rewards")
     assert one.settings.rewards.metrics == ("clip_jina", "soft_tifa")
-    assert "soft_tifa judges them, GenEval's detector has nothing to decide" in one.notes[-1]
+    assert "soft_tifa judges them, GenEval's detector is not used" in one.notes[-1]
     folder = images(tmp_path / "images", questions | {"tag": "single_object", "include": []})
     both = evaluation(looked_at(GenerationSettings(str(folder))), folder, COMMON)
     assert both.stages == ("geneval", "rewards")

@@ -89,7 +89,7 @@ def test_a_malformed_axis_is_refused_with_an_example(text: str) -> None:
         ("steps=10.5,20", "takes whole numbers"),
         ("compile=yes,no", "expected true and false"),
         ("a_score=t,b_score=0,1", "is written in t; say t=FROM:TO:STEP"),
-        ("a_score=0,1,b_score=0", "tied fields need values of one number"),
+        ("a_score=0,1,b_score=0", "tied fields need equally many values"),
         ("x_score=0:1:0.0001", "10001 values; at most 1000"),
         ("guidance_scale=0:1e300:1e-300", "inf values; at most 1000"),
         ("seed=9007199254740993", "whole numbers below 9007199254740992"),

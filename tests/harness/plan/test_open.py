@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,31 @@ def test_pipeline_is_known_by_all_its_files(pipeline: Path) -> None:
     (pipeline / "unet" / "config.json").write_text('{"sample_size": 64}')
     assert identify_checkpoint(source, before, Contents())["identity"] != before["identity"]
     assert default_directory(source) == pipeline.parent / "geneval_images" / "pipeline"
+
+
+def test_a_checkpoint_replaced_by_one_of_the_same_size_and_time_is_another(tmp_path: Path) -> None:
+    """As ``rsync -a`` or ``cp -p`` leave it: variants of one architecture are of one size."""
+    file = tmp_path / "last.ckpt"
+    file.write_bytes(b"PK\3\4 first")
+    (tmp_path / "config.yaml").write_text("a: 1")
+    source = CheckpointSource(LIGHTNING, "last", path=file)
+    before, state = identify_checkpoint(source, None, Contents()), file.stat()
+    (tmp_path / "new").write_bytes(b"PK\3\4 other")
+    os.utime(tmp_path / "new", ns=(state.st_atime_ns, state.st_mtime_ns))
+    os.replace(tmp_path / "new", file)
+    assert (file.stat().st_size, file.stat().st_mtime_ns) == (state.st_size, state.st_mtime_ns)
+    assert identify_checkpoint(source, before, Contents())["identity"] != before["identity"]
+
+
+def test_a_generator_s_argument_that_is_no_file_is_known_by_all_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A repository's id, which the function loads by itself: ``a/model`` and ``b/model`` are two models."""
+    (tmp_path / "my_model.py").write_text("def images(prompts, seeds, checkpoint): ...")
+    monkeypatch.chdir(tmp_path)
+    settings = [GenerationSettings(f"{owner}/model", generator="my_model:images") for owner in "ab"]
+    found = [identify_checkpoint(describe(one), None, Contents())["identity"]["checkpoint"] for one in settings]
+    assert found == ["a/model", "b/model"]
 
 
 def test_own_generator_is_known_by_its_source_and_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +112,7 @@ def test_images_made_already_are_not_generated(tmp_path: Path) -> None:
     (line,) = describe_images(model)
     assert line.endswith(f"1 images of 1 prompts of suite geneval; 1 with fewer than 2 images ({index:05d})")
     assert default_directory(model.source) == folder.parent
-    with pytest.raises(UserError, match="these images are made already"):
+    with pytest.raises(UserError, match="these images exist already"):
         _opened(tmp_path, settings)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from generation.image_folder import coverage
 from harness.run.directory import RunDirectory, image_name, read_metadata
 from harness.stages.base import keyed_rows
 from wire.errors import EnvironmentFailure, UserError
@@ -28,25 +29,43 @@ def test_images_are_found_in_order_with_their_prompts_and_hashes(tmp_path: Path)
     assert [item.filename for item in items] == [
         "00002/samples/0000.webp",
         "00002/samples/0001.jpg",
-        "00002/samples/grid.png",
         "00010/samples/0000.png",
     ]
     assert [(item.prompt_index, item.sample_index, item.prompt) for item in items][1:] == [
         (2, 1, "prompt 2"),
-        (2, 2, "prompt 2"),
         (10, 0, "prompt 10"),
     ]
-    assert items[3].image_sha256 == hashlib.sha256(b"0000.png").hexdigest()
+    assert items[2].image_sha256 == hashlib.sha256(b"0000.png").hexdigest()
 
 
 @pytest.mark.parametrize("suffix", [*SUFFIXES, ".JPG", ".TiFF"])
 def test_every_suffix_of_a_format_that_is_read_is_an_image(tmp_path: Path, suffix: str) -> None:
-    make(tmp_path, 0, f"0003{suffix}", f"x{suffix}")
+    make(tmp_path, 0, f"0003{suffix}")
+    make(tmp_path, 1, f"x{suffix}")
     items = RunDirectory(tmp_path).listed()
     assert [(item.filename, item.sample_index) for item in items] == [
         (f"00000/samples/0003{suffix}", 3),
-        (f"00000/samples/x{suffix}", 4),
+        (f"00001/samples/x{suffix}", 0),
     ]
+
+
+def test_beside_numbered_images_others_are_no_samples_as_for_genevals_own_evaluator(tmp_path: Path) -> None:
+    """Grids, masks, thumbnails and a synchroniser's copies: each would be one more image of its prompt."""
+    make(tmp_path, 0, "0000.png", "0001.png", "grid.png", "0000_mask.png", "0001 (1).png", "0000_thumb.jpg")
+    run = RunDirectory(tmp_path)
+    assert [item.filename[-8:] for item in run.scan()] == ["0000.png", "0001.png"]
+    assert run.passed_over().startswith("ignored: 00000/samples/0000_mask.png, 00000/samples/0000_thumb.jpg, 00000/")
+    told = coverage(tmp_path, {0: "prompt 0"}, 2, "mine")
+    assert told.endswith(": 2 images of 1 prompts of suite mine; none is missing")
+
+
+def test_a_folder_with_a_prompt_and_no_number_is_told(tmp_path: Path) -> None:
+    make(tmp_path, 0, "0000.png")
+    make(tmp_path, 1, "0000.png")
+    (tmp_path / "00001").rename(tmp_path / "prompt_1")
+    run = RunDirectory(tmp_path)
+    assert len(run.scan()) == 1
+    assert run.passed_over().startswith("ignored: prompt_1; expected 00000/samples/0000.png and so on, of PNG, JPEG")
 
 
 @pytest.mark.parametrize(
@@ -54,8 +73,8 @@ def test_every_suffix_of_a_format_that_is_read_is_an_image(tmp_path: Path, suffi
     [
         {"img-1.png": 0, "img-2.png": 1, "img-10.png": 2},
         {"0000_seed42.png": 0, "0001_seed7.png": 1},
-        {"0001.png": 1, "0007.jpg": 7, "a.png": 8, "b.webp": 9},
-        {"1.png": 1, "4294967295.png": 2, "9" * 200 + ".png": 3, "²3.png": 4},
+        {"1.png": 1, "4294967295.png": 2, "9" * 200 + ".png": 3},
+        {"²3.png": 0, "³.png": 1},
         {"1.5.png": 0, "1e3.png": 1, "-1.png": 2},
     ],
 )
@@ -79,7 +98,7 @@ def test_names_of_digits_are_numbers_and_others_follow_in_natural_order(
     ],
 )
 def test_two_files_for_one_sample_are_refused_by_name(tmp_path: Path, names: tuple[str, str]) -> None:
-    make(tmp_path, 3, *names, "5.png")
+    make(tmp_path, 3, *names, "5.png" if names[0] != "a.png" else "b.png")
     with pytest.raises(UserError) as told:
         RunDirectory(tmp_path).scan()
     assert f"00003/samples: {', '.join(sorted(names))} are 2 files for one sample" in str(told.value)
@@ -95,7 +114,7 @@ def test_what_is_no_image_is_named_and_counted_once(tmp_path: Path) -> None:
     assert len(run.scan()) == 2
     assert run.passed_over() == (
         "ignored: 00000/samples/0001.gif, 00000/samples/notes.txt, 00001/samples/0001.heic and 2 more; "
-        "images are files in a samples folder, of PNG, JPEG, WebP, BMP, TIFF, AVIF"
+        "expected 00000/samples/0000.png and so on, of PNG, JPEG, WebP, BMP, TIFF, AVIF"
     )
     run.listed()
     assert run.passed_over() == ""
@@ -106,7 +125,7 @@ def test_a_folder_without_any_image_is_an_error_that_says_what_is_there(tmp_path
     (tmp_path / "00001").mkdir()
     (tmp_path / "00001" / "metadata.jsonl").write_text('{"prompt": "a dog"}')
     (tmp_path / "00001" / "0000.png").touch()
-    with pytest.raises(UserError, match=r"hold no images; ignored: 00000/samples/0000\.gif, 00001/0000\.png; images"):
+    with pytest.raises(UserError, match=r"hold no images; ignored: 00000/samples/0000\.gif, 00001/0000\.png; expected"):
         RunDirectory(tmp_path).scan()
 
 

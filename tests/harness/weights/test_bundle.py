@@ -97,7 +97,7 @@ def test_a_file_cannot_lie_in_a_file(cache: Path, tmp_path: Path, monkeypatch: p
     odd = HubWeight("odd", "Jialuo21/SciScore", ("*.json", "*.json/*.json"), ("rewards",), "MIT", "test")
     monkeypatch.setattr(entries_module, "_list", lambda: ({}, {"odd": odd}))
     links = [LINK, LINK | {"name": "config.json/x.json"}]
-    with pytest.raises(UserError, match=r"config\.json/x\.json lies in a file"):
+    with pytest.raises(UserError, match=r"config\.json/x\.json is inside a file"):
         unpack(write_bundle(tmp_path / "all.tar", {BLOB: b"x"}, links), nothing)
     assert left_in(cache) == []
 
@@ -244,7 +244,7 @@ def test_a_blob_that_is_here_with_other_bytes_is_not_linked(cache: Path, tmp_pat
     blob = cache / LINK["repository"] / "blobs" / LINK["blob"]
     blob.parent.mkdir(parents=True)
     blob.write_bytes(b"y")
-    with pytest.raises(EnvironmentFailure, match="has not the bytes that the hub said: nothing is unpacked"):
+    with pytest.raises(EnvironmentFailure, match="does not have the bytes that the hub promised: nothing is unpacked"):
         unpack(write_bundle(tmp_path / "all.tar", {BLOB: b"x"}, [LINK]), nothing)
     assert left_in(cache) == [blob]
 

@@ -14,6 +14,7 @@ from scipy import stats
 from typer.testing import CliRunner
 
 from harness.cli.app import app
+from reports.analysis import write_analysis
 from reports.analysis.judges import HUMAN, agreements, read_labels, write_judges
 from reports.read.runs import read_run
 from rewards.scorers import CARDS
@@ -175,6 +176,22 @@ def test_labels_that_are_none(text: str, told: str, tmp_path: Path) -> None:
         read_labels(tmp_path / "labels.csv")
     with pytest.raises(UserError, match="not a readable table"):
         read_labels(tmp_path / "gone.csv")
+
+
+def test_labels_that_find_no_image_are_counted_and_two_runs_are_refused(tmp_path: Path) -> None:
+    """File names are alike in all runs, so that labels of one would be taken for those of another's images."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        run_of(tmp_path / name)
+    text = (tmp_path / "a" / "labels.csv").read_text().replace("00000/", "/data/images/00000/")
+    (tmp_path / "moved.csv").write_text(text)
+    files = write_analysis([tmp_path / "a"], tmp_path / "out", CARDS, judges=True, labels=tmp_path / "moved.csv")
+    lost, every = text.count("/data/"), len(text.splitlines()) - 1
+    told = f"{lost} of {every} labelled images are not in this run, e.g. /data/images/00000/samples/0000.png"
+    assert files.notes == (told,)
+    assert f"{told}." in files.judges[0].read_text()
+    with pytest.raises(UserError, match="about one run's images, and here are 2: analyse that run alone"):
+        write_analysis([tmp_path / "a", tmp_path / "b"], tmp_path, judges=True, labels=tmp_path / "a" / "labels.csv")
 
 
 def test_labels_of_other_images_are_refused(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from reports.paper.printed import read_data
 from reports.read.runs import find_run
 from tests.reports.builders import SMALL, rewards, sweep, write_rows
 from wire.errors import UserError
+from wire.files import natural_order
 
 
 def checkpoint(folder: Path, value: float = 0.0, **manifest: Any) -> Path:
@@ -34,6 +35,7 @@ def places(*folders: Path) -> list[tuple[str, int]]:
         ("step=1000", "runs", 1000),
         ("epoch=3-step=1000", "runs", 1000),
         ("miro_step_20k", "miro", 20_000),
+        ("miro_step_1000_512", "miro__512", 1000),
         ("baseline-iter-7", "baseline", 7),
     ],
 )
@@ -59,6 +61,34 @@ def test_the_order_counts_where_no_step_is_known(tmp_path: Path) -> None:
     assert [(place.step, place.by_order) for place in found] == [(1, True), (2, True), (3, True)]
     files = write_track(folders, tmp_path / "out")
     assert "in the order given" in files.markdown.read_text()
+
+
+@pytest.mark.parametrize("name", ["step=1.5k", "step=250,000", "step_100_000", "step=1.5"])
+def test_a_number_that_goes_on_is_no_step(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match=f"no training step known of {name}; name its folder like 'step=250000'"):
+        places(checkpoint(tmp_path / name), checkpoint(tmp_path / "step=7"))
+
+
+def test_an_order_that_is_not_that_of_the_names_is_told(tmp_path: Path) -> None:
+    """A shell's: epoch=10 comes before epoch=2."""
+    runs = [checkpoint(tmp_path / f"epoch={number}") for number in (1, 10, 2)]
+    told = "checkpoints are numbered in the order given, which is not that of their names: epoch=10 comes before epoch="
+    files = write_track(runs, tmp_path / "out")
+    assert files.notes[0] == f"{told}2"
+    assert f"{told}2." in files.markdown.read_text()
+    assert told not in "".join(write_track(sorted(runs, key=natural_order), tmp_path / "out").notes)
+
+
+def test_checkpoints_of_other_prompts_or_settings_are_told(tmp_path: Path) -> None:
+    """A checkpoint tried with --limit among whole sweeps; one made with fewer sampler steps."""
+    first, second = (checkpoint(tmp_path / f"step={at}", name=f"step={at}", protocol={"steps": at}) for at in (1, 2))
+    third = checkpoint(tmp_path / "step=3", name="step=3", protocol={"steps": 1})
+    write_rows(third / "rewards.jsonl", [rewards(0, 0, {"image_reward": 1.0})])
+    notes = write_track([first, second, third], tmp_path / "out").notes
+    assert notes[:2] == (
+        "runs differ in prompts: 2 (step=1, step=2); 1 (step=3)",
+        "runs differ in steps: 1 (step=1, step=3); 2 (step=2)",
+    )
 
 
 def test_a_step_known_of_some_only_is_an_error(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
-"""Makes the pictures of docs/: ``python -m tests.reports.gallery.screenshots ROWS RUN docs/images``.
+"""Makes the pictures of docs/: ``python -m tests.reports.gallery.screenshots RUN docs/images``.
 
-ROWS is a file of GenEval rows (images need not be there), RUN a run directory with images, rows and rewards. The site's
-runs are made up: their names say so.
+RUN is the demo's run directory, or any with images, rows and rewards. The other runs are made up: their names say so.
 """
 
 from __future__ import annotations
@@ -10,6 +9,8 @@ import random
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from PIL import Image
 
 from generation.suites import built_prompts
 from reports import report
@@ -46,20 +47,20 @@ def example(folder: Path, better: float) -> Path:
     return write_run(folder, rows, scores, PROTOCOL)
 
 
-def take(rows: Path, run: Path, out: Path) -> None:
+def take(run: Path, out: Path) -> None:
     """Write every picture that README and docs show, and the site at two widths in light and dark."""
     out.mkdir(parents=True, exist_ok=True)
     (figure,) = draw_figures(out, Runs(None), ["fig3"], cards=CARDS).paths
     figure.replace(out / "paper-fig3.png")
     with TemporaryDirectory() as scratch, headless(Path(scratch) / "profile") as page:
         folder = Path(scratch)
-        page.visit(write_gallery([rows], folder / "rows").index, width=1280, height=800)
+        gallery = write_gallery([run], folder / "run").index
+        page.visit(gallery, 1280, 800, False, "#sort=image_reward&order=falling")
+        page.run("document.getElementById('boxes').click()")
         page.picture(out / "gallery.png")
-        page.visit(write_gallery([run], folder / "run").index, width=1100, height=760, dark=True)
+        page.visit(gallery, width=1100, height=760, dark=True)
         page.run("show(1)")
         page.picture(out / "gallery-image.png")
-        page.visit(report([rows, run], folder / "report").html, width=1280, height=800)
-        page.picture(out / "leaderboard.png")
         examples = [example(folder / name, better) for name, better in EXAMPLES.items()]
         board = report(examples, folder / "site-report", cards=CARDS).leaderboard
         assert board is not None
@@ -69,6 +70,8 @@ def take(rows: Path, run: Path, out: Path) -> None:
                 fragment = "#against=example-a" if dark else ""
                 page.visit(index, width, height, dark, fragment)
                 page.picture(out / f"site-{width}-{'dark' if dark else 'light'}.png")
+    for path in out.glob("*.png"):  # 256 colors: a third of the bytes
+        Image.open(path).convert("RGB").quantize(256).save(path, optimize=True)
 
 
 if __name__ == "__main__":

@@ -70,6 +70,19 @@ def test_an_image_in_full_shows_its_questions_with_their_probabilities(page: Pag
     assert shown[2::3] == ["0.250", "0.500", "0.750", "1.000"]
 
 
+def test_runs_without_verdicts_say_nothing_of_verdicts(page: Page, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        write_run(tmp_path / name, made_up_lines(2), [[[0.25, 0.5, 0.75, 1.0]], [[0.5] * 5]])
+    for number, runs in enumerate((["a"], ["a", "b"])):
+        made = write_gallery([tmp_path / name for name in runs], tmp_path / f"out-{number}")
+        page.visit(made.index)
+        text = str(page.run("document.body.innerText"))
+        assert "thing 0" in text
+        assert not [word for word in ("verdict", "unscored", "flip", "boxes", "Tag") if word in text]
+        assert not made.judged
+
+
 def test_a_hostile_prompt_is_text_and_runs_nothing(page: Page, one: Path) -> None:
     page.visit(one)
     page.run("show(2)")

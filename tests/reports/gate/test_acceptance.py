@@ -177,7 +177,7 @@ def test_looks_and_a_gallery_from_the_command_line(tmp_path: Path) -> None:
     [
         (("--looks", "200,100"), "--looks '200,100': expected ascending numbers of prompts, e.g. 100,200,553"),
         (("--looks", "ten"), "--looks 'ten'"),
-        (("--looks", "100,900"), "a look after 900 prompts: of those, the baseline has the first 553 only"),
+        (("--looks", "100,900"), "a look after 900 prompts: the baseline has the first 553 only"),
         (("--looks", "100", "--subset"), "--subset cannot be combined with looks"),
         (("--checkpoint", "org/name"), "the baseline does not record samples"),
     ],

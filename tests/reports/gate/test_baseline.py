@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from reports.compare.comparison import compare
-from reports.gate.baseline import SCHEMA, read_baseline, save_baseline
+from reports.gate.baseline import SCHEMA, baseline_notes, read_baseline, save_baseline
 from reports.gate.check import check_once
 from reports.gate.inputs import read_side
 from reports.gate.policy import read_policy
@@ -33,6 +33,16 @@ def test_a_baseline_is_its_run(tmp_path: Path) -> None:
     for comparison in (compare(run, again), compare(again, run)):
         assert all(line.paired.difference == 0.0 for line in comparison.metrics)
         assert {line.metric for line in comparison.metrics} >= {"overall", "aesthetic", "hpsv2.1"}
+
+
+def test_what_a_baseline_lacks_is_told_when_it_is_saved(tmp_path: Path) -> None:
+    """Of prompts that are not in it no check can say anything, and passes."""
+    scored = [rewards(prompt, sample) for prompt in range(2) for sample in range(4)]
+    run = read_run(write_run(tmp_path / "run", sweep(SMALL), scored, PROTOCOL))
+    *_, short, both = baseline_notes(run)
+    assert short.startswith("the baseline is of an incomplete sweep: 12 of 553 prompts (single_object 2 of 80, ")
+    assert both == "40 images of the baseline have a verdict or rewards, not both"
+    assert list(baseline_notes(read_run(run.folder / "rewards.jsonl"))) == []
 
 
 def test_one_prompt_a_line_and_the_same_bytes(tmp_path: Path) -> None:
@@ -127,5 +137,5 @@ def test_a_prompt_that_a_merge_left_twice_counts_once(tmp_path: Path, part: str)
     values = next(key for key in ("correct", "aesthetic") if key in record[part][0])
     record[part][-1][values] = [0.5 if part == "rewards" else 1 - value for value in record[part][0][values]]
     path.write_text(json.dumps(record))
-    with pytest.raises(UserError, match="is there twice, with two results"):
+    with pytest.raises(UserError, match="appears twice, with two results"):
         read_baseline(path)

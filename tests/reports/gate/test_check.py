@@ -46,7 +46,7 @@ def test_unlike_runs_are_refused_by_field_unless_the_policy_lets_them_pass(tmp_p
     lenient = policy(tmp_path, 'may_differ = ["steps", "seed"]\n[metrics.overall]\nmargin = 0.02\n')
     gate = check_paths(second, first, lenient)
     assert gate.passes
-    assert any("let pass" in note and "steps" in note for note in gate.notes)
+    assert any("allowed by the policy" in note and "steps" in note for note in gate.notes)
     with pytest.raises(UserError, match="--allow-unlike"):
         compare_paths(first, second)
     assert any("steps" in note for note in compare_paths(first, second, allow_unlike=True).notes)

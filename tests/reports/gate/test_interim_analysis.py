@@ -128,5 +128,5 @@ def test_looks_beyond_the_baseline_are_refused_before_anything_is_made(baseline:
     def never(prompts: int) -> Run:
         raise AssertionError(prompts)
 
-    with pytest.raises(UserError, match=r"after 600 prompts: of those, the baseline has the first 553 only"):
+    with pytest.raises(UserError, match=r"after 600 prompts: the baseline has the first 553 only"):
         check_growing(never, baseline, rules_for(baseline, None), (100, 600), built_prompts())

@@ -34,6 +34,14 @@ def test_a_metric_s_own_table_goes_before_its_group_s() -> None:
     assert not policy.rule("overall").demands
 
 
+def test_a_metric_with_a_limit_of_its_own_is_judged_though_its_group_is_watched() -> None:
+    watched = "[metrics.rewards]\nwatch = true\n[metrics.vqa]\nfloor = 0.5\nwatch = true\n"
+    policy = parse_policy(watched + "[metrics.pick_score]\nmargin = 0.01", "here")
+    assert policy.rule("pick_score").demands
+    assert not policy.rule("vqa").demands
+    assert not policy.rule("aesthetic").demands
+
+
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
@@ -45,6 +53,9 @@ def test_a_metric_s_own_table_goes_before_its_group_s() -> None:
         ("[metrics.overall]\nmargin = -1", ("'margin'", "a number from 0", "-1")),
         ("[metrics.overall]\nmargin = nan", ("'margin'", "a number from 0")),
         (f"[metrics.overall]\nmargin = {10**400}", ("'margin'", "a number from 0")),
+        ("[metrics.overall]\nmargin = 2", ("'margin' is 2", "overall is a share from 0 to 1")),
+        ("[metrics.tags]\nlargest_drop = 5", ("metrics.tags", "'largest_drop' is 5", "0.02 are two points")),
+        ("[metrics.colors]\nfloor = 70.5", ("metrics.colors", "'floor' is 70.5", "a share from 0 to 1")),
         ("[metrics.overall]\nwatch = 1", ("'watch'", "true or false")),
         ('correction = "bonferroni"', ("'correction'", "'holm' or 'none'")),
         ('cannot_tell = "warn"', ("'cannot_tell'", "'pass' or 'fail'")),
@@ -72,7 +83,7 @@ def test_a_mistake_is_one_line_with_the_key_and_what_is_allowed(text: str, parts
 
 
 def test_an_unknown_metric_names_the_known_ones() -> None:
-    with pytest.raises(UserError, match=r"unknown metric 'colours'; allowed: overall, tags, rewards, single_object"):
+    with pytest.raises(UserError, match=r"unknown metric 'colours'; allowed: overall, tags, geneval2_skills, "):
         require_known(parse_policy("[metrics.colours]\nmargin = 0.1", "gate.toml"), (), "gate.toml")
     with pytest.raises(UserError, match=r"metrics\.hpsv2: unknown key '1'.*; a name with a dot needs quotes"):
         parse_policy("[metrics.hpsv2.1]\nmargin = 0.1", "gate.toml")
@@ -82,6 +93,13 @@ def test_an_unknown_metric_names_the_known_ones() -> None:
 def test_more_tolerated_than_the_margin_is_refused() -> None:
     with pytest.raises(UserError, match=r"'tolerated' .* exceeds 'margin'"):
         parse_policy("[metrics.overall]\nmargin = 0.01\ntolerated = 0.02", "gate.toml").rule("overall")
+
+
+def test_a_floor_above_the_ceiling_is_refused() -> None:
+    policy = parse_policy("[metrics.rewards]\nceiling = 1\n[metrics.image_reward]\nfloor = 2", "here")
+    assert policy.rule("aesthetic").ceiling == 1
+    with pytest.raises(UserError, match=r"image_reward: 'floor' \(2\) exceeds 'ceiling' \(1\)"):
+        policy.rule("image_reward")
 
 
 def test_a_missing_file_says_how_to_get_one(tmp_path: Path) -> None:

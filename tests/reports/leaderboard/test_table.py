@@ -8,14 +8,22 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from reports.leaderboard.files import read_leaderboard
 from reports.leaderboard.sections import sections
 from reports.leaderboard.table import LEADING_COLUMNS, make_leaderboard
 from reports.read.runs import read_run
 from reports.read.suite import PROMPTS_PER_TAG
 from reports.summary.run_summary import RunSummary, summarise_run
 from rewards.scorers import CARDS
-from tests.reports.builders import SMALL, official_prompts, rewards, sweep, unscored, write_leaderboard, write_rows
+from tests.reports.builders import (
+    SMALL,
+    official_prompts,
+    read_leaderboard,
+    rewards,
+    sweep,
+    unscored,
+    write_leaderboard,
+    write_rows,
+)
 from tests.shared_data import shared
 from wire.errors import UserError
 from wire.vocabulary import SEVEN_REWARDS, TAGS
@@ -109,6 +117,19 @@ def test_rewards_without_verdicts(tmp_path: Path) -> None:
     assert row["vqa"] == pytest.approx(0.5 + 0.01 + 0.0015)
 
 
+def test_rewards_over_other_prompts_bear_no_marks_beside_each_other(tmp_path: Path) -> None:
+    """Two files of rewards alone: whose mean is larger is their prompts' doing."""
+    rows = [rewards(prompt, 0, {"pick_score": prompt / 64}) for prompt in range(6)]
+    others = [row | {"pick_score": 0.5} for row in rows]
+    for name, own in {"first": rows, "same": others, "less": rows[1:]}.items():
+        write_rows(tmp_path / name / "rewards.jsonl", own)
+    first, same, less = (summarise_run(read_run(tmp_path / name, CARDS)) for name in ("first", "same", "less"))
+    (section,) = sections(make_leaderboard([first, same]))
+    assert [marks["pick_score"] for marks in section.marks] == ["second", "best"]
+    found = list(sections(make_leaderboard([first, less])))
+    assert [section.marks for section in found] == [({},), ({},)]
+
+
 def test_images_without_a_result_of_any_stage_are_unscored(tmp_path: Path) -> None:
     run(tmp_path / "a", [*sweep(SMALL), unscored(1, 3, "single_object") | {"filename": "x.png"}])
     write_rows(tmp_path / "a" / "rewards.jsonl", [rewards(0, 0), rewards(0, 1, {"vqa": 0.5})])
@@ -119,7 +140,7 @@ def test_images_without_a_result_of_any_stage_are_unscored(tmp_path: Path) -> No
 def test_random_weights_are_said_first(tmp_path: Path) -> None:
     runs = [run(tmp_path / "tiny", random_weights=True), run(tmp_path / "real", random_weights=False)]
     lines = write_leaderboard(runs, tmp_path / "out").markdown.read_text().splitlines()
-    assert lines[2] == "> **Random weights: the scores mean nothing.** Stand-in models were used for: tiny."
+    assert lines[2] == "> **Random weights: the scores mean nothing.** Small random models were used for: tiny."
     frame = read_leaderboard(tmp_path / "out" / "leaderboard.csv")
     assert dict(zip(frame["model"], frame["random_weights"], strict=True)) == {"tiny": True, "real": False}
 
@@ -163,7 +184,7 @@ def test_unlike_protocols_are_named(tmp_path: Path) -> None:
         "P3": "protocol not recorded, samples per prompt 2",
     }
     headings = [section.heading for section in sections(board)]
-    assert headings[1] == "Incomplete sweeps, ranked apart; protocol P2: " + board.protocols["P2"]
+    assert headings[1] == "Incomplete sweeps, ranked separately; protocol P2: " + board.protocols["P2"]
     assert board.frame["fingerprint"].nunique() == 3
     assert board.frame["fingerprint"][2] == ""
 

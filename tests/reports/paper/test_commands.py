@@ -72,8 +72,8 @@ def test_a_part_of_a_grid_or_all_of_it() -> None:
 def test_what_was_not_published_is_told_and_can_be_given() -> None:
     wanted = Reproduction(("fig3", "fig6"))
     told = [*missing(wanted)]
-    assert any("parti-128: not made of baseline: " in line for line in told)
-    assert any(line.startswith("training: not made of miro-no-synthetic-captions, baseline: ") for line in told)
+    assert any("parti-128: without baseline: " in line for line in told)
+    assert any(line.startswith("training: without miro-no-synthetic-captions, baseline: ") for line in told)
     assert [f"# {line}" for line in told] == script(wanted)[-len(told) :]
     given = Reproduction(("fig3", "fig6"), own={"baseline": "b.ckpt"}, training={"baseline": "runs/*.ckpt"})
     places = {words[1]: values(words, "--out") for words in lines(given) if words[0] == "all"}
@@ -114,4 +114,4 @@ def test_all_is_every_result() -> None:
 def test_the_overview_names_everything() -> None:
     text = overview()
     assert all(f"  {key}" in text for key in results())
-    assert "baseline                    table1: Baseline; table3: Baseline (not published)" in text
+    assert "baseline                            table1: Baseline; table3: Baseline (not published)" in text

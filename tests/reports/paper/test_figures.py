@@ -55,7 +55,7 @@ def test_every_figure_is_drawn_or_said_to_be_missing_with_the_command_that_makes
     missing = [key for key in keys if key not in there]
     assert missing == ["fig11"]
     assert any("not drawn: fig11" in note and "`miro-eval paper reproduce fig11`" in note for note in drawn.notes)
-    assert any("published points alone: fig2, fig3," in note for note in drawn.notes)
+    assert any("published points only: fig2, fig3," in note for note in drawn.notes)
     for path in drawn.paths:
         start = {".png": b"\x89PNG", ".pdf": b"%PDF", ".svg": b"<?xml"}[path.suffix]
         content = path.read_bytes()
@@ -201,7 +201,7 @@ def test_a_run_that_was_sampled_otherwise_stands_for_no_model(tmp_path: Path) ->
     folder = run(tmp_path / "mine", paper_sweep("MIRO"), protocol=protocol)
     runs = Runs(None, [f"MIRO={folder}"])
     assert "MIRO, published" in legend_of("fig12", runs)
-    told = "not drawn: mine: sampled otherwise than the paper's models are there"
+    told = "not drawn: mine: sampled in another way than the paper's models"
     assert told in draw_figures(tmp_path / "out", runs, ["fig12"]).notes
 
 

@@ -72,6 +72,14 @@ def test_another_model_differs(tmp_path: Path) -> None:
     assert cell.difference == pytest.approx(52.16886 - 68, abs=1e-5)
 
 
+def test_a_run_of_another_of_the_papers_models_is_told(tmp_path: Path) -> None:
+    """A slip in ROW=PATH: the ablation's numbers would pass for MIRO's."""
+    folder = run(tmp_path / "x", paper_sweep("Baseline"), name="miro-no-clip")
+    told = "the run is named as the paper's miro-no-clip, the row is of miro"
+    assert told in table_markdown(reproduce_table("table1", [f"MIRO={folder}"]))
+    assert told not in table_markdown(reproduce_table("table3", [str(folder)]))
+
+
 def test_reward_targets_choose_the_row(tmp_path: Path) -> None:
     targeted = {"reward_targets": {"aesthetic_score": 0.625}, "steps": 20}
     folder = run(tmp_path / "a", sweep(SMALL), name="miro", protocol=targeted)

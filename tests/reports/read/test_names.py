@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from reports import report
-from reports.leaderboard.files import read_leaderboard
 from reports.read.names import distinct_names, told_apart
 from reports.read.runs import find_run
-from tests.reports.builders import SMALL, sweep, write_rows
+from tests.reports.builders import SMALL, read_leaderboard, sweep, write_rows
 from wire.errors import UserError
 
 

@@ -21,7 +21,7 @@ from tests.shared_data import shared
 
 
 def samples(seed: int = 1) -> list[Row]:
-    """A complete sweep, four samples a prompt, verdicts alike within prompts."""
+    """A complete sweep, four samples per prompt, verdicts alike within prompts."""
     prompts = official_prompts(shared("data/prompts/geneval_evaluation_metadata.jsonl"))
     rows = sweep({tag: (0, 4 * size) for tag, size in PROMPTS_PER_TAG.items()}, texts=prompts)
     draw = random.Random(seed)
@@ -129,7 +129,7 @@ def test_what_an_image_lacks_is_taken_from_its_copy(tmp_path: Path) -> None:
 def test_equal_images_of_one_number_are_samples(tmp_path: Path) -> None:
     rows = [verdict(0, sample, "colors", True, image_sha256="ab" * 32) for sample in range(4)]
     run = read(tmp_path, rows)
-    assert run.repeats == ()
+    assert run.repeats == ("3 samples of 1 prompts are copies of another sample: had each its own seed?",)
     assert summarise_run(run).images == 4
 
 

@@ -8,7 +8,7 @@ from reports.statistics.correlation import rank_correlation
 
 
 def made(generator: np.random.Generator, shared: float, prompts: int = 60) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Four images a prompt, of which prompt and image each move both values."""
+    """Four images per prompt, of which prompt and image each move both values."""
     prompt, image = generator.normal(size=(prompts, 1, 1)), generator.normal(size=(prompts, 4, 1))
     values = shared * (prompt + image) + generator.normal(size=(prompts, 4, 2))
     return [str(place // 4) for place in range(4 * prompts)], *values.reshape(-1, 2).T

@@ -28,7 +28,7 @@ def questions(prompts: int, seed: int = 3) -> list[list[Row]]:
         for number in range(1, int(draw.integers(3, 12))):
             parents = sorted({int(one) for one in draw.integers(1, number, size=2)}) if number > 1 else []
             depends = parents if draw.random() < 0.6 else []
-            depends = [99] if (prompt, number) == (4, 3) else depends
+            depends = {(4, 3): [99], (7, 3): [1, 99]}.get((prompt, number), depends)
             category = CATEGORIES[int(draw.integers(len(CATEGORIES)))]
             own.append(
                 {"id": number, "depends": depends, "category": category, "question": f"is it {row}?", "row": row}
@@ -39,7 +39,7 @@ def questions(prompts: int, seed: int = 3) -> list[list[Row]]:
 
 
 def answered(asked: list[list[Row]], seed: int = 5) -> list[Row]:
-    """Rows of rewards, four images a prompt."""
+    """Rows of rewards, four images per prompt."""
     draw, rows = np.random.default_rng(seed), list[Row]()
     for prompt, own in enumerate(asked):
         for sample in range(SAMPLES):
@@ -83,6 +83,17 @@ def by_script(asked: list[list[Row]], rows: list[Row]) -> tuple[float, dict[str,
     return 100 * float(np.mean(scores)), {name: 100 * float(np.mean(own)) for name, own in categories.items()}, dropped
 
 
+def with_answer(rows: list[Row], prompt: int, number: int, answer: str) -> list[Row]:
+    """The rows, with that answer to one question of a prompt in all its images."""
+    kept = []
+    for row in rows:
+        details = [dict(one) for one in row["details"]["dpg"]]
+        for one in details if row["prompt_index"] == prompt else []:
+            one["answer"] = answer if one["id"] == number else one["answer"]
+        kept.append(row | {"details": {"dpg": details}})
+    return kept
+
+
 def summary_of(folder: Path, rows: list[Row]) -> DpgSummary:
     write_rows(folder / "rewards.jsonl", rows)
     found = summarise_run(read_run(folder)).dpg
@@ -100,6 +111,17 @@ def test_paper_mode_is_the_script_s(tmp_path: Path) -> None:
     assert found.paper.score == pytest.approx(score, rel=1e-12)
     level_1 = {name: value for name, value in found.paper.categories.items() if name in categories}
     assert level_1 == pytest.approx(categories, rel=1e-12)
+
+
+def test_the_script_looks_up_no_question_behind_one_that_fails(tmp_path: Path) -> None:
+    """A question that rests on 1 and on one that is not there drops its prompt only where 1 was answered yes."""
+    asked = questions(12)
+    for answer, dropped in (("no", 2), ("yes", 3)):  # among them the prompt of the lost question
+        rows = with_answer(answered(asked), 7, 1, answer)
+        score, _, lost = by_script(asked, rows)
+        found = summary_of(tmp_path, rows)
+        assert (found.dropped, lost) == (dropped, dropped)
+        assert found.paper.score == pytest.approx(score, rel=1e-12)
 
 
 def test_fixed_mode_counts_every_question_of_every_image(tmp_path: Path) -> None:
@@ -136,6 +158,6 @@ def test_malformed_answers_are_passed_over_and_said(entry: dict[str, Any], tmp_p
     rows[0]["details"]["dpg"][0] |= entry
     write_rows(tmp_path / "rewards.jsonl", rows)
     found = summarise_run(read_run(tmp_path))
-    assert any("questions that cannot be read are ignored: of 1 rows" in note for note in found.notes)
+    assert any("questions that cannot be read are ignored, in 1 rows" in note for note in found.notes)
     assert found.dpg is not None
     assert found.dpg.fixed.prompts == 2

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.stats import gmean
 
-from reports.leaderboard.files import leaderboard_record, model_index, read_leaderboard, write_tables
+from reports.leaderboard.files import leaderboard_record, model_index, write_tables
 from reports.leaderboard.latex import leaderboard_latex
 from reports.leaderboard.table import make_leaderboard
 from reports.leaderboard.terminal import terminal_tables
@@ -20,7 +20,7 @@ from reports.summary.coverage import Suite
 from reports.summary.geneval2_summary import Geneval2Summary
 from reports.summary.run_summary import RunSummary, summarise_run, write_summaries
 from rewards.scorers import CARDS
-from tests.reports.builders import Row, write_rows
+from tests.reports.builders import Row, read_leaderboard, write_rows
 from tests.reports.geneval2 import made_up_lines, published_lines, random_answers, rows_of, write_run
 from wire.vocabulary import GENEVAL2_SCORES, SKILLS
 
@@ -106,7 +106,7 @@ def test_rows_without_questions_have_the_headline_alone(tmp_path: Path) -> None:
         found = summary_of(tmp_path, rows)
         assert (geneval2(found).overall.size, geneval2(found).am.size) == (4, 2)
         assert any("rest on 2 of 4 prompts" in note for note in found.notes)
-        malformed = [note for note in found.notes if "questions that cannot be read are ignored: of 1 rows" in note]
+        malformed = [note for note in found.notes if "questions that cannot be read are ignored, in 1 rows" in note]
         assert len(malformed) == (details is not None)
 
 
@@ -156,6 +156,11 @@ def test_leaderboard_ranks_whole_sweeps_by_the_headline_in_every_format(
     assert "## GenEval 2, complete sweeps" in text
     assert "| geneval2 | 95 % interval | am | object | attribute | count | position | verb | 3 atoms |" in text
     assert "10 of 800 prompts" in text
+    legend = text[text.index("## How to read it") :]
+    assert "of geneval2, from 2,000 resamples of whole prompts (seed" in legend
+    assert "the number of runs whose geneval2 is higher" in legend
+    assert "tag" not in legend.partition("- **images**")[0], "no GenEval here"
+    assert "six tag accuracies" not in files.html.read_text()
     for page in (files.html.read_text(), leaderboard_latex(board)):
         assert f"{good.skills['verb'].value:.2f}" in page
         assert "10 atoms" in page

@@ -8,7 +8,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from reports.leaderboard.files import read_leaderboard
 from reports.leaderboard.sections import sections
 from reports.leaderboard.table import make_leaderboard
 from reports.paper.tables import Verdict, reproduce_table
@@ -17,7 +16,15 @@ from reports.read.suite import PROMPTS_PER_TAG
 from reports.statistics.best_of_n import usual_size
 from reports.summary.run_summary import RunSummary, summarise_run, write_summaries
 from reports.summary.scored import Scored
-from tests.reports.builders import Row, official_prompts, rewards, sweep, write_leaderboard, write_rows
+from tests.reports.builders import (
+    Row,
+    official_prompts,
+    read_leaderboard,
+    rewards,
+    sweep,
+    write_leaderboard,
+    write_rows,
+)
 from tests.shared_data import shared
 
 IMAGES = 2212

@@ -1,4 +1,4 @@
-"""``miro-eval jobs status``: what of a run waits, runs, has finished or failed."""
+"""``miro-eval jobs``: what of a run waits, runs, has finished or failed; take it out of the queue."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from harness.executors.submission import Submission
     from harness.run.directory import RunDirectory
 
+app = typer.Typer(help="Follow or cancel a run's jobs on Slurm.", no_args_is_help=True, rich_markup_mode=None)
 Run = Annotated[Path, typer.Argument(help="run directory, as given to --out", metavar="RUN")]
 
 
+@app.command()
 def status(run: Run) -> None:
     """Show how many shards wait, run, finished or failed, with the end of each failed log; exit 5 if any failed."""
     from harness.executors.share_state import FAILED
@@ -37,16 +39,24 @@ def status(run: Run) -> None:
         tail = "".join(f"\n  | {line}" for line in task.tail)
         echo(f"\n{task.name}{job} failed: {task.why}{where}{tail}")
     if failed:
-        echo("\nGive the command that began the run again: it makes what is missing.", err=True)
+        echo("\nRun the original command again: it makes what is missing.", err=True)
         raise typer.Exit(int(ExitCode.UNSCORED))
 
 
-def open_submission(path: Path) -> tuple[RunDirectory, Submission]:
-    """The run and its jobs.
+@app.command()
+def cancel(run: Run) -> None:
+    """Cancel all jobs of a submitted run. Finished rows are kept; the command that started the run resumes it."""
+    from harness.executors import queue
 
-    Raises:
-        UserError: no such run, or no jobs of it are on record.
-    """
+    _, submission = open_submission(run)
+    if not any(entry.active for entry in submission.entries().values()):
+        echo("nothing to cancel: no job is waiting or running")
+        return
+    echo(f"cancelled {queue.cancel(submission.token)} tasks; finished rows are kept; the original command resumes it")
+
+
+def open_submission(path: Path) -> tuple[RunDirectory, Submission]:
+    """The run and its jobs. Raises UserError: no such run, or no jobs of it are on record."""
     from harness.executors.submission import Submission
     from harness.run.directory import RunDirectory
 
@@ -65,7 +75,7 @@ def _line(stage: str, tasks: list[TaskStatus]) -> str:
     counts = Counter(task.state for task in tasks)
     told = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
     done, total = sum(task.done for task in tasks), sum(task.total for task in tasks)
-    rows = f"; {done} of {total} rows in the shards begun" if total else ""
+    rows = f"; {done} of {total} rows in the started shards" if total else ""
     reasons = sorted({task.why for task in tasks if task.state == "waiting" and task.why not in ("", "None")})
     waits = f"; waiting: {', '.join(reasons)}" if reasons else ""
     jobs = ", ".join(dict.fromkeys(task.job.partition("_")[0] for task in tasks))

@@ -1,4 +1,4 @@
-"""``miro-eval run show``: one verdict, explained."""
+"""``miro-eval run``: are a run's files still what they were, how is it made again, why was an image judged so?"""
 
 from __future__ import annotations
 
@@ -14,9 +14,34 @@ import typer
 from harness.terminal.echo import echo, say_as_is
 from wire.errors import UserError
 
+app = typer.Typer(
+    help="Verify or reproduce a finished run, explain one of its verdicts.", no_args_is_help=True, rich_markup_mode=None
+)
 _NAME = re.compile(r"(\d+)/(?:samples/)?(\d+)(?:\.\w+)?$")
 
 
+@app.command()
+def verify(run: Annotated[Path, typer.Argument(help="run directory")]) -> None:
+    """Recompute the hashes of a finished run's rows and images; exit 2 if one is missing or has changed."""
+    from harness.plan.verification import verify as verify_run
+
+    checked, problems = verify_run(run)
+    for problem in problems:
+        echo(problem)
+    if problems:
+        raise UserError(f"{len(problems)} of {checked} files in {run} have changed or are missing")
+    echo(f"{checked} files are unchanged")
+
+
+@app.command()
+def repro(run: Annotated[Path, typer.Argument(help="run directory")]) -> None:
+    """Print a shell script: the commands that made a run, with the locks, weights and hashes they used."""
+    from harness.plan.reproduction import reproduction
+
+    echo(reproduction(run), end="")
+
+
+@app.command()
 def show(
     run: Annotated[Path, typer.Argument(help="run directory with results.jsonl")],
     image: Annotated[str, typer.Argument(help="prompt and sample: 00123/0002", metavar="PROMPT/SAMPLE")],
