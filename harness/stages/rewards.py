@@ -6,6 +6,7 @@ environments are parts of the stage, each with workers of its own.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -78,7 +79,7 @@ def plan(
     before = record.marks if record else {}
     passed_over = {*settings.rewards.rescore, *(one for one, mark in marks.items() if before.get(one, "") != mark)}
     rows = known_rows(run, manifest, "rewards", "rewards.jsonl", deciding, parts)
-    known = _of_these_samples(keyed_rows(_cells(rows, passed_over), items), items)
+    known = _of_these_questions(_of_these_samples(keyed_rows(_cells(rows, passed_over), items), items), items)
     wanted = {cell_key(item.filename, metric) for item in items for metric in marks}
     done = frozenset(key for key in wanted if known.get(key, {}).get("value") is not None)
     scorers = [text for share in meant.values() for text in share.scorers]
@@ -195,6 +196,29 @@ def _of_these_samples(known: dict[str, Row], items: Iterable[Item]) -> dict[str,
         details = cell.get("details")
         digest = details.get(SAMPLES_DIGEST) if isinstance(details, dict) else None
         return digest is None or digest == digests.get(cell.get("prompt_index", -1))
+
+    return {key: cell for key, cell in known.items() if holds(cell)}
+
+
+def _of_these_questions(known: dict[str, Row], items: Iterable[Item]) -> dict[str, Row]:
+    """Known cells, but for judges' answers to other questions than the prompt has now."""
+    from rewards.scorers import SCORERS
+    from rewards.scorers.base import Judge
+
+    lines = {item.filename: item.metadata for item in items}
+
+    def holds(cell: Row) -> bool:
+        scorer, details = SCORERS.get(cell.get("metric", "")), cell.get("details")
+        if not (scorer and issubclass(scorer, Judge) and isinstance(details, list)):
+            return True
+        try:
+            asked = json.loads(json.dumps(scorer.about(lines[cell["filename"]])))
+        except ValueError:
+            return False
+        same = (
+            isinstance(said, dict) and one.items() <= said.items() for one, said in zip(asked, details, strict=False)
+        )
+        return not asked or (len(asked) == len(details) and all(same))
 
     return {key: cell for key, cell in known.items() if holds(cell)}
 

@@ -140,6 +140,13 @@ class Judge(Scorer):
         return ()
 
     @classmethod
+    def about(cls, _line: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Of each question of a line what its images' ``details`` have beside the answer; [] where they have none.
+        Raises ValueError: see :meth:`questions`.
+        """
+        return []
+
+    @classmethod
     def refusal(cls, line: Mapping[str, Any]) -> str:
         """A line without questions, or with odd ones; see :meth:`Scorer.refusal`."""
         try:

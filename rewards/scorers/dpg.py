@@ -78,6 +78,11 @@ class Dpg(Judge):
 
     questions = staticmethod(questions)
 
+    @classmethod
+    def about(cls, line: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """See :meth:`Judge.about`."""
+        return [one._asdict() for one in questions(line)]
+
     def resolve(self, files: Mapping[str, str]) -> list[LocalWeight]:
         """See :meth:`Scorer.resolve`."""
         from rewards.hub import LocalWeight, hub_file, snapshot

@@ -110,6 +110,11 @@ class SoftTifa(Qwen3Judge):
 
     questions = staticmethod(questions)
 
+    @classmethod
+    def about(cls, line: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """See :meth:`Judge.about`."""
+        return [{"question": question, "answer": answer, "skill": skill} for question, answer, skill in questions(line)]
+
     def provenance(self, weights: Sequence[LocalWeight]) -> list[dict[str, Any]]:
         """With the token ids that are added up; see :meth:`Scorer.provenance`."""
         tokenizer = next(weight.path for weight in weights if weight.path.name == "tokenizer.json")
@@ -129,13 +134,13 @@ class SoftTifa(Qwen3Judge):
 
     def judge(self, batch: Batch) -> list[Outcome]:
         """See :meth:`Scorer.judge`."""
-        asked = [questions(line) for line in batch.lines]
-        texts = [[f"{question} {SUFFIX}" for question, *_ in one] for one in asked]
+        asked = [self.about(line) for line in batch.lines]
+        texts = [[f"{question['question']} {SUFFIX}" for question in one] for one in asked]
         found: list[Outcome] = []
         for one, probabilities in zip(asked, self._model.next_token(batch.pixels, texts), strict=True):
             details = [
-                {"question": question, "answer": answer, "skill": skill, "p": self._sum(row, answer)}
-                for (question, answer, skill), row in zip(one, probabilities, strict=True)
+                question | {"p": self._sum(row, question["answer"])}
+                for question, row in zip(one, probabilities, strict=True)
             ]
             found.append(Judged(geometric_mean([detail["p"] for detail in details]), details))
         return found

@@ -17,6 +17,7 @@ from harness.stages.geneval import GENEVAL
 from harness.stages.rewards import REWARDS
 from harness.weights.weight_source import PublishedWeights
 from reports.read.reward_rows import read_rewards
+from rewards.scorers import SCORERS
 from wire.errors import UserError
 from wire.files import write_rows
 from wire.protocol import SAMPLES_DIGEST, digest_of, samples_of
@@ -334,3 +335,34 @@ def test_finished_verdicts_with_other_kinds_of_values_are_made_again(
     again = GENEVAL.plan(run, Manifest("x", stages={"geneval": record}), settings(run), SOURCE)
     assert again.pending == 1
     GENEVAL.merge(run, again, run.rows("results.jsonl"))
+
+
+QUESTIONS: dict[str, Any] = {
+    "soft_tifa": {"vqa_list": [["Is there a dog?", "Yes"], ["How many dogs?", "two"]], "skills": ["object", "count"]},
+    "dpg": {
+        "dpg": [
+            {"id": "1", "row": 0, "question": "Is there a dog?", "tuple": "entity - whole (dog)", "depends": "0"},
+            {"id": "2", "row": 1, "question": "Is it red?", "tuple": "attribute - color (dog)", "depends": "1"},
+        ]
+    },
+}
+
+
+@pytest.mark.parametrize("metric", QUESTIONS)
+def test_answers_to_questions_that_were_changed_since_are_made_anew(tmp_path: Path, metric: str) -> None:
+    run, judged = RunDirectory(tmp_path / "run"), settings(RunDirectory(tmp_path / "run"), metric)
+    run.write_prompts({index: {"prompt": "two dogs", **QUESTIONS[metric]} for index in range(2)})
+    for index in range(2):
+        (run.path / image_name(index, 0)).parent.mkdir(exist_ok=True)
+        (run.path / image_name(index, 0)).write_bytes(b"an image")
+    (run.path / "work").mkdir()
+    plan = REWARDS.plan(run, Manifest("x"), judged, SOURCE)
+    ((part, deciding),) = plan.parts.items()
+    about = json.loads(json.dumps(SCORERS[metric].about(plan.items[0].metadata)))  # type: ignore[attr-defined]
+    details = {"details": [question | {"p": 0.5} for question in about]}
+    write_rows(run.work(work_file(part, deciding)), [cell | details for cell in cells(run, metric)])
+    assert REWARDS.plan(run, Manifest("x"), judged, SOURCE).pending == 0
+    line = (run.path / image_name(1, 0)).parent.parent / "metadata.jsonl"
+    line.write_text(line.read_text().replace("Is there a dog?", "Is there a cat?"))
+    plan = REWARDS.plan(RunDirectory(run.path), Manifest("x"), judged, SOURCE)
+    assert plan.done == {f"{image_name(0, 0)}#{metric}"}
