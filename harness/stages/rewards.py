@@ -215,10 +215,9 @@ def _of_these_questions(known: dict[str, Row], items: Iterable[Item]) -> dict[st
             asked = json.loads(json.dumps(scorer.about(lines[cell["filename"]])))
         except ValueError:
             return False
-        same = (
-            isinstance(said, dict) and one.items() <= said.items() for one, said in zip(asked, details, strict=False)
-        )
-        return not asked or (len(asked) == len(details) and all(same))
+        pairs = zip(asked, details, strict=False)
+        same = all(isinstance(said, dict) and one.items() <= said.items() for one, said in pairs)
+        return not asked or (same and len(asked) == len(details))
 
     return {key: cell for key, cell in known.items() if holds(cell)}
 
