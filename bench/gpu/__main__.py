@@ -149,7 +149,7 @@ class Session:
         for name, command in commands.items():
             code, text = self.run(command, max(self.left(), 1))
             if code:
-                self.failed[name] = text
+                self.failed[name] = "\n".join(text.strip().splitlines()[-12:])
             elif name == "mmcv":
                 self.write(f"\n({text.strip().splitlines()[-1]})")
             self.ready[name].set()
@@ -195,7 +195,7 @@ class Session:
         if part.after in self.ready and not self.ready[part.after].wait(max(self.left(), 0)):
             self.write(f"not measured: no time was left to wait for {part.after}")
         elif part.after in self.failed:
-            self.write(f"not measured: {part.after} could not be prepared:\n{self.failed[part.after].strip()}")
+            self.write(f"not measured: {part.after} could not be prepared:\n{self.failed[part.after]}")
         elif self.left() < 1:
             self.write("not measured: no time was left")
         else:
