@@ -65,8 +65,8 @@ def _rewards(metric: str) -> tuple[str, str]:
 PARTS = (
     Part("sampling", 90, "bench.gpu.generation", "bench.gpu.generation --small --batches 1 --steps 1"),
     Part("detector, float32", 100, *_detector("", 48)),
-    Part("mmcv's compiled operator", 90, "bench.gpu.mmcv_build", "bench.gpu.mmcv_build --images 0", after="mmcv"),
-    Part("detector with it", 75, _detector("", 24)[0], after="mmcv"),
+    Part("mmcv: its compiled operator", 90, "bench.gpu.mmcv_build", "bench.gpu.mmcv_build --images 0", after="mmcv"),
+    Part("mmcv: the detector with it", 75, _detector("", 24)[0], after="mmcv"),
     Part("sampling, compiled", 150, "bench.gpu.generation --compile"),
     Part("memory of sampling", 60, "bench.gpu.memory", "bench.gpu.memory --small"),
     Part("pick_score", 90, *_rewards("pick_score"), after="pick_score"),
