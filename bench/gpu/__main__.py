@@ -65,8 +65,8 @@ def _rewards(metric: str) -> tuple[str, str]:
 PARTS = (
     Part("sampling", 90, "bench.gpu.generation", "bench.gpu.generation --small --batches 1 --steps 1"),
     Part("detector, float32", 100, *_detector("", 48)),
-    Part("mmcv's compiled operator", 90, "bench.gpu.mmcv_build", "bench.gpu.mmcv_build --images 0", after="mmcv"),
-    Part("detector with it", 75, _detector("", 24)[0], after="mmcv"),
+    Part("mmcv: its compiled operator", 90, "bench.gpu.mmcv_build", "bench.gpu.mmcv_build --images 0", after="mmcv"),
+    Part("mmcv: the detector with it", 75, _detector("", 24)[0], after="mmcv"),
     Part("sampling, compiled", 150, "bench.gpu.generation --compile"),
     Part("memory of sampling", 60, "bench.gpu.memory", "bench.gpu.memory --small"),
     Part("pick_score", 90, *_rewards("pick_score"), after="pick_score"),
@@ -149,7 +149,7 @@ class Session:
         for name, command in commands.items():
             code, text = self.run(command, max(self.left(), 1))
             if code:
-                self.failed[name] = text
+                self.failed[name] = "\n".join(text.strip().splitlines()[-12:])
             elif name == "mmcv":
                 self.write(f"\n({text.strip().splitlines()[-1]})")
             self.ready[name].set()
@@ -195,7 +195,7 @@ class Session:
         if part.after in self.ready and not self.ready[part.after].wait(max(self.left(), 0)):
             self.write(f"not measured: no time was left to wait for {part.after}")
         elif part.after in self.failed:
-            self.write(f"not measured: {part.after} could not be prepared:\n{self.failed[part.after].strip()}")
+            self.write(f"not measured: {part.after} could not be prepared:\n{self.failed[part.after]}")
         elif self.left() < 1:
             self.write("not measured: no time was left")
         else:
