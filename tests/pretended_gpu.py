@@ -12,11 +12,13 @@ compiled operators of other packages, speed.
 
 from __future__ import annotations
 
+import atexit
 import collections
 import contextlib
 import importlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -86,6 +88,7 @@ int _ZN3c104cuda17hasPrimaryContextEa(device number) { return 0; }
 def _runtime() -> Path:
     """The answers above as a library that the loader takes before the real ones."""
     folder = Path(tempfile.mkdtemp(prefix="pretended-gpu-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     (folder / "runtime.c").write_text(_RUNTIME)
     library = folder / "runtime.so"
     subprocess.run(["cc", "-shared", "-fPIC", "-o", library, folder / "runtime.c"], check=True)

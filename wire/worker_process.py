@@ -5,6 +5,7 @@ Standard library only and Python >= 3.10; see :mod:`wire.protocol` for the wire.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
@@ -127,8 +128,19 @@ def _stop(_number: int, _frame: object) -> None:
 _AGAIN = 1.0
 
 
+#: Seconds that what libraries do at their end may take.
+_MOMENT = 2.0
+
+
 def _leave(code: ExitCode) -> None:
-    """Exit at once: interpreters that hold large models take seconds to tear down, and have nothing to save."""
+    """Exit at once: interpreters that hold large models take seconds to tear down, and have nothing to save.
+
+    Only what libraries registered for their end is done: torch removes a temporary folder so.
+    """
+    with contextlib.suppress(KeyboardInterrupt):
+        closing = threading.Thread(target=atexit._run_exitfuncs, daemon=True)
+        closing.start()
+        closing.join(_MOMENT)
     with contextlib.suppress(Exception):
         sys.stderr.flush()
     os._exit(int(code))

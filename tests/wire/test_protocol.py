@@ -117,6 +117,10 @@ def work(job, reporter):
     if action == "bug": raise RuntimeError("oops")
     if action == "memory": raise MemoryError
     if action == "disk": raise OSError(28, "No space left on device")
+    if action in ("folder", "hang"):
+        import atexit, tempfile, time
+        global folder; folder = tempfile.TemporaryDirectory()
+        if action == "hang": atexit.register(time.sleep, 60)
     if action == "wait": sys.stderr.write("waiting\\n"); import time; time.sleep(60)
     if action == "swallow":
         import time
@@ -161,6 +165,16 @@ def test_a_worker_s_errors_become_exit_codes_and_one_event(
     assert events[2]["code"] == code
     assert "a library speaks" in log
     assert "and so does C" in log
+
+
+@pytest.mark.parametrize("action", ["folder", "hang"])
+def test_a_worker_leaves_no_temporary_folder_and_waits_for_nobody(tmp_path: Path, action: str) -> None:
+    """What libraries do at their end is done, if it does not take long."""
+    (tmp_path / "temporary").mkdir()
+    process = start_worker(tmp_path, action, TMPDIR=str(tmp_path / "temporary"))
+    process.communicate(timeout=30)
+    assert process.returncode == ExitCode.DONE
+    assert action == "hang" or not list((tmp_path / "temporary").iterdir())
 
 
 def test_a_worker_says_that_it_lives_when_it_is_asked_to(tmp_path: Path) -> None:
