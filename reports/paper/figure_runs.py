@@ -246,9 +246,9 @@ def _mean(values: Sequence[float]) -> Measurement:
 
 
 def why_not_drawn(runs: Sequence[FigureRun], wanted: Sequence[str]) -> list[str]:
-    """Of each run, the scores that a figure shows and may not take from it, with the reason."""
+    """The scores that a figure shows and may not take from runs, with the reason: a line for runs that are alike."""
     lines = []
     for one in runs:
         reasons = grouped((reason, name) for name, reason in one.unlike.items() if name in wanted)
-        lines += [f"not drawn of {one.run.name}: {', '.join(names)} ({reason})" for reason, names in reasons.items()]
-    return lines
+        lines += [(f"{', '.join(names)} ({reason})", one.run.name) for reason, names in reasons.items()]
+    return [f"not drawn of {', '.join(names)}: {what}" for what, names in grouped(lines).items()]

@@ -229,6 +229,16 @@ def test_what_the_table_refuses_is_in_no_figure_and_is_told(tmp_path: Path, kind
     assert told == ([] if kind == "whole" else [f"not drawn of mine: aesthetic ({reasons[kind]})"])
 
 
+def test_runs_that_lack_the_same_share_a_note(tmp_path: Path) -> None:
+    own = {}
+    for name in "abcdefgh":
+        own[name] = reward_run(tmp_path / name, samples=1, metrics=["aesthetic"])
+        (own[name] / "run.json").write_text(json.dumps({"random_weights": True}))
+    runs = Runs(None, [f"MIRO={folder}" for folder in own.values()])
+    (note,) = (note for note in draw_figures(tmp_path / "out", runs, ["fig6"]).notes if "not drawn of" in note)
+    assert note == "not drawn of a, b, c, d, e, f, g, h: aesthetic (random weights: the scores mean nothing)"
+
+
 def test_numbers_of_random_weights_are_drawn_only_where_nothing_published_is_and_say_so(tmp_path: Path) -> None:
     (needed,) = find_result("fig11").inputs
     for scale in (0.0, 7.0):
