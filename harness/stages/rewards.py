@@ -6,7 +6,6 @@ environments are parts of the stage, each with workers of its own.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -212,7 +211,7 @@ def _of_these_questions(known: dict[str, Row], items: Iterable[Item]) -> dict[st
         if not (scorer and issubclass(scorer, Judge) and isinstance(details, list)):
             return True
         try:
-            asked = json.loads(json.dumps(scorer.about(lines[cell["filename"]])))
+            asked = scorer.about(lines[cell["filename"]])
         except ValueError:
             return False
         pairs = zip(asked, details, strict=False)

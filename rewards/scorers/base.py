@@ -141,7 +141,7 @@ class Judge(Scorer):
 
     @classmethod
     def about(cls, _line: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Of each question of a line what its images' ``details`` have beside the answer; [] where they have none.
+        """Of each question of a line what its images' ``details`` have beside the answer, as JSON has it; or [].
         Raises ValueError: see :meth:`questions`.
         """
         return []

@@ -81,7 +81,7 @@ class Dpg(Judge):
     @classmethod
     def about(cls, line: Mapping[str, Any]) -> list[dict[str, Any]]:
         """See :meth:`Judge.about`."""
-        return [one._asdict() for one in questions(line)]
+        return [one._asdict() | {"depends": list(one.depends)} for one in questions(line)]
 
     def resolve(self, files: Mapping[str, str]) -> list[LocalWeight]:
         """See :meth:`Scorer.resolve`."""

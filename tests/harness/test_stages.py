@@ -358,7 +358,7 @@ def test_answers_to_questions_that_were_changed_since_are_made_anew(tmp_path: Pa
     (run.path / "work").mkdir()
     plan = REWARDS.plan(run, Manifest("x"), judged, SOURCE)
     ((part, deciding),) = plan.parts.items()
-    about = json.loads(json.dumps(SCORERS[metric].about(plan.items[0].metadata)))
+    about = SCORERS[metric].about(plan.items[0].metadata)
     details = {"details": [question | {"p": 0.5} for question in about]}
     write_rows(run.work(work_file(part, deciding)), [cell | details for cell in cells(run, metric)])
     assert REWARDS.plan(run, Manifest("x"), judged, SOURCE).pending == 0

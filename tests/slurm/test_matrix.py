@@ -64,6 +64,7 @@ def test_tasks_wait_for_drained_nodes_and_go_on_when_the_system_requeues_them(
     for task in requeued:
         cluster.command("scontrol", "requeue", task)
     wait_until(lambda: requeued <= queue(cluster, "PENDING").keys(), "the tasks are back in the queue")
+    wait_until(cluster.all_idle, "what they had begun has ended")
     for task in requeued:  # Slurm lets them wait for two minutes; the test does not
         cluster.command("scontrol", "update", f"JobId={task}", "StartTime=now")
     wait_for_end(cluster, seconds=120)
