@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -59,13 +60,16 @@ def test_tasks_wait_for_drained_nodes_and_go_on_when_the_system_requeues_them(
         for node in NODES:
             cluster.command("scontrol", "update", f"NodeName={node}", "State=RESUME")
     wait_until(lambda: workers(run) == 2, "both tasks have begun", seconds=60)
+    time.sleep(1)
     requeued = set(queue(cluster, "RUNNING"))
     assert len(requeued) == 2
     for task in requeued:
         cluster.command("scontrol", "requeue", task)
     wait_until(lambda: requeued <= queue(cluster, "PENDING").keys(), "the tasks are back in the queue")
     wait_until(cluster.all_idle, "what they had begun has ended")
-    for task in requeued:  # Slurm lets them wait for two minutes; the test does not
+    # Slurm lets them wait for two minutes, so that no late word of the first start ends the second. The test does not.
+    time.sleep(3)
+    for task in requeued:
         cluster.command("scontrol", "update", f"JobId={task}", "StartTime=now")
     wait_for_end(cluster, seconds=120)
     assert [state["attempts"] for state in states(run, "generate")] == [2, 2]
