@@ -61,6 +61,7 @@ def check(
     tiny_world: options.TinyWorld = False,
 ) -> None:
     """Compare a run with a baseline by a policy: exit 0 if it passes, 1 if it fails."""
+    from harness.cli.growing import growing_run
     from harness.plan.gate import gate_of, growing_gate
     from reports.read.selection import one_selection
 
@@ -73,16 +74,14 @@ def check(
     _refuse(chosen, {"--checkpoint": checkpoint, "--gallery": gallery})
     if (copy or full_size) and gallery is None:
         raise UserError("--copy and --full-size say how the gallery is written: add --gallery")
-    if not checkpoint:
-        gate = gate_of(candidate, baseline, policy, subset=subset, looks=numbers, names=names, selection=chosen)
-    elif subset:
+    if checkpoint and subset:
         raise UserError("--subset and --checkpoint cannot be combined: omit one")
-    else:
-        from harness.cli.growing import growing_run
-
+    if checkpoint:
         made, model = replace(run, out=candidate), replace(sweep, checkpoint=checkpoint)
         growing = partial(growing_run, made, model, tiny_world=tiny_world)
         gate = growing_gate(baseline, policy, numbers, growing, names)
+    else:
+        gate = gate_of(candidate, baseline, policy, subset=subset, looks=numbers, names=names, selection=chosen)
     if gallery is not None:
         gate = _with_gallery(gate, baseline, candidate, gallery, options.copied(copy, full_size))
     _show(gate, out)

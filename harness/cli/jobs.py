@@ -1,4 +1,4 @@
-"""``miro-eval jobs``: what of a run waits, runs, has finished or failed; take it out of the queue."""
+"""``miro-eval jobs``: show which jobs of a run wait, run, have finished or failed; cancel them."""
 
 from __future__ import annotations
 

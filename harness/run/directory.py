@@ -28,7 +28,7 @@ from filelock import FileLock, Timeout
 from harness.run.contents import Contents
 from wire.errors import EnvironmentFailure, UserError
 from wire.files import natural_order, sweep, write_atomically
-from wire.grouping import grouped
+from wire.grouping import grouped, listed
 from wire.pictures import FORMATS, is_picture_name, samples_among
 from wire.protocol import Item
 from wire.untrusted import read_json, refuse_links_out, require_file
@@ -36,8 +36,6 @@ from wire.untrusted import read_json, refuse_links_out, require_file
 _PROMPT_FOLDER = re.compile(r"[0-9]+")
 #: A name of digits is the sample's number, below this; a larger one is a seed or a time, and a name like any other.
 NUMBERS_BELOW = 1 << 30
-#: Files named before the rest is only counted.
-NAMED = 3
 
 
 class RunDirectory:
@@ -264,13 +262,7 @@ def _sample(name: str) -> int | str:
     return number if number < NUMBERS_BELOW else stem
 
 
-def some(names: Sequence[str]) -> str:
-    """The first few names, and how many more there are."""
-    rest = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f"{', '.join(names[:NAMED])}{rest}"
-
-
 def _note(names: Sequence[str]) -> str:
     """One line about what lies where images do and is none."""
     kinds = ", ".join(FORMATS)
-    return f"ignored: {some(names)}; expected 00000/samples/0000.png and so on, of {kinds}"
+    return f"ignored: {listed(names)}; expected 00000/samples/0000.png and so on, of {kinds}"

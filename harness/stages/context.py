@@ -19,7 +19,7 @@ from typing import Any
 
 from harness.environments.making import Making
 from harness.environments.manager import Environment, choose_backend, ensure, locate, substitution
-from harness.run.directory import RunDirectory, some
+from harness.run.directory import RunDirectory
 from harness.run.manifest import Manifest, StageRecord
 from harness.run.settings import RunSettings
 from harness.stages.base import Stage, StagePlan, plan_files, record_of
@@ -29,6 +29,7 @@ from harness.terminal.display import Display
 from harness.weights.weight_source import WeightSource
 from harness.workers.worker import own_environment
 from wire.errors import EnvironmentFailure, UserError
+from wire.grouping import listed
 from wire.kept import keep, kept_path
 from wire.protocol import Item
 
@@ -90,7 +91,7 @@ class Pipeline:
             why = "are not as this run made them, so that its settings in run.json are not theirs"
         else:
             return ""
-        return f"{len(more)} images ({some(more)}) {why}" if more else ""
+        return f"{len(more)} images ({listed(more)}) {why}" if more else ""
 
     def parts(self, stages: Iterable[Stage]) -> list[Stage]:
         """What workers do of the stages: all their parts but those that are left out."""

@@ -45,7 +45,7 @@ class Unpacked:
 
 def unpack(path: Path, progress: Progress, trust: bool = False) -> Unpacked:
     """Put a bundle's files where the stages look for them; what is here already is left alone.
-    ``progress``: is told of bytes.
+    ``progress``: takes the bytes done, the bytes in all, and what is unpacked.
     ``trust``: take files of repositories whose code is run without proof. What is disproved is refused all the same.
     Raises UserError: not a bundle, or one that holds something else than it may; EnvironmentFailure: a file has other
     bytes than its list says, or than is pinned, or lacks its proof.

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from reports.read.reward_rows import RewardTable
+from wire.grouping import listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 #: The column of a gathered table that keeps the number under which an image stands; no metric is called so.
 LINE = "\tline"
 _IDENTITY = "\tidentity"
-#: File names written out in a note.
-_NAMED = 3
 #: What fills a gap in a row that stands for several copies.
 _VERDICT = ("correct", "reason")
 
@@ -161,11 +160,6 @@ def _numbered(frame: pd.DataFrame, repeated: set[str]) -> pd.DataFrame:
     columns = zip(frame["sample_index"].tolist(), places, frame[_IDENTITY].tolist(), strict=True)
     samples = [place if identity in repeated else sample for sample, place, identity in columns]
     return frame.assign(sample_index=pd.Series(samples, dtype=object))
-
-
-def listed(names: Sequence[str]) -> str:
-    """The first few names, and how many more there are."""
-    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else "")
 
 
 def _canonical(metadata: str) -> str:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reports.read.manifest import Manifest, display_name, read_manifest
-from reports.read.prompts import gather_prompts, listed, twice_note
+from reports.read.prompts import gather_prompts, twice_note
 from reports.read.reward_rows import RewardTable, is_metric, read_rewards
 from reports.read.rows import read_rows
 from reports.read.verdicts import REPLACED, TWICE, read_verdicts
 from wire.cards import NO_CARDS, Cards
 from wire.errors import UserError
+from wire.grouping import listed
 from wire.row_files import numbered_lines
 
 if TYPE_CHECKING:
